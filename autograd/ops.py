@@ -1,0 +1,404 @@
+"""The table of operations: z = h(x, y) and its local derivatives, one row of text each.
+
+Everything else is read from here: the methods of Value, the pullbacks, higher derivatives, the
+formulas that are shown, the labels in drawings, and the tests.  How a row is written:
+
+    name = Op(z, dz/dx, dz/dy, ...)
+
+The texts are rules in the operands x and y and, in derivatives, the result z (`rules.py` says what
+a rule may hold).  A row whose z is its own call, `exp(x)`, is a function of libm.  Further columns:
+
+    smooth=    where the row has derivatives of every order; outside, it has an end or a kink
+    ends=      what a function of libm gives where Python's `math` raises instead
+    textbook=  (z, dz/dx, ...) as a textbook has them, where what is computed is longer for accuracy
+    y=         the second operand's value when it is left out
+    t=, ...    parts that several texts share, by any other name
+
+Derivatives are written to be good to 4 units in the last place wherever the result is a number.
+`1 - z * z` for tanh is not: it is wrong by more than 1e-6 on a sixth of all inputs.
+"""
+
+import ast
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
+
+from autograd import rules
+from autograd.rules import RuleError
+
+T = TypeVar("T", bound="Ops")
+Operands = TypeVar("Operands")
+Unary = Literal["x"]
+Binary = Literal["x, y"]
+Optional = Literal["x, y=..."]
+
+# Names that the language or the generated source (`record.py`) uses for something else.
+_TAKEN = {"x", "y", "z", "a", "b", "g", "dx", "dy", "op", "node", "mode", "math", *rules.CONSTANTS}
+
+
+Hook = Callable[[float], float | None]
+
+
+class Origin:
+    """Where a node comes from: the row itself, or a Note that adds what is known of one node."""
+
+    label = ""
+    scope = ""
+    line = ""
+    hooks: tuple[Hook, ...] = ()
+
+    @property
+    def op(self) -> "Operation | None":
+        """The operation; None for a leaf."""
+        raise NotImplementedError
+
+    def pullback(self, node: Any) -> None:
+        """Add the node's adjoint, times the local derivatives, to those of its parents."""
+        raise NotImplementedError
+
+
+class Operation(Origin):
+    """A row that has been read: its texts, their trees, and the functions made from them."""
+
+    # Filled in by `record.install`, once Value exists.
+    method: Callable[..., Any]
+    reverse: Callable[..., Any]
+
+    # Filled in by `read`, once the whole table is known.
+    value: Callable[..., float]
+    dx: Callable[..., Any]
+    dy: Callable[..., Any]
+    is_smooth: Callable[..., float]
+    value_tree: ast.expr
+    partial_trees: list[ast.expr]
+    smooth_tree: ast.expr
+
+    def __init__(
+        self,
+        z: str,
+        dx: str,
+        dy: str | None = None,
+        *,
+        y: float | None = None,
+        smooth: str = "",
+        ends: str = "",
+        textbook: tuple[str, ...] = (),
+        **where: str,
+    ) -> None:
+        self.name = ""
+        self.texts = (z, dx) if dy is None else (z, dx, dy)
+        self.arity = len(self.texts) - 1
+        self.default = y
+        self.smooth = smooth
+        self.ends = ends
+        self.textbook = textbook or self.texts
+        self.where = where
+        self.where_trees: dict[str, ast.expr] = {}
+        self.libm = ""
+        self.reflected: Reflected = Reflected(self)
+
+    @property
+    def op(self) -> "Operation":
+        """Itself: a node without a Note refers to its row."""
+        return self
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = self.name or name  # `__add__ = add` names it a second time
+
+    def __repr__(self) -> str:
+        arguments = "x" if self.arity == 1 else "x, y"
+        own = f"{self.name}({arguments})"
+        return f"Op({own})" if self.texts[0] == own else f"Op({own} = {self.texts[0]})"
+
+    @overload
+    def __call__(self, x: float, y: float = ...) -> float: ...
+    @overload
+    def __call__(self, x: T, y: T | float = ...) -> T: ...
+    @overload
+    def __call__(self, x: float, y: T) -> T: ...
+    def __call__(self, x: Any, y: Any = None) -> Any:
+        """z for numbers as a float, for Values as a Value; it never raises on a number."""
+        if y is None:
+            y = self.default
+        if (y is None) != (self.arity == 1):
+            raise TypeError(f"{self.name} takes {self.arity} operand(s)")
+        if isinstance(x, Ops):
+            return x.apply(self, x, y)
+        if isinstance(y, Ops):
+            return y.apply(self, x, y)
+        return self.value(*(number(operand, self.name) for operand in (x, y)[: self.arity]))
+
+    def read(self, name: str, rows: "Mapping[str, Operation]") -> None:
+        """Parse the row as `name` and make its functions; `rows` are those that it may call.
+
+        Raises RuleError, naming the row, when a text is not a rule in x, y (and z).
+        """
+        self.name = name
+        operands = ["x", "y"][: self.arity]
+        functions = {**{row: op.arity for row, op in rows.items()}, name: self.arity}
+        known = [*operands]
+        try:
+            if not name.isidentifier() or name.startswith("_"):
+                raise RuleError("a row needs a plain name")
+            for part, text in self.where.items():
+                if part in _TAKEN:
+                    raise RuleError(f"a part cannot be called {part!r}, which is taken")
+                self.where_trees[part] = rules.parse(text, known, functions)
+                known.append(part)
+            z, *partials = self.texts
+            self.value_tree = rules.parse(z, known, functions)
+            self.partial_trees = [rules.parse(dz, [*known, "z"], functions) for dz in partials]
+            if self.arity == 1 and rules.uses(self.value_tree, "y"):
+                raise RuleError(f"dz/dy is missing for {z!r}")
+            if z == f"{name}({', '.join(operands)})":
+                self.libm = {"abs": "fabs"}.get(name, name)
+                if not hasattr(math, self.libm):
+                    raise RuleError(f"calls itself, and Python's math has no {name!r}")
+            elif name in rules.calls(self.value_tree):
+                raise RuleError(f"calls itself in {z!r}")
+            smooth = f"1.0 if {self.smooth} else 0.0" if self.smooth else "1.0"
+            self.smooth_tree = rules.parse(smooth, operands, functions)
+            for text in self.textbook:
+                rules.parse(text, [*operands, "z"], functions)
+            ends_tree = rules.parse(self.ends or "nan", operands, functions)
+        except RuleError as error:
+            raise RuleError(f"op {name!r}: {error}") from None
+        names = {**rules.CONSTANTS, **rows, "math": math}
+        names |= {"divide": rules.divide, "power": rules.power}
+        xy = "x, y=None"
+        if self.libm:
+            # The one place where Python's exceptions are turned into the ends of IEEE 754.
+            source = (
+                f"def {name}_value({xy}):\n"
+                f"    try:\n"
+                f"        return math.{self.libm}({', '.join(operands)})\n"
+                f"    except (ArithmeticError, ValueError):\n"
+                f"        return {rules.safe(ends_tree)}\n"
+            )
+            self.value = rules.define(f"{name}_value", source, names)
+        else:
+            self.value = rules.function(f"{name}_value", xy, self.value_tree, self, names)
+        self.is_smooth = rules.function(f"{name}_is_smooth", xy, self.smooth_tree, self, names)
+        for partial, tree in zip(("dx", "dy"), self.partial_trees, strict=False):
+            made = rules.function(f"{name}_{partial}", f"{xy}, z=None", tree, self, names)
+            setattr(self, partial, made)
+
+
+class Op(Operation, Generic[Operands]):
+    """One operation: a row of the table, a method of Value, and a function of Values or numbers.
+
+    >>> from autograd import Value, ops
+    >>> ops.Ops.tanh
+    Op(tanh(x))
+    >>> ops.Ops.tanh(0.5) == Value(0.5).tanh().data
+    True
+    """
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: "Op[Unary]",
+            z: str,
+            dx: str,
+            *,
+            smooth: str = ...,
+            ends: str = ...,
+            textbook: tuple[str, ...] = ...,
+            **where: str,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: "Op[Binary]",
+            z: str,
+            dx: str,
+            dy: str,
+            *,
+            smooth: str = ...,
+            ends: str = ...,
+            textbook: tuple[str, ...] = ...,
+            y: None = ...,
+            **where: str,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: "Op[Optional]",
+            z: str,
+            dx: str,
+            dy: str,
+            *,
+            y: float,
+            smooth: str = ...,
+            ends: str = ...,
+            textbook: tuple[str, ...] = ...,
+            **where: str,
+        ) -> None: ...
+        def __init__(self, *texts: Any, **columns: Any) -> None: ...
+
+    @overload
+    def __get__(self, node: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self: "Op[Unary]", node: T, owner: type) -> Callable[[], T]: ...
+    @overload
+    def __get__(self: "Op[Binary]", node: T, owner: type) -> Callable[[T | float], T]: ...
+    @overload
+    def __get__(self: "Op[Optional]", node: T, owner: type) -> Callable[..., T]: ...
+    def __get__(self, node: Any, owner: type) -> Any:
+        if node is None:
+            return self
+        return lambda y=self.default: node.apply(self, node, y)
+
+
+class Reflected:
+    """The operation with a number on the left: what Python asks for in `2 - v`."""
+
+    def __init__(self, op: Operation) -> None:
+        self.op = op
+
+    def __get__(self, node: T, owner: type) -> Callable[[float], T]:
+        op = self.op
+        return lambda x: node.apply(op, x, node)
+
+
+def number(operand: object, what: str) -> float:
+    """The operand as a float; TypeError with advice for anything that is not a real number."""
+    if isinstance(operand, float | int):
+        try:
+            return float(operand)
+        except OverflowError:
+            raise ValueError(f"{what}: the integer is too large for a float") from None
+    return _foreign(operand, what)
+
+
+def _foreign(operand: object, what: str) -> float:
+    from numbers import Real  # 1 ms to import, and needed only for numbers of other libraries
+
+    if isinstance(operand, Real):
+        return float(operand)
+    raise TypeError(refusal(operand, what))
+
+
+def refusal(operand: object, what: str) -> str:
+    """What to write instead of an operand that is not a real number."""
+    kind = type(operand).__name__
+    if isinstance(operand, str | bytes):
+        advice = "convert it first, as in Value(float(text)); a name goes in Value(data, label=...)"
+    elif isinstance(operand, complex):
+        advice = "this engine is real; use one Value for the real and one for the imaginary part"
+    elif isinstance(operand, list | tuple | set | dict):
+        advice = "make one Value per number, as in [Value(d) for d in data]"
+    elif hasattr(operand, "__array__"):
+        advice = "make one Value per number, as in [Value(d) for d in array.tolist()]"
+    elif isinstance(operand, Ops):
+        advice = "it is a Value already; v.detach() gives a new leaf with its number"
+    else:
+        advice = "give a real number"
+    return f"{what}: expected a real number, got {kind}; {advice}"
+
+
+def table(owner: type[T]) -> type[T]:
+    """Read every row of the class; a bad row is refused here, when the class is made."""
+    rows = {name: op for name, op in vars(owner).items() if isinstance(op, Op) and op.name == name}
+    for name, op in rows.items():
+        op.read(name, rows)
+    return owner
+
+
+# fmt: off
+@table
+class Ops:
+    """The rows.  A class that inherits them says in `apply(op, x, y)` what an operation does.
+
+    Conventions where a derivative is not unique: relu'(0) = abs'(0) = sign'(0) = 0, a tie of
+    maximum or minimum gives 1/2 to each, and hypot, atan2 and x**0 at 0 have derivative 0.
+    """
+
+    __slots__ = ()
+
+    #            z = h(x, y)     dz/dx                            dz/dy
+    add        = Op("x + y",     "1",                             "1")
+    sub        = Op("x - y",     "1",                             "-1")
+    mul        = Op("x * y",     "y",                             "x")
+    div        = Op("x / y",     "1 / y",                         "-z / y",          smooth="abs(y) > 0")
+    pos        = Op("+x",        "1")
+    neg        = Op("-x",        "-1")
+    square     = Op("x * x",     "2 * x")
+    reciprocal = Op("1 / x",     "-z * z",                                           smooth="abs(x) > 0")
+    # From y = 1 on, y - 1 is exact; below, its rounding would cost 350 ulp at x = 1e300.
+    pow        = Op("x ** y",    "y * x ** (y - 1) if y > 1 else y * (z / x) if abs(x) > 0"
+                                 " else y * x ** (y - 1) if abs(y) > 0 else 0.0",
+                                 "z * log(x) if abs(x) > 0 else z * log(x) if y < 0 else 0.0",
+                                 textbook=("x ** y", "y * x ** (y - 1)", "z * log(x)"), smooth="x > 0")
+    sqrt       = Op("sqrt(x)",   "0.5 / z",                                          smooth="x > 0")
+    exp        = Op("exp(x)",    "z",                             ends="inf")
+    expm1      = Op("expm1(x)",  "exp(x)",                        ends="inf")
+    log        = Op("log(x)",    "1 / x",                         ends="nan if x < 0 else -inf",  smooth="x > 0")
+    log1p      = Op("log1p(x)",  "1 / (1 + x)",                   ends="nan if x < -1 else -inf", smooth="x > -1")
+    log2       = Op("log2(x)",   "1.4426950408889634 / x",        ends="nan if x < 0 else -inf",  smooth="x > 0")
+    log10      = Op("log10(x)",  "0.4342944819032518 / x",        ends="nan if x < 0 else -inf",  smooth="x > 0")
+
+    sin        = Op("sin(x)",    "cos(x)")
+    cos        = Op("cos(x)",    "-sin(x)")
+    tan        = Op("tan(x)",    "1 + z * z")
+    asin       = Op("asin(x)",   "1 / sqrt((1 - x) * (1 + x))",                      smooth="x * x < 1")
+    acos       = Op("acos(x)",   "-1 / sqrt((1 - x) * (1 + x))",                     smooth="x * x < 1")
+    atan       = Op("atan(x)",   "1 / t / t", t="hypot(x, 1)",    textbook=("atan(x)", "1 / (1 + x * x)"))
+    atan2      = Op("atan2(x, y)", "y / t / t if t > 0 else 0.0", "-x / t / t if t > 0 else 0.0", t="hypot(x, y)",
+                                 textbook=("atan2(x, y)", "y / (x * x + y * y)", "-x / (x * x + y * y)"), smooth="hypot(x, y) > 0")
+    hypot      = Op("hypot(x, y)", "x / z if z > 0 else 0.0",     "y / z if z > 0 else 0.0", ends="inf",
+                                 textbook=("hypot(x, y)", "x / z", "y / z"), smooth="hypot(x, y) > 0")
+    sinh       = Op("sinh(x)",   "cosh(x)",                       ends="x * inf")
+    cosh       = Op("cosh(x)",   "sinh(x)",                       ends="inf")
+    tanh       = Op("tanh(x)",   "4 * t / ((1 + t) * (1 + t))",   t="exp(-2 * x) if x > 0 else exp(2 * x)",
+                                 textbook=("tanh(x)", "1 - z * z"))
+    asinh      = Op("asinh(x)",  "1 / hypot(x, 1)",               textbook=("asinh(x)", "1 / sqrt(x * x + 1)"))
+    acosh      = Op("acosh(x)",  "1 / sqrt(x - 1) / sqrt(x + 1)", textbook=("acosh(x)", "1 / sqrt(x * x - 1)"), smooth="x > 1")
+    atanh      = Op("atanh(x)",  "1 / ((1 - x) * (1 + x))",       textbook=("atanh(x)", "1 / (1 - x * x)"),     smooth="x * x < 1",
+                                 ends="nan if x * x > 1 else x * inf")
+
+    # t is at most 1 in these four, so nothing overflows and no digit is lost on either side.
+    sigmoid    = Op("1 / (1 + t) if x > 0 else t / (1 + t)",      "t / ((1 + t) * (1 + t))",
+                                 t="exp(-x) if x > 0 else exp(x)", textbook=("1 / (1 + exp(-x))", "z * (1 - z)"))
+    softplus   = Op("x + log1p(t) if x > 0 else log1p(t)",        "1 / (1 + t) if x > 0 else t / (1 + t)",
+                                 t="exp(-x) if x > 0 else exp(x)", textbook=("log(1 + exp(x))", "sigmoid(x)"))
+    logsigmoid = Op("-log1p(t) if x > 0 else x - log1p(t)",       "t / (1 + t) if x > 0 else 1 / (1 + t)",
+                                 t="exp(-x) if x > 0 else exp(x)", textbook=("log(sigmoid(x))", "sigmoid(-x)"))
+    silu       = Op("x / (1 + t) if x > 0 else x * t / (1 + t)",
+                    "(1 + t + x * t) / ((1 + t) * (1 + t)) if x > 0 else t * (1 + t + x) / ((1 + t) * (1 + t))",
+                                 t="exp(-x) if x > 0 else exp(x)", textbook=("x * sigmoid(x)", "sigmoid(x) * (1 + x * sigmoid(-x))"))
+    # h is x to 26 bits (Veltkamp 1968), so that h * h is exact and exp(-x * x) keeps its digits.
+    erf        = Op("erf(x)",    "1.1283791670955126 * exp(-h * h) * exp((h - x) * (h + x)) if x * x < 1600 else 0.0",
+                                 h="134217729 * x - (134217729 * x - x)", textbook=("erf(x)", "2 / sqrt(pi) * exp(-x * x)"))
+    erfc       = Op("erfc(x)",   "-1.1283791670955126 * exp(-h * h) * exp((h - x) * (h + x)) if x * x < 1600 else -0.0",
+                                 h="134217729 * x - (134217729 * x - x)", textbook=("erfc(x)", "-2 / sqrt(pi) * exp(-x * x)"))
+    # p + q is x / sqrt(2) in two doubles and e is exp(-x * x / 2), so c = 2 * Phi(x) is good in both tails.
+    gelu       = Op("0.5 * x * c if x * x < 1600 else 0.0 if x < 0 else x",
+                    "0.5 * c + 0.3989422804014327 * x * e if x * x < 1600 else 0.0 if x < 0 else 1.0",
+                                 h="134217729 * x - (134217729 * x - x)", p="0.7071067811865476 * x",
+                                 q="0.7071067839860916 * h - p - 2.799544089368687e-09 * x + 0.7071067839860916 * (x - h)",
+                                 e="exp(-0.5 * h * h) * exp(0.5 * (h - x) * (h + x))",
+                                 c="erfc(-p) + 1.1283791670955126 * e * q",
+                                 textbook=("x * erfc(-x / sqrt(2)) / 2", "erfc(-x / sqrt(2)) / 2 + x * exp(-x * x / 2) / sqrt(2 * pi)"))
+
+    relu       = Op("0.0 if x < 0 else x",          "1.0 if x > 0 else 0.0",         smooth="abs(x) > 0")
+    leaky_relu = Op("x if x > 0 else y * x",        "1.0 if x > 0 else y",          "0.0 if x > 0 else x",
+                                 y=0.01,                                             smooth="abs(x) > 0")
+    elu        = Op("x if x > 0 else y * expm1(x)", "1.0 if x > 0 else y * exp(x)", "0.0 if x > 0 else expm1(x)",
+                                 y=1.0,                                              smooth="abs(x) > 0")
+    abs        = Op("abs(x)",                       "sign(x)",                       smooth="abs(x) > 0")
+    sign       = Op("1.0 if x > 0 else -1.0 if x < 0 else x", "0.0",                 smooth="abs(x) > 0")
+    # x / 2 + y / 2 is the operand itself at a tie, and nan where one operand is nan.
+    maximum    = Op("x if x > y else y if x < y else x / 2 + y / 2", "1.0 if x > y else 0.0 if x < y else 0.5",
+                    "0.0 if x > y else 1.0 if x < y else 0.5",                       smooth="abs(x - y) > 0")
+    minimum    = Op("y if x > y else x if x < y else x / 2 + y / 2", "0.0 if x > y else 1.0 if x < y else 0.5",
+                    "1.0 if x > y else 0.0 if x < y else 0.5",                       smooth="abs(x - y) > 0")
+    # fmt: on
+
+    __add__, __sub__, __mul__, __truediv__, __pow__ = add, sub, mul, div, pow
+    __radd__, __rsub__, __rmul__ = add.reflected, sub.reflected, mul.reflected
+    __rtruediv__, __rpow__ = div.reflected, pow.reflected
+    __pos__, __neg__, __abs__ = pos, neg, abs
+
+    def apply(self, op: Operation, x: Any, y: Any) -> Any:
+        """The result of `op` on operands of which at least one is of this class."""
+        raise NotImplementedError

@@ -1,0 +1,154 @@
+"""The source of an operation's methods and of its pullback, generated from its row.
+
+A generated method reads like one written by hand: the numbers, the result, the new node.  It costs
+a third of what a general `apply` over function objects costs, and a debugger steps through it.
+"""
+
+import ast
+import math
+import re
+from typing import Any
+
+from autograd import rules
+from autograd.ops import Operation, Ops, number
+
+_METHOD = """\
+def {name}({parameters}):
+{operands}
+{result}
+    mode = get_mode()
+    if mode is not None:
+        return mode.record(z, op, {a}, {b}, x, {y})
+    node = new(Value)
+    node.data = z
+    node.grad = untouched
+    node._row = op
+    node.a = {a}
+    node.b = {b}
+    node.x = x
+{keep_y}    return node
+"""
+
+_UNARY = """\
+    x = a.data"""
+
+_BINARY = """\
+    x = a.data
+    if type(b) is Value:
+        y = b.data
+    else:
+        y = other(b, a, op)
+        if y is NotImplemented:
+            return y
+        b = None"""
+
+_REFLECTED = """\
+    x = other(a, b, op)
+    if x is NotImplemented:
+        return x
+    a = None
+    y = b.data"""
+
+
+def other(operand: object, node: Ops, op: Operation) -> Any:
+    """The number that stands beside a node; NotImplemented where Python should ask the other side.
+
+    Raises TypeError, with what to write instead, for text, complex numbers and containers.
+    """
+    if type(operand) is float:
+        return operand
+    if isinstance(operand, Ops) and type(operand) is not type(node):
+        return NotImplemented
+    return number(operand, op.name)
+
+
+def _guarded(lines: list[str], otherwise: str) -> str:
+    """The lines, inside a `try` if one of them can raise (it costs nothing until it does)."""
+    if not any(rules.can_raise(line) for line in lines):
+        return "\n".join(f"    {line}" for line in lines)
+    body = "\n".join(f"        {line}" for line in lines)
+    return (
+        f"    try:\n{body}\n    except (ArithmeticError, ValueError):  # an end: inf or nan\n"
+        f"        {otherwise}"
+    )
+
+
+def _fast(op: Operation, rows: dict[str, Operation], **targets: ast.expr) -> list[str]:
+    shared = rules.parts(op, *targets.values())
+    return [f"{name} = {rules.fast(tree, rows)}" for name, tree in (shared | targets).items()]
+
+
+def method_source(op: Operation, rows: dict[str, Operation], reflected: bool = False) -> str:
+    """The source of the method that evaluates the operation and records a node."""
+    unary = op.arity == 1
+    operands = _UNARY if unary else _REFLECTED if reflected else _BINARY
+    default = "" if op.default is None else f"={op.default}"
+    parameters = "a" if unary else "b, a" if reflected else f"a, b{default}"
+    end = "z = op.value(x)" if unary else "z = op.value(x, y)"
+    return _METHOD.format(
+        name="r" + op.name if reflected else op.name,
+        parameters=parameters,
+        operands=operands,
+        result=_guarded(_fast(op, rows, z=op.value_tree), end),
+        a="a",
+        b="None" if unary else "b",
+        y="None" if unary else "y",
+        keep_y="" if unary else "    node.y = y\n",
+    )
+
+
+def pullback_source(op: Operation, rows: dict[str, Operation]) -> str:
+    """The source of the function that adds dL/dz * dz/dx to dL/dx, and the same for y."""
+    reads = {"x": "node.x", "y": "node.y", "z": "node.data"}
+    lines = ["g = node.grad"]
+    for parent, name, tree in zip("ab", ("dx", "dy"), op.partial_trees, strict=False):
+        text = ast.unparse(tree)
+        if text == "0.0":
+            continue
+        factor = {"1": "+= g", "-1": "-= g"}.get(text, f"+= g * {reads.get(text, name)}")
+        block = [f"{parent}.grad {factor}"]
+        if factor.endswith(name):
+            operands = list(reads)[: op.arity]
+            end = (
+                f"{name} = op.{name}({', '.join((*operands, *(['None'] * (op.arity == 1)), 'z'))})"
+            )
+            computed = _guarded(_fast(op, rows, **{name: tree}), end).split("\n")
+            computed = [line.removeprefix("    ") for line in computed]
+            used = [n for n in reads if any(re.search(rf"\b{n}\b", line) for line in computed)]
+            block = [f"{n} = {reads[n]}" for n in used] + computed + block
+        lines.append(f"{parent} = node.{parent}")
+        if op.arity == 2:  # one of two operands may be a plain number, the only one cannot
+            block = [f"if {parent} is not None:", *(f"    {line}" for line in block)]
+        lines += block
+    return f"def {op.name}_pullback(node):\n" + "".join(f"    {line}\n" for line in lines)
+
+
+def install(
+    op: Operation, value: type[Ops], rows: dict[str, Operation], names: dict[str, Any]
+) -> None:
+    """Generate the operation's methods for the class `value`, and make them its methods.
+
+    `names` are the globals of the generated source: the class, and how it looks up the mode.
+    """
+    names = {
+        **rules.CONSTANTS,
+        **names,
+        "Value": value,
+        "new": object.__new__,
+        "math": math,
+        "other": other,
+        "op": op,
+    }
+    op.method = rules.define(op.name, method_source(op, rows), names)
+    # The row's own function takes the place of the inherited method, which spares a lookup.
+    op.pullback = rules.define(  # type: ignore[method-assign]
+        f"{op.name}_pullback", pullback_source(op, rows), names
+    )
+    made: dict[Any, Any] = {op: op.method}
+    if op.arity == 2:
+        op.reverse = rules.define("r" + op.name, method_source(op, rows, reflected=True), names)
+        made[op.reflected] = op.reverse
+    for name, attribute in vars(Ops).items():
+        if attribute in made:
+            setattr(value, name, made[attribute])
+    setattr(value, op.name, op.method)

@@ -1,0 +1,597 @@
+"""`Value`: a number that remembers how it was computed, and the chain rule along that memory."""
+
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from typing import Any, Final, ParamSpec, Self, TypeVar, final
+
+from autograd import record
+from autograd.ops import Hook, Operation, Ops, Origin, number, refusal
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# The gradient of a node that no backward pass has reached is this very object, so that a picture
+# can say so; in arithmetic it is an ordinary zero.
+UNTOUCHED: Final = float("0.0")
+
+
+class NonFiniteWarning(RuntimeWarning):
+    """A backward pass met inf or nan; the message names the first operation that made it."""
+
+
+class NonFiniteError(ArithmeticError):
+    """Raised under `detect_anomaly` by the first operation that makes inf or nan."""
+
+
+class Note(Origin):
+    """What is known of one node beyond its row: a label, a scope, a source line, hooks."""
+
+    def __init__(
+        self, op: Operation | None, label: str = "", scope: str = "", line: str = ""
+    ) -> None:
+        self._op: Any = op
+        self.label = label
+        self.scope = scope
+        self.line = line
+        self.hooks: tuple[Hook, ...] = ()
+
+    @property
+    def op(self) -> Operation | None:
+        """The operation; None for a leaf."""
+        return self._op  # type: ignore[no-any-return]
+
+    def pullback(self, node: Any) -> None:
+        """Run the hooks on the node's finished adjoint, then pull it back."""
+        node.grad = _hooked(self.hooks, node.grad)
+        self._op.pullback(node)
+
+
+def _hooked(hooks: tuple[Hook, ...], grad: float) -> float:
+    for hook in hooks:
+        changed = hook(grad)
+        grad = grad if changed is None else number(changed, "a hook's result")
+    return grad
+
+
+LEAF: Final = Note(None)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What recording does differently here: nothing at all, a scope, a check for inf and nan."""
+
+    recording: bool = True
+    scope: str = ""
+    anomaly: bool = False
+    notes: dict[Operation, Note] = field(default_factory=dict, compare=False)
+
+    def record(
+        self,
+        z: float,
+        op: Operation,
+        a: "Value | None",
+        b: "Value | None",
+        x: float,
+        y: float | None,
+    ) -> "Value":
+        """The node of a result, as this mode wants it."""
+        node = Value.__new__(Value)
+        node.data = z
+        node.grad = UNTOUCHED
+        node._row = LEAF
+        node.a = node.b = None
+        if not self.recording:
+            if self.anomaly and z - z != 0.0:
+                raise NonFiniteError(_first_bad(op, x, y, z, a, b, _user_line()))
+            return node
+        node.a, node.b, node.x = a, b, x
+        if y is not None:
+            node.y = y
+        if self.anomaly:
+            node._row = Note(op, "", self.scope, _user_line())
+            if z - z != 0.0:
+                raise NonFiniteError(_first_bad(op, x, y, z, a, b, node._row.line))
+        elif self.scope:
+            # One Note serves all nodes of an operation in a scope.
+            node._row = self.notes.setdefault(op, Note(op, "", self.scope))
+        else:
+            node._row = op
+        return node
+
+
+_mode: ContextVar[Mode | None] = ContextVar("mode", default=None)
+
+
+class _Entered:
+    """A context in which a changed Mode holds, for this thread and this task only.
+
+    As a decorator it holds for each call; a generator function is refused, because the mode would
+    leak into whatever runs between its steps.
+    """
+
+    def __init__(self, **changes: Any) -> None:
+        self._changes = changes
+        self._tokens: list[Token[Mode | None]] = []
+
+    def _changed(self, mode: Mode) -> Mode:
+        return replace(mode, **self._changes, notes={})
+
+    def __enter__(self) -> Self:
+        self._tokens.append(_mode.set(self._changed(_mode.get() or Mode())))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _mode.reset(self._tokens.pop())
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        code = getattr(function, "__code__", None)
+        if code is not None and code.co_flags & 0x2A0:  # generator, coroutine, async generator
+            raise TypeError(
+                f"{function.__name__} suspends itself, and the mode would leak to its caller; "
+                "use a `with` block inside it"
+            )
+
+        @wraps(function)
+        def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+            with _copy_of(self):
+                return function(*args, **kwargs)
+
+        return inside
+
+
+def _copy_of(entered: _Entered) -> _Entered:
+    again = object.__new__(type(entered))
+    again._changes, again._tokens = entered._changes, []
+    return again
+
+
+class no_grad(_Entered):  # noqa: N801 - PyTorch's name
+    """A context (or decorator) in which results are leaves: nothing is recorded.
+
+    >>> w = Value(3.0)
+    >>> with no_grad():
+    ...     z = w * w
+    >>> z.data, z.parents
+    (9.0, ())
+    """
+
+    def __init__(self) -> None:
+        super().__init__(recording=False)
+
+
+class recording(_Entered):  # noqa: N801 - reads like no_grad
+    """A context in which results remember their operands, also inside `no_grad`."""
+
+    def __init__(self) -> None:
+        super().__init__(recording=True)
+
+
+class detect_anomaly(_Entered):  # noqa: N801 - PyTorch's name
+    """A context in which the first operation that makes inf or nan raises NonFiniteError.
+
+    The error names the operation, its operands, their labels and the user's source line, both for
+    values (at once, in forward order) and for adjoints (during `backward`).
+
+    >>> p = Value(0.0, label="p")
+    >>> with detect_anomaly():
+    ...     loss = -p.log()
+    Traceback (most recent call last):
+    autograd.value.NonFiniteError: log(x) = -inf at x = 0.0 ('p'), at <doctest ...>:2
+    """
+
+    def __init__(self) -> None:
+        super().__init__(anomaly=True)
+
+
+class scope(_Entered):  # noqa: N801 - reads like no_grad
+    """A context that groups the nodes made inside it under a name; scopes nest.
+
+    >>> with scope("layer 1"), scope("neuron 0"):
+    ...     z = Value(1.0) + 2.0
+    >>> z.scope
+    'layer 1/neuron 0'
+    """
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not name or "/" in name:
+            raise ValueError(f"scope: expected a name without '/', got {name!r}")
+        super().__init__(scope=name)
+
+    def _changed(self, mode: Mode) -> Mode:
+        name: str = self._changes["scope"]
+        return replace(mode, scope=f"{mode.scope}/{name}" if mode.scope else name, notes={})
+
+
+@final
+class Value(Ops):
+    """A number with a gradient, and the operation and operands that it came from.
+
+    Args:
+        data: a real number; it is stored as a float.
+        label: a name to show in drawings and messages.
+
+    Attributes:
+        data: the number.  Change it on leaves only, as an optimizer does.
+        grad: dL/d(this) after `L.backward()`.  Leaves add up; inner nodes hold the last pass.
+        op: the row of the table that made it; None for a leaf.
+        a, b: the parents of the first and the second operand; None for a plain number.
+        x, y: the operands' numbers at the time of the forward pass (an operation's nodes only).
+
+    Raises TypeError for text, complex numbers, containers, arrays and Values.
+
+    >>> w, x, b = Value(2.0, "w"), Value(-1.0, "x"), Value(0.5, "b")
+    >>> y = (w * x + b).tanh()
+    >>> y.backward()
+    >>> round(w.grad, 4), round(x.grad, 4), round(b.grad, 4)
+    (-0.1807, 0.3614, 0.1807)
+    """
+
+    __slots__ = ("_row", "a", "b", "data", "grad", "x", "y")
+
+    # np.array * Value must reach __rmul__ once instead of making an array of Values.
+    __array_ufunc__ = None
+
+    data: float
+    grad: float
+    a: "Value | None"
+    b: "Value | None"
+    x: float
+    y: float
+    _row: Origin
+
+    def __init__(self, data: float, label: str = "") -> None:
+        if type(data) is not float:
+            if isinstance(data, Ops):
+                raise TypeError(refusal(data, "Value"))
+            data = number(data, "Value")
+        if not isinstance(label, str):
+            raise TypeError(f"Value: expected a label of text, got {label!r}")
+        self.data = data
+        self.grad = UNTOUCHED
+        self.a = self.b = None
+        mode = _mode.get()
+        where = mode.scope if mode is not None else ""
+        self._row = Note(None, label, where) if label or where else LEAF
+
+    # ------------------------------------------------------------------ what a node knows
+
+    @property
+    def op(self) -> Operation | None:
+        """The row of the operation that made this node; None for a leaf."""
+        return self._row.op
+
+    @property
+    def label(self) -> str:
+        """The node's name; empty if it has none."""
+        return self._row.label
+
+    @label.setter
+    def label(self, label: str) -> None:
+        if not isinstance(label, str):
+            raise TypeError(f"label: expected text, got {label!r}")
+        self._own_note().label = label
+
+    @property
+    def scope(self) -> str:
+        """The scopes it was made in, joined by '/'; empty outside of any."""
+        return self._row.scope
+
+    @property
+    def line(self) -> str:
+        """The user's source line that made it, 'file:line', known under `detect_anomaly`."""
+        return self._row.line
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was given, not computed."""
+        return self.a is None and self.b is None
+
+    @property
+    def parents(self) -> "tuple[Value, ...]":
+        """The Values among its operands, in order; a Value used twice is there twice."""
+        return tuple(parent for parent in (self.a, self.b) if parent is not None)
+
+    @property
+    def dx(self) -> float:
+        """The local derivative dz/dx at the recorded operands; nan if the value is nan."""
+        return self._partial("dx", 1)
+
+    @property
+    def dy(self) -> float:
+        """The local derivative dz/dy at the recorded operands; nan if the value is nan."""
+        return self._partial("dy", 2)
+
+    def _partial(self, name: str, arity: int) -> float:
+        op = self.op
+        if op is None or op.arity < arity:
+            raise AttributeError(f"{op.name if op else 'a leaf'} has no {name}")
+        if self.data != self.data:
+            return math.nan
+        return float(getattr(op, name)(self.x, getattr(self, "y", None), self.data))
+
+    def _own_note(self) -> Note:
+        """This node's Note, shared with no other node."""
+        row = self._row
+        note = Note(row.op, row.label, row.scope, row.line)
+        note.hooks = row.hooks
+        self._row = note
+        return note
+
+    # ------------------------------------------------------------------ numbers
+
+    def apply(self, op: Operation, x: Any, y: Any) -> Any:
+        """The operation on operands of which at least one is a Value."""
+        if op.arity == 1:
+            return op.method(x)
+        for operand in (x, y):
+            if isinstance(operand, Ops) and not isinstance(operand, Value):
+                return operand.apply(op, x, y)
+        return op.method(x, y) if isinstance(x, Value) else op.reverse(y, x)
+
+    def __lt__(self, other: "Value | float") -> bool:
+        return self.data < _compared(other)
+
+    def __le__(self, other: "Value | float") -> bool:
+        return self.data <= _compared(other)
+
+    def __gt__(self, other: "Value | float") -> bool:
+        return self.data > _compared(other)
+
+    def __ge__(self, other: "Value | float") -> bool:
+        return self.data >= _compared(other)
+
+    def __float__(self) -> float:
+        return self.data
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data, spec) if spec else repr(self)
+
+    def __repr__(self) -> str:
+        label = f", label={self.label!r}" if self.label else ""
+        op = f", op={self.op.name}" if self.op else ""
+        return f"Value(data={self.data!r}, grad={self.grad!r}{op}{label})"
+
+    def __reduce__(self) -> Any:
+        if not self.is_leaf:
+            raise TypeError(
+                "a computed Value cannot be copied or pickled without its whole graph; "
+                "copy its number with v.detach(), or save the leaves and compute it again"
+            )
+        return _leaf, (self.data, self.label, self.grad)
+
+    def __copy__(self) -> "Value":
+        make, arguments = self.__reduce__()
+        return make(*arguments)  # type: ignore[no-any-return]
+
+    def detach(self) -> "Value":
+        """A new leaf with the same number and label, cut off from the graph."""
+        return Value(self.data, self.label)
+
+    # ------------------------------------------------------------------ the chain rule
+
+    def backward(self, seed: float = 1.0) -> None:
+        """Add seed * d(this)/d(leaf) to the `.grad` of every leaf it was computed from.
+
+        Inner nodes' gradients are those of this pass.  A pass that is interrupted, by Ctrl-C or by
+        a hook that raises, leaves every `.grad` as it was.  Differentiates the point that was
+        recorded, whatever happened to a leaf's `.data` since.  A gradient of exactly 0 is not
+        carried on, so a branch that cannot matter cannot make nan out of 0 * inf.
+
+        Warns (NonFiniteWarning) when the value or a leaf's gradient is inf or nan, naming the
+        first operation at fault.
+        """
+        seed = number(seed, "backward's seed")
+        order = topological(self)
+        with AllOrNothing(order):
+            sweep(order, [(self, seed)])
+            _report(order, self)
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every leaf it was computed from (itself, if it is one) to 0."""
+        for node in topological(self):
+            if node.is_leaf:
+                node.grad = 0.0
+
+    def register_hook(self, hook: Hook) -> Callable[[], None]:
+        """Have `hook(grad)` called in each backward pass once this node's gradient is complete.
+
+        If it returns a number, that number takes the gradient's place.  For a leaf it sees what
+        this pass adds.  Returns a function that removes the hook.
+
+        >>> v = Value(3.0)
+        >>> remove = v.register_hook(lambda g: max(-1.0, min(1.0, g)))  # clip
+        >>> (v * v).backward()
+        >>> v.grad
+        1.0
+        >>> remove()
+        """
+        if not callable(hook):
+            raise TypeError(f"register_hook: expected a function of the gradient, got {hook!r}")
+        note = self._own_note()
+        note.hooks = (*note.hooks, hook)
+
+        def remove() -> None:
+            note = self._own_note()
+            note.hooks = tuple(kept for kept in note.hooks if kept is not hook)
+
+        return remove
+
+
+def _leaf(data: float, label: str, grad: float) -> Value:
+    leaf = Value(data, label)
+    if grad != 0.0:
+        leaf.grad = grad
+    return leaf
+
+
+def _compared(other: object) -> float:
+    return other.data if type(other) is Value else number(other, "a comparison")
+
+
+def topological(*roots: Value) -> list[Value]:
+    """Every node that the roots were computed from, operands before results, roots included.
+
+    The order depends on the graph alone, so the same script gives the same order, and the same
+    bits, in every process.  Nothing here recurses.
+    """
+    order: list[Value] = []
+    seen: set[Value | None] = {None}
+    # A None on the stack says that the node below it has had its operands visited.
+    stack: list[Value | None] = list(reversed(roots))
+    push, pop, emit, see = stack.append, stack.pop, order.append, seen.add
+    while stack:
+        node = pop()
+        if node is None:
+            emit(pop())  # type: ignore[arg-type]
+        elif node not in seen:
+            see(node)
+            a, b = node.a, node.b
+            if a is None and b is None:
+                emit(node)
+                continue
+            push(node)
+            push(None)
+            if b not in seen:
+                push(b)
+            if a not in seen:
+                push(a)
+    return order
+
+
+class AllOrNothing:
+    """Restores every gradient if the block does not end well."""
+
+    def __init__(self, order: list[Value]) -> None:
+        self.order = order
+
+    def __enter__(self) -> None:
+        self.before = [node.grad for node in self.order]
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is not None:
+            self.restore()
+
+    def restore(self) -> None:
+        """Put every gradient back."""
+        for node, grad in zip(self.order, self.before, strict=True):
+            node.grad = grad
+
+
+def sweep(order: list[Value], seeds: Iterable[tuple[Value, float]]) -> None:
+    """Reverse accumulation: adjoints of inner nodes from 0, leaves on top of what they have."""
+    inner, hooked = [], []
+    for node in order:
+        if node.a is not None or node.b is not None:
+            inner.append(node)
+            node.grad = 0.0
+        elif node._row.hooks:
+            hooked.append((node, node.grad))
+            node.grad = 0.0
+        elif node.grad is UNTOUCHED:
+            node.grad = 0.0
+    for root, seed in seeds:
+        # A value that is nan has nan derivatives, whatever a formula would make of its operands.
+        root.grad += seed if root.data == root.data else math.nan
+    inner.reverse()
+    for node in inner:
+        if node.grad:
+            node._row.pullback(node)
+    for leaf, before in hooked:
+        leaf.grad = before + _hooked(leaf._row.hooks, leaf.grad)
+
+
+# ---------------------------------------------------------------------- inf and nan
+
+
+def _operand_text(name: str, number: float, node: Value | None) -> str:
+    label = f" ({node.label!r})" if node is not None and node.label else ""
+    return f"{name} = {number!r}{label}"
+
+
+def _first_bad(
+    op: Operation,
+    x: float,
+    y: float | None,
+    z: float,
+    a: Value | None,
+    b: Value | None,
+    line: str,
+) -> str:
+    operands = [_operand_text("x", x, a)]
+    if y is not None:
+        operands.append(_operand_text("y", y, b))
+    call = f"{op.name}({'x' if y is None else 'x, y'})"
+    return f"{call} = {z!r} at {', '.join(operands)}" + (f", at {line}" if line else "")
+
+
+def _user_line() -> str:
+    """'file:line' of the innermost frame that is neither this package's nor generated by it."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        generated = frame.f_code.co_filename.startswith("<autograd ")
+        if not generated and package not in ("autograd", "nn"):
+            return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
+
+
+def first_nonfinite(order: Iterable[Value]) -> str:
+    """What went wrong first, in forward order: a value or a local derivative; '' if nothing."""
+    order = list(order)
+    for node in order:
+        if node.data - node.data != 0.0:
+            if node.op is None:
+                name = f" {node.label!r}" if node.label else ""
+                return f"the leaf{name} is {node.data!r}"
+            y = getattr(node, "y", None)
+            return _first_bad(node.op, node.x, y, node.data, node.a, node.b, node.line)
+    for node in reversed(order):
+        if node.op is None or not node.grad:
+            continue
+        for name, parent in (("dx", node.a), ("dy", node.b)):
+            if parent is None:
+                continue
+            partial = getattr(node, name)
+            if partial - partial != 0.0 or (node.grad * partial) - (node.grad * partial) != 0.0:
+                y = getattr(node, "y", None)
+                where = _first_bad(node.op, node.x, y, node.data, node.a, node.b, node.line)
+                return f"dL/dz * dz/{name} is {node.grad!r} * {partial!r} in {where}"
+    return ""
+
+
+def _report(order: list[Value], root: Value) -> None:
+    finite = root.data - root.data == 0.0
+    for node in order:
+        if node.a is None and node.b is None and node.grad - node.grad != 0.0:
+            finite = False
+    if finite:
+        return
+    text = first_nonfinite(order)
+    mode = _mode.get()
+    if mode is not None and mode.anomaly:
+        raise NonFiniteError(text)
+    if text:
+        warnings.warn(f"backward: {text}", NonFiniteWarning, stacklevel=3)
+
+
+_NAMES = {"get_mode": _mode.get, "untouched": UNTOUCHED}
+
+
+def rows() -> dict[str, Operation]:
+    """Every operation by name: the table's, and those defined since."""
+    return {
+        name: op
+        for name, op in (vars(Ops)).items()
+        if isinstance(op, Operation) and op.name == name
+    }
+
+
+for _op in rows().values():
+    record.install(_op, Value, rows(), _NAMES)
