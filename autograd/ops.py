@@ -327,7 +327,7 @@ class Ops:
     # From y = 1 on, y - 1 is exact; below, its rounding would cost 350 ulp at x = 1e300.
     pow        = Op("x ** y",    "y * x ** (y - 1) if y > 1 else y * (z / x) if abs(x) > 0"
                                  " else y * x ** (y - 1) if abs(y) > 0 else 0.0",
-                                 "z * log(x) if abs(x) > 0 else z * log(x) if y < 0 else 0.0",
+                                 "z * log(x) if abs(x) > 0 else -inf if y < 0 else 0.0",
                                  textbook=("x ** y", "y * x ** (y - 1)", "z * log(x)"), smooth="x > 0")
     sqrt       = Op("sqrt(x)",   "0.5 / z",                                          smooth="x > 0")
     exp        = Op("exp(x)",    "z",                             ends="inf")
@@ -363,13 +363,14 @@ class Ops:
                                  t="exp(-x) if x > 0 else exp(x)", textbook=("log(1 + exp(x))", "sigmoid(x)"))
     logsigmoid = Op("-log1p(t) if x > 0 else x - log1p(t)",       "t / (1 + t) if x > 0 else 1 / (1 + t)",
                                  t="exp(-x) if x > 0 else exp(x)", textbook=("log(sigmoid(x))", "sigmoid(-x)"))
-    silu       = Op("x / (1 + t) if x > 0 else x * t / (1 + t)",
-                    "(1 + t + x * t) / ((1 + t) * (1 + t)) if x > 0 else t * (1 + t + x) / ((1 + t) * (1 + t))",
+    silu       = Op("x / (1 + t) if x > 0 else x * t / (1 + t) if x > -700 else x * exp(x / 2) * exp(x / 2)",
+                    "(1 + t + x * t) / ((1 + t) * (1 + t)) if x > 0 else t * (1 + t + x) / ((1 + t) * (1 + t))"
+                    " if x > -700 else (1 + x) * exp(x / 2) * exp(x / 2)",  # exp(x) is losing digits there
                                  t="exp(-x) if x > 0 else exp(x)", textbook=("x * sigmoid(x)", "sigmoid(x) * (1 + x * sigmoid(-x))"))
     # h is x to 26 bits (Veltkamp 1968), so that h * h is exact and exp(-x * x) keeps its digits.
     erf        = Op("erf(x)",    "1.1283791670955126 * exp(-h * h) * exp((h - x) * (h + x)) if x * x < 1600 else 0.0",
                                  h="134217729 * x - (134217729 * x - x)", textbook=("erf(x)", "2 / sqrt(pi) * exp(-x * x)"))
-    erfc       = Op("erfc(x)",   "-1.1283791670955126 * exp(-h * h) * exp((h - x) * (h + x)) if x * x < 1600 else -0.0",
+    erfc       = Op("erfc(x)",   "-1.1283791670955126 * exp(-h * h) * exp((h - x) * (h + x)) if x * x < 1600 else 0.0",
                                  h="134217729 * x - (134217729 * x - x)", textbook=("erfc(x)", "-2 / sqrt(pi) * exp(-x * x)"))
     # p + q is x / sqrt(2) in two doubles and e is exp(-x * x / 2), so c = 2 * Phi(x) is good in both tails.
     gelu       = Op("0.5 * x * c if x * x < 1600 else 0.0 if x < 0 else x",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, overload
 
 from autograd.ops import number
-from autograd.value import AllOrNothing, Value, recording, sweep, topological
+from autograd.value import Value, recording, restore, sweep, topological
 
 Tree = Any  # a number, a Value, or a list, tuple or dict of such
 
@@ -62,11 +62,11 @@ def _adjoints(outputs: list[tuple[Value, Any]], wanted: list[Value]) -> list[Any
     order = topological(*(output for output, _ in outputs))
     adjoint: dict[Value, Any] = {}
 
-    def add(node: Value, amount: Any) -> None:
+    def give(node: Value, amount: Any) -> None:
         adjoint[node] = adjoint[node] + amount if node in adjoint else amount
 
     for output, seed in outputs:
-        add(output, seed if output.data == output.data else math.nan)
+        give(output, seed if output.data == output.data else math.nan)
     kept = set(wanted)
     for node in reversed(order):
         op = node.op
@@ -78,7 +78,7 @@ def _adjoints(outputs: list[tuple[Value, Any]], wanted: list[Value]) -> list[Any
             if parent is not None:
                 factor = getattr(op, partial)(x, y, node)
                 if isinstance(factor, Value) or factor != 0:
-                    add(parent, g if factor == 1 else -g if factor == -1 else g * factor)
+                    give(parent, g if factor == 1 else -g if factor == -1 else g * factor)
     return [adjoint.get(node, 0.0) for node in wanted]
 
 
@@ -106,15 +106,15 @@ def _gradient(
     if create_graph:
         return _adjoints(outputs, wanted)
     order = topological(*(output for output, _ in outputs))
-    undo = AllOrNothing(order)
-    with undo:
+    before = [node.grad for node in order]
+    try:
         for node in order:
             node.grad = 0.0
         sweep(order, [(output, number(seed, "seed")) for output, seed in outputs])
         reached = set(order)
-        result = [node.grad if node in reached else 0.0 for node in wanted]
-    undo.restore()
-    return result
+        return [node.grad if node in reached else 0.0 for node in wanted]
+    finally:
+        restore(order, before)
 
 
 @overload

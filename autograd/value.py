@@ -388,9 +388,13 @@ class Value(Ops):
         """
         seed = number(seed, "backward's seed")
         order = topological(self)
-        with AllOrNothing(order):
+        before = [node.grad for node in order]
+        try:
             sweep(order, [(self, seed)])
             _report(order, self)
+        except BaseException:
+            restore(order, before)
+            raise
 
     def zero_grad(self) -> None:
         """Set the gradient of every leaf it was computed from (itself, if it is one) to 0."""
@@ -464,23 +468,10 @@ def topological(*roots: Value) -> list[Value]:
     return order
 
 
-class AllOrNothing:
-    """Restores every gradient if the block does not end well."""
-
-    def __init__(self, order: list[Value]) -> None:
-        self.order = order
-
-    def __enter__(self) -> None:
-        self.before = [node.grad for node in self.order]
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is not None:
-            self.restore()
-
-    def restore(self) -> None:
-        """Put every gradient back."""
-        for node, grad in zip(self.order, self.before, strict=True):
-            node.grad = grad
+def restore(order: list[Value], grads: list[float]) -> None:
+    """Put every gradient back to what it was."""
+    for node, grad in zip(order, grads, strict=True):
+        node.grad = grad
 
 
 def sweep(order: list[Value], seeds: Iterable[tuple[Value, float]]) -> None:

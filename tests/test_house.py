@@ -1,0 +1,61 @@
+"""The order of the house: who may import whom, and that operations are named in one place."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from autograd import rows
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = sorted([*ROOT.glob("autograd/**/*.py"), *ROOT.glob("nn/**/*.py")])
+
+# A file imports from files above it only.
+ORDER = ["rules", "ops", "record", "value", "transform"]
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of `autograd` that a file imports when it is loaded."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            if node.module == "autograd":
+                names |= {alias.name for alias in node.names}
+            elif node.module.startswith("autograd."):
+                names.add(node.module.split(".")[1])
+    return names
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_imports_go_up_the_list_only(name: str) -> None:
+    known = set(ORDER)
+    used = imported(ROOT / "autograd" / f"{name}.py") & known
+    assert used <= set(ORDER[: ORDER.index(name)])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_opens_with_a_sentence(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring
+    assert docstring.split("\n\n")[0].rstrip().endswith(".")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_depends_on_what_is_outside_the_project(path: Path) -> None:
+    text = path.read_text()
+    assert "../shared" not in text
+    assert "/work/" not in text
+
+
+@pytest.mark.parametrize(
+    "path", [f for f in FILES if f.parts[-2] == "autograd"], ids=lambda p: p.name
+)
+def test_no_operation_is_defined_outside_the_table(path: Path) -> None:
+    if path.name == "ops.py":
+        return
+    defined = {
+        node.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert not defined & set(rows())

@@ -1,0 +1,422 @@
+"""Every row of the table: its value, its derivatives, its ends, and that a wrong row is noticed."""
+
+import ast
+import copy
+import math
+import random
+import zlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+import autograd
+from autograd import Op, RuleError, Value, grad, record, rows
+from autograd.ops import Operation
+from autograd.value import topological
+from tests import reference
+
+NAMES = list(rows())
+ENDS = [0.0, -0.0, 1.0, -1.0, 1e300, -1e300, 1e-300, -1e-300, 5e-324, math.inf, -math.inf, math.nan]
+
+
+def seeded(name: str) -> random.Random:
+    return random.Random(zlib.crc32(name.encode()))
+
+
+def partials(op: Operation, operands: tuple[float, ...], z: float) -> list[float]:
+    x, y = (*operands, None)[:2]
+    return [float(dz(x, y, z)) for dz in (op.dx, getattr(op, "dy", None)) if dz]
+
+
+def bits(number: float) -> str:
+    return float(number).hex()
+
+
+def pairs(op: Operation) -> list[tuple[float, ...]]:
+    return [(x,) for x in ENDS] if op.arity == 1 else [(x, y) for x in ENDS for y in ENDS]
+
+
+def error_in_ulps(op: Operation, operands: tuple[float, ...], computed: float, exact: Any) -> float:
+    root = reference.CROSSES_ZERO.get(op.name)
+    if root is not None and abs(operands[0] - root) < 0.5:
+        return abs(float(computed - exact)) / math.ulp(0.25)
+    return reference.ulps(computed, exact)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_value_is_within_2_ulp_and_partials_within_4(name: str) -> None:
+    op = rows()[name]
+    for operands in reference.points(op, 40, seeded(name)):
+        z = op.value(*operands)
+        if not math.isfinite(z):
+            continue
+        assert reference.ulps(z, reference.value(op, *operands)) <= 2, operands
+        for k, computed in enumerate(partials(op, operands, z)):
+            exact = reference.partial(op, k, *operands)
+            if math.isfinite(float(exact)):
+                assert error_in_ulps(op, operands, computed, exact) <= 4, (
+                    operands,
+                    ["dx", "dy"][k],
+                )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_second_derivatives_match_high_precision_differences(name: str) -> None:
+    op, rng = rows()[name], seeded(name)
+    count = 0
+    while count < 8:
+        operands = tuple(
+            rng.choice([-1, 1]) * 10 ** rng.uniform(-1.5, 0.6) for _ in range(op.arity)
+        )
+        if not op.is_smooth(*operands):
+            continue
+        count += 1
+        for k in range(op.arity):
+
+            def along(v: Any, k: int = k, operands: tuple[Any, ...] = operands) -> Any:
+                return op(*operands[:k], v, *operands[k + 1 :])  # type: ignore[call-overload]
+
+            second = grad(grad(along))(operands[k])
+            exact = float(reference.partial(op, k, *operands, order=2))
+            assert second == pytest.approx(exact, rel=1e-9, abs=1e-11), operands
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if rows()[n].arity == 1])
+def test_third_derivatives_agree_on_both_sides_of_every_choice(name: str) -> None:
+    # The computed texts switch between two forms of one function; at the switch, 0, a form that
+    # is right only in its value would show in a higher derivative.
+    op = rows()[name]
+    if op.is_smooth(0.0):
+        third = grad(grad(grad(op)))
+        assert third(0.0) == pytest.approx((third(1e-4) + third(-1e-4)) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_generated_methods_give_the_bits_of_the_row(name: str) -> None:
+    op = rows()[name]
+    for operands in [*pairs(op), *reference.points(op, 20, seeded(name))]:
+        nodes = [Value(x) for x in operands]
+        node = getattr(nodes[0], name)(*nodes[1:])
+        z = op.value(*operands)
+        assert bits(node.data) == bits(z), operands
+        node.grad = 1.0
+        for leaf in nodes:
+            leaf.grad = 0.0
+        op.pullback(node)
+        for leaf, partial in zip(nodes, partials(op, operands, z), strict=True):
+            assert leaf.grad == partial or (leaf.grad != leaf.grad and partial != partial), operands
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_on_either_side_and_free_functions_agree_with_methods(name: str) -> None:
+    op = rows()[name]
+    for operands in reference.points(op, 5, seeded(name)):
+        z = op.value(*operands)
+        nodes = [Value(x) for x in operands]
+        free = getattr(autograd, name)
+        made = [free(*nodes), getattr(nodes[0], name)(*nodes[1:])]
+        if op.arity == 2:
+            made += [free(nodes[0], operands[1]), free(operands[0], nodes[1])]
+        assert [v.data for v in made] == [z] * len(made)
+        assert free(*operands) == z
+        assert type(free(*operands)) is float
+        if op.arity == 2:
+            assert [len(v.parents) for v in made] == [2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_raises_at_the_ends_and_nan_stays_nan(name: str) -> None:
+    op = rows()[name]
+    for operands in pairs(op):
+        z = op.value(*operands)
+        assert type(z) is float
+        partials(op, operands, z)
+        read = operands[:1] if op.default is not None else operands  # a slope may go unused
+        # IEEE 754: nan**0 = 1**nan = 1 and hypot(inf, nan) = inf.
+        if any(x != x for x in read) and name not in ("pow", "hypot"):
+            assert z != z, operands
+        node = getattr(Value(operands[0]), name)(*operands[1:])
+        if z != z:
+            assert math.isnan(node.dx)
+
+
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "add": lambda x, y: x + y,
+    "sub": lambda x, y: x - y,
+    "mul": lambda x, y: x * y,
+    "div": lambda x, y: x / y,
+    "pow": lambda x, y: x**y,
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_are_their_own_nodes_on_both_sides(name: str) -> None:
+    operator = OPERATORS[name]
+    for made in (
+        operator(Value(3.0), Value(2.0)),
+        operator(Value(3.0), 2),
+        operator(3, Value(2.0)),
+    ):
+        assert made.op is rows()[name]
+        assert made.data == operator(3.0, 2.0)
+    assert (-Value(1.0)).op is rows()["neg"]
+    assert abs(Value(-1.0)).data == 1.0
+
+
+BAD_ROWS = [
+    (("x + q", "1"), "unknown operand 'q' in 'x + q'; known: x"),
+    (("tanh(x)", "1 - q * z"), "unknown operand 'q' in '1 - q * z'; known: x, z"),
+    (("foo(x)", "1"), "unknown function 'foo'"),
+    (("hypot(x)", "1"), "hypot takes 2 operand(s), got 1"),
+    (("x +", "1"), "cannot read 'x +'"),
+    (("x.real", "1"), "'x.real' is not allowed"),
+    (("[x]", "1"), "not allowed"),
+    (("x if x == 0 else 1", "1"), "not allowed"),
+    (("x if 0 < x < 1 else 1", "1"), "not allowed"),
+    (("exp(x=x)", "1"), "not allowed"),
+    (("True", "1"), "not allowed"),
+    (("x % 2", "1"), "not allowed"),
+    (("~x", "1"), "not allowed"),
+    (("z", "1"), "unknown operand 'z'"),
+    (("x * y", "y"), "unknown operand 'y'"),
+    (("bad(x)", "1"), "calls itself, and Python's math has no 'bad'"),
+    (("1 + bad(x)", "1"), "calls itself in"),
+]
+
+
+@pytest.mark.parametrize(("texts", "message"), BAD_ROWS)
+def test_a_bad_row_is_refused_by_name(texts: tuple[str, str], message: str) -> None:
+    with pytest.raises(RuleError, match="op 'bad': ") as refused:
+        Op(*texts).read("bad", rows())
+    assert message in str(refused.value)
+
+
+def test_a_row_may_not_use_names_that_the_generated_source_uses() -> None:
+    for part in ("g", "node", "math", "inf"):
+        with pytest.raises(RuleError, match="taken"):
+            Op("x + 1", "1", **{part: "x"}).read("bad", rows())  # type: ignore[call-overload]
+
+
+def test_a_row_needs_a_plain_name() -> None:
+    with pytest.raises(RuleError, match="plain name"):
+        Op("x", "1").read("_x", rows())
+
+
+def test_generated_source_can_be_read_and_shows_in_tracebacks() -> None:
+    import inspect
+
+    source = inspect.getsource(Value.__dict__["tanh"])
+    assert "math.tanh(x)" in source
+    assert source == record.method_source(rows()["tanh"], rows())
+
+
+# ------------------------------------------------------------------ a wrong row is noticed
+
+
+class _Mutate(ast.NodeTransformer):
+    """Makes the k-th possible change of the tree, and counts the possible ones."""
+
+    def __init__(self, k: int) -> None:
+        self.k, self.seen = k, 0
+
+    def _here(self, choices: list[ast.expr], node: ast.expr) -> ast.expr:
+        first, self.seen = self.seen, self.seen + len(choices)
+        return choices[self.k - first] if first <= self.k < self.seen else node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        left, right = node.left, node.right
+        match node.op:
+            case ast.Add():
+                choices: list[ast.expr] = [ast.BinOp(left, ast.Sub(), right)]
+            case ast.Sub():
+                choices = [ast.BinOp(left, ast.Add(), right), ast.BinOp(right, ast.Sub(), left)]
+            case ast.Mult():
+                choices = [left, right]
+            case ast.Div():
+                choices = [left, ast.BinOp(right, ast.Div(), left)]
+            case _:
+                choices = [left, ast.BinOp(right, ast.Pow(), left)]
+        return self._here(choices, node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        self.generic_visit(node)
+        return self._here([node.operand], node) if isinstance(node.op, ast.USub) else node
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        others = {"x": "y", "y": "x", "z": "x"}
+        return self._here([ast.Name(others[node.id])], node) if node.id in others else node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        node.args = [self.visit(argument) for argument in node.args]
+        return self._here([ast.UnaryOp(ast.USub(), node)], node)
+
+
+def mutants(op: Operation) -> list[tuple[str, str, Operation]]:
+    """Copies of the row with one sign flipped, one factor dropped or one operand swapped."""
+    found = []
+    places = [*((None, i) for i in range(len(op.texts))), *((part, 0) for part in op.where)]
+    for part, i in places:
+        text = op.where[part] if part else op.texts[i]
+        if i == 0 and op.libm and not part:
+            continue  # a name of libm has no sign, factor or order to get wrong
+        changed = [f"-({text})"] if text != "0.0" else []
+        k = 0
+        while True:
+            mutator = _Mutate(k)
+            tree = mutator.visit(ast.parse(text, mode="eval").body)
+            if k >= mutator.seen:
+                break
+            changed.append(ast.unparse(tree))
+            k += 1
+        for new in changed:
+            if ast.dump(ast.parse(new)) == ast.dump(ast.parse(text)):
+                continue
+            mutant = copy.copy(op)
+            mutant.where = {**op.where, part: new} if part else op.where
+            mutant.texts = tuple(  # type: ignore[assignment]
+                new if not part and j == i else t for j, t in enumerate(op.texts)
+            )
+            mutant.where_trees = {}
+            try:
+                mutant.read(op.name, rows())
+            except RuleError:
+                continue
+            found.append((text, new, mutant))
+    return found
+
+
+@cache
+def expected(name: str) -> list[tuple[tuple[float, ...], float, list[float]]]:
+    op = rows()[name]
+    extra = [
+        p
+        for p in ((-30.5,), (-5.3,), (-800.0,), (-705.0,), (3.3,), (25.0,), (400.0,))
+        if op.arity == 1
+    ]
+    points = [*reference.points(op, 25, seeded(name)), *(p for p in extra if op.is_smooth(*p))]
+    return [
+        (
+            p,
+            reference.value(op, *p),
+            [reference.partial(op, k, *p) for k in range(op.arity)],
+        )
+        for p in points
+    ]
+
+
+INF, NAN = math.inf, math.nan
+CONVENTIONS = [
+    # call, operands, z, [dz/dx, dz/dy]: where the value is an end or the derivative a choice
+    ("relu", (0.0,), 0.0, [0.0]),
+    ("abs", (0.0,), 0.0, [0.0]),
+    ("sign", (0.0,), 0.0, [0.0]),
+    ("leaky_relu", (0.0, 0.1), 0.0, [0.1, 0.0]),
+    ("elu", (0.0, 2.0), 0.0, [2.0, 0.0]),
+    ("maximum", (3.0, 3.0), 3.0, [0.5, 0.5]),
+    ("minimum", (3.0, 3.0), 3.0, [0.5, 0.5]),
+    ("maximum", (INF, INF), INF, [0.5, 0.5]),
+    ("maximum", (NAN, 1.0), NAN, [NAN, NAN]),
+    ("maximum", (1.0, NAN), NAN, [NAN, NAN]),
+    ("minimum", (NAN, 1.0), NAN, [NAN, NAN]),
+    ("minimum", (1.0, NAN), NAN, [NAN, NAN]),
+    ("hypot", (0.0, 0.0), 0.0, [0.0, 0.0]),
+    ("atan2", (0.0, 0.0), 0.0, [0.0, 0.0]),
+    ("pow", (0.0, 0.0), 1.0, [0.0, 0.0]),
+    ("pow", (0.0, 2.0), 0.0, [0.0, 0.0]),
+    ("pow", (0.0, 1.0), 0.0, [1.0, 0.0]),
+    ("pow", (0.0, 0.5), 0.0, [INF, 0.0]),
+    ("pow", (0.0, -1.0), INF, [-INF, -INF]),
+    ("pow", (-2.0, 3.0), -8.0, [12.0, NAN]),
+    ("pow", (-2.0, -1.0), -0.5, [-0.25, NAN]),
+    ("pow", (-2.0, 0.5), NAN, [NAN, NAN]),
+    ("sqrt", (0.0,), 0.0, [INF]),
+    ("sqrt", (-1.0,), NAN, [NAN]),
+    ("log", (0.0,), -INF, [INF]),
+    ("log", (-1.0,), NAN, [NAN]),
+    ("log1p", (-1.0,), -INF, [INF]),
+    ("log1p", (-2.0,), NAN, [NAN]),
+    ("log2", (0.0,), -INF, [INF]),
+    ("log10", (0.0,), -INF, [INF]),
+    ("atanh", (1.0,), INF, [INF]),
+    ("atanh", (-1.0,), -INF, [INF]),
+    ("atanh", (2.0,), NAN, [NAN]),
+    ("acosh", (0.5,), NAN, [NAN]),
+    ("asin", (2.0,), NAN, [NAN]),
+    ("sin", (INF,), NAN, [NAN]),
+    ("exp", (1000.0,), INF, [INF]),
+    ("sinh", (-1000.0,), -INF, [INF]),
+    ("cosh", (-1000.0,), INF, [-INF]),
+    ("div", (1.0, 0.0), INF, [INF, -INF]),
+    ("div", (0.0, 0.0), NAN, [NAN, NAN]),
+    ("div", (1.0, -0.0), -INF, [-INF, -INF]),
+    ("reciprocal", (0.0,), INF, [-INF]),
+    ("sigmoid", (-1000.0,), 0.0, [0.0]),
+    ("softplus", (1000.0,), 1000.0, [1.0]),
+    ("logsigmoid", (-1000.0,), -1000.0, [1.0]),
+    ("erf", (1e200,), 1.0, [0.0]),
+    ("erfc", (-1e200,), 2.0, [0.0]),
+    ("gelu", (1e200,), 1e200, [1.0]),
+    ("gelu", (-1e200,), 0.0, [0.0]),
+]
+
+
+@pytest.mark.parametrize(("name", "operands", "z", "slopes"), CONVENTIONS)
+def test_conventions_at_ends_and_kinks(
+    name: str, operands: tuple[float, ...], z: float, slopes: list[float]
+) -> None:
+    nodes = [Value(x) for x in operands]
+    node = getattr(nodes[0], name)(*nodes[1:])
+    assert node.data == pytest.approx(z, nan_ok=True, rel=0, abs=0)
+    found = [node.dx, node.dy] if len(operands) == 2 else [node.dx]
+    assert found == pytest.approx(slopes, nan_ok=True, rel=0, abs=0)
+
+
+# Parts that are only squared, or whose error is made good by another factor: any sign will do.
+EITHER_SIGN = {
+    ("erf", "134217729 * x - (134217729 * x - x)"),
+    ("erfc", "134217729 * x - (134217729 * x - x)"),
+    ("atan", "hypot(x, 1)"),
+}
+
+
+def noticed(op: Operation) -> bool:
+    """Whether the tests of values and partials would fail for this row."""
+    for operands, z, slopes in expected(op.name):
+        computed = op.value(*operands)
+        if math.isfinite(float(z)) and reference.ulps(computed, z) > 2:
+            return True
+        for found, exact in zip(partials(op, operands, computed), slopes, strict=True):
+            if math.isfinite(float(exact)) and error_in_ulps(op, operands, found, exact) > 4:
+                return True
+    for name, operands, z, slopes in CONVENTIONS:
+        if name == op.name:
+            computed = op.value(*operands)
+            if computed != pytest.approx(z, nan_ok=True, rel=0, abs=0):
+                return True
+            if z == z and partials(op, operands, computed) != pytest.approx(
+                slopes, nan_ok=True, rel=0, abs=0
+            ):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_wrong_sign_factor_or_operand_in_a_row_goes_unnoticed(name: str) -> None:
+    op = rows()[name]
+    assert not noticed(op)
+    unnoticed = [
+        (old, new)
+        for old, new, mutant in mutants(op)
+        if (name, old) not in EITHER_SIGN and not noticed(mutant)
+    ]
+    assert unnoticed == []
+
+
+def test_topological_order_has_operands_first_and_does_not_depend_on_addresses() -> None:
+    a, b = Value(1.0), Value(2.0)
+    c = a * b
+    d = c + a
+    assert topological(d) == [a, b, c, d]

@@ -1,0 +1,172 @@
+"""grad, value_and_grad, vjp, jvp, hessian and hvp: nesting, higher orders, refusals."""
+
+import math
+import random
+from typing import Any, NamedTuple
+
+import pytest
+
+from autograd import (
+    NonFiniteWarning,
+    Value,
+    exp,
+    grad,
+    hessian,
+    hvp,
+    jvp,
+    no_grad,
+    rows,
+    sin,
+    value_and_grad,
+    vjp,
+)
+
+
+def tangled(p: Any) -> Any:
+    return sin(p["w"][0] * p["w"][1]) + p["b"] ** 3 * exp(p["w"][0])
+
+
+AT: dict[str, Any] = {"w": [0.5, -1.5], "b": 0.7}
+
+
+def test_gradients_keep_the_nesting_of_their_argument() -> None:
+    found = grad(tangled)(AT)
+    w, b = AT["w"], AT["b"]
+    c = math.cos(w[0] * w[1])
+    assert found["w"] == pytest.approx([c * w[1] + b**3 * math.exp(w[0]), c * w[0]])
+    assert found["b"] == pytest.approx(3 * b**2 * math.exp(w[0]))
+
+
+def test_named_tuples_keep_their_type() -> None:
+    class Point(NamedTuple):
+        x: Any
+        y: Any
+
+    assert grad(lambda p: p.x * p.y)(Point(2.0, 3.0)) == Point(3.0, 2.0)
+
+
+def test_argnums_choose_arguments_and_keywords_pass_through() -> None:
+    def f(x: Any, y: Any, power: int = 1) -> Any:
+        return x * y**power
+
+    assert grad(f, 1)(2.0, 3.0) == 2.0
+    assert grad(f, (0, 1))(2.0, 3.0, power=2) == (9.0, 12.0)
+    with pytest.raises(TypeError, match="no argument 2"):
+        grad(f, 2)(1.0, 2.0)
+
+
+def test_grad_of_a_value_touches_no_gradient() -> None:
+    x, y = Value(2.0), Value(5.0)
+    (x * y).backward()
+    assert grad(x * x * y, [x, {"y": y}]) == [20.0, {"y": 4.0}]
+    assert (x.grad, y.grad) == (5.0, 2.0)
+    assert grad(x * x, Value(1.0)) == 0.0
+
+
+def test_derivatives_of_derivatives_of_derivatives() -> None:
+    cube = [grad(grad(grad(lambda x, k=k: x**k)))(2.0) for k in range(6)]
+    assert cube == [0, 0, 0, 6.0, 48.0, 240.0]
+    assert grad(grad(grad(lambda x: x**2)))(0.0) == 0.0
+    x = Value(0.3)
+    slope = grad(exp(x * x), x, create_graph=True)
+    slope.backward()
+    assert x.grad == pytest.approx((2 + 4 * 0.09) * math.exp(0.09))
+
+
+def test_an_inner_derivative_does_not_mistake_the_outer_variable_for_its_own() -> None:
+    # d/dx [ x * d/dy (x + y) ] = 1; an engine that confuses the two variables says 2.
+    assert grad(lambda x: x * grad(lambda y: x + y)(1.0))(3.0) == 1.0
+    assert grad(lambda x: x * grad(lambda y: x + y)(x))(3.0) == 1.0
+    assert grad(lambda x: grad(lambda y: x * y * y)(x))(3.0) == 12.0
+
+
+def test_value_and_grad_gives_both_and_works_inside_no_grad() -> None:
+    with no_grad():
+        assert value_and_grad(lambda x: x * x)(3.0) == (9.0, 6.0)
+        assert hvp(lambda p: p**3, 2.0, 1.0) == 12.0
+
+
+def test_a_function_that_ignores_its_argument_has_gradient_0() -> None:
+    assert value_and_grad(lambda x: 5.0)(1.0) == (5.0, 0.0)
+    assert hessian(lambda x: 5.0)([1.0, 2.0]) == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def program(steps: int, seed: int) -> Any:
+    rng = random.Random(seed)
+    smooth = [op for op in rows().values() if not op.smooth and not op.ends]
+
+    def f(p: Any) -> Any:
+        r = random.Random(seed)
+        line = list(p)
+        for _ in range(steps):
+            op = r.choice(smooth)
+            line.append(op(*(r.choice(line) for _ in range(op.arity))).tanh() + r.random())
+        return line[-1] * line[-2] + sum(line[1:], line[0])
+
+    return f, [rng.uniform(-2, 2) for _ in range(3)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_forward_and_reverse_and_second_order_agree_on_random_programs(seed: int) -> None:
+    f, at = program(12, seed)
+    gradient = grad(f)(at)
+    rng = random.Random(seed)
+    v = [rng.uniform(-1, 1) for _ in at]
+    _, slope = jvp(f, (at,), (v,))
+    assert slope == pytest.approx(sum(g * t for g, t in zip(gradient, v, strict=True)), rel=1e-10)
+    _, pull = vjp(f, at)
+    assert pull(1.0) == (pytest.approx(gradient, rel=1e-12),)
+    matrix = hessian(f)(at)
+    assert matrix == [
+        pytest.approx([row[i] for row in matrix], rel=1e-8, abs=1e-10) for i in range(len(at))
+    ]
+    product = [sum(h * t for h, t in zip(row, v, strict=True)) for row in matrix]
+    assert hvp(f, at, v) == pytest.approx(product, rel=1e-9, abs=1e-10)
+    _, second = jvp(grad(f), (at,), (v,))
+    assert second == pytest.approx(product, rel=1e-9, abs=1e-10)
+
+
+def test_vjp_and_jvp_of_functions_with_many_results() -> None:
+    def f(x: Any, y: Any) -> Any:
+        return {"product": x * y, "sums": [x + y, 7.0]}
+
+    out, pull = vjp(f, 2.0, 3.0)
+    assert out == {"product": 6.0, "sums": [5.0, 7.0]}
+    assert pull({"product": 1.0, "sums": [10.0, 5.0]}) == (13.0, 12.0)
+    out, slope = jvp(f, (2.0, 3.0), (1.0, -1.0))
+    assert slope == {"product": 1.0, "sums": [0.0, 0.0]}
+
+
+def test_wrong_arguments_are_refused() -> None:
+    with pytest.raises(TypeError, match="expected a Value or a function"):
+        grad(3.0)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="inputs must be Values"):
+        grad(Value(1.0) * 2.0, [1.0])
+    with pytest.raises(TypeError, match="one number"):
+        grad(lambda x: [x, x])(1.0)
+    with pytest.raises(TypeError, match="str"):
+        grad(lambda x: x)("1")
+    with pytest.raises(ValueError, match=r"expected 2 number\(s\)"):
+        jvp(lambda p: p[0], ([1.0, 2.0],), ([1.0],))
+    with pytest.raises(ValueError, match="hvp's vector"):
+        hvp(lambda p: p[0], [1.0, 2.0], [1.0])
+    with pytest.raises(TypeError, match="expected a function"):
+        value_and_grad(1)  # type: ignore[arg-type]
+
+
+def test_a_leaf_that_changed_since_the_forward_pass_stops_higher_derivatives() -> None:
+    x = Value(2.0)
+    z = x**3
+    x.data = 5.0
+    assert grad(z, x) == 12.0
+    with pytest.raises(RuntimeError, match=r"operand x was 2.0 .* is 5.0 now"):
+        grad(z, x, create_graph=True)
+
+
+def test_nan_reaches_every_order() -> None:
+    x = Value(-1.0)
+    assert math.isnan(grad(x.log(), x))
+    assert math.isnan(float(grad(x.log(), x, create_graph=True)))
+    assert math.isnan(jvp(lambda v: v.log(), (-1.0,), (1.0,))[1])
+    with pytest.warns(NonFiniteWarning):
+        x.log().backward()
