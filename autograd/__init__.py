@@ -4,7 +4,10 @@ Every operation of the table is a function here too: `autograd.exp(v)` takes a V
 """
 
 
-from autograd.ops import Op, Operation
+import warnings
+from importlib import metadata
+
+from autograd.ops import Op, Operation, Ops
 from autograd.rules import RuleError
 from autograd.transform import grad, hessian, hvp, jvp, value_and_grad, vjp
 from autograd.value import (
@@ -44,12 +47,25 @@ __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
 __chainrule__ = True
 
 
+try:
+    metadata.distribution("autograd")
+except metadata.PackageNotFoundError:
+    pass
+else:
+    warnings.warn(
+        "the package `autograd` (HIPS) is installed beside `chainrule`, and both are imported as "
+        "`autograd`: one hides parts of the other; use an environment with only one of them",
+        stacklevel=2,
+    )
+
+
 def __getattr__(name: str) -> Operation:
-    op = rows().get(name)
-    if op is None:
+    op = vars(Ops).get(name)
+    if not isinstance(op, Operation):
         raise AttributeError(f"module 'autograd' has no attribute or operation {name!r}")
+    globals()[name] = op  # the next look-up is an ordinary one
     return op
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *rows()])
+    return sorted({*globals(), *rows()})

@@ -1,6 +1,8 @@
 """The order of the house: who may import whom, and that operations are named in one place."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,12 @@ def test_no_operation_is_defined_outside_the_table(path: Path) -> None:
         if isinstance(node, ast.FunctionDef)
     }
     assert not defined & set(rows())
+
+
+def test_the_other_package_called_autograd_is_pointed_out(tmp_path: Path) -> None:
+    info = tmp_path / "autograd-1.9.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: autograd\nVersion: 1.9.1\n")
+    script = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(tmp_path)!r}]; import autograd"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "`autograd` (HIPS) is installed beside `chainrule`" in run.stderr

@@ -510,11 +510,15 @@ def test_every_operation_is_a_function_of_the_package_and_unknown_names_are_not(
 
 
 def test_quiet_gc_puts_the_collector_back_as_it_was() -> None:
-    assert gc.isenabled()
-    with pytest.raises(Interrupted), autograd.quiet_gc():
-        assert not gc.isenabled()
+    def fail() -> None:
         with autograd.quiet_gc():
-            pass
-        assert not gc.isenabled()
-        raise Interrupted
+            assert not gc.isenabled()
+            with autograd.quiet_gc():
+                pass
+            assert not gc.isenabled()
+            raise Interrupted
+
+    assert gc.isenabled()
+    with pytest.raises(Interrupted):
+        fail()
     assert gc.isenabled()

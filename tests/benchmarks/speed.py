@@ -140,9 +140,8 @@ def main(arguments: list[str]) -> None:
                 cell = "has none"
         print(f"| `{text}` | {per_operation(Value, operation):.0f} | {cell} |")
     print("\nchains, with the collector on and inside quiet_gc():\n")
-    print(
-        "| chain of | build s | backward s | free s | ns a node | ns a node, quiet |\n|---|---|---|---|---|---|"
-    )
+    print("| chain of | build s | backward s | free s | ns a node | ns a node, quiet |")
+    print("|---|---|---|---|---|---|")
     for exponent in range(3, 8 if "long" in arguments else 7):
         parts = chain(10**exponent)
         with quiet_gc():
