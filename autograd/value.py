@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any, Final, ParamSpec, Self, TypeVar, final
 
@@ -64,14 +63,36 @@ def _hooked(hooks: tuple[Hook, ...], grad: float) -> float:
 LEAF: Final = Note(None)
 
 
-@dataclass(frozen=True)
 class Mode:
     """What recording does differently here: nothing at all, a scope, a check for inf and nan."""
 
-    recording: bool = True
-    scope: str = ""
-    anomaly: bool = False
-    notes: dict[Operation, Note] = field(default_factory=dict, compare=False)
+    __slots__ = ("anomaly", "children", "recording", "rows", "scope")
+
+    def __init__(self, recording: bool = True, scope: str = "", anomaly: bool = False) -> None:
+        self.recording = recording
+        self.scope = scope
+        self.anomaly = anomaly
+        # One Note serves all nodes of an operation in a scope.
+        self.rows: dict[Operation, Origin] = {}
+        # A scope is entered again for every sample: the second time costs a look-up.
+        self.children: dict[tuple[str, Any], Mode] = {}
+
+    def child(self, change: str, to: Any) -> "Mode":
+        """This mode with one thing changed; a scope goes inside the present one."""
+        found = self.children.get((change, to))
+        if found is None:
+            scope = self.scope
+            if change == "scope":
+                scope = f"{scope}/{to}" if scope else to
+            found = Mode(
+                to if change == "recording" else self.recording,
+                scope,
+                to if change == "anomaly" else self.anomaly,
+            )
+            if len(self.children) >= _MOST_CHILDREN:
+                self.children.clear()
+            self.children[change, to] = found
+        return found
 
     def record(
         self,
@@ -83,30 +104,33 @@ class Mode:
         y: float | None,
     ) -> "Value":
         """The node of a result, as this mode wants it."""
-        node = Value.__new__(Value)
+        node: Value = object.__new__(Value)
         node.data = z
         node.grad = UNTOUCHED
-        node._row = LEAF
-        node.a = node.b = None
-        if not self.recording:
-            if self.anomaly and z - z != 0.0:
-                raise NonFiniteError(_first_bad(op, x, y, z, a, b, _user_line()))
-            return node
-        node.a, node.b, node.x = a, b, x
-        if y is not None:
-            node.y = y
-        if self.anomaly:
-            node._row = Note(op, "", self.scope, _user_line())
-            if z - z != 0.0:
-                raise NonFiniteError(_first_bad(op, x, y, z, a, b, node._row.line))
-        elif self.scope:
-            # One Note serves all nodes of an operation in a scope.
-            node._row = self.notes.setdefault(op, Note(op, "", self.scope))
+        if self.recording:
+            row = self.rows.get(op)
+            if row is None:
+                row = self.rows[op] = Note(op, "", self.scope) if self.scope else op
+            node._row = row
+            node.a = a
+            node.b = b
+            node.x = x
+            if y is not None:
+                node.y = y
         else:
-            node._row = op
+            node._row = LEAF
+            node.a = node.b = None
+        if self.anomaly:
+            line = _user_line()
+            node._row = Note(node._row.op, "", self.scope, line)
+            if z - z != 0.0:
+                raise NonFiniteError(_first_bad(op, x, y, z, a, b, line))
         return node
 
 
+# Enough for any model's scopes; more are names made up by the thousand, not worth remembering.
+_MOST_CHILDREN = 1000
+_PLAIN: Final = Mode()
 _mode: ContextVar[Mode | None] = ContextVar("mode", default=None)
 
 
@@ -117,15 +141,13 @@ class _Entered:
     leak into whatever runs between its steps.
     """
 
-    def __init__(self, **changes: Any) -> None:
-        self._changes = changes
+    def __init__(self, change: str, to: Any) -> None:
+        self._change, self._to = change, to
         self._tokens: list[Token[Mode | None]] = []
 
-    def _changed(self, mode: Mode) -> Mode:
-        return replace(mode, **self._changes, notes={})
-
     def __enter__(self) -> Self:
-        self._tokens.append(_mode.set(self._changed(_mode.get() or Mode())))
+        mode = _mode.get() or _PLAIN
+        self._tokens.append(_mode.set(mode.child(self._change, self._to)))
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -141,16 +163,10 @@ class _Entered:
 
         @wraps(function)
         def inside(*args: P.args, **kwargs: P.kwargs) -> R:
-            with _copy_of(self):
+            with _Entered(self._change, self._to):
                 return function(*args, **kwargs)
 
         return inside
-
-
-def _copy_of(entered: _Entered) -> _Entered:
-    again = object.__new__(type(entered))
-    again._changes, again._tokens = entered._changes, []
-    return again
 
 
 class no_grad(_Entered):  # noqa: N801 - PyTorch's name
@@ -164,14 +180,14 @@ class no_grad(_Entered):  # noqa: N801 - PyTorch's name
     """
 
     def __init__(self) -> None:
-        super().__init__(recording=False)
+        super().__init__("recording", False)
 
 
 class recording(_Entered):  # noqa: N801 - reads like no_grad
     """A context in which results remember their operands, also inside `no_grad`."""
 
     def __init__(self) -> None:
-        super().__init__(recording=True)
+        super().__init__("recording", True)
 
 
 class detect_anomaly(_Entered):  # noqa: N801 - PyTorch's name
@@ -188,7 +204,7 @@ class detect_anomaly(_Entered):  # noqa: N801 - PyTorch's name
     """
 
     def __init__(self) -> None:
-        super().__init__(anomaly=True)
+        super().__init__("anomaly", True)
 
 
 class scope(_Entered):  # noqa: N801 - reads like no_grad
@@ -203,11 +219,7 @@ class scope(_Entered):  # noqa: N801 - reads like no_grad
     def __init__(self, name: str) -> None:
         if not isinstance(name, str) or not name or "/" in name:
             raise ValueError(f"scope: expected a name without '/', got {name!r}")
-        super().__init__(scope=name)
-
-    def _changed(self, mode: Mode) -> Mode:
-        name: str = self._changes["scope"]
-        return replace(mode, scope=f"{mode.scope}/{name}" if mode.scope else name, notes={})
+        super().__init__("scope", name)
 
 
 @contextmanager
