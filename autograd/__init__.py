@@ -3,10 +3,10 @@
 Every operation of the table is a function here too: `autograd.exp(v)` takes a Value or a number.
 """
 
-
 import warnings
 from importlib import metadata
 
+from autograd.draw import Graph, draw
 from autograd.ops import Op, Operation, Ops
 from autograd.rules import RuleError
 from autograd.transform import grad, hessian, hvp, jvp, value_and_grad, vjp
@@ -26,10 +26,12 @@ from autograd.value import (
 __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
     "Value",
     "Op",
+    "Graph",
     "NonFiniteError",
     "NonFiniteWarning",
     "RuleError",
     "detect_anomaly",
+    "draw",
     "grad",
     "hessian",
     "hvp",

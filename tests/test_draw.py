@@ -1,0 +1,232 @@
+"""Pictures of gradient graphs: what a box says, hostile labels, limits, renderers, determinism."""
+
+import html
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import autograd.render as render
+from autograd import Value, draw, scope
+from autograd.draw import Graph
+
+
+def neuron() -> tuple[Value, Value]:
+    w, x = Value(2.0, "w"), Value(-1.0, "x")
+    y = (w * x + 0.5).tanh()
+    return y, w
+
+
+def texts(svg: str) -> list[str]:
+    """The lines of text of a picture, as an XML parser reads them."""
+    root = ET.fromstring(svg)
+    return ["".join(t.itertext()) for t in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_a_box_says_name_operation_value_and_gradient() -> None:
+    y, _ = neuron()
+    assert texts(draw(y).svg()).count("no backward yet") == 5
+    y.backward()
+    shown = texts(draw(y).svg())
+    assert {"w", "value 2", "grad \u22120.1807", "v1 = w * x", "y = tanh(v2)"} <= set(shown)
+    assert "no backward yet" not in shown
+
+
+def test_nodes_take_the_users_variable_names() -> None:
+    weights = [Value(1.0), Value(2.0)]
+    named = {"b": Value(3.0)}
+    out = weights[0] * weights[1] + named["b"]
+    shown = texts(draw(out).svg())
+    assert {"weights[0]", "weights[1]", "named['b']", "out = v1 + named['b']"} <= set(shown)
+
+
+def test_edges_show_the_local_derivative_and_the_contribution() -> None:
+    y, _ = neuron()
+    y.backward()
+    shown = texts(draw(y, edges=True).svg())
+    assert "d/dx = \u22121" in shown
+    assert f"+= \u2212{0.1807}" in shown
+    assert "d/dx" not in "".join(texts(draw(y).svg()))
+
+
+def test_constants_are_boxes_or_part_of_the_formula() -> None:
+    y, _ = neuron()
+    assert "n3y" in draw(y).source
+    assert "n3y" not in draw(y, constants=False).source
+    assert "v2 = v1 + 0.5" in texts(draw(y, constants=False).svg())
+
+
+def test_only_what_leads_to_one_node_can_be_drawn() -> None:
+    y, w = neuron()
+    shown = draw(y, to=w).mermaid()
+    assert "w<br>" in shown
+    assert "x<br>" not in shown
+    with pytest.raises(ValueError, match="not among the nodes"):
+        draw(y, to=Value(1.0))
+
+
+def test_colours_tell_sign_and_size() -> None:
+    a, b = Value(1.0, "a"), Value(1.0, "b")
+    (a * 100.0 - b).backward()
+    root = a * 100.0 - b
+    root.backward()
+    source = draw(root).source
+    fills = dict(re.findall(r'id=(n\d+) label="([^"]*)" fillcolor', source))
+    assert len(fills) == 4
+    colour = dict(re.findall(r'label="(\w)\\n[^"]*" fillcolor="(#\w+)"', source))
+    assert colour["a"] == "#ee9a3a"
+    assert colour["b"] in ("#eaf3fa", "#cbe2f3")
+
+
+HOSTILE = [
+    "x>0",
+    "a|b",
+    "{c}",
+    "<w>",
+    "<<TABLE HREF='javascript:alert(1)'>>",
+    '"quoted"',
+    "back\\slash \\N \\G \\l",
+    "&amp; &lt; &",
+    "</script>",
+    "emoji \U0001f600 é",
+    'x" URL="javascript:alert(1)',
+    'x"]; evil [label="',
+    "<lambda> <map>",
+    "%s {{}}",
+]
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+def test_any_label_is_drawn_exactly_as_typed(label: str) -> None:
+    svg = draw(Value(1.0, label) * 2.0).svg()
+    assert label in [text.replace("\u00a0", " ") for text in texts(svg)]
+    for element in ET.fromstring(svg).iter():
+        assert not any("href" in name for name in element.attrib)
+        assert not element.tag.endswith(("script", "}a"))
+
+
+def test_newlines_split_and_control_characters_are_replaced() -> None:
+    shown = texts(draw(Value(1.0, "two\nlines\x00") * 2.0).svg())
+    assert "two" in shown
+    assert "lines\ufffd" in shown
+
+
+def test_mermaid_text_escapes_labels() -> None:
+    text = draw(Value(1.0, 'a"]<b>#') * 2.0).mermaid()
+    assert html.escape('"]<b>').replace("&#x27;", "'") in text
+    assert '"]<b>' not in text
+
+
+def layered(width: int) -> Value:
+    x = Value(1.0, "x")
+    outs = []
+    for i in range(width):
+        with scope("layer"), scope(f"neuron {i}"):
+            v = x * float(i + 2)
+            for _ in range(5):
+                v = v.tanh() + 1.0
+            outs.append(v)
+    return sum(outs[1:], outs[0])
+
+
+def test_scopes_are_framed_and_above_the_limit_collapsed_one_by_one() -> None:
+    root = layered(4)
+    framed = draw(root)
+    assert framed.source.count("subgraph cluster_") == 5
+    assert "subgraph" not in draw(root, group=False).source
+    assert "11 operations" in "".join(texts(draw(root, limit=20).svg()))
+    assert "44 operations" in "".join(texts(draw(root, limit=6).svg()))
+
+
+def test_a_graph_too_large_is_refused_with_advice_and_never_hangs() -> None:
+    x = v = Value(1.0)
+    for _ in range(1_000_000):
+        v = v + 1e-9
+    with pytest.raises(ValueError, match=r"1,000,001 boxes .*\(to=w\)"):
+        draw(v)
+    assert x.grad == 0.0
+
+
+def test_a_layout_that_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render, "SECONDS", 0.05)
+    v = [Value(float(i)) for i in range(40)]
+    for i in range(1500):
+        v.append(v[-1 - i % 37] * v[-1 - i % 23])
+    graph = draw(sum(v[-40:], Value(0.0)), limit=5000)
+    with pytest.raises(render.RenderError, match="took longer"):
+        graph.svg()
+
+
+@pytest.mark.parametrize("kind", ["svg", "png", "dot", "gv", "mmd"])
+def test_files_are_written_whole_and_by_their_ending(tmp_path: Path, kind: str) -> None:
+    y, _ = neuron()
+    path = tmp_path / f"graph.{kind}"
+    assert draw(y).render(path) == str(path)
+    start = path.read_bytes()[:9]
+    signs = {"svg": b"<?xml", "png": b"\x89PNG", "dot": b"digraph", "gv": b"digraph"}
+    assert start.startswith(signs.get(kind, b"flowchart"))
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_unknown_kinds_directories_and_bad_options_are_refused(tmp_path: Path) -> None:
+    graph = draw(neuron()[0])
+    with pytest.raises(ValueError, match=r"expected .svg, .png, .pdf, .dot or .mmd"):
+        graph.render(tmp_path / "graph.exe")
+    (tmp_path / "d.svg").mkdir()
+    with pytest.raises(IsADirectoryError):
+        graph.render(tmp_path / "d.svg")
+    with pytest.raises(ValueError, match="direction"):
+        draw(neuron()[0], direction="up")
+    with pytest.raises(TypeError, match="expected a Value"):
+        draw(3.0)  # type: ignore[arg-type]
+
+
+def test_without_any_renderer_the_message_names_both_remedies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    graph = draw(neuron()[0])
+    with pytest.raises(render.RenderError, match=r"chainrule\[viz\].*apt install graphviz"):
+        graph.svg()
+    with pytest.raises(render.RenderError, match="PDF needs the program"):
+        graph.render("x.pdf")
+    shown = graph._repr_mimebundle_()["text/plain"]
+    assert "digraph" in shown
+
+
+def test_a_picture_shows_itself_in_a_notebook_and_names_its_renderer() -> None:
+    graph = draw(neuron()[0])
+    assert isinstance(graph, Graph)
+    assert graph._repr_mimebundle_()["image/svg+xml"].startswith("<?xml")
+    assert graph.used in ("dot", "wasm")
+
+
+def test_text_is_visible_in_the_png() -> None:
+    # A font that is not found leaves boxes without text, and says nothing.
+    y, _ = neuron()
+    with_text = len(draw(y).png())
+    blank: Any = draw(y)
+    blank.body = [re.sub(r'label="[^"]*"', 'label=""', line) for line in blank.body]
+    assert with_text > 1.5 * len(blank.png())
+
+
+def test_the_same_script_draws_the_same_text_in_every_process() -> None:
+    script = (
+        "from autograd import Value, draw, scope\n"
+        "a, b = Value(1.0, 'a'), Value(2.0)\n"
+        "with scope('s'):\n"
+        "    c = (a * b).exp() + b\n"
+        "c.backward(); print(draw(c, edges=True).source)"
+    )
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    }
+    assert len(runs) == 1
