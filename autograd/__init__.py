@@ -6,6 +6,7 @@ Every operation of the table is a function here too: `autograd.exp(v)` takes a V
 import warnings
 from importlib import metadata
 
+from autograd.define import define_op
 from autograd.draw import Graph, draw
 from autograd.ops import Op, Operation, Ops
 from autograd.rules import RuleError
@@ -30,6 +31,7 @@ __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
     "NonFiniteError",
     "NonFiniteWarning",
     "RuleError",
+    "define_op",
     "detect_anomaly",
     "draw",
     "grad",

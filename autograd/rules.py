@@ -123,6 +123,13 @@ def substitute(tree: ast.expr, trees: Mapping[str, ast.expr]) -> ast.expr:
     return _Substitute(trees).visit(_copy(tree))  # type: ignore[no-any-return]
 
 
+def written_out(tree: ast.expr, parts: Mapping[str, ast.expr]) -> ast.expr:
+    """A copy of the tree with its shared parts, and theirs, in place of their names."""
+    for name, part in reversed(list(parts.items())):
+        tree = substitute(tree, {name: part})
+    return tree
+
+
 class _Expand(ast.NodeTransformer):
     """Replaces the call of a row that libm does not have by what that row says."""
 
@@ -136,9 +143,8 @@ class _Expand(ast.NodeTransformer):
         if row.libm:
             return ast.Call(node.func, arguments, [])
         operands = dict(zip("xy", arguments, strict=False))
-        for name, tree in row.where_trees.items():
-            operands[name] = self.visit(substitute(tree, operands))
-        return self.visit(substitute(row.value_tree, operands))  # type: ignore[no-any-return]
+        whole = written_out(row.value_tree, row.where_trees)
+        return self.visit(substitute(whole, operands))  # type: ignore[no-any-return]
 
 
 def expand(tree: ast.expr, rows: Mapping[str, Row]) -> ast.expr:

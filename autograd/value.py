@@ -634,7 +634,8 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
         warnings.warn(f"backward: {text}", NonFiniteWarning, stacklevel=3)
 
 
-_NAMES = {"get_mode": _mode.get, "untouched": UNTOUCHED}
+# What the generated methods need beside the operation itself; `define_op` needs it again.
+INSTALLED_WITH = {"get_mode": _mode.get, "untouched": UNTOUCHED}
 
 
 def rows() -> dict[str, Operation]:
@@ -647,4 +648,4 @@ def rows() -> dict[str, Operation]:
 
 
 for _op in rows().values():
-    record.install(_op, Value, rows(), _NAMES)
+    record.install(_op, Value, rows(), INSTALLED_WITH)

@@ -1,4 +1,7 @@
-"""Executes the notebooks' sources and writes the .ipynb files, outputs and all: `python notebooks/make.py`."""
+"""Executes the notebooks' sources and writes the .ipynb files beside them, outputs and all.
+
+`python notebooks/make.py [name ...]`
+"""
 
 import sys
 from pathlib import Path

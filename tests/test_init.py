@@ -1,0 +1,461 @@
+"""Initializers: their numbers, and what each does to a network, against what is claimed."""
+
+import inspect
+import io
+import math
+import random
+import statistics
+import sys
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from autograd import Value
+from nn import MLP, Layer, Module, init, losses
+from nn.activations import moments
+from nn.examination import Examination, rank
+
+# Every function of the module that gives an initializer, by its own name.
+INITIALIZERS: dict[str, Callable[..., init.Initializer]] = {
+    name: made
+    for name, made in vars(init).items()
+    if inspect.isfunction(made)
+    and made.__name__ == name
+    and not name.startswith("_")
+    and typing.get_type_hints(made).get("return") is init.Initializer
+}
+
+
+def test_every_initializer_of_the_issue_is_found_by_the_templates() -> None:
+    assert set(INITIALIZERS) == {
+        "zeros",
+        "ones",
+        "constant",
+        "uniform",
+        "normal",
+        "truncated_normal",
+        "lecun_normal",
+        "lecun_uniform",
+        "glorot_normal",
+        "glorot_uniform",
+        "he_normal",
+        "he_uniform",
+        "orthogonal",
+    }
+    assert init.xavier_normal is init.glorot_normal
+    assert init.xavier_uniform is init.glorot_uniform
+    assert init.kaiming_normal is init.he_normal
+    assert init.kaiming_uniform is init.he_uniform
+
+
+# ------------------------------------------------------------------ templates over all of them
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_the_seed_alone_decides(name: str) -> None:
+    initializer = INITIALIZERS[name]()
+    matrix = initializer(5, 4, seed=3)
+    assert matrix == INITIALIZERS[name]()(5, 4, seed=3)
+    assert matrix == initializer(5, 4, random.Random(3))
+    assert initializer == INITIALIZERS[name]()
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_two_layers_of_one_initializer_differ_unless_it_is_constant(name: str) -> None:
+    initializer, rng = INITIALIZERS[name](), random.Random(0)
+    same = initializer(5, 4, rng) == initializer(5, 4, rng)
+    assert same == (initializer.std(5, 4) == 0.0)
+
+
+@pytest.mark.parametrize("fans", [(1, 1), (3, 5), (5, 3)])
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_there_is_a_row_for_each_neuron(name: str, fans: tuple[int, int]) -> None:
+    matrix = INITIALIZERS[name]()(*fans, seed=0)
+    assert [len(row) for row in matrix] == [fans[0]] * fans[1]
+    assert all(type(weight) is float for row in matrix for weight in row)
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_the_weights_have_the_mean_the_spread_and_the_bound_that_are_stated(name: str) -> None:
+    initializer = INITIALIZERS[name]()
+    weights = [w for row in initializer(100, 60, seed=0) for w in row]
+    std = initializer.std(100, 60)
+    # Five standard errors; that of a normal sample's std is std / sqrt(2 n).
+    assert statistics.fmean(weights) == pytest.approx(
+        initializer.center(), abs=5 * std / math.sqrt(6000) + 1e-15
+    )
+    assert statistics.pstdev(weights) == pytest.approx(std, rel=5 / math.sqrt(12000), abs=1e-15)
+    assert max(map(abs, weights)) <= initializer.bound(100, 60)
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("fans", [(0, 1), (1, -1), (1.0, 1), (True, 1)])
+def test_fans_that_are_none_are_refused(name: str, fans: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=r"fan_(in|out) must be an int of at least 1"):
+        INITIALIZERS[name]()(*fans)
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_the_docstring_says_when_it_fails(name: str) -> None:
+    text = " ".join((INITIALIZERS[name].__doc__ or "").split())
+    assert "ails" in text or "see `" in text
+
+
+# ------------------------------------------------------------------ formulas
+
+
+@pytest.mark.parametrize(
+    ("initializer", "variance"),
+    [
+        (init.lecun_normal(), 1 / 6),
+        (init.lecun_uniform(), 1 / 6),
+        (init.glorot_normal(), 2 / 10),
+        (init.glorot_uniform(), 2 / 10),
+        (init.he_normal(), 2 / 6),
+        (init.he_uniform(), 2 / 6),
+        (init.he_normal(negative_slope=0.5), 2 / 1.25 / 6),
+        (init.he_uniform(negative_slope=2.0), 2 / 5 / 6),
+        (init.he_normal(fan="fan_out"), 2 / 4),
+        (init.he_uniform(fan="fan_avg"), 2 / 5),
+        (init.glorot_uniform(gain=3.0), 9 * 2 / 10),
+        (init.lecun_normal(gain=0.5, fan="fan_out"), 0.25 / 4),
+        (init.uniform(-0.5, 1.0), 1.5**2 / 12),
+        (init.normal(1.0, 0.3), 0.09),
+        (init.truncated_normal(0.0, 0.3), 0.09),
+        (init.orthogonal(2.0), 4 / 6),
+        (init.constant(3.0), 0.0),
+    ],
+)
+def test_the_variance_of_a_layer_of_6_inputs_and_4_neurons(
+    initializer: init.Initializer, variance: float
+) -> None:
+    assert initializer.std(6, 4) ** 2 == pytest.approx(variance, rel=1e-14)
+
+
+def test_truncation_is_corrected_for() -> None:
+    weights = [w for row in init.truncated_normal(0.0, 1.0)(200, 200, seed=0) for w in row]
+    assert statistics.pstdev(weights) == pytest.approx(1.0, rel=0.015)  # not 0.88
+    assert max(map(abs, weights)) <= 2.0 / 0.8796
+
+
+@pytest.mark.parametrize("fans", [(6, 6), (6, 3), (3, 6), (1, 4)])
+def test_the_short_side_of_an_orthogonal_matrix_is_orthonormal(fans: tuple[int, int]) -> None:
+    matrix = init.orthogonal(gain=3.0)(*fans, seed=0)
+    short = matrix if fans[0] >= fans[1] else [list(column) for column in zip(*matrix, strict=True)]
+    for i, a in enumerate(short):
+        for j, b in enumerate(short):
+            product = math.fsum(x * y for x, y in zip(a, b, strict=True))
+            assert product == pytest.approx(9.0 * (i == j), abs=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: init.uniform(1.0, -1.0), "low must not be above high"),
+        (lambda: init.uniform(0.0, math.inf), "uniform: high: expected a finite number"),
+        (lambda: init.normal(0.0, -1.0), "normal: std: expected a finite number of at least 0"),
+        (lambda: init.constant(math.nan), "constant: expected a finite number, got nan"),
+        (lambda: init.truncated_normal(cut=0.0), "the cut must be at least 0.1, got 0.0"),
+        (lambda: init.he_normal(gain=-1.0), "he_normal: gain: expected a finite number"),
+        (lambda: init.he_normal(fan="in"), "fan must be 'fan_in', 'fan_out' or 'fan_avg'"),  # type: ignore[arg-type]
+        (lambda: init.gain(lambda u: u * 0.0), "has the mean square 0.0"),
+    ],
+)
+def test_wrong_numbers_are_refused(call: Callable[[], Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_gain_is_what_keeps_a_normal_signal_at_one() -> None:
+    assert init.gain(None) == 1.0
+    assert init.gain("relu") == pytest.approx(math.sqrt(2.0), rel=1e-12)
+    assert init.gain(lambda u: u.leaky_relu(0.5)) == pytest.approx(math.sqrt(2 / 1.25), rel=1e-12)
+    assert init.gain("sin") == pytest.approx(1 / math.sqrt((1 - math.exp(-2)) / 2), rel=1e-12)
+    assert init.gain("exp") == pytest.approx(math.exp(-1), rel=1e-12)
+    sine = moments("sin", 4.0)
+    assert sine.mean == pytest.approx(0.0, abs=1e-15)
+    assert sine.slope_square == pytest.approx((1 + math.exp(-8)) / 2, rel=1e-12)
+
+
+def test_moments_beyond_the_largest_float_are_inf_or_nan_and_no_exception() -> None:
+    assert moments("exp", 1e6).square == math.inf
+    wild = moments("sinh", 1e6)
+    assert wild.square == math.inf
+    assert math.isnan(wild.mean)  # inf - inf
+
+
+def test_a_seed_that_is_none_is_refused() -> None:
+    for seed in (True, 1.5, "1"):
+        with pytest.raises(TypeError, match=r"seed: expected an int, a random\.Random or None"):
+            init.zeros()(1, 1, seed)  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------ claims, measured
+
+
+def samples(count: int, width: int, seed: int = 1) -> list[list[float]]:
+    rng = random.Random(seed)
+    return [[rng.gauss(0.0, 1.0) for _ in range(width)] for _ in range(count)]
+
+
+# Ten layers of 16 neurons that keep the mean square in expectation stray by this much; what does
+# not keep it is off by a factor of 1000 at least.
+KEPT = 0.1, 10.0
+
+
+def way(
+    activation: Any, initializer: init.Initializer | None, sizes: Sequence[int] = (16,) * 13
+) -> tuple[float, float]:
+    """By how much the hidden layers multiply the mean square of the signal, and of the gradient.
+
+    From the first hidden layer to the last, by default over ten layers.  Geometric means over a
+    few seeds: one network of 16 neurons strays by a factor of 2.
+    """
+    forward, back = [], []
+    for seed in range(6):
+        model = MLP(sizes, activation, init=initializer, seed=seed)
+        layers = init.examine(model, samples(4, sizes[0]), seed=seed).layers
+        forward.append(layers[-2].mean_square / layers[0].mean_square)
+        back.append(layers[0].gradient / layers[-2].gradient)
+    return statistics.geometric_mean(forward), statistics.geometric_mean(back)
+
+
+def descend(model: Module, data: list[list[float]], targets: list[float], steps: int) -> None:
+    for _ in range(steps):
+        model.zero_grad()
+        losses.mse([model(x) for x in data], targets).backward()
+        for p in model.parameters():
+            p.data -= 0.5 * p.grad
+
+
+XOR = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0.0, 1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
+@pytest.mark.parametrize("initializer", [init.zeros(), init.ones(), init.constant(0.1)], ids=repr)
+def test_constants_leave_the_neurons_of_a_layer_identical_for_ever(
+    initializer: init.Initializer, activation: str
+) -> None:
+    model = MLP([2, 4, 3, 1], activation, init=initializer)
+    for _ in range(3):
+        report = init.examine(model, *XOR, losses.mse)
+        assert [layer.distinct for layer in report.layers] == [1, 1, 1]
+        assert all(layer.rank <= 1 for layer in report.layers)
+        assert report.findings[0] == "layers.0: its 4 neurons are identical, for ever"
+        descend(model, *XOR, steps=10)
+        for layer in model.layers:
+            rows = [neuron.state_dict() for neuron in layer.neurons]
+            assert all(row == rows[0] for row in rows)  # to the bit
+
+
+def test_zeros_with_an_odd_activation_train_the_last_bias_alone() -> None:
+    model = MLP([2, 4, 1], "tanh", init=init.zeros())
+    descend(model, *XOR, steps=20)
+    changed = {name for name, value in model.named_parameters() if value.data != 0.0}
+    assert changed == {"layers.1.neurons.0.bias"}
+
+
+def test_random_weights_break_the_symmetry_and_learn_what_constants_cannot() -> None:
+    def loss_after(initializer: init.Initializer) -> float:
+        model = MLP([2, 6, 1], "tanh", init=initializer, seed=1)
+        descend(model, *XOR, steps=300)
+        result: float = losses.mse([model(x) for x in XOR[0]], XOR[1]).data
+        return result
+
+    assert loss_after(init.lecun_normal()) < 0.01
+    assert loss_after(init.constant(0.5)) > 0.1  # one neuron's best: XOR needs two
+
+
+def test_tiny_weights_lose_the_signal_and_the_gradient() -> None:
+    # Each of 10 layers multiplies by 16 * 0.01^2.
+    forward, back = way("tanh", init.normal(0.0, 0.01))
+    expected = 10 * math.log10(16 * 0.01**2)
+    assert math.log10(forward) == pytest.approx(expected, abs=1.5)
+    assert math.log10(back) == pytest.approx(expected, abs=1.5)
+
+
+def test_large_weights_saturate_tanh() -> None:
+    report = init.examine(MLP([16] * 5, "tanh", init=init.normal(0.0, 2.0), seed=0), samples(8, 16))
+    for layer in report.layers[:-1]:
+        assert layer.saturated is not None
+        assert layer.saturated > 0.6
+    assert any("saturated" in finding for finding in report.findings)
+    assert report.layers[-1].saturated is None  # a linear layer cannot be
+
+
+def test_large_weights_explode_in_linear_and_relu_networks() -> None:
+    for activation in (None, "relu"):
+        forward, back = way(activation, init.normal(0.0, 1.0))
+        assert min(forward, back) > 1e6
+
+
+def test_lecun_keeps_the_signal_of_linear_and_tanh_like_units() -> None:
+    # LeCun's own unit, 1.7159 tanh(2 x / 3), for which he derived it.
+    def scaled(u: Value) -> Value:
+        return 1.7159 * (u * (2.0 / 3.0)).tanh()
+
+    for activation in (None, scaled):
+        assert all(KEPT[0] < factor < KEPT[1] for factor in way(activation, init.lecun_normal()))
+    # The plain tanh loses slowly, as a power of the depth ...
+    forward, _ = way("tanh", init.lecun_normal())
+    assert 0.02 < forward < 0.3
+    # ... which its own gain repairs.
+    forward, _ = way("tanh", init.lecun_normal(init.gain("tanh")))
+    assert 0.4 < forward < 1.5
+
+
+def test_xavier_balances_forward_and_backward_where_a_network_narrows() -> None:
+    sizes = [32, 32, 16, 8, 4, 4]
+
+    def worst(initializer: init.Initializer) -> float:
+        return max(abs(math.log(factor)) for factor in way(None, initializer, sizes))
+
+    glorot = worst(init.glorot_normal())
+    assert glorot < worst(init.lecun_normal(fan="fan_in"))  # keeps forward, loses backward
+    assert glorot < worst(init.lecun_normal(fan="fan_out"))  # the other way round
+    forward, back = way(None, init.glorot_normal(), sizes)
+    # Per layer 2 fan_in / (fan_in + fan_out) forward: 4/3, three times; and 2/3 back.
+    assert forward == pytest.approx((4 / 3) ** 3, rel=0.5)
+    assert back == pytest.approx((2 / 3) ** 3, rel=0.5)
+
+
+def test_he_suits_relu_and_lecun_and_xavier_lose_half_in_each_layer() -> None:
+    he = way("relu", init.he_normal())
+    assert all(KEPT[0] < factor < KEPT[1] for factor in he)
+    # The same random numbers, smaller by sqrt(2): a relu lets that through unchanged.
+    for initializer in (init.lecun_normal(), init.glorot_normal()):
+        assert way("relu", initializer) == pytest.approx([f * 2.0**-10 for f in he], rel=1e-9)
+    # For linear units the 2 is too much.
+    lecun = way(None, init.lecun_normal())
+    assert way(None, init.he_normal()) == pytest.approx([f * 2.0**10 for f in lecun], rel=1e-9)
+
+
+def test_orthogonal_keeps_linear_signals_exactly_at_any_depth() -> None:
+    forward, back = way(None, init.orthogonal(), (12,) * 30)
+    assert forward == pytest.approx(1.0, rel=1e-12)
+    assert back == pytest.approx(1.0, rel=1e-12)
+
+
+# ------------------------------------------------------------------ the examination itself
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid", "gelu", None])
+def test_wide_layers_do_what_is_predicted(activation: str | None) -> None:
+    # Prediction is exact for infinite width; 64 neurons come to some ten percent.
+    model = MLP([64, 64, 64, 64], activation, init=init.he_uniform(), seed=0)
+    for layer in init.examine(model, samples(6, 64)).layers:
+        assert layer.variance == pytest.approx(layer.predicted_variance, rel=0.35)
+        assert layer.gradient == pytest.approx(layer.predicted_gradient, rel=0.35)
+
+
+def test_the_report_states_fans_and_what_was_drawn_from() -> None:
+    report = init.examine(MLP([4, 6, 2], "relu", init=init.he_uniform(), seed=0), samples(4, 4))
+    first, last = report.layers
+    assert (first.name, first.fan_in, first.fan_out) == ("layers.0", 4, 6)
+    assert first.std**2 == pytest.approx(2 / 4)
+    assert last.bound**2 == pytest.approx(6 / 6)
+    lines = str(report).splitlines()
+    assert lines[0].split()[:4] == ["layer", "fans", "std", "bound"]
+    assert lines[1].split()[:2] == ["layers.0", "4,"]
+
+
+def test_dead_relus_are_counted() -> None:
+    layer = Layer(2, 4, "relu", seed=0)
+    for i, neuron in enumerate(layer.neurons):
+        assert neuron.bias is not None
+        neuron.bias.data = -100.0 if i < 3 else 100.0
+    report = init.examine(layer, samples(8, 2))
+    assert report.layers[0].dead == 0.75
+    assert report.layers[0].rank == 1
+    assert "layer: 75% of its neurons are dead" in report.findings
+
+
+def test_weights_that_are_not_centered_have_no_prediction() -> None:
+    report = init.examine(MLP([3, 3], "tanh", init=init.uniform(0.0, 1.0), seed=0), samples(4, 3))
+    assert math.isnan(report.layers[0].predicted_variance)
+    assert " - " in str(report).splitlines()[1]
+
+
+def test_a_signal_beyond_the_largest_float_is_reported() -> None:
+    model = MLP([4] * 6, "square", init=init.constant(1e60))
+    with pytest.warns(RuntimeWarning, match="backward"):
+        report = init.examine(model, samples(3, 4))
+    assert any("explodes" in finding for finding in report.findings)
+    str(report)
+
+
+def untouched(model: Module) -> list[tuple[str, str]]:
+    return [(p.data.hex(), p.grad.hex()) for p in model.parameters()]
+
+
+def test_an_examination_changes_nothing_also_when_it_fails() -> None:
+    model = MLP([2, 3, 1], "tanh", seed=0)
+    for i, p in enumerate(model.parameters()):
+        p.grad = 0.1 * i
+    before = untouched(model)
+    functions = [neuron.activation for layer in model.layers for neuron in layer.neurons]
+
+    def failing(outputs: list[Any], targets: list[Any]) -> Value:
+        raise KeyError("a bug in a loss")
+
+    init.examine(model, *XOR, losses.mse)
+    with pytest.raises(KeyError, match="a bug"):
+        init.examine(model, *XOR, failing)
+    assert untouched(model) == before
+    assert [n.activation for layer in model.layers for n in layer.neurons] == functions
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda m: init.examine(m, []), "there is no data"),
+        (lambda m: init.examine(m, [[1.0, 2.0]], [1.0]), "targets and loss go together"),
+        (lambda m: init.examine(m, [[1.0, 2.0]], [], losses.mse), "1 samples but 0 targets"),
+        (lambda m: init.examine(m.layers[0].neurons[0], [[1.0]]), "neuron 0 has no layers"),
+    ],
+)
+def test_an_examination_that_makes_no_sense_is_refused(
+    call: Callable[[Any], Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        call(MLP([2, 3, 1], "tanh", seed=0))
+
+
+def small(initializer: init.Initializer) -> Examination:
+    return init.examine(MLP([4, 6, 6, 2], "relu", init=initializer, seed=0), samples(4, 4))
+
+
+@pytest.mark.parametrize("initializer", [init.zeros(), init.constant(0.1), init.he_normal()])
+def test_the_figure_can_be_drawn(initializer: init.Initializer) -> None:
+    pytest.importorskip("matplotlib")
+    figure = small(initializer).figure()
+    assert [axes.get_title() for axes in figure.axes] == [
+        "activations",
+        "gradients dL/du, by size",
+        "measured and predicted",
+    ]
+    target = io.BytesIO()
+    figure.savefig(target, format="png")
+    assert target.getvalue().startswith(b"\x89PNG")
+
+
+def test_without_matplotlib_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"pip install 'chainrule\[plot\]'"):
+        small(init.zeros()).figure()
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        ([[0.0, 0.0], [0.0, 0.0]], 0),
+        ([[1e-300, 0.0], [0.0, 1e-300]], 2),
+        ([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]], 1),
+        ([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], 2),
+        ([[0.1, 0.2], [0.3, 0.6000000000000001]], 1),
+    ],
+)
+def test_rank(matrix: list[list[float]], expected: int) -> None:
+    assert rank(matrix) == expected

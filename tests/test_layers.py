@@ -1,0 +1,235 @@
+"""Neurons, layers and networks: what they compute, with any activation, and what they refuse."""
+
+import functools
+import math
+import random
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+import nn
+from autograd import Value, rows
+from nn import MLP, Embedding, Layer, Neuron, Sequential, init, softmax
+from nn.activations import activation_function, value_and_slope
+
+X = [0.5, -1.25, 2.0]
+W = [0.75, -0.5, 0.25]
+
+# Every operation that can stand after a neuron, and two that are none.
+UNARY = {name for name, op in rows().items() if op.arity == 1 or op.default is not None}
+ACTIVATIONS: list[Any] = [*sorted(UNARY), None, lambda u: u * u + 1.0]
+
+
+def name_of(activation: Any) -> str:
+    return activation if isinstance(activation, str) else repr(activation)[:12]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=name_of)
+def test_a_neuron_is_f_of_the_weighted_sum_with_the_chain_rules_gradients(activation: Any) -> None:
+    # Starts that every operation is defined at (acosh is for 1 and above, asin up to 1).
+    bias = (0.5 if math.isnan(apply(activation, 1.5)) else 1.5) - 1.5
+    neuron = Neuron(3, activation, init=init.zeros())
+    neuron.load_state_dict({"weights": W, "bias": bias})
+    x = [Value(data) for data in X]
+    u = math.fsum(w * d for w, d in zip(W, X, strict=True)) + bias
+    expected, slope = value_and_slope(activation_function(activation), u)
+    y = neuron(x)
+    assert y.data == pytest.approx(expected, rel=1e-14)
+    y.backward()
+    assert neuron.bias is not None
+    assert neuron.bias.grad == pytest.approx(slope, rel=1e-13)
+    for weight, one, w, d in zip(neuron.weights, x, W, X, strict=True):
+        assert weight.grad == pytest.approx(slope * d, rel=1e-13)
+        assert one.grad == pytest.approx(slope * w, rel=1e-13)
+
+
+def make(module: Any, *arguments: Any, **options: Any) -> Any:
+    """The module; for arguments that a type checker refuses too."""
+    return module(*arguments, **options)
+
+
+def apply(activation: Any, u: float) -> float:
+    return value_and_slope(activation_function(activation), u)[0]
+
+
+def test_inputs_may_be_numbers_values_or_both() -> None:
+    neuron = Neuron(2, "tanh", seed=0)
+    results = [neuron(x).data for x in ([1, 2.0], [Value(1.0), Value(2.0)], (Value(1.0), 2))]
+    assert len(set(results)) == 1
+
+
+def test_an_array_of_numpy_is_a_sequence_of_numbers() -> None:
+    np = pytest.importorskip("numpy")
+    layer = Layer(2, 3, "tanh", seed=0)
+    got = [z.data for z in layer(np.array([1.0, 2.0]))]
+    assert got == [z.data for z in layer([1.0, 2.0])]
+
+
+def test_a_layer_gives_a_list_also_for_one_neuron() -> None:
+    (z,) = Layer(2, 1, seed=0)([1.0, 2.0])
+    assert isinstance(z, Value)
+
+
+def test_a_neuron_without_bias_has_one_parameter_less() -> None:
+    assert len(Neuron(3, seed=0).parameters()) == 4
+    assert len(Neuron(3, bias=False, seed=0).parameters()) == 3
+    assert len(MLP([2, 3, 1], "tanh", bias=False, seed=0).parameters()) == 9
+
+
+def test_the_repr_tells_activations_apart() -> None:
+    def hat(u: Value) -> Value:
+        return u - abs(u)
+
+    assert repr(Neuron(3, seed=0)) == "Neuron 3 -> 1: 4 parameters"
+    assert repr(Neuron(3, "relu", bias=False, seed=0)) == "Neuron 3 -> 1 relu: 3 parameters"
+    assert repr(Layer(3, 1, hat, seed=0)) == "Layer 3 -> 1 hat: 4 parameters"
+    assert "partial" in repr(Layer(3, 1, functools.partial(hat), seed=0))
+    assert repr(Sequential(name="empty")) == "Sequential: 0 parameters"
+
+
+def test_an_mlp_is_its_layers_one_after_the_other_with_the_last_one_linear() -> None:
+    model = MLP([3, 4, 4, 2], "tanh", seed=0)
+    tanh = activation_function("tanh")
+    assert [layer.activation for layer in model.layers] == [tanh, tanh, None]
+    signal: Any = X
+    for layer in model.layers:
+        signal = [
+            apply(layer.activation, sum(w.data * d for w, d in zip(n.weights, signal, strict=True)))
+            for n in layer.neurons
+        ]
+    assert [z.data for z in model(X)] == pytest.approx(signal, rel=1e-14)
+
+
+def test_the_output_activation_can_be_chosen() -> None:
+    model = MLP([3, 4, 1], "relu", output="sigmoid", seed=0)
+    assert 0.0 < model(X)[0].data < 1.0
+
+
+def test_layers_of_a_network_differ_and_the_seed_alone_decides() -> None:
+    for seed in (0, random.Random(0)):
+        model = MLP([3, 3, 3], "tanh", seed=seed)
+        first, second = (layer.state_dict()["neurons.0.weights"] for layer in model.layers)
+        assert first != second
+        assert model.state_dict() == MLP([3, 3, 3], "tanh", seed=0).state_dict()
+    assert model.state_dict() != MLP([3, 3, 3], "tanh", seed=1).state_dict()
+
+
+def test_without_a_seed_pythons_own_decides() -> None:
+    random.seed(5)
+    first = MLP([2, 2], None).state_dict()
+    assert first != MLP([2, 2], None).state_dict()
+    random.seed(5)
+    assert first == MLP([2, 2], None).state_dict()
+
+
+def test_weights_start_at_the_size_that_their_activation_keeps() -> None:
+    assert Layer(8, 2, "relu", seed=0).init.std(8, 2) == pytest.approx(0.5, rel=1e-12)
+    assert Layer(4, 2, seed=0).init.std(4, 2) == 0.5
+    assert Layer(4, 2, "log", seed=0).init.std(4, 2) == 0.5  # log has no gain
+    assert Embedding(3, 2, seed=0).init == init.normal(0.0, 1.0)
+
+
+def test_sequential_chains_modules_and_functions_and_names_them() -> None:
+    model = Sequential(Layer(3, 4, "tanh", seed=0), Layer(4, 3, seed=1), softmax)
+    outputs = model(X)
+    assert math.fsum(p.data for p in outputs) == pytest.approx(1.0, rel=1e-15)
+    assert outputs[0].scope == "sequential/softmax"
+    assert model.layers[1].name == "layer 1"  # type: ignore[attr-defined]
+    assert len(model.parameters()) == 31
+
+
+def test_embedding_gives_the_parameters_of_a_row() -> None:
+    table = Embedding(5, 3, seed=0)
+    row = table(4)
+    (row[0] * 2.0 + row[1]).backward()
+    assert [value.grad for value in table.table[4]] == [2.0, 1.0, 0.0]
+    assert [id(value) for value in row] == [id(value) for value in table.table[4]]
+    assert len(table.parameters()) == 15
+
+
+# ------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda: MLP([2, 3, 1], "tanh")([1.0]), ValueError, "^layer 0: expected 2 inputs, got 1$"),
+        (lambda: Layer(1, 1)([1.0, 2.0]), ValueError, "^layer: expected 1 input, got 2$"),
+        (lambda: Neuron(2)([1.0]), ValueError, "^neuron: expected 2 inputs, got 1$"),
+        (lambda: Layer(2, 1, name="head")([]), ValueError, "^head: expected 2 inputs, got 0$"),
+        (lambda: Layer(1, 1)(1.0), TypeError, r"got float; write \[x\] for one input"),
+        (lambda: Layer(1, 1)(Value(1.0)), TypeError, r"got Value; write \[x\] for one input"),
+        (lambda: Layer(2, 1)([[1.0, 2.0]]), ValueError, r"\[model\(x\) for x in batch\]"),
+        (lambda: Layer(1, 1)(["1"]), TypeError, "expected a real number, got str"),
+        (lambda: Layer(0, 1), ValueError, "fan_in must be an int of at least 1, got 0"),
+        (lambda: make(Layer, 1, 2.0), ValueError, "fan_out must be an int of at least 1, got 2.0"),
+        (lambda: MLP([3], "tanh"), ValueError, "at least two sizes"),
+        (lambda: MLP([3, 0, 1], "tanh"), ValueError, "layer 0: fan_out must be an int"),
+        (lambda: Layer(1, 1, "tahn"), ValueError, "'tahn' is not an operation such as .*tanh"),
+        (lambda: Layer(1, 1, "softmax"), ValueError, "takes a whole layer's outputs"),
+        (lambda: Layer(1, 1, "mul"), ValueError, "activation: mul takes two operands"),
+        (lambda: make(Layer, 1, 1, 3), TypeError, "expected a name, a function or None, got 3"),
+        (lambda: make(Layer, 1, 1, init=init.zeros), TypeError, r"with its parentheses"),
+        (lambda: make(Layer, 1, 1, init="he"), TypeError, "expected an initializer, got 'he'"),
+        (
+            lambda: make(Layer, 1, 1, seed=1.5),
+            TypeError,
+            "an int, a random.Random or None",
+        ),
+        (lambda: make(Sequential, Layer(1, 1), 3), TypeError, "step 1 is 3, neither a module nor"),
+        (lambda: Embedding(3, 2)(3), IndexError, "embedding: expected 0 to 2, got 3"),
+        (lambda: Embedding(3, 2)(-1), IndexError, "expected 0 to 2, got -1"),
+        (lambda: Embedding(3, 2)(1.0), TypeError, "expected an index, got 1.0"),
+        (lambda: Embedding(3, 2)(True), TypeError, "expected an index, got True"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(
+    call: Callable[[], Any], kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        call()
+
+
+def test_the_table_of_contents_offers_the_operations_as_activations() -> None:
+    for name in UNARY:
+        assert getattr(nn, name) is rows()[name]
+        assert name in dir(nn)
+    with pytest.raises(AttributeError, match="no attribute or operation 'reluu'"):
+        nn.reluu  # noqa: B018
+
+
+def test_widths_of_neighbouring_layers_fit() -> None:
+    model = MLP([5, 4, 3, 2], "tanh", seed=0)
+    assert all(a.fan_out == b.fan_in for a, b in pairwise(model.layers))
+
+
+# ------------------------------------------------------------------ against a whole other network
+
+
+def test_a_network_has_the_gradients_of_micrograd() -> None:
+    engine = pytest.importorskip("micrograd.engine")
+    model = MLP([3, 4, 4, 1], "relu", seed=3)
+    (output,) = model(X)
+    (output * output).backward()
+    theirs = [
+        [[engine.Value(w.data) for w in n.weights] for n in layer.neurons] for layer in model.layers
+    ]
+    biases = [[engine.Value(0.0) for _ in layer.neurons] for layer in model.layers]
+    signal: Any = X
+    for k, (matrix, bias) in enumerate(zip(theirs, biases, strict=True)):
+        signal = [
+            sum((w * d for w, d in zip(row, signal, strict=True)), b)
+            for row, b in zip(matrix, bias, strict=True)
+        ]
+        if k < 2:
+            signal = [u.relu() for u in signal]
+    (signal[0] * signal[0]).backward()
+    assert output.data == pytest.approx(signal[0].data, rel=1e-14)
+    for layer, matrix, bias in zip(model.layers, theirs, biases, strict=True):
+        for neuron, row, b in zip(layer.neurons, matrix, bias, strict=True):
+            expected = [w.grad for w in row]
+            assert [w.grad for w in neuron.weights] == pytest.approx(expected, rel=1e-13)
+            assert neuron.bias is not None
+            assert neuron.bias.grad == pytest.approx(b.grad, rel=1e-13)

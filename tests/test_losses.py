@@ -1,0 +1,491 @@
+"""Losses: values as documented elsewhere, gradients as mathematics has them, refusals."""
+
+import inspect
+import math
+import random
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from mpmath import mp, mpf
+
+from autograd import NonFiniteError, NonFiniteWarning, Value, detect_anomaly, no_grad
+from nn import log_softmax, logsumexp, losses, softmax
+
+Loss = Callable[..., Any]
+
+# Every function of the module that is called as loss(outputs, targets), by its own name.
+LOSSES = {
+    name: loss
+    for name, loss in vars(losses).items()
+    if inspect.isfunction(loss)
+    and loss.__module__ == losses.__name__
+    and loss.__name__ == name
+    and list(inspect.signature(loss).parameters)[:2] == ["outputs", "targets"]
+    and not name.startswith("_")
+}
+NUMBERS = [[0.3, -1.2, 2.0], [0.7, 0.1, -3.0]]
+PROBABILITIES = [[0.2, 0.5, 0.3], [0.7, 0.1, 0.2]]
+SHARES = [[0.1, 0.2, 0.7], [0.0, 1.0, 0.0]]
+# What a sample's target may be, for losses that do not take any number.
+TARGETS = {
+    "hinge": [[1, -1, 1], [-1, -1, 1]],
+    "binary_crossentropy": SHARES,
+    "categorical_crossentropy": SHARES,
+    "sparse_categorical_crossentropy": [2, 0],
+    "kl_divergence": SHARES,
+}
+FROM_LOGITS = [
+    name for name, f in LOSSES.items() if "from_logits" in inspect.signature(f).parameters
+]
+BOTH = [(name, False) for name in LOSSES] + [(name, True) for name in FROM_LOGITS]
+
+
+def values(rows: list[list[float]]) -> list[list[Value]]:
+    return [[Value(z) for z in row] for row in rows]
+
+
+def case(name: str, logits: bool) -> tuple[Loss, list[list[Value]], Any]:
+    """The loss, outputs that suit it, and targets."""
+    loss = LOSSES[name]
+    outputs = PROBABILITIES if name in FROM_LOGITS and not logits else NUMBERS
+    if logits:
+        return lambda *a, **k: loss(*a, from_logits=True, **k), values(outputs), TARGETS[name]
+    return loss, values(outputs), TARGETS.get(name, [[0.0, 1.0, 2.0], [-1.0, 0.5, -1.0]])
+
+
+def flat(made: Any) -> list[float]:
+    return [z.data for part in made for z in (part if isinstance(part, list) else [part])]
+
+
+def test_every_loss_of_the_issue_is_found_by_the_templates() -> None:
+    assert set(LOSSES) >= {*TARGETS, "mse", "mae", "huber"}
+
+
+# ------------------------------------------------------------------ templates over all losses
+
+
+@pytest.mark.parametrize(("name", "logits"), BOTH)
+def test_sum_and_mean_are_those_of_the_terms(name: str, logits: bool) -> None:
+    loss, outputs, targets = case(name, logits)
+    terms = flat(loss(outputs, targets, reduction="none"))
+    assert len(terms) in (2, 6)
+    assert loss(outputs, targets, reduction="sum").data == pytest.approx(
+        math.fsum(terms), rel=1e-15
+    )
+    assert loss(outputs, targets).data == pytest.approx(math.fsum(terms) / len(terms), rel=1e-15)
+
+
+@pytest.mark.parametrize(("name", "logits"), BOTH)
+def test_gradients_match_central_differences(name: str, logits: bool) -> None:
+    loss, outputs, targets = case(name, logits)
+    options: dict[str, Any] = {"sample_weight": [0.5, 2.0]}
+    if name in FROM_LOGITS and not logits and name != "binary_crossentropy":
+        # A probability moved alone would leave the simplex; a step this small is within tolerance.
+        assert losses._TOLERANCE > 1e-4
+    loss(outputs, targets, **options).backward()
+    h = 1e-5
+    for row in outputs:
+        for z in row:
+            at = z.data
+            ends = []
+            for z.data in (at + h, at - h):
+                ends.append(loss(outputs, targets, **options).data)
+            z.data = at
+            assert z.grad == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-7, abs=1e-9)
+
+
+@pytest.mark.parametrize(("name", "logits"), BOTH)
+def test_weights_of_one_change_nothing_and_a_weight_of_zero_silences(
+    name: str, logits: bool
+) -> None:
+    loss, outputs, targets = case(name, logits)
+    whole = loss(outputs, targets, reduction="sum").data
+    assert loss(outputs, targets, reduction="sum", sample_weight=[1, 1]).data == whole
+    second = loss(outputs[1:], targets[1:], reduction="sum").data
+    assert loss(outputs, targets, reduction="sum", sample_weight=[0, 1]).data == second
+
+
+@pytest.mark.parametrize(("name", "logits"), BOTH)
+def test_plain_numbers_give_the_same_loss_as_a_leaf(name: str, logits: bool) -> None:
+    loss, outputs, targets = case(name, logits)
+    numbers = [[z.data for z in row] for row in outputs]
+    result = loss(numbers, targets)
+    assert isinstance(result, Value)
+    assert result.is_leaf
+    assert result.data == loss(outputs, targets).data
+
+
+@pytest.mark.parametrize(("name", "logits"), BOTH)
+def test_pictures_group_what_a_loss_computes(name: str, logits: bool) -> None:
+    loss, outputs, targets = case(name, logits)
+    assert loss(outputs, targets).scope == name
+    with no_grad():
+        assert loss(outputs, targets).is_leaf
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_cannot_be_a_batch_is_refused(name: str) -> None:
+    loss, outputs, targets = case(name, False)
+    with pytest.raises(ValueError, match=rf"{name}: 2 outputs but 1 targets"):
+        loss(outputs, targets[:1])
+    with pytest.raises(ValueError, match=rf"{name}: the batch is empty"):
+        loss([], [])
+    with pytest.raises(TypeError, match=rf"{name}: expected outputs for a batch"):
+        loss(outputs[0][0], targets)
+    with pytest.raises(ValueError, match=rf"{name}: reduction must be 'mean'"):
+        loss(outputs, targets, reduction="average")
+    with pytest.raises(ValueError, match=rf"{name}: expected 2 sample weights"):
+        loss(outputs, targets, sample_weight=[1.0])
+    with pytest.raises(ValueError, match=rf"{name}: a sample weight must be finite"):
+        loss(outputs, targets, sample_weight=[1.0, -1.0])
+    if isinstance(targets[0], list):
+        with pytest.raises(ValueError, match=rf"{name}: sample 0: 3 outputs but 2 targets"):
+            loss(outputs, [targets[0][:2], targets[1]])
+
+
+@pytest.mark.parametrize("name", FROM_LOGITS)
+def test_a_probability_outside_zero_and_one_is_refused_with_advice(name: str) -> None:
+    loss, outputs, targets = case(name, False)
+    for bad in (1.5, -0.5, math.inf):
+        outputs[1][1].data = bad
+        with pytest.raises(ValueError, match=r"probability must lie in \[0, 1\].*from_logits=True"):
+            loss(outputs, targets)
+
+
+# ------------------------------------------------------------------ values documented elsewhere
+
+SMALL = [[0.6, 0.4], [0.4, 0.6]]
+THREE = [[0.05, 0.95, 0.0], [0.1, 0.8, 0.1]]
+ONE_HOT = [[0, 1, 0], [0, 0, 1]]
+LOGITS = [[-18.6, 0.51], [2.94, -12.8]]
+
+
+# The examples of Keras' own documentation, which gives three digits and at times cuts them off.
+@pytest.mark.parametrize(
+    ("name", "outputs", "targets", "options", "expected"),
+    [
+        ("mse", [[1.0, 1.0], [1.0, 0.0]], [[0, 1], [0, 0]], {}, 0.5),
+        ("mse", [[1.0, 1.0], [1.0, 0.0]], [[0, 1], [0, 0]], {"sample_weight": [0.7, 0.3]}, 0.25),
+        ("mae", [[1.0, 1.0], [1.0, 0.0]], [[0, 1], [0, 0]], {}, 0.5),
+        ("mae", [[1.0, 1.0], [1.0, 0.0]], [[0, 1], [0, 0]], {"sample_weight": [0.7, 0.3]}, 0.25),
+        ("huber", SMALL, [[0, 1], [0, 0]], {}, 0.155),
+        ("huber", SMALL, [[0, 1], [0, 0]], {"sample_weight": [1, 0]}, 0.09),
+        ("hinge", SMALL, [[0, 1], [0, 0]], {}, 1.3),
+        ("hinge", SMALL, [[0, 1], [0, 0]], {"sample_weight": [1, 0]}, 0.55),
+        ("binary_crossentropy", SMALL, [[0, 1], [0, 0]], {}, 0.815),
+        ("binary_crossentropy", SMALL, [[0, 1], [0, 0]], {"sample_weight": [1, 0]}, 0.458),
+        ("binary_crossentropy", LOGITS, [[0, 1], [0, 0]], {"from_logits": True}, 0.865),
+        (
+            "binary_crossentropy",
+            LOGITS,
+            [[0, 1], [0, 0]],
+            {"from_logits": True, "sample_weight": [0.8, 0.2]},
+            0.243,
+        ),
+        ("categorical_crossentropy", THREE, ONE_HOT, {}, 1.177),
+        ("categorical_crossentropy", THREE, ONE_HOT, {"sample_weight": [0.3, 0.7]}, 0.814),
+        ("categorical_crossentropy", THREE, ONE_HOT, {"reduction": "sum"}, 2.354),
+        ("sparse_categorical_crossentropy", THREE, [1, 2], {}, 1.177),
+        ("sparse_categorical_crossentropy", THREE, [1, 2], {"sample_weight": [0.3, 0.7]}, 0.814),
+        ("kl_divergence", SMALL, [[0, 1], [0, 0]], {}, 0.458),
+        ("kl_divergence", SMALL, [[0, 1], [0, 0]], {"sample_weight": [0.8, 0.2]}, 0.366),
+        ("kl_divergence", SMALL, [[0, 1], [0, 0]], {"reduction": "sum"}, 0.916),
+    ],
+)
+def test_values_are_those_of_the_documentation_of_keras(
+    name: str, outputs: Any, targets: Any, options: dict[str, Any], expected: float
+) -> None:
+    got = LOSSES[name](values(outputs), targets, **options).data
+    assert got == pytest.approx(expected, abs=1e-3)
+
+
+# PyTorch's definitions, written out with mpmath (its documentation's examples are random).
+
+
+def reference_log_softmax(row: list[float]) -> list[Any]:
+    exact = [mpf(z) for z in row]
+    whole = mp.log(mp.fsum([mp.exp(z) for z in exact]))
+    return [z - whole for z in exact]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("weights", [None, [0.2, 1.0, 3.0]])
+def test_crossentropy_of_class_indices_is_pytorchs(
+    smoothing: float, weights: list[float] | None
+) -> None:
+    rng = random.Random(0)
+    rows = [[rng.gauss(0, 3) for _ in range(3)] for _ in range(5)]
+    targets = [rng.randrange(3) for _ in rows]
+    w = weights or [1.0] * 3
+    with mp.workdps(50):
+        terms = []
+        for row, y in zip(rows, targets, strict=True):
+            logs = reference_log_softmax(row)
+            smooth = mp.fsum([w[k] * logs[k] for k in range(3)]) * mpf(smoothing) / 3
+            terms.append(-(1 - mpf(smoothing)) * w[y] * logs[y] - smooth)
+        expected = float(mp.fsum(terms) / mp.fsum([w[y] for y in targets]))
+    got = losses.scce(
+        values(rows), targets, from_logits=True, label_smoothing=smoothing, class_weight=weights
+    )
+    assert got.data == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_crossentropy_of_shares_is_pytorchs_and_divides_by_the_samples(smoothing: float) -> None:
+    rng = random.Random(1)
+    rows = [[rng.gauss(0, 3) for _ in range(3)] for _ in range(2)]
+    w = [0.2, 1.0, 3.0]
+    with mp.workdps(50):
+        whole = mpf(0)
+        for row, target in zip(rows, SHARES, strict=True):
+            logs = reference_log_softmax(row)
+            for k in range(3):
+                share = mpf(target[k]) * (1 - mpf(smoothing)) + mpf(smoothing) / 3
+                whole -= w[k] * share * logs[k]
+        expected = float(whole / 2)
+    got = losses.cce(
+        values(rows), SHARES, from_logits=True, label_smoothing=smoothing, class_weight=w
+    )
+    assert got.data == pytest.approx(expected, rel=1e-14)
+
+
+def test_the_binary_class_weight_is_pytorchs_pos_weight() -> None:
+    z, y, weight = 0.7, 0.4, 3.0
+    with mp.workdps(50):
+        p = 1 / (1 + mp.exp(-mpf(z)))
+        expected = float(-(weight * mpf(y) * mp.log(p) + (1 - mpf(y)) * mp.log(1 - p)))
+    got = losses.bce([Value(z)], [y], from_logits=True, class_weight=[1.0, weight])
+    assert got.data == pytest.approx(expected, rel=1e-15)
+
+
+@pytest.mark.parametrize("y", [0.0, 1.0, 0.4])
+def test_binary_label_smoothing_moves_the_targets_towards_one_half(y: float) -> None:
+    smooth = y * 0.8 + 0.1
+    for z, logits in ((0.7, True), (0.7, False)):
+        got = losses.bce([z], [y], from_logits=logits, label_smoothing=0.2).data
+        assert got == pytest.approx(losses.bce([z], [smooth], from_logits=logits).data, rel=1e-15)
+
+
+def test_hinge_reads_targets_of_zero_and_one_as_minus_one_and_one() -> None:
+    outputs = [0.6, 0.4, -3.0]
+    assert losses.hinge(outputs, [0, 1, 0]).data == losses.hinge(outputs, [-1, 1, -1]).data
+    assert losses.hinge([[z] for z in outputs], [[0], [1], [0]]).data == pytest.approx(2.2 / 3)
+
+
+def test_huber_is_a_square_within_delta_and_a_line_beyond() -> None:
+    for d, expected, slope in [
+        (0.5, 0.125, 0.5),
+        (2.0, 2.0, 2.0),
+        (5.0, 8.0, 2.0),
+        (-5.0, 8.0, -2.0),
+    ]:
+        z = Value(1.0 + d)
+        loss = losses.huber([z], [1.0], delta=2.0)
+        loss.backward()
+        assert (loss.data, z.grad) == (expected, slope)
+
+
+# ------------------------------------------------------------------ large logits
+
+LARGE = [-1000.0, -745.2, -40.0, -18.0, -1e-300, 0.0, 0.3, 18.0, 40.0, 709.9, 1000.0]
+
+
+@pytest.mark.parametrize("y", [0.0, 1.0, 0.3])
+@pytest.mark.parametrize("z", LARGE)
+def test_binary_gradient_is_sigmoid_minus_target_and_the_loss_exact(z: float, y: float) -> None:
+    logit = Value(z)
+    loss = losses.binary_crossentropy([logit], [y], from_logits=True)
+    loss.backward()
+    with mp.workdps(1000):
+        p, share = 1 / (1 + mp.exp(-mpf(z))), mpf(y)
+        expected = float(-share * mp.log(p) - (1 - share) * mp.log(1 - p))
+        slope = float(p - share)
+    # Absolute errors only where p - y itself cancels, as for p = y = 0.3.
+    assert loss.data == pytest.approx(expected, rel=1e-15, abs=0.0)
+    assert logit.grad == pytest.approx(slope, rel=1e-15, abs=0.0 if y in (0, 1) else 1e-16)
+
+
+@pytest.mark.parametrize("y", [0, 1, 2])
+@pytest.mark.parametrize(
+    "row",
+    [
+        [1000.0, -1000.0, 0.0],
+        [1000.0, 1000.0, -1000.0],
+        [-1000.0, -1000.0, -1000.0],
+        [0.0, -40.0, -50.0],
+        [1.0, 2.0, 3.0],
+        [710.0, 0.0, -710.0],
+    ],
+)
+def test_gradient_is_softmax_minus_one_hot_and_the_loss_exact(row: list[float], y: int) -> None:
+    logits = [Value(z) for z in row]
+    loss = losses.sparse_categorical_crossentropy([logits], [y], from_logits=True)
+    loss.backward()
+    again = [Value(z) for z in row]
+    one_hot = [float(k == y) for k in range(3)]
+    dense = losses.categorical_crossentropy([again], [one_hot], from_logits=True)
+    dense.backward()
+    assert dense.data == loss.data
+    assert [z.grad for z in again] == [z.grad for z in logits]
+    with mp.workdps(1000):
+        logs = reference_log_softmax(row)
+        assert loss.data == pytest.approx(float(-logs[y]), rel=1e-15, abs=0.0)
+        for k, z in enumerate(logits):
+            slope = float(mp.exp(logs[k]) - int(k == y))
+            # The largest logit's gradient is a difference of numbers near 1.
+            assert z.grad == pytest.approx(slope, rel=1e-15, abs=2.3e-16 if slope else 0.0)
+
+
+def test_a_right_answer_by_a_wide_margin_still_has_its_tiny_loss_and_gradient() -> None:
+    logits = [Value(40.0), Value(0.0)]
+    loss = losses.scce([logits], [0], from_logits=True)
+    loss.backward()
+    assert loss.data == pytest.approx(math.exp(-40.0), rel=1e-15)
+    assert logits[0].grad == pytest.approx(-math.exp(-40.0), rel=1e-15)
+    assert logits[1].grad == pytest.approx(math.exp(-40.0), rel=1e-15)
+
+
+def test_a_logit_of_minus_infinity_is_a_class_that_cannot_happen() -> None:
+    logits = [Value(0.0), Value(-math.inf)]
+    loss = losses.scce([logits], [0], from_logits=True)
+    loss.backward()
+    assert loss.data == 0.0
+    assert [z.grad for z in logits] == [0.0, 0.0]
+
+
+# ------------------------------------------------------------------ probabilities of 0 and 1
+
+
+@pytest.mark.parametrize(("p", "y"), [(0.0, 0), (1.0, 1)])
+def test_a_term_of_weight_zero_is_left_out(p: float, y: int) -> None:
+    leaf = Value(p)
+    loss = losses.bce([leaf], [y])
+    loss.backward()
+    assert loss.data == 0.0
+    assert leaf.grad == (1.0 if y == 0 else -1.0)  # not 0 * inf, and not clamped to 0
+
+
+@pytest.mark.parametrize(("p", "y", "slope"), [(0.0, 1, -math.inf), (1.0, 0, math.inf)])
+def test_an_impossible_target_is_inf_with_the_advice_to_use_logits(
+    p: float, y: int, slope: float
+) -> None:
+    leaf = Value(p, "p")
+    with pytest.warns(NonFiniteWarning, match=r"probability of exactly 0.*from_logits=True"):
+        loss = losses.bce([leaf], [y])
+    assert loss.data == math.inf
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NonFiniteWarning)
+        loss.backward()
+    assert leaf.grad == slope
+
+
+def test_the_anomaly_report_names_the_sample_and_says_to_use_logits() -> None:
+    rows = values([[0.5, 0.5], [1.0, 0.0]])
+    with detect_anomaly(), pytest.raises(NonFiniteError, match=r"sample 1: log.*from_logits=True"):
+        losses.scce(rows, [0, 1])
+    with pytest.warns(NonFiniteWarning, match=r"sample 1: a probability of exactly 0"):
+        losses.cce(rows, [[1, 0], [0, 1]])
+
+
+def test_kl_divergence_of_equal_distributions_is_zero() -> None:
+    for row in PROBABILITIES:
+        assert losses.kl_divergence(values([row]), [row]).data == pytest.approx(0.0, abs=1e-15)
+
+
+# ------------------------------------------------------------------ shapes and kinds
+
+
+def test_a_list_of_one_output_counts_as_a_number_where_the_target_is_one() -> None:
+    outputs = [[Value(0.5)], [Value(2.0)]]
+    assert losses.mse(outputs, [0.0, 1.0]).data == losses.mse([0.5, 2.0], [0.0, 1.0]).data
+    with pytest.raises(ValueError, match="sample 0: 1 output but 2 targets"):
+        losses.mse([Value(1.0)], [[1.0, 2.0]])
+    with pytest.raises(ValueError, match=r"sample 0: 2 outputs but the target 1\.0"):
+        losses.mse([[Value(1.0), Value(2.0)]], [1.0])
+
+
+def test_targets_may_be_values_where_a_difference_is_taken() -> None:
+    z, y = Value(3.0), Value(1.0)
+    losses.mse([z], [y]).backward()
+    assert (z.grad, y.grad) == (4.0, -4.0)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "words"),
+    [
+        (3, ValueError, "sample 0: expected a class from 0 to 2, got 3"),
+        (-1, ValueError, "expected a class from 0 to 2, got -1"),
+        (1.0, TypeError, "expected a class index, got 1.0"),
+        (True, TypeError, "expected a class index, got True"),
+        ([0, 1, 0], TypeError, "expected a class index"),
+    ],
+)
+def test_a_class_that_is_none_is_refused(target: Any, kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        losses.scce(values(NUMBERS[:1]), [target], from_logits=True)
+
+
+def test_probabilities_that_do_not_add_up_to_one_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"add up to 1\.5, not to 1; .*from_logits=True"):
+        losses.scce(values([[0.75, 0.75]]), [0])
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: losses.bce([0.5], [2.0]), r"a target must lie in \[0, 1\], got 2\.0"),
+        (lambda: losses.bce([0.5], [math.nan]), r"a target must lie in \[0, 1\], got nan"),
+        (lambda: losses.hinge([0.5], [0.5]), r"a target must be -1 or 1"),
+        (lambda: losses.huber([0.5], [0.5], delta=0.0), r"delta must be above 0"),
+        (lambda: losses.bce([0.5], [1], label_smoothing=1.5), r"label_smoothing must lie in"),
+        (lambda: losses.bce([0.5], [1], class_weight=[1.0]), r"expected 2 class weights"),
+        (lambda: losses.scce([0.5], [1]), r"sample 0: expected an output for each class"),
+        (lambda: losses.mse([[]], [[]]), r"the samples are empty"),
+    ],
+)
+def test_wrong_numbers_are_refused(call: Callable[[], Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_usual_short_names_are_the_same_functions() -> None:
+    assert losses.bce is losses.binary_crossentropy
+    assert losses.cce is losses.categorical_crossentropy
+    assert losses.scce is losses.sparse_categorical_crossentropy
+    assert losses.kld is losses.kl_divergence
+    assert losses.mean_squared_error is losses.mse
+    assert losses.mean_absolute_error is losses.mae
+
+
+# ------------------------------------------------------------------ softmax and its logarithms
+
+
+@pytest.mark.parametrize("row", [[1000.0, 999.0, -1000.0], [3.0], [-1e4, -1e4], [3.0, -40.0, 2.0]])
+def test_softmax_and_its_logarithms_agree_with_high_precision(row: list[float]) -> None:
+    with mp.workdps(5000):
+        logs = [float(z) for z in reference_log_softmax(row)]
+        parts = [float(mp.exp(z)) for z in reference_log_softmax(row)]
+        whole = float(mp.log(mp.fsum([mp.exp(mpf(z)) for z in row])))
+    nodes = [Value(z) for z in row]
+    assert [z.data for z in log_softmax(nodes)] == pytest.approx(logs, rel=4e-16, abs=0.0)
+    assert [p.data for p in softmax(nodes)] == pytest.approx(parts, rel=1e-15, abs=0.0)
+    assert logsumexp(nodes).data == pytest.approx(whole, rel=4e-16)
+    logsumexp(nodes).backward()
+    assert [z.grad for z in nodes] == pytest.approx(parts, rel=1e-15, abs=2.3e-16)
+
+
+def test_logsumexp_at_the_ends() -> None:
+    nodes = [Value(-math.inf), Value(-math.inf)]
+    assert logsumexp(nodes).data == -math.inf
+    nodes = [Value(math.inf), Value(0.0)]
+    top = logsumexp(nodes)
+    assert top.data == math.inf
+    assert math.isnan(logsumexp([Value(0.0), Value(math.nan)]).data)
+
+
+def test_softmax_of_nothing_is_refused() -> None:
+    for function in (softmax, log_softmax, logsumexp):
+        with pytest.raises(ValueError, match="at least one logit"):
+            function([])
