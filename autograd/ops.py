@@ -105,6 +105,9 @@ class Operation(Origin):
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = self.name or name  # `__add__ = add` names it a second time
 
+    def __reduce__(self) -> Any:
+        return _row, (self.name,)  # a row is the same object in every copy of what refers to it
+
     def __repr__(self) -> str:
         arguments = "x" if self.arity == 1 else "x, y"
         own = f"{self.name}({arguments})"
@@ -298,6 +301,13 @@ def refusal(operand: object, what: str) -> str:
     else:
         advice = "give a real number"
     return f"{what}: expected a real number, got {kind}; {advice}"
+
+
+def _row(name: str) -> Operation:
+    op = vars(Ops).get(name)
+    if not isinstance(op, Operation):
+        raise ValueError(f"no operation {name!r}; define it (define_op) before what refers to it")
+    return op
 
 
 def table(owner: type[T]) -> type[T]:

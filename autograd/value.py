@@ -315,6 +315,10 @@ class Value(Ops):
         """The scopes it was made in, joined by '/'; empty outside of any."""
         return self._row.scope
 
+    @scope.setter
+    def scope(self, scope: str) -> None:
+        self._own_note().scope = scope
+
     @property
     def line(self) -> str:
         """The user's source line that made it, 'file:line', known under `detect_anomaly`."""

@@ -1,7 +1,6 @@
 """Every row of the table: its value, its derivatives, its ends, and that a wrong row is noticed."""
 
 import ast
-import copy
 import math
 import random
 import zlib
@@ -274,7 +273,8 @@ def mutants(op: Operation) -> list[tuple[str, str, Operation]]:
         for new in changed:
             if ast.dump(ast.parse(new)) == ast.dump(ast.parse(text)):
                 continue
-            mutant = copy.copy(op)
+            mutant = object.__new__(type(op))  # copy.copy gives the row itself
+            vars(mutant).update(vars(op))
             mutant.where = {**op.where, part: new} if part else op.where
             mutant.texts = tuple(  # type: ignore[assignment]
                 new if not part and j == i else t for j, t in enumerate(op.texts)

@@ -522,3 +522,12 @@ def test_quiet_gc_puts_the_collector_back_as_it_was() -> None:
     with pytest.raises(Interrupted):
         fail()
     assert gc.isenabled()
+
+
+def test_an_operation_is_the_same_object_in_every_copy() -> None:
+    tanh = autograd.rows()["tanh"]
+    for again in (copy.deepcopy([tanh])[0], pickle.loads(pickle.dumps(tanh)), copy.copy(tanh)):
+        assert again is tanh
+    stranger = pickle.dumps(tanh).replace(b"\x04tanh", b"\x04tanx")
+    with pytest.raises(ValueError, match="no operation 'tanx'"):
+        pickle.loads(stranger)

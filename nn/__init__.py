@@ -1,0 +1,84 @@
+"""Neural networks of scalars, a thin layer on `autograd`; this page is the table of contents."""
+
+from __future__ import annotations
+
+import autograd as _autograd
+
+if not getattr(_autograd, "__chainrule__", False):
+    raise ImportError(
+        "nn needs the `autograd` of the distribution `chainrule`, but the one that is installed is "
+        f"another ({_autograd.__file__}): HIPS autograd has the same import name, and both cannot "
+        "live in one environment; use a fresh one, or: "
+        "pip uninstall autograd && pip install --force-reinstall chainrule"
+    )
+
+from typing import TYPE_CHECKING
+
+from nn import init, losses
+from nn.layers import MLP, Embedding, Layer, Neuron, Sequential
+from nn.losses import (
+    bce,
+    binary_crossentropy,
+    categorical_crossentropy,
+    cce,
+    hinge,
+    huber,
+    kl_divergence,
+    kld,
+    mae,
+    mean_absolute_error,
+    mean_squared_error,
+    mse,
+    scce,
+    sparse_categorical_crossentropy,
+)
+from nn.module import Module, unscoped
+from nn.probabilities import log_softmax, logsumexp, softmax
+from nn.storage import FileFormatError
+
+__all__ = [  # noqa: RUF022 - in the order of use
+    "Neuron",
+    "Layer",
+    "MLP",
+    "Sequential",
+    "Embedding",
+    "Module",
+    "FileFormatError",
+    "unscoped",
+    "init",
+    "softmax",
+    "log_softmax",
+    "logsumexp",
+    "losses",
+    "mse",
+    "mean_squared_error",
+    "mae",
+    "mean_absolute_error",
+    "huber",
+    "hinge",
+    "bce",
+    "binary_crossentropy",
+    "cce",
+    "categorical_crossentropy",
+    "scce",
+    "sparse_categorical_crossentropy",
+    "kld",
+    "kl_divergence",
+]
+
+__chainrule__ = True
+
+if TYPE_CHECKING:
+    from autograd.ops import Operation
+
+
+def __getattr__(name: str) -> Operation:
+    """The activations are the operations of `autograd`, and found under their names here too."""
+    op = _autograd.rows().get(name)
+    if op is None:
+        raise AttributeError(f"module 'nn' has no attribute or operation {name!r}")
+    return op
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_autograd.rows()])

@@ -1,0 +1,106 @@
+"""What a layer's `activation` may be, and how an activation changes the size of a signal."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from autograd import rows, value_and_grad
+from autograd.ops import Operation
+
+Activation = str | Callable[[Any], Any] | None
+
+
+def activation_function(activation: Activation) -> Callable[[Any], Any] | None:
+    """The function that a layer's `activation` stands for; None for a linear layer.
+
+    Any operation of one operand (or whose second may be left out) by its name, or any function of a
+    Value.  Raises ValueError for a name that is none, with those that are close.
+    """
+    if activation is None:
+        return None
+    if isinstance(activation, str):
+        import difflib  # for the message only
+
+        op = rows().get(activation)
+        if op is None:
+            near = difflib.get_close_matches(activation, rows(), 3) or sorted(rows())
+            advice = f"an operation such as {', '.join(near)}; or pass a function of a Value"
+            if "softmax" in activation:
+                advice = "a function of one number; softmax takes a whole layer's outputs, so let "
+                advice += "the loss do it (from_logits=True), or use Sequential(..., softmax)"
+            raise ValueError(f"activation: {activation!r} is not {advice}")
+        activation = op
+    if isinstance(activation, Operation) and activation.arity == 2 and activation.default is None:
+        raise ValueError(f"activation: {activation.name} takes two operands")
+    if not callable(activation):
+        raise TypeError(f"activation: expected a name, a function or None, got {activation!r}")
+    return activation
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What an activation f makes of u ~ N(0, s): E[f(u)], E[f(u)^2] and E[f'(u)^2]."""
+
+    mean: float
+    square: float
+    slope_square: float
+
+
+def moments(activation: Activation, mean_square: float) -> Moments:
+    """E[f(u)], E[f(u)^2] and E[f'(u)^2] for u ~ N(0, mean_square), by the midpoint rule.
+
+    On the whole line the rule converges exponentially for a smooth integrand (Trefethen and
+    Weideman, 2014).  The points avoid 0 and lie evenly about it, so that a kink or a step there
+    costs nothing either.
+    """
+    function = activation_function(activation)
+    if function is None:
+        return Moments(0.0, mean_square, 1.0)
+    size, count = math.sqrt(mean_square), 400
+    means, squares, slopes, weights = [], [], [], []
+    for i in range(count):
+        t = -10.0 + 20.0 * (i + 0.5) / count
+        value, slope = value_and_slope(function, size * t)
+        weight = math.exp(-0.5 * t * t)
+        weights.append(weight)
+        means.append(value * weight)
+        squares.append(value * value * weight)
+        slopes.append(slope * slope * weight)
+    total = exact_sum(weights)
+    return Moments(*(exact_sum(part) / total for part in (means, squares, slopes)))
+
+
+def exact_sum(numbers: Iterable[float]) -> float:
+    """The sum, rounded once; nan or inf, where Python's `fsum` raises."""
+    numbers = list(numbers)
+    try:
+        return math.fsum(numbers)
+    except (OverflowError, ValueError):  # beyond the largest float, or inf - inf
+        return sum(numbers)
+
+
+def value_and_slope(function: Callable[[Any], Any] | None, u: float) -> tuple[float, float]:
+    """f(u) and f'(u) as numbers, nan where there is none; u and 1 for None."""
+    if function is None:
+        return u, 1.0
+    if isinstance(function, Operation):
+        z = function.value(u, function.default)
+        return z, float(function.dx(u, function.default, z)) if z == z else z
+    return value_and_grad(function)(u)
+
+
+def gain(activation: Activation) -> float:
+    """1 / sqrt(E[f(u)^2]) for u ~ N(0, 1): what weights need so that the signal stays at 1.
+
+    Measured from the activation itself, so that it holds for any function.  PyTorch's
+    `calculate_gain` is a table; it agrees for linear (1) and relu (sqrt(2)), and has 5/3 for tanh,
+    where 1.59 is what keeps a normal signal at 1.
+
+    >>> round(gain("relu") ** 2, 6), round(gain("tanh"), 4), gain(None)
+    (2.0, 1.5925, 1.0)
+    """
+    second = moments(activation, 1.0).square
+    if not 0.0 < second < math.inf:
+        raise ValueError(f"gain: {activation!r} has the mean square {second!r} on N(0, 1)")
+    return 1.0 / math.sqrt(second)

@@ -1,0 +1,430 @@
+"""Initializers: where weights start, with formula, variance, paper, and when each one fails.
+
+An initializer is called with the fans of a layer and a source of randomness, and gives the layer's
+matrix: one row of `fan_in` numbers for each of its `fan_out` neurons.
+
+The theory behind the scaled ones, in a line.  For a unit u = sum of fan_in terms w x with
+independent weights of mean 0, var(u) = fan_in * var(w) * E[x^2]; on the way back, the mean square
+of a gradient is multiplied by fan_out * var(w) * E[f'(u)^2].  LeCun makes the first factor 1 for
+linear units, Glorot compromises between both, and He adds the factor 2 that relu halves away.
+"""
+
+import math
+import random
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal, final
+
+from autograd.ops import number
+from nn.activations import gain
+from nn.examination import Examination, examine
+
+__all__ = [  # noqa: RUF022 - in the order of the text
+    "zeros",
+    "ones",
+    "constant",
+    "uniform",
+    "normal",
+    "truncated_normal",
+    "lecun_normal",
+    "lecun_uniform",
+    "glorot_normal",
+    "glorot_uniform",
+    "xavier_normal",
+    "xavier_uniform",
+    "he_normal",
+    "he_uniform",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "orthogonal",
+    "gain",
+    "examine",
+    "Examination",
+    "Initializer",
+]
+
+Seed = int | random.Random | None
+Fan = Literal["fan_in", "fan_out", "fan_avg"]
+Matrix = list[list[float]]
+
+
+def generator(seed: Seed) -> random.Random:
+    """The source of randomness that a seed stands for.
+
+    An int gives a new one of that seed, a `random.Random` is used itself, and None gives one that
+    is seeded by Python's global one, so that `random.seed(1)` in a script is obeyed.
+    """
+    if isinstance(seed, random.Random):
+        return seed
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        raise TypeError(f"seed: expected an int, a random.Random or None, got {seed!r}")
+    return random.Random(random.getrandbits(64) if seed is None else seed)  # noqa: S311
+
+
+class Initializer(ABC):
+    """How a weight matrix starts; equal ones compare equal, and the repr says how to make it."""
+
+    def __call__(self, fan_in: int, fan_out: int, seed: Seed = None) -> Matrix:
+        """`fan_out` rows of `fan_in` numbers; an int seed gives the same numbers each time."""
+        for name, fan in (("fan_in", fan_in), ("fan_out", fan_out)):
+            if isinstance(fan, bool) or not isinstance(fan, int) or fan < 1:
+                raise ValueError(f"{self}: {name} must be an int of at least 1, got {fan!r}")
+        return self.draw(fan_in, fan_out, generator(seed))
+
+    @abstractmethod
+    def draw(self, fan_in: int, fan_out: int, rng: random.Random) -> Matrix:
+        """The matrix."""
+
+    @abstractmethod
+    def std(self, fan_in: int, fan_out: int) -> float:
+        """The standard deviation of one weight."""
+
+    def bound(self, fan_in: int, fan_out: int) -> float:
+        """The largest size that a weight can have."""
+        return math.inf
+
+    def center(self) -> float:
+        """The mean of one weight."""
+        return 0.0
+
+
+@final
+@dataclass(frozen=True)
+class Constant(Initializer):
+    """Every weight is the same number."""
+
+    value: float
+
+    def draw(self, fan_in: int, fan_out: int, rng: random.Random) -> Matrix:
+        return [[self.value] * fan_in for _ in range(fan_out)]
+
+    def std(self, fan_in: int, fan_out: int) -> float:
+        return 0.0
+
+    def bound(self, fan_in: int, fan_out: int) -> float:
+        return abs(self.value)
+
+    def center(self) -> float:
+        return self.value
+
+
+@final
+@dataclass(frozen=True)
+class Uniform(Initializer):
+    """Weights between two bounds."""
+
+    low: float
+    high: float
+
+    def draw(self, fan_in: int, fan_out: int, rng: random.Random) -> Matrix:
+        return [[rng.uniform(self.low, self.high) for _ in range(fan_in)] for _ in range(fan_out)]
+
+    def std(self, fan_in: int, fan_out: int) -> float:
+        return (self.high - self.low) / math.sqrt(12.0)
+
+    def bound(self, fan_in: int, fan_out: int) -> float:
+        return max(abs(self.low), abs(self.high))
+
+    def center(self) -> float:
+        return 0.5 * self.low + 0.5 * self.high
+
+
+@final
+@dataclass(frozen=True)
+class Normal(Initializer):
+    """Weights from a normal distribution, cut at `cut` standard deviations (drawn again beyond).
+
+    `sigma` is the standard deviation of what comes out: the cut narrows a distribution, so a wider
+    one is drawn from.
+    """
+
+    mean: float
+    sigma: float
+    cut: float = math.inf
+
+    def draw(self, fan_in: int, fan_out: int, rng: random.Random) -> Matrix:
+        wide = self.sigma / narrowing(self.cut)
+        return [
+            [self.mean + wide * _normal(rng, self.cut) for _ in range(fan_in)]
+            for _ in range(fan_out)
+        ]
+
+    def std(self, fan_in: int, fan_out: int) -> float:
+        return self.sigma
+
+    def bound(self, fan_in: int, fan_out: int) -> float:
+        return abs(self.mean) + self.cut * self.sigma / narrowing(self.cut)
+
+    def center(self) -> float:
+        return self.mean
+
+
+@final
+@dataclass(frozen=True)
+class Scaled(Initializer):
+    """Weights of mean 0 and variance gain^2 * scale / fan: LeCun, Glorot and He in one formula."""
+
+    scale: float
+    fan: Fan
+    shape: Literal["normal", "uniform"]
+    gain: float = 1.0
+
+    def draw(self, fan_in: int, fan_out: int, rng: random.Random) -> Matrix:
+        if self.shape == "normal":
+            return Normal(0.0, self.std(fan_in, fan_out)).draw(fan_in, fan_out, rng)
+        bound = self.bound(fan_in, fan_out)
+        return Uniform(-bound, bound).draw(fan_in, fan_out, rng)
+
+    def std(self, fan_in: int, fan_out: int) -> float:
+        return self._root(1.0, fan_in, fan_out)
+
+    def bound(self, fan_in: int, fan_out: int) -> float:
+        return math.inf if self.shape == "normal" else self._root(3.0, fan_in, fan_out)
+
+    def _root(self, factor: float, fan_in: int, fan_out: int) -> float:
+        fans = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}
+        return self.gain * math.sqrt(factor * self.scale / fans[self.fan])
+
+
+@final
+@dataclass(frozen=True)
+class Orthogonal(Initializer):
+    """A random matrix whose shorter side is orthonormal, times `gain`."""
+
+    gain: float = 1.0
+
+    def draw(self, fan_in: int, fan_out: int, rng: random.Random) -> Matrix:
+        count, width = sorted((fan_in, fan_out))
+        basis: Matrix = []
+        while len(basis) < count:
+            row = [rng.gauss(0.0, 1.0) for _ in range(width)]
+            # Twice is enough (Kahan and Parlett, in Parlett 1980): once leaves rounding errors
+            # that are large when little remains of the row.
+            for _ in range(2):
+                for other in basis:
+                    along = math.fsum(a * b for a, b in zip(row, other, strict=True))
+                    row = [a - along * b for a, b in zip(row, other, strict=True)]
+            length = math.hypot(*row)
+            if length > 1e-6:
+                basis.append([a / length for a in row])
+        if fan_in < fan_out:  # the columns are the short side
+            basis = [list(column) for column in zip(*basis, strict=True)]
+        return [[self.gain * a for a in row] for row in basis]
+
+    def std(self, fan_in: int, fan_out: int) -> float:
+        return self.gain / math.sqrt(max(fan_in, fan_out))
+
+    def bound(self, fan_in: int, fan_out: int) -> float:
+        return abs(self.gain)
+
+
+def _normal(rng: random.Random, cut: float) -> float:
+    while True:
+        drawn = rng.gauss(0.0, 1.0)
+        if abs(drawn) <= cut:
+            return drawn
+
+
+def narrowing(cut: float) -> float:
+    """The standard deviation of a standard normal variable cut at `cut` on both sides.
+
+    sqrt(1 - 2 c phi(c) / erf(c / sqrt(2))): 0.8796 for 2 (Johnson, Kotz and Balakrishnan, 1994).
+
+    >>> round(narrowing(2.0), 6)
+    0.879626
+    """
+    if cut == math.inf:
+        return 1.0
+    density = math.exp(-0.5 * cut * cut) / math.sqrt(2.0 * math.pi)
+    return math.sqrt(1.0 - 2.0 * cut * density / math.erf(cut / math.sqrt(2.0)))
+
+
+# ---------------------------------------------------------------------- the initializers by name
+
+
+def _checked(what: str, value: float, least: float = -math.inf) -> float:
+    value = number(value, what)
+    if not math.isfinite(value) or value < least:
+        limit = "" if least == -math.inf else f" of at least {least:g}"
+        raise ValueError(f"{what}: expected a finite number{limit}, got {value!r}")
+    return value
+
+
+def zeros() -> Initializer:
+    """All weights 0; variance 0.
+
+    Fails for every layer with a layer behind it: no signal goes forward and no gradient goes back.
+    With odd activations and no bias all gradients but the last bias's are exactly 0 for ever.
+    Right for biases.
+
+    >>> zeros()(2, 1)
+    [[0.0, 0.0]]
+    """
+    return Constant(0.0)
+
+
+def ones() -> Initializer:
+    """All weights 1; variance 0.  Fails as every constant does: see `constant`.
+
+    >>> ones()(2, 1)
+    [[1.0, 1.0]]
+    """
+    return Constant(1.0)
+
+
+def constant(value: float = 0.1) -> Initializer:
+    """All weights `value`; variance 0.
+
+    Fails in hidden layers: the neurons of a layer compute the same, get the same gradient, and stay
+    identical for ever, so that a layer of any width is worth one neuron (rank 1).
+
+    >>> constant(0.5)(2, 2)
+    [[0.5, 0.5], [0.5, 0.5]]
+    """
+    return Constant(_checked("constant", value))
+
+
+def uniform(low: float = -0.05, high: float = 0.05) -> Initializer:
+    """U(low, high); variance (high - low)^2 / 12.  The bounds left out are Keras' (PyTorch: 0, 1).
+
+    Fails in deep networks: a fixed size fits one fan_in; wider layers explode, narrower vanish.
+
+    >>> uniform(-1.0, 1.0).std(10, 10) ** 2  # doctest: +ELLIPSIS
+    0.333333333333333...
+    """
+    low, high = _checked("uniform: low", low), _checked("uniform: high", high)
+    if low > high:
+        raise ValueError(f"uniform: low must not be above high, got {low!r} and {high!r}")
+    return Uniform(low, high)
+
+
+def normal(mean: float = 0.0, std: float = 0.05) -> Initializer:
+    """N(mean, std^2); variance std^2.  The std left out is Keras' (PyTorch: 1).
+
+    Fails in deep networks as `uniform` does: the mean square of the signal is multiplied by
+    fan_in * std^2 in each layer (0.01 gives 0.0016 for 16 neurons: gone after three layers).
+
+    >>> normal(0.0, 0.02).std(10, 10)
+    0.02
+    """
+    return Normal(_checked("normal: mean", mean), _checked("normal: std", std, 0.0))
+
+
+def truncated_normal(mean: float = 0.0, std: float = 0.05, cut: float = 2.0) -> Initializer:
+    """N(mean, std^2) without its tails; variance std^2 after the cut.
+
+    What lies beyond `cut` standard deviations of the normal that is drawn from is drawn again.
+    That narrows it (to 0.88 for a cut at 2), and is corrected for: the std is what comes out.
+    Keras and PyTorch do not correct here (Keras does in its VarianceScaling).  Fails as `normal`
+    does; the cut only spares outliers.
+
+    >>> round(truncated_normal(0.0, 1.0).bound(10, 10), 4)  # 2 / 0.8796
+    2.2737
+    """
+    mean, std = _checked("truncated_normal: mean", mean), _checked("truncated_normal: std", std, 0)
+    if not number(cut, "truncated_normal: cut") >= 0.1:  # the formula for std loses its digits
+        raise ValueError(f"truncated_normal: the cut must be at least 0.1, got {cut!r}")
+    return Normal(mean, std, float(cut))
+
+
+def lecun_normal(gain: float = 1.0, fan: Fan = "fan_in") -> Initializer:
+    """N(0, gain^2 / fan_in): the pre-activation has the mean square of the inputs.
+
+    LeCun, Bottou, Orr and Mueller, Efficient BackProp (1998), equation 16, for tanh-like units near
+    their linear part; Klambauer et al. (2017) for selu.  Fails for relu, which halves the signal in
+    each layer, and slowly for a plain tanh, which keeps 39 % of a unit variance: pass
+    `gain=init.gain("tanh")`, or use LeCun's own 1.7159 tanh(2x/3).
+
+    >>> lecun_normal().std(16, 4)
+    0.25
+    """
+    return _scaled("lecun_normal", 1.0, fan, "normal", gain)
+
+
+def lecun_uniform(gain: float = 1.0, fan: Fan = "fan_in") -> Initializer:
+    """U(-b, b) with b = gain * sqrt(3 / fan_in); variance gain^2 / fan_in: see `lecun_normal`.
+
+    >>> lecun_uniform().bound(12, 4)
+    0.5
+    """
+    return _scaled("lecun_uniform", 1.0, fan, "uniform", gain)
+
+
+def glorot_normal(gain: float = 1.0, fan: Fan = "fan_avg") -> Initializer:
+    """N(0, 2 gain^2 / (fan_in + fan_out)): a compromise of forward and backward signal.
+
+    Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks
+    (2010), equation 12.  Neither direction is kept exactly unless the fans agree; from 64 inputs to
+    4 neurons the signal grows and the gradient shrinks.  Fails for relu, as `lecun_normal` does.
+
+    >>> glorot_normal().std(6, 2)
+    0.5
+    """
+    return _scaled("glorot_normal", 1.0, fan, "normal", gain)
+
+
+def glorot_uniform(gain: float = 1.0, fan: Fan = "fan_avg") -> Initializer:
+    """U(-b, b) with b = gain * sqrt(6 / (fan_in + fan_out)): see `glorot_normal`.
+
+    Glorot and Bengio (2010), equation 16, the "normalized initialization"; Keras' default.
+
+    >>> glorot_uniform().bound(4, 2)
+    1.0
+    """
+    return _scaled("glorot_uniform", 1.0, fan, "uniform", gain)
+
+
+def he_normal(negative_slope: float = 0.0, gain: float = 1.0, fan: Fan = "fan_in") -> Initializer:
+    """N(0, 2 gain^2 / ((1 + negative_slope^2) fan_in)): keeps the signal through relu.
+
+    He, Zhang, Ren and Sun, Delving Deep into Rectifiers (2015), equations 10 and 15.  A relu passes
+    half of the mean square, and the 2 makes up for it; a leaky one (1 + slope^2) / 2.  Fails
+    where the activation does not halve: with linear units the signal doubles in each layer.
+
+    >>> he_normal().std(8, 4)
+    0.5
+    """
+    return _scaled("he_normal", 2.0, fan, "normal", gain, negative_slope)
+
+
+def he_uniform(negative_slope: float = 0.0, gain: float = 1.0, fan: Fan = "fan_in") -> Initializer:
+    """U(-b, b) with b = gain * sqrt(6 / ((1 + negative_slope^2) fan_in)): see `he_normal`.
+
+    >>> he_uniform().bound(6, 4)
+    1.0
+    """
+    return _scaled("he_uniform", 2.0, fan, "uniform", gain, negative_slope)
+
+
+def orthogonal(gain: float = 1.0) -> Initializer:
+    """A random matrix with orthonormal rows (columns if it is tall), times gain.
+
+    Variance gain^2 / max(fan_in, fan_out).  Saxe, McClelland and Ganguli, Exact solutions to the
+    nonlinear dynamics of learning in deep linear networks (2014).  Square linear layers keep the
+    length of every vector exactly, both ways, at any depth.  Fails for relu without a gain of
+    sqrt(2), and where the layers narrow: the part of the input outside the rows is lost.
+
+    >>> w = orthogonal()(3, 2, seed=0)
+    >>> abs(sum(a * b for a, b in zip(*w))) < 1e-15
+    True
+    """
+    return Orthogonal(_checked("orthogonal: gain", gain))
+
+
+xavier_normal, xavier_uniform = glorot_normal, glorot_uniform
+kaiming_normal, kaiming_uniform = he_normal, he_uniform
+
+
+def _scaled(
+    what: str,
+    scale: float,
+    fan: Fan,
+    shape: Literal["normal", "uniform"],
+    gain: float,
+    negative_slope: float = 0.0,
+) -> Initializer:
+    if fan not in ("fan_in", "fan_out", "fan_avg"):
+        raise ValueError(f"{what}: fan must be 'fan_in', 'fan_out' or 'fan_avg', got {fan!r}")
+    slope = _checked(f"{what}: negative_slope", negative_slope)
+    gain = _checked(f"{what}: gain", gain, 0.0)
+    return Scaled(scale / (1.0 + slope * slope), fan, shape, gain)

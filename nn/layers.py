@@ -1,0 +1,315 @@
+"""Neurons, layers of them, and networks of layers.
+
+Every module here is called with a sequence of numbers or Values and opens a scope of its name, so
+that a picture groups what it computes.  Nothing here knows a derivative.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, final
+
+from autograd import Value
+from autograd.ops import Operation
+from nn import init
+from nn.activations import Activation, activation_function, gain, moments
+from nn.init import Initializer, Seed
+from nn.module import Module, grouped
+
+Number = Any  # a float or a Value
+Row = Sequence[Number]
+
+
+@final
+class Neuron(Module):
+    """f(w1 x1 + ... + wn xn + b), as one Value.
+
+    Args:
+        fan_in: how many inputs it has.
+        activation: the name of an operation, any function of a Value, or None for none.
+        bias: whether there is a b, which starts at 0.
+        init: how the weights start (an `Initializer`); left out, their variance is gain^2 / fan_in
+            with the activation's own gain (`init.gain`), which keeps the size of the signal.
+        seed: an int, a `random.Random`, or None.
+
+    Raises ValueError for a wrong number of inputs.
+
+    >>> neuron = Neuron(2, "tanh", seed=0)
+    >>> neuron.load_state_dict({"weights": [2.0, -1.0], "bias": 0.5})
+    >>> y = neuron([1.0, 1.5])
+    >>> y.data == Value(1.0).tanh().data
+    True
+    """
+
+    def __init__(
+        self,
+        fan_in: int,
+        activation: Activation = None,
+        *,
+        bias: bool = True,
+        init: Initializer | None = None,
+        seed: Seed = None,
+        name: str = "neuron",
+    ) -> None:
+        super().__init__(name)
+        self.activation = activation_function(activation)
+        self.init = _initializer(init, activation)
+        row = self.init(_positive(fan_in, f"{name}: fan_in"), 1, seed)[0]
+        self.weights = [Value(weight, f"w{i}") for i, weight in enumerate(row)]
+        self.bias = Value(0.0, "b") if bias else None
+
+    def forward(self, x: Row) -> Value:
+        """The neuron's output for one input of `fan_in` numbers."""
+        if _width(x, self.name) != len(self.weights):
+            raise ValueError(_wrong_width(self.name, len(self.weights), x))
+        total: Any = None
+        for weight, one in zip(self.weights, x, strict=True):
+            total = weight * one if total is None else total + weight * one
+        if self.bias is not None:
+            total = total + self.bias
+        result: Value = total if self.activation is None else self.activation(total)
+        return result
+
+    def describe(self) -> str:
+        """Its number of inputs and its activation."""
+        return f"{len(self.weights)} -> 1{_activation_text(self.activation)}"
+
+
+@final
+class Layer(Module):
+    """`fan_out` neurons that see the same inputs; PyTorch's Linear and Keras' Dense.
+
+    The output is a list of `fan_out` Values, also when there is one.  Arguments as for `Neuron`;
+    the initializer fills the layer's matrix, one row for each neuron.
+
+    >>> layer = Layer(3, 2, "relu", seed=0)
+    >>> len(layer([1.0, 2.0, 3.0])), layer
+    (2, Layer 3 -> 2 relu: 8 parameters)
+    >>> layer([1.0, 2.0])
+    Traceback (most recent call last):
+    ValueError: layer: expected 3 inputs, got 2
+    """
+
+    def __init__(
+        self,
+        fan_in: int,
+        fan_out: int,
+        activation: Activation = None,
+        *,
+        bias: bool = True,
+        init: Initializer | None = None,
+        seed: Seed = None,
+        name: str = "layer",
+    ) -> None:
+        super().__init__(name)
+        self.fan_in = _positive(fan_in, f"{name}: fan_in")
+        self.fan_out = _positive(fan_out, f"{name}: fan_out")
+        self.activation = activation_function(activation)
+        self.init = _initializer(init, activation)
+        self.neurons = []
+        for i, row in enumerate(self.init(fan_in, fan_out, seed)):
+            neuron = Neuron(
+                fan_in, activation, bias=bias, init=_init.zeros(), seed=0, name=f"neuron {i}"
+            )
+            for weight, data in zip(neuron.weights, row, strict=True):
+                weight.data = data
+            neuron.init = self.init
+            self.neurons.append(neuron)
+
+    def forward(self, x: Row) -> list[Value]:
+        """The neurons' outputs for one input of `fan_in` numbers."""
+        if _width(x, self.name) != self.fan_in:
+            raise ValueError(_wrong_width(self.name, self.fan_in, x))
+        return [neuron(x) for neuron in self.neurons]
+
+    def describe(self) -> str:
+        """Its fans and its activation."""
+        return f"{self.fan_in} -> {self.fan_out}{_activation_text(self.activation)}"
+
+
+@final
+class Sequential(Module):
+    """One step after the other: modules, and functions from outputs to outputs such as `softmax`.
+
+    Steps are called 'layer 0', 'layer 1', ... in pictures and messages unless they were given a
+    name of their own.
+
+    >>> from nn import softmax
+    >>> model = Sequential(Layer(2, 3, "tanh", seed=0), Layer(3, 2, seed=1), softmax)
+    >>> round(sum(p.data for p in model([1.0, 2.0])), 12)
+    1.0
+    """
+
+    def __init__(self, *steps: Callable[[Any], Any], name: str = "sequential") -> None:
+        super().__init__(name)
+        for i, step in enumerate(steps):
+            if not callable(step):
+                raise TypeError(f"{name}: step {i} is {step!r}, neither a module nor a function")
+            if isinstance(step, Module) and step.name == type(step).__name__.lower():
+                step.name = f"layer {i}"
+        self.layers = list(steps)
+
+    def forward(self, x: Any) -> Any:
+        """What the last step makes of what those before it made of x."""
+        for i, step in enumerate(self.layers):
+            if isinstance(step, Module):
+                x = step(x)
+            else:
+                with grouped(getattr(step, "__name__", f"step {i}")):
+                    x = step(x)
+        return x
+
+
+@final
+class MLP(Module):
+    """A multi-layer perceptron: layers of the given sizes, the last one linear.
+
+    Args:
+        sizes: the number of inputs and of every layer's neurons, as in [4, 8, 3].
+        activation: that of all layers but the last: an operation's name, a function, or None.
+        output: the last layer's; none if left out, so that the outputs can serve as logits.
+        bias, init: as for `Neuron`.
+        seed: an int, a `random.Random` or None; one source serves all layers, so they differ.
+
+    >>> model = MLP([4, 8, 3], "tanh", seed=0)
+    >>> model
+    MLP [4, 8, 3]: 67 parameters
+      layers.0 Layer 4 -> 8 tanh: 40 parameters
+      layers.1 Layer 8 -> 3: 27 parameters
+    >>> [round(z.data, 4) for z in model([5.1, 3.5, 1.4, 0.2])]
+    [-1.6904, -0.0716, -0.2549]
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: Activation,
+        *,
+        output: Activation = None,
+        bias: bool = True,
+        init: Initializer | None = None,
+        seed: Seed = None,
+        name: str = "mlp",
+    ) -> None:
+        super().__init__(name)
+        if not isinstance(sizes, list | tuple) or len(sizes) < 2:
+            raise ValueError(f"{name}: expected at least two sizes, as in [4, 8, 3], got {sizes!r}")
+        rng = _init.generator(seed)
+        self.sizes = tuple(sizes)
+        last = len(sizes) - 2
+        self.layers = [
+            Layer(
+                fan_in,
+                fan_out,
+                output if i == last else activation,
+                bias=bias,
+                init=init,
+                seed=rng,
+                name=f"layer {i}",
+            )
+            for i, (fan_in, fan_out) in enumerate(pairwise(sizes))
+        ]
+
+    def forward(self, x: Row) -> list[Value]:
+        """The last layer's outputs for one input."""
+        for layer in self.layers:
+            x = layer(x)
+        return list(x)
+
+    def describe(self) -> str:
+        """Its sizes."""
+        return str(list(self.sizes))
+
+
+@final
+class Embedding(Module):
+    """A table of `count` vectors of `width` parameters; called with an index, it gives that row.
+
+    The rows start from N(0, 1) as PyTorch's do (Keras: U(-0.05, 0.05)).
+
+    Raises TypeError for an index that is no int, and IndexError for one outside 0 .. count - 1.
+
+    >>> letters = Embedding(27, 2, seed=0)
+    >>> len(letters(26)), letters
+    (2, Embedding 27 x 2: 54 parameters)
+    """
+
+    def __init__(
+        self,
+        count: int,
+        width: int,
+        *,
+        init: Initializer | None = None,
+        seed: Seed = None,
+        name: str = "embedding",
+    ) -> None:
+        super().__init__(name)
+        _positive(count, f"{name}: count")
+        _positive(width, f"{name}: width")
+        self.init = init or _init.normal(0.0, 1.0)
+        rows = _checked_init(self.init)(width, count, seed)
+        self.table = [
+            [Value(data, f"e{i},{j}") for j, data in enumerate(row)] for i, row in enumerate(rows)
+        ]
+
+    def forward(self, index: int) -> list[Value]:
+        """The row of `index`: the parameters themselves."""
+        if isinstance(index, bool) or not hasattr(index, "__index__"):
+            raise TypeError(f"{self.name}: expected an index, got {index!r}")
+        index = index.__index__()
+        if not 0 <= index < len(self.table):
+            raise IndexError(f"{self.name}: expected 0 to {len(self.table) - 1}, got {index}")
+        return list(self.table[index])
+
+    def describe(self) -> str:
+        """Its number of rows and their width."""
+        return f"{len(self.table)} x {len(self.table[0])}"
+
+
+_init = init  # inside the classes `init` is an argument
+
+
+def _initializer(init: Initializer | None, activation: Activation) -> Initializer:
+    if init is None:
+        # An activation that is not defined on the whole line has no gain.
+        square = moments(activation, 1.0).square
+        return _init.lecun_normal(gain(activation) if 0.0 < square < math.inf else 1.0)
+    return _checked_init(init)
+
+
+def _checked_init(init: Initializer) -> Initializer:
+    if not isinstance(init, Initializer):
+        hint = ", with its parentheses, as in he_normal()" if callable(init) else ""
+        raise TypeError(f"init: expected an initializer{hint}, got {init!r}")
+    return init
+
+
+def _positive(count: int, what: str) -> int:
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValueError(f"{what} must be an int of at least 1, got {count!r}")
+    return count
+
+
+def _width(x: Row, name: str) -> int:
+    try:
+        return len(x)
+    except TypeError:
+        kind = type(x).__name__
+        raise TypeError(
+            f"{name}: expected a sequence of numbers or Values, got {kind}; write [x] for one input"
+        ) from None
+
+
+def _wrong_width(name: str, expected: int, x: Row) -> str:
+    plural = "" if expected == 1 else "s"
+    batch = len(x) and hasattr(x[0], "__len__")
+    advice = "; give one sample at a time, as in [model(x) for x in batch]" if batch else ""
+    return f"{name}: expected {expected} input{plural}, got {len(x)}{advice}"
+
+
+def _activation_text(activation: Callable[[Any], Any] | None) -> str:
+    if activation is None:
+        return ""
+    if isinstance(activation, Operation):
+        return f" {activation.name}"
+    return f" {getattr(activation, '__name__', type(activation).__name__)}"
