@@ -65,7 +65,7 @@ def main() -> None:
     if not installed(EXTRAS[command]):
         install(EXTRAS[command])
     if command == "demo":
-        call(PYTHON, "-m", "nn.demo", HERE / "out")
+        call(PYTHON, "-m", "autograd", "demo", HERE / "out")
     else:
         call(PYTHON, "-m", "ruff", "check", ".")
         call(PYTHON, "-m", "ruff", "format", "--check", ".")

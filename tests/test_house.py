@@ -1,6 +1,7 @@
 """The order of the house: who may import whom, and that operations are named in one place."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from autograd import rows
+from autograd.__main__ import main, markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted([*ROOT.glob("autograd/**/*.py"), *ROOT.glob("nn/**/*.py")])
+
+# Examples and tests define operations of their own; the README's table has the package's.
+TABLE_AT_IMPORT = set(markdown().splitlines())
 
 # A file imports from files above it only.
 ORDER = ["rules", "ops", "record", "value", "transform"]
@@ -70,3 +75,18 @@ def test_the_other_package_called_autograd_is_pointed_out(tmp_path: Path) -> Non
     script = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(tmp_path)!r}]; import autograd"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "`autograd` (HIPS) is installed beside `chainrule`" in run.stderr
+
+
+def test_the_readme_has_the_table_of_operations_as_the_command_prints_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["ops", "--markdown"])
+    shown = [line for line in capsys.readouterr().out.splitlines() if line in TABLE_AT_IMPORT]
+    assert "\n".join(shown) in (ROOT / "README.md").read_text()
+    main(["ops"])
+    assert "tanh" in capsys.readouterr().out
+
+
+def test_every_picture_of_the_readme_is_there() -> None:
+    for path in re.findall(r"!\[[^]]*\]\(([^)]*)\)", (ROOT / "README.md").read_text()):
+        assert (ROOT / path).stat().st_size > 1000
