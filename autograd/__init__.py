@@ -6,6 +6,13 @@ Every operation of the table is a function here too: `autograd.exp(v)` takes a V
 import warnings
 from importlib import metadata
 
+from autograd.check import (
+    Report,
+    Verdict,
+    assert_gradients,
+    check_gradients,
+    finite_differences,
+)
 from autograd.define import define_op
 from autograd.draw import Graph, draw
 from autograd.ops import Op, Operation, Ops
@@ -31,6 +38,11 @@ __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
     "NonFiniteError",
     "NonFiniteWarning",
     "RuleError",
+    "Report",
+    "Verdict",
+    "assert_gradients",
+    "check_gradients",
+    "finite_differences",
     "define_op",
     "detect_anomaly",
     "draw",

@@ -1,0 +1,341 @@
+"""The rows in decimal arithmetic of as many digits as it takes: the referee that shares no code.
+
+Only a row's value is evaluated here, by its textbook formula; derivatives come from differences of
+values, so a mistake in a derivative cannot repeat itself in its check.
+"""
+
+import ast
+import contextlib
+import decimal
+import functools
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from autograd.ops import Operation, Ops
+from autograd.value import Mode, Value, rows
+
+ZERO, ONE, TWO, HALF = Decimal(0), Decimal(1), Decimal(2), Decimal("0.5")
+
+
+def digits(precision: int) -> contextlib.AbstractContextManager[decimal.Context]:
+    """A context with that many digits, the widest exponents, and no exceptions."""
+    return decimal.localcontext(
+        decimal.Context(
+            prec=precision, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, traps=[], capitals=1
+        )
+    )
+
+
+def _precision() -> int:
+    return decimal.getcontext().prec
+
+
+@functools.lru_cache(64)
+def _pi(precision: int) -> Decimal:
+    """pi by Machin's formula."""
+    with digits(precision + 10):
+
+        def arccot(n: int) -> Decimal:
+            power = total = ONE / n
+            k, square = 3, n * n
+            while True:
+                power = -power / square
+                if total + power / k == total:
+                    return total
+                total += power / k
+                k += 2
+
+        return 4 * (4 * arccot(5) - arccot(239))
+
+
+def _series(x: Decimal, term: Decimal, k: int) -> Decimal:
+    """term + term * -x^2/((k+1)(k+2)) + ...: sine from k = 1, cosine from k = 0."""
+    total, square = term, x * x
+    while True:
+        term = -term * square / ((k + 1) * (k + 2))
+        if total + term == total:
+            return total
+        total += term
+        k += 2
+
+
+def _turned(x: Decimal) -> tuple[int, Decimal]:
+    """x as k quarter turns and a rest of at most an eighth of a turn."""
+    extra = max(0, x.adjusted()) + 10
+    with digits(_precision() + extra):
+        quarter = _pi(_precision()) / 2
+        k = (x / quarter).to_integral_value()
+        return int(k % 4), x - k * quarter
+
+
+def _sin(x: Decimal) -> Decimal:
+    if not x.is_finite() or not x:
+        return x - x if not x.is_finite() else x
+    with digits(_precision() + 10):
+        k, r = _turned(x)
+        part = _series(r, r, 1) if k % 2 == 0 else _series(r, ONE, 0)
+        return -part if k in (2, -2, 3, -1) else part
+
+
+def _cos(x: Decimal) -> Decimal:
+    if not x.is_finite():
+        return x - x
+    with digits(_precision() + 10):
+        k, r = _turned(x)
+        part = _series(r, ONE, 0) if k % 2 == 0 else _series(r, r, 1)
+        return -part if k in (1, -3, 2, -2) else part
+
+
+def _atan(x: Decimal) -> Decimal:
+    if x.is_nan() or not x:
+        return x
+    with digits(_precision() + 15):
+        if x.is_infinite():
+            return (_pi(_precision()) / 2).copy_sign(x)
+        if abs(x) > 1:
+            return (_pi(_precision()) / 2).copy_sign(x) - _atan(ONE / x)
+        halvings = 0
+        while abs(x) > Decimal("0.05"):
+            x = x / (ONE + (ONE + x * x).sqrt())
+            halvings += 1
+        total = power = x
+        square, k = x * x, 3
+        while True:
+            power = -power * square
+            if total + power / k == total:
+                return total * TWO**halvings
+            total += power / k
+            k += 2
+
+
+def _atan2(y: Decimal, x: Decimal) -> Decimal:
+    with digits(_precision() + 5):
+        if not x and not y:
+            return ZERO
+        angle = _atan(y / x) if x else (_pi(_precision()) / 2).copy_sign(y)
+        return angle + _pi(_precision()).copy_sign(y) if x < 0 else angle
+
+
+def _expm1(x: Decimal) -> Decimal:
+    lost = max(0, -x.adjusted()) if x and x.is_finite() else 0
+    with digits(_precision() + min(lost, 800) + 5):
+        return x.exp() - 1 if x else x
+
+
+def _log1p(x: Decimal) -> Decimal:
+    lost = max(0, -x.adjusted()) if x and x.is_finite() else 0
+    with digits(_precision() + min(lost, 800) + 5):
+        return (ONE + x).ln() if x else x
+
+
+def _asinh(x: Decimal) -> Decimal:
+    size = abs(x)
+    return _log1p(size + size * size / (ONE + (ONE + size * size).sqrt())).copy_sign(x)
+
+
+def _atanh(x: Decimal) -> Decimal:
+    return (_log1p(x) - _log1p(-x)) / 2
+
+
+def _sinh(x: Decimal) -> Decimal:
+    m = _expm1(abs(x))
+    return ((m + m / (m + 1)) / 2).copy_sign(x)
+
+
+def _tanh(x: Decimal) -> Decimal:
+    m = _expm1(-2 * abs(x))
+    return (-m / (m + 2)).copy_sign(x)
+
+
+def _erfc(x: Decimal) -> Decimal:
+    if x.is_nan() or abs(x) > 100:
+        return x if x.is_nan() else (ZERO if x > 0 else TWO)
+    # 1 - erf(x) is about exp(-x * x): that many digits cancel, and the series swells by as many.
+    with digits(_precision() + int(float(x) ** 2 * 0.9) + 10):
+        return ONE - _erf(x)
+
+
+def _erf(x: Decimal) -> Decimal:
+    if x.is_nan() or abs(x) > 100:
+        return x if x.is_nan() else ONE.copy_sign(x)
+    with digits(_precision() + int(float(x) ** 2 * 0.9) + 10):
+        term = total = x
+        k, square = 0, x * x
+        while True:  # all terms of exp(-x^2) * sum 2^k x^(2k+1) / (2k+1)!! are positive
+            k += 1
+            term = term * 2 * square / (2 * k + 1)
+            if total + term == total:
+                return total * 2 * (-square).exp() / _pi(_precision()).sqrt()
+            total += term
+
+
+def _asin(x: Decimal) -> Decimal:
+    return _atan2(x, ((ONE - x) * (ONE + x)).sqrt())
+
+
+# libm's functions; whatever a row writes as its own call must be here, and a test sees to it.
+LIBM: dict[str, Callable[..., Decimal]] = {
+    "fabs": abs,
+    "sqrt": Decimal.sqrt,
+    "exp": Decimal.exp,
+    "expm1": _expm1,
+    "log": Decimal.ln,
+    "log1p": _log1p,
+    "log2": lambda x: x.ln() / TWO.ln(),
+    "log10": Decimal.log10,
+    "sin": _sin,
+    "cos": _cos,
+    "tan": lambda x: _sin(x) / _cos(x),
+    "asin": _asin,
+    "acos": lambda x: _atan2(((ONE - x) * (ONE + x)).sqrt(), x),
+    "atan": _atan,
+    "atan2": _atan2,
+    "hypot": lambda x, y: (x * x + y * y).sqrt(),
+    "sinh": _sinh,
+    "cosh": lambda x: (x.exp() + (-x).exp()) / 2,
+    "tanh": _tanh,
+    "asinh": _asinh,
+    "acosh": lambda x: _log1p(x - 1 + ((x - 1) * (x + 1)).sqrt()),
+    "atanh": _atanh,
+    "erf": _erf,
+    "erfc": _erfc,
+}
+
+
+def _power(x: Decimal, y: Decimal) -> Decimal:
+    if not x and not y:
+        return ONE
+    if x < 0 and y == y.to_integral_value() and abs(y) < 10**9:
+        return (-x) ** y * (-1 if y % 2 else 1)
+    return x**y
+
+
+def value(op: Operation, *operands: Decimal) -> Decimal:
+    """z of a row, to the digits of the present context; nan or inf at its ends, never an error."""
+    if op.libm:
+        return LIBM[op.libm](*operands)
+    return _walk(_tree(op), dict(zip("xy", operands, strict=False)))
+
+
+@functools.cache
+def _tree(op: Operation) -> ast.expr:
+    return ast.parse(op.textbook[0], mode="eval").body
+
+
+def _walk(tree: ast.expr, operands: dict[str, Decimal]) -> Decimal:
+    match tree:
+        case ast.Constant(value=number):
+            # A constant such as 0.01 is the double that the engine computes with.
+            return Decimal(number)  # type: ignore[arg-type]
+        case ast.Name(id="pi"):
+            return _pi(_precision())
+        case ast.Name(id=name) if name in operands:
+            return operands[name]
+        case ast.Name(id=name):
+            return Decimal(name)  # inf, nan
+        case ast.UnaryOp(op=sign, operand=operand):
+            z = _walk(operand, operands)
+            return -z if isinstance(sign, ast.USub) else z
+        case ast.BinOp(left=left, op=sign, right=right):
+            x, y = _walk(left, operands), _walk(right, operands)
+            match sign:
+                case ast.Add():
+                    return x + y
+                case ast.Sub():
+                    return x - y
+                case ast.Mult():
+                    return x * y
+                case ast.Div():
+                    return x / y
+            return _power(x, y)
+        case ast.IfExp(test=ast.Compare(left=left, ops=[order], comparators=[right])):
+            x, y = _walk(left, operands), _walk(right, operands)
+            less = x < y if isinstance(order, ast.Lt) else x > y
+            return _walk(tree.body if less else tree.orelse, operands)
+        case ast.Call(func=ast.Name(id=name), args=arguments):
+            return value(rows()[name], *(_walk(argument, operands) for argument in arguments))
+    raise AssertionError(ast.dump(tree))  # the language has nothing else
+
+
+def enough(*operands: float) -> int:
+    """Digits for an operation at these operands: 80, and more where exp(x) is far from 1."""
+    largest = max((abs(x) for x in operands if math.isfinite(x)), default=0.0)
+    return 80 + int(min(largest, 1500.0))
+
+
+class Carrier(Ops):
+    """A decimal number that user functions compute with in the place of a Value."""
+
+    def __init__(self, run: "Run", data: Decimal) -> None:
+        self.run, self.data = run, data
+
+    def apply(self, op: Operation, x: Any, y: Any) -> "Carrier":
+        """The operation, and a note of the side that it took."""
+        return self.run.evaluate(op, [x, y][: op.arity])
+
+    def _other(self, other: Any) -> Decimal:
+        return self.run.decimal(other)
+
+    def __lt__(self, other: Any) -> bool:
+        return self.data < self._other(other)
+
+    def __le__(self, other: Any) -> bool:
+        return self.data <= self._other(other)
+
+    def __gt__(self, other: Any) -> bool:
+        return self.data > self._other(other)
+
+    def __ge__(self, other: Any) -> bool:
+        return self.data >= self._other(other)
+
+    def __float__(self) -> float:
+        self.run.rounded = True  # a step of 1e-20 does not survive this; doubles must decide
+        return float(self.data)
+
+    def detach(self) -> "Carrier":
+        """Itself: a branch cut from the graph still moves the result, and that must show."""
+        return self
+
+
+class Run(Mode):
+    """One run of a user's function on decimals: while it is the mode, Values give Carriers too."""
+
+    __slots__ = ("given", "rounded", "sides")
+
+    def __init__(self, given: dict[Value, Decimal]) -> None:
+        super().__init__()
+        self.given = given
+        self.rounded = False
+        self.sides: list[tuple[Operation, tuple[bool, ...]]] = []
+
+    def child(self, change: str, to: Any) -> "Mode":
+        """Itself: scopes do not matter here, and `no_grad` must not hide a branch."""
+        return self
+
+    def decimal(self, operand: Any) -> Decimal:
+        """The exact decimal of an operand of any kind that may be met."""
+        if isinstance(operand, Carrier):
+            return operand.data
+        if isinstance(operand, Value):
+            return self.given.get(operand, Decimal(operand.data))
+        if isinstance(operand, Decimal):
+            return operand
+        if isinstance(operand, float | int):
+            return Decimal(operand)
+        raise TypeError(f"expected a number, got {type(operand).__name__}")
+
+    def evaluate(self, op: Operation, operands: list[Any]) -> Carrier:
+        """The result of an operation; where it has kinks, also which side it is on."""
+        numbers = [self.decimal(operand) for operand in operands]
+        x, y = numbers[0], numbers[-1]
+        self.sides.append((op, (x > 0, x < 0, x > y, x < y) if op.smooth else ()))
+        return Carrier(self, value(op, *numbers))
+
+    def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Any:
+        """A Carrier in the place of the node that a Value's method was about to make."""
+        operands: list[Any] = [x if a is None else a]
+        if op.arity == 2:
+            operands.append(y if b is None else b)
+        return self.evaluate(op, operands)
