@@ -255,7 +255,7 @@ def _operands(node: Value) -> list[float]:
 
 def _slopes(op: Operation, operands: list[float], k: int) -> tuple[float, float, float]:
     """Left, central and right slope of a row's value in operand k, from decimals."""
-    with precise.digits(precise.enough(*operands)):
+    with precise.digits(precise.enough(operands)):
         at = [Decimal(x) for x in operands]
         step = (abs(at[k]) or Decimal(1)) * Decimal("1e-25")
 
@@ -284,7 +284,7 @@ def _local(case: _Case, inner: list[Value], name: dict[Value, str]) -> list[tupl
         assert op is not None
         if not all(math.isfinite(x) for x in [*operands, node.data]):
             continue
-        with precise.digits(precise.enough(*operands)):
+        with precise.digits(precise.enough(operands)):
             z = float(precise.value(op, *map(Decimal, operands)))
         where = _where(node, operands, name)
         if math.isfinite(z) and _ulps(node.data, z) > 4:
@@ -498,10 +498,8 @@ def _by_doubles(case: _Case, k: int, noise: float) -> _Seen:
 
 def _precision(case: _Case) -> int:
     """Digits for a run of the whole function: more where numbers of very different size meet."""
-    largest = max(
-        (abs(n.x) for n in topological(case.root) if n.op and math.isfinite(n.x)), default=0
-    )
-    return 120 + int(min(largest, 1500.0))
+    inner = [node for node in topological(case.root) if node.op]
+    return 40 + precise.enough(x for node in inner for x in [*_operands(node), node.data])
 
 
 def _judge(

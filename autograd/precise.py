@@ -9,7 +9,7 @@ import contextlib
 import decimal
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -259,10 +259,15 @@ def _walk(tree: ast.expr, operands: dict[str, Decimal]) -> Decimal:
     raise AssertionError(ast.dump(tree))  # the language has nothing else
 
 
-def enough(*operands: float) -> int:
-    """Digits for an operation at these operands: 80, and more where exp(x) is far from 1."""
-    largest = max((abs(x) for x in operands if math.isfinite(x)), default=0.0)
-    return 80 + int(min(largest, 1500.0))
+def enough(numbers: Iterable[float]) -> int:
+    """Digits for computing with these numbers: 80, and more where they differ much in size.
+
+    A step of 1e-25 of a tiny operand must still move a sum with a large one, and exp(x) may be
+    added to 1.
+    """
+    sizes = [abs(x) for x in numbers if math.isfinite(x) and x]
+    spread = max((abs(math.log10(x)) for x in sizes), default=0.0)
+    return 80 + int(min(max(sizes, default=0.0), 1500.0)) + int(2 * spread if spread > 15 else 0)
 
 
 class Carrier(Ops):

@@ -274,7 +274,7 @@ def test_the_referees_functions_agree_with_mpmath(name: str) -> None:
     for at in reference.points(op, 12, random.Random(name)):
         if any(abs(x) > 1e4 for x in at):
             continue
-        with precise.digits(precise.enough(*at)):
+        with precise.digits(precise.enough(at)):
             found = precise.value(op, *map(Decimal, at))
         with mp.workprec(3000):
             exact = reference.value(op, *at)

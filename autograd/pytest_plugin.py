@@ -1,0 +1,106 @@
+"""Gradient checks in pytest: a fixture, a report folder, and a run under planted mistakes.
+
+Opt in with `-p autograd.pytest_plugin`, or `pytest_plugins = ["autograd.pytest_plugin"]`; nothing
+is registered by installing.
+
+    def test_my_loss(gradcheck):
+        gradcheck(my_loss, 0.3, [1.0, 2.0])
+
+`--gradient-pictures FOLDER` keeps the subgraph of each failure as SVG.  `--gradient-faults` runs
+the tests that use `gradcheck`, or carry `@pytest.mark.gradcheck`, once for every mistake that can
+be planted in the engine, and lists those that the tests let live.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograd.check import check_gradients
+from autograd.faults import Fault, faults, planted
+from autograd.render import RenderError
+from autograd.transform import Tree
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the two options."""
+    group = parser.getgroup("gradients")
+    group.addoption("--gradient-pictures", metavar="FOLDER", help="keep failing subgraphs as SVG")
+    group.addoption(
+        "--gradient-faults", action="store_true", help="run gradient tests under planted mistakes"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", "gradcheck: a test of gradients, for --gradient-faults")
+
+
+@pytest.fixture
+def gradcheck(request: pytest.FixtureRequest) -> Any:
+    """A function like `check_gradients` that fails the test, with the report, if gradients do."""
+
+    def check(f: Any, *inputs: Tree, **options: Any) -> None:
+        __tracebackhide__ = True
+        report = check_gradients(f, *inputs, **options)
+        if report:
+            return
+        text = f"gradients are {report.verdict.value}\n{report}\n\nto reproduce:\n"
+        name = getattr(f, "__name__", "f")
+        text += f"    check_gradients({name}, {', '.join(map(repr, inputs))})"
+        folder = request.config.getoption("--gradient-pictures")
+        if folder and report.culprits:
+            path = Path(folder) / (re.sub(r"\W+", "_", request.node.name) + ".svg")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                text += f"\n    picture: {report.draw().render(path)}"
+            except RenderError as error:
+                text += f"\n    no picture: {error}"
+        pytest.fail(text, pytrace=False)
+
+    return check
+
+
+def _tests_gradients(item: pytest.Item) -> bool:
+    names = getattr(item, "fixturenames", ())
+    return "gradcheck" in names or item.get_closest_marker("gradcheck") is not None
+
+
+_LIVED: pytest.StashKey[list[Fault]] = pytest.StashKey()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
+    """With --gradient-faults, first run the gradient tests under each mistake."""
+    if session.config.getoption("--gradient-faults"):
+        session.items[:] = [item for item in session.items if _tests_gradients(item)]
+        lived = []
+        for fault in faults():
+            with planted(fault):
+                if not any(_fails(item) for item in session.items):
+                    lived.append(fault)
+        session.config.stash[_LIVED] = lived
+    result = yield
+    return result
+
+
+def _fails(item: pytest.Item) -> bool:
+    """Whether the test fails now, asked without telling the reporters."""
+    from _pytest.runner import runtestprotocol
+
+    reports = runtestprotocol(item, log=False, nextitem=None)
+    return any(report.failed for report in reports)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """List the mistakes that the tests let live."""
+    lived = config.stash.get(_LIVED, None)
+    if lived is None:
+        return
+    total = len(faults())
+    terminalreporter.section("planted mistakes")
+    terminalreporter.line(f"{total - len(lived)} of {total} caught; these lived:")
+    for fault in lived:
+        terminalreporter.line(f"  {fault.answer}")
