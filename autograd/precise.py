@@ -150,7 +150,7 @@ def _tanh(x: Decimal) -> Decimal:
 
 
 def _erfc(x: Decimal) -> Decimal:
-    if x.is_nan() or abs(x) > 100:
+    if x.is_nan() or abs(x) > 30:
         return x if x.is_nan() else (ZERO if x > 0 else TWO)
     # 1 - erf(x) is about exp(-x * x): that many digits cancel, and the series swells by as many.
     with digits(_precision() + int(float(x) ** 2 * 0.9) + 10):
@@ -158,7 +158,7 @@ def _erfc(x: Decimal) -> Decimal:
 
 
 def _erf(x: Decimal) -> Decimal:
-    if x.is_nan() or abs(x) > 100:
+    if x.is_nan() or abs(x) > 30:
         return x if x.is_nan() else ONE.copy_sign(x)
     with digits(_precision() + int(float(x) ** 2 * 0.9) + 10):
         term = total = x
@@ -263,11 +263,11 @@ def enough(numbers: Iterable[float]) -> int:
     """Digits for computing with these numbers: 80, and more where they differ much in size.
 
     A step of 1e-25 of a tiny operand must still move a sum with a large one, and exp(x) may be
-    added to 1.
+    added to 1; what is below 1e-320 of it no double can show.
     """
     sizes = [abs(x) for x in numbers if math.isfinite(x) and x]
     spread = max((abs(math.log10(x)) for x in sizes), default=0.0)
-    return 80 + int(min(max(sizes, default=0.0), 1500.0)) + int(2 * spread if spread > 15 else 0)
+    return 80 + int(min(max(sizes, default=0.0), 320.0)) + int(2 * spread if spread > 15 else 0)
 
 
 class Carrier(Ops):
