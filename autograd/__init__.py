@@ -11,6 +11,7 @@ from autograd.check import (
     Verdict,
     assert_gradients,
     check_gradients,
+    check_operation,
     finite_differences,
 )
 from autograd.define import define_op
@@ -42,6 +43,7 @@ __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
     "Verdict",
     "assert_gradients",
     "check_gradients",
+    "check_operation",
     "finite_differences",
     "define_op",
     "detect_anomaly",

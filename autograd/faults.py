@@ -5,17 +5,18 @@ engine; a test suite that still passes does not test that derivative.  For a cla
 plants one that nobody knows, with the answer in an envelope.
 """
 
+import ast
 import math
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from autograd import rules
+from autograd import record, rules, value
 from autograd.ops import Op, Operation
-from autograd.record import pullback_source
-from autograd.value import rows
+from autograd.value import INSTALLED_WITH, Value, rows
 
 # What can go wrong with one local derivative, as a text around the right one.
 _WRONG = {
@@ -30,72 +31,158 @@ _WRONG = {
 
 @dataclass(frozen=True)
 class Fault:
-    """One mistake: the operation ('' for all), the operand, what is wrong, and in words."""
+    """One mistake.
+
+    Attributes:
+        op: the operation's name, '' for all of them.
+        operand: 'x' or 'y' for that local derivative, 'z' for the value.
+        kind: in a word.
+        wrong: the text that stands in the row instead of the right one; '' for a mistake in how
+            gradients are added up.
+        answer: what is wrong, in words.
+    """
 
     op: str
     operand: str
     kind: str
     answer: str
+    wrong: str = ""
 
 
-def _differs(op: Operation, right: str, kind: str) -> bool:
-    if kind == "unit":
-        return right not in ("1", "1.0")
-    return right not in ("0", "0.0")
+def misread(name: str, operand: str, wrong: str, kind: str = "text") -> Fault:
+    """The fault of a row that has the text `wrong` for dz/dx ('x'), dz/dy ('y') or z ('z').
+
+    >>> with planted(misread("sin", "x", "-cos(x)")):
+    ...     Value(0.0).sin().dx
+    -1.0
+    """
+    op = rows()[name]
+    right = op.texts["zxy".index(operand)]
+    what = "z" if operand == "z" else f"dz/d{operand}"
+    return Fault(name, operand, kind, f"{name}: {what} is {wrong} instead of {right}", wrong)
+
+
+class _Renamed(ast.NodeTransformer):
+    """A text in which two names have changed places."""
+
+    def __init__(self, one: str, two: str) -> None:
+        self.other = {one: two, two: one}
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        """The other of the two, or the name itself."""
+        return ast.Name(self.other.get(node.id, node.id), node.ctx)
+
+
+def _misreadings(op: Operation, k: int) -> Iterator[tuple[str, str]]:
+    """Kind and text of what a tired reader of the textbook may make of a local derivative."""
+    right, textbook = op.texts[k], op.textbook[k]
+    for kind, wrong in _WRONG.items():
+        if right not in ("0", "0.0") and not (kind == "unit" and right in ("1", "1.0")):
+            yield kind, wrong.format(right=right)
+    tree = ast.parse(textbook, mode="eval").body
+    if not isinstance(tree, ast.IfExp):  # relu(x) is on the same side as x: no mistake
+        swapped = ("x", "z") if op.arity == 1 else ("x", "y")
+        text = ast.parse(textbook, mode="eval").body
+        yield "argument", ast.unparse(_Renamed(*swapped).visit(text))
+    match tree:
+        case ast.IfExp(test=test, body=body, orelse=otherwise):
+            yield "side", ast.unparse(ast.IfExp(test, otherwise, body))
+        case ast.BinOp(left=left, op=ast.Mult(), right=factor):
+            yield "factor", ast.unparse(left)
+            yield "factor", ast.unparse(factor)
+        case ast.BinOp(left=left, op=ast.Div()):
+            yield "factor", ast.unparse(left)
 
 
 def faults() -> list[Fault]:
     """Every mistake that can be planted, those of single operations first.
 
-    >>> len(faults()) > 200
+    >>> len(faults()) > 400
     True
     >>> faults()[1].answer
     'add: dz/dx is 0.0 * (1) instead of 1'
     """
     found = []
     for op in rows().values():
-        for operand, right in zip("xy", op.texts[1:], strict=False):
-            for kind, wrong in _WRONG.items():
-                if _differs(op, right, kind):
-                    text = wrong.format(right=right)
-                    answer = f"{op.name}: dz/d{operand} is {text} instead of {right}"
-                    found.append(Fault(op.name, operand, kind, answer))
-        if op.arity == 2 and op.texts[1] != op.texts[-1]:
-            found.append(Fault(op.name, "xy", "swap", f"{op.name}: dz/dx and dz/dy are swapped"))
+        for k, operand in enumerate("xy"[: op.arity], 1):
+            texts = {op.texts[k], op.textbook[k], "1.0" if op.texts[k] == "1" else ""}
+            for kind, wrong in _misreadings(op, k):
+                if wrong not in texts:
+                    texts.add(wrong)
+                    found.append(misread(op.name, operand, wrong, kind))
+        found.append(misread(op.name, "z", f"({op.texts[0]}) * 1.000001", "value"))
     found += [
         Fault("", "", "overwrite", "every pullback says = where it must say +="),
         Fault("", "y", "drop", "the second operand's gradient is dropped"),
         Fault("", "", "upstream", "dL/dz is left out: dz/dx is passed on alone"),
+        Fault("", "", "once", "of two uses by one operation, as in x * x, only one is counted"),
+        Fault("", "", "order", "nodes pull in the order of their distance from the root"),
+        Fault("", "", "stale", "backward adds to what inner nodes have left from the last time"),
     ]
     return found
 
 
-def _source(op: Operation, fault: Fault) -> str:
-    """The pullback of the operation with the mistake in it."""
-    if fault.op:
-        z, *right = op.texts
-        if fault.kind == "swap":
-            wrong = right[::-1]
+def _row(fault: Fault) -> Operation:
+    """The row with the wrong text in it."""
+    op = rows()[fault.op]
+    texts = [*op.texts]
+    texts["zxy".index(fault.operand)] = fault.wrong
+    made: Op[Any] = Op(*texts, ends=op.ends, **op.where)  # type: ignore[call-overload]
+    # A row that is a function of libm would look like one that calls itself, and would, once
+    # its value is exchanged: the wrong text calls a copy of the right row.
+    name = fault.op if texts[0] == op.texts[0] else f"{fault.op}_wrong"
+    right = object.__new__(Operation)
+    vars(right).update(vars(op))
+    made.read(name, {**rows(), fault.op: right})
+    return made
+
+
+def _sources(fault: Fault) -> Iterator[tuple[Operation, str]]:
+    """The operations and their pullbacks with a mistake that all of them make."""
+    for op in rows().values():
+        source = record.pullback_source(op, rows())
+        if fault.kind == "overwrite":
+            source = re.sub(r"grad ([+-])= ", lambda m: f"grad = {m[1].strip('+')}", source)
+        elif fault.kind == "upstream":
+            source = source.replace("g = node.grad", "g = 1.0")
+        elif fault.kind == "once":
+            source = source.replace("if b is not None:", "if b is not None and b is not node.a:")
         else:
-            k = "xy".index(fault.operand)
-            wrong = [*right]
-            wrong[k] = _WRONG[fault.kind].format(right=right[k])
-        other: Op[object] = Op(z, *wrong, ends=op.ends, **op.where)  # type: ignore[call-overload]
-        other.read(op.name, rows())
-        return pullback_source(other, rows())
-    source = pullback_source(op, rows())
-    if fault.kind == "overwrite":
-        return re.sub(r"grad ([+-])= ", lambda m: f"grad = {m[1].strip('+')}", source)
-    if fault.kind == "upstream":
-        return source.replace("g = node.grad", "g = 1.0")
-    return re.sub(r"b\.grad [+-]= .*", "pass", source)
+            source = re.sub(r"b\.grad [+-]= .*", "pass", source)
+        yield op, source
+
+
+def _by_distance(
+    inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]
+) -> None:
+    seeds = list(seeds)
+    order = [root for root, _ in seeds]
+    seen = set(order)
+    for node in order:
+        order += [parent for parent in dict.fromkeys(node.parents) if parent not in seen]
+        seen.update(node.parents)
+    _sweep([node for node in reversed(order) if node.op], leaves, seeds)
+
+
+def _on_what_is_left(
+    inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]
+) -> None:
+    for node in (*inner, *leaves):
+        if node.grad is value.UNTOUCHED:
+            node.grad = 0.0
+    for root, seed in seeds:
+        root.grad = seed
+    for node in reversed(inner):
+        node._row.pullback(node)
+
+
+_sweep = value.sweep
 
 
 @contextmanager
 def planted(fault: Fault) -> Iterator[Fault]:
     """A context in which the engine makes this mistake; the whole process, all threads.
 
-    >>> from autograd import Value
     >>> a = Value(3.0)
     >>> sign = next(f for f in faults() if f.op == "sub" and f.operand == "y" and f.kind == "sign")
     >>> with planted(sign):
@@ -104,13 +191,27 @@ def planted(fault: Fault) -> Iterator[Fault]:
     1.0
     """
     with ExitStack() as undo:
-        for op in rows().values():
-            if op.name == fault.op or not fault.op:
-                names = {**rules.CONSTANTS, "math": math, "op": op}
-                right = op.pullback
-                wrong = rules.define(f"{op.name}_pullback", _source(op, fault), names)
-                undo.callback(setattr, op, "pullback", right)
-                op.pullback = wrong  # type: ignore[method-assign]
+
+        def put(owner: Any, **attributes: Any) -> None:
+            for name, wrong in attributes.items():
+                undo.callback(setattr, owner, name, getattr(owner, name))
+                setattr(owner, name, wrong)
+
+        sweeps: dict[str, Callable[..., None]] = {"order": _by_distance, "stale": _on_what_is_left}
+        if fault.op:
+            op, wrong = rows()[fault.op], _row(fault)
+            undo.callback(record.install, op, Value, rows(), INSTALLED_WITH)
+            put(op, value_tree=wrong.value_tree, partial_trees=wrong.partial_trees)
+            put(op, value=wrong.value, dx=wrong.dx, **({"dy": wrong.dy} if op.arity == 2 else {}))
+            put(op, where_trees=wrong.where_trees)
+            record.install(op, Value, rows(), INSTALLED_WITH)
+        elif fault.kind in sweeps:
+            put(value, sweep=sweeps[fault.kind])
+        else:
+            names = {**rules.CONSTANTS, "math": math}
+            for op, source in _sources(fault):
+                pullback = rules.define(f"{op.name}_pullback", source, {**names, "op": op})
+                put(op, pullback=pullback)
         yield fault
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
+from autograd import rules
 from autograd.ops import Operation, Ops
 from autograd.value import Mode, Value, rows
 
@@ -212,51 +213,54 @@ def _power(x: Decimal, y: Decimal) -> Decimal:
     return x**y
 
 
-def value(op: Operation, *operands: Decimal) -> Decimal:
-    """z of a row, to the digits of the present context; nan or inf at its ends, never an error."""
-    if op.libm:
-        return LIBM[op.libm](*operands)
-    return _walk(_tree(op), dict(zip("xy", operands, strict=False)))
+class _Printer(ast.NodeTransformer):
+    """A row's text as Python that computes with decimals; `names` collects what it refers to."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {"power": _power, "pi": lambda: _pi(_precision())}
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        """A constant such as 0.01 is the double that the engine computes with."""
+        name = f"constant_{len(self.names)}"
+        self.names[name] = Decimal(node.value)  # type: ignore[arg-type]
+        return ast.Name(name, ast.Load())
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """An operand, or inf, nan, pi; pi has as many digits as are in use."""
+        if node.id == "pi":
+            return ast.Call(node, [], [])
+        if node.id not in ("x", "y"):
+            self.names[node.id] = Decimal(node.id)
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """Decimal's own power refuses a negative base."""
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Pow):
+            return ast.Call(ast.Name("power", ast.Load()), [node.left, node.right], [])
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """Another row."""
+        node.args = [self.visit(argument) for argument in node.args]
+        assert isinstance(node.func, ast.Name)
+        self.names[f"{node.func.id}_value"] = value(rows()[node.func.id])
+        node.func = ast.Name(f"{node.func.id}_value", ast.Load())
+        return node
 
 
 @functools.cache
-def _tree(op: Operation) -> ast.expr:
-    return ast.parse(op.textbook[0], mode="eval").body
+def value(op: Operation) -> Callable[..., Decimal]:
+    """The function for z of a row, to the digits of the context in which it is called.
 
-
-def _walk(tree: ast.expr, operands: dict[str, Decimal]) -> Decimal:
-    match tree:
-        case ast.Constant(value=number):
-            # A constant such as 0.01 is the double that the engine computes with.
-            return Decimal(number)  # type: ignore[arg-type]
-        case ast.Name(id="pi"):
-            return _pi(_precision())
-        case ast.Name(id=name) if name in operands:
-            return operands[name]
-        case ast.Name(id=name):
-            return Decimal(name)  # inf, nan
-        case ast.UnaryOp(op=sign, operand=operand):
-            z = _walk(operand, operands)
-            return -z if isinstance(sign, ast.USub) else z
-        case ast.BinOp(left=left, op=sign, right=right):
-            x, y = _walk(left, operands), _walk(right, operands)
-            match sign:
-                case ast.Add():
-                    return x + y
-                case ast.Sub():
-                    return x - y
-                case ast.Mult():
-                    return x * y
-                case ast.Div():
-                    return x / y
-            return _power(x, y)
-        case ast.IfExp(test=ast.Compare(left=left, ops=[order], comparators=[right])):
-            x, y = _walk(left, operands), _walk(right, operands)
-            less = x < y if isinstance(order, ast.Lt) else x > y
-            return _walk(tree.body if less else tree.orelse, operands)
-        case ast.Call(func=ast.Name(id=name), args=arguments):
-            return value(rows()[name], *(_walk(argument, operands) for argument in arguments))
-    raise AssertionError(ast.dump(tree))  # the language has nothing else
+    It gives nan or inf at the row's ends, never an error.
+    """
+    if op.libm:
+        return LIBM[op.libm]
+    printer = _Printer()
+    tree = printer.visit(ast.parse(op.textbook[0], mode="eval").body)
+    source = f"def {op.name}_decimal(x, y=None):\n    return {ast.unparse(tree)}\n"
+    return rules.define(f"{op.name}_decimal", source, printer.names)
 
 
 def enough(numbers: Iterable[float]) -> int:
@@ -266,8 +270,11 @@ def enough(numbers: Iterable[float]) -> int:
     added to 1; what is below 1e-320 of it no double can show.
     """
     sizes = [abs(x) for x in numbers if math.isfinite(x) and x]
-    spread = max((abs(math.log10(x)) for x in sizes), default=0.0)
-    return 80 + int(min(max(sizes, default=0.0), 320.0)) + int(2 * spread if spread > 15 else 0)
+    if not sizes:
+        return 80
+    largest, smallest = max(sizes), min(sizes)
+    spread = max(math.log10(largest), -math.log10(smallest))
+    return 80 + int(min(largest, 320.0)) + int(2 * spread if spread > 15 else 0)
 
 
 class Carrier(Ops):
@@ -321,10 +328,11 @@ class Run(Mode):
 
     def decimal(self, operand: Any) -> Decimal:
         """The exact decimal of an operand of any kind that may be met."""
-        if isinstance(operand, Carrier):
+        if type(operand) is Carrier:
             return operand.data
         if isinstance(operand, Value):
-            return self.given.get(operand, Decimal(operand.data))
+            given = self.given.get(operand)
+            return Decimal(operand.data) if given is None else given
         if isinstance(operand, Decimal):
             return operand
         if isinstance(operand, float | int):
@@ -334,9 +342,12 @@ class Run(Mode):
     def evaluate(self, op: Operation, operands: list[Any]) -> Carrier:
         """The result of an operation; where it has kinks, also which side it is on."""
         numbers = [self.decimal(operand) for operand in operands]
-        x, y = numbers[0], numbers[-1]
-        self.sides.append((op, (x > 0, x < 0, x > y, x < y) if op.smooth else ()))
-        return Carrier(self, value(op, *numbers))
+        if op.smooth:
+            x, y = numbers[0], numbers[-1]
+            self.sides.append((op, (x > 0, x < 0, x > y, x < y)))
+        else:
+            self.sides.append((op, ()))
+        return Carrier(self, value(op)(*numbers))
 
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Any:
         """A Carrier in the place of the node that a Value's method was about to make."""

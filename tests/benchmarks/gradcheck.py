@@ -1,14 +1,158 @@
-"""How often the gradient checker errs on random graphs, right and spoiled, and what it costs."""
+"""How often gradient checkers err on hard cases, old bugs and random graphs, and their cost."""
 
 import random
 import time
 import warnings
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
-from autograd import NonFiniteWarning, Value, Verdict, check_gradients, finite_differences, rows
+from autograd import (
+    NonFiniteWarning,
+    Value,
+    Verdict,
+    check_gradients,
+    check_operation,
+    finite_differences,
+    rows,
+)
+from autograd.faults import faults, planted
 from autograd.value import Note
 from nn import MLP, mse
+from tests.cases import FACTORS, KINKS, SMOOTH, Case, Plain, claimed, claiming
+from tests.classic_bugs import BUGS
+
+Checker = Callable[[Case, list[float]], str]  # "accepts", "fails", "undecided", "kink"
+
+
+def _ours(case: Case, gradient: list[float]) -> str:
+    verdict = check_gradients(claiming(case, gradient), *case.at).verdict
+    words = {Verdict.PASS: "accepts", Verdict.FAIL: "fails", Verdict.KINK: "kink"}
+    return words.get(verdict, "undecided")
+
+
+def _plain(case: Case) -> Callable[..., float]:
+    def f(*xs: float) -> float:
+        out = case.f(*map(Plain, map(float, xs)))
+        return float(out.data)
+
+    return f
+
+
+def _torch() -> Checker:
+    import torch
+
+    def checked(case: Case, gradient: list[float]) -> str:
+        f = _plain(case)
+
+        class Claim(torch.autograd.Function):  # type: ignore[misc]
+            @staticmethod
+            def forward(ctx: Any, *xs: Any) -> Any:
+                return torch.tensor(f(*(x.item() for x in xs)), dtype=torch.float64)
+
+            @staticmethod
+            def backward(ctx: Any, g: Any) -> Any:
+                return tuple(g * claim for claim in gradient)
+
+        at = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in case.at]
+        good = torch.autograd.gradcheck(Claim.apply, at, raise_exception=False)
+        return "accepts" if good else "fails"
+
+    return checked
+
+
+def _jax() -> Checker:
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    import numpy as np
+    from jax.test_util import check_vjp
+
+    def checked(case: Case, gradient: list[float]) -> str:
+        f = _plain(case)
+
+        def values(*xs: Any) -> Any:
+            return np.float64(f(*xs))
+
+        def vjp(*xs: Any) -> Any:
+            return values(*xs), lambda g: tuple(np.float64(g) * claim for claim in gradient)
+
+        try:
+            check_vjp(values, vjp, tuple(map(np.float64, case.at)))
+        except AssertionError:
+            return "fails"
+        return "accepts"
+
+    return checked
+
+
+def _differences(case: Case, gradient: list[float]) -> str:
+    slopes = finite_differences(lambda *xs: _plain(case)(*map(float, xs)), *case.at, step=1e-6)
+    near = (abs(g - slope) < 1e-6 for g, slope in zip(gradient, slopes, strict=True))
+    return "accepts" if all(near) else "fails"
+
+
+def cases() -> None:
+    """Print what each checker says of right and of wrong gradients."""
+    checkers: dict[str, Checker] = {"chainrule": _ours}
+    for name, make in (("torch gradcheck", _torch), ("jax check_grads", _jax)):
+        try:
+            checkers[name] = make()
+        except ImportError:
+            print(f"({name}: not installed)")
+    checkers["differences, 1e-6"] = _differences
+    print(f"{len(SMOOTH)} differentiable cases, {len(KINKS)} kinks\n")
+    wrong = " | ".join(FACTORS)
+    print(f"| checker | right gradients failed | undecided | accepts {wrong} | kinks seen | s |")
+    print("|---|" + "---|" * (len(FACTORS) + 4))
+    for name, check in checkers.items():
+        start = time.perf_counter()
+        right = [check(case, case.gradient) for case in SMOOTH]
+        accepted = [
+            sum(check(case, claimed(case, factor)) == "accepts" for case in SMOOTH)
+            for factor in FACTORS.values()
+        ]
+        kinks = sum(
+            check(case, [case.slopes(0)[side]]) == "kink" for case in KINKS for side in (0, 2)
+        )
+        seconds = time.perf_counter() - start
+        cells = [
+            right.count("fails"),
+            right.count("undecided"),
+            *accepted,
+            f"{kinks}/{2 * len(KINKS)}",
+        ]
+        print(f"| {name} | {' | '.join(map(str, cells))} | {seconds:.0f} |", flush=True)
+    engine = [check_gradients(case.f, *case.at).verdict for case in SMOOTH]
+    print(f"\nthe engine's own gradients: {_counted(engine)}")
+
+
+def _counted(verdicts: list[Verdict]) -> str:
+    return ", ".join(f"{verdicts.count(v)} {v.value}" for v in Verdict if v in verdicts)
+
+
+def bugs() -> None:
+    """Print which of thirty classic bugs are caught, and whether the operation is named."""
+    caught = named = 0
+    for bug in BUGS:
+        reports = bug.reports()
+        seen = any(not report for report in reports)
+        says = any(bug.says in line for report in reports for line in report.blame)
+        caught, named = caught + seen, named + says
+        if not says:
+            print(f"{'not named' if seen else 'not caught'}: {bug.what}")
+    print(f"\n{len(BUGS)} classic bugs: {caught} caught, {named} with the culprit named")
+
+
+def mutants() -> None:
+    """Print how many misread rows the checker of single operations catches."""
+    of_rows = [fault for fault in faults() if fault.op]
+    lived = []
+    for fault in of_rows:
+        with planted(fault):
+            if check_operation(rows()[fault.op]):
+                lived.append(fault.answer)
+    print(f"{len(of_rows)} misread rows: {len(of_rows) - len(lived)} caught", *lived, sep="\n  ")
 
 
 class Spoiled(Note):
@@ -24,8 +168,11 @@ class Spoiled(Note):
         node.grad = right
 
 
-def graph(seed: int) -> tuple[Callable[..., Any], list[float], int]:
-    """A random function of 1 to 4 inputs, 5 to 40 operations, scales 1e-4 to 1e2; its length."""
+def graph(seed: int) -> tuple[Callable[..., Any], list[float], list[int]]:
+    """A random function of 1 to 4 inputs, 5 to 40 operations, scales 1e-4 to 1e2.
+
+    Also returns which of its operations the result comes from.
+    """
     rng = random.Random(seed)
     table = [op for op in rows().values() if op.name != "sign"]
     inputs = [rng.choice([-1, 1]) * 10 ** rng.uniform(-4, 2) for _ in range(rng.randint(1, 4))]
@@ -40,6 +187,11 @@ def graph(seed: int) -> tuple[Callable[..., Any], list[float], int]:
         if op.is_smooth(*operands) and 1e-8 < abs(z) < 1e4:
             program.append((op, i, j))
             line.append(z)
+    used = {len(program) - 1}
+    for k in range(len(program) - 1, -1, -1):
+        if k in used:
+            op, i, j = program[k]
+            used.update(operand - len(inputs) for operand in (i, j)[: op.arity])
 
     def f(*xs: Any, spoil: int = -1, factor: float = 1.0) -> Any:
         made = list(xs)
@@ -52,20 +204,19 @@ def graph(seed: int) -> tuple[Callable[..., Any], list[float], int]:
             made.append(node)
         return made[-1]
 
-    return f, inputs, len(program)
+    return f, inputs, sorted(k for k in used if k >= 0)
 
 
 def random_graphs(count: int, seed: int) -> None:
     """Print how many right gradients were failed, and how many spoiled ones were missed."""
-    names = {"-1": -1.0, "x2": 2.0, "0": 0.0, "+1 %": 1.01, "+1e-4": 1.0001, "+1e-6": 1.000001}
-    verdicts = dict.fromkeys(Verdict, 0)
-    spoiled = dict.fromkeys(names, 0)
-    missed, named, plain = ({**spoiled} for _ in range(3))
+    names = {name: factor for name, factor in FACTORS.items() if factor == factor}
+    verdicts: list[Verdict] = []
+    spoiled, missed, named, plain = (dict.fromkeys(names, 0) for _ in range(4))
     for n in range(count):
-        f, at, length = graph(seed + n)
+        f, at, used = graph(seed + n)
         right = check_gradients(f, *at)
-        verdicts[right.verdict] += 1
-        k = random.Random(seed + n).randrange(length)
+        verdicts.append(right.verdict)
+        k = random.Random(seed + n).choice(used)
         for name, factor in names.items():
 
             def wrong(*xs: Any, f: Any = f, k: int = k, factor: float = factor) -> Any:
@@ -78,19 +229,19 @@ def random_graphs(count: int, seed: int) -> None:
                 continue
             spoiled[name] += 1
             missed[name] += bool(report)
-            op = f"node v{k + 1},"
-            named[name] += any(op in line for line in report.blame)
+            # Its operands' two partials are two lines of blame, of one node.
+            culprits = {node for node in report.culprits if node.op is not None}
+            named[name] += len(culprits) == 1 and isinstance(culprits.pop()._row, Spoiled)
             slopes = finite_differences(f, *at, step=1e-6)
             plain[name] += all(
                 abs(row.analytic - slope) < 1e-6
                 for row, slope in zip(report.rows, slopes, strict=True)
             )
-    shown = ", ".join(f"{n} {verdict.value}" for verdict, n in verdicts.items() if n)
-    print(f"{count} random graphs, seed {seed}, right gradients: {shown}\n")
-    print("| partial of one node | spoiled | missed | plain differences miss | node named |")
+    print(f"{count} random graphs, seed {seed}, right gradients: {_counted(verdicts)}\n")
+    print("| partials of one node | spoiled | missed | that node alone named | differences miss |")
     print("|---|---|---|---|---|")
     for name in names:
-        cells = [spoiled[name], missed[name], plain[name], named[name]]
+        cells = [spoiled[name], missed[name], named[name], plain[name]]
         print(f"| {name} | {' | '.join(map(str, cells))} |")
 
 
@@ -101,20 +252,18 @@ def costs() -> None:
     def loss() -> Any:
         return mse([model([0.3, -0.7])[0]], [1.0])
 
-    start = time.perf_counter()
-    report = check_gradients(loss, parameters=model)
-    seconds = time.perf_counter() - start
-    print(f"\nMLP 2-6-3-1, {len(report.rows)} parameters: {seconds * 1e3:.0f} ms")
-    chain_start = time.perf_counter()
+    def measured(f: Any, *at: float, **options: Any) -> float:
+        start = time.perf_counter()
+        assert check_gradients(f, *at, **options).verdict is Verdict.PASS
+        return time.perf_counter() - start
+
+    seconds = min(measured(loss, parameters=model) for _ in range(5))
+    print(f"\nMLP 2-6-3-1, {len(model.parameters())} parameters: {seconds * 1e3:.0f} ms")
 
     def chain(x: Any) -> Any:
-        y = x
-        for _ in range(50_000):
-            y = y * 0.9999 + 1e-4
-        return y
+        return reduce(lambda y, _: y * 0.9999 + 1e-4, range(50_000), x)
 
-    assert check_gradients(chain, 0.5).verdict is Verdict.PASS
-    print(f"one input of 100,000 nodes: {time.perf_counter() - chain_start:.1f} s")
+    print(f"one input of 100,000 nodes: {measured(chain, 0.5):.1f} s")
 
 
 def main(arguments: list[str]) -> None:
@@ -123,6 +272,9 @@ def main(arguments: list[str]) -> None:
     seed = int(arguments[1]) if len(arguments) > 1 else int(time.time())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NonFiniteWarning)
+        cases()
+        bugs()
+        mutants()
         random_graphs(count, seed)
     costs()
 
