@@ -100,9 +100,14 @@ def _recorded(node: Value) -> tuple[Any, Any]:
     return operands[0], operands[1]
 
 
-def _gradient(
+def gradients(
     outputs: list[tuple[Value, Any]], wanted: list[Value], create_graph: bool
 ) -> list[Any]:
+    """The derivatives of the sum of seed * output in the wanted nodes; no `.grad` changes.
+
+    With `create_graph` they are Values that can be differentiated again (a number 0 where nothing
+    depends on the node), else numbers.
+    """
     if create_graph:
         return _adjoints(outputs, wanted)
     inner, leaves = visited(*(output for output, _ in outputs))
@@ -150,7 +155,7 @@ def grad(f: Any, inputs: Any = 0, create_graph: bool = False) -> Any:
         for node in wanted:
             if not isinstance(node, Value):
                 raise TypeError(f"grad: inputs must be Values, got {type(node).__name__}")
-        return rebuilt(inputs, iter(_gradient([(f, 1.0)], wanted, create_graph)))
+        return rebuilt(inputs, iter(gradients([(f, 1.0)], wanted, create_graph)))
     if not callable(f):
         raise TypeError(f"grad: expected a Value or a function, got {type(f).__name__}")
     both = value_and_grad(f, inputs)
@@ -179,7 +184,7 @@ def value_and_grad(
             for k, argument in zip(chosen, entered, strict=True):
                 arguments[k] = argument
             output = _scalar(f(*arguments, **kwargs), "grad")
-            gradient = _gradient([(output, 1.0)], nodes, nested)
+            gradient = gradients([(output, 1.0)], nodes, nested)
         parts = rebuilt([args[k] for k in chosen], iter(gradient))
         value = output if nested else output.data
         return value, tuple(parts) if isinstance(argnums, tuple) else parts[0]
@@ -212,7 +217,7 @@ def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], 
         seeds = _matched(result, weights, "vjp's weights")
         graph = nested or any(isinstance(seed, Value) for seed in seeds)
         with recording():
-            gradient = _gradient(list(zip(outputs, seeds, strict=True)), nodes, graph)
+            gradient = gradients(list(zip(outputs, seeds, strict=True)), nodes, graph)
         return tuple(rebuilt(list(primals), iter(gradient)))
 
     shown = outputs if nested else [output.data for output in outputs]
@@ -264,8 +269,8 @@ def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Tree]:
             nodes, nested, entered = _enter(args[argnum], "hessian")
             arguments = [*args[:argnum], entered, *args[argnum + 1 :]]
             output = _scalar(f(*arguments, **kwargs), "hessian")
-            first = _gradient([(output, 1.0)], nodes, create_graph=True)
-            rows = [_gradient([(_scalar(slope, "hessian"), 1.0)], nodes, nested) for slope in first]
+            first = gradients([(output, 1.0)], nodes, create_graph=True)
+            rows = [gradients([(_scalar(slope, "hessian"), 1.0)], nodes, nested) for slope in first]
         return rebuilt(args[argnum], iter([rebuilt(args[argnum], iter(row)) for row in rows]))
 
     return second
@@ -281,8 +286,8 @@ def hvp(f: Callable[[Tree], Any], x: Tree, v: Tree) -> Tree:
     with recording():
         nodes, nested, entered = _enter(x, "hvp")
         nested = nested or any(isinstance(weight, Value) for weight in weights)
-        first = _gradient([(_scalar(f(entered), "hvp"), 1.0)], nodes, create_graph=True)
+        first = gradients([(_scalar(f(entered), "hvp"), 1.0)], nodes, create_graph=True)
         along = [
             (_scalar(slope, "hvp"), weight) for slope, weight in zip(first, weights, strict=True)
         ]
-        return rebuilt(x, iter(_gradient(along, nodes, nested)))
+        return rebuilt(x, iter(gradients(along, nodes, nested)))

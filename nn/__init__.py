@@ -14,8 +14,9 @@ if not getattr(_autograd, "__chainrule__", False):
 
 from typing import TYPE_CHECKING
 
-from nn import init, losses
+from nn import init, losses, metrics, optim, plots, schedules
 from nn.layers import MLP, Embedding, Layer, Neuron, Sequential
+from nn.learning_rate import find_learning_rate, learning_rate_sweep
 from nn.losses import (
     bce,
     binary_crossentropy,
@@ -35,6 +36,7 @@ from nn.losses import (
 from nn.module import Module, unscoped
 from nn.probabilities import log_softmax, logsumexp, softmax
 from nn.storage import FileFormatError
+from nn.training import History, TrainingError, fit
 
 __all__ = [  # noqa: RUF022 - in the order of use
     "Neuron",
@@ -64,6 +66,15 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "sparse_categorical_crossentropy",
     "kld",
     "kl_divergence",
+    "optim",
+    "schedules",
+    "metrics",
+    "plots",
+    "fit",
+    "History",
+    "TrainingError",
+    "learning_rate_sweep",
+    "find_learning_rate",
 ]
 
 __chainrule__ = True

@@ -1,5 +1,6 @@
 """Small data sets that come with the package, and what is done to data before training."""
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,3 +76,26 @@ def load_iris() -> Dataset:
     rows = [line.split(",") for line in lines]
     features = [[float(x) for x in row[: int(width)]] for row in rows]
     return Dataset(features, [int(row[-1]) for row in rows], names)
+
+
+def load_moons(count: int = 200, noise: float = 0.1, seed: int = 0) -> Dataset:
+    """Two half circles that reach into each other, generated: features x and y, classes 0 and 1.
+
+    The upper one is (cos t, sin t), the lower one (1 - cos t, 0.5 - sin t) for t from 0 to pi, with
+    normal noise of that standard deviation.  As in scikit-learn's make_moons, with other numbers.
+
+    >>> moons = load_moons(100)
+    >>> len(moons.features), moons.targets.count(1)
+    (100, 50)
+    """
+    if count < 2 or not 0.0 <= noise < math.inf:
+        raise ValueError(f"load_moons: count >= 2 and noise >= 0, got {count!r} and {noise!r}")
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    upper = count - count // 2
+    features: Rows = []
+    for i in range(count):
+        k, of = (i, upper) if i < upper else (i - upper, count - upper)
+        t = math.pi * k / max(of - 1, 1)
+        x, y = (math.cos(t), math.sin(t)) if i < upper else (1 - math.cos(t), 0.5 - math.sin(t))
+        features.append([x + rng.gauss(0.0, noise), y + rng.gauss(0.0, noise)])
+    return Dataset(features, [int(i >= upper) for i in range(count)], ["upper", "lower"])

@@ -1,0 +1,300 @@
+"""What the learning rate does: one run per rate from the same start, and a search for one."""
+
+import copy
+import itertools
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autograd import Value, quiet_gc, recording
+from autograd.transform import gradients
+from nn.module import Module, unscoped
+from nn.optim import SGD, Optimizer
+from nn.training import Loss, TrainingError, fit, samples
+
+Maker = Callable[[Module, float], Optimizer]
+
+
+def _sgd(model: Module, rate: float) -> Optimizer:
+    return SGD(model, lr=rate)
+
+
+@dataclass
+class Curve:
+    """The loss of one run: before training, then the mean over each epoch; and its class."""
+
+    rate: float
+    loss: list[float]
+    outcome: str = ""
+
+    @property
+    def final(self) -> float:
+        """The last loss; inf if the run diverged to where there are no numbers."""
+        return self.loss[-1]
+
+
+@dataclass
+class Sweep:
+    """One curve for each rate, from low to high; prints as a table."""
+
+    curves: list[Curve]
+
+    def __str__(self) -> str:
+        lines = ["    rate        start        final  outcome"]
+        lines += [
+            f"{one.rate:8.3g} {one.loss[0]:12.5g} {one.final:12.5g}  {one.outcome}"
+            for one in self.curves
+        ]
+        return "\n".join(lines)
+
+    def figure(self) -> Any:
+        """A matplotlib Figure: loss against epochs, one line for each rate."""
+        from nn import plots
+
+        return plots.sweep(self)
+
+
+def learning_rate_sweep(
+    model: Module,
+    data: Any,
+    *,
+    loss: Loss,
+    rates: Sequence[float],
+    epochs: int = 50,
+    batch_size: int | None = None,
+    seed: int = 0,
+    optimizer: Maker = _sgd,
+) -> Sweep:
+    """A Sweep: the model trained with each rate from the numbers it has now, on copies.
+
+    The outcome of a curve, by its losses L_0 (before training) ... L_n and the best final loss B
+    of all curves:
+
+    - diverges: L_n is inf or nan, or more than L_0;
+    - good: it has fallen by at least 90 % of L_0 - B;
+    - slow: it is still falling, the last quarter of the epochs by more than 5 % of L_0 - B;
+    - plateaus above the best: the rest.
+
+    Args:
+        optimizer: makes the optimizer from the model and the rate; plain SGD if left out.
+    """
+    if not rates:
+        raise ValueError("learning_rate_sweep: no rates")
+    curves = []
+    for rate in sorted(rates):
+        copied = copy.deepcopy(model)
+        start = _loss(copied, samples(data), loss)
+        try:
+            history = fit(
+                copied,
+                data,
+                loss=loss,
+                optimizer=optimizer(copied, rate),
+                epochs=epochs,
+                batch_size=batch_size,
+                seed=seed,
+                progress=False,
+            )
+            curves.append(Curve(rate, [start, *history.loss]))
+        except TrainingError as error:
+            curves.append(Curve(rate, [start, *error.history.loss, math.inf]))
+    best = min(curve.final for curve in curves)
+    for curve in curves:
+        curve.outcome = _outcome(curve.loss, best)
+    return Sweep(curves)
+
+
+def _outcome(loss: list[float], best: float) -> str:
+    possible = loss[0] - best
+    if not loss[-1] <= loss[0]:
+        return "diverges"
+    if loss[0] - loss[-1] >= 0.9 * possible:
+        return "good"
+    quarter = loss[-1 - max(1, (len(loss) - 1) // 4)]
+    if quarter - loss[-1] > 0.05 * possible:
+        return "slow"
+    # A rate so low that nothing moves falls in a straight line, however little.
+    half = loss[(len(loss) - 1) // 2]
+    steady = loss[0] - half > 0 and (half - loss[-1]) > 0.5 * (loss[0] - half)
+    return "slow" if steady else "plateaus above the best"
+
+
+def _loss(model: Module, data: tuple[list[Any], list[Any]], loss: Loss) -> float:
+    with unscoped(), quiet_gc():
+        return float(loss([model(x) for x in data[0]], data[1]))
+
+
+@dataclass
+class RangeTest:
+    """Losses while the rate rose step by step, and the rate to take.
+
+    Attributes:
+        rates, losses: of each step, up to where the loss left all bounds.
+        smooth: the losses' running mean.
+        suggestion: the rate at which `smooth` falls fastest per step of the range.
+        reason: why, in words.
+        bound: 2 / lambda_max, above which gradient descent leaves a minimum of this curvature.
+        curvature: lambda_max, the largest eigenvalue of the loss's Hessian where the model stands.
+    """
+
+    rates: list[float]
+    losses: list[float]
+    smooth: list[float]
+    suggestion: float
+    reason: str
+    bound: float
+    curvature: float
+
+    def __str__(self) -> str:
+        return (
+            f"learning rate {self.suggestion:.3g}: {self.reason}\n"
+            f"stability bound 2 / lambda_max = {self.bound:.3g} (lambda_max = {self.curvature:.3g})"
+        )
+
+    def figure(self) -> Any:
+        """A matplotlib Figure: loss against rate, the suggestion, and the bound."""
+        from nn import plots
+
+        return plots.range_test(self)
+
+
+def find_learning_rate(
+    model: Module,
+    data: Any,
+    *,
+    loss: Loss,
+    low: float = 1e-4,
+    high: float = 10.0,
+    steps: int = 60,
+    batch_size: int | None = None,
+    seed: int = 0,
+    optimizer: Maker = _sgd,
+    curvature_samples: int = 64,
+) -> RangeTest:
+    """A RangeTest (Smith 2017): a copy trained with a rate that rises from low to high.
+
+    The model, and every random state, is what it was, whatever happens.  The test ends when the
+    loss is inf or nan, or four times its lowest.  The bound is that of plain gradient descent,
+    from the Hessian of the loss of the first `curvature_samples` samples.
+
+    Raises ValueError for a range that is none, and if the loss never falls.
+    """
+    if not 0.0 < low < high < math.inf or steps < 10:
+        raise ValueError(
+            f"find_learning_rate: low must be more than 0 and less than high, and steps at least "
+            f"10, got {low!r}, {high!r}, {steps!r}"
+        )
+    inputs, targets = samples(data)
+    copied = copy.deepcopy(model)
+    rates = [low * (high / low) ** (i / (steps - 1)) for i in range(steps)]
+    stepper = optimizer(copied, low)
+    size = batch_size or len(inputs)
+    order: list[int] = []
+    losses: list[float] = []
+
+    def batch() -> tuple[list[Any], list[Any]]:
+        nonlocal order
+        while len(order) < size:
+            order += (
+                _shuffled(len(inputs), seed + len(losses))
+                if size < len(inputs)
+                else [*range(len(inputs))]
+            )
+        chosen, order = order[:size], order[size:]
+        return [inputs[i] for i in chosen], [targets[i] for i in chosen]
+
+    for rate in rates:
+        stepper.lr = rate
+        try:
+            history = fit(copied, batch(), loss=loss, optimizer=stepper, epochs=1, progress=False)
+        except TrainingError:
+            break
+        losses.append(history.loss[0])
+        if losses[-1] > 4.0 * min(losses) and len(losses) > 5:
+            break
+    curvature = largest_curvature(
+        copy.deepcopy(model), (inputs[:curvature_samples], targets[:curvature_samples]), loss
+    )
+    smooth = _smoothed(losses)
+    slopes = [after - before for before, after in itertools.pairwise(smooth)]
+    lowest = smooth.index(min(smooth)) if smooth else 0
+    if lowest == 0:
+        raise ValueError(
+            f"find_learning_rate: the loss never falls between {low:g} and {high:g}; start lower"
+        )
+    k = min(range(lowest), key=slopes.__getitem__)
+    reason = f"the loss falls fastest there; it is lowest at {rates[lowest]:.3g}" + (
+        f" and out of bounds from {rates[len(losses) - 1]:.3g}" if len(losses) < steps else ""
+    )
+    bound = 2.0 / curvature if curvature > 0.0 else math.inf
+    return RangeTest(rates[: len(losses)], losses, smooth, rates[k], reason, bound, curvature)
+
+
+def _shuffled(count: int, seed: int) -> list[int]:
+    order = list(range(count))
+    random.Random(seed).shuffle(order)  # noqa: S311 - no secret
+    return order
+
+
+def _smoothed(losses: list[float], keep: float = 0.7) -> list[float]:
+    """The running mean with weights keep^k, without the bias of its start."""
+    mean, weight, smooth = 0.0, 0.0, []
+    for loss in losses:
+        mean, weight = keep * mean + (1 - keep) * loss, keep * weight + (1 - keep)
+        smooth.append(mean / weight)
+    return smooth
+
+
+def largest_curvature(model: Module, data: Any, loss: Loss, rounds: int = 100) -> float:
+    """lambda_max, the largest eigenvalue of the loss's Hessian in the model's parameters.
+
+    By power iteration (von Mises 1929) on Hessian-vector products: the graph of the gradient is
+    built once, and each round is one backward pass through it.
+
+    >>> from nn import MLP, mse
+    >>> line = MLP([1, 1], None, seed=0)
+    >>> data = [[0.0], [2.0]], [0.0, 0.0]
+    >>> def loss(outputs, targets):
+    ...     return mse([y for y, in outputs], targets)
+    >>> round(largest_curvature(line, data, loss), 4)  # of [[4, 2], [2, 2]]
+    5.2361
+    """
+    inputs, targets = samples(data)
+    parameters = model.parameters()
+    with unscoped(), quiet_gc(), recording():
+        out = loss([model(x) for x in inputs], targets)
+        slopes = gradients([(out, 1.0)], parameters, create_graph=True)
+
+        def times(v: list[float]) -> list[float]:
+            pairs = [(s, w) for s, w in zip(slopes, v, strict=True) if isinstance(s, Value)]
+            return [float(x) for x in gradients(pairs, parameters, create_graph=False)]
+
+        value = _dominant(times, len(parameters), rounds)
+        if value < 0.0:  # the largest of H is that of H - value, which has no negative ones
+            shift = value
+
+            def shifted(v: list[float]) -> list[float]:
+                return [h - shift * x for h, x in zip(times(v), v, strict=True)]
+
+            value = _dominant(shifted, len(parameters), rounds) + shift
+    return value
+
+
+def _dominant(times: Callable[[list[float]], list[float]], count: int, rounds: int) -> float:
+    """The eigenvalue of largest size."""
+    # Any start will do that is not at right angles to the eigenvector; this one has no pattern.
+    v = [1.0 + math.sin(1.0 + 7.0 * i * i) for i in range(count)]
+    value = 0.0
+    for _ in range(rounds):
+        size = math.hypot(*v)
+        if size == 0.0:
+            return 0.0
+        v = [x / size for x in v]
+        h = times(v)
+        before, value = value, math.fsum(x * y for x, y in zip(v, h, strict=True))
+        if abs(value - before) <= 1e-9 * abs(value):
+            break
+        v = h
+    return value

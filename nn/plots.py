@@ -1,0 +1,133 @@
+"""Figures of training: curves, rates, decision boundaries, weights over time; matplotlib's."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from autograd import no_grad
+from nn.metrics import classes
+from nn.module import Module, unscoped
+
+if TYPE_CHECKING:
+    from nn.learning_rate import RangeTest, Sweep
+    from nn.training import History
+
+# Okabe and Ito (2008): told apart with every kind of colour vision.
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+
+
+def _figure(width: float = 6.4, height: float = 4.2) -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError("a figure needs matplotlib: pip install 'chainrule[plot]'") from None
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def history(run: "History") -> Any:
+    """A Figure of the loss curves, and of the metrics beside them if there are any."""
+    figure = _figure(10.0 if run.metrics else 6.4)
+    axes = figure.subplots(1, 2 if run.metrics else 1, squeeze=False)[0]
+    epochs = range(1, len(run) + 1)
+    axes[0].plot(epochs, run.loss, color=COLORS[0], label="training")
+    if run.validation_loss:
+        axes[0].plot(epochs, run.validation_loss, color=COLORS[1], label="validation")
+        axes[0].legend(frameon=False)
+    axes[0].set(xlabel="epoch", ylabel="loss")
+    if min([*run.loss, *run.validation_loss]) > 0.0:
+        axes[0].set_yscale("log")
+    if run.metrics:
+        for (name, numbers), color in zip(run.metrics.items(), COLORS[2:], strict=False):
+            axes[1].plot(epochs, numbers, color=color, label=name)
+        axes[1].set(xlabel="epoch")
+        axes[1].legend(frameon=False)
+    return figure
+
+
+def sweep(found: "Sweep") -> Any:
+    """A Figure of loss against epochs, one line for each rate, named at its end."""
+    figure = _figure(8.2, 4.6)
+    axes = figure.subplots()
+    top = 3.0 * max(curve.loss[0] for curve in found.curves)
+    lowest = min(x for curve in found.curves for x in curve.loss if x > 0.0)
+    for curve, color in zip(found.curves, COLORS * len(found.curves), strict=False):
+        shown = [min(x, 10.0 * top) if x == x else 10.0 * top for x in curve.loss]
+        name = f"{curve.rate:g}: {curve.outcome}"
+        axes.plot(range(len(shown)), shown, color=color, linewidth=1.8, label=name)
+    axes.set(xlabel="epoch", ylabel="loss", yscale="log", ylim=(0.7 * lowest, top))
+    axes.legend(title="learning rate", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def range_test(found: "RangeTest") -> Any:
+    """A Figure of loss against rate, with the suggestion and the stability bound as lines."""
+    figure = _figure(7.2, 4.4)
+    axes = figure.subplots()
+    axes.plot(found.rates, found.losses, color="0.75", label="loss of each step")
+    axes.plot(found.rates, found.smooth, color=COLORS[0], label="running mean")
+    name = f"suggested: {found.suggestion:.2g}"
+    axes.axvline(found.suggestion, color=COLORS[2], linestyle="--", label=name)
+    if math.isfinite(found.bound):
+        name = f"2 / $\\lambda_{{max}}$ = {found.bound:.2g}"
+        axes.axvline(found.bound, color=COLORS[1], linestyle=":", linewidth=2.0, label=name)
+    top = 1.3 * max(found.smooth[0], min(found.losses))
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+    axes.set_ylim(top=max(top, 1.05 * found.losses[0]))
+    axes.legend(frameon=False)
+    return figure
+
+
+def decision_boundary(model: Module, data: Any, steps: int = 60, threshold: float = 0.0) -> Any:
+    """A Figure of which class the model gives to each place, and the samples, of two features.
+
+    Raises ValueError if the samples have not two features.
+    """
+    from nn.training import samples
+
+    inputs, targets = samples(data)
+    if any(len(x) != 2 for x in inputs):
+        raise ValueError(f"decision_boundary: expected 2 features, got {len(inputs[0])}")
+    from matplotlib.colors import ListedColormap
+
+    figure = _figure(5.6, 4.6)
+    axes = figure.subplots()
+    spans = []
+    for column in zip(*inputs, strict=True):
+        low, high = min(column), max(column)
+        margin = 0.1 * (high - low or 1.0)
+        spans.append(
+            [low - margin + (high - low + 2 * margin) * i / (steps - 1) for i in range(steps)]
+        )
+    across, up = spans
+    with no_grad(), unscoped():
+        grid = [classes([model([x, y]) for x in across], threshold) for y in up]
+    count = max(2, 1 + max(max(row) for row in grid), 1 + max(int(t) for t in targets))
+    colors = ListedColormap((COLORS * count)[:count])
+    limits = {"cmap": colors, "vmin": -0.5, "vmax": count - 0.5}
+    axes.pcolormesh(across, up, grid, alpha=0.25, shading="nearest", **limits)
+    xs, ys = zip(*inputs, strict=True)
+    wanted = [max(int(t), 0) for t in targets]
+    axes.scatter(xs, ys, c=wanted, s=18, edgecolors="white", linewidths=0.6, **limits)
+    axes.set(xlabel="$x_0$", ylabel="$x_1$")
+    return figure
+
+
+def weights(run: "History", names: Sequence[str] = ()) -> Any:
+    """A Figure of every parameter over the epochs of a run that was told to watch.
+
+    Raises ValueError for a run that was not.
+    """
+    if not run.weights:
+        raise ValueError("weights: the run was not watched; use fit(..., watch=True)")
+    figure = _figure(7.2, 4.2)
+    axes = figure.subplots()
+    columns = list(zip(*run.weights, strict=True))
+    for i, column in enumerate(columns):
+        color = COLORS[i % len(COLORS)]
+        label = names[i] if i < len(names) else None
+        faint = 1.0 if len(columns) <= 12 else 0.35
+        axes.plot(range(1, len(column) + 1), column, color=color, alpha=faint, label=label)
+    if names:
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.set(xlabel="epoch", ylabel="parameter")
+    return figure

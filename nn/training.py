@@ -1,0 +1,368 @@
+"""`fit`: epochs, batches, validation, early stopping and checkpoints around an optimizer."""
+
+import contextlib
+import math
+import os
+import random
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograd import NonFiniteError, NonFiniteWarning, Value, no_grad, quiet_gc, topological
+from autograd.value import first_nonfinite
+from nn import storage
+from nn.data import Dataset
+from nn.module import Module, unscoped
+from nn.optim import Optimizer, clip_norm
+from nn.schedules import ReduceOnPlateau, Schedule
+
+Loss = Callable[[list[Any], list[Any]], Value]
+Metric = Callable[[list[Any], list[Any]], float]
+Samples = tuple[list[Any], list[Any]]
+
+
+@dataclass
+class History:
+    """What happened in each epoch; prints as a table.
+
+    Attributes:
+        loss: mean of the batches' losses, while the model was changing.
+        validation_loss: of the model at the end of the epoch; empty without validation data.
+        metrics: a list by name; of the validation data where there are any.
+        rate: the learning rate of the epoch's last step.
+        weights: every parameter after each epoch, if `fit` was told to watch.
+        stopped: why it ended before the last epoch; '' if it did not.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    rate: list[float] = field(default_factory=list)
+    weights: list[list[float]] = field(default_factory=list)
+    stopped: str = ""
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def __str__(self) -> str:
+        columns = {"loss": self.loss, "validation": self.validation_loss}
+        columns = {
+            name: c for name, c in (columns | self.metrics | {"rate": self.rate}).items() if c
+        }
+        lines = ["  ".join(["epoch", *(f"{name:>10}" for name in columns)])]
+        count = len(self)
+        step = max(1, count // 10)
+        for i in sorted({*range(0, count, step), count - 1} - {-1}):
+            cells = [f"{column[i]:>10.4g}" for column in columns.values()]
+            lines.append("  ".join([f"{i + 1:>5}", *cells]))
+        return "\n".join(lines + [self.stopped] * bool(self.stopped))
+
+    def figure(self) -> Any:
+        """A matplotlib Figure of the loss curves and the metrics."""
+        from nn import plots
+
+        return plots.history(self)
+
+
+class TrainingError(NonFiniteError):
+    """The loss or a gradient became inf or nan; the model is as it was before that step.
+
+    Attributes:
+        history: of the epochs before.
+    """
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history
+
+
+def samples(data: Any, what: str = "data") -> Samples:
+    """Inputs and targets of a Dataset or a pair, as two lists of one length."""
+    if isinstance(data, Dataset):
+        return list(data.features), list(data.targets)
+    try:
+        inputs, targets = data
+    except (TypeError, ValueError):
+        kind = type(data).__name__
+        raise TypeError(f"{what}: expected a Dataset or (inputs, targets), got {kind}") from None
+    if len(inputs) != len(targets):
+        raise ValueError(f"{what}: {len(inputs)} inputs, but {len(targets)} targets")
+    if not len(inputs):
+        raise ValueError(f"{what}: no samples")
+    return list(inputs), list(targets)
+
+
+def fit(
+    model: Module,
+    data: Any,
+    *,
+    loss: Loss,
+    optimizer: Optimizer,
+    epochs: int,
+    batch_size: int | None = None,
+    schedule: Schedule | None = None,
+    validation: Any = None,
+    metrics: Iterable[Metric] = (),
+    seed: int = 0,
+    clip: float | None = None,
+    patience: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    callbacks: Iterable[Callable[[int, History], object]] = (),
+    watch: bool = False,
+    progress: bool | None = None,
+) -> History:
+    """The History of training the model on the data.
+
+    Args:
+        model: called with one sample's inputs at a time.
+        data: a Dataset, or (inputs, targets).
+        loss: of a batch: `loss(outputs, targets)`, such as `nn.mse`, gives one Value.
+        optimizer: of the model's parameters.
+        epochs: passes over the data, in all; a resumed run takes those that are missing.
+        batch_size: samples per step; all of them if left out.
+        schedule: the learning rate of each step; the optimizer's own if left out.
+        validation: data like `data`, or the share of `data` to set apart, chosen by the seed.
+        metrics: functions like `nn.metrics.accuracy` of (outputs, targets).
+        seed: shuffles the batches.
+        clip: the largest norm that the gradients of a step may have.
+        patience: stop after so many epochs without a better loss (the validation's, if there is
+            one), and go back to the parameters of the best.
+        checkpoint: a file that holds everything after each epoch, written whole or not at all.
+        resume: go on from the checkpoint, to the bits of a run that never stopped.
+        callbacks: called with the epoch (from 1) and the history; one that returns True stops.
+        watch: keep every parameter after each epoch in `history.weights`.
+        progress: a bar; if left out, where tqdm is installed and a terminal watches.
+
+    Ctrl-C ends training between two steps: the model and the history are whole, and
+    `history.stopped` says so.  Raises TrainingError, naming the first operation at fault, when a
+    loss or gradient is inf or nan.
+
+    >>> from nn import MLP, mse, fit
+    >>> from nn.optim import SGD
+    >>> line = MLP([1, 1], None, seed=0)
+    >>> def loss(outputs, targets):
+    ...     return mse([y for y, in outputs], targets)
+    >>> data = [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]
+    >>> history = fit(line, data, loss=loss, optimizer=SGD(line, lr=0.2), epochs=200)
+    >>> [round(p.data, 3) for p in line.parameters()]
+    [2.0, 1.0]
+    """
+    run = _Run(model, loss, optimizer, schedule, list(metrics), clip)
+    inputs, targets = samples(data)
+    held: Samples | None = None
+    if isinstance(validation, float):
+        (inputs, targets), held = _apart(inputs, targets, validation, seed)
+    elif validation is not None:
+        held = samples(validation, "validation")
+    size = len(inputs) if batch_size is None else batch_size
+    for name, count in (("epochs", epochs), ("batch_size", size), ("patience", patience or 1)):
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"fit: {name} must be a whole number of at least 1, got {count!r}")
+    run.rng = random.Random(seed)  # noqa: S311 - no secret
+    if resume:
+        if checkpoint is None:
+            raise ValueError("fit: resume=True needs the checkpoint to resume from")
+        if Path(checkpoint).exists():
+            run.load(checkpoint)
+    history = run.history
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(quiet_gc())
+        stack.enter_context(unscoped())
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", NonFiniteWarning)  # the error says what it would
+        advance = stack.enter_context(_bar(epochs - len(history), progress))
+        try:
+            while len(history) < epochs and not history.stopped:
+                run.epoch(inputs, targets, size, held)
+                if watch:
+                    history.weights.append([p.data for p in model.parameters()])
+                if patience is not None and run.waited >= patience:
+                    history.stopped = f"no better loss for {patience} epochs"
+                answers = [callback(len(history), history) for callback in callbacks]
+                if True in answers:
+                    history.stopped = "a callback asked to stop"
+                if checkpoint is not None:
+                    run.save(checkpoint)
+                advance(f"loss {history.loss[-1]:.4g}")
+        except KeyboardInterrupt:
+            history.stopped = f"interrupted in epoch {len(history) + 1}"
+    if patience is not None and run.best_state is not None:
+        model.load_state_dict(run.best_state)
+    return history
+
+
+class _Run:
+    """A training run and everything that a checkpoint must hold of it."""
+
+    rng: random.Random
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Loss,
+        optimizer: Optimizer,
+        schedule: Schedule | None,
+        metrics: list[Metric],
+        clip: float | None,
+    ) -> None:
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.schedule, self.metrics, self.clip = schedule, metrics, clip
+        self.history = History()
+        self.best, self.waited = math.inf, 0
+        self.best_state: dict[str, Any] | None = None
+
+    def epoch(self, inputs: list[Any], targets: list[Any], size: int, held: Samples | None) -> None:
+        """One pass over the data, and a line of history at its end, and only then."""
+        before = self.rng.getstate()
+        order = list(range(len(inputs)))
+        if size < len(order):
+            self.rng.shuffle(order)
+        total = 0.0
+        try:
+            for start in range(0, len(order), size):
+                batch = order[start : start + size]
+                loss = self.step([inputs[i] for i in batch], [targets[i] for i in batch])
+                total += loss * len(batch)
+        except BaseException:
+            self.rng.setstate(before)
+            raise
+        mean, seen = total / len(order), math.nan
+        found: dict[str, float] = {}
+        if held is not None or self.metrics:
+            seen, found = self.examine(held or (inputs, targets), held is not None)
+        history = self.history
+        history.loss.append(mean)
+        history.rate.append(self.optimizer.lr)
+        if held is not None:
+            history.validation_loss.append(seen)
+        for name, number in found.items():
+            history.metrics.setdefault(name, []).append(number)
+        watched = seen if held is not None else mean
+        if isinstance(self.schedule, ReduceOnPlateau):
+            self.schedule.observe(watched)
+        if watched < self.best:
+            self.best, self.waited, self.best_state = watched, 0, self.model.state_dict()
+        else:
+            self.waited += 1
+
+    def step(self, inputs: list[Any], targets: list[Any]) -> float:
+        """The loss of a batch, and a step of the optimizer."""
+        if self.schedule is not None:
+            self.optimizer.lr = self.schedule(self.optimizer.taken)
+        loss = self.loss([self.model(x) for x in inputs], targets)
+        if not isinstance(loss, Value):
+            raise TypeError(f"fit: the loss must be one Value, got {type(loss).__name__}")
+        self.optimizer.zero_grad()
+        loss.backward()
+        try:
+            if not math.isfinite(loss.data):
+                raise ArithmeticError(f"the loss is {loss.data!r}")
+            if self.clip is not None:
+                clip_norm((p for g in self.optimizer.groups for p in g.parameters), self.clip)
+            self.optimizer.step()
+        except ArithmeticError as error:
+            cause = first_nonfinite(topological(loss))
+            where = f"epoch {len(self.history) + 1}, step {self.optimizer.taken + 1}"
+            because = f": {cause}" if cause else ""
+            advice = f"; the learning rate was {self.optimizer.lr:g}, try a lower one"
+            raise TrainingError(f"{where}: {error}{because}{advice}", self.history) from None
+        return loss.data
+
+    def examine(self, data: Samples, with_loss: bool) -> tuple[float, dict[str, float]]:
+        """Loss, if it is wanted, and metrics of the model as it is."""
+        inputs, targets = data
+        training = self.model.training
+        self.model.eval()
+        try:
+            with no_grad():
+                outputs = [self.model(x) for x in inputs]
+                loss = float(self.loss(outputs, targets)) if with_loss else math.nan
+        finally:
+            self.model.train(training)
+        return loss, {_name(metric): float(metric(outputs, targets)) for metric in self.metrics}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """The checkpoint."""
+        version, words, gauss = self.rng.getstate()
+        plateau = isinstance(self.schedule, ReduceOnPlateau)
+        storage.write(
+            path,
+            "checkpoint",
+            {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "random": [version, list(words), gauss],
+                "history": vars(self.history),
+                "best": [self.best, self.waited, self.best_state],
+                "plateau": self.schedule.state_dict() if plateau else None,  # type: ignore[union-attr]
+            },
+        )
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Go on from a checkpoint; ValueError for one of another model or optimizer."""
+        stored = storage.read(path, "checkpoint", allow_nonfinite=True)
+        if not isinstance(stored, dict) or set(stored) != _PARTS:
+            raise ValueError(f"fit: {Path(path).name} is not a checkpoint")
+        kept = self.model.state_dict()
+        self.model.load_state_dict(stored["model"])
+        try:
+            self.optimizer.load_state_dict(stored["optimizer"])
+        except ValueError:
+            self.model.load_state_dict(kept)
+            raise
+        version, words, gauss = stored["random"]
+        self.rng.setstate((version, tuple(words), gauss))
+        self.history = History(**stored["history"])
+        self.best, self.waited, self.best_state = stored["best"]
+        if isinstance(self.schedule, ReduceOnPlateau) and stored["plateau"]:
+            self.schedule.load_state_dict(stored["plateau"])
+
+
+_PARTS = {"model", "optimizer", "random", "history", "best", "plateau"}
+
+
+def _name(metric: Metric) -> str:
+    return getattr(metric, "__name__", type(metric).__name__)
+
+
+def _apart(
+    inputs: Sequence[Any], targets: Sequence[Any], share: float, seed: int
+) -> tuple[Samples, Samples]:
+    if not 0.0 < share < 1.0:
+        raise ValueError(f"fit: validation must be data or a share between 0 and 1, got {share!r}")
+    order = list(range(len(inputs)))
+    random.Random(seed).shuffle(order)  # noqa: S311 - no secret
+    count = round(share * len(order))
+    if not 0 < count < len(order):
+        raise ValueError(f"fit: {share:g} of {len(order)} samples leaves one side empty")
+    held, rest = sorted(order[:count]), sorted(order[count:])
+    return (
+        ([inputs[i] for i in rest], [targets[i] for i in rest]),
+        ([inputs[i] for i in held], [targets[i] for i in held]),
+    )
+
+
+@contextlib.contextmanager
+def _bar(epochs: int, wanted: bool | None) -> Any:
+    """A function that advances a progress bar by one epoch, or does nothing."""
+    bar: Any = None
+    if sys.stderr.isatty() if wanted is None else wanted:
+        with contextlib.suppress(ImportError):
+            from tqdm import tqdm
+
+            bar = tqdm(total=epochs, desc="training", unit="epoch")
+
+    def advance(note: str) -> None:
+        if bar is not None:
+            bar.set_postfix_str(note)
+            bar.update()
+
+    try:
+        yield advance
+    finally:
+        if bar is not None:
+            bar.close()

@@ -1,0 +1,212 @@
+"""Optimizers: PyTorch's losses step by step, exact state, and steps that are taken whole."""
+
+import inspect
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograd import Value
+from nn import MLP, FileFormatError, hinge, optim, sparse_categorical_crossentropy, storage
+from nn.optim import SGD, AdaGrad, Adam, Optimizer, RMSprop, clip_norm, clip_value
+from tests.golden.networks import NETWORKS, OPTIMIZERS, Network
+
+ALL: list[Any] = [
+    kind
+    for _, kind in inspect.getmembers(optim, inspect.isclass)
+    if issubclass(kind, Optimizer) and kind is not Optimizer
+]
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "optimizers.json").read_text())
+each = pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
+
+
+def make(label: str, model: MLP) -> Optimizer:
+    lr, options = OPTIMIZERS[label]
+    name = {"Adagrad": "AdaGrad"}.get(label.split()[0], label.split()[0])
+    optimizer: Optimizer = getattr(optim, name)(model, lr=lr, **options)
+    return optimizer
+
+
+def loss_of(network: Network, model: MLP) -> Any:
+    outputs = [model(x) for x in network.inputs]
+    if network.loss == "hinge":
+        decay: Value = sum((p * p for p in model.parameters()), Value(0.0))
+        signs = [2.0 * y - 1.0 for y in network.targets]
+        return hinge([z for (z,) in outputs], signs) + 1e-4 * decay
+    return sparse_categorical_crossentropy(outputs, network.targets, from_logits=True)
+
+
+def test_every_optimizer_is_compared_with_pytorch() -> None:
+    names = {"AdaGrad" if label == "Adagrad" else label.split()[0] for label in OPTIMIZERS}
+    assert names == {kind.__name__ for kind in ALL}
+
+
+@pytest.mark.parametrize("label", OPTIMIZERS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_fifty_steps_give_the_losses_of_pytorch(name: str, label: str) -> None:
+    network = NETWORKS[name]
+    model = network.model()
+    optimizer = make(label, model)
+    for expected in GOLDEN[f"{name}: {label}"]:
+        loss = loss_of(network, model)
+        assert loss.data == pytest.approx(expected, rel=1e-10)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+@each
+def test_a_quadratic_is_minimized(kind: Any) -> None:
+    x, y = Value(3.0), Value(-2.0)
+    optimizer = kind([x, y], lr=0.3 if kind is AdaGrad else 0.05)
+    for _ in range(800):
+        optimizer.zero_grad()
+        ((x - 1.0) ** 2 + 3.0 * (y + 0.5) ** 2).backward()
+        optimizer.step()
+    assert [x.data, y.data] == pytest.approx([1.0, -0.5], abs=0.05)
+
+
+@pytest.mark.parametrize("label", OPTIMIZERS)
+def test_a_run_goes_on_from_a_file_to_the_same_bits(label: str, tmp_path: Path) -> None:
+    network = NETWORKS["classes"]
+
+    def run(model: MLP, optimizer: Optimizer, steps: int) -> list[str]:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss_of(network, model).backward()
+            optimizer.step()
+        return [p.data.hex() for p in model.parameters()]
+
+    model, again = network.model(), network.model()
+    whole = run(model, make(label, model), 6)
+    first = make(label, again)
+    run(again, first, 3)
+    first.save(tmp_path / "state")
+    second = make(label, again)
+    second.lr = 123.0
+    second.load(tmp_path / "state")
+    assert second.lr == OPTIMIZERS[label][0]
+    assert run(again, second, 3) == whole
+
+
+def test_groups_have_options_of_their_own() -> None:
+    x, y = Value(1.0), Value(1.0)
+    optimizer = SGD([{"parameters": [x]}, {"parameters": [("y", y)], "lr": 0.5}], lr=0.1)
+    (x + y).backward()
+    optimizer.step()
+    assert (x.data, y.data) == (0.9, 0.5)
+    assert optimizer.groups[1].names == ["y"]
+    assert "lr=0.1" in repr(optimizer)
+
+
+@each
+def test_a_step_with_a_bad_gradient_changes_nothing_and_names_the_parameter(kind: Any) -> None:
+    x, y = Value(1.0, "x"), Value(1.0, "y")
+    optimizer = kind([x, y], lr=0.1)
+    (x * y).backward()
+    optimizer.step()
+    before = x.data, y.data, optimizer.state_dict()
+    y.grad = math.nan
+    with pytest.raises(ArithmeticError, match="gradient of y is nan"):
+        optimizer.step()
+    x.grad, y.grad, optimizer.lr = 1.0, 1.0, 1e308
+    if kind is SGD:
+        x.grad = 10.0
+        with pytest.raises(ArithmeticError, match="new x is -inf"):
+            optimizer.step()
+    optimizer.lr = 0.1
+    assert (x.data, y.data, optimizer.state_dict()) == before
+
+
+class Interrupting(Value):  # type: ignore[misc]
+    """A parameter that Ctrl-C meets when it is about to change."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "data" and value < 0.95 and self.data == 1.0:
+            Value.__setattr__(self, name, value)
+            raise KeyboardInterrupt
+        Value.__setattr__(self, name, value)
+
+
+def test_an_interrupted_step_is_taken_back() -> None:
+    x, y = Value(1.0), Interrupting(1.0)
+    optimizer = Adam([x, y], lr=0.1)
+    (x + y * 1.0).backward()
+    with pytest.raises(KeyboardInterrupt):
+        optimizer.step()
+    assert (x.data, y.data, optimizer.taken, optimizer.groups[0].state) == (1.0, 1.0, 0, {})
+
+
+def test_what_cannot_be_optimized_is_refused() -> None:
+    x = Value(1.0)
+    with pytest.raises(ValueError, match="no parameters"):
+        SGD([])
+    with pytest.raises(ValueError, match="comes twice"):
+        SGD([x, x])
+    with pytest.raises(TypeError, match="leaf Value"):
+        SGD([x * 2.0])
+    with pytest.raises(ValueError, match="lr must be"):
+        SGD([x], lr=-0.1)
+    with pytest.raises(ValueError, match="lr must be"):
+        SGD([x], lr=math.nan)
+    with pytest.raises(ValueError, match="unknown option 'momentun'; there are lr, momentum"):
+        SGD([x], momentun=0.9)
+    with pytest.raises(ValueError, match="betas must be from 0 to 1"):
+        Adam([x], betas=(0.9, 1.0))
+    with pytest.raises(ValueError, match="nesterov needs a momentum"):
+        SGD([x], nesterov=True)
+    with pytest.raises(ValueError, match="no gradient yet"):
+        SGD([x]).step()
+    with pytest.raises(ValueError, match="must have"):
+        SGD([{"lr": 0.1}])
+
+
+def test_states_of_others_are_refused_and_nothing_changes(tmp_path: Path) -> None:
+    model = MLP([1, 2], None, seed=0)
+    optimizer = Adam(model)
+    before = optimizer.state_dict()
+    other = Adam([Value(1.0)])
+    bad: list[Any] = [{}, [], SGD(model).state_dict(), other.state_dict()]
+    bad.append({**before, "groups": [{**before["groups"][0], "state": {"mean": [1.0]}}]})
+    bad.append({**before, "groups": [{**before["groups"][0], "options": {"lr": 0.1}}]})
+    for state in bad:
+        with pytest.raises(ValueError, match="Adam:"):
+            optimizer.load_state_dict(state)
+    assert optimizer.state_dict() == before
+    storage.write(tmp_path / "parameters", "parameters", {})
+    with pytest.raises(FileFormatError, match="expected optimizer"):
+        optimizer.load(tmp_path / "parameters")
+
+
+def test_clipping() -> None:
+    x, y = Value(3.0), Value(4.0)
+    (x * x / 2 + y * y / 2).backward()
+    assert clip_norm([x, y], 10.0) == 5.0
+    assert (x.grad, y.grad) == (3.0, 4.0)
+    assert clip_norm([x, y], 2.5) == 5.0
+    assert (x.grad, y.grad) == (1.5, 2.0)
+    clip_value([x, y], 1.75)
+    assert (x.grad, y.grad) == (1.5, 1.75)
+    x.grad = math.inf
+    with pytest.raises(ArithmeticError, match="inf"):
+        clip_norm([x, y], 1.0)
+    x.grad = math.nan
+    with pytest.raises(ArithmeticError, match="nan"):
+        clip_value([x], 1.0)
+    for clip in (clip_norm, clip_value):
+        with pytest.raises(ValueError, match="more than 0"):
+            clip([x], 0.0)
+
+
+def test_a_gradient_of_zero_moves_nothing_even_without_eps() -> None:
+    for kind in (RMSprop, AdaGrad, Adam):
+        x = Value(1.0)
+        optimizer = kind([x], eps=0.0)
+        (x * 0.0).backward()
+        x.grad = 0.0
+        optimizer.step()
+        assert x.data == 1.0

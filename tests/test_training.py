@@ -1,0 +1,266 @@
+"""`fit`: what it learns, how it stops, and that a resumed run has the same bits."""
+
+import functools
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nn import (
+    MLP,
+    FileFormatError,
+    TrainingError,
+    fit,
+    metrics,
+    mse,
+    plots,
+    sparse_categorical_crossentropy,
+)
+from nn.data import Dataset, load_iris, load_moons
+from nn.optim import SGD, Adam
+from nn.schedules import Cosine, ReduceOnPlateau
+
+crossentropy = functools.partial(sparse_categorical_crossentropy, from_logits=True)
+
+
+def squared(outputs: list[Any], targets: list[Any]) -> Any:
+    return mse([y for (y,) in outputs], targets)
+
+
+def bits(model: MLP) -> list[str]:
+    return [p.data.hex() for p in model.parameters()]
+
+
+LINE = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
+
+
+def test_iris_reaches_95_percent_and_moons_99() -> None:
+    train, test = load_iris().split()
+    train, test = train.standardized(), test.standardized(train)
+    model = MLP([4, 8, 3], "tanh", seed=2)
+    history = fit(
+        model,
+        train,
+        loss=crossentropy,
+        optimizer=Adam(model, lr=0.02),
+        epochs=20,
+        batch_size=16,
+        validation=test,
+        metrics=[metrics.accuracy],
+    )
+    assert history.metrics["accuracy"][-1] >= 0.95
+    moons = load_moons(120, noise=0.1, seed=1)
+    held = load_moons(200, noise=0.1, seed=2)
+    model = MLP([2, 12, 2], "tanh", seed=3)
+    optimizer = Adam(model, lr=0.05)
+    history = fit(
+        model,
+        moons,
+        loss=crossentropy,
+        optimizer=optimizer,
+        epochs=60,
+        batch_size=30,
+        validation=held,
+        metrics=[metrics.accuracy],
+    )
+    assert history.metrics["accuracy"][-1] >= 0.99
+
+
+def started(**changed: Any) -> tuple[MLP, dict[str, Any]]:
+    model = MLP([2, 4, 2], "tanh", seed=5)
+    options: dict[str, Any] = {
+        "loss": crossentropy,
+        "optimizer": Adam(model, lr=0.1),
+        "epochs": 6,
+        "batch_size": 7,
+        "schedule": Cosine(0.1, steps=30),
+        "validation": 0.25,
+        "metrics": [metrics.accuracy],
+    }
+    return model, {**options, **changed}
+
+
+def plateau() -> ReduceOnPlateau:
+    return ReduceOnPlateau(0.1, factor=0.5, patience=1)
+
+
+@pytest.mark.parametrize("schedule", [lambda: Cosine(0.1, steps=30), plateau])
+def test_a_resumed_run_has_the_bits_of_a_whole_one(schedule: Any, tmp_path: Path) -> None:
+    data = load_moons(40)
+    whole, options = started(schedule=schedule())
+    expected = fit(whole, data, **options)
+    half, options = started(schedule=schedule(), epochs=3, checkpoint=tmp_path / "run")
+    fit(half, data, **options)
+    again, options = started(schedule=schedule(), checkpoint=tmp_path / "run", resume=True)
+    history = fit(again, data, **options)
+    assert bits(again) == bits(whole)
+    assert vars(history) == vars(expected)
+
+
+def test_ctrl_c_keeps_model_and_history_and_the_run_can_go_on(tmp_path: Path) -> None:
+    data = load_moons(40)
+    whole, options = started()
+    fit(whole, data, **options)
+    calls = 0
+
+    def interrupted(outputs: list[Any], targets: list[Any]) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 14:
+            raise KeyboardInterrupt
+        return crossentropy(outputs, targets)
+
+    model, options = started(loss=interrupted, checkpoint=tmp_path / "run")
+    history = fit(model, data, **options)
+    assert history.stopped == "interrupted in epoch 3"
+    assert len(history) == len(history.validation_loss) == 2
+    model, options = started(checkpoint=tmp_path / "run", resume=True)
+    assert len(fit(model, data, **options)) == 6
+    assert bits(model) == bits(whole)
+
+
+def test_nan_stops_training_before_the_step_and_names_the_operation() -> None:
+    model = MLP([1, 1], None, seed=0)
+
+    def bad(outputs: list[Any], targets: list[Any]) -> Any:
+        return -(outputs[0][0] * 0.0 - 1.0).log()
+
+    before = bits(model)
+    with pytest.raises(
+        TrainingError, match=r"epoch 1, step 1: the loss is nan: log\(x\) = nan"
+    ) as e:
+        fit(model, LINE, loss=bad, optimizer=SGD(model), epochs=3)
+    assert bits(model) == before
+    assert len(e.value.history) == 0
+
+
+def test_divergence_is_an_error_with_the_rate_in_it() -> None:
+    model = MLP([1, 1], None, seed=0)
+    with pytest.raises(TrainingError, match="the learning rate was 50, try a lower one") as failed:
+        fit(model, LINE, loss=squared, optimizer=SGD(model, lr=50.0), epochs=500)
+    assert len(failed.value.history) > 10
+    assert all(math.isfinite(p.data) for p in model.parameters())
+
+
+def test_early_stopping_returns_to_the_best_parameters() -> None:
+    model = MLP([1, 1], None, seed=0)
+    seen: list[list[str]] = []
+    optimizer = SGD(model, lr=0.05)
+
+    def worse_later(epoch: int, history: Any) -> None:
+        seen.append(bits(model))
+        if epoch == 5:
+            optimizer.lr = 0.4  # too high: from here on it gets worse
+
+    history = fit(
+        model, LINE, loss=squared, optimizer=optimizer, epochs=50, validation=LINE,
+        patience=3, callbacks=[worse_later],
+    )  # fmt: skip
+    assert history.stopped == "no better loss for 3 epochs"
+    best = history.validation_loss.index(min(history.validation_loss))
+    assert len(history) == best + 4
+    assert bits(model) == seen[best]
+
+
+def test_a_callback_can_stop_and_weights_can_be_watched() -> None:
+    model = MLP([1, 1], None, seed=0)
+    history = fit(
+        model, LINE, loss=squared, optimizer=SGD(model, lr=0.05), epochs=50, watch=True,
+        callbacks=[lambda epoch, history: epoch == 4],
+    )  # fmt: skip
+    assert len(history) == len(history.weights) == 4
+    assert history.weights[-1] == [p.data for p in model.parameters()]
+    assert "a callback asked to stop" in str(history)
+
+
+def test_clipping_bounds_the_step() -> None:
+    model = MLP([1, 1], None, seed=0)
+    start = [p.data for p in model.parameters()]
+    fit(model, LINE, loss=squared, optimizer=SGD(model, lr=1.0), epochs=1, clip=0.01)
+    moved = math.dist(start, [p.data for p in model.parameters()])
+    assert moved == pytest.approx(0.01)
+
+
+def test_bad_arguments_are_refused_before_anything_happens(tmp_path: Path) -> None:
+    model = MLP([1, 1], None, seed=0)
+
+    def run(data: Any = LINE, **options: Any) -> Any:
+        base: dict[str, Any] = {"loss": squared, "optimizer": SGD(model), "epochs": 1}
+        return fit(model, data, **{**base, **options})
+
+    before = bits(model)
+    with pytest.raises(ValueError, match="2 inputs, but 1 targets"):
+        run(([[1.0], [2.0]], [1.0]))
+    with pytest.raises(ValueError, match="no samples"):
+        run(([], []))
+    with pytest.raises(TypeError, match="expected a Dataset or"):
+        run(5)
+    with pytest.raises(ValueError, match="epochs must be"):
+        run(epochs=0)
+    with pytest.raises(ValueError, match="batch_size must be"):
+        run(batch_size=0)
+    with pytest.raises(ValueError, match="share between 0 and 1"):
+        run(validation=1.5)
+    with pytest.raises(ValueError, match="leaves one side empty"):
+        run(validation=0.01)
+    with pytest.raises(ValueError, match="needs the checkpoint"):
+        run(resume=True)
+    with pytest.raises(TypeError, match="one Value"):
+        run(loss=lambda outputs, targets: [1.0])
+    (tmp_path / "other").write_text("{}")
+    with pytest.raises(FileFormatError):
+        run(checkpoint=tmp_path / "other", resume=True)
+    run(checkpoint=tmp_path / "line")
+    changed = bits(model)
+    with pytest.raises(ValueError, match="Adam"):
+        run(checkpoint=tmp_path / "line", resume=True, optimizer=Adam(model))
+    assert changed == bits(model) != before
+    document = json.loads((tmp_path / "line").read_text())
+    del document["content"]["dict"]["model"]
+    (tmp_path / "line").write_text(json.dumps(document))
+    with pytest.raises(ValueError, match="not a checkpoint"):
+        run(checkpoint=tmp_path / "line", resume=True)
+
+
+def test_metrics() -> None:
+    assert metrics.accuracy([[0.7], [0.2]], [1, 0], threshold=0.5) == 1.0
+    assert metrics.accuracy([0.7, -0.2], [1, -1]) == 1.0
+    assert metrics.accuracy([[0.0, 1.0]], [[0, 1]]) == 1.0
+    assert metrics.confusion_matrix([[0.0, 1.0, 0.0]], [2])[2] == [0, 1, 0]
+    with pytest.raises(ValueError, match="no samples"):
+        metrics.accuracy([], [])
+    for metric in (metrics.accuracy, metrics.confusion_matrix):
+        with pytest.raises(ValueError, match="1 outputs, but 2 targets"):
+            metric([[1.0]], [1, 0])
+    with pytest.raises(ValueError, match="no outputs"):
+        metrics.classes([[]])
+
+
+def test_figures_of_training(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    data = load_moons(40)
+    model, options = started(watch=True)
+    history = fit(model, data, **options)
+    for figure in (
+        history.figure(),
+        plots.weights(history, [name for name, _ in model.named_parameters()][:3]),
+        plots.decision_boundary(model, data, steps=12),
+    ):
+        figure.savefig(tmp_path / "figure.png")
+    with pytest.raises(ValueError, match="2 features"):
+        plots.decision_boundary(model, Dataset([[1.0]], [0], ["a"]))
+    with pytest.raises(ValueError, match="watch=True"):
+        plots.weights(fit(model, data, **{**options, "watch": False}))
+
+
+def test_moons_are_two_half_circles() -> None:
+    moons = load_moons(101, noise=0.0)
+    assert moons.targets.count(0) == 51
+    assert all(
+        math.hypot(x - t, y - 0.5 * t) == pytest.approx(1.0)
+        for (x, y), t in zip(moons.features, moons.targets, strict=True)
+    )
+    with pytest.raises(ValueError, match="load_moons"):
+        load_moons(1)
