@@ -16,7 +16,10 @@ from autograd.check import (
 )
 from autograd.define import define_op
 from autograd.draw import Graph, draw
+from autograd.expressions import ExpressionError, expression
 from autograd.ops import Op, Operation, Ops
+from autograd.paths import explain
+from autograd.player import play
 from autograd.rules import RuleError
 from autograd.transform import grad, hessian, hvp, jvp, value_and_grad, vjp
 from autograd.value import (
@@ -48,11 +51,15 @@ __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
     "define_op",
     "detect_anomaly",
     "draw",
+    "explain",
+    "expression",
+    "ExpressionError",
     "grad",
     "hessian",
     "hvp",
     "jvp",
     "no_grad",
+    "play",
     "quiet_gc",
     "recording",
     "rows",

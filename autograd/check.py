@@ -22,6 +22,7 @@ from autograd import precise
 from autograd.define import ridders
 from autograd.names import names
 from autograd.ops import Operation, number
+from autograd.player import handed
 from autograd.transform import Tree, hvp, leaves, rebuilt
 from autograd.value import (
     Mode,
@@ -240,22 +241,6 @@ def _named(parameters: Any) -> list[tuple[str, Value]]:
 
 
 # ---------------------------------------------------------------------- LOCAL
-
-
-def pulled(node: Value) -> list[float]:
-    """The local derivatives that the node's pullback really uses, found by letting it pull 1."""
-    assert node.op is not None
-    copy = Value(node.data)
-    copy.x = node.x
-    copy.a, copy.b = (Value(0.0), None) if node.op.arity == 1 else (Value(0.0), Value(0.0))
-    if node.op.arity == 2:
-        copy.y = node.y
-    copy.grad = 1.0
-    for parent in copy.parents:
-        parent.grad = 0.0
-    # A hook is the user's; what is checked is the operation's own pullback.
-    (node.op if node._row.hooks else node._row).pullback(copy)
-    return [parent.grad for parent in copy.parents]
 
 
 def _operands(node: Value) -> list[float]:
@@ -676,7 +661,7 @@ def check_gradients(
     for node, label in zip(case.nodes, case.labels, strict=True):
         node.label = node.label or label
     name = names(everything)
-    pulls = {node: pulled(node) for node in inner}
+    pulls = {node: handed(node, 1.0) for node in inner}
     wrong = _local(inner, pulls, name)
     grads, ours, badly = _adjoint(case.root, inner, ends, pulls, name)
     wrong += badly
@@ -788,7 +773,7 @@ def check_operation(op: Operation) -> Report:
     nodes = [op(*(Value(x) for x in place)) for place in places]
     nodes = [node for node in nodes if node.data == node.data]
     name = dict.fromkeys(nodes, "")
-    wrong = _local(nodes, {node: pulled(node) for node in nodes}, name)
+    wrong = _local(nodes, {node: handed(node, 1.0) for node in nodes}, name)
     rest = len(nodes) - len({node for node, _ in wrong})
     blame = [text for _, text in wrong]
     return Report([], blame, [node for node, _ in wrong], f"{op.name}: {rest} points pass")

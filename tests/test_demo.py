@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from autograd import Value, rows
-from autograd.steps import formula, steps
+from autograd.player import formula
+from autograd.steps import steps
 from nn import MLP
 from nn.data import load_iris
 from nn.demo import accuracy, main, train

@@ -1,0 +1,217 @@
+"""Expressions typed by people, such as `tanh(w*x + b)`, turned into Values; nothing is executed.
+
+    h = tanh(w*x + b); (h - y)**2
+
+Numbers, names, `+ - * / **`, brackets, and the functions of the op table.  `;` ends a part, and a
+part with `=` names what later parts use.  The reader is a few loops over a bounded text, so that no
+input can run anything, take long, or end in anything but a Value or an ExpressionError.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from autograd.ops import Ops
+from autograd.rules import CONSTANTS
+from autograd.value import Value, rows
+
+LONGEST = 20_000  # characters
+DEEPEST = 100  # brackets inside brackets; reading one level takes a few calls of Python
+
+_TOKEN = re.compile(
+    r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([^\W\d]\w*)|(\*\*|\S))"
+)
+_SUMS = {"+": "__add__", "-": "__sub__"}
+_PRODUCTS = {"*": "__mul__", "/": "__truediv__"}
+_SIGNS = {"-": "__neg__", "+": "__pos__"}
+
+
+class ExpressionError(ValueError):
+    """A text that is no expression, with the place: the message, an excerpt, and a caret."""
+
+    def __init__(self, why: str, text: str = "", at: int = 0) -> None:
+        self.why, self.at = why, at
+        start = max(0, at - 30)
+        excerpt = "".join(c if c.isprintable() else " " for c in text[start : at + 30])
+        self.where = f"\n  {excerpt}\n  {' ' * (at - start)}^" if text else ""
+        super().__init__(why + self.where)
+
+
+def _row(method: str) -> Any:
+    return vars(Ops)[method]
+
+
+class _Reader:
+    def __init__(self, text: str, values: Mapping[str, Any]) -> None:
+        self.text, self.values, self.depth = text, values, 0
+        self.known: dict[str, Any] = {}
+        self.used: set[str] = set()
+        self.tokens: list[tuple[str, str, int]] = []
+        at = 0
+        while match := _TOKEN.match(text, at):
+            kind = "number" if match[1] else "name" if match[2] else "sign"
+            self.tokens.append(
+                (kind, match[match.lastindex or 0], match.start(match.lastindex or 0))
+            )
+            at = match.end()
+        self.tokens.append(("end", "", len(text.rstrip())))
+        self.k = 0
+
+    def fail(self, why: str, at: int | None = None) -> ExpressionError:
+        return ExpressionError(why, self.text, self.tokens[self.k][2] if at is None else at)
+
+    def take(self, sign: str) -> bool:
+        kind, text, _ = self.tokens[self.k]
+        if kind == "sign" and text == sign:
+            self.k += 1
+            return True
+        return False
+
+    def whole(self) -> Any:
+        """All parts; the value of the last."""
+        while True:
+            name = ""
+            if self.tokens[self.k][0] == "name" and self.tokens[self.k + 1][1] == "=":
+                name, at = self.tokens[self.k][1:]
+                if name in self.known or name in self.values or name in self.used:
+                    raise self.fail(f"{name} has a value already", at)
+                self.k += 2
+            result = self.sum()
+            if name:
+                if isinstance(result, Value) and not result.label:
+                    result.label = name
+                self.known[name] = result
+            more = self.take(";")
+            kind, text, _ = self.tokens[self.k]
+            if kind == "end":
+                return result
+            if not more:
+                raise self.fail(f"expected an operator, ';' or the end, got {text!r:.20}")
+
+    def chain(self, operators: dict[str, str], part: Any) -> Any:
+        left = part()
+        while self.tokens[self.k][0] == "sign" and self.tokens[self.k][1] in operators:
+            row = _row(operators[self.tokens[self.k][1]])
+            self.k += 1
+            left = row(left, part())
+        return left
+
+    def sum(self) -> Any:
+        return self.chain(_SUMS, self.product)
+
+    def product(self) -> Any:
+        return self.chain(_PRODUCTS, self.signed)
+
+    def signed(self) -> Any:
+        """-a ** b is -(a ** b)."""
+        signs = []
+        while self.tokens[self.k][0] == "sign" and self.tokens[self.k][1] in _SIGNS:
+            signs.append(self.tokens[self.k][1])
+            self.k += 1
+        result = self.power()
+        for sign in reversed(signs):
+            if sign == "-":
+                result = -result if isinstance(result, float) else _row(_SIGNS[sign])(result)
+        return result
+
+    def power(self) -> Any:
+        """a ** b ** c is a ** (b ** c), and the exponent may have a sign."""
+        base = self.atom()
+        if not self.take("**"):
+            return base
+        self.deeper()
+        exponent = self.signed()
+        self.depth -= 1
+        return _row("__pow__")(base, exponent)
+
+    def deeper(self) -> None:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.fail(f"nested more than {DEEPEST} deep")
+
+    def atom(self) -> Any:
+        kind, text, at = self.tokens[self.k]
+        if kind == "number":
+            self.k += 1
+            return float(text)
+        if kind == "name":
+            self.k += 1
+            if self.take("("):
+                return self.call(text, at)
+            return self.name(text, at)
+        if self.take("("):
+            self.deeper()
+            result = self.sum()
+            if not self.take(")"):
+                raise self.fail("expected ')'")
+            self.depth -= 1
+            return result
+        what = "the end" if kind == "end" else repr(text)
+        raise self.fail(f"expected a number, a name or '(', got {what}")
+
+    def call(self, name: str, at: int) -> Any:
+        op = rows().get(name)
+        if op is None:
+            raise self.fail(f"unknown function {name!r:.40}{_meant(name, rows())}", at)
+        self.deeper()
+        arguments = []
+        if not self.take(")"):
+            arguments.append(self.sum())
+            while self.take(","):
+                arguments.append(self.sum())
+            if not self.take(")"):
+                raise self.fail("expected ',' or ')'")
+        self.depth -= 1
+        fewest = 1 if op.arity == 1 or op.default is not None else 2
+        if not fewest <= len(arguments) <= op.arity:
+            wanted = f"{fewest}" if fewest == op.arity else f"{fewest} or {op.arity}"
+            raise self.fail(f"{name} takes {wanted} operand(s), got {len(arguments)}", at)
+        return op(*arguments)
+
+    def name(self, name: str, at: int) -> Any:
+        if name in self.known:
+            return self.known[name]
+        if name in self.values:
+            self.used.add(name)
+            given: Any = self.values[name]
+            self.known[name] = given if isinstance(given, Ops) else Value(given, name)
+            return self.known[name]
+        if name in CONSTANTS:
+            return CONSTANTS[name]
+        if name in rows():
+            raise self.fail(f"{name} is a function: write {name}(...)", at)
+        near = _meant(name, self.values)
+        raise self.fail(f"{name:.40} has no value{near or f'; give one, as in {name:.40}=1.0'}", at)
+
+
+def _meant(name: str, known: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name[:40], known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def expression(text: str, values: Mapping[str, Any] | None = None, **more: Any) -> Value:
+    """The Value of an expression over named numbers; its leaves and named parts carry labels.
+
+    A Value in the place of a number becomes that leaf.
+
+    Raises ExpressionError, with a caret under the place, for whatever is not in the language, and
+    for a name without a value or a value without a use.
+
+    >>> y = expression("tanh(w*x + b)", w=2, x=-1, b=0.5)
+    >>> y.backward()
+    >>> round(y.data, 4)
+    -0.9051
+    >>> expression("tanh(w * x", w=1, x=1)
+    Traceback (most recent call last):
+    autograd.expressions.ExpressionError: expected ',' or ')'
+      tanh(w * x
+                ^
+    """
+    if len(text) > LONGEST:
+        raise ExpressionError(f"longer than {LONGEST} characters ({len(text):,})")
+    reader = _Reader(text, {**(values or {}), **more})
+    result = reader.whole()
+    if unused := [name for name in reader.values if name not in reader.used]:
+        raise ExpressionError(f"{unused[0]:.40} has a value, but the expression has no such name")
+    return Value(result) if isinstance(result, float) else result
