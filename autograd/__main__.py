@@ -132,16 +132,16 @@ def check(chosen: argparse.Namespace) -> int:
     return 0 if report else 1
 
 
-def writable(path: Path, force: bool) -> None:
+def writable(path: Path, force: bool, starts: dict[str, tuple[bytes, ...]] = _STARTS) -> None:
     """Raise RefusalError for a file that is not of the kind that its name says."""
-    if path.suffix.lower() not in _STARTS:
-        raise RefusalError(f"{path.name}: expected a name in {', '.join(_STARTS)}")
+    if path.suffix.lower() not in starts:
+        raise RefusalError(f"{path.name}: expected a name in {', '.join(starts)}")
     if path.is_dir():
         raise RefusalError(f"{path.name} is a folder")
     if path.exists() and not force:
         with path.open("rb") as file:
             start = file.read(16)
-        if start and not start.startswith(_STARTS[path.suffix.lower()]):
+        if start and not start.startswith(starts[path.suffix.lower()]):
             raise RefusalError(
                 f"{path.name} exists and is no {path.suffix} file; --force overwrites it"
             )
@@ -163,7 +163,12 @@ def stepped(chosen: argparse.Namespace) -> int:
     """Every step, with keys where there is a terminal."""
     from autograd.terminal import show
 
-    show(play(expression(chosen.expression, assigned(chosen.values)), {}))
+    player = play(expression(chosen.expression, assigned(chosen.values)), {})
+    if chosen.output is None:
+        show(player)
+        return 0
+    writable(chosen.output, chosen.force, {".html": (b"<!doctype html>",)})
+    print(player.save(chosen.output))
     return 0
 
 
@@ -219,8 +224,10 @@ def parser() -> argparse.ArgumentParser:
     one = _with_expression(_command(commands, "draw", picture, "the graph as a picture", example))
     one.add_argument("-o", dest="output", type=Path, required=True, help=", ".join(_STARTS))
     one.add_argument("--force", action="store_true", help="overwrite a file of another kind")
-    example = f"chainrule play {it}"
-    _with_expression(_command(commands, "play", stepped, "step through backprop", example))
+    example = f"chainrule play {it} -o player.html"
+    one = _with_expression(_command(commands, "play", stepped, "step through backprop", example))
+    one.add_argument("-o", dest="output", type=Path, help="a page, .html, instead of the terminal")
+    one.add_argument("--force", action="store_true", help="overwrite a file of another kind")
     example = f"chainrule check {it} --order 2"
     one = _with_expression(_command(commands, "check", check, "ask the referees", example))
     one.add_argument("--order", type=int, choices=[1, 2], default=1, help="2: of gradients too")

@@ -16,10 +16,10 @@ from autograd.value import UNTOUCHED, Value, topological
 
 # Orange against blue is told apart by all common kinds of colour blindness (Okabe and Ito 2008);
 # the lighter tints keep black text readable.
-_POSITIVE = ["#fdf3e7", "#fbe0c0", "#f6bd7f", "#ee9a3a"]
-_NEGATIVE = ["#eaf3fa", "#cbe2f3", "#92c3e6", "#56a3d8"]
-_NEUTRAL = "#f4f4f2"
-_BAD = "#f2b8c6"
+POSITIVE = ["#fdf3e7", "#fbe0c0", "#f6bd7f", "#ee9a3a"]
+NEGATIVE = ["#eaf3fa", "#cbe2f3", "#92c3e6", "#56a3d8"]
+NEUTRAL = "#f4f4f2"
+BAD = "#f2b8c6"
 _INK = "#1b1b1b"
 _LINE = "#7a7a76"
 
@@ -31,13 +31,16 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
 
     Attributes:
         used: the renderer of the last picture, such as 'dot' or 'wasm'.
+        boxes: the id, in the picture, of the box that shows a node.
     """
 
     used = ""
+    boxes: dict[Value, str]
 
     def __init__(self, body: list[str], mermaid: str) -> None:
         super().__init__("gradients")
         self.body += body
+        self.boxes = {}
         self._mermaid = mermaid
 
     def svg(self) -> str:
@@ -119,12 +122,12 @@ def symbol(op: Operation) -> str:
 
 def _colour(grad: float, largest: float) -> str:
     if grad != grad or math.isinf(grad):
-        return _BAD
+        return BAD
     if grad == 0.0 or largest == 0.0:
-        return _NEUTRAL
+        return NEUTRAL
     # Gradients span decades, so a step of the tint is a factor of ten.
     step = max(0, 3 - int(math.log10(largest / abs(grad)))) if abs(grad) < largest else 3
-    return (_POSITIVE if grad > 0 else _NEGATIVE)[step]
+    return (POSITIVE if grad > 0 else NEGATIVE)[step]
 
 
 def _leading_to(order: list[Value], target: Value) -> set[Value]:
@@ -187,12 +190,12 @@ def draw(
             raise ValueError("draw: `to` is not among the nodes that the root was computed from")
         kept = _leading_to(order, to)
         order = [node for node in order if node in kept]
-    picture = _Picture(order, kept, number_format, constants, edges, group, limit)
+    picture = Picture(order, kept, number_format, constants, edges, group, limit)
     picture.name = names(order, scope) if len(picture.boxes) <= limit else {}
     return picture.graph(direction)
 
 
-class _Picture:
+class Picture:
     """Boxes and edges: a box is one node, or all nodes of a scope that was collapsed."""
 
     def __init__(
@@ -235,6 +238,7 @@ class _Picture:
         return boxes
 
     def number(self, value: float) -> str:
+        """A number as boxes show it, with a minus sign as wide as a plus."""
         return format(value, self.format).replace("-", "\u2212", 1) if value == value else "nan"
 
     def _formula(self, node: Value) -> str:
@@ -251,6 +255,7 @@ class _Picture:
         return "".join({"x": texts[0], "y": texts[-1]}.get(c, c) for c in form)
 
     def lines(self, key: Any) -> list[str]:
+        """What stands in a box."""
         nodes = self.boxes[key]
         if isinstance(key, str):
             leaves = sum(node.is_leaf for node in nodes)
@@ -286,6 +291,7 @@ class _Picture:
                 yield (*link, text)
 
     def graph(self, direction: str) -> Graph:
+        """The picture."""
         ids = {key: f"n{i}" for i, key in enumerate(self.boxes)}
         dot = [
             f"\trankdir={direction} bgcolor=transparent nodesep=0.25 ranksep=0.45\n",
@@ -300,7 +306,7 @@ class _Picture:
             nodes, lines = self.boxes[key], self.lines(key)
             collapsed = isinstance(key, str)
             largest = max((abs(n.grad) for n in nodes if n.grad == n.grad), default=0.0)
-            colour = _NEUTRAL if collapsed else _colour(nodes[0].grad, self.largest)
+            colour = NEUTRAL if collapsed else _colour(nodes[0].grad, self.largest)
             if collapsed and largest:
                 lines = [*lines, f"max |grad| {self.number(largest)}"]
             look = f'fillcolor="{colour}"'
@@ -318,7 +324,9 @@ class _Picture:
             dot.append(f"\t{ids[tail]} -> {ids[head]}{label}\n")
             middle = f"|{_mermaid_quote(text)}|" if text else ""
             mermaid.append(f"  {ids[tail]} -->{middle} {ids[head]}")
-        return Graph(dot, "\n".join(mermaid))
+        made = Graph(dot, "\n".join(mermaid))
+        made.boxes = {node: ids[key] for key, nodes in self.boxes.items() for node in nodes}
+        return made
 
     def _constants(self, node: Value, box: str, dot: list[str], mermaid: list[str]) -> None:
         """Small boxes for the plain numbers among a node's operands."""

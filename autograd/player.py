@@ -2,10 +2,12 @@
 
 import ast
 import math
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, overload
 
 from autograd import rules
@@ -194,6 +196,24 @@ class Player(Sequence[Event]):
             if event.kind != "forward":
                 found[event.target or event.node] = event.grad
         return found
+
+    def html(self) -> str:
+        """A page that plays the events: one file, no network; see `autograd.page`."""
+        from autograd.page import page
+
+        return page(self)
+
+    def save(self, path: str | os.PathLike[str]) -> str:
+        """Write the page to a file, whole or not at all, and return its path."""
+        from autograd.render import write
+
+        write(Path(path), self.html().encode())
+        return str(path)
+
+    def _repr_html_(self) -> str:
+        from autograd.page import frame
+
+        return frame(self)
 
     def lines(self, number_format: str = ".4g") -> Iterator[str]:
         """Every event in a line, under the headings of the two passes."""
