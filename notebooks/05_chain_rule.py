@@ -116,3 +116,34 @@ for step in (1e-1, 1e-3, 1e-5, 1e-7, 1e-9, 1e-11, 1e-13):
     shifted = neuron(2.0 + step, -1.0, 0.5), neuron(2.0 - step, -1.0, 0.5)
     slope = (shifted[0] - shifted[1]) / (2 * step)
     print(f"step {step:7.0e}   dy/dw = {slope:.12f}   error {abs(slope - exact[0]):.0e}")
+
+# %% [markdown]
+# ## Who is to blame?
+#
+# `check_gradients` asks every operation by itself and every sum, so it says not only that a
+# gradient is wrong but where. Here a mistake is planted that nobody has told you of; the report
+# names it, and the envelope confirms.
+
+# %%
+from autograd import check_operation, rows
+from autograd.faults import hidden
+
+with hidden(seed=11) as envelope:
+    suspects = [op.name for op in rows().values() if not check_operation(op)]
+print("suspects:", suspects)
+print("answer:  ", envelope[0])
+assert suspects == [envelope[0].split(":")[0]]
+
+# %% [markdown]
+# ## Step through it
+#
+# Every event of the pass, one at a time: arrow keys, a click on a node, or change an input and see
+# every number follow. The quiz asks for the next gradient.
+
+# %%
+from autograd import play
+
+w, x, b, target = Value(2.0, "w"), Value(-1.0, "x"), Value(0.5, "b"), Value(1.0, "y")
+h = (w * x + b).tanh()
+h.label = "h"
+play((h - target) ** 2 + h * h)
