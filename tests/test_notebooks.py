@@ -14,7 +14,7 @@ SOURCES = sorted(FOLDER.glob("[0-9]*.py"))
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 def test_a_notebook_runs_as_a_script(source: Path, tmp_path: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - ours
+    done = subprocess.run(
         [sys.executable, "-W", "error", str(source)], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
