@@ -5,6 +5,7 @@ Every operation of the table is a function here too: `autograd.exp(v)` takes a V
 
 import warnings
 from importlib import metadata
+from typing import TYPE_CHECKING, Any
 
 from autograd.check import (
     Report,
@@ -21,6 +22,7 @@ from autograd.ops import Op, Operation, Ops
 from autograd.paths import explain
 from autograd.player import play
 from autograd.rules import RuleError
+from autograd.tape import RecordingError, argmax, select
 from autograd.transform import grad, hessian, hvp, jvp, value_and_grad, vjp
 from autograd.value import (
     NonFiniteError,
@@ -47,6 +49,10 @@ __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
     "assert_gradients",
     "check_gradients",
     "check_operation",
+    "compile",
+    "RecordingError",
+    "select",
+    "argmax",
     "finite_differences",
     "define_op",
     "detect_anomaly",
@@ -69,6 +75,9 @@ __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
     "vjp",
 ]
 
+if TYPE_CHECKING:
+    from autograd.compiled import compile  # noqa: A004
+
 __chainrule__ = True
 
 
@@ -84,7 +93,11 @@ else:
     )
 
 
-def __getattr__(name: str) -> Operation:
+def __getattr__(name: str) -> Any:
+    if name == "compile":  # needs NumPy, which nothing else here does
+        from autograd.compiled import compile  # noqa: A004
+
+        return compile
     op = vars(Ops).get(name)
     if not isinstance(op, Operation):
         raise AttributeError(f"module 'autograd' has no attribute or operation {name!r}")

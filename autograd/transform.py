@@ -89,7 +89,7 @@ def _recorded(node: Value) -> tuple[Any, Any]:
         recorded = getattr(node, name, None)
         if parent is None or recorded is None:
             operands.append(recorded)
-        elif parent.data == recorded or recorded != recorded:
+        elif type(parent) is not Value or parent.data == recorded or recorded != recorded:
             operands.append(parent)
         else:
             raise RuntimeError(

@@ -84,7 +84,7 @@ class Mode:
             scope = self.scope
             if change == "scope":
                 scope = f"{scope}/{to}" if scope else to
-            found = Mode(
+            found = self.changed(
                 to if change == "recording" else self.recording,
                 scope,
                 to if change == "anomaly" else self.anomaly,
@@ -93,6 +93,13 @@ class Mode:
                 self.children.clear()
             self.children[change, to] = found
         return found
+
+    def changed(self, recording: bool, scope: str, anomaly: bool) -> "Mode":
+        """A mode of this kind."""
+        return Mode(recording, scope, anomaly)
+
+    def new_leaf(self, leaf: "Value") -> None:
+        """Told of each leaf that is made in this mode."""
 
     def record(
         self,
@@ -167,6 +174,11 @@ class _Entered:
                 return function(*args, **kwargs)
 
         return inside
+
+
+def present_mode() -> Mode | None:
+    """How operations are recorded here and now; None is the ordinary way."""
+    return _mode.get()
 
 
 @contextmanager
@@ -299,7 +311,10 @@ class Value(Ops):
         self.grad = UNTOUCHED
         self.a = self.b = None
         mode = _mode.get()
-        where = mode.scope if mode is not None else ""
+        where = ""
+        if mode is not None:
+            where = mode.scope
+            mode.new_leaf(self)
         self._row = Note(None, label, where) if label or where else LEAF
 
     # ------------------------------------------------------------------ what a node knows
@@ -382,16 +397,20 @@ class Value(Ops):
         return op.method(x, y) if isinstance(x, Value) else op.reverse(y, x)
 
     def __lt__(self, other: "Value | float") -> bool:
-        return self.data < _compared(other)
+        y = _compared(other)
+        return y if y is NotImplemented else self.data < y
 
     def __le__(self, other: "Value | float") -> bool:
-        return self.data <= _compared(other)
+        y = _compared(other)
+        return y if y is NotImplemented else self.data <= y
 
     def __gt__(self, other: "Value | float") -> bool:
-        return self.data > _compared(other)
+        y = _compared(other)
+        return y if y is NotImplemented else self.data > y
 
     def __ge__(self, other: "Value | float") -> bool:
-        return self.data >= _compared(other)
+        y = _compared(other)
+        return y if y is NotImplemented else self.data >= y
 
     def __float__(self) -> float:
         return self.data
@@ -482,8 +501,11 @@ def _leaf(data: float, label: str, grad: float) -> Value:
     return leaf
 
 
-def _compared(other: object) -> float:
-    return other.data if type(other) is Value else number(other, "a comparison")
+def _compared(other: object) -> Any:
+    if type(other) is Value:
+        return other.data
+    # Another carrier of the operations knows how it is compared.
+    return NotImplemented if isinstance(other, Ops) else number(other, "a comparison")
 
 
 def topological(*roots: Value) -> list[Value]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, final
 
-from autograd import Value
+from autograd import Value, select
 from autograd.ops import Operation
 from nn import init
 from nn.activations import Activation, activation_function, gain, moments
@@ -256,10 +256,9 @@ class Embedding(Module):
         """The row of `index`: the parameters themselves."""
         if isinstance(index, bool) or not hasattr(index, "__index__"):
             raise TypeError(f"{self.name}: expected an index, got {index!r}")
-        index = index.__index__()
         if not 0 <= index < len(self.table):
             raise IndexError(f"{self.name}: expected 0 to {len(self.table) - 1}, got {index}")
-        return list(self.table[index])
+        return list(select(self.table, index))
 
     def describe(self) -> str:
         """Its number of rows and their width."""

@@ -13,6 +13,7 @@ from autograd import (
     assert_gradients,
     check_gradients,
     check_operation,
+    define_op,
     exp,
     finite_differences,
     rows,
@@ -77,6 +78,12 @@ def test_classic_bugs_are_caught_and_named(bug: Bug) -> None:
     reports = bug.reports()
     assert any(not report for report in reports)
     assert any(bug.says in str(report) for report in reports), "\n".join(map(str, reports))
+
+
+def test_a_row_may_magnify_its_own_roundings() -> None:
+    bell = define_op("bell", "exp(-x * x)", "-2 * x * z")
+    for k in range(60):
+        assert_gradients(bell, 0.1 * k + 0.0437)
 
 
 @pytest.mark.parametrize("seed", range(20))

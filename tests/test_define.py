@@ -1,25 +1,11 @@
 """An operation of the user's own: one row, checked when it is defined, then usable everywhere."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import autograd
 from autograd import RuleError, Value, define_op, draw, grad, rows
-from autograd.ops import Ops
-
-
-@pytest.fixture(autouse=True)
-def table() -> Iterator[None]:
-    """The table as it was, after each test."""
-    before = set(rows())
-    yield
-    for name in set(rows()) - before:
-        delattr(Ops, name)
-        delattr(Value, name)
-        vars(autograd).pop(name, None)
-
 
 MISH = (
     "x * t",

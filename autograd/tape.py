@@ -1,0 +1,397 @@
+"""Recording: a function runs once, and what it did with its numbers becomes a table of scalars."""
+
+import contextlib
+import math
+import operator
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autograd.ops import Operation, Ops, Origin, number
+from autograd.value import Mode, NonFiniteError, Note, Value, entered, present_mode
+
+# What a row of the tape is, where it is no operation of the table.
+DETACH, SELECT, ARGMAX = -1, -2, -3
+ORDER: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+}
+_slot = Value.__dict__["data"]
+_lock = threading.RLock()
+_user_compares = {"__lt__", "__le__", "__gt__", "__ge__", "__float__", "_compared"}
+
+
+class RecordingError(RuntimeError):
+    """What a function did cannot be recorded; the message says what to write instead."""
+
+
+@dataclass
+class Guard:
+    """What the function asked of its numbers, and the answer that the recording is good for."""
+
+    order: str
+    x: Any
+    y: Any
+    answer: bool
+    line: str
+
+
+class Traced(Ops):
+    """A number of a function that is being recorded: behaves as a Value, and writes to the tape."""
+
+    __slots__ = (
+        "_row", "a", "b", "grad", "kind", "number", "operands", "plain", "serial", "tape", "x", "y",
+    )  # fmt: skip
+    __array_ufunc__ = None
+
+    def __init__(
+        self,
+        tape: "Recorder",
+        number: float,
+        kind: int | None,
+        row: Origin,
+        operands: tuple[Any, ...],
+        plain: bool,
+    ) -> None:
+        self.tape, self.number, self.kind, self._row = tape, number, kind, row
+        self.operands, self.plain = operands, plain
+        self.a: Any = None
+        self.b: Any = None
+        self.x = self.y = math.nan
+        self.grad = 0.0
+        self.serial = len(tape.nodes)
+        tape.nodes.append(self)
+
+    # The recorded function must not notice that its numbers are not Values.
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return Value
+
+    @property
+    def op(self) -> Operation | None:
+        """The row of the operation that made it."""
+        if self.kind in (SELECT, ARGMAX):
+            raise RecordingError(
+                "a derivative is taken inside a compiled function through `select`; "
+                "differentiate the compiled function instead"
+            )
+        return self._row.op
+
+    @property
+    def label(self) -> str:
+        """Its name."""
+        return self._row.label
+
+    @label.setter
+    def label(self, label: str) -> None:
+        row = self._row
+        self._row = Note(row.op, label, row.scope, row.line)
+
+    @property
+    def scope(self) -> str:
+        """The scopes that it was made in."""
+        return self._row.scope
+
+    @scope.setter
+    def scope(self, scope: str) -> None:
+        row = self._row
+        self._row = Note(row.op, row.label, scope, row.line)
+
+    @property
+    def line(self) -> str:
+        """The user's source line that made it."""
+        return self._row.line
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether differentiation ends here."""
+        return self.a is None and self.b is None
+
+    @property
+    def parents(self) -> tuple[Any, ...]:
+        """The nodes among its operands."""
+        return tuple(parent for parent in (self.a, self.b) if parent is not None)
+
+    @property
+    def data(self) -> "Traced":
+        """Its number, as a number that stays one in the recording; no gradient goes through."""
+        return self.detach()
+
+    @data.setter
+    def data(self, data: object) -> None:
+        raise RecordingError(
+            "compile: the function changes the .data of a node, which a replay would not repeat"
+        )
+
+    def detach(self) -> "Traced":
+        """The same number, cut off from the graph."""
+        return Traced(self.tape, self.number, DETACH, self.tape.note(None), (self,), True)
+
+    def backward(self, seed: float = 1.0) -> None:
+        """Refused: a compiled function is differentiated from outside."""
+        raise RecordingError(
+            "compile: return the loss instead of calling its backward(); "
+            "the compiled function has .backward(...) and .value_and_grad(...)"
+        )
+
+    zero_grad = backward
+
+    def register_hook(self, hook: object) -> None:
+        """Refused: a replay runs no hooks."""
+        raise RecordingError("compile: hooks are not run by a compiled function")
+
+    def apply(self, op: Operation, x: Any, y: Any) -> Any:
+        """The operation, recorded."""
+        mode = present_mode()
+        if type(mode) is not Recorded or mode.tape is not self.tape:
+            raise RecordingError(
+                f"{op.name}: a number of a compiled function was kept, and used outside of it; "
+                "return what is wanted instead"
+            )
+        numbers: list[float] = []
+        nodes: list[Any] = []
+        for operand in (x, y)[: op.arity]:
+            if isinstance(operand, Ops):
+                if type(operand) is not Value and not isinstance(operand, _traced):
+                    return operand.apply(op, x, y)
+                numbers.append(number_of(operand))
+                nodes.append(operand)
+            else:
+                numbers.append(number(operand, op.name))
+                nodes.append(None)
+        z = op.value(*numbers)
+        return mode.record(
+            z, op, nodes[0], nodes[-1] if op.arity == 2 else None, numbers[0],
+            numbers[1] if op.arity == 2 else None,
+        )  # fmt: skip
+
+    def _ask(self, order: str, other: Any) -> bool:
+        if not isinstance(other, Ops):
+            other = number(other, "a comparison")
+        return self.tape.ask(order, self, other)
+
+    def __lt__(self, other: Any) -> bool:
+        return self._ask("<", other)
+
+    def __le__(self, other: Any) -> bool:
+        return self._ask("<=", other)
+
+    def __gt__(self, other: Any) -> bool:
+        return self._ask(">", other)
+
+    def __ge__(self, other: Any) -> bool:
+        return self._ask(">=", other)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other or not self.plain or not isinstance(other, int | float | Ops):
+            return self is other
+        return self._ask("==", other)
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        return not self._ask("==", 0.0) if self.plain else True
+
+    def __float__(self) -> float:
+        if self.number != self.number:
+            self.tape.ask("==", self, self)
+        else:
+            self.tape.ask("==", self, self.number)
+        return self.number
+
+    def __int__(self) -> int:
+        return int(float(self))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(float(self), digits)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.number, spec)
+
+    def __repr__(self) -> str:
+        return f"Value(data={self.number!r}, recorded)"
+
+
+class Index(Traced):
+    """A whole number of a function that is being recorded; with `select` it stays an input."""
+
+    __slots__ = ()
+
+    def __index__(self) -> int:
+        return int(float(self))
+
+    def __mod__(self, other: int) -> int:
+        return int(self) % other
+
+    def __floordiv__(self, other: int) -> int:
+        return int(self) // other
+
+
+_traced = (Traced,)
+
+
+def number_of(node: Any) -> float:
+    """The number that a node had when it was recorded."""
+    return node.number if type(node) in (Traced, Index) else float(_slot.__get__(node))
+
+
+class Recorded(Mode):
+    """The mode in which operations go to a tape."""
+
+    __slots__ = ("tape",)
+
+    def __init__(
+        self, tape: "Recorder", recording: bool = True, scope: str = "", anomaly: bool = False
+    ) -> None:
+        super().__init__(recording, scope, anomaly)
+        self.tape = tape
+
+    def changed(self, recording: bool, scope: str, anomaly: bool) -> "Recorded":
+        """A mode of this kind."""
+        return Recorded(self.tape, recording, scope, anomaly)
+
+    def new_leaf(self, leaf: Value) -> None:
+        """A leaf that the function makes itself is a constant of the recording."""
+        self.tape.born.add(leaf)
+
+    def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Any:
+        """The node of a result, on the tape."""
+        tape = self.tape
+        operands = (x if a is None else a,) if y is None else (x if a is None else a, y if b is None else b)  # fmt: skip # noqa: E501
+        plain = all(
+            not isinstance(o, Ops) or (isinstance(o, _traced) and o.plain) for o in operands
+        )
+        node = Traced(tape, z, None, tape.note(op, self.scope), operands, plain)
+        if self.recording:
+            node.a, node.b, node.x = a, b, x
+            if y is not None:
+                node.y = y
+        if self.anomaly and z - z != 0.0:
+            raise NonFiniteError(f"{op.name} = {z!r} at x = {x!r}, y = {y!r}")
+        return node
+
+
+class Recorder:
+    """A recording in the making: nodes in the order in which they were made, and guards."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Traced] = []
+        self.guards: list[Guard] = []
+        self.born: set[Value] = set()
+        self.inputs: list[Traced] = []
+        self.notes: dict[Any, Note] = {}
+
+    def note(self, op: Operation | None, scope: str | None = None) -> Note:
+        """The row, scope and source line of a node that is made now; shared among such nodes."""
+        frame: Any = sys._getframe(1)
+        while frame is not None:
+            name = frame.f_globals.get("__name__", "")
+            if name.partition(".")[0] not in ("autograd", "nn") and name != "":
+                break
+            frame = frame.f_back
+        key = (op, scope, frame.f_code if frame else None, frame.f_lineno if frame else 0)
+        found = self.notes.get(key)
+        if found is None:
+            file = frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2] if frame else ""
+            line = f"{file}:{frame.f_lineno}" if frame else ""
+            found = self.notes[key] = Note(op, "", scope or "", line)
+        return found
+
+    def enter(self, data: float, label: str) -> Traced:
+        """A new input; a whole number can select."""
+        kind = Index if type(data) is int else Traced
+        node = kind(self, float(data), None, Note(None, label), (), True)
+        self.inputs.append(node)
+        return node
+
+    def ask(self, order: str, x: Any, y: Any) -> bool:
+        """The answer to a comparison, kept as a guard."""
+        p, q = (number_of(o) if isinstance(o, Ops) else float(o) for o in (x, y))
+        answer = ORDER[order](p, q)
+        self.guards.append(Guard(order, x, y, answer, self.note(None).line))
+        return answer
+
+    def run(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+        """What the function returns, with everything it does recorded."""
+        with _lock, self._watching(), entered(Recorded(self)):
+            return function(*arguments)
+
+    @contextlib.contextmanager
+    def _watching(self) -> Iterator[None]:
+        """See to it that a function that reads the number of a leaf gets a guard for it."""
+
+        def read(node: Value) -> float:
+            data: float = _slot.__get__(node)
+            mode = present_mode()
+            if type(mode) is Recorded:
+                code = sys._getframe(1).f_code
+                module = sys._getframe(1).f_globals.get("__name__", "")
+                inside = module.partition(".")[0] == "autograd" or code.co_filename[:10] == "<autograd "  # noqa: E501 # fmt: skip
+                if (not inside or code.co_name in _user_compares) and node not in mode.tape.born:
+                    mode.tape.ask("==", node, data)
+            return data
+
+        def write(node: Value, data: float) -> None:
+            mode = present_mode()
+            if type(mode) is Recorded and node not in mode.tape.born:
+                frame = sys._getframe(1)
+                if frame.f_globals.get("__name__", "") != "autograd.value":
+                    raise RecordingError(
+                        "compile: the function changes the .data of a Value from outside, "
+                        "which a replay would not repeat"
+                    )
+            _slot.__set__(node, data)
+
+        setattr(Value, "data", property(read, write))  # noqa: B010 - mypy knows it as a slot
+        try:
+            yield
+        finally:
+            setattr(Value, "data", _slot)  # noqa: B010
+
+
+def select(values: Sequence[Any], index: Any) -> Any:
+    """values[index]; inside a compiled function the index stays an input.
+
+    The values are numbers, Values, or rows of them; the result is one of them, with its gradient.
+    Raises IndexError for an index outside 0 .. len(values) - 1, TypeError for one that is no int.
+
+    >>> select([1.0, 2.0, 4.0], 2)
+    4.0
+    """
+    count = len(values)
+    if type(index) is not Index:
+        if isinstance(index, bool) or not hasattr(index, "__index__"):
+            raise TypeError(f"select: expected an index, got {index!r}")
+        if not 0 <= index < count:
+            raise IndexError(f"select: expected an index from 0 to {count - 1}, got {index}")
+        return values[index.__index__()]
+    if index.kind != ARGMAX and not 0 <= index < count:
+        raise IndexError(f"select: expected an index from 0 to {count - 1}, got {index}")
+    if hasattr(values[0], "__len__"):
+        return [select(column, index) for column in zip(*values, strict=True)]
+    chosen = values[int(index.number)]
+    data = number_of(chosen) if isinstance(chosen, Ops) else float(chosen)
+    tape = index.tape
+    return Traced(tape, data, SELECT, tape.note(None), (index, *values), False)
+
+
+def argmax(values: Sequence[Any]) -> Any:
+    """Where the first of the largest numbers stands; 0 if one is nan.
+
+    An int, or inside a compiled function what `select` takes for one.
+
+    >>> argmax([1.0, 3.0, 2.0])
+    1
+    """
+    traced = [v for v in values if isinstance(v, _traced) and type(v) in (Traced, Index)]
+    numbers = [number_of(v) if isinstance(v, Ops) else number(v, "argmax") for v in values]
+    top = numbers.index(max(numbers)) if all(z == z for z in numbers) else 0
+    if not traced:
+        return top
+    tape = traced[0].tape
+    return Index(tape, float(top), ARGMAX, tape.note(None), tuple(values), True)

@@ -1,0 +1,346 @@
+"""Compiled functions give what the eager engine gives, on every engine, or say why not."""
+
+import math
+import pickle
+import random
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd
+from autograd import RecordingError, Value, argmax, rows, select
+from autograd.compiled import Compiled
+from autograd.program import Program
+from nn import MLP, Embedding, mse
+
+ENGINES = ["numpy", "numba"]
+POINTS = [0.3, -0.7, 1.6, -2.5, 0.0, 30.0, -800.0, math.inf, -math.inf, math.nan]
+
+
+def eager(f: Callable[..., Any], *numbers: float) -> tuple[float, list[float]]:
+    leaves = [Value(number) for number in numbers]
+    result = f(*leaves)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        result.backward()
+    return result.data, [leaf.grad for leaf in leaves]
+
+
+def close(x: float, y: float, bound: float = 1e-12) -> bool:
+    if math.isnan(x) or math.isnan(y):
+        return math.isnan(x) and math.isnan(y)
+    return x == y or abs(x - y) <= bound * max(abs(x), abs(y))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_row_is_the_eager_one(engine: str) -> None:
+    ops = list(rows().values())
+
+    def all_rows(x: Value, y: Value) -> list[Value]:
+        return [op(x) if op.arity == 1 else op(x, y) for op in ops]
+
+    f = autograd.compile(all_rows, engine=engine)
+    for x in POINTS:
+        for y in (0.5, -2.0, 3.0, math.inf, math.nan):
+            for op, found in zip(ops, f(x, y), strict=True):
+                want = op(x) if op.arity == 1 else op(x, y)
+                assert close(found, want), (op, x, y, found, want)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_rows_gradient_is_the_eager_one(engine: str) -> None:
+    ops = list(rows().values())
+    chosen = [0.0] * len(ops)
+
+    def each(x: Value, y: Value, wanted: list[Value]) -> Value:
+        made = [op(x * 1.0) if op.arity == 1 else op(x * 1.0, y * 1.0) for op in ops]
+        total: Value = y * 0.0
+        for z, w in zip(made, wanted, strict=True):
+            total = total + z * w
+        return total
+
+    f = autograd.compile(each, engine=engine)
+    for k, op in enumerate(ops):
+        for x in (0.3, -0.7, 1.6, -2.5):
+            chosen[k] = 1.0
+            slopes = f.value_and_grad(x, 0.5, chosen, argnums=(0, 1))[1]
+            _, want = eager(lambda x, y: op(x) + 0.0 * y if op.arity == 1 else op(x, y), x, 0.5)  # noqa: B023
+            if all(map(math.isfinite, want)) and op.is_smooth(x, 0.5):
+                finite = all(map(math.isfinite, slopes))
+                assert not finite or all(map(close, slopes, want)), (op, x, slopes, want)
+            chosen[k] = 0.0
+
+
+def random_graph(seed: int) -> Callable[[list[Value], list[Value]], Value]:
+    def f(x: list[Value], w: list[Value]) -> Value:
+        rng = random.Random(seed)
+        nodes: list[Any] = [*x, *w]
+        for _ in range(60):
+            a, b = rng.choice(nodes), rng.choice(nodes)
+            kind = rng.randrange(8)
+            if kind < 2:
+                made = a * b
+            elif kind < 4:
+                made = a + b
+            elif kind == 4:
+                made = a - b
+            elif kind == 5:
+                made = a.tanh()
+            elif kind == 6:
+                made = a * 0.5 + b * b - 1.0
+            else:
+                made = (a * a + 1.0).log()
+            nodes.append(made.tanh() if rng.random() < 0.3 else made)
+        total = nodes[-1]
+        for node in nodes[-12:-1]:
+            total = total + node.tanh()
+        result: Value = total
+        return result
+
+    return f
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("seed", range(12))
+def test_random_graphs_agree_single_and_in_batches(engine: str, seed: int) -> None:
+    f = random_graph(seed)
+    rng = np.random.default_rng(seed)
+    w = [Value(v) for v in rng.normal(size=3)]
+    compiled = autograd.compile(lambda x: f(x, w), engine=engine)
+    batch = rng.normal(size=(19, 4))
+    out, slopes = compiled.value_and_grad(batch)
+    sums = np.zeros(3)
+    for k, row in enumerate(batch.tolist()):
+        x = [Value(v) for v in row]
+        for p in w:
+            p.grad = 0.0
+        result = f(x, w)
+        result.backward()
+        sums += [p.grad for p in w]
+        assert out[k] == pytest.approx(result.data, rel=1e-11, abs=1e-13)
+        assert slopes[k] == pytest.approx([v.grad for v in x], rel=1e-10, abs=1e-12)
+        assert compiled(row) == pytest.approx(result.data, rel=1e-11, abs=1e-13)
+    _, found = compiled.parameter_gradients(batch)
+    order = [w.index(p) for p in compiled.parameters]
+    assert found == pytest.approx(sums[order], rel=1e-9, abs=1e-11)
+    per_sample = compiled.per_sample_gradients(batch)
+    assert per_sample.sum(axis=0) == pytest.approx(found, rel=1e-9, abs=1e-11)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_exact_replay_has_the_eager_bits(seed: int) -> None:
+    f = random_graph(seed)
+    numbers = [random.Random(seed).gauss(0, 1) for _ in range(7)]
+    compiled = autograd.compile(lambda x: f(x[:4], x[4:]), exact=True)
+    for _ in range(3):
+        value, slopes = compiled.value_and_grad(numbers)
+        leaves = [Value(v) for v in numbers]
+        result = f(leaves[:4], leaves[4:])
+        result.backward()
+        assert (value, slopes) == (result.data, [v.grad for v in leaves])
+        numbers = [v * 1.25 for v in numbers]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_branch_is_guarded_also_within_a_batch(engine: str) -> None:
+    def f(x: Value) -> Value:
+        return x * x if x > 0 else -3.0 * x
+
+    compiled = autograd.compile(f, engine=engine)
+    assert [compiled(v) for v in (2.0, -2.0, 3.0, -1.0)] == [4.0, 6.0, 9.0, 3.0]
+    assert compiled.recorded == 2
+    out, slopes = compiled.value_and_grad(np.array([1.0, -1.0, 2.0, -5.0]))
+    assert out.tolist() == [1.0, 3.0, 4.0, 15.0]
+    assert slopes.tolist() == [2.0, -3.0, 4.0, -3.0]
+    assert compiled.recorded == 4, "one for each side of the branch, and the same for rows"
+
+
+def test_float_and_max_and_data_are_guarded() -> None:
+    w = Value(2.0)
+    compiled = autograd.compile(lambda x: max(x, w) * float(w) + w.data * x, engine="numpy")
+    for weight in (2.0, 5.0, 2.0):
+        w.data = weight
+        for x in (1.0, 3.0, 7.0):
+            assert compiled(x) == max(x, weight) * weight + weight * x
+
+
+def test_the_cache_is_bounded() -> None:
+    compiled = autograd.compile(lambda x: x * float(x), engine="numpy", cache=5)
+    for k in range(12):
+        assert compiled(float(k)) == float(k * k)
+    assert len(compiled.recordings) == 5
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_whole_numbers_select_without_a_new_recording(engine: str) -> None:
+    letters = Embedding(5, 3, seed=0)
+    compiled = autograd.compile(lambda i: sum(letters(i)[1:], letters(i)[0]), engine=engine)
+    for i in range(5):
+        assert compiled(i) == pytest.approx(sum(v.data for v in letters.table[i]), rel=1e-15)
+    assert compiled.recorded == 1
+    compiled.backward(np.array([1, 1, 4]))
+    assert [row[0].grad for row in letters.table] == [0.0, 2.0, 0.0, 0.0, 1.0]
+    with pytest.raises(IndexError, match="0 to 4, got 7"):
+        compiled(7)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_largest_can_be_looked_for_without_a_guard(engine: str) -> None:
+    def f(x: list[Value]) -> Value:
+        top: Value = select(x, argmax(x))
+        return top * top
+
+    compiled = autograd.compile(f, engine=engine)
+    assert compiled.value_and_grad([1.0, 3.0, 2.0]) == (9.0, [0.0, 6.0, 0.0])
+    assert compiled.value_and_grad([5.0, 3.0, 2.0]) == (25.0, [10.0, 0.0, 0.0])
+    assert compiled.recorded == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_network_trains_as_the_eager_one(engine: str) -> None:
+    model = MLP([3, 8, 2], "tanh", seed=0)
+    x = [[0.1, -0.4, 0.7], [1.0, 0.2, -0.3]]
+    y = [[1.0, 0.0], [0.0, 1.0]]
+    compiled = autograd.compile(lambda x, y: mse([model(row) for row in x], y), engine=engine)
+    loss = mse([model(row) for row in x], y)
+    loss.backward()
+    want = [p.grad for p in model.parameters()]
+    model.zero_grad()
+    assert compiled.backward(x, y) == pytest.approx(loss.data, rel=1e-13)
+    assert [p.grad for p in model.parameters()] == pytest.approx(want, rel=1e-12, abs=1e-15)
+    layers = [one for one in compiled.program.instructions if one.lanes == 16]
+    assert layers, "the samples of the batch and the neurons are one instruction"
+
+
+def test_inf_and_nan_are_the_eager_ones() -> None:
+    compiled = autograd.compile(lambda x, y: (x * y).exp() * 0.0 + y, engine="numpy")
+    for x, y in [(1.0, 2.0), (1000.0, 1000.0), (math.inf, 0.0), (math.nan, 1.0)]:
+        value, slopes = eager(lambda x, y: (x * y).exp() * 0.0 + y, x, y)
+        found, gradient = compiled.value_and_grad(x, y, argnums=(0, 1))
+        assert close(found, value)
+        assert all(map(close, gradient, slopes))
+
+
+def test_a_derivative_inside_a_compiled_function_is_recorded_too() -> None:
+    inner = autograd.grad(lambda x: x * x * x)
+    compiled = autograd.compile(lambda x: inner(x) * x, engine="numpy")
+    assert compiled.value_and_grad(2.0) == (24.0, 36.0)
+    along = autograd.compile(
+        lambda x, v: autograd.hvp(lambda p: p[0] ** 2 * p[1], x, v), engine="numpy"
+    )
+    assert along([3.0, 5.0], [1.0, 0.0]) == [10.0, 6.0]
+
+
+def test_a_program_survives_a_file_and_a_pickle(tmp_path: Any) -> None:
+    w = Value(0.5)
+    compiled = autograd.compile(lambda x: (w * x).tanh() if x < 9 else x, engine="numpy")
+    compiled(1.0)
+    program = compiled.program
+    program.save(tmp_path / "p.npz")
+    for other in (Program.load(tmp_path / "p.npz"), pickle.loads(pickle.dumps(program))):
+        assert (str(other), other.digest) == (str(program), program.digest)
+        assert other.lift([0.5], [1.0]).outputs[0].data == compiled(1.0)
+    damaged = bytearray((tmp_path / "p.npz").read_bytes())
+    damaged[len(damaged) // 2] ^= 255
+    with pytest.raises(ValueError, match=r"not a program|damaged"):
+        Program.from_bytes(bytes(damaged))
+
+
+def test_a_program_is_printed_located_lifted_and_drawn() -> None:
+    w = [Value(0.1 * k, f"w{k}") for k in range(4)]
+
+    def f(x: list[Value]) -> Value:
+        h = sum((a * b for a, b in zip(w[1:], x[1:], strict=True)), w[0] * x[0])
+        h.label = "h"
+        result: Value = h.tanh()
+        return result
+
+    compiled = autograd.compile(f, engine="numpy")
+    value = compiled([1.0, 2.0, 3.0, 4.0])
+    program = compiled.program
+    assert "8 operations as 2 instructions in 2 levels" in str(program)
+    where = program.locate(program.instructions[0].z)
+    assert where["label"] == "h"
+    assert where["line"].startswith("test_compile.py:")
+    lifted = program.lift([p.data for p in compiled.parameters], [1.0, 2.0, 3.0, 4.0])
+    lifted.outputs[0].backward()
+    assert lifted.outputs[0].data == value
+    assert "dot of 4" in program.draw().source
+
+
+def test_what_cannot_be_recorded_is_refused() -> None:
+    w = Value(1.0)
+    outside = w * 2.0
+    kept: list[Any] = []
+
+    def keeps(x: Value) -> Value:
+        kept.append(x)
+        return x * 1.0
+
+    def changes(x: Value) -> Value:
+        w.data = 3.0
+        return w * x
+
+    def goes_back(x: Value) -> Value:
+        loss = w * x
+        loss.backward()
+        return loss
+
+    compile_ = autograd.compile
+    with pytest.raises(TypeError, match="computed Value from outside"):
+        compile_(lambda x: outside * x)(1.0)
+    with pytest.raises(RecordingError, match=r"changes the \.data"):
+        compile_(changes)(1.0)
+    with pytest.raises(RecordingError, match="return the loss instead"):
+        compile_(goes_back)(1.0)
+    compile_(keeps)(1.0)
+    with pytest.raises(RecordingError, match="used outside of it"):
+        kept[0] * 2.0
+    with pytest.raises(TypeError, match="expected a function"):
+        compile_(3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="reduction must be"):
+        compile_(keeps, reduction="max")
+    with pytest.raises(ValueError, match="of 2 and of 3 rows"):
+        compile_(lambda x, y: x * y)(np.ones(2), np.ones(3))
+    with pytest.raises(TypeError, match="must return one number"):
+        compile_(lambda x: [x, x]).value_and_grad(1.0)
+    assert w.data == 1.0
+
+
+def test_without_numba_numpy_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *a: None if name == "numba" else find(name, *a)
+    )
+    assert autograd.compile(lambda x: x * x)(3.0) == 9.0
+    with pytest.warns(UserWarning, match=r"chainrule\[fast\]"):
+        assert autograd.compile(lambda x: x * x, engine="numba")(3.0) == 9.0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_threads_get_the_serial_answers(engine: str) -> None:
+    model = MLP([2, 4, 1], "tanh", seed=0)
+    compiled = autograd.compile(lambda x: model(x)[0], engine=engine)
+    batch = np.random.default_rng(0).normal(size=(200, 2))
+    want = compiled(batch).tolist()
+    found: dict[int, Any] = {}
+
+    def work(k: int) -> None:
+        found[k] = [compiled(batch).tolist() for _ in range(5)]
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(answer == want for answers in found.values() for answer in answers)
+    one = autograd.compile(lambda x: model(x)[0], engine=engine, threads=1)
+    two = autograd.compile(lambda x: model(x)[0], engine=engine, threads=2)
+    assert isinstance(two, Compiled)
+    assert two(batch).tolist() == one(batch).tolist()
