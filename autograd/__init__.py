@@ -22,7 +22,7 @@ from autograd.ops import Op, Operation, Ops
 from autograd.paths import explain
 from autograd.player import play
 from autograd.rules import RuleError
-from autograd.tape import RecordingError, argmax, select
+from autograd.tape import RecordingError, argmax, replaced, select
 from autograd.transform import grad, hessian, hvp, jvp, value_and_grad, vjp
 from autograd.value import (
     NonFiniteError,
@@ -53,6 +53,7 @@ __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
     "RecordingError",
     "select",
     "argmax",
+    "replaced",
     "finite_differences",
     "define_op",
     "detect_anomaly",

@@ -18,55 +18,78 @@ from typing import Any
 import numpy as np
 
 from autograd import rules
+from autograd.lowering import (
+    CHOOSE,
+    CONTRACT,
+    GATHER,
+    LARGEST,
+    MASKED,
+    ROW,
+    SHARED,
+    Instruction,
+)
 from autograd.ops import Operation
-from autograd.program import CHOOSE, CONTRACT, GATHER, LARGEST, ROW, SHARED, Instruction, Program
+from autograd.program import Program
 from autograd.tape import ORDER
 from autograd.value import rows
 
 Array = Any
-SWEEP = 5  # a contraction's loops: three over lanes, one over terms, one over samples
+LOOPS = 5  # of a contraction: three over lanes, one over terms, one over samples
+WIDTH = 6 + 4 * LOOPS + 1
+HELD, FAILED, DOUBTFUL = 1, 0, 2  # what became of a sample's guards
+# Where the sides of a guard are so close, relatively, a regrouped sum may have turned its answer.
+CLOSE = 1e-9
 
 
 class Encoded:
-    """A program's addresses as positions in memory, for blocks of a number of samples."""
+    """A program's instructions as rows of whole numbers, for blocks of a number of samples.
+
+    A row is: kind, then of a contraction: form, sign, the places of z, x and y, the sizes of its
+    loops, their strides in z, x and y, and which factor is an adjoint; of others: op, lanes, the
+    place (GATHER: the pool's index) of z, the pool's indices of x and y and of where each lane's
+    terms start, sign, and whether gradients in x and y are wanted.
+    """
 
     def __init__(self, program: Program, block: int) -> None:
         self.block = block
         self.shared = program.shared + 1  # a one stands behind the parameters
         self.size = self.shared + program.slots * block
-        self.pool: list[int] = []
-        forward = [self._forward(one) for one in program.instructions]
-        backward = [row for one in reversed(program.instructions) for row in self._backward(one)]
-        width = max([len(row) for row in forward + backward], default=1)
-        self.forward = self._table(forward, width)
-        self.backward = self._table(backward, width)
+        self._parts: list[Array] = []
+        self._pooled_so_far = 0
+        # What is looked up serves both directions.
+        rows = [self._forward(one) for one in program.instructions]
+        back = [
+            row
+            for one, forward in zip(reversed(program.instructions), reversed(rows), strict=True)
+            for row in self._backward(one, forward)
+        ]
+        self.forward, self.backward = self._table(rows), self._table(back)
         tape = program.tape
         self.outputs = self._flagged(program.address[tape.outputs])
-        guards = tape.guards
-        self.guards = np.stack(
-            [
-                guards[:, 0], self._flagged(program.address[guards[:, 1]]),
-                self._flagged(program.address[guards[:, 2]]), guards[:, 3],
-            ], axis=1,
-        ).reshape(-1, 4)  # fmt: skip
-        self.places = np.array(self.pool, dtype=np.int64)
-        self.native: list[Array] | None = None  # the tables as the native engine wants them
+        order, x, y, answer = tape.guards.T
+        # Constants, parameters and inputs are what they are; anything else may have been rounded.
+        rounded = (x >= tape.sources) | (y >= tape.sources)
+        x, y = self._flagged(program.address[x]), self._flagged(program.address[y])
+        self.guards = np.stack([order, x, y, answer, rounded], axis=1).astype(np.int64)
+        self.pool = np.concatenate([*self._parts, np.zeros(1, dtype=np.int64)])
 
     @staticmethod
-    def _table(table: list[list[int]], width: int) -> Array:
-        return np.array([row + [0] * (width - len(row)) for row in table], dtype=np.int64).reshape(
-            len(table), width
-        )
+    def _table(table: list[list[int]]) -> Array:
+        made = np.zeros((len(table), WIDTH), dtype=np.int64)
+        for k, row in enumerate(table):
+            made[k, : len(row)] = row
+        return made
 
     def _flagged(self, addresses: Array) -> Array:
-        """Positions times two, plus one if every sample has its own number."""
+        """Places times two, plus one if every sample has its own number."""
         sample = addresses < SHARED
         place = np.where(sample, self.shared + addresses * self.block, addresses - SHARED)
         return place * 2 + sample
 
-    def _pooled(self, addresses: Array) -> int:
-        start = len(self.pool)
-        self.pool += self._flagged(np.ravel(addresses)).tolist()
+    def _pooled(self, numbers: Array) -> int:
+        start = self._pooled_so_far
+        self._parts.append(np.asarray(numbers, dtype=np.int64))
+        self._pooled_so_far += len(numbers)
         return start
 
     def _operand(self, base: int, strides: tuple[int, ...]) -> tuple[int, list[int]]:
@@ -74,73 +97,156 @@ class Encoded:
             return base - SHARED, [*strides, 0]
         return self.shared + base * self.block, [*(s * self.block for s in strides), 1]
 
-    def _contraction(self, sign: float, sizes: list[int], z: Any, x: Any, y: Any) -> list[int]:
-        """A row: z += sign * x * y over five loops, arranged so that the inner ones are quick."""
-        loops = [(size, z[1][d], x[1][d], y[1][d]) for d, size in enumerate(sizes) if size > 1]
-
-        def kind(loop: tuple[int, ...]) -> int:
-            _, zs, xs, ys = loop
-            if zs == 1 and (xs, ys) in ((1, 0), (0, 1), (1, 1)):
-                return 1
-            return 2 if zs == 0 and xs == 1 and ys == 1 else 0
-
-        best = max(loops, key=lambda one: (kind(one) == 1, kind(one) == 2, one[0]), default=None)
-        form = kind(best) if best else 0
-        swap = False
-        order: list[tuple[int, int, int, int]] = []
-        if best is not None:
-            rest = [one for one in loops if one is not best]
-            adds = [one for one in rest if one[1] == 0]
-            second = max(adds, default=None)
-            if second is not None:
-                rest.remove(second)
-            order = [best, second or (1, 0, 0, 0), *rest]
-            swap = form == 1 and best[2] == 0
-        order += [(1, 0, 0, 0)] * (SWEEP - len(order))
-        if swap:
-            x, y = y, x
-            order = [(n, zs, ys, xs) for n, zs, xs, ys in order]
-            form = 1
-        elif form == 1 and best is not None and best[3] == 1:
-            form = 3
-        row = [CONTRACT, form, int(sign), z[0], x[0], y[0]]
-        for column in range(4):
-            row += [one[column] for one in order]
-        return row
-
     def _forward(self, one: Instruction) -> list[int]:
         z = self.shared + one.z * self.block
         if one.kind == CONTRACT:
-            sizes = [*one.sizes, self.block]
-            return self._contraction(
-                one.sign, sizes, (z, [*(s * self.block for s in one.zs), 1]),
+            return _contraction(
+                one.sign, [*one.sizes, self.block],
+                (z, [*(s * self.block for s in one.zs), 1]),
                 self._operand(one.x, one.xs), self._operand(one.y, one.ys),
             )  # fmt: skip
-        pools = [self._pooled(array) for array in one.pool]
-        pools += [0] * (2 - len(pools))
+        if one.kind == MASKED:
+            return self._masked(one, z)
+        if one.kind == GATHER:
+            z = self._pooled(self.shared + one.pool[2] * self.block)
+        pools = [self._pooled(self._flagged(array)) for array in one.pool[:2]]
+        pools += pools[:1] * (2 - len(pools))  # an operation of one operand is given it twice
+        starts = self._pooled(np.concatenate([[0], np.cumsum(one.counts)]))
+        if one.kind == CHOOSE:
+            flat = self._shared_choice(one)
+        else:
+            flat = [part for array in one.pool[:2] for part in self._flat(array)]
+        flat += flat[:2] * (len(one.pool) == 1)
         return [
-            one.kind, one.op, one.lanes, z, *pools, one.sizes[3], int(one.sign),
-            int(one.wanted[0]), int(one.wanted[1]),
+            one.kind, one.op, one.lanes, z, *pools, starts, int(one.sign),
+            int(one.wanted[0]), int(one.wanted[1]), *flat,
         ]  # fmt: skip
 
-    def _backward(self, one: Instruction) -> list[list[int]]:
+    def _masked(self, one: Instruction, z: int) -> list[int]:
+        """A mask's row; its lanes come in groups, those of one list of values."""
+        value, index, places, instead = one.pool
+        starts = np.concatenate([[0], np.cumsum(one.counts)])
+        lines = [self._flat(part)[0] == 1 for part in np.split(value, starts[1:-1])]
+        first = starts[:-1]
+        pools = (
+            self._flagged(value), self._flagged(index[first]), starts, np.array(lines),
+            instead[first] - SHARED, places[first],
+        )  # fmt: skip
+        px, py, at, line, other, place = (self._pooled(array) for array in pools)
+        return [one.kind, 0, one.lanes, z, px, py, at, line, len(first), other, place]
+
+    def _shared_choice(self, one: Instruction) -> list[int]:
+        """How many lanes at a time choose with one index from neighbours, as the columns of a row.
+
+        With it, how far apart the neighbours are in memory.
+        """
+        entries, index = one.pool
+        size = int(one.counts[0])
+        if (one.counts != size).any() or len(index) < 2:
+            return [1, 0]
+        table = entries.reshape(-1, size)
+        apart = int(table[1, 0] - table[0, 0])
+        follows = (np.diff(index) == 0) & (np.diff(table, axis=0) == apart).all(axis=1)
+        breaks = np.flatnonzero(~follows) + 1
+        width = int(breaks[0]) if len(breaks) else len(index)
+        regular = len(index) % width == 0 and np.array_equal(
+            breaks, np.arange(width, len(index), width)
+        )
+        sample = table < SHARED
+        if width == 1 or not regular or sample.any() != sample.all():
+            return [1, 0]
+        return [width, apart * (self.block if sample.all() else 1)]
+
+    def _flat(self, addresses: Array) -> tuple[int, int]:
+        """Whether operands lie in a line (1), or are one number (2), or neither (0), and where."""
+        flagged = self._flagged(addresses[:1])[0]
+        if (addresses[0] < SHARED or self.block == 1) and (np.diff(addresses) == 1).all():
+            return 1, int(flagged >> 1)
+        if addresses[0] >= SHARED and (addresses == addresses[0]).all():
+            return 2, int(flagged >> 1)
+        return 0, 0
+
+    def _backward(self, one: Instruction, forward: list[int]) -> list[list[int]]:
         if not any(one.wanted):
             return []
         if one.kind != CONTRACT:
-            return [self._forward(one)]
+            return [forward]
         z = self.shared + one.z * self.block, [*(s * self.block for s in one.zs), 1]
         x, y = self._operand(one.x, one.xs), self._operand(one.y, one.ys)
         sizes = [*one.sizes, self.block]
         made = []
         if one.wanted[0]:
-            made.append(self._contraction(one.sign, sizes, x, z, y))
+            made.append(_contraction(one.sign, sizes, x, z, y))
         if one.wanted[1]:
-            made.append(self._contraction(one.sign, sizes, y, z, x))
-        # Which operand of a swapped row is the adjoint is told by a flag at the end.
-        for row, target in zip(made, [x, y], strict=False):
-            row.append(int(row[4] != z[0]))
-            assert row[3] in (x[0], y[0], target[0])
+            made.append(_contraction(one.sign, sizes, y, z, x))
         return made
+
+
+Loop = tuple[int, int, int, int]  # size, strides of z, x and y
+_ONCE: Loop = (1, 0, 0, 0)
+
+
+def _contraction(sign: float, sizes: list[int], z: Any, x: Any, y: Any) -> list[int]:
+    """A row for z += sign * x * y over five loops, arranged as the native loops want them.
+
+    The row's last number says whether the factors have changed places.
+    """
+    loops: list[Loop] = []
+    for loop in sorted(
+        ((size, z[1][d], x[1][d], y[1][d]) for d, size in enumerate(sizes) if size > 1),
+        key=lambda loop: [abs(stride) for stride in loop[1:]],
+    ):
+        # Two loops that walk through one line in all three are one loop.
+        if loops and all(
+            loops[-1][0] * s == t for s, t in zip(loops[-1][1:], loop[1:], strict=True)
+        ):
+            loops[-1] = (loops[-1][0] * loop[0], *loops[-1][1:])
+        else:
+            loops.append(loop)
+    swapped = [(n, zs, ys, xs) for n, zs, xs, ys in loops]
+    found = min(
+        (*_arrangements(loops, False), *_arrangements(swapped, True)), key=lambda one: one[0]
+    )
+    _, form, order, swap = found
+    if swap:
+        x, y = y, x
+    row = [CONTRACT, form, int(sign), z[0], x[0], y[0]]
+    order += [_ONCE] * (LOOPS - len(order))
+    for column in range(4):
+        row += [one[column] for one in order]
+    return [*row, int(swap)]
+
+
+def _arrangements(loops: list[Loop], swap: bool) -> list[tuple[float, int, list[Loop], bool]]:
+    """(rough cost, form, loops in order, swap) for each loop that could be the innermost."""
+    total = math.prod(n for n, *_ in loops)
+    # Form 0, anything goes: the longest loop inside.
+    found = [(2.0 * total, 0, sorted(loops, reverse=True), swap)]
+
+    def largest(wanted: Callable[[Loop], bool], rest: list[Loop]) -> Loop:
+        chosen = max((loop for loop in rest if wanted(loop)), default=_ONCE)
+        if chosen in rest:
+            rest.remove(chosen)
+        return chosen
+
+    for inner in loops:
+        n, zs, xs, ys = inner
+        rest = [loop for loop in loops if loop is not inner]
+        if zs == 1 and xs == 1 and ys == 0:  # rows of x, scaled and added up
+            repeated = largest(lambda loop: loop[1] == 0, rest)
+            copied = largest(lambda loop: loop[2] == 0, rest)
+            width = 8 if n >= 8 else 4 if n >= 4 else 1
+            cost = total / width * (1 + 2 / repeated[0]) * (1 if copied[0] >= 4 else 2)
+            found.append((cost, 1, [inner, repeated, copied, *rest], swap))
+        elif zs == 0 and xs == 1 and ys == 1:  # dots
+            repeated = largest(lambda loop: loop[1] == 0, rest)
+            left = largest(lambda loop: loop[3] == 0, rest)
+            right = largest(lambda loop: loop[2] == 0, rest)
+            cost = total / n * (n / 8 + 1.5 / repeated[0]) * (1 if left[0] >= 4 else 2)
+            found.append((cost, 2, [inner, repeated, left, right, *rest], swap))
+        elif zs == 1 and xs == 1 and ys == 1:
+            found.append((total / 4, 3, [inner, *rest], swap))
+    return found
 
 
 # ---------------------------------------------------------------------- NumPy
@@ -189,6 +295,22 @@ def _numpy_row(op: Operation) -> tuple[Callable[..., Any], Callable[..., Any]]:
     return made("values", "x, y", [op.value_tree]), made("slopes", "x, y, z", op.partial_trees)
 
 
+def _terms(code: Encoded, start: int, lanes: int) -> tuple[Array, int]:
+    """Where each lane's terms start, the end of the last one included, and how many there are."""
+    starts = code.pool[start : start + lanes + 1]
+    return starts, int(starts[-1])
+
+
+def _masks(row: list[int], code: Encoded, memory: Array, at: Any) -> Array:
+    """Whether each lane is the one that its group's index says."""
+    lanes, py, start, groups = row[2], row[5], row[6], row[8]
+    starts = code.pool[start : start + groups + 1]
+    counts = np.diff(starts)
+    index = np.repeat(memory[at(code.pool[py : py + groups])], counts, axis=0)
+    places = code.pool[row[10] : row[10] + groups] - starts[:-1]
+    return index == (np.arange(lanes) + np.repeat(places, counts))[:, None]
+
+
 def _view(memory: Array, start: int, sizes: list[int], strides: list[int]) -> Array:
     return np.lib.stride_tricks.as_strided(
         memory[start:], sizes, [8 * stride for stride in strides]
@@ -197,9 +319,9 @@ def _view(memory: Array, start: int, sizes: list[int], strides: list[int]) -> Ar
 
 def _numpy_contract(Z: Array, X: Array, Y: Array, row: list[int]) -> None:  # noqa: N803
     sign, z, x, y = row[2:6]
-    n, zs, xs, ys = (row[6 + SWEEP * k : 6 + SWEEP * (k + 1)] for k in range(4))
-    kept = [d for d in range(SWEEP) if n[d] > 1 and zs[d] != 0]
-    axes = list(range(SWEEP))
+    n, zs, xs, ys = (row[6 + LOOPS * k : 6 + LOOPS * (k + 1)] for k in range(4))
+    kept = [d for d in range(LOOPS) if n[d] > 1 and zs[d] != 0]
+    axes = list(range(LOOPS))
     found = np.einsum(_view(X, x, n, xs), axes, _view(Y, y, n, ys), axes, kept)
     reach = 0
     for d in sorted(kept, key=lambda d: abs(zs[d])):
@@ -223,10 +345,15 @@ class NumpyEngine:
         self.ops = [rows()[name] for name in program.tape.ops]
 
     def sweep(
-        self, code: Encoded, shared: Array, x: Array, seeds: Array, memory: Array, grad: Array,
-        out: Array, held: Array, inputs: Array, differentiate: bool,
-    ) -> None:  # fmt: skip
-        """Fill `out`, `held`, `inputs` and the shared part of `grad` for the samples x."""
+        self, code: Encoded, numbers: Array, where: Array, x: Array, seeds: Array, memory: Array,
+        grad: Array, out: Array, held: Array, inputs: Array, gradients: Array,
+        differentiate: bool,
+    ) -> bool:  # fmt: skip
+        """Whether, for the samples x, all guards held and all results are finite.
+
+        Fills `out`, `held`, `inputs` and `gradients`.  `where` has rows of (place in memory, place
+        in numbers and gradients, how many), for runs of parameters.
+        """
         n, B = code.shared, code.block  # noqa: N806
         lane = np.arange(B)
 
@@ -234,7 +361,8 @@ class NumpyEngine:
             place, sample = flagged >> 1, flagged & 1
             return place[..., None] + sample[..., None] * lane
 
-        memory[:n] = shared
+        for to, begin, count in where.tolist():
+            memory[to : to + count] = numbers[begin : begin + count]
         grad[:n] = 0.0
         with np.errstate(all="ignore"):
             for start in range(0, len(x), B):
@@ -244,49 +372,83 @@ class NumpyEngine:
                 memory[n : n + x.shape[1] * B] = x[chosen].T.ravel()
                 for row in code.forward.tolist():
                     self._forward(row, code, memory, at)
-                good = np.ones(B, dtype=bool)
-                for order, p, q, answer in code.guards.tolist():
-                    asked = list(ORDER.values())[order]
-                    good &= asked(memory[at(np.array(p))], memory[at(np.array(q))]) == answer
+                good = self._guarded(code, memory, at)
                 held[start : start + count] = good[:count]
                 found = memory[at(code.outputs)]
                 out[start : start + count] = found[:, :count].T
                 if not differentiate:
                     continue
                 grad[n:] = 0.0
-                weight = np.where(good & (lane < count), 1.0, 0.0) * seeds[:, None]
+                weight = np.where((good == HELD) & (lane < count), 1.0, 0.0) * seeds[:, None]
                 weight = np.where(found == found, weight, weight * np.nan)
                 np.add.at(grad, at(code.outputs), weight)
                 for row in code.backward.tolist():
                     self._backward(row, code, memory, grad, at)
                 back = grad[n : n + x.shape[1] * B].reshape(-1, B)
                 inputs[start : start + count] = back[:, :count].T
+        if differentiate:
+            gradients[:] = 0.0
+            for to, begin, count in where.tolist():
+                gradients[begin : begin + count] = grad[to : to + count]
+        results = [out, gradients, inputs] if differentiate else [out]
+        return bool((held == HELD).all() and all(np.isfinite(part).all() for part in results))
+
+    def _guarded(self, code: Encoded, memory: Array, at: Any) -> Array:
+        """For each sample, whether its guards held; doubtful if rounding could turn one."""
+        failed = np.zeros(code.block, dtype=bool)
+        doubtful = np.zeros(code.block, dtype=bool)
+        for order, p, q, answer, rounded in code.guards.tolist():
+            x, y = memory[at(np.array(p))], memory[at(np.array(q))]
+            close = abs(x - y) <= CLOSE * (abs(x) + abs(y)) if rounded else np.zeros(1, dtype=bool)
+            doubtful |= close
+            failed |= ~close & (list(ORDER.values())[order](x, y) != answer)
+        return np.where(failed, FAILED, np.where(doubtful, DOUBTFUL, HELD))
 
     def _forward(self, row: list[int], code: Encoded, memory: Array, at: Any) -> None:
         if row[0] == CONTRACT:
             _numpy_contract(memory, memory, memory, row)
             return
-        kind, k, lanes, z, px, py, terms, sign = row[:8]
+        kind, k, lanes, z, px, py, start, sign = row[:8]
         B = code.block  # noqa: N806
+        if kind == GATHER:
+            starts, whole = _terms(code, start, lanes)
+            x, y = (memory[at(code.pool[p : p + whole])] for p in (px, py))
+            sums = np.add.reduceat(x * y, starts[:-1], axis=0)
+            memory[code.pool[z : z + lanes, None] + np.arange(B)] += sign * sums
+            return
         target = memory[z : z + lanes * B].reshape(lanes, B)
-        first = code.places[px : px + lanes * terms].reshape(lanes, terms)
         if kind == ROW:
-            x = memory[at(first[:, 0])]
             op = self.ops[k]
-            y = memory[at(code.places[py : py + lanes])] if op.arity == 2 else None
+            x = memory[at(code.pool[px : px + lanes])]
+            y = memory[at(code.pool[py : py + lanes])] if op.arity == 2 else None
             target[:] = _numpy_row(op)[0](x, y)[0]
-        elif kind == GATHER:
-            second = code.places[py : py + lanes * terms].reshape(lanes, terms)
-            target += sign * (memory[at(first)] * memory[at(second)]).sum(axis=1)
         elif kind == CHOOSE:
-            index = memory[at(code.places[py : py + lanes])]
-            index = np.clip(np.nan_to_num(index), 0, terms - 1).astype(np.int64)
-            numbers = memory[at(first)]
-            target[:] = np.take_along_axis(numbers, index[:, None, :], 1)[:, 0, :]
+            place = self._chosen(row, code, memory, at)
+            target[:] = memory[place]
+        elif kind == LARGEST:
+            starts, whole = _terms(code, start, lanes)
+            numbers = memory[at(code.pool[px : px + whole])]
+            top = np.maximum.reduceat(numbers, starts[:-1], axis=0)
+            counts = np.diff(starts)
+            within = np.arange(whole) - np.repeat(starts[:-1], counts)
+            place = np.where(numbers == np.repeat(top, counts, axis=0), within[:, None], whole)
+            first = np.minimum.reduceat(place, starts[:-1], axis=0)
+            target[:] = np.where(np.isnan(top), 0, first)
         else:
-            numbers = memory[at(first)]
-            top = numbers.argmax(axis=1)
-            target[:] = np.where(np.isnan(numbers).any(axis=1), 0, top)
+            groups, other = row[8:10]
+            starts = code.pool[start : start + groups + 1]
+            instead = np.repeat(memory[code.pool[other : other + groups]], np.diff(starts))
+            values = memory[at(code.pool[px : px + lanes])]
+            target[:] = np.where(_masks(row, code, memory, at), instead[:, None], values)
+
+    def _chosen(self, row: list[int], code: Encoded, memory: Array, at: Any) -> Array:
+        """The place of what each lane chooses."""
+        lanes, px, py, start = row[2], row[4], row[5], row[6]
+        starts, whole = _terms(code, start, lanes)
+        index = np.nan_to_num(memory[at(code.pool[py : py + lanes])])
+        index = np.clip(index, 0, (np.diff(starts) - 1)[:, None]).astype(np.int64)
+        flagged = code.pool[px : px + whole][starts[:-1, None] + index]
+        return (flagged >> 1) + (flagged & 1) * np.arange(code.block)
 
     def _backward(self, row: list[int], code: Encoded, memory: Array, grad: Array, at: Any) -> None:
         if row[0] == CONTRACT:
@@ -294,290 +456,160 @@ class NumpyEngine:
             X, Y = (memory, grad) if row[-1] else (grad, memory)  # noqa: N806
             _numpy_contract(grad, X, Y, row)
             return
-        kind, k, lanes, z, px, py, terms, sign, wx, wy = row[:10]
+        kind, k, lanes, z, px, py, start, sign, wx, wy = row[:10]
         B = code.block  # noqa: N806
+        if kind == GATHER:
+            starts, whole = _terms(code, start, lanes)
+            ax, ay = at(code.pool[px : px + whole]), at(code.pool[py : py + whole])
+            g = sign * grad[code.pool[z : z + lanes, None] + np.arange(B)]
+            g = np.repeat(g, np.diff(starts), axis=0)
+            if wx:
+                np.add.at(grad, ax, np.where(g != 0.0, g * memory[ay], 0.0))
+            if wy:
+                np.add.at(grad, ay, np.where(g != 0.0, g * memory[ax], 0.0))
+            return
         g = grad[z : z + lanes * B].reshape(lanes, B)
-        first = code.places[px : px + lanes * terms].reshape(lanes, terms)
         if kind == ROW:
             op = self.ops[k]
-            ax = at(first[:, 0])
-            ay = at(code.places[py : py + lanes]) if op.arity == 2 else None
+            ax = at(code.pool[px : px + lanes])
+            ay = at(code.pool[py : py + lanes]) if op.arity == 2 else None
             y = memory[ay] if ay is not None else None
             slopes = _numpy_row(op)[1](memory[ax], y, memory[z : z + lanes * B].reshape(lanes, B))
             for wanted, slope, place in zip((wx, wy), slopes, (ax, ay), strict=False):
                 if wanted:
                     np.add.at(grad, place, np.where(g != 0.0, g * slope, 0.0))
-        elif kind == GATHER:
-            second = code.places[py : py + lanes * terms].reshape(lanes, terms)
-            ax, ay = at(first), at(second)
-            if wx:
-                np.add.at(grad, ax, sign * g[:, None, :] * memory[ay])
-            if wy:
-                np.add.at(grad, ay, sign * g[:, None, :] * memory[ax])
+        elif kind == MASKED:
+            g = np.where(_masks(row, code, memory, at), 0.0, g)
+            np.add.at(grad, at(code.pool[px : px + lanes]), g)
         else:
-            index = memory[at(code.places[py : py + lanes])]
-            index = np.clip(np.nan_to_num(index), 0, terms - 1).astype(np.int64)
-            place = np.take_along_axis(at(first), index[:, None, :], 1)[:, 0, :]
-            np.add.at(grad, place, g)
+            np.add.at(grad, self._chosen(row, code, memory, at), g)
 
 
 # ---------------------------------------------------------------------- numba
 
-_KERNELS = '''\
-"""Generated from the rows of the op table; safe to delete."""
+
+_ROW = """\
+\"\"\"The row {op!r} as native loops, generated from the table of operations; safe to delete.\"\"\"
 
 import math
 
-from numba import njit
+from numba import carray, cfunc, njit, types
+
+from autograd.kernels import exp
 
 inf, nan, pi = math.inf, math.nan, math.pi
-exact = dict(error_model="numpy", cache=True, nogil=True, fastmath={"contract"})
-loose = dict(error_model="numpy", cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+numbers, wholes = types.CPointer(types.float64), types.CPointer(types.int64)
+kind = types.void(numbers, numbers, wholes, wholes, types.int64)
 
 
-@njit(**loose)
-def dot(X, Y, x, y, nr, xr, yr, n):
-    total = 0.0
-    for r in range(nr):
-        p = x + r * xr
-        q = y + r * yr
-        for i in range(n):
-            total += X[p + i] * Y[q + i]
-    return total
+@njit(error_model="numpy")
+def value(x, y):
+    {value_parts}
+    return {value}
 
 
-@njit(**exact)
-def scale(Z, X, Y, z, x, y, nr, xr, yr, n, sign):
-    i = 0
-    while i + 8 <= n:
-        a0 = 0.0; a1 = 0.0; a2 = 0.0; a3 = 0.0; a4 = 0.0; a5 = 0.0; a6 = 0.0; a7 = 0.0
-        p = x + i
-        q = y
-        for r in range(nr):
-            c = Y[q]
-            a0 += c * X[p]; a1 += c * X[p + 1]; a2 += c * X[p + 2]; a3 += c * X[p + 3]
-            a4 += c * X[p + 4]; a5 += c * X[p + 5]; a6 += c * X[p + 6]; a7 += c * X[p + 7]
-            p += xr
-            q += yr
-        Z[z + i] += sign * a0; Z[z + i + 1] += sign * a1
-        Z[z + i + 2] += sign * a2; Z[z + i + 3] += sign * a3
-        Z[z + i + 4] += sign * a4; Z[z + i + 5] += sign * a5
-        Z[z + i + 6] += sign * a6; Z[z + i + 7] += sign * a7
-        i += 8
-    while i < n:
-        a0 = 0.0
-        for r in range(nr):
-            a0 += Y[y + r * yr] * X[x + r * xr + i]
-        Z[z + i] += sign * a0
-        i += 1
+@njit(error_model="numpy")
+def slope_x(x, y, z):
+    {dx_parts}
+    return {dx}
 
 
-@njit(**exact)
-def pairs(Z, X, Y, z, x, y, nr, xr, yr, n, sign):
-    for r in range(nr):
-        for i in range(n):
-            Z[z + i] += sign * X[x + r * xr + i] * Y[y + r * yr + i]
+@njit(error_model="numpy")
+def slope_y(x, y, z):
+    {dy_parts}
+    return {dy}
 
 
-@njit(**exact)
-def contract(Z, X, Y, row):
-    form = row[1]
-    sign = float(row[2])
-    n0, n1, n2, n3, n4 = row[6], row[7], row[8], row[9], row[10]
-    z0, z1, z2, z3, z4 = row[11], row[12], row[13], row[14], row[15]
-    x0, x1, x2, x3, x4 = row[16], row[17], row[18], row[19], row[20]
-    y0, y1, y2, y3, y4 = row[21], row[22], row[23], row[24], row[25]
-    for a in range(n4):
-        for b in range(n3):
-            for c in range(n2):
-                z = row[3] + a * z4 + b * z3 + c * z2
-                x = row[4] + a * x4 + b * x3 + c * x2
-                y = row[5] + a * y4 + b * y3 + c * y2
-                if form == 1:
-                    scale(Z, X, Y, z, x, y, n1, x1, y1, n0, sign)
-                elif form == 2:
-                    Z[z] += sign * dot(X, Y, x, y, n1, x1, y1, n0)
-                elif form == 3:
-                    pairs(Z, X, Y, z, x, y, n1, x1, y1, n0, sign)
-                else:
-                    for r in range(n1):
-                        for i in range(n0):
-                            Z[z + r * z1 + i * z0] += (
-                                sign * X[x + r * x1 + i * x0] * Y[y + r * y1 + i * y0]
-                            )
+@cfunc(kind, cache=True, error_model="numpy")
+def values(memory, grad, pool, row, B):
+    memory, pool, row = carray(memory, 1 << 40), carray(pool, 1 << 40), carray(row, 14)
+    lanes, first, px, py = row[2], row[3], row[4], row[5]
+    n = lanes * B
+    z = memory[first : first + n]
+    if row[10] == 1 and row[12] != 0:  # a line of numbers, with a line or with one number
+        xs = memory[row[11] : row[11] + n]
+        if row[12] == 1:
+            ys = memory[row[13] : row[13] + n]
+            for j in range(n):
+                z[j] = value(xs[j], ys[j])
+        else:
+            y = memory[row[13]]
+            for j in range(n):
+                z[j] = value(xs[j], y)
+        return
+    for l in range(lanes):
+        p, q = pool[px + l], pool[py + l]
+        for b in range(B):
+            x, y = memory[(p >> 1) + (p & 1) * b], memory[(q >> 1) + (q & 1) * b]
+            z[l * B + b] = value(x, y)
 
 
-@njit(**exact)
-def chosen(memory, place, b, terms):
-    index = memory[(place >> 1) + (place & 1) * b]
-    if not index > 0.0:
-        return 0
-    return min(int(index), terms - 1) if index < 1e15 else terms - 1
-
-
-@njit(**exact)
-def forward(code, pool, memory, B):
-    for k in range(len(code)):
-        row = code[k]
-        kind = row[0]
-        if kind == 0:
-            contract(memory, memory, memory, row)
+@cfunc(kind, cache=True, error_model="numpy")
+def slopes(memory, grad, pool, row, B):
+    memory, pool, row = carray(memory, 1 << 40), carray(pool, 1 << 40), carray(row, 14)
+    grad = carray(grad, 1 << 40)
+    lanes, first, px, py = row[2], row[3], row[4], row[5]
+    n = lanes * B
+    z, gs = memory[first : first + n], grad[first : first + n]
+    if row[10] == 1 and row[12] != 0 and row[9] == 0:
+        xs, gx = memory[row[11] : row[11] + n], grad[row[11] : row[11] + n]
+        if row[12] == 1:
+            ys = memory[row[13] : row[13] + n]
+            for j in range(n):
+                g = gs[j]
+                d = g * slope_x(xs[j], ys[j], z[j])
+                gx[j] += d if g != 0.0 else 0.0
+        else:
+            y = memory[row[13]]
+            for j in range(n):
+                g = gs[j]
+                d = g * slope_x(xs[j], y, z[j])
+                gx[j] += d if g != 0.0 else 0.0
+        return
+    for l in range(lanes):
+        p, q = pool[px + l], pool[py + l]
+        if B > 1 and p & 1 and q & 1 and p != q:
+            p, q, zs, g0 = p >> 1, q >> 1, z[l * B : l * B + B], gs[l * B : l * B + B]
+            xs, ys = memory[p : p + B], memory[q : q + B]
+            gx, gy = grad[p : p + B], grad[q : q + B]
+            if row[8]:
+                for b in range(B):
+                    d = g0[b] * slope_x(xs[b], ys[b], zs[b])
+                    gx[b] += d if g0[b] != 0.0 else 0.0
+            if row[9]:
+                for b in range(B):
+                    d = g0[b] * slope_y(xs[b], ys[b], zs[b])
+                    gy[b] += d if g0[b] != 0.0 else 0.0
             continue
-        op, lanes, z, px, py, terms = row[1], row[2], row[3], row[4], row[5], row[6]
-        sign = float(row[7])
-        if kind == 1:
-            for l in range(lanes):
-                for b in range(B):
-                    total = 0.0
-                    for t in range(terms):
-                        p, q = pool[px + l * terms + t], pool[py + l * terms + t]
-                        total += memory[(p >> 1) + (p & 1) * b] * memory[(q >> 1) + (q & 1) * b]
-                    memory[z + l * B + b] += sign * total
-        elif kind == 3:
-            for l in range(lanes):
-                for b in range(B):
-                    p = pool[px + l * terms + chosen(memory, pool[py + l], b, terms)]
-                    memory[z + l * B + b] = memory[(p >> 1) + (p & 1) * b]
-        elif kind == 4:
-            for l in range(lanes):
-                for b in range(B):
-                    top = 0
-                    p = pool[px + l * terms]
-                    best = memory[(p >> 1) + (p & 1) * b]
-                    clean = best == best
-                    for t in range(1, terms):
-                        p = pool[px + l * terms + t]
-                        one = memory[(p >> 1) + (p & 1) * b]
-                        if one != one:
-                            clean = False
-                        if one > best:
-                            best = one
-                            top = t
-                    memory[z + l * B + b] = float(top) if clean else 0.0
-@VALUES@
-
-@njit(**exact)
-def backward(code, pool, memory, grad, B):
-    for k in range(len(code)):
-        row = code[k]
-        kind = row[0]
-        if kind == 0:
-            if row[26]:
-                contract(grad, memory, grad, row)
-            else:
-                contract(grad, grad, memory, row)
-            continue
-        op, lanes, z, px, py, terms = row[1], row[2], row[3], row[4], row[5], row[6]
-        sign = float(row[7])
-        wx, wy = row[8], row[9]
-        if kind == 1:
-            for l in range(lanes):
-                for b in range(B):
-                    g = sign * grad[z + l * B + b]
-                    for t in range(terms):
-                        p, q = pool[px + l * terms + t], pool[py + l * terms + t]
-                        p = (p >> 1) + (p & 1) * b
-                        q = (q >> 1) + (q & 1) * b
-                        if wx:
-                            grad[p] += g * memory[q]
-                        if wy:
-                            grad[q] += g * memory[p]
-        elif kind == 3:
-            for l in range(lanes):
-                for b in range(B):
-                    p = pool[px + l * terms + chosen(memory, pool[py + l], b, terms)]
-                    grad[(p >> 1) + (p & 1) * b] += grad[z + l * B + b]
-@SLOPES@
-
-@njit(**exact)
-def sweep(fcode, bcode, pool, guards, outputs, shared, X, seeds, memory, grad, out, held, inputs,
-          n, B, differentiate):
-    samples, width = X.shape
-    memory[:n] = shared
-    if differentiate:
-        grad[:n] = 0.0
-    for start in range(0, samples, B):
-        memory[n:] = 0.0
-        for i in range(width):
-            for b in range(B):
-                memory[n + i * B + b] = X[min(start + b, samples - 1), i]
-        forward(fcode, pool, memory, B)
-        count = min(B, samples - start)
-        for b in range(count):
-            good = True
-            for j in range(len(guards)):
-                p, q = guards[j, 1], guards[j, 2]
-                x = memory[(p >> 1) + (p & 1) * b]
-                y = memory[(q >> 1) + (q & 1) * b]
-                order = guards[j, 0]
-                if order == 0:
-                    answer = x < y
-                elif order == 1:
-                    answer = x <= y
-                elif order == 2:
-                    answer = x > y
-                elif order == 3:
-                    answer = x >= y
-                else:
-                    answer = x == y
-                if answer != (guards[j, 3] == 1):
-                    good = False
-            held[start + b] = good
-            for j in range(len(outputs)):
-                p = outputs[j]
-                out[start + b, j] = memory[(p >> 1) + (p & 1) * b]
-        if differentiate:
-            grad[n:] = 0.0
-            for b in range(count):
-                if held[start + b]:
-                    for j in range(len(outputs)):
-                        p = outputs[j]
-                        place = (p >> 1) + (p & 1) * b
-                        grad[place] += seeds[j] if out[start + b, j] == out[start + b, j] else nan
-            backward(bcode, pool, memory, grad, B)
-            for b in range(count):
-                for i in range(width):
-                    inputs[start + b, i] = grad[n + i * B + b]
-'''
+        for b in range(B):
+            g = gs[l * B + b]
+            if g == 0.0:
+                continue
+            i, j = (p >> 1) + (p & 1) * b, (q >> 1) + (q & 1) * b
+            x, y = memory[i], memory[j]
+            if row[8]:
+                grad[i] += g * slope_x(x, y, z[l * B + b])
+            if row[9]:
+                grad[j] += g * slope_y(x, y, z[l * B + b])
+"""
 
 
-def _source(ops: list[Operation]) -> str:
-    values, slopes = [], []
-    for k, op in enumerate(ops):
-        binary = op.arity == 2
-        read = [
-            f"        elif kind == 2 and op == {k}:  # {op!r}",
-            "            for l in range(lanes):",
-            "                p = pool[px + l]",
-            *(["                q = pool[py + l]"] if binary else []),
-            "                for b in range(B):",
-            "                    x = memory[(p >> 1) + (p & 1) * b]",
-            *(["                    y = memory[(q >> 1) + (q & 1) * b]"] if binary else []),
-        ]
-        pad = " " * 20
-        shared = rules.parts(op, op.value_tree)
-        values += read
-        for name, tree in shared.items():
-            values.append(f"{pad}{name}_ = {_text(op, _renamed(op, tree), False)}")
-        text = _text(op, _renamed(op, op.value_tree), False)
-        values.append(f"{pad}memory[z + l * B + b] = {text}")
-        slopes += read
-        slopes += [f"{pad}g = grad[z + l * B + b]", f"{pad}if g != 0.0:"]
-        slopes.append(f"{pad}    h = memory[z + l * B + b]")
-        for name, tree in rules.parts(op, *op.partial_trees).items():
-            slopes.append(f"{pad}    {name}_ = {_text(op, _renamed(op, tree), False)}")
-        for wanted, place, tree in zip(("wx", "wy"), "pq", op.partial_trees, strict=False):
-            text = _text(op, _renamed(op, tree), False)
-            slopes.append(f"{pad}    if {wanted}:")
-            slopes.append(f"{pad}        grad[({place} >> 1) + ({place} & 1) * b] += g * ({text})")
-    text = _KERNELS.replace("@VALUES@", "\n".join(values))
-    return text.replace("@SLOPES@", "\n".join(slopes))
+def _source(op: Operation) -> str:
+    """The row as native loops over lanes and samples."""
+    names = {part: ast.Name(part + "_") for part in op.where_trees}
 
+    def text(tree: ast.expr) -> str:
+        return rules.fast(rules.substitute(tree, names), rows()).replace("math.exp(", "exp(")
 
-def _renamed(op: Operation, tree: ast.expr) -> ast.expr:
-    """The rule with names that the kernels use for something else out of the way."""
-    names = {"z": ast.Name("h"), **{part: ast.Name(part + "_") for part in op.where_trees}}
-    return rules.substitute(tree, names)
+    def parts(tree: ast.expr) -> str:
+        shared = rules.parts(op, tree)
+        return "\n    ".join(f"{part}_ = {text(one)}" for part, one in shared.items())
+
+    named = dict(zip(("value", "dx", "dy"), (op.value_tree, *op.partial_trees), strict=False))
+    texts = {"dy": "0.0", "dy_parts": ""}
+    for name, tree in named.items():
+        texts |= {name: text(tree), f"{name}_parts": parts(tree)}
+    return _ROW.format(op=op, **texts)
 
 
 def cache_folder() -> Path:
@@ -593,10 +625,9 @@ _building = threading.Lock()
 
 
 @cache
-def _kernels(names: tuple[str, ...], texts: str) -> Any:
-    """The module with the kernels for these operations, compiled now or taken from the disk."""
-    source = _source([rows()[name] for name in names])
-    stem = "kernels_" + hashlib.sha256(source.encode()).hexdigest()[:16]
+def _compiled(source: str) -> tuple[int, int]:
+    """The addresses of a row's native loops, compiled now or taken from the disk."""
+    stem = "row_" + hashlib.sha256(source.encode()).hexdigest()[:16]
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -612,42 +643,38 @@ def _kernels(names: tuple[str, ...], texts: str) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[stem] = module  # where numba's cache looks for it
+    sys.modules[stem] = module  # where numba's cache looks for it, and what keeps the code alive
     spec.loader.exec_module(module)
-    return module
+    return module.values.address, module.slopes.address
 
 
 class NumbaEngine:
-    """Runs a program as native code; kernels are kept on disk."""
+    """Runs a program as native code; what is compiled is kept on disk."""
 
     name = "numba"
 
     def __init__(self, program: Program) -> None:
-        names = tuple(sorted(program.tape.ops))
-        order = [names.index(name) for name in program.tape.ops]
-        self.order = np.array(order or [0], dtype=np.int64)
-        texts = repr([(name, rows()[name].texts, rows()[name].where) for name in names])
         with _building:
-            self.run = _kernels(names, texts).sweep
+            from autograd import kernels
+
+            self.run = kernels.sweep
+            made = [_compiled(_source(rows()[name])) for name in program.tape.ops]
+        self.rows = np.array(made or [(0, 0)], dtype=np.int64)
 
     def sweep(
-        self, code: Encoded, shared: Array, x: Array, seeds: Array, memory: Array, grad: Array,
-        out: Array, held: Array, inputs: Array, differentiate: bool,
-    ) -> None:  # fmt: skip
-        """Fill `out`, `held`, `inputs` and the shared part of `grad` for the samples x."""
-        tables = code.native
-        if tables is None:
-            tables = []
-            for given in (code.forward, code.backward):
-                table = np.zeros((len(given), 27), dtype=np.int64)
-                table[:, : given.shape[1]] = given
-                own = table[:, 0] == ROW
-                table[own, 1] = self.order[table[own, 1]]
-                tables.append(table)
-            code.native = tables
-        self.run(
-            tables[0], tables[1], code.places, code.guards, code.outputs, shared, x, seeds,
-            memory, grad, out, held, inputs, code.shared, code.block, differentiate,
+        self, code: Encoded, numbers: Array, where: Array, x: Array, seeds: Array, memory: Array,
+        grad: Array, out: Array, held: Array, inputs: Array, gradients: Array,
+        differentiate: bool,
+    ) -> bool:  # fmt: skip
+        """Whether, for the samples x, all guards held and all results are finite.
+
+        Fills `out`, `held`, `inputs` and `gradients`.  `where` has rows of (place in memory, place
+        in numbers and gradients, how many), for runs of parameters.
+        """
+        return self.run(  # type: ignore[no-any-return]
+            code.forward, code.backward, self.rows, code.pool, code.guards, code.outputs,
+            numbers, where, x, seeds, memory, grad, out, held, inputs, gradients,
+            code.shared, code.block, differentiate,
         )  # fmt: skip
 
 
@@ -666,6 +693,3 @@ def engine(program: Program, wanted: str = "auto") -> NumpyEngine | NumbaEngine:
             stacklevel=3,
         )
     return NumpyEngine(program)
-
-
-__all__ = ["CHOOSE", "LARGEST", "Encoded", "NumbaEngine", "NumpyEngine", "cache_folder", "engine"]

@@ -6,55 +6,42 @@ import io
 import json
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from autograd.lowering import CHOOSE, GATHER, LARGEST, MASKED, ROW, SHARED, Instruction, Lowered
 from autograd.ops import Ops
-from autograd.tape import ARGMAX, DETACH, ORDER, SELECT, Index, Recorder, Traced, number_of
-from autograd.value import Value, rows, scope
+from autograd.tape import (
+    ARGMAX,
+    DETACH,
+    MASK,
+    ORDER,
+    Index,
+    Recorder,
+    Traced,
+    argmax,
+    chosen,
+    masked,
+    number_of,
+)
+from autograd.value import Mode, Value, entered, rows
 
 Array = Any
 FORMAT = 1
+_WORDS = {CHOOSE: "select", LARGEST: "argmax", MASKED: "mask"}
 _HEAD = b"chainrule program\n"
-# Parameters and constants are shared by all samples; their addresses start here.
-SHARED = 1 << 40
-# Rows that are sums and products by their own text may be regrouped; nothing else is known of them.
-_LINEAR = {"x + y": (1, 1), "x - y": (1, -1), "-x": (-1, 0), "+x": (1, 0)}
-_PRODUCTS = {"x * y": False, "x * x": True}
-CONTRACT, GATHER, ROW, CHOOSE, LARGEST = range(5)
-_KINDS = ["contract", "gather", "row", "select", "argmax"]
-
-
-@dataclass
-class Instruction:
-    """One vector instruction: what it does to how many lanes, and where they are."""
-
-    kind: int
-    level: int
-    lanes: int
-    z: int
-    op: int = -1
-    sign: float = 1.0
-    cut: bool = False
-    sizes: tuple[int, ...] = (1, 1, 1, 1)
-    zs: tuple[int, ...] = (0, 0, 0, 0)
-    x: int = 0
-    xs: tuple[int, ...] = (0, 0, 0, 0)
-    y: int = 0
-    ys: tuple[int, ...] = (0, 0, 0, 0)
-    pool: tuple[Array, ...] = ()
-    wanted: tuple[bool, bool] = (True, True)
 
 
 @dataclass
 class Tape:
     """The recording as arrays; a node is a constant, a parameter, an input, or computed, in turn.
 
-    `code` says for each computed node which row of `ops` it is, or DETACH, SELECT, ARGMAX; `a` and
-    `b` are its operands, and for the last two `b` is where its list starts in `tables`.
+    `code` says for each computed node which row of `ops` it is, or DETACH, SELECT, ARGMAX, MASK;
+    `a` and `b` are its operands, and for the last three `b` is where its list starts in `tables`.
     """
 
     ops: list[str]
@@ -122,6 +109,9 @@ def freeze(recorder: Recorder, outputs: list[Any], form: Any) -> tuple[Tape, lis
             meet(operand)
     for thing in ends:
         meet(thing)
+    if recorder.met:
+        order = [v for v in dict.fromkeys(recorder.met) if type(v) is Value and v in parameters]
+        parameters = {p: i for i, p in enumerate(dict.fromkeys([*order, *parameters]))}
     base = len(constants)
     number: list[int] = [-1] * len(nodes)
     for i, node in enumerate(recorder.inputs):
@@ -158,7 +148,7 @@ def freeze(recorder: Recorder, outputs: list[Any], form: Any) -> tuple[Tape, lis
             count.append(0)
             cut.append(True)
         else:
-            index, values = (operands[0], operands[1:]) if node.kind == SELECT else (None, operands)
+            index, values = (None, operands) if node.kind == ARGMAX else (operands[0], operands[1:])
             code.append(node.kind)
             a.append(-1 if index is None else at(index))
             b.append(len(tables))
@@ -197,246 +187,10 @@ class Program:
 
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
-        self.instructions: list[Instruction] = []
-        self.lane_of: list[int] = []  # the node of each lane
-        self._lower()
-        self._encoded: dict[Any, Any] = {}
-
-    # ------------------------------------------------------------------ from scalars to vectors
-
-    def _lower(self) -> None:
-        tape = self.tape
-        table = rows()
-        sources, total = tape.sources, len(tape)
-        linear: list[Any] = []
-        product: list[bool | None] = []
-        for name in tape.ops:
-            text = table[name].texts[0]
-            linear.append(_LINEAR.get(text))
-            product.append(_PRODUCTS.get(text))
-        code, a, b = tape.code.tolist(), tape.a.tolist(), tape.b.tolist()
-        cut = tape.cut.tolist()
-        uses = np.zeros(total + 1, dtype=np.int64)
-        computed = tape.code >= 0
-        np.add.at(uses, tape.a[computed], 1)
-        np.add.at(uses, tape.b[computed & (tape.b >= 0)], 1)
-        for indices in (tape.tables, tape.outputs, tape.guards[:, 1:3].ravel(), tape.a[~computed]):
-            np.add.at(uses, indices[indices >= 0], 2)
-        used = uses.tolist()
-        fused = bytearray(total)
-        roots: list[tuple[int, Any, Any]] = []  # node, key, operands
-        for i in range(len(code) - 1, -1, -1):
-            node, k = sources + i, code[i]
-            if fused[node]:
-                continue
-            if k == DETACH:
-                roots.append((node, ("sum", 0, 0, 1, 0, True), [[], [], [a[i]], []]))
-            elif k < 0:
-                entries = tape.tables[b[i] : b[i] + tape.count[i]]
-                roots.append((node, (k, len(entries)), (a[i], entries)))
-            elif linear[k] is None and product[k] is None:
-                roots.append((node, (k, cut[i]), (a[i], b[i])))
-            else:
-                groups: list[list[Any]] = [[], [], [], []]
-                stack = [(node, 1)]
-                while stack:
-                    n, sign = stack.pop()
-                    j = n - sources
-                    inner = n == node
-                    if not inner and j >= 0 and used[n] == 1 and code[j] >= 0 and cut[j] == cut[i]:
-                        kk = code[j]
-                        inner = linear[kk] is not None or product[kk] is not None
-                        if inner:
-                            fused[n] = 1
-                    if not inner:
-                        groups[2 if sign > 0 else 3].append(n)
-                        continue
-                    kk = code[j]
-                    if product[kk] is not None:
-                        pair = (a[j], a[j]) if product[kk] else (a[j], b[j])
-                        groups[0 if sign > 0 else 1].append(pair)
-                    else:
-                        sx, sy = linear[kk]
-                        if sy:
-                            stack.append((b[j], sign * sy))
-                        stack.append((a[j], sign * sx))
-                roots.append((node, ("sum", *map(len, groups), cut[i]), groups))
-        level: list[int] = [0] * total
-        grouped: dict[Any, list[tuple[int, Any]]] = {}
-        for node, key, operands in reversed(roots):
-            if key[0] == "sum":
-                inputs = [n for pair in operands[0] for n in pair]
-                inputs += [n for pair in operands[1] for n in pair]
-                inputs += operands[2] + operands[3]
-            elif key[0] == SELECT:
-                inputs = [operands[0], *operands[1].tolist()]
-            elif key[0] == ARGMAX:
-                inputs = operands[1].tolist()
-            else:
-                inputs = [n for n in operands if n >= 0]
-            level[node] = at = 1 + max([level[n] for n in inputs])
-            grouped.setdefault((at, key), []).append((node, operands))
-        self.levels = max(level, default=0)
-        # Addresses: parameters and constants are shared, inputs and results belong to a sample.
-        self.shared = len(tape.constants) + tape.parameters
-        address = np.full(total, -1, dtype=np.int64)
-        address[: self.shared] = SHARED + np.arange(self.shared)
-        address[self.shared : sources] = np.arange(tape.inputs)
-        slot = tape.inputs
-        self.lane_of = list(range(self.shared, sources))
-        ordered = sorted(grouped.items(), key=lambda item: item[0][0])  # stable: by level alone
-        for _, members in ordered:
-            for node, _operands in members:
-                address[node] = slot
-                self.lane_of.append(node)
-                slot += 1
-        self.slots = slot
-        self.address = address
-        live = np.zeros(total, dtype=bool)  # whether a gradient goes there
-        live[len(tape.constants) : sources] = True
-        live[self.shared : sources] = ~tape.whole
-        for (at, key), members in ordered:
-            self._emit(at, key, members, address, live)
-
-    def _emit(self, at: int, key: Any, members: Any, address: Array, live: Array) -> None:
-        nodes = [node for node, _ in members]
-        z, lanes = int(address[nodes[0]]), len(nodes)
-        add = self.instructions.append
-        if key[0] == "sum":
-            *counts, cut = key[1:]
-            flows = False
-            for kind, size in enumerate(counts):
-                if not size:
-                    continue
-                sign = 1.0 if kind % 2 == 0 else -1.0
-                terms = np.array([operands[kind] for _, operands in members], dtype=np.int64)
-                if kind < 2:
-                    x, y = address[terms[:, :, 0]], address[terms[:, :, 1]]
-                    lx, ly = live[terms[:, :, 0]].any(), live[terms[:, :, 1]].any()
-                    swap = (y >= SHARED) & (x < SHARED)
-                    x, y = np.where(swap, y, x), np.where(swap, x, y)
-                    if swap.any():
-                        lx, ly = (ly, lx) if swap.all() else (True, True)
-                else:
-                    x, lx, ly = address[terms], live[terms].any(), False
-                    y = np.full_like(x, SHARED + self.shared)  # a one behind the shared numbers
-                wanted = (bool(lx) and not cut, bool(ly) and not cut)
-                flows = flows or wanted[0] or wanted[1]
-                found = self._boxes(x, y)
-                if found is None and size > 1 and size <= 4:  # each term by itself may be regular
-                    each = [self._boxes(x[:, t : t + 1], y[:, t : t + 1]) for t in range(size)]
-                    if None not in each:
-                        found = [box for boxes in each for box in boxes]
-                for start, sizes, zs, bx, xs, by, ys in found or []:
-                    add(
-                        Instruction(
-                            CONTRACT, at, sizes[0] * sizes[1] * sizes[2], z + start, sign=sign,
-                            sizes=sizes, zs=zs, x=bx, xs=xs, y=by, ys=ys, cut=cut, wanted=wanted,
-                        )
-                    )  # fmt: skip
-                if found is None:
-                    add(
-                        Instruction(
-                            GATHER, at, lanes, z, sign=sign, sizes=(lanes, 1, 1, size),
-                            pool=(x, y), cut=cut, wanted=wanted,
-                        )
-                    )  # fmt: skip
-            live[nodes] = flows
-        elif key[0] in (SELECT, ARGMAX):
-            entries = np.array([operands[1] for _, operands in members], dtype=np.int64)
-            pool: tuple[Array, ...] = (address[entries],)
-            alive = key[0] == SELECT and bool(live[entries].any())
-            if key[0] == SELECT:
-                pool += (address[np.array([operands[0] for _, operands in members])],)
-            add(
-                Instruction(
-                    CHOOSE if key[0] == SELECT else LARGEST, at, lanes, z,
-                    sizes=(lanes, 1, 1, key[1]), pool=pool, wanted=(alive, False),
-                )
-            )  # fmt: skip
-            live[nodes] = alive
-        else:
-            k, cut = key
-            xs = np.array([operands[0] for _, operands in members])
-            ys = np.array([operands[1] for _, operands in members])
-            binary = bool(ys[0] >= 0)
-            wanted = (
-                bool(live[xs].any()) and not cut,
-                binary and bool(live[ys].any()) and not cut,
-            )
-            pool = (address[xs], address[ys]) if binary else (address[xs],)
-            add(Instruction(ROW, at, lanes, z, op=k, pool=pool, cut=cut, wanted=wanted))
-            live[nodes] = wanted[0] or wanted[1]
-
-    def _boxes(self, x: Array, y: Array) -> Any:
-        """The lanes as boxes whose operands lie at constant strides; None if there are too many."""
-        lanes, terms = x.shape
-        base = np.stack([x[:, 0], y[:, 0]], axis=1)
-        step = np.zeros((lanes, 2), dtype=np.int64)
-        if terms > 1:
-            dx, dy = np.diff(x, axis=1), np.diff(y, axis=1)
-            if (dx != dx[:, :1]).any() or (dy != dy[:, :1]).any():
-                order = np.argsort(x, axis=1, kind="stable")  # a sum may be taken in any order
-                x, y = np.take_along_axis(x, order, 1), np.take_along_axis(y, order, 1)
-                dx, dy = np.diff(x, axis=1), np.diff(y, axis=1)
-                if (dx != dx[:, :1]).any() or (dy != dy[:, :1]).any():
-                    return None
-                base = np.stack([x[:, 0], y[:, 0]], axis=1)
-            step = np.stack([dx[:, 0], dy[:, 0]], axis=1)
-        if (abs(step) > SHARED // 2).any():  # from a sample's numbers to shared ones
-            return None
-        delta = np.diff(base, axis=0)
-        # Whether lane l + 1 is laid out as lane l is.
-        steady = (np.diff(step, axis=0) == 0).all(axis=1) & (abs(delta) < SHARED // 2).all(axis=1)
-        same = np.zeros(max(lanes - 1, 0), dtype=bool)  # the step into l + 1 is the step out of it
-        if lanes > 2:
-            same[:-1] = (delta[1:] == delta[:-1]).all(axis=1) & steady[1:] & steady[:-1]
-        limit = max(6, lanes // 6)
-        boxes: list[Any] = []
-        start = 0
-        while start < lanes:
-            if len(boxes) > limit:
-                return None
-            rest = lanes - start
-            n0 = 1
-            if rest > 1 and steady[start]:
-                stops = np.flatnonzero(~same[start:])
-                n0 = min(rest, int(stops[0]) + 2 if len(stops) else rest)
-            sizes = [n0, 1, 1]
-            strides = [delta[start] if n0 > 1 else np.zeros(2, dtype=np.int64)]
-            block = n0
-            for d in (1, 2):
-                inner = base[start : start + block] - base[start]
-                k, jump = 1, np.zeros(2, dtype=np.int64)
-                while start + (k + 1) * block <= lanes:
-                    at = start + k * block
-                    move = base[at] - base[at - block]
-                    if k == 1:
-                        jump = move
-                    if (
-                        (move != jump).any()
-                        or (abs(move) > SHARED // 2).any()
-                        or (step[at : at + block] != step[start]).any()
-                        or (base[at : at + block] - base[at] != inner).any()
-                    ):
-                        break
-                    k += 1
-                sizes[d] = k
-                strides.append(jump if k > 1 else np.zeros(2, dtype=np.int64))
-                block *= k
-                if k == 1:
-                    strides += [np.zeros(2, dtype=np.int64)] * (2 - d)
-                    break
-            zs = (1, n0, n0 * sizes[1], 0)
-            boxes.append(
-                (
-                    start, (*sizes, terms), zs,
-                    int(base[start, 0]), (*(int(s[0]) for s in strides), int(step[start, 0])),
-                    int(base[start, 1]), (*(int(s[1]) for s in strides), int(step[start, 1])),
-                )
-            )  # fmt: skip
-            start += block
-        return boxes
+        lowered = Lowered(tape)
+        self.instructions = lowered.instructions
+        self.levels, self.shared, self.slots = lowered.levels, lowered.shared, lowered.slots
+        self.address, self.lane_of = lowered.address, lowered.lane_of
 
     # ------------------------------------------------------------------ to look at
 
@@ -450,7 +204,9 @@ class Program:
         lines.append("level  what        lanes x terms  where")
         for one in self.instructions:
             name = self.name(one)
-            size = f"{one.lanes} x {one.sizes[3]}" if one.sizes[3] > 1 else f"{one.lanes}"
+            low, high = one.terms
+            terms = f" x {high}" if low == high else f" x {low}-{high}"
+            size = f"{one.lanes}{terms}" if high > 1 else f"{one.lanes}"
             where = self.locate(one.z)
             text = where["scope"] or where["line"]
             lines.append(f"{one.level:>5}  {name:<10}  {size:>13}  {text}".rstrip())
@@ -460,18 +216,19 @@ class Program:
         """What an instruction does, in a word."""
         if one.kind == ROW:
             return self.tape.ops[one.op]
-        if one.kind in (CHOOSE, LARGEST):
-            return _KINDS[one.kind]
-        word = "sum" if one.y == SHARED + self.shared else "product" if one.sizes[3] == 1 else "dot"
-        if one.kind == GATHER:
-            word = "gathered"
+        if one.kind in _WORDS:
+            return _WORDS[one.kind]
+        ones = one.pool[1] if one.kind == GATHER else np.array([one.y])
+        word = "dot" if one.terms[1] > 1 else "product"
+        if (ones == SHARED + self.shared).all():
+            word = "sum"
         return word if one.sign > 0 else f"-{word}"
 
     @property
     def size(self) -> int:
         """How many bytes the tape and the instructions take."""
         arrays = [v for v in vars(self.tape).values() if isinstance(v, np.ndarray)]
-        pools = [array for one in self.instructions for array in one.pool]
+        pools = [array for one in self.instructions for array in (*one.pool, one.counts)]
         return int(sum(a.nbytes for a in arrays + pools)) + 200 * len(self.instructions)
 
     def locate(self, lane: int) -> dict[str, str]:
@@ -484,43 +241,47 @@ class Program:
             zip(("label", "scope", "line"), self.tape.notes[self.tape.note[i]], strict=True)
         )
 
-    def lift(self, parameters: Sequence[float], inputs: Sequence[float]) -> "Lifted":
-        """The graph of one sample as Values, for the player, the checker and pictures."""
+    def evaluate(self, parameters: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+        """The outputs, computed again operation by operation from numbers or Values."""
+        nodes = self._replayed(list(parameters), list(inputs), labels=False)
+        return [nodes[o] for o in self.tape.outputs.tolist()]
+
+    def _replayed(self, parameters: list[Any], inputs: list[Any], labels: bool) -> list[Any]:
+        """What every node of the tape is, from those numbers or Values."""
         tape = self.tape
-        given = [Value(float(p), f"p{i}") for i, p in enumerate(parameters)]
-        entered = [Value(float(x), f"x{i}") for i, x in enumerate(inputs)]
-        nodes: list[Any] = [*tape.constants.tolist(), *given, *entered]
+        nodes: list[Any] = [*tape.constants.tolist(), *parameters, *inputs]
         table = rows()
         ops = [table[name] for name in tape.ops]
-        scopes: dict[str, Any] = {}
-        for i, (k, a, b) in enumerate(
-            zip(tape.code.tolist(), tape.a.tolist(), tape.b.tolist(), strict=True)
-        ):
-            label, where, _line = tape.notes[tape.note[i]]
+        modes: dict[str, Mode] = {}
+        columns = (tape.code, tape.a, tape.b, tape.cut, tape.note, tape.count)
+        for k, a, b, cut, note, count in zip(*(c.tolist() for c in columns), strict=True):
             if k >= 0:
-                x = nodes[a]
-                y = nodes[b] if b >= 0 else None
-                if tape.cut[i]:
+                x, y = nodes[a], nodes[b] if b >= 0 else None
+                if cut:
                     x, y = (v.data if isinstance(v, Value) else v for v in (x, y))
-                if where:
-                    with scopes.setdefault(where, scope(where)):
-                        made = ops[k](x) if y is None else ops[k](x, y)
-                else:
+                label, where, _ = tape.notes[note] if labels else ("", "", "")
+                mode = modes.setdefault(where, Mode(scope=where)) if where else None
+                with entered(mode) if mode else nullcontext():
                     made = ops[k](x) if y is None else ops[k](x, y)
                 if label and isinstance(made, Value):
                     made.label = label
             elif k == DETACH:
                 made = nodes[a].data if isinstance(nodes[a], Value) else nodes[a]
             else:
-                entries = tape.tables[b : b + tape.count[i]].tolist()
-                if k == SELECT:
-                    index = int(float(nodes[a]))
-                    made = nodes[entries[min(max(index, 0), len(entries) - 1)]]
+                entries = [nodes[e] for e in tape.tables[b : b + count].tolist()]
+                if k == MASK:
+                    made = masked(nodes[a], *entries)
                 else:
-                    numbers = [float(nodes[e]) for e in entries]
-                    clean = all(n == n for n in numbers)
-                    made = float(numbers.index(max(numbers)) if clean else 0)
+                    made = argmax(entries) if k == ARGMAX else chosen(entries, nodes[a])
             nodes.append(made)
+        return nodes
+
+    def lift(self, parameters: Sequence[float], inputs: Sequence[float]) -> "Lifted":
+        """The graph of one sample as Values, for the player, the checker and pictures."""
+        tape = self.tape
+        given = [Value(float(p), f"p{i}") for i, p in enumerate(parameters)]
+        entered = [Value(float(x), f"x{i}") for i, x in enumerate(inputs)]
+        nodes = self._replayed(given, entered, labels=True)
         outputs = [
             nodes[o] if isinstance(nodes[o], Value) else Value(nodes[o]) for o in tape.outputs
         ]
@@ -539,35 +300,34 @@ class Program:
         dot.attr("node", shape="box", style="rounded,filled", fillcolor="#f4f6fa",
                  color="#51627a", fontname="Courier", fontsize="12")  # fmt: skip
         dot.attr("edge", color="#8a97a8")
-        owner: dict[int, str] = {}
+        owner = np.full(self.slots + 1, "p", dtype=object)
+        owner[: self.tape.inputs] = "x"
         merged: dict[tuple[int, str], list[Instruction]] = {}
         for one in self.instructions:
-            merged.setdefault((one.level, self.name(one)), []).append(one)
+            merged.setdefault((one.level, self.name(one).lstrip("-")), []).append(one)
         sources = {"p": f"{self.tape.parameters:,} parameters", "x": f"{self.tape.inputs} inputs"}
         for name, text in sources.items():
             dot.node(name, text, fillcolor="#fff4d6")
-        for slot in range(self.tape.inputs):
-            owner[slot] = "x"
-        edges: dict[tuple[str, str], int] = {}
-        outputs = set(self.address[self.tape.outputs].tolist())
+        edges: dict[tuple[str, str], None] = {}
+        outputs = self.address[self.tape.outputs]
         for k, ((at, word), ones) in enumerate(merged.items()):
             name = f"i{k}"
-            lanes = sum(one.lanes for one in ones)
-            terms = sorted({one.sizes[3] for one in ones})
-            of = f" of {terms[0]}" if terms[-1] > 1 and len(terms) == 1 else (
-                f" of {terms[0]} to {terms[-1]}" if terms[-1] > 1 else "")  # fmt: skip
+            results = np.unique(np.concatenate([one.results for one in ones]))
+            low = min(one.terms[0] for one in ones)
+            high = max(one.terms[1] for one in ones)
+            of = "" if high == 1 else f" of {high}" if low == high else f" of {low} to {high}"
             places = {self.locate(one.z)["scope"] or self.locate(one.z)["line"] for one in ones}
             place = min(places) + (", ..." if len(places) > 1 else "")
-            text = f"{word}{of} x {lanes}\\nlevel {at}" + (f"\\n{place}" if place else "")
-            final = any(set(range(o.z, o.z + o.lanes)) & outputs for o in ones)
+            text = f"{word}{of} x {len(results)}\\nlevel {at}" + (f"\\n{place}" if place else "")
+            final = bool(np.isin(outputs, results).any())
             dot.node(name, text, fillcolor="#dff0e3" if final else "#f4f6fa")
-            for one in ones:
-                for address in _operands(one):
-                    source = owner.get(address, "p") if address < SHARED else "p"
-                    if address < SHARED + self.shared:
-                        edges[source, name] = edges.get((source, name), 0) + 1
-                for lane in range(one.z, one.z + one.lanes):
-                    owner[lane] = name
+            reads = np.unique(np.concatenate([one.operands for one in ones]))
+            reads = reads[reads != SHARED + self.shared]
+            constants = len(self.tape.constants)
+            reads = reads[(reads < SHARED) | (reads >= SHARED + constants)]
+            for source in dict.fromkeys(owner[np.minimum(reads, self.slots)].tolist()):
+                edges[source, name] = None
+            owner[results] = name
         for source, target in edges:
             if source != target:
                 dot.edge(source, target)
@@ -669,31 +429,17 @@ def _replace(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def _operands(one: Instruction) -> list[int]:
-    """Addresses that an instruction reads; of a box, its corners are enough to name the sources."""
-    if one.kind != CONTRACT:
-        return sorted({int(v) for array in one.pool for v in np.ravel(array)})
-    found = []
-    for base, strides in ((one.x, one.xs), (one.y, one.ys)):
-        grid = np.array([base])
-        for size, stride in zip(one.sizes, strides, strict=True):
-            if stride:
-                grid = (grid[:, None] + stride * np.arange(size)[None, :]).ravel()
-        found += np.unique(grid).tolist()
-    return found
-
-
 def _checked(tape: Tape, name: str) -> None:
     """Refuse a tape whose indices point outside it."""
     own = tape.sources + np.arange(len(tape.code))
     real = tape.code >= 0
-    lists = (tape.code == SELECT) | (tape.code == ARGMAX)
+    lists = tape.code < DETACH
     starts, counts = tape.b[lists], tape.count[lists]
     good = (
         (tape.a < own).all()
         and (tape.b[real] < own[real]).all()
         and (tape.a[real] >= 0).all()
-        and (tape.code >= ARGMAX).all()
+        and (tape.code >= MASK).all()
         and (tape.code < len(tape.ops)).all()
         and (starts >= 0).all() and (counts > 0).all()
         and (starts + counts <= len(tape.tables)).all()

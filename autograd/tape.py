@@ -13,7 +13,7 @@ from autograd.ops import Operation, Ops, Origin, number
 from autograd.value import Mode, NonFiniteError, Note, Value, entered, present_mode
 
 # What a row of the tape is, where it is no operation of the table.
-DETACH, SELECT, ARGMAX = -1, -2, -3
+DETACH, SELECT, ARGMAX, MASK = -1, -2, -3, -4
 ORDER: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -75,7 +75,7 @@ class Traced(Ops):
     @property
     def op(self) -> Operation | None:
         """The row of the operation that made it."""
-        if self.kind in (SELECT, ARGMAX):
+        if self.kind in (SELECT, ARGMAX, MASK):
             raise RecordingError(
                 "a derivative is taken inside a compiled function through `select`; "
                 "differentiate the compiled function instead"
@@ -285,6 +285,7 @@ class Recorder:
         self.born: set[Value] = set()
         self.inputs: list[Traced] = []
         self.notes: dict[Any, Note] = {}
+        self.met: list[Any] = []  # tables, whose parameters are best kept row by row
 
     def note(self, op: Operation | None, scope: str | None = None) -> Note:
         """The row, scope and source line of a node that is made now; shared among such nodes."""
@@ -370,14 +371,60 @@ def select(values: Sequence[Any], index: Any) -> Any:
         if not 0 <= index < count:
             raise IndexError(f"select: expected an index from 0 to {count - 1}, got {index}")
         return values[index.__index__()]
-    if index.kind != ARGMAX and not 0 <= index < count:
+    if index.kind is None and not 0 <= index < count:
         raise IndexError(f"select: expected an index from 0 to {count - 1}, got {index}")
     if hasattr(values[0], "__len__"):
+        index.tape.met.extend(value for row in values for value in row)
         return [select(column, index) for column in zip(*values, strict=True)]
     chosen = values[int(index.number)]
     data = number_of(chosen) if isinstance(chosen, Ops) else float(chosen)
     tape = index.tape
     return Traced(tape, data, SELECT, tape.note(None), (index, *values), False)
+
+
+def replaced(values: Sequence[Any], index: Any, instead: float) -> list[Any]:
+    """The values, with a plain number in place of values[index], which gets no gradient then.
+
+    Inside a compiled function the index stays an input, as with `select`.
+
+    >>> replaced([1.0, 2.0, 4.0], 2, 0.0)
+    [1.0, 2.0, 0.0]
+    """
+    if type(index) is not Index:
+        made = list(values)
+        made[index] = instead
+        return made
+    if index.kind is None and not 0 <= index < len(values):
+        raise IndexError(f"replaced: expected an index from 0 to {len(values) - 1}, got {index}")
+    return [masked(value, index, i, instead) for i, value in enumerate(values)]
+
+
+def masked(value: Any, index: Any, place: float, instead: float) -> Any:
+    """`instead` where the index is that place, else the value."""
+    if not isinstance(index, _traced):
+        return instead if float(index) == place else value
+    data = number_of(value) if isinstance(value, Ops) else float(value)
+    if index.number == place:
+        data = float(instead)
+    tape = index.tape
+    operands = (value, index, float(place), float(instead))
+    return Traced(tape, data, MASK, tape.note(None), operands, False)
+
+
+def chosen(values: Sequence[Any], index: Any) -> Any:
+    """The value at the place that a number says, or nearest to it.
+
+    Where an index is recorded, all the others are there with a factor of 0, so that this can be
+    differentiated again.
+    """
+    if isinstance(index, _traced):
+        total: Any = 0.0
+        masks = [masked(0.0, index, i, 1.0) for i in range(len(values))]
+        for value, mask in zip(values, masks, strict=True):
+            total = total + value * mask
+        return total
+    place = float(index)
+    return values[int(min(max(place, 0.0), len(values) - 1.0)) if place == place else 0]
 
 
 def argmax(values: Sequence[Any]) -> Any:

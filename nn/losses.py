@@ -24,10 +24,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from autograd import NonFiniteError, NonFiniteWarning, Value
+from autograd import NonFiniteError, NonFiniteWarning, Value, select
 from autograd.ops import Ops, number
 from nn.module import grouped
-from nn.probabilities import log_softmax, total
+from nn.probabilities import log_normalizer, log_softmax, shifted, total
 
 Number = Any  # a float or a Value
 Batch = Sequence[Any]  # of numbers, or of sequences of numbers
@@ -95,7 +95,7 @@ def huber(
 
     def term(z: Number, y: Number) -> Number:
         d = z - y
-        return 0.5 * _squared(z, y) if abs(float(d)) <= delta else delta * (abs(d) - 0.5 * delta)
+        return 0.5 * _squared(z, y) if -delta <= d <= delta else delta * (abs(d) - 0.5 * delta)
 
     return _elementwise("huber", outputs, targets, term, reduction, sample_weight)
 
@@ -256,10 +256,11 @@ def sparse_categorical_crossentropy(
             raise ValueError(
                 f"{name}: sample {sample}: expected a class from 0 to {len(row) - 1}, got {target}"
             )
-        divisor += weights[target]
-        weighted = [w * smoothing / len(row) for w in weights]
-        weighted[target] += weights[target] * (1.0 - smoothing)
-        return _crossentropy(name, row, weighted, from_logits, sample)
+        weight = select(weights, target)
+        divisor += weight
+        shares = [w * smoothing / len(row) for w in weights] if smoothing else []
+        share = weight * (1.0 - smoothing)
+        return _crossentropy(name, row, shares, from_logits, sample, target, share)
 
     def count() -> float:
         return divisor
@@ -292,7 +293,7 @@ def kl_divergence(
     def loss(row: Sequence[Number], target: Any, sample: int) -> Number:
         _same_length(name, row, target, sample)
         shares = [_share(name, "target", y) for y in target]
-        entropy = math.fsum(y * math.log(y) for y in shares if y > 0.0)
+        entropy = total([y * Ops.log(y) for y in shares if y > 0.0])
         return _crossentropy(name, row, shares, from_logits, sample) + entropy
 
     return _samplewise(name, outputs, targets, loss, reduction, sample_weight)
@@ -331,7 +332,7 @@ def _expected(name: str, logs: Sequence[tuple[float, _Log, Number]], sample: str
             term = log(of)
         except NonFiniteError as error:
             raise NonFiniteError(f"{name}: {sample}{error}; {_ADVICE}") from None
-        if float(term) == -math.inf and log is not _itself:
+        if log is not _itself and term <= -math.inf:
             warnings.warn(
                 f"{name}: {sample}a probability of exactly 0 for what the target says happens, so "
                 f"the loss is inf; {_ADVICE}",
@@ -343,22 +344,35 @@ def _expected(name: str, logs: Sequence[tuple[float, _Log, Number]], sample: str
 
 
 def _crossentropy(
-    name: str, row: Sequence[Number], weights: list[float], from_logits: bool, sample: int
+    name: str,
+    row: Sequence[Number],
+    shares: list[float],
+    from_logits: bool,
+    sample: int,
+    target: Any = 0,
+    share: float = 0.0,
 ) -> Number:
+    """-sum of share * log p over the classes, and over the target by itself."""
     log: _Log = _itself
-    if from_logits:
-        return _expected(
-            name, [(w, log, z) for w, z in zip(weights, log_softmax(row), strict=True)]
-        )
-    whole = math.fsum(float(_share(name, "probability", p)) for p in row)
-    if abs(whole - 1.0) > _TOLERANCE:
-        raise ValueError(
-            f"{name}: sample {sample}: the probabilities add up to {whole:.6g}, not to 1; "
-            "if they are logits, pass from_logits=True"
-        )
-    log = Ops.log
-    logs = [(w, log, p) for w, p in zip(weights, row, strict=True)]
-    return _expected(name, logs, f"sample {sample}: ")
+    if from_logits and shares:
+        row = log_softmax(row)
+    elif from_logits and len(row) > 1:
+        apart, top = shifted(row, name)
+        if not share:
+            return 0.0
+        return _times(share, log_normalizer(apart, top) - select(apart, target))
+    elif not from_logits:
+        log = Ops.log
+        whole = total([_share(name, "probability", p) for p in row])
+        if abs(whole - 1.0) > _TOLERANCE:
+            raise ValueError(
+                f"{name}: sample {sample}: the probabilities add up to {whole:.6g}, not to 1; "
+                "if they are logits, pass from_logits=True"
+            )
+    logs = [(w, log, z) for w, z in zip(shares, row, strict=False)]
+    if not from_logits or shares:
+        logs.append((share, log, select(row, target)))
+    return _expected(name, logs, "" if from_logits else f"sample {sample}: ")
 
 
 def _itself(z: Number) -> Number:
@@ -505,7 +519,7 @@ def _reduce(
     whole = total(flat)
     count = 1 if reduction == "sum" else len(flat) if divisor is None else divisor()
     if count != 1:
-        whole = Ops.div(whole, float(count))  # which is nan, and no exception, for 0 / 0
+        whole = Ops.div(whole, count)  # which is nan, and no exception, for 0 / 0
     return _node(whole)
 
 

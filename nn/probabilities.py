@@ -5,31 +5,45 @@ rounding of 1 + tiny costs anything: a right answer by a wide margin still has a
 gradient, of its true size (4e-18, not 0).
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from autograd import Value
+from autograd import Value, argmax, replaced, select
 from autograd.ops import Ops
 
 Number = Any  # a float or a Value
 
 
 def total(terms: Sequence[Number]) -> Number:
-    """The sum, without the zero that Python's `sum` would record as a node."""
-    result = terms[0]
-    for term in terms[1:]:
+    """The sum, without the zeros that are plain numbers: Python's `sum` would record them."""
+    kept = [term for term in terms if not (type(term) is float and term == 0.0)]
+    result = kept[0] if kept else 0.0
+    for term in kept[1:]:
         result = result + term
     return result
 
 
-def _split(logits: Sequence[Number], what: str) -> tuple[int, list[Number]]:
-    """Where the largest logit is, and e^(z - largest) for the others, in order."""
+def shifted(logits: Sequence[Number], what: str) -> tuple[list[Number], Any]:
+    """z - largest for each logit, and where the largest is.
+
+    The largest one's own difference is the number 0, not a node: it has no derivative.
+    """
     if not hasattr(logits, "__len__") or not len(logits):
         raise ValueError(f"{what}: expected a sequence of at least one logit, got {logits!r}")
-    numbers = [float(z) for z in logits]
-    top = numbers.index(max(numbers)) if all(z == z for z in numbers) else 0
-    largest = logits[top]
-    return top, [Ops.exp(z - largest) for i, z in enumerate(logits) if i != top]
+    top = argmax(logits)
+    largest = select(logits, top)
+    return replaced([z - largest for z in logits], top, 0.0), top
+
+
+def _others(raised: Sequence[Number], top: Any) -> Number:
+    """What is added to e^0 = 1, which by itself would drown them."""
+    return total(replaced(raised, top, 0.0))
+
+
+def log_normalizer(apart: Sequence[Number], top: Any) -> Number:
+    """log(e^d1 + ... + e^dn) of what `shifted` gave."""
+    return Ops.log1p(_others([Ops.exp(d) for d in apart], top))
 
 
 def logsumexp(logits: Sequence[Number]) -> Number:
@@ -40,23 +54,24 @@ def logsumexp(logits: Sequence[Number]) -> Number:
     >>> logsumexp([Value(1000.0), Value(1000.0)]).data
     1000.6931471805599
     """
-    if len(logits) and all(float(z) == float("-inf") for z in logits):
-        return Value(float("-inf"))
-    top, others = _split(logits, "logsumexp")
-    return logits[top] + Ops.log1p(total(others)) if others else logits[top]
+    apart, top = shifted(logits, "logsumexp")
+    largest = select(logits, top)
+    if largest <= -math.inf:
+        return Value(-math.inf)
+    return largest + log_normalizer(apart, top) if len(logits) > 1 else largest
 
 
 def log_softmax(logits: Sequence[Number]) -> list[Number]:
     """log(softmax(logits)), each exact also where the probability rounds to 0 or to 1.
 
     >>> [z.data for z in log_softmax([Value(1000.0), Value(-1000.0)])]
-    [-0.0, -2000.0]
+    [0.0, -2000.0]
     """
-    top, others = _split(logits, "log_softmax")
-    if not others:
+    if len(logits) == 1:
         return [logits[0] - logits[0]]
-    rest = Ops.log1p(total(others))
-    return [-rest if i == top else (z - logits[top]) - rest for i, z in enumerate(logits)]
+    apart, top = shifted(logits, "log_softmax")
+    rest = log_normalizer(apart, top)
+    return [d - rest for d in apart]
 
 
 def softmax(logits: Sequence[Number]) -> list[Number]:
@@ -68,9 +83,9 @@ def softmax(logits: Sequence[Number]) -> list[Number]:
     >>> [round(p.data, 4) for p in softmax([Value(1.0), Value(2.0), Value(3.0)])]
     [0.09, 0.2447, 0.6652]
     """
-    top, others = _split(logits, "softmax")
-    if not others:
+    if len(logits) == 1:
         return [1.0 + (logits[0] - logits[0])]
-    whole = 1.0 + total(others)
-    rest = iter(others)
-    return [(1.0 if i == top else next(rest)) / whole for i in range(len(logits))]
+    apart, top = shifted(logits, "softmax")
+    raised = [Ops.exp(d) for d in apart]
+    whole = 1.0 + _others(raised, top)
+    return [e / whole for e in raised]

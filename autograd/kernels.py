@@ -1,0 +1,669 @@
+"""Native loops that run a program's instructions; numba compiles them once, and keeps them on disk.
+
+The inner loops are written in LLVM's vectors, eight doubles wide, so that what a processor's
+registers can do is used whether or not a compiler would find it.  Everything here is about
+addresses: what an operation computes is known to the table alone, whose rows come in as pointers.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_double = ir.DoubleType()
+_long = ir.IntType(64)
+_LOOSE = ("contract", "reassoc")
+
+
+def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+    """The address of an array's first number."""
+    return context.make_array(kind)(context, builder, array).data
+
+
+def _signature(result: Any, *arguments: Any) -> Any:
+    return result(*arguments)
+
+
+class _Vectors:
+    """Loads and stores of some neighbours at once."""
+
+    def __init__(self, builder: Any, width: int) -> None:
+        self.builder, self.width = builder, width
+        self.type = _double if width == 1 else ir.VectorType(_double, width)
+        self.zero = ir.Constant(self.type, 0.0 if width == 1 else [0.0] * width)
+
+    def place(self, base: Any, index: Any) -> Any:
+        pointer = self.builder.gep(base, [index])
+        return self.builder.bitcast(pointer, self.type.as_pointer())
+
+    def load(self, base: Any, index: Any) -> Any:
+        return self.builder.load(self.place(base, index), align=8)
+
+    def store(self, base: Any, index: Any, value: Any) -> None:
+        self.builder.store(value, self.place(base, index), align=8)
+
+    def spread(self, scalar: Any) -> Any:
+        """The same number in every place."""
+        if self.width == 1:
+            return scalar
+        builder, nowhere = self.builder, ir.Constant(self.type, ir.Undefined)
+        one = builder.insert_element(nowhere, scalar, ir.Constant(ir.IntType(32), 0))
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)
+        return builder.shuffle_vector(one, nowhere, mask)
+
+    def added(self, total: Any, x: Any, y: Any) -> Any:
+        """total + x * y."""
+        product = self.builder.fmul(x, y, flags=_LOOSE)
+        return self.builder.fadd(total, product, flags=_LOOSE)
+
+    def total(self, vector: Any) -> Any:
+        """The sum of the places."""
+        if self.width == 1:
+            return vector
+        name = f"llvm.vector.reduce.fadd.v{self.width}f64"
+        kind = ir.FunctionType(_double, [_double, self.type])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        start = ir.Constant(_double, -0.0)
+        return self.builder.call(function, [start, vector], fastmath=_LOOSE)
+
+
+def _loop(builder: Any, count: Any, step: int, totals: list[Any], body: Any) -> list[Any]:
+    """Totals after body(i, totals) for i = 0, step, ... while i + step <= count."""
+    before = builder.block
+    head, inside, after = (builder.append_basic_block() for _ in range(3))
+    builder.branch(head)
+    builder.position_at_end(head)
+    i = builder.phi(_long)
+    i.add_incoming(ir.Constant(_long, 0), before)
+    phis = []
+    for total in totals:
+        phi = builder.phi(total.type)
+        phi.add_incoming(total, before)
+        phis.append(phi)
+    ahead = builder.add(i, ir.Constant(_long, step))
+    builder.cbranch(builder.icmp_signed("<=", ahead, count), inside, after)
+    builder.position_at_end(inside)
+    changed = body(i, phis)
+    i.add_incoming(ahead, builder.block)
+    for phi, total in zip(phis, changed, strict=True):
+        phi.add_incoming(total, builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+    return phis
+
+
+def _outer(rows: int, width: int) -> Any:
+    """Z[c, i] += sign * sum over r of X[r, i] * Y[c, r], for so many c and i."""
+
+    @intrinsic
+    def outer(
+        typing: Any, Z: Any, X: Any, Y: Any, z: Any, x: Any, y: Any, n: Any, xr: Any, yr: Any,
+        zc: Any, yc: Any, sign: Any,
+    ) -> Any:  # fmt: skip
+        def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            Zp, Xp, Yp = (
+                _data(context, builder, kind, array)
+                for kind, array in zip(signature.args[:3], given[:3], strict=True)
+            )
+            z, x, y, n, xr, yr, zc, yc, sign = given[3:]
+            vectors = _Vectors(builder, width)
+
+            def step(r: Any, totals: list[Any]) -> list[Any]:
+                here = vectors.load(Xp, builder.add(x, builder.mul(r, xr)))
+                at = builder.add(y, builder.mul(r, yr))
+                made = []
+                for c, total in enumerate(totals):
+                    place = builder.add(at, builder.mul(yc, ir.Constant(_long, c)))
+                    factor = vectors.spread(builder.load(builder.gep(Yp, [place])))
+                    made.append(vectors.added(total, here, factor))
+                return made
+
+            totals = _loop(builder, n, 1, [vectors.zero] * rows, step)
+            for c, total in enumerate(totals):
+                place = builder.add(z, builder.mul(zc, ir.Constant(_long, c)))
+                before = vectors.load(Zp, place)
+                vectors.store(Zp, place, vectors.added(before, total, vectors.spread(sign)))
+            return context.get_dummy_value()
+
+        whole = [types.int64] * 8
+        return _signature(types.void, Z, X, Y, *whole, types.float64), generate
+
+    return outer
+
+
+def _inner(rows: int, columns: int, width: int) -> Any:
+    """Z[c, d] += sign * sum over i of X[c, i] * Y[d, i], for so many c and d."""
+
+    @intrinsic
+    def inner(
+        typing: Any, Z: Any, X: Any, Y: Any, z: Any, x: Any, y: Any, n: Any, nr: Any, xr: Any,
+        yr: Any, zc: Any, xc: Any, zd: Any, yd: Any, sign: Any,
+    ) -> Any:  # fmt: skip
+        def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            Zp, Xp, Yp = (
+                _data(context, builder, kind, array)
+                for kind, array in zip(signature.args[:3], given[:3], strict=True)
+            )
+            z, x, y, n, nr, xr, yr, zc, xc, zd, yd, sign = given[3:]
+
+            def at(base: Any, stride: Any, k: int) -> Any:
+                return builder.add(base, builder.mul(stride, ir.Constant(_long, k)))
+
+            def run(wide: int, start: Any, count: Any) -> list[Any]:
+                vectors = _Vectors(builder, wide)
+
+                def again(r: Any, totals: list[Any]) -> list[Any]:
+                    left_at = builder.add(builder.add(x, start), builder.mul(r, xr))
+                    right_at = builder.add(builder.add(y, start), builder.mul(r, yr))
+                    xs = [at(left_at, xc, c) for c in range(rows)]
+                    ys = [at(right_at, yd, d) for d in range(columns)]
+
+                    def step(i: Any, totals: list[Any]) -> list[Any]:
+                        left = [vectors.load(Xp, builder.add(place, i)) for place in xs]
+                        right = [vectors.load(Yp, builder.add(place, i)) for place in ys]
+                        return [
+                            vectors.added(totals[c * columns + d], left[c], right[d])
+                            for c in range(rows)
+                            for d in range(columns)
+                        ]
+
+                    return _loop(builder, count, wide, totals, step)
+
+                sums = _loop(builder, nr, 1, [vectors.zero] * (rows * columns), again)
+                return [vectors.total(sum) for sum in sums]
+
+            done = builder.and_(n, ir.Constant(_long, -width))
+            totals = run(width, ir.Constant(_long, 0), done)
+            rest = run(1, done, builder.sub(n, done))
+            totals = [builder.fadd(a, b, flags=_LOOSE) for a, b in zip(totals, rest, strict=True)]
+            for c in range(rows):
+                for d in range(columns):
+                    place = builder.gep(Zp, [at(at(z, zc, c), zd, d)])
+                    part = builder.fmul(totals[c * columns + d], sign)
+                    builder.store(builder.fadd(builder.load(place), part), place)
+            return context.get_dummy_value()
+
+        whole = [types.int64] * 11
+        return _signature(types.void, Z, X, Y, *whole, types.float64), generate
+
+    return inner
+
+
+@intrinsic
+def _pairs(typing: Any, Z: Any, X: Any, Y: Any, z: Any, x: Any, y: Any, n: Any, sign: Any) -> Any:
+    """Z[i] += sign * X[i] * Y[i] for i below n, a multiple of eight."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        Zp, Xp, Yp = (
+            _data(context, builder, kind, array)
+            for kind, array in zip(signature.args[:3], given[:3], strict=True)
+        )
+        z, x, y, n, sign = given[3:]
+        vectors = _Vectors(builder, 8)
+        factor = vectors.spread(sign)
+
+        def step(i: Any, totals: list[Any]) -> list[Any]:
+            place = builder.add(z, i)
+            left = builder.fmul(vectors.load(Xp, builder.add(x, i)), factor)
+            right = vectors.load(Yp, builder.add(y, i))
+            vectors.store(Zp, place, vectors.added(vectors.load(Zp, place), left, right))
+            return totals
+
+        _loop(builder, n, 8, [], step)
+        return context.get_dummy_value()
+
+    whole = [types.int64] * 4
+    return _signature(types.void, Z, X, Y, *whole, types.float64), generate
+
+
+@intrinsic
+def _row(typing: Any, address: Any, memory: Any, grad: Any, pool: Any, row: Any, block: Any) -> Any:
+    """Call the compiled row of the table at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        pointers = [
+            _data(context, builder, kind, array)
+            for kind, array in zip(signature.args[1:5], given[1:5], strict=True)
+        ]
+        arguments = [*pointers, given[5]]
+        kind = ir.FunctionType(ir.VoidType(), [one.type for one in arguments])
+        function = builder.inttoptr(given[0], kind.as_pointer())
+        builder.call(function, arguments)
+        return context.get_dummy_value()
+
+    return _signature(types.void, types.int64, memory, grad, pool, row, types.int64), generate
+
+
+_outer_4_8, _outer_1_8, _outer_1_1 = _outer(4, 8), _outer(1, 8), _outer(1, 1)
+_outer_4_4, _outer_1_4 = _outer(4, 4), _outer(1, 4)
+_inner_4_2, _inner_1_1 = _inner(4, 2, 8), _inner(1, 1, 8)
+_inner_4_1 = _inner(4, 1, 8)
+
+_options: dict[str, Any] = {"error_model": "numpy", "cache": True, "nogil": True}
+
+
+@njit(**_options)
+def _outers(Z, X, Y, z, x, y, n, nr, xr, yr, nc, zc, yc, sign):
+    i = 0
+    while i + 8 <= n:
+        c = 0
+        while c + 4 <= nc:
+            _outer_4_8(Z, X, Y, z + c * zc + i, x + i, y + c * yc, nr, xr, yr, zc, yc, sign)
+            c += 4
+        while c < nc:
+            _outer_1_8(Z, X, Y, z + c * zc + i, x + i, y + c * yc, nr, xr, yr, zc, yc, sign)
+            c += 1
+        i += 8
+    if i + 4 <= n:
+        c = 0
+        while c + 4 <= nc:
+            _outer_4_4(Z, X, Y, z + c * zc + i, x + i, y + c * yc, nr, xr, yr, zc, yc, sign)
+            c += 4
+        while c < nc:
+            _outer_1_4(Z, X, Y, z + c * zc + i, x + i, y + c * yc, nr, xr, yr, zc, yc, sign)
+            c += 1
+        i += 4
+    while i < n:
+        for c in range(nc):
+            _outer_1_1(Z, X, Y, z + c * zc + i, x + i, y + c * yc, nr, xr, yr, zc, yc, sign)
+        i += 1
+
+
+@njit(**_options)
+def _inners(Z, X, Y, z, x, y, n, nr, xr, yr, nc, zc, xc, nd, zd, yd, sign):
+    c = 0
+    while c + 4 <= nc:
+        d = 0
+        while d + 2 <= nd:
+            _inner_4_2(
+                Z, X, Y, z + c * zc + d * zd, x + c * xc, y + d * yd, n, nr, xr, yr,
+                zc, xc, zd, yd, sign,
+            )  # fmt: skip
+            d += 2
+        while d < nd:
+            _inner_4_1(
+                Z, X, Y, z + c * zc + d * zd, x + c * xc, y + d * yd, n, nr, xr, yr,
+                zc, xc, zd, yd, sign,
+            )  # fmt: skip
+            d += 1
+        c += 4
+    while c < nc:
+        for d in range(nd):
+            _inner_1_1(
+                Z, X, Y, z + c * zc + d * zd, x + c * xc, y + d * yd, n, nr, xr, yr,
+                zc, xc, zd, yd, sign,
+            )  # fmt: skip
+        c += 1
+
+
+@njit(**_options)
+def _contract(Z, X, Y, row):
+    form = row[1]
+    sign = float(row[2])
+    n0, n1, n2, n3, n4 = row[6], row[7], row[8], row[9], row[10]
+    z0, z1, z2, z3, z4 = row[11], row[12], row[13], row[14], row[15]
+    x0, x1, x2, x3, x4 = row[16], row[17], row[18], row[19], row[20]
+    y0, y1, y2, y3, y4 = row[21], row[22], row[23], row[24], row[25]
+    for a in range(n4):
+        if form == 2:
+            z, x, y = row[3] + a * z4, row[4] + a * x4, row[5] + a * y4
+            _inners(Z, X, Y, z, x, y, n0, n1, x1, y1, n2, z2, x2, n3, z3, y3, sign)
+            continue
+        for b in range(n3):
+            z = row[3] + a * z4 + b * z3
+            x = row[4] + a * x4 + b * x3
+            y = row[5] + a * y4 + b * y3
+            if form == 1:
+                _outers(Z, X, Y, z, x, y, n0, n1, x1, y1, n2, z2, y2, sign)
+                continue
+            for c in range(n2):
+                for r in range(n1):
+                    zr = z + c * z2 + r * z1
+                    xr = x + c * x2 + r * x1
+                    yr = y + c * y2 + r * y1
+                    if form == 3:
+                        whole = n0 // 8 * 8
+                        _pairs(Z, X, Y, zr, xr, yr, whole, sign)
+                        for i in range(whole, n0):
+                            Z[zr + i] += sign * X[xr + i] * Y[yr + i]
+                    elif z0 == 0:
+                        total = other = 0.0
+                        for i in range(0, n0 - 1, 2):
+                            total += X[xr + i * x0] * Y[yr + i * y0]
+                            other += X[xr + (i + 1) * x0] * Y[yr + (i + 1) * y0]
+                        if n0 & 1:
+                            total += X[xr + (n0 - 1) * x0] * Y[yr + (n0 - 1) * y0]
+                        Z[zr] += sign * (total + other)
+                    elif x0 == 0 and y0 == 0:
+                        factor = sign * X[xr] * Y[yr]
+                        for i in range(n0):
+                            Z[zr + i * z0] += factor
+                    else:
+                        for i in range(n0):
+                            Z[zr + i * z0] += sign * X[xr + i * x0] * Y[yr + i * y0]
+
+
+@intrinsic
+def _power_of_two(typing: Any, exponent: Any) -> Any:
+    """2^k for a whole k of -1022 to 1023, from its bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        biased = builder.add(given[0], ir.Constant(_long, 1023))
+        return builder.bitcast(builder.shl(biased, ir.Constant(_long, 52)), _double)
+
+    return _signature(types.float64, types.int64), generate
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def exp(x):
+    """e^x within 2 ulp, without branches or calls, so that a loop of it runs in vectors.
+
+    x = k log 2 + r, and the series of e^r to r^13 / 13!, whose rest is below 2^-55 for
+    |r| <= log(2) / 2; log 2 in two parts, the first short enough for k times it to be exact
+    (Cody and Waite 1980, ch. 6).
+    """
+    y = 710.0 if x > 710.0 else x
+    y = y if y > -746.0 else -746.0
+    k = math.floor(y * 1.4426950408889634 + 0.5)
+    r = (y - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10
+    p = 1.0 / 6227020800.0
+    p = p * r + 1.0 / 479001600.0
+    p = p * r + 1.0 / 39916800.0
+    p = p * r + 1.0 / 3628800.0
+    p = p * r + 1.0 / 362880.0
+    p = p * r + 1.0 / 40320.0
+    p = p * r + 1.0 / 5040.0
+    p = p * r + 1.0 / 720.0
+    p = p * r + 1.0 / 120.0
+    p = p * r + 1.0 / 24.0
+    p = p * r + 1.0 / 6.0
+    p = p * r + 0.5
+    p = p * r * r + r + 1.0
+    whole = int(k)
+    half = whole >> 1  # in two steps, for what is below the smallest normal number
+    z = p * _power_of_two(half) * _power_of_two(whole - half)
+    return z if x == x else x
+
+
+@njit(**_options)
+def _at(flagged, b):
+    return (flagged >> 1) + (flagged & 1) * b
+
+
+@njit(**_options)
+def _chosen(memory, flagged, b, terms):
+    index = memory[_at(flagged, b)]
+    if not index > 0.0:
+        return 0
+    return min(int(index), terms - 1) if index < 1e15 else terms - 1
+
+
+@njit(**_options)
+def _forward(code, rows, pool, memory, B):
+    best = np.empty(B)
+    for k in range(len(code)):
+        row = code[k]
+        kind = row[0]
+        if kind == 0:
+            _contract(memory, memory, memory, row)
+            continue
+        if kind == 2:
+            _row(rows[row[1], 0], memory, memory, pool, row, B)
+            continue
+        lanes, z, px, py = row[2], row[3], row[4], row[5]
+        if kind == 1:
+            sign = float(row[7])
+            for l in range(lanes):
+                start, end = pool[row[6] + l], pool[row[6] + l + 1]
+                if B == 1:
+                    total = 0.0
+                    for t in range(start, end):
+                        total += memory[pool[px + t] >> 1] * memory[pool[py + t] >> 1]
+                    memory[pool[z + l]] += sign * total
+                    continue
+                made = memory[pool[z + l] : pool[z + l] + B]
+                for t in range(start, end):
+                    p, q = pool[px + t], pool[py + t]
+                    if q & 1:
+                        for b in range(B):
+                            made[b] += sign * memory[_at(p, b)] * memory[(q >> 1) + b]
+                    else:
+                        factor = sign * memory[q >> 1]
+                        for b in range(B):
+                            made[b] += memory[_at(p, b)] * factor
+        elif kind == 3:
+            for l in range(0, lanes, row[10]):  # so many lanes share their choice
+                start, end = pool[row[6] + l], pool[row[6] + l + 1]
+                for b in range(B):
+                    t = start + _chosen(memory, pool[py + l], b, end - start)
+                    place = _at(pool[px + t], b)
+                    for c in range(row[10]):
+                        memory[z + (l + c) * B + b] = memory[place + c * row[11]]
+        elif kind == 4:
+            for l in range(lanes):
+                start, end = pool[row[6] + l], pool[row[6] + l + 1]
+                if B == 1:
+                    top, most = start, memory[pool[px + start] >> 1]
+                    for t in range(start + 1, end):
+                        one = memory[pool[px + t] >> 1]
+                        if not one <= most:  # also nan, which stays once it is the most
+                            top, most = t, one
+                    memory[z + l] = float(top - start) if most == most else 0.0
+                    continue
+                made = memory[z + l * B : z + l * B + B]
+                made[:] = 0.0
+                for t in range(start, end):
+                    p = pool[px + t]
+                    step = p & 1
+                    p >>= 1
+                    if t == start:
+                        for b in range(B):
+                            best[b] = memory[p + step * b]
+                        continue
+                    k = float(t - start)
+                    if step and B > 1:
+                        here = memory[p : p + B]
+                        for b in range(B):  # nan, once the best, stays it
+                            one = here[b]
+                            more = one > best[b] or one != one
+                            made[b] = k if more else made[b]
+                            best[b] = one if more else best[b]
+                    else:
+                        for b in range(B):
+                            one = memory[p + step * b]
+                            if one > best[b] or one != one:
+                                made[b] = k
+                                best[b] = one
+                for b in range(B):
+                    if best[b] != best[b]:
+                        made[b] = 0.0
+        else:
+            for j in range(row[8]):
+                start, end = pool[row[6] + j], pool[row[6] + j + 1]
+                size, p, q = end - start, pool[px + start], pool[py + j]
+                if B == 1:
+                    for i in range(size):
+                        memory[z + start + i] = memory[pool[px + start + i] >> 1]
+                    i = int(memory[q >> 1]) - pool[row[10] + j]
+                    if 0 <= i < size:
+                        memory[z + start + i] = memory[pool[row[9] + j]]
+                    continue
+                made = memory[z + start * B : z + end * B]
+                if pool[row[7] + j]:  # the group's values lie in a line
+                    made[:] = memory[p >> 1 : (p >> 1) + size * B]
+                else:
+                    for l in range(size):
+                        for b in range(B):
+                            made[l * B + b] = memory[_at(pool[px + start + l], b)]
+                for b in range(B):
+                    i = int(memory[_at(q, b)]) - pool[row[10] + j]
+                    if 0 <= i < size:
+                        made[i * B + b] = memory[pool[row[9] + j]]
+
+
+@njit(**_options)
+def _backward(code, rows, pool, memory, grad, B):
+    for k in range(len(code)):
+        row = code[k]
+        kind = row[0]
+        if kind == 0:
+            if row[26]:
+                _contract(grad, memory, grad, row)
+            else:
+                _contract(grad, grad, memory, row)
+            continue
+        if kind == 2:
+            _row(rows[row[1], 1], memory, grad, pool, row, B)
+            continue
+        lanes, z, px, py = row[2], row[3], row[4], row[5]
+        if kind == 5:
+            for j in range(row[8]):
+                start, end = pool[row[6] + j], pool[row[6] + j + 1]
+                size, p, q = end - start, pool[px + start], pool[py + j]
+                if B == 1:
+                    i = int(memory[q >> 1]) - pool[row[10] + j]
+                    if 0 <= i < size:
+                        grad[z + start + i] = 0.0
+                    for i in range(size):
+                        grad[pool[px + start + i] >> 1] += grad[z + start + i]
+                    continue
+                given = grad[z + start * B : z + end * B]
+                for b in range(B):  # nobody sees this adjoint again
+                    i = int(memory[_at(q, b)]) - pool[row[10] + j]
+                    if 0 <= i < size:
+                        given[i * B + b] = 0.0
+                if pool[row[7] + j]:
+                    taken = grad[p >> 1 : (p >> 1) + size * B]
+                    for i in range(size * B):
+                        taken[i] += given[i]
+                else:
+                    for l in range(size):
+                        for b in range(B):
+                            grad[_at(pool[px + start + l], b)] += given[l * B + b]
+            continue
+        if kind == 3:
+            for l in range(0, lanes, row[10]):
+                start, end = pool[row[6] + l], pool[row[6] + l + 1]
+                for b in range(B):
+                    t = start + _chosen(memory, pool[py + l], b, end - start)
+                    place = _at(pool[px + t], b)
+                    for c in range(row[10]):
+                        grad[place + c * row[11]] += grad[z + (l + c) * B + b]
+            continue
+        sign = float(row[7])
+        for l in range(lanes):
+            start, end = pool[row[6] + l], pool[row[6] + l + 1]
+            place = pool[z + l]
+            if B == 1:
+                g = sign * grad[place]
+                for t in range(start, end):
+                    p, q = pool[px + t] >> 1, pool[py + t] >> 1
+                    if row[8]:
+                        grad[p] += g * memory[q]
+                    if row[9]:
+                        grad[q] += g * memory[p]
+                continue
+            for t in range(start, end):
+                p, q = pool[px + t], pool[py + t]
+                if B > 1 and p & 1 and not q & 1 and not row[9]:
+                    given = grad[place : place + B]
+                    taken = grad[p >> 1 : (p >> 1) + B]
+                    factor = sign * memory[q >> 1]
+                    for b in range(B):
+                        taken[b] += given[b] * factor
+                    continue
+                for b in range(B):
+                    g = sign * grad[place + b]
+                    if g != 0.0:
+                        if row[8]:
+                            grad[_at(p, b)] += g * memory[_at(q, b)]
+                        if row[9]:
+                            grad[_at(q, b)] += g * memory[_at(p, b)]
+
+
+HELD, FAILED, DOUBTFUL = 1, 0, 2
+
+
+@njit(**_options)
+def _guarded(guards, memory, b):
+    """Whether the guards held; doubtful if rounding alone could have turned one."""
+    answer = 1
+    for j in range(len(guards)):
+        x = memory[_at(guards[j, 1], b)]
+        y = memory[_at(guards[j, 2], b)]
+        order = guards[j, 0]
+        if order == 0:
+            found = x < y
+        elif order == 1:
+            found = x <= y
+        elif order == 2:
+            found = x > y
+        elif order == 3:
+            found = x >= y
+        else:
+            found = x == y
+        if guards[j, 4] and abs(x - y) <= 1e-9 * (abs(x) + abs(y)):
+            answer = 2
+        elif found != (guards[j, 3] == 1):
+            return 0
+    return answer
+
+
+@njit(**_options)
+def sweep(
+    fcode, bcode, rows, pool, guards, outputs, numbers, where, X, seeds,
+    memory, grad, out, held, inputs, gradients, n, B, differentiate,
+):  # fmt: skip
+    """Run a program on the samples X, B at a time; whether all guards held and all is finite."""
+    samples, width = X.shape
+    good, total = True, 0.0
+    for r in range(len(where)):
+        to, at, count = where[r, 0], where[r, 1], where[r, 2]
+        memory[to : to + count] = numbers[at : at + count]
+    if differentiate:
+        grad[:n] = 0.0
+    for start in range(0, samples, B):
+        memory[n:] = 0.0
+        for i in range(width):
+            for b in range(B):
+                memory[n + i * B + b] = X[min(start + b, samples - 1), i]
+        _forward(fcode, rows, pool, memory, B)
+        count = min(B, samples - start)
+        for b in range(count):
+            held[start + b] = _guarded(guards, memory, b)
+            good &= held[start + b] == 1
+            for j in range(len(outputs)):
+                found = memory[_at(outputs[j], b)]
+                out[start + b, j] = found
+                total += found
+        if differentiate:
+            grad[n:] = 0.0
+            for b in range(count):
+                if held[start + b] == 1:
+                    for j in range(len(outputs)):
+                        seed = seeds[j] if out[start + b, j] == out[start + b, j] else float("nan")
+                        grad[_at(outputs[j], b)] += seed
+            _backward(bcode, rows, pool, memory, grad, B)
+            for b in range(count):
+                for i in range(width):
+                    inputs[start + b, i] = grad[n + i * B + b]
+                    total += grad[n + i * B + b]
+    if differentiate:
+        gradients[:] = 0.0
+        for r in range(len(where)):
+            to, at, count = where[r, 0], where[r, 1], where[r, 2]
+            gradients[at : at + count] = grad[to : to + count]
+        parts = (0.0, 0.0, 0.0, 0.0)
+        for i in range(0, len(gradients) - 3, 4):
+            parts = (
+                parts[0] + gradients[i], parts[1] + gradients[i + 1],
+                parts[2] + gradients[i + 2], parts[3] + gradients[i + 3],
+            )  # fmt: skip
+        for i in range(len(gradients) // 4 * 4, len(gradients)):
+            total += gradients[i]
+        total += parts[0] + parts[1] + parts[2] + parts[3]
+    return good and total - total == 0.0

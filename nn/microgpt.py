@@ -1,0 +1,156 @@
+"""A GPT of single letters, written in plain scalars: attention is dots, sums and a softmax."""
+
+import math
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from autograd import Value
+from nn.init import normal
+from nn.layers import Embedding, Layer
+from nn.losses import sparse_categorical_crossentropy
+from nn.module import Module, grouped
+from nn.probabilities import softmax, total
+
+Row = list[Any]
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+END = len(LETTERS)  # the token before the first letter and after the last
+
+
+def encode(name: str) -> list[int]:
+    """The tokens of a name of a-z, with END before and after.
+
+    >>> encode("abc")
+    [26, 0, 1, 2, 26]
+    """
+    if not name or set(name) - set(LETTERS):
+        raise ValueError(f"encode: expected letters a-z, got {name!r}")
+    return [END, *(LETTERS.index(letter) for letter in name), END]
+
+
+def normalized(x: Row) -> Row:
+    """x / sqrt(mean of x^2 + 1e-5): RMSNorm without a gain (Zhang and Sennrich 2019, eq. 4)."""
+    scale = (total([one * one for one in x]) / len(x) + 1e-5) ** -0.5
+    return [one * scale for one in x]
+
+
+class MicroGPT(Module):
+    """A transformer decoder: embeddings, blocks of attention and a ReLU layer, and a linear head.
+
+    The blocks are those of GPT-2 (Radford et al. 2019) with RMSNorm, and without biases.
+
+    Args:
+        width: of the vectors that run through it; `heads` divides it.
+        heads: of attention.
+        block: the longest text.
+        layers: how many blocks.
+        seed: an int, a `random.Random` or None.
+
+    >>> model = MicroGPT(seed=0)
+    >>> len(model.parameters())
+    4192
+    >>> logits = model(encode("ada")[:-1])
+    >>> len(logits), len(logits[0])
+    (4, 27)
+    """
+
+    def __init__(
+        self,
+        width: int = 16,
+        heads: int = 4,
+        block: int = 16,
+        layers: int = 1,
+        vocabulary: int = END + 1,
+        seed: int | random.Random | None = None,
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"microgpt: {heads} heads do not divide a width of {width}")
+        rng = seed if isinstance(seed, random.Random) else random.Random(seed)  # noqa: S311
+        start = normal(0.0, 0.08)
+
+        def linear(fan_in: int, fan_out: int, name: str, activation: str | None = None) -> Layer:
+            return Layer(fan_in, fan_out, activation, bias=False, init=start, seed=rng, name=name)
+
+        self.heads, self.block = heads, block
+        self.letters = Embedding(vocabulary, width, init=start, seed=rng, name="letters")
+        self.positions = Embedding(block, width, init=start, seed=rng, name="positions")
+        self.blocks = [
+            {
+                "query": linear(width, width, "query"),
+                "key": linear(width, width, "key"),
+                "value": linear(width, width, "value"),
+                "output": linear(width, width, "output"),
+                "up": linear(width, 4 * width, "up", "relu"),
+                "down": linear(4 * width, width, "down"),
+            }
+            for _ in range(layers)
+        ]
+        self.head = linear(width, vocabulary, "head")
+
+    def forward(self, tokens: Sequence[int]) -> list[Row]:
+        """The logits of the next token after each of the tokens, a row for each."""
+        if not 1 <= len(tokens) <= self.block:
+            raise ValueError(f"microgpt: expected 1 to {self.block} tokens, got {len(tokens)}")
+        x = [
+            normalized([a + b for a, b in zip(self.letters(t), self.positions(i), strict=True)])
+            for i, t in enumerate(tokens)
+        ]
+        for i, block in enumerate(self.blocks):
+            with grouped(f"block {i}"):
+                x = self._attention(block, x)
+                x = [self._perceptron(block, one) for one in x]
+        return [self.head(one) for one in x]
+
+    def _attention(self, block: dict[str, Layer], x: list[Row]) -> list[Row]:
+        """Each position with what it takes from itself and those before (Vaswani et al. 2017)."""
+        inside = [normalized(one) for one in x]
+        queries, keys, values = (
+            [block[name](one) for one in inside] for name in ("query", "key", "value")
+        )
+        size = len(x[0]) // self.heads
+        made = []
+        for i, query in enumerate(queries):
+            taken: Row = []
+            with grouped("attention"):
+                for start in range(0, len(query), size):
+                    part = range(start, start + size)
+                    scores = [
+                        total([query[k] * key[k] for k in part]) / math.sqrt(size)
+                        for key in keys[: i + 1]
+                    ]
+                    weights = softmax(scores)
+                    taken += [
+                        total([w * value[k] for w, value in zip(weights, values, strict=False)])
+                        for k in part
+                    ]
+            made.append([a + b for a, b in zip(x[i], block["output"](taken), strict=True)])
+        return made
+
+    def _perceptron(self, block: dict[str, Layer], x: Row) -> Row:
+        y = block["down"](block["up"](normalized(x)))
+        return [a + b for a, b in zip(x, y, strict=True)]
+
+    def loss(self, tokens: Sequence[int]) -> Value:
+        """Mean of -log p(next token) over a text, in nats."""
+        loss: Value = sparse_categorical_crossentropy(
+            self(tokens[:-1]), list(tokens[1:]), from_logits=True
+        )
+        return loss
+
+    def sample(self, seed: int | None = None, temperature: float = 1.0, logits: Any = None) -> str:
+        """A name drawn letter by letter; the lower the temperature, the likelier the letters.
+
+        `logits` is what computes them, by default the model itself; a compiled one is faster.
+        """
+        if not temperature > 0.0:
+            raise ValueError(f"sample: temperature must be above 0, got {temperature!r}")
+        rng = random.Random(seed)  # noqa: S311
+        tokens = [END]
+        while len(tokens) < self.block:
+            row = [float(z) / temperature for z in (logits or self)(tokens)[-1]]
+            drawn = rng.choices(range(len(row)), [float(p) for p in softmax(row)])[0]
+            if drawn == END:
+                break
+            tokens.append(drawn)
+        return "".join(LETTERS[token] for token in tokens[1:])
