@@ -495,7 +495,7 @@ import math
 
 from numba import carray, cfunc, njit, types
 
-from autograd.kernels import exp
+from autograd.kernels import power_of_e
 
 inf, nan, pi = math.inf, math.nan, math.pi
 numbers, wholes = types.CPointer(types.float64), types.CPointer(types.int64)
@@ -599,7 +599,7 @@ def _source(op: Operation) -> str:
     names = {part: ast.Name(part + "_") for part in op.where_trees}
 
     def text(tree: ast.expr) -> str:
-        return rules.fast(rules.substitute(tree, names), rows()).replace("math.exp(", "exp(")
+        return rules.fast(rules.substitute(tree, names), rows()).replace("math.exp(", "power_of_e(")
 
     def parts(tree: ast.expr) -> str:
         shared = rules.parts(op, tree)

@@ -359,7 +359,7 @@ def _power_of_two(typing: Any, exponent: Any) -> Any:
 
 
 @njit(error_model="numpy", fastmath={"contract"})
-def exp(x):
+def power_of_e(x):
     """e^x within 2 ulp, without branches or calls, so that a loop of it runs in vectors.
 
     x = k log 2 + r, and the series of e^r to r^13 / 13!, whose rest is below 2^-55 for
