@@ -49,8 +49,9 @@ class Recording:
         count = len(self.parameters)
         return np.fromiter((p.data for p in self.parameters), dtype=np.float64, count=count)
 
-    def _memory(self, block: int) -> tuple[Encoded, Array, Array]:
-        """What runs blocks of so many samples, and this thread's memory for it."""
+    def memory(self, samples: int) -> tuple[Encoded, Array, Array]:
+        """The code for so many samples, and this thread's memory for it."""
+        block = 1 if samples == 1 else BLOCK if samples > 8 else 8
         held: dict[Any, Any] = self._local.__dict__
         if block not in held:
             if block not in self._codes:
@@ -73,7 +74,7 @@ class Recording:
         """
         tape = self.program.tape
         samples = len(x)
-        code, memory, grad = self._memory(1 if samples == 1 else BLOCK if samples > 8 else 8)
+        code, memory, grad = self.memory(samples)
         out = np.empty((samples, len(tape.outputs)))
         held = np.empty(samples, dtype=np.int64)
         inputs = np.empty((samples, tape.inputs)) if seeds is not None else out
@@ -298,11 +299,11 @@ class Compiled:
         form = self.last.form
         if not call.batched:
             return rebuilt(form, iter(out[0].tolist()))
-        if self.reduction is not None and len(out) == 1:
-            return rebuilt(form, iter(out[0].tolist()))
         if self.reduction is not None:
-            out = out.mean(axis=0) if self.reduction == "mean" else out.sum(axis=0)
-            return rebuilt(form, iter(out.tolist()))
+            total = np.add.reduce(out, axis=0)
+            if self.reduction == "mean":
+                total /= len(out)
+            return rebuilt(form, iter(total.tolist()))
         return rebuilt(form, iter(out.T))
 
     def _differentiated(self, args: tuple[Any, ...], sink: "_Sink") -> Any:
@@ -415,6 +416,7 @@ class Flat:
         self.numbers = np.array([p.data for p in self.parameters])
         self.gradients = np.zeros(len(self.parameters))
         self._where: dict[Recording, Array] = {}
+        self._plans: dict[Any, _Plan] = {}
 
     def where(self, one: Recording) -> Array:
         """The places of a recording's parameters in the arrays, in runs."""
@@ -432,8 +434,21 @@ class Flat:
 
     def backward(self, *args: Any) -> Any:
         """The function's result; its gradient takes the place of `gradients`."""
+        key: list[Any] = [threading.get_ident()]
+        for arg in args:
+            if type(arg) is not np.ndarray:
+                break
+            key += [arg.shape, arg.dtype]
+        else:
+            plan = self._plans.get(tuple(key))
+            if plan is not None and plan.run(args):
+                return plan.result()
         sink = _Sink(self)
         call, out, _ = self.compiled._differentiated(args, sink)
+        if len(key) > len(args) and args and call.batched and _Plan.serves(self.compiled, call):
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            self._plans[tuple(key)] = _Plan(self, call)
         return self.compiled._shown(call, out)
 
     def __call__(self, *args: Any) -> Any:
@@ -455,6 +470,65 @@ class Flat:
 
     def __exit__(self, *exception: object) -> None:
         self.write()
+
+
+_MOST_PLANS = 64  # of different shapes, each with memory of its own
+
+
+class _Plan:
+    """A call of arrays that has been made before: what does not change from call to call.
+
+    What is left to do is to copy the arguments and to jump into native code.
+    """
+
+    def __init__(self, flat: Flat, call: "_Call") -> None:
+        compiled = flat.compiled
+        self.flat, self.compiled, self.one = flat, compiled, compiled.last
+        samples, width = call.numbers.shape
+        x = np.empty((samples, width))
+        self.views, at = [], 0
+        for column in call.columns:
+            # Arrays of one dimension have one number a sample.
+            step = column.shape[1]
+            self.views.append((x[:, at : at + step], column.shape))
+            at += step
+        scale = 1.0 / samples if compiled.reduction == "mean" else 1.0
+        self.x, self.seeds = x, np.array([scale])
+        self.out = np.empty((samples, 1))
+        self.held = np.empty(samples, dtype=np.int64)
+        self.inputs = np.empty((samples, width))
+        self.code, self.memory, self.grad = self.one.memory(samples)
+        self.where = flat.where(self.one)
+        self.sweep = self.one.engine.sweep
+        self.spare = np.empty(len(flat.numbers))
+
+    @staticmethod
+    def serves(compiled: Compiled, call: "_Call") -> bool:
+        """Whether the call is one of arrays, on one thread, that the engine can do by itself."""
+        arrays = all(isinstance(column, np.ndarray) for column in call.columns)
+        return arrays and not compiled.exact and compiled.threads == 1
+
+    def run(self, args: tuple[Any, ...]) -> bool:
+        """Whether the engine could do it; then the Flat has the new gradients."""
+        for (view, shape), arg in zip(self.views, args, strict=True):
+            view[...] = arg.reshape(shape)
+        good = self.sweep(
+            self.code, self.flat.numbers, self.where, self.x, self.seeds, self.memory, self.grad,
+            self.out, self.held, self.inputs, self.spare, True,
+        )  # fmt: skip
+        if good:
+            self.flat.gradients, self.spare = self.spare, self.flat.gradients
+            self.compiled._last = self.one
+        return good
+
+    def result(self) -> Any:
+        """The function's result."""
+        if self.compiled.reduction is None:
+            return rebuilt(self.one.form, iter(self.out.T.copy()))
+        total = float(np.add.reduce(self.out, axis=None))
+        if self.compiled.reduction == "mean":
+            total /= len(self.out)
+        return rebuilt(self.one.form, iter([total]))
 
 
 class _Sink:

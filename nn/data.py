@@ -1,5 +1,6 @@
 """Small data sets that come with the package, and what is done to data before training."""
 
+import gzip
 import math
 import random
 from collections.abc import Sequence
@@ -76,6 +77,35 @@ def load_iris() -> Dataset:
     rows = [line.split(",") for line in lines]
     features = [[float(x) for x in row[: int(width)]] for row in rows]
     return Dataset(features, [int(row[-1]) for row in rows], names)
+
+
+def load_digits() -> Dataset:
+    """1,797 handwritten digits as 8 x 8 images of numbers 0 to 16, row by row, classes 0 to 9.
+
+    Source: E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI
+    Machine Learning Repository (the test part, as scikit-learn has it).
+
+    >>> digits = load_digits()
+    >>> len(digits.features), len(digits.features[0]), max(digits.features[0])
+    (1797, 64, 15.0)
+    """
+    data = (resources.files("nn") / "datasets" / "digits.csv.gz").read_bytes()
+    rows = [line.split(",") for line in gzip.decompress(data).decode().split()]
+    features = [[float(x) for x in row[:-1]] for row in rows]
+    return Dataset(features, [int(row[-1]) for row in rows], list("0123456789"))
+
+
+def load_names() -> list[str]:
+    """32,032 given names in small letters, the commonest first.
+
+    Source: the United States' Social Security Administration, as kept by A. Karpathy (makemore).
+
+    >>> names = load_names()
+    >>> len(names), names[:3]
+    (32032, ['emma', 'olivia', 'ava'])
+    """
+    text = (resources.files("nn") / "datasets" / "names.txt").read_text()
+    return text.split()
 
 
 def load_moons(count: int = 200, noise: float = 0.1, seed: int = 0) -> Dataset:

@@ -15,10 +15,10 @@ from autograd import Value
 from autograd.ops import number
 from autograd.value import UNTOUCHED
 from nn import storage
+from nn.columns import Column, Numbers, divided, like, quiet, root
 from nn.module import Module
 
-Numbers = list[float]
-State = dict[str, Numbers]
+State = dict[str, Column]
 Options = dict[str, Any]
 
 
@@ -30,6 +30,19 @@ class Group:
         self.parameters = [parameter for _, parameter in named]
         self.options = options
         self.state: State = {}
+        self._places: tuple[Any, Any] = (None, None)
+
+    def places(self, flat: Any) -> Any:
+        """Where the parameters are in a Flat's arrays: a slice, or an array of indices."""
+        known, where = self._places
+        if known is not flat:
+            found = [flat.place[p] for p in self.parameters]
+            first = found[0]
+            where = slice(first, first + len(found))
+            if found != list(range(first, first + len(found))):
+                where = found
+            self._places = (flat, where)
+        return where
 
 
 class Optimizer(ABC):
@@ -65,11 +78,12 @@ class Optimizer(ABC):
 
     @abstractmethod
     def update(
-        self, x: Numbers, g: Numbers, state: State, step: int, **options: Any
-    ) -> tuple[Numbers, State]:
+        self, x: Column, g: Column, state: State, step: int, **options: Any
+    ) -> tuple[Column, State]:
         """The new numbers and the new state, from numbers, gradients and state; changes nothing.
 
-        `step` counts from 1; `state` is empty at the first.
+        All are columns (`nn.columns`): lists, or arrays.  `step` counts from 1; `state` is empty at
+        the first.
         """
 
     def _checked(self, options: Options) -> Options:
@@ -114,9 +128,10 @@ class Optimizer(ABC):
         kind = type(self).__name__
         if all(p.grad is UNTOUCHED for group in self.groups for p in group.parameters):
             raise ValueError(f"{kind}.step: no gradient yet; call loss.backward() first")
-        made: list[tuple[Numbers, Numbers, State]] = []
+        made: list[tuple[Column, Column, State]] = []
         for group in self.groups:
-            x, g = [p.data for p in group.parameters], [p.grad for p in group.parameters]
+            x = Numbers(p.data for p in group.parameters)
+            g = Numbers(p.grad for p in group.parameters)
             _refuse(g, group.names, f"{kind}.step: the gradient of")
             new, state = self.update(x, g, group.state, self.taken + 1, **group.options)
             _refuse(new, group.names, f"{kind}.step: with lr={group.options['lr']:g} the new")
@@ -135,6 +150,27 @@ class Optimizer(ABC):
                 group.state = state
             raise
 
+    def step_flat(self, flat: Any) -> None:
+        """The step, on the arrays of an `autograd.compiled.Flat` that holds the parameters.
+
+        Raises ArithmeticError as `step` does; then nothing was changed.
+        """
+        kind = type(self).__name__
+        made: list[tuple[Any, Column, State]] = []
+        for group in self.groups:
+            where = group.places(flat)
+            x, g = flat.numbers[where], flat.gradients[where]
+            with quiet():
+                new, state = self.update(x, g, group.state, self.taken + 1, **group.options)
+            if not math.isfinite(math.fsum((float(g.sum()), float(new.sum())))):
+                _refuse(g, group.names, f"{kind}.step: the gradient of")
+                _refuse(new, group.names, f"{kind}.step: with lr={group.options['lr']:g} the new")
+            made.append((where, new, state))
+        for group, (where, new, state) in zip(self.groups, made, strict=True):
+            flat.numbers[where] = new
+            group.state = state
+        self.taken += 1
+
     def state_dict(self) -> dict[str, Any]:
         """Everything a later run needs to go on to the same bits, as dicts, lists and numbers."""
         groups = [
@@ -144,7 +180,7 @@ class Optimizer(ABC):
                     key: list(value) if isinstance(value, tuple) else value
                     for key, value in group.options.items()
                 },
-                "state": {key: list(numbers) for key, numbers in group.state.items()},
+                "state": {key: list(map(float, part)) for key, part in group.state.items()},
             }
             for group in self.groups
         ]
@@ -230,10 +266,10 @@ def _named(parameters: Any) -> list[tuple[str, Value]]:
     return made
 
 
-def _refuse(numbers: Numbers, names: list[str], what: str) -> None:
+def _refuse(numbers: Column, names: list[str], what: str) -> None:
     for x, name in zip(numbers, names, strict=True):
         if x - x != 0.0:
-            raise ArithmeticError(f"{what} {name} is {x!r}; nothing was changed")
+            raise ArithmeticError(f"{what} {name} is {float(x)!r}; nothing was changed")
 
 
 class SGD(Optimizer):
@@ -265,21 +301,18 @@ class SGD(Optimizer):
         return options
 
     def update(
-        self, x: Numbers, g: Numbers, state: State, step: int, **options: Any
-    ) -> tuple[Numbers, State]:
+        self, x: Column, g: Column, state: State, step: int, **options: Any
+    ) -> tuple[Column, State]:
         """The step that the class describes."""
         lr, momentum, decay = options["lr"], options["momentum"], options["weight_decay"]
         if decay:
-            g = [gi + decay * xi for gi, xi in zip(g, x, strict=True)]
+            g = g + decay * x
         if not momentum:
-            return [xi - lr * gi for xi, gi in zip(x, g, strict=True)], {}
-        new = 1.0 - options["dampening"]
-        v = state.get("velocity")
-        v = [momentum * vi + new * gi for vi, gi in zip(v, g, strict=True)] if v else list(g)
-        step_along = v
-        if options["nesterov"]:
-            step_along = [gi + momentum * vi for gi, vi in zip(g, v, strict=True)]
-        return [xi - lr * si for xi, si in zip(x, step_along, strict=True)], {"velocity": v}
+            return x - lr * g, {}
+        v = g
+        if "velocity" in state:
+            v = momentum * like(x, state["velocity"]) + (1.0 - options["dampening"]) * g
+        return x - lr * (g + momentum * v if options["nesterov"] else v), {"velocity": v}
 
 
 class AdaGrad(Optimizer):
@@ -300,17 +333,15 @@ class AdaGrad(Optimizer):
         super().__init__(parameters, lr, **options)
 
     def update(
-        self, x: Numbers, g: Numbers, state: State, step: int, **options: Any
-    ) -> tuple[Numbers, State]:
+        self, x: Column, g: Column, state: State, step: int, **options: Any
+    ) -> tuple[Column, State]:
         """The step that the class describes."""
         decay, eps = options["weight_decay"], options["eps"]
         rate = options["lr"] / (1.0 + (step - 1) * options["lr_decay"])
         if decay:
-            g = [gi + decay * xi for gi, xi in zip(g, x, strict=True)]
-        s = state.get("squares") or [options["initial"]] * len(x)
-        s = [si + gi * gi for si, gi in zip(s, g, strict=True)]
-        new = [_divided(xi, rate, gi, si, eps) for xi, gi, si in zip(x, g, s, strict=True)]
-        return new, {"squares": s}
+            g = g + decay * x
+        s = like(x, state.get("squares", options["initial"])) + g * g
+        return x - divided(rate * g, root(s) + eps), {"squares": s}
 
 
 class RMSprop(Optimizer):
@@ -330,25 +361,18 @@ class RMSprop(Optimizer):
         super().__init__(parameters, lr, **options)
 
     def update(
-        self, x: Numbers, g: Numbers, state: State, step: int, **options: Any
-    ) -> tuple[Numbers, State]:
+        self, x: Column, g: Column, state: State, step: int, **options: Any
+    ) -> tuple[Column, State]:
         """The step that the class describes."""
         lr, alpha, eps = options["lr"], options["alpha"], options["eps"]
         decay, momentum = options["weight_decay"], options["momentum"]
         if decay:
-            g = [gi + decay * xi for gi, xi in zip(g, x, strict=True)]
-        s = state.get("squares") or [0.0] * len(x)
-        s = [alpha * si + (1.0 - alpha) * gi * gi for si, gi in zip(s, g, strict=True)]
+            g = g + decay * x
+        s = alpha * like(x, state.get("squares")) + (1.0 - alpha) * g * g
         if not momentum:
-            new = [_divided(xi, lr, gi, si, eps) for xi, gi, si in zip(x, g, s, strict=True)]
-            return new, {"squares": s}
-        v = state.get("velocity") or [0.0] * len(x)
-        v = [
-            momentum * vi - _divided(0.0, 1.0, gi, si, eps)
-            for vi, gi, si in zip(v, g, s, strict=True)
-        ]
-        new = [xi - lr * vi for xi, vi in zip(x, v, strict=True)]
-        return new, {"squares": s, "velocity": v}
+            return x - divided(lr * g, root(s) + eps), {"squares": s}
+        v = momentum * like(x, state.get("velocity")) + divided(g, root(s) + eps)
+        return x - lr * v, {"squares": s, "velocity": v}
 
 
 class Adam(Optimizer):
@@ -370,27 +394,23 @@ class Adam(Optimizer):
         super().__init__(parameters, lr, **options)
 
     def update(
-        self, x: Numbers, g: Numbers, state: State, step: int, **options: Any
-    ) -> tuple[Numbers, State]:
+        self, x: Column, g: Column, state: State, step: int, **options: Any
+    ) -> tuple[Column, State]:
         """The step that the class describes."""
         if decay := options["weight_decay"]:
-            g = [gi + decay * xi for gi, xi in zip(g, x, strict=True)]
+            g = g + decay * x
         return self._moved(x, g, state, step, options)
 
     def _moved(
-        self, x: Numbers, g: Numbers, state: State, step: int, options: Options
-    ) -> tuple[Numbers, State]:
+        self, x: Column, g: Column, state: State, step: int, options: Options
+    ) -> tuple[Column, State]:
         (b1, b2), eps = options["betas"], options["eps"]
-        m, v = state.get("mean") or [0.0] * len(x), state.get("squares") or [0.0] * len(x)
-        m = [mi + (gi - mi) * (1.0 - b1) for mi, gi in zip(m, g, strict=True)]
-        v = [b2 * vi + (1.0 - b2) * gi * gi for vi, gi in zip(v, g, strict=True)]
+        m, v = like(x, state.get("mean")), like(x, state.get("squares"))
+        m = m + (g - m) * (1.0 - b1)
+        v = b2 * v + (1.0 - b2) * g * g
         rate = options["lr"] / (1.0 - b1**step)
-        root = math.sqrt(1.0 - b2**step)
-        new = [
-            xi - rate * mi / (math.sqrt(vi) / root + eps) if mi else xi
-            for xi, mi, vi in zip(x, m, v, strict=True)
-        ]
-        return new, {"mean": m, "squares": v}
+        scale = math.sqrt(1.0 - b2**step)
+        return x - divided(rate * m, root(v) / scale + eps), {"mean": m, "squares": v}
 
 
 class AdamW(Adam):
@@ -402,16 +422,11 @@ class AdamW(Adam):
     defaults: ClassVar[Options] = {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}
 
     def update(
-        self, x: Numbers, g: Numbers, state: State, step: int, **options: Any
-    ) -> tuple[Numbers, State]:
+        self, x: Column, g: Column, state: State, step: int, **options: Any
+    ) -> tuple[Column, State]:
         """The step that the class describes."""
         kept = 1.0 - options["lr"] * options["weight_decay"]
-        return self._moved([xi * kept for xi in x], g, state, step, options)
-
-
-def _divided(x: float, rate: float, g: float, s: float, eps: float) -> float:
-    """x - rate * g / (sqrt(s) + eps); no step where there is no gradient, even if eps is 0."""
-    return x - rate * g / (math.sqrt(s) + eps) if g else x
+        return self._moved(kept * x, g, state, step, options)
 
 
 def clip_norm(parameters: Iterable[Value], largest: float) -> float:

@@ -17,6 +17,7 @@ from nn import storage
 from nn.data import Dataset
 from nn.module import Module, unscoped
 from nn.optim import Optimizer, clip_norm
+from nn.replay import Replay, rows
 from nn.schedules import ReduceOnPlateau, Schedule
 
 Loss = Callable[[list[Any], list[Any]], Value]
@@ -114,6 +115,7 @@ def fit(
     callbacks: Iterable[Callable[[int, History], object]] = (),
     watch: bool = False,
     progress: bool | None = None,
+    compiled: bool = False,
 ) -> History:
     """The History of training the model on the data.
 
@@ -136,6 +138,10 @@ def fit(
         callbacks: called with the epoch (from 1) and the history; one that returns True stops.
         watch: keep every parameter after each epoch in `history.weights`.
         progress: a bar; if left out, where tqdm is installed and a terminal watches.
+        compiled: record one sample's loss and replay it for batches at native speed (see
+            `autograd.compile`); the parameters' numbers are in arrays then, and in the Values after
+            each epoch and at the end, however it ends.  It needs `pip install 'chainrule[fast]'`
+            and a loss that is the mean of its samples' losses.
 
     Ctrl-C ends training between two steps: the model and the history are whole, and
     `history.stopped` says so.  Raises TrainingError, naming the first operation at fault, when a
@@ -170,6 +176,9 @@ def fit(
             run.load(checkpoint)
     history = run.history
     with contextlib.ExitStack() as stack:
+        if compiled:
+            inputs, targets = run.compile(inputs, targets, stack)
+            held = held and (rows(held[0]), rows(held[1]))
         stack.enter_context(quiet_gc())
         stack.enter_context(unscoped())
         stack.enter_context(warnings.catch_warnings())
@@ -214,6 +223,16 @@ class _Run:
         self.history = History()
         self.best, self.waited = math.inf, 0
         self.best_state: dict[str, Any] | None = None
+        self.replay: Replay | None = None
+
+    def compile(self, inputs: Any, targets: Any, stack: contextlib.ExitStack) -> Samples:
+        """Compile model and loss; the samples as arrays, if they have one shape."""
+        parameters = [p for group in self.optimizer.groups for p in group.parameters]
+        everything = dict.fromkeys([*parameters, *self.model.parameters()])
+        self.replay = Replay(self.model, self.loss, list(everything))
+        self.replay.agrees(inputs, targets)
+        stack.enter_context(self.replay.flat)
+        return rows(inputs), rows(targets)
 
     def epoch(self, inputs: list[Any], targets: list[Any], size: int, held: Samples | None) -> None:
         """One pass over the data, and a line of history at its end, and only then."""
@@ -225,11 +244,13 @@ class _Run:
         try:
             for start in range(0, len(order), size):
                 batch = order[start : start + size]
-                loss = self.step([inputs[i] for i in batch], [targets[i] for i in batch])
+                loss = self.step(_taken(inputs, batch), _taken(targets, batch))
                 total += loss * len(batch)
         except BaseException:
             self.rng.setstate(before)
             raise
+        if self.replay is not None:
+            self.replay.flat.write()
         mean, seen = total / len(order), math.nan
         found: dict[str, float] = {}
         if held is not None or self.metrics:
@@ -253,6 +274,11 @@ class _Run:
         """The loss of a batch, and a step of the optimizer."""
         if self.schedule is not None:
             self.optimizer.lr = self.schedule(self.optimizer.taken)
+        if self.replay is not None:
+            try:
+                return self._replayed(self.replay, inputs, targets)
+            except ArithmeticError:
+                self.replay.flat.write()  # what went wrong is looked for in Values
         loss = self.loss([self.model(x) for x in inputs], targets)
         if not isinstance(loss, Value):
             raise TypeError(f"fit: the loss must be one Value, got {type(loss).__name__}")
@@ -272,15 +298,32 @@ class _Run:
             raise TrainingError(f"{where}: {error}{because}{advice}", self.history) from None
         return loss.data
 
+    def _replayed(self, replay: Replay, inputs: list[Any], targets: list[Any]) -> float:
+        """The step at native speed; ArithmeticError, and nothing changed, for inf and nan."""
+        loss = replay.backward(inputs, targets)
+        if not math.isfinite(loss):
+            raise ArithmeticError(f"the loss is {loss!r}")
+        if self.clip is not None:
+            norm = math.hypot(*replay.flat.gradients.tolist())
+            if norm > self.clip:
+                replay.flat.gradients *= self.clip / norm
+        self.optimizer.step_flat(replay.flat)
+        return loss
+
     def examine(self, data: Samples, with_loss: bool) -> tuple[float, dict[str, float]]:
         """Loss, if it is wanted, and metrics of the model as it is."""
         inputs, targets = data
         training = self.model.training
         self.model.eval()
         try:
-            with no_grad():
-                outputs = [self.model(x) for x in inputs]
-                loss = float(self.loss(outputs, targets)) if with_loss else math.nan
+            if self.replay is not None:
+                outputs = self.replay.outputs(inputs)
+                loss = self.replay.loss(inputs, targets) if with_loss else math.nan
+                targets = list(targets)
+            else:
+                with no_grad():
+                    outputs = [self.model(x) for x in inputs]
+                    loss = float(self.loss(outputs, targets)) if with_loss else math.nan
         finally:
             self.model.train(training)
         return loss, {_name(metric): float(metric(outputs, targets)) for metric in self.metrics}
@@ -323,6 +366,11 @@ class _Run:
 
 
 _PARTS = {"model", "optimizer", "random", "history", "best", "plateau"}
+
+
+def _taken(samples: Any, batch: list[int]) -> Any:
+    """Some of the samples: of an array an array, of a list a list."""
+    return [samples[i] for i in batch] if isinstance(samples, list) else samples[batch]
 
 
 def _name(metric: Metric) -> str:

@@ -1,0 +1,75 @@
+"""Numbers side by side that are computed with as one: lists here, NumPy's arrays elsewhere.
+
+An optimizer's formula is written once and runs on both, with the same bits.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+Column = Any  # a `Numbers` or an array of floats
+
+
+class Numbers(list[float]):
+    """A list that adds, subtracts and multiplies number by number, as an array does.
+
+    >>> 2.0 * Numbers([1.0, 2.0]) - Numbers([0.5, 0.5])
+    [1.5, 3.5]
+    """
+
+    def _with(self, other: Any, do: Callable[[float, float], float]) -> "Numbers":
+        if isinstance(other, list):
+            return Numbers([do(x, y) for x, y in zip(self, other, strict=True)])
+        return Numbers([do(x, other) for x in self])
+
+    def __add__(self, other: Any) -> "Numbers":  # type: ignore[override]
+        return self._with(other, float.__add__)
+
+    def __sub__(self, other: Any) -> "Numbers":
+        return self._with(other, float.__sub__)
+
+    def __mul__(self, other: Any) -> "Numbers":
+        return self._with(other, float.__mul__)
+
+    def __truediv__(self, other: Any) -> "Numbers":
+        return self._with(other, float.__truediv__)
+
+    def __rmul__(self, other: float) -> "Numbers":  # type: ignore[override]
+        return Numbers([other * x for x in self])
+
+
+def root(x: Column) -> Column:
+    """The square root of each number."""
+    if isinstance(x, Numbers):
+        return Numbers(map(math.sqrt, x))
+    import numpy as np
+
+    return np.sqrt(x)
+
+
+def divided(x: Column, y: Column) -> Column:
+    """x / y number by number, and 0 where x is 0, whatever y is."""
+    if isinstance(x, Numbers):
+        return Numbers([p / q if p else 0.0 for p, q in zip(x, y, strict=True)])
+    import numpy as np
+
+    return np.divide(x, y, out=np.zeros_like(x), where=x != 0.0)
+
+
+def like(x: Column, numbers: Any) -> Column:
+    """The numbers as a column of x's kind; zeros for None, that number for one."""
+    if numbers is None or isinstance(numbers, float):
+        start = numbers or 0.0
+        return Numbers([start] * len(x)) if isinstance(x, Numbers) else x * 0.0 + start
+    if isinstance(x, Numbers):
+        return numbers if isinstance(numbers, Numbers) else Numbers(float(n) for n in numbers)
+    import numpy as np
+
+    return np.asarray(numbers, dtype=np.float64)
+
+
+def quiet() -> Any:
+    """A context in which arrays overflow to inf as plain numbers do, without a warning."""
+    import numpy as np
+
+    return np.errstate(all="ignore")

@@ -1,0 +1,121 @@
+"""A model and its loss, compiled for batches of samples, with the parameters in arrays."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import autograd
+from autograd import Value
+from nn.module import Module, unscoped
+
+Loss = Callable[[list[Any], list[Any]], Any]
+_SAMPLES = 8  # with different targets, on which the mean over samples is compared with the loss
+
+
+class Replay:
+    """What `fit(..., compiled=True)` runs instead of the model and the loss.
+
+    One sample's loss is recorded (again for another shape, or another branch taken) and replayed
+    for the rows of a batch; the loss of a batch is the mean over its samples.
+
+    Args:
+        model: called with one sample's inputs.
+        loss: of a batch, the mean of its samples' losses.
+        parameters: that the loss depends on.
+
+    Raises ModuleNotFoundError without NumPy, ValueError for a model with forward hooks, which a
+    replay would not run.
+    """
+
+    def __init__(self, model: Module, loss: Loss, parameters: Sequence[Value]) -> None:
+        for path, module in model.named_modules():
+            if module._hooks:
+                raise ValueError(
+                    f"fit: {path or module.name} has a forward hook, which compiled=True would not "
+                    "run; remove it, or train without"
+                )
+
+        def sample(x: Any, y: Any) -> Any:
+            return loss([model(x)], [y])
+
+        self._model, self._loss = model, loss
+        self._compiled = autograd.compile(sample, reduction="sum", cache=256)
+        self._forward = autograd.compile(lambda x: model(x), cache=256)
+        self.flat = self._compiled.flat(parameters)
+        self._outputs = self._forward.flat(parameters)
+        self._outputs.numbers = self.flat.numbers
+
+    def agrees(self, inputs: Sequence[Any], targets: Sequence[Any]) -> None:
+        """Raise ValueError if the loss of a batch is not the mean over its samples."""
+        chosen: dict[str, int] = {}
+        for i, target in enumerate(targets):
+            chosen.setdefault(repr(target), i)
+            if len(chosen) == _SAMPLES:
+                break
+        xs, ys = [inputs[i] for i in chosen.values()], [targets[i] for i in chosen.values()]
+        with unscoped():
+            whole = float(self._loss([self._model(x) for x in xs], ys))
+        mean = self.loss(xs, ys)
+        if not abs(whole - mean) <= 1e-9 * max(abs(whole), abs(mean)) and mean == mean:
+            raise ValueError(
+                f"fit: compiled=True takes the mean over samples, {mean!r}, but the loss of the "
+                f"batch is {whole!r}; use a loss with reduction='mean' and without class_weight, "
+                "or compiled=False"
+            )
+
+    def backward(self, inputs: Sequence[Any], targets: Sequence[Any]) -> float:
+        """The loss of a batch; `flat.gradients` becomes its gradient."""
+        total, parts = 0.0, []
+        for xs, ys in _alike(inputs, targets):
+            total += self.flat.backward(xs, ys)
+            parts.append(self.flat.gradients)
+        self.flat.gradients = sum(parts[1:], parts[0]) / len(inputs)
+        return total / len(inputs)
+
+    def loss(self, inputs: Sequence[Any], targets: Sequence[Any]) -> float:
+        """The loss of some samples."""
+        sums = [float(self.flat(xs, ys)) for xs, ys in _alike(inputs, targets)]
+        return math.fsum(sums) / len(inputs) if all(map(math.isfinite, sums)) else math.nan
+
+    def outputs(self, inputs: Sequence[Any]) -> list[Any]:
+        """The model's outputs for each sample, as numbers."""
+        self._outputs.numbers = self.flat.numbers
+        found: dict[int, Any] = {}
+        for xs, places in _alike(inputs, range(len(inputs))):
+            columns = self._outputs(xs)
+            for i, place in enumerate(places.tolist()):
+                found[place] = _row(columns, i)
+        return [found[i] for i in range(len(inputs))]
+
+
+def _row(columns: Any, i: int) -> Any:
+    """One sample's part of nested columns."""
+    if isinstance(columns, list | tuple):
+        return [_row(column, i) for column in columns]
+    return float(columns[i])
+
+
+def _alike(inputs: Sequence[Any], targets: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """The samples as arrays, one pair for each shape of inputs and targets."""
+    import numpy as np
+
+    if isinstance(inputs, np.ndarray) and isinstance(targets, np.ndarray):
+        return [(inputs, targets)]
+    groups: dict[Any, tuple[list[Any], list[Any]]] = {}
+    for x, y in zip(inputs, targets, strict=True):
+        x, y = np.asarray(x), np.asarray(y)
+        key = (x.shape, x.dtype.kind, y.shape, y.dtype.kind)
+        xs, ys = groups.setdefault(key, ([], []))
+        xs.append(x)
+        ys.append(y)
+    return [(np.stack(xs), np.stack(ys)) for xs, ys in groups.values()]
+
+
+def rows(samples: Sequence[Any]) -> Any:
+    """The samples as one array if they have one shape, and as they are if not."""
+    import numpy as np
+
+    parts = [np.asarray(sample) for sample in samples]
+    if len({(part.shape, part.dtype.kind) for part in parts}) == 1:
+        return np.stack(parts)
+    return list(samples)
