@@ -649,7 +649,8 @@ def check_gradients(
 
     Args:
         f: a function of Values, in any nesting, that returns one Value.  It is run several times,
-            also on decimal numbers, so it must be deterministic.
+            also on decimal numbers, so it must be deterministic.  Of a compiled one, what was
+            compiled is checked, and that the replay's gradients are the same.
         inputs: where to check it: numbers or Values in lists, tuples and dicts.
         order: 2 also checks gradients of gradients, as Hessian-vector products.
         parameters: Values that f closes over: a module, a dict by name, or a list.
@@ -665,6 +666,8 @@ def check_gradients(
     """
     if order not in (1, 2):
         raise ValueError(f"check_gradients: order must be 1 or 2, got {order!r}")
+    replay = f if hasattr(f, "claims") else None
+    f = getattr(f, "function", f) if replay is not None else f
     case = _record(f, inputs, parameters)
     twice = _record(f, inputs, parameters)
     if twice.root.data.hex() != case.root.data.hex():
@@ -703,6 +706,12 @@ def check_gradients(
             if row.verdict is Verdict.PASS:
                 break
         report.rows.append(row)
+    if replay is not None:
+        claims = replay.claims(inputs, case.parameters)
+        for k, row in zip(chosen, report.rows, strict=True):
+            size = ours.get(case.nodes[k], (0.0, 0.0))[1]
+            if abs(claims[k] - row.analytic) > 1e-12 * max(abs(row.analytic), size):
+                row.verdict, row.note = Verdict.FAIL, f"the replay gives {claims[k]!r}"
     if order == 2 and len(case.nodes) > len(case.parameters):
         report.rows += _second(case, digits + 40, seed)
     return report

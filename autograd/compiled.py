@@ -217,7 +217,8 @@ class Compiled:
             one = known[0]
             good, out, _, back, gradients = self._run(one, x, differentiate, scale, sink)
             if good:
-                sink.keep(one, gradients)
+                if differentiate:
+                    sink.keep(one, gradients)
                 self._last = one
                 return out, back
         todo = np.arange(len(x))
@@ -239,7 +240,8 @@ class Compiled:
                 if not len(chosen):
                     continue
                 _, out, _, inputs, gradients = run(one, x[chosen], differentiate, scale, sink)
-                sink.keep(one, gradients)
+                if differentiate:
+                    sink.keep(one, gradients)
                 if total is None:
                     total = np.empty((len(x), out.shape[1]))
                 total[chosen] = out
@@ -342,6 +344,13 @@ class Compiled:
         call, out, _ = self._differentiated(args, sink)
         total = sink.total()
         return self._shown(call, out), np.array([total.get(p, 0.0) for p in self.parameters])
+
+    def claims(self, inputs: Sequence[Any], parameters: Sequence[Value]) -> list[float]:
+        """The gradient in every number of the inputs, then in the parameters, for a checker."""
+        sink = _Sink()
+        _, _, back = self._differentiated(tuple(inputs), sink)
+        total = sink.total()
+        return [*back.ravel().tolist(), *(total.get(p, 0.0) for p in parameters)]
 
     def per_sample_gradients(self, *args: Any) -> Array:
         """The gradient of each row's result in the parameters: (rows, parameters)."""

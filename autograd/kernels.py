@@ -221,7 +221,9 @@ def _pairs(typing: Any, Z: Any, X: Any, Y: Any, z: Any, x: Any, y: Any, n: Any, 
 
 
 @intrinsic
-def _row(typing: Any, address: Any, memory: Any, grad: Any, pool: Any, row: Any, block: Any) -> Any:
+def _row(
+    typing: Any, address: Any, memory: Any, grad: Any, pool: Any, code: Any, k: Any, block: Any
+) -> Any:
     """Call the compiled row of the table at an address."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
@@ -229,13 +231,17 @@ def _row(typing: Any, address: Any, memory: Any, grad: Any, pool: Any, row: Any,
             _data(context, builder, kind, array)
             for kind, array in zip(signature.args[1:5], given[1:5], strict=True)
         ]
-        arguments = [*pointers, given[5]]
+        width = builder.extract_value(given[4], 5)  # of (memory, parent, items, size, data, shape)
+        width = builder.extract_value(width, 1)
+        pointers[3] = builder.gep(pointers[3], [builder.mul(given[5], width)])
+        arguments = [*pointers, given[6]]
         kind = ir.FunctionType(ir.VoidType(), [one.type for one in arguments])
         function = builder.inttoptr(given[0], kind.as_pointer())
         builder.call(function, arguments)
         return context.get_dummy_value()
 
-    return _signature(types.void, types.int64, memory, grad, pool, row, types.int64), generate
+    wholes = types.int64, types.int64
+    return _signature(types.void, types.int64, memory, grad, pool, code, *wholes), generate
 
 
 _outer_4_8, _outer_1_8, _outer_1_1 = _outer(4, 8), _outer(1, 8), _outer(1, 1)
@@ -301,22 +307,22 @@ def _inners(Z, X, Y, z, x, y, n, nr, xr, yr, nc, zc, xc, nd, zd, yd, sign):
 
 
 @njit(**_options)
-def _contract(Z, X, Y, row):
-    form = row[1]
-    sign = float(row[2])
-    n0, n1, n2, n3, n4 = row[6], row[7], row[8], row[9], row[10]
-    z0, z1, z2, z3, z4 = row[11], row[12], row[13], row[14], row[15]
-    x0, x1, x2, x3, x4 = row[16], row[17], row[18], row[19], row[20]
-    y0, y1, y2, y3, y4 = row[21], row[22], row[23], row[24], row[25]
+def _contract(Z, X, Y, code, k):
+    form = code[k, 1]
+    sign = float(code[k, 2])
+    n0, n1, n2, n3, n4 = code[k, 6], code[k, 7], code[k, 8], code[k, 9], code[k, 10]
+    z0, z1, z2, z3, z4 = code[k, 11], code[k, 12], code[k, 13], code[k, 14], code[k, 15]
+    x0, x1, x2, x3, x4 = code[k, 16], code[k, 17], code[k, 18], code[k, 19], code[k, 20]
+    y0, y1, y2, y3, y4 = code[k, 21], code[k, 22], code[k, 23], code[k, 24], code[k, 25]
     for a in range(n4):
         if form == 2:
-            z, x, y = row[3] + a * z4, row[4] + a * x4, row[5] + a * y4
+            z, x, y = code[k, 3] + a * z4, code[k, 4] + a * x4, code[k, 5] + a * y4
             _inners(Z, X, Y, z, x, y, n0, n1, x1, y1, n2, z2, x2, n3, z3, y3, sign)
             continue
         for b in range(n3):
-            z = row[3] + a * z4 + b * z3
-            x = row[4] + a * x4 + b * x3
-            y = row[5] + a * y4 + b * y3
+            z = code[k, 3] + a * z4 + b * z3
+            x = code[k, 4] + a * x4 + b * x3
+            y = code[k, 5] + a * y4 + b * y3
             if form == 1:
                 _outers(Z, X, Y, z, x, y, n0, n1, x1, y1, n2, z2, y2, sign)
                 continue
@@ -406,19 +412,18 @@ def _chosen(memory, flagged, b, terms):
 def _forward(code, rows, pool, memory, B):
     best = np.empty(B)
     for k in range(len(code)):
-        row = code[k]
-        kind = row[0]
+        kind = code[k, 0]
         if kind == 0:
-            _contract(memory, memory, memory, row)
+            _contract(memory, memory, memory, code, k)
             continue
         if kind == 2:
-            _row(rows[row[1], 0], memory, memory, pool, row, B)
+            _row(rows[code[k, 1], 0], memory, memory, pool, code, k, B)
             continue
-        lanes, z, px, py = row[2], row[3], row[4], row[5]
+        lanes, z, px, py = code[k, 2], code[k, 3], code[k, 4], code[k, 5]
         if kind == 1:
-            sign = float(row[7])
+            sign = float(code[k, 7])
             for l in range(lanes):
-                start, end = pool[row[6] + l], pool[row[6] + l + 1]
+                start, end = pool[code[k, 6] + l], pool[code[k, 6] + l + 1]
                 if B == 1:
                     total = 0.0
                     for t in range(start, end):
@@ -436,16 +441,16 @@ def _forward(code, rows, pool, memory, B):
                         for b in range(B):
                             made[b] += memory[_at(p, b)] * factor
         elif kind == 3:
-            for l in range(0, lanes, row[10]):  # so many lanes share their choice
-                start, end = pool[row[6] + l], pool[row[6] + l + 1]
+            for l in range(0, lanes, code[k, 10]):  # so many lanes share their choice
+                start, end = pool[code[k, 6] + l], pool[code[k, 6] + l + 1]
                 for b in range(B):
                     t = start + _chosen(memory, pool[py + l], b, end - start)
                     place = _at(pool[px + t], b)
-                    for c in range(row[10]):
-                        memory[z + (l + c) * B + b] = memory[place + c * row[11]]
+                    for c in range(code[k, 10]):
+                        memory[z + (l + c) * B + b] = memory[place + c * code[k, 11]]
         elif kind == 4:
             for l in range(lanes):
-                start, end = pool[row[6] + l], pool[row[6] + l + 1]
+                start, end = pool[code[k, 6] + l], pool[code[k, 6] + l + 1]
                 if B == 1:
                     top, most = start, memory[pool[px + start] >> 1]
                     for t in range(start + 1, end):
@@ -464,68 +469,67 @@ def _forward(code, rows, pool, memory, B):
                         for b in range(B):
                             best[b] = memory[p + step * b]
                         continue
-                    k = float(t - start)
+                    place = float(t - start)
                     if step and B > 1:
                         here = memory[p : p + B]
                         for b in range(B):  # nan, once the best, stays it
                             one = here[b]
                             more = one > best[b] or one != one
-                            made[b] = k if more else made[b]
+                            made[b] = place if more else made[b]
                             best[b] = one if more else best[b]
                     else:
                         for b in range(B):
                             one = memory[p + step * b]
                             if one > best[b] or one != one:
-                                made[b] = k
+                                made[b] = place
                                 best[b] = one
                 for b in range(B):
                     if best[b] != best[b]:
                         made[b] = 0.0
         else:
-            for j in range(row[8]):
-                start, end = pool[row[6] + j], pool[row[6] + j + 1]
+            for j in range(code[k, 8]):
+                start, end = pool[code[k, 6] + j], pool[code[k, 6] + j + 1]
                 size, p, q = end - start, pool[px + start], pool[py + j]
                 if B == 1:
                     for i in range(size):
                         memory[z + start + i] = memory[pool[px + start + i] >> 1]
-                    i = int(memory[q >> 1]) - pool[row[10] + j]
+                    i = int(memory[q >> 1]) - pool[code[k, 10] + j]
                     if 0 <= i < size:
-                        memory[z + start + i] = memory[pool[row[9] + j]]
+                        memory[z + start + i] = memory[pool[code[k, 9] + j]]
                     continue
                 made = memory[z + start * B : z + end * B]
-                if pool[row[7] + j]:  # the group's values lie in a line
+                if pool[code[k, 7] + j]:  # the group's values lie in a line
                     made[:] = memory[p >> 1 : (p >> 1) + size * B]
                 else:
                     for l in range(size):
                         for b in range(B):
                             made[l * B + b] = memory[_at(pool[px + start + l], b)]
                 for b in range(B):
-                    i = int(memory[_at(q, b)]) - pool[row[10] + j]
+                    i = int(memory[_at(q, b)]) - pool[code[k, 10] + j]
                     if 0 <= i < size:
-                        made[i * B + b] = memory[pool[row[9] + j]]
+                        made[i * B + b] = memory[pool[code[k, 9] + j]]
 
 
 @njit(**_options)
 def _backward(code, rows, pool, memory, grad, B):
     for k in range(len(code)):
-        row = code[k]
-        kind = row[0]
+        kind = code[k, 0]
         if kind == 0:
-            if row[26]:
-                _contract(grad, memory, grad, row)
+            if code[k, 26]:
+                _contract(grad, memory, grad, code, k)
             else:
-                _contract(grad, grad, memory, row)
+                _contract(grad, grad, memory, code, k)
             continue
         if kind == 2:
-            _row(rows[row[1], 1], memory, grad, pool, row, B)
+            _row(rows[code[k, 1], 1], memory, grad, pool, code, k, B)
             continue
-        lanes, z, px, py = row[2], row[3], row[4], row[5]
+        lanes, z, px, py = code[k, 2], code[k, 3], code[k, 4], code[k, 5]
         if kind == 5:
-            for j in range(row[8]):
-                start, end = pool[row[6] + j], pool[row[6] + j + 1]
+            for j in range(code[k, 8]):
+                start, end = pool[code[k, 6] + j], pool[code[k, 6] + j + 1]
                 size, p, q = end - start, pool[px + start], pool[py + j]
                 if B == 1:
-                    i = int(memory[q >> 1]) - pool[row[10] + j]
+                    i = int(memory[q >> 1]) - pool[code[k, 10] + j]
                     if 0 <= i < size:
                         grad[z + start + i] = 0.0
                     for i in range(size):
@@ -533,10 +537,10 @@ def _backward(code, rows, pool, memory, grad, B):
                     continue
                 given = grad[z + start * B : z + end * B]
                 for b in range(B):  # nobody sees this adjoint again
-                    i = int(memory[_at(q, b)]) - pool[row[10] + j]
+                    i = int(memory[_at(q, b)]) - pool[code[k, 10] + j]
                     if 0 <= i < size:
                         given[i * B + b] = 0.0
-                if pool[row[7] + j]:
+                if pool[code[k, 7] + j]:
                     taken = grad[p >> 1 : (p >> 1) + size * B]
                     for i in range(size * B):
                         taken[i] += given[i]
@@ -546,30 +550,30 @@ def _backward(code, rows, pool, memory, grad, B):
                             grad[_at(pool[px + start + l], b)] += given[l * B + b]
             continue
         if kind == 3:
-            for l in range(0, lanes, row[10]):
-                start, end = pool[row[6] + l], pool[row[6] + l + 1]
+            for l in range(0, lanes, code[k, 10]):
+                start, end = pool[code[k, 6] + l], pool[code[k, 6] + l + 1]
                 for b in range(B):
                     t = start + _chosen(memory, pool[py + l], b, end - start)
                     place = _at(pool[px + t], b)
-                    for c in range(row[10]):
-                        grad[place + c * row[11]] += grad[z + (l + c) * B + b]
+                    for c in range(code[k, 10]):
+                        grad[place + c * code[k, 11]] += grad[z + (l + c) * B + b]
             continue
-        sign = float(row[7])
+        sign = float(code[k, 7])
         for l in range(lanes):
-            start, end = pool[row[6] + l], pool[row[6] + l + 1]
+            start, end = pool[code[k, 6] + l], pool[code[k, 6] + l + 1]
             place = pool[z + l]
             if B == 1:
                 g = sign * grad[place]
                 for t in range(start, end):
                     p, q = pool[px + t] >> 1, pool[py + t] >> 1
-                    if row[8]:
+                    if code[k, 8]:
                         grad[p] += g * memory[q]
-                    if row[9]:
+                    if code[k, 9]:
                         grad[q] += g * memory[p]
                 continue
             for t in range(start, end):
                 p, q = pool[px + t], pool[py + t]
-                if B > 1 and p & 1 and not q & 1 and not row[9]:
+                if B > 1 and p & 1 and not q & 1 and not code[k, 9]:
                     given = grad[place : place + B]
                     taken = grad[p >> 1 : (p >> 1) + B]
                     factor = sign * memory[q >> 1]
@@ -579,9 +583,9 @@ def _backward(code, rows, pool, memory, grad, B):
                 for b in range(B):
                     g = sign * grad[place + b]
                     if g != 0.0:
-                        if row[8]:
+                        if code[k, 8]:
                             grad[_at(p, b)] += g * memory[_at(q, b)]
-                        if row[9]:
+                        if code[k, 9]:
                             grad[_at(q, b)] += g * memory[_at(p, b)]
 
 

@@ -25,7 +25,7 @@ from autograd.tape import (
     Traced,
     argmax,
     chosen,
-    masked,
+    covered,
     number_of,
 )
 from autograd.value import Mode, Value, entered, rows
@@ -270,7 +270,7 @@ class Program:
             else:
                 entries = [nodes[e] for e in tape.tables[b : b + count].tolist()]
                 if k == MASK:
-                    made = masked(nodes[a], *entries)
+                    made = covered(nodes[a], *entries)
                 else:
                     made = argmax(entries) if k == ARGMAX else chosen(entries, nodes[a])
             nodes.append(made)

@@ -75,7 +75,8 @@ class Traced(Ops):
     @property
     def op(self) -> Operation | None:
         """The row of the operation that made it."""
-        if self.kind in (SELECT, ARGMAX, MASK):
+        chosen = {SELECT: self.operands[1:], MASK: self.operands[:1]}.get(self.kind or 0, ())
+        if any(isinstance(one, Ops) for one in chosen):
             raise RecordingError(
                 "a derivative is taken inside a compiled function through `select`; "
                 "differentiate the compiled function instead"
@@ -414,7 +415,7 @@ def masked(value: Any, index: Any, place: float, instead: float) -> Any:
 def chosen(values: Sequence[Any], index: Any) -> Any:
     """The value at the place that a number says, or nearest to it.
 
-    Where an index is recorded, all the others are there with a factor of 0, so that this can be
+    Where the index is recorded, the others are there with a factor of 0, so that this can be
     differentiated again.
     """
     if isinstance(index, _traced):
@@ -425,6 +426,13 @@ def chosen(values: Sequence[Any], index: Any) -> Any:
         return total
     place = float(index)
     return values[int(min(max(place, 0.0), len(values) - 1.0)) if place == place else 0]
+
+
+def covered(value: Any, index: Any, place: float, instead: float) -> Any:
+    """As `masked`; where the index is recorded, in a way that can be differentiated again."""
+    if not isinstance(index, _traced):
+        return masked(value, index, place, instead)
+    return value * masked(1.0, index, place, 0.0) + masked(0.0, index, place, instead)
 
 
 def argmax(values: Sequence[Any]) -> Any:

@@ -66,6 +66,7 @@ def learning_rate_sweep(
     batch_size: int | None = None,
     seed: int = 0,
     optimizer: Maker = _sgd,
+    compiled: bool = False,
 ) -> Sweep:
     """A Sweep: the model trained with each rate from the numbers it has now, on copies.
 
@@ -79,6 +80,7 @@ def learning_rate_sweep(
 
     Args:
         optimizer: makes the optimizer from the model and the rate; plain SGD if left out.
+        compiled: as in `fit`.
     """
     if not rates:
         raise ValueError("learning_rate_sweep: no rates")
@@ -96,6 +98,7 @@ def learning_rate_sweep(
                 batch_size=batch_size,
                 seed=seed,
                 progress=False,
+                compiled=compiled,
             )
             curves.append(Curve(rate, [start, *history.loss]))
         except TrainingError as error:

@@ -267,9 +267,9 @@ def _named(parameters: Any) -> list[tuple[str, Value]]:
 
 
 def _refuse(numbers: Column, names: list[str], what: str) -> None:
-    for x, name in zip(numbers, names, strict=True):
+    for x, name in zip(map(float, numbers), names, strict=True):
         if x - x != 0.0:
-            raise ArithmeticError(f"{what} {name} is {float(x)!r}; nothing was changed")
+            raise ArithmeticError(f"{what} {name} is {x!r}; nothing was changed")
 
 
 class SGD(Optimizer):

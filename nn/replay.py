@@ -68,7 +68,7 @@ class Replay:
         total, parts = 0.0, []
         for xs, ys in _alike(inputs, targets):
             total += self.flat.backward(xs, ys)
-            parts.append(self.flat.gradients)
+            parts.append(self.flat.gradients.copy())
         self.flat.gradients = sum(parts[1:], parts[0]) / len(inputs)
         return total / len(inputs)
 

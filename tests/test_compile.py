@@ -15,7 +15,8 @@ import autograd
 from autograd import RecordingError, Value, argmax, rows, select
 from autograd.compiled import Compiled
 from autograd.program import Program
-from nn import MLP, Embedding, mse
+from nn import MLP, Embedding, mse, sparse_categorical_crossentropy
+from nn.microgpt import MicroGPT, encode
 
 ENGINES = ["numpy", "numba"]
 POINTS = [0.3, -0.7, 1.6, -2.5, 0.0, 30.0, -800.0, math.inf, -math.inf, math.nan]
@@ -344,3 +345,246 @@ def test_threads_get_the_serial_answers(engine: str) -> None:
     two = autograd.compile(lambda x: model(x)[0], engine=engine, threads=2)
     assert isinstance(two, Compiled)
     assert two(batch).tolist() == one(batch).tolist()
+
+
+# ---------------------------------------------------------------------- native loops
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("seed", range(12))
+def test_products_of_matrices_of_any_shape_are_numpys(engine: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, k, m = (int(size) for size in rng.integers(1, 21, 3))
+    w = rng.normal(size=(n, k))
+    leaves = [[Value(number) for number in row] for row in w]
+    flat_leaves = [leaf for row in leaves for leaf in row]
+    weight = rng.normal(size=(n, m))
+
+    def f(x: list[list[Value]]) -> Value:
+        total: Any = 0.0
+        for i in range(n):
+            for j in range(m):
+                dot = sum((leaves[i][t] * x[t][j] for t in range(1, k)), leaves[i][0] * x[0][j])
+                total = total + weight[i, j] * dot.sin()
+        result: Value = total
+        return result
+
+    compiled = autograd.compile(f, engine=engine, reduction="sum")
+    for batch in (1, 3, 11, 40):
+        x = rng.normal(size=(batch, k, m))
+        value, slopes = compiled.value_and_grad(x)
+        z = w @ x
+        g = weight * np.cos(z)
+        assert value == pytest.approx((weight * np.sin(z)).sum(), rel=1e-11, abs=1e-11)
+        assert slopes == pytest.approx(w.T @ g, rel=1e-11, abs=1e-11)
+        with compiled.flat(flat_leaves) as flat:
+            for _ in range(2):  # the second call is the planned one
+                assert flat.backward(x) == pytest.approx(value, rel=1e-13, abs=1e-13)
+                want = (g @ x.transpose(0, 2, 1)).sum(axis=0).ravel()
+                assert flat.gradients == pytest.approx(want, rel=1e-11, abs=1e-11)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_lanes_that_overlap_add_up(engine: str) -> None:
+    """A convolution: each input is read by several lanes of one instruction."""
+    w = [Value(0.1 * k + 0.3) for k in range(5)]
+
+    def f(x: list[Value]) -> Value:
+        made = [sum((w[t] * x[i + t] for t in range(1, 5)), w[0] * x[i]) for i in range(26)]
+        result: Value = sum((one.tanh() for one in made[1:]), made[0].tanh())
+        return result
+
+    compiled = autograd.compile(f, engine=engine)
+    numbers = [math.sin(k) for k in range(30)]
+    value, slopes = compiled.value_and_grad(numbers)
+    want, gradient = eager(lambda *x: f(list(x)), *numbers)
+    assert value == pytest.approx(want, rel=1e-13)
+    assert slopes == pytest.approx(gradient, rel=1e-12)
+
+
+def test_the_native_exponential_is_within_2_ulp() -> None:
+    from mpmath import mp
+
+    from autograd.kernels import power_of_e
+
+    rng = random.Random(0)
+    points = [rng.uniform(-745.0, 709.7) for _ in range(500)]
+    points += [rng.uniform(-1.0, 1.0) for _ in range(500)] + [0.0, -0.0, -708.5, -744.9, 709.78]
+    for x in points:
+        exact = mp.exp(x)
+        assert abs(power_of_e(x) - exact) <= 2 * math.ulp(float(exact)), x
+    ends = [(710.0, math.inf), (1e308, math.inf), (-800.0, 0.0), (-math.inf, 0.0)]
+    assert all(power_of_e(x) == z for x, z in ends)
+    assert math.isnan(power_of_e(math.nan))
+
+
+# ---------------------------------------------------------------------- choices
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_masked_lists_are_the_eager_ones_wherever_the_index_points(engine: str) -> None:
+    def f(x: list[Value], i: int) -> Value:
+        kept = autograd.replaced(x, i, 0.5)
+        pairs = zip(kept[1:], x[1:], strict=True)
+        result: Value = sum((a * b for a, b in pairs), kept[0] * x[0])
+        return result
+
+    compiled = autograd.compile(f, engine=engine)
+    numbers = [1.0, -2.0, 3.0, 0.25]
+    for i in range(4):
+        want, gradient = eager(lambda *x: f(list(x), i), *numbers)  # noqa: B023
+        value, slopes = compiled.value_and_grad(numbers, i)
+        assert value == pytest.approx(want, rel=1e-15)
+        assert slopes == pytest.approx(gradient, rel=1e-15)
+    assert compiled.recorded == 1
+    with pytest.raises(IndexError, match="replaced: expected an index from 0 to 3, got 4"):
+        compiled(numbers, 4)
+    batch = np.array([numbers] * 4)
+    assert compiled(batch, np.arange(4)).tolist() == [compiled(numbers, i) for i in range(4)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_softmax_is_recorded_once_whichever_logit_is_the_largest(engine: str, name: str) -> None:
+    import nn
+
+    function = getattr(nn, name)
+
+    def f(z: list[Value]) -> Value:
+        made = function(z)
+        result: Value = made[1] * made[1] if isinstance(made, list) else made
+        return result
+
+    compiled = autograd.compile(f, engine=engine)
+    for z in ([3.0, 1.0, -2.0], [1.0, 3.0, -2.0], [0.0, 40.0, -40.0], [-2.0, 1.0, 1000.0]):
+        want, gradient = eager(lambda *x: f(list(x)), *z)
+        value, slopes = compiled.value_and_grad(z)
+        assert value == pytest.approx(want, rel=1e-12, abs=0.0)
+        assert slopes == pytest.approx(gradient, rel=1e-12, abs=1e-300)
+    assert compiled.recorded == 1
+
+
+# ---------------------------------------------------------------------- guards and rounding
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_branch_that_rounding_could_turn_is_decided_as_the_eager_one(engine: str) -> None:
+    """0.1 * 3 - 0.3 is 5.6e-17 when it is added up in the eager order."""
+
+    def f(x: list[Value]) -> Value:
+        total = x[0] + x[1] + x[2] - x[3]
+        return x[0] * 2.0 if total > 0 else x[0] * 5.0
+
+    compiled = autograd.compile(f, engine=engine)
+    for x in ([0.1, 0.1, 0.1, 0.3], [0.3, -0.1, -0.1, 0.1], [0.1, 0.2, 0.3, 0.6], [1, 1, 1, 3]):
+        for _ in range(2):
+            assert compiled([float(v) for v in x]) == eager(lambda *x: f(list(x)), *x)[0]
+
+
+def test_a_number_taken_out_of_the_graph_is_recorded_for_that_number_only() -> None:
+    compiled = autograd.compile(lambda x, y: (x + y) * float(x + y), engine="numba")
+    for x, y in [(0.1, 0.2), (0.1, 0.3), (0.1, 0.2)]:
+        assert compiled(x, y) == (x + y) ** 2
+
+
+# ---------------------------------------------------------------------- arrays of parameters
+
+
+def test_flat_parameters_go_back_to_the_values_also_after_an_error() -> None:
+    model = MLP([2, 3, 1], "tanh", seed=0)
+    parameters = model.parameters()
+    before = [p.data for p in parameters]
+    compiled = autograd.compile(lambda x: model(x)[0], reduction="mean")
+    x = np.array([[0.5, -1.0], [1.0, 2.0]])
+    kept: list[list[float]] = []
+
+    def half_a_step() -> None:
+        with compiled.flat(parameters) as flat:
+            flat.backward(x)
+            flat.numbers -= 0.1 * flat.gradients
+            kept.extend([flat.numbers.tolist(), flat.gradients.tolist()])
+            assert [p.data for p in parameters] == before
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        half_a_step()
+    assert [[p.data for p in parameters], [p.grad for p in parameters]] == kept
+
+
+def test_a_flat_without_all_parameters_is_refused() -> None:
+    w, b = Value(1.0, "w"), Value(2.0, "b")
+    compiled = autograd.compile(lambda x: w * x + b)
+    with pytest.raises(ValueError, match=r"also depends on .*label='b'"):
+        compiled.flat([w]).backward(1.0)
+
+
+def test_a_second_order_product_is_the_eager_one() -> None:
+    model = MLP([2, 3, 2], "tanh", seed=0)
+
+    def loss(x: list[float], k: int) -> Value:
+        made: Value = sparse_categorical_crossentropy([model(x)], [k], from_logits=True)
+        return made
+
+    compiled = autograd.compile(loss)
+    compiled([0.5, -1.0], 1)
+    parameters = compiled.parameters
+    v = [0.1 * k - 0.4 for k in range(len(parameters))]
+    with autograd.recording():
+        slopes = autograd.grad(loss([0.5, -1.0], 1), parameters, create_graph=True)
+        along = sum((s * w for s, w in zip(slopes[1:], v[1:], strict=True)), slopes[0] * v[0])
+    want = autograd.grad(along, parameters)
+    assert compiled.hvp(v, [0.5, -1.0], 1) == pytest.approx(want, rel=1e-11, abs=1e-14)
+    with pytest.raises(ValueError, match="hvp: expected 17 numbers"):
+        compiled.hvp([1.0], [0.5, -1.0], 1)
+
+
+def test_a_compiled_function_is_checked_and_a_wrong_replay_is_told() -> None:
+    model = MLP([2, 3, 1], "tanh", seed=0)
+    compiled = autograd.compile(lambda x: model(x)[0])
+    report = autograd.check_gradients(compiled, [0.5, -1.0], parameters=model)
+    assert report
+    assert len(report.rows) == 2 + len(model.parameters())
+
+    class Wrong(Compiled):
+        def claims(self, inputs: Any, parameters: Any) -> list[float]:
+            return [1.001 * slope for slope in super().claims(inputs, parameters)]
+
+    wrong = Wrong(compiled.function, "auto", False, None, 1, 8)
+    assert "the replay gives" in str(autograd.check_gradients(wrong, [0.5, -1.0]))
+
+
+# ---------------------------------------------------------------------- the GPT
+
+
+def test_the_gpt_of_scalars_is_a_small_program_with_the_eager_losses() -> None:
+    model = MicroGPT(width=8, heads=2, block=8, seed=0)
+    compiled = autograd.compile(model.loss)
+    for name in ("ada", "bob", "eve", "andrea"):
+        loss = model.loss(encode(name))
+        model.zero_grad()
+        loss.backward()
+        want = [p.grad for p in model.parameters()]
+        model.zero_grad()
+        assert compiled.backward(encode(name)) == pytest.approx(loss.data, rel=1e-13)
+        assert [p.grad for p in model.parameters()] == pytest.approx(want, rel=1e-10, abs=1e-15)
+    assert compiled.recorded == 2, "one for each length"
+    program = compiled.program
+    assert len(program.instructions) < 100
+    assert program.draw().source.count("[label=") < 100
+    batch = np.array([encode("ada"), encode("bob"), encode("eve")])
+    assert compiled(batch).tolist() == pytest.approx(
+        [compiled(encode(n)) for n in ("ada", "bob", "eve")], rel=1e-13
+    )
+
+
+def test_text_that_does_not_fit_the_gpt_is_refused() -> None:
+    model = MicroGPT(width=8, heads=2, block=4, seed=0)
+    with pytest.raises(ValueError, match="expected 1 to 4 tokens, got 6"):
+        model.loss(encode("abcde"))
+    with pytest.raises(ValueError, match="expected letters a-z"):
+        encode("Ada")
+    with pytest.raises(ValueError, match="3 heads do not divide"):
+        MicroGPT(width=8, heads=3)
+    with pytest.raises(ValueError, match="temperature must be above 0"):
+        model.sample(temperature=0.0)
+    assert all(len(model.sample(seed=seed)) <= 4 for seed in range(3))

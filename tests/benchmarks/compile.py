@@ -113,9 +113,9 @@ def casadi(model: MicroGPT, tokens: list[int]) -> float:
     assert abs(np.array(slope).ravel() - want).max() < 1e-12
     buffer, run = both.buffer()
     out, grad = np.zeros(1), np.zeros(len(at))
-    buffer.set_arg(0, memoryview(at))
-    buffer.set_res(0, memoryview(out))
-    buffer.set_res(1, memoryview(grad))
+    buffer.set_arg(0, at.data)
+    buffer.set_res(0, out.data)
+    buffer.set_res(1, grad.data)
     found_at = best(run)
     assert abs(grad - want).max() < 1e-12
     return found_at

@@ -1,0 +1,236 @@
+"""`fit(..., compiled=True)` gives the eager history, and refuses what a replay cannot do."""
+
+import functools
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograd import Value
+from nn import (
+    MLP,
+    TrainingError,
+    binary_crossentropy,
+    categorical_crossentropy,
+    fit,
+    huber,
+    learning_rate_sweep,
+    metrics,
+    mse,
+    sparse_categorical_crossentropy,
+)
+from nn.columns import Numbers
+from nn.data import Dataset, load_digits, load_iris, load_names
+from nn.microgpt import MicroGPT, encode
+from nn.module import Module
+from nn.optim import SGD, Adam
+from nn.replay import Replay
+from tests.golden.networks import OPTIMIZERS
+from tests.test_optim import make
+
+crossentropy = functools.partial(sparse_categorical_crossentropy, from_logits=True)
+IRIS = load_iris().split()[0].standardized()
+FEATURES, CLASSES = IRIS.features[:40], IRIS.targets[:40]
+
+LOSSES: dict[str, tuple[Any, list[Any]]] = {
+    "mse": (mse, [[float(k == c) for k in range(3)] for c in CLASSES]),
+    "huber": (
+        functools.partial(huber, delta=0.3),
+        [[float(k == c) for k in range(3)] for c in CLASSES],
+    ),
+    "bce": (
+        functools.partial(binary_crossentropy, from_logits=True),
+        [[int(k == c) for k in range(3)] for c in CLASSES],
+    ),
+    "cce": (
+        functools.partial(categorical_crossentropy, from_logits=True, label_smoothing=0.1),
+        [[int(k == c) for k in range(3)] for c in CLASSES],
+    ),
+    "scce": (crossentropy, CLASSES),
+    "scce smoothed": (functools.partial(crossentropy, label_smoothing=0.1), CLASSES),
+}  # fmt: skip
+
+
+def trained(loss: Any, targets: list[Any], compiled: bool, **options: Any) -> Any:
+    model = MLP([4, 5, 3], "tanh", seed=1)
+    options = {"epochs": 3, "batch_size": 16} | options
+    history = fit(
+        model,
+        (FEATURES, targets),
+        loss=loss,
+        optimizer=Adam(model, lr=0.02),
+        validation=(FEATURES[:10], targets[:10]),
+        compiled=compiled,
+        **options,
+    )
+    return model, history
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_history_is_the_eager_one(name: str) -> None:
+    loss, targets = LOSSES[name]
+    model, want = trained(loss, targets, False, clip=0.5)
+    replayed, found = trained(loss, targets, True, clip=0.5)
+    assert found.loss == pytest.approx(want.loss, rel=1e-10)
+    assert found.validation_loss == pytest.approx(want.validation_loss, rel=1e-10)
+    numbers = [[p.data for p in one.parameters()] for one in (model, replayed)]
+    assert numbers[1] == pytest.approx(numbers[0], rel=1e-8, abs=1e-10)
+    assert all(p.grad != 0.0 for p in replayed.parameters())
+
+
+@pytest.mark.parametrize("label", OPTIMIZERS)
+def test_a_step_on_arrays_has_the_bits_of_one_on_values(label: str) -> None:
+    def loss(model: MLP) -> Value:
+        return crossentropy([model([0.1, -0.4])], [1])  # type: ignore[no-any-return]
+
+    eager, flat_model = MLP([2, 3, 2], "tanh", seed=0), MLP([2, 3, 2], "tanh", seed=0)
+    by_value, by_array = make(label, eager), make(label, flat_model)
+    replay = Replay(flat_model, crossentropy, flat_model.parameters())
+    for _ in range(5):
+        by_value.zero_grad()
+        loss(eager).backward()
+        by_value.step()
+        with replay.flat as flat:
+            flat.gradients = np.array([p.grad for p in eager.parameters()])
+            by_array.step_flat(flat)
+        numbers = [[p.data for p in one.parameters()] for one in (eager, flat_model)]
+        assert numbers[0] == numbers[1]
+    assert by_value.state_dict() == by_array.state_dict()
+
+
+def test_a_step_on_arrays_to_inf_changes_nothing_and_names_the_parameter() -> None:
+    model = MLP([2, 1], None, seed=0)
+    optimizer = SGD(model, lr=1e200)
+    before = [p.data for p in model.parameters()]
+    with Replay(model, mse, model.parameters()).flat as flat:
+        flat.gradients = np.array([1.0, 1e200, 1.0])
+        with pytest.raises(ArithmeticError, match=r"new layers\.0\.neurons\.0\.weights\.1 is -inf"):
+            optimizer.step_flat(flat)
+        flat.gradients = np.array([math.nan, 1.0, 1.0])
+        with pytest.raises(ArithmeticError, match=r"gradient of .*weights\.0 is nan"):
+            optimizer.step_flat(flat)
+    assert [p.data for p in model.parameters()] == before
+    assert optimizer.taken == 0
+
+
+def test_columns_of_different_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        Numbers([1.0]) + Numbers([1.0, 2.0])
+
+
+def test_a_resumed_run_has_the_bits_of_a_whole_one(tmp_path: Path) -> None:
+    whole, _ = trained(crossentropy, CLASSES, True, epochs=4)
+    file = tmp_path / "run.json"
+    model = MLP([4, 5, 3], "tanh", seed=1)
+    for epochs in (2, 4):
+        fit(
+            model,
+            (FEATURES, CLASSES),
+            loss=crossentropy,
+            optimizer=Adam(model, lr=0.02),
+            epochs=epochs,
+            batch_size=16,
+            validation=(FEATURES[:10], CLASSES[:10]),
+            checkpoint=file,
+            resume=True,
+            compiled=True,
+        )
+    assert [p.data for p in model.parameters()] == [p.data for p in whole.parameters()]
+
+
+def test_an_interruption_keeps_what_was_learned() -> None:
+    def stop(epoch: int, history: Any) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    model, history = trained(crossentropy, CLASSES, True, epochs=9, callbacks=[stop])
+    assert history.stopped == "interrupted in epoch 3"
+    other, _ = trained(crossentropy, CLASSES, True, epochs=2)
+    assert [p.data for p in model.parameters()] == [p.data for p in other.parameters()]
+
+
+def test_divergence_names_the_operation_as_it_does_eagerly() -> None:
+    model = MLP([1, 1], None, seed=0)
+    data = [[1e3], [2e3]], [1.0, 2.0]
+    options: Any = {"loss": mse, "epochs": 200}
+    with pytest.raises(TrainingError, match=r"square\(x\) = inf|the loss is inf|is -?inf") as error:
+        fit(model, data, optimizer=SGD(model, lr=1.0), compiled=True, **options)
+    assert all(math.isfinite(p.data) for p in model.parameters())
+    assert error.value.history.loss
+
+
+def test_samples_of_several_lengths_are_trained_together() -> None:
+    model = MicroGPT(width=8, heads=2, block=8, seed=0)
+    names = [name for name in load_names()[:60] if len(name) <= 7]
+    texts = [encode(name) for name in names]
+
+    def loss(outputs: list[Any], targets: list[Any]) -> Any:
+        return mse([total for (total,) in outputs], targets)
+
+    class Loss(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, tokens: Any) -> list[Value]:
+            return [self.model.loss(tokens)]
+
+    whole = Loss()
+    history = fit(
+        whole,
+        (texts, [0.0] * len(texts)),
+        loss=loss,
+        optimizer=Adam(whole, lr=0.01),
+        epochs=5,
+        batch_size=10,
+        compiled=True,
+    )
+    assert history.loss[-1] < 0.8 * history.loss[0]
+
+
+def test_digits_reach_95_percent() -> None:
+    data = load_digits()
+    scaled = Dataset([[x / 16 for x in row] for row in data.features], data.targets, data.names)
+    train, test = scaled.split(0.165, seed=0)
+    model = MLP([64, 32, 10], "relu", seed=0)
+    history = fit(
+        model,
+        train,
+        loss=crossentropy,
+        optimizer=Adam(model, lr=0.01),
+        epochs=12,
+        batch_size=32,
+        validation=test,
+        metrics=[metrics.accuracy],
+        compiled=True,
+    )
+    assert history.metrics["accuracy"][-1] >= 0.95
+
+
+def test_a_sweep_of_rates_can_run_compiled() -> None:
+    model = MLP([4, 3], None, seed=0)
+    data = Dataset(FEATURES, CLASSES, IRIS.names)
+    options: Any = {"loss": crossentropy, "rates": [0.01, 1.0], "epochs": 4}
+    eager = learning_rate_sweep(model, data, **options)
+    replayed = learning_rate_sweep(model, data, compiled=True, **options)
+    for one, other in zip(eager.curves, replayed.curves, strict=True):
+        assert other.loss == pytest.approx(one.loss, rel=1e-10)
+
+
+def test_what_a_replay_cannot_do_is_refused() -> None:
+    weighted = functools.partial(crossentropy, class_weight=[1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="compiled=True takes the mean over samples"):
+        trained(weighted, CLASSES, True)
+    model = MLP([4, 3], None, seed=0)
+    model.layers[0].register_forward_hook(lambda module, inputs, outputs: None)
+    with pytest.raises(ValueError, match=r"layers\.0 has a forward hook"):
+        fit(
+            model,
+            (FEATURES, CLASSES),
+            loss=crossentropy,
+            optimizer=SGD(model, lr=0.1),
+            epochs=1,
+            compiled=True,
+        )
