@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 from autograd.ops import Ops, number
-from autograd.tape import Recorded, Recorder, number_of
+from autograd.tape import Recorded, Recorder, RecordingError, number_of
 from autograd.transform import hvp, leaves, rebuilt
 from autograd.value import NonFiniteWarning, Value, present_mode
 
@@ -226,15 +226,22 @@ class Compiled:
         back = np.zeros(x.shape)
         while len(todo):
             fresh = not known
+            if fresh and sink.flat is not None:
+                sink.flat.write()  # the function runs on the Values
             one = known.pop(0) if known else self._record(call, x[todo[0]])
             held = self._run(one, x[todo], False, scale, sink)[2].copy()
+            if fresh and held[0] == FAILED:
+                # It was recorded with this sample's own numbers: only rounding can say otherwise.
+                held[0] = DOUBTFUL
             for k in np.flatnonzero(held == DOUBTFUL):
                 row = x[todo[k : k + 1]]
                 if self._exactly(one, row, False, scale, sink)[2][0] == FAILED:
                     held[k] = FAILED
             if fresh and held[0] == FAILED:
-                # It was recorded with this sample's own numbers: rounding alone says otherwise.
-                held[0] = DOUBTFUL
+                raise RecordingError(
+                    f"{self.__name__}: the function does not do the same again for the same "
+                    "numbers; it must not depend on random numbers or on what it changes itself"
+                )
             for answer, run in ((HELD, self._run), (DOUBTFUL, self._exactly)):
                 chosen = todo[held == answer]
                 if not len(chosen):

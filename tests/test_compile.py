@@ -588,3 +588,27 @@ def test_text_that_does_not_fit_the_gpt_is_refused() -> None:
     with pytest.raises(ValueError, match="temperature must be above 0"):
         model.sample(temperature=0.0)
     assert all(len(model.sample(seed=seed)) <= 4 for seed in range(3))
+
+
+def test_a_branch_met_for_the_first_time_is_taken_by_the_numbers_of_the_arrays() -> None:
+    w = Value(1.0)
+    compiled = autograd.compile(lambda x: w * x if w * x > 0 else 3.0 * w * x)
+    with compiled.flat([w]) as flat:
+        assert flat.backward(2.0) == 2.0
+        flat.numbers[:] = -1.0
+        assert flat.backward(2.0) == -6.0
+        assert flat.gradients.tolist() == [6.0]
+
+
+def test_a_recording_that_never_fits_is_an_error_and_no_endless_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from autograd.compiled import Recording
+
+    def failed(one: Any, numbers: Any, where: Any, x: Any, seeds: Any, gradients: Any) -> Any:
+        return False, np.zeros((len(x), 1)), np.zeros(len(x), dtype=np.int64), x
+
+    monkeypatch.setattr(Recording, "run", failed)
+    monkeypatch.setattr(Recording, "exactly", failed)
+    with pytest.raises(RecordingError, match="does not do the same again"):
+        autograd.compile(lambda x: x * x)(1.0)
