@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from autograd import rules
 from autograd.names import names, variables
 from autograd.ops import Operation
 from autograd.value import Value, topological, visited
+
+if TYPE_CHECKING:
+    from autograd.widget import PlayerWidget
 
 
 def formula(op: Operation, which: int, operands: Mapping[str, str]) -> str:
@@ -210,6 +213,15 @@ class Player(Sequence[Event]):
         write(Path(path), self.html().encode())
         return str(path)
 
+    def widget(self) -> "PlayerWidget":
+        """The page as a notebook widget, for when Python should follow: see `autograd.widget`.
+
+        Needs anywidget: `pip install 'chainrule[notebook]'`.
+        """
+        from autograd.widget import PlayerWidget
+
+        return PlayerWidget(self)
+
     def _repr_html_(self) -> str:
         from autograd.page import frame
 
@@ -227,6 +239,9 @@ class Player(Sequence[Event]):
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+    def __repr__(self) -> str:
+        return f"<Player: {len(self)} events, at {self.position}>"
 
 
 def handed(node: Value, grad: float) -> list[float]:
