@@ -22,7 +22,7 @@ from autograd.player import Player
 from autograd.render import RenderError
 from autograd.value import Value, restore, rows, topological, visited
 
-DRAWN = 2_000  # boxes; more take Graphviz and the browser seconds, and nobody can read them
+DRAWN = 1_000  # boxes; the browser paints all of them at every step, and nobody can read more
 LARGEST = 200_000  # nodes; a page of more is tens of megabytes
 STILL = 60  # lines of text where there is no picture
 
