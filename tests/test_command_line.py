@@ -313,6 +313,10 @@ def test_keys_step_through_the_events_in_a_terminal() -> None:
     until(b"event 12 of 12")
     os.write(terminal, b"f")
     until(b"event 1 of 12")
+    os.write(terminal, b"nn\x1b[C\x1bOB")  # keys typed faster than they are read
+    until(b"event 5 of 12")
+    os.write(terminal, b"\x1b[F")
+    until(b"event 12 of 12")
     os.write(terminal, b"q")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     os.close(terminal)

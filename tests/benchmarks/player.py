@@ -4,6 +4,7 @@ import argparse
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def chain(count: int, part: int = 0) -> Value:
     return total
 
 
-GRAPHS = {
+GRAPHS: dict[str, Callable[[], Value]] = {
     "MLP 2-3-1": lambda: network([2, 3, 1]),
     "MLP 8-12-12-4": lambda: network([8, 12, 12, 4]),
     "MLP 9-19-19-5": lambda: network([9, 19, 19, 5]),
