@@ -3,18 +3,19 @@
 import argparse
 import json
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 from autograd.check import Report, check_gradients
-from autograd.draw import draw
+from autograd.draw import LIMIT, draw
 from autograd.expressions import ExpressionError, expression
 from autograd.latex import latex
 from autograd.player import play
 from autograd.render import RenderError
-from autograd.value import Value, rows, visited
+from autograd.value import Value, rows, topological, visited
 
 # What a file of each kind starts with, so that none of another kind is overwritten.
 _STARTS = {
@@ -25,6 +26,11 @@ _STARTS = {
     ".gv": (b"digraph",),
     ".mmd": (b"flowchart",),
 }
+
+
+# Names times characters: the referees read the expression anew for each name, and this takes a
+# second or so.  `grad` checks no more than that; `check` takes the time it needs.
+_QUICK = 500_000
 
 
 class RefusalError(Exception):
@@ -110,7 +116,8 @@ def grad(chosen: argparse.Namespace) -> int:
     player = play(root, {})
     root.backward()
     found = {leaf.label: leaf.grad for leaf in sorted(_leaves(root), key=lambda v: v.label)}
-    report = checked(chosen.expression, values) if found else None
+    quick = len(values) * len(chosen.expression) <= _QUICK
+    report = checked(chosen.expression, values) if found and quick else None
     if chosen.json:
         verdict = report.verdict.value if report else None
         print(json.dumps({"value": root.data, "gradients": found, "check": verdict}))
@@ -122,6 +129,8 @@ def grad(chosen: argparse.Namespace) -> int:
         print(f"dL/d{name}  {number!r}")
     if report is not None:
         print(f"check  {report.verdict.value}")
+    elif found:
+        print(f"check  left out for {len(found):,} names; `chainrule check` takes the time")
     return 0
 
 
@@ -138,6 +147,8 @@ def writable(path: Path, force: bool, starts: dict[str, tuple[bytes, ...]] = _ST
         raise RefusalError(f"{path.name}: expected a name in {', '.join(starts)}")
     if path.is_dir():
         raise RefusalError(f"{path.name} is a folder")
+    if not path.parent.is_dir():
+        raise RefusalError(f"{path.name}: there is no folder {path.parent}")
     if path.exists() and not force:
         with path.open("rb") as file:
             start = file.read(16)
@@ -151,10 +162,15 @@ def picture(chosen: argparse.Namespace) -> int:
     """The graph, with its gradients, in a file."""
     root = expression(chosen.expression, assigned(chosen.values))
     writable(chosen.output, chosen.force)
+    if (count := len(topological(root))) > LIMIT:
+        raise RefusalError(
+            f"a picture holds {LIMIT} nodes and this graph has {count:,}; "
+            "`chainrule play ... -o player.html` shows it part by part"
+        )
     root.backward()
     try:
         print(draw(root).render(chosen.output))
-    except (RenderError, ValueError) as error:
+    except RenderError as error:
         raise RefusalError(str(error)) from None
     return 0
 
@@ -246,8 +262,9 @@ def main(arguments: list[str] | None = None) -> int:
             warnings.simplefilter("always")
             status: int = chosen.run(chosen)
         sys.stdout.flush()
-        for note in noted:
-            print(f"chainrule: note: {note.message}", file=sys.stderr)
+        # A line of this file says nothing to who typed an expression, and once is enough.
+        for note in dict.fromkeys(re.sub(r", at \S+:\d+$", "", str(n.message)) for n in noted):
+            print(f"chainrule: note: {note}", file=sys.stderr)
         return status
     except (ExpressionError, RefusalError) as error:
         print(f"chainrule: {error}", file=sys.stderr)

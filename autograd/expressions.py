@@ -8,6 +8,7 @@ input can run anything, take long, or end in anything but a Value or an Expressi
 """
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -118,12 +119,17 @@ class _Reader:
     def power(self) -> Any:
         """a ** b ** c is a ** (b ** c), and the exponent may have a sign."""
         base = self.atom()
+        at = self.tokens[self.k][2]
         if not self.take("**"):
             return base
         self.deeper()
         exponent = self.signed()
         self.depth -= 1
-        return _row("__pow__")(base, exponent)
+        result = _row("__pow__")(base, exponent)
+        # A slip of the pen, unlike 0 ** -1, or a power of a name, which have their infinity.
+        if isinstance(result, float) and math.isinf(result) and 0.0 < abs(base) < math.inf:
+            raise self.fail(f"{base:g} ** {exponent:g} is too large for a float", at)
+        return result
 
     def deeper(self) -> None:
         self.depth += 1
@@ -133,8 +139,11 @@ class _Reader:
     def atom(self) -> Any:
         kind, text, at = self.tokens[self.k]
         if kind == "number":
+            number = float(text)
+            if math.isinf(number):
+                raise self.fail(f"{text:.20} is too large for a float")
             self.k += 1
-            return float(text)
+            return number
         if kind == "name":
             self.k += 1
             if self.take("("):
@@ -209,7 +218,7 @@ def expression(text: str, values: Mapping[str, Any] | None = None, **more: Any) 
                 ^
     """
     if len(text) > LONGEST:
-        raise ExpressionError(f"longer than {LONGEST} characters ({len(text):,})")
+        raise ExpressionError(f"longer than {LONGEST} characters ({len(text):,})", text, LONGEST)
     reader = _Reader(text, {**(values or {}), **more})
     result = reader.whole()
     if unused := [name for name in reader.values if name not in reader.used]:

@@ -27,15 +27,20 @@ function erfc(x) {
 
 let data = nodes.map((node) => Number(node.data));
 let events = [];
+let largest = 0; // of all gradients; colours are relative to it
 
+// An operand that is a plain number stands in its node; so does what was recorded of a leaf that
+// has another value since, until the graph is computed anew.
+let recorded = true;
 function operands(i) {
   const node = nodes[i];
-  const x = node.a == null ? Number(node.x) : data[node.a];
-  const y = node.y === undefined ? undefined : node.b == null ? Number(node.y) : data[node.b];
-  return [x, y];
+  const one = (p, number) =>
+    p == null || (recorded && number !== undefined) ? Number(number) : data[p];
+  return [one(node.a, node.x), node.b == null && node.y === undefined ? undefined : one(node.b, node.y)];
 }
 
 function forward() {
+  recorded = false;
   nodes.forEach((node, i) => {
     if (node.op) data[i] = rows[node.op].z(...operands(i));
   });
@@ -45,24 +50,24 @@ function forward() {
 function compute() {
   events = nodes.map((_, i) => ({ kind: "forward", node: i }));
   const grad = nodes.map(() => 0);
+  largest = 0;
   grad[graph.root] = data[graph.root] === data[graph.root] ? 1 : NaN;
-  events.push({ kind: "seed", node: graph.root, grad: grad[graph.root] });
-  const uses = nodes.map(() => 0), arrived = nodes.map(() => 0);
-  const parents = (i) => [nodes[i].a, nodes[i].b];
-  for (const i of graph.order) for (const p of parents(i)) if (p != null) uses[p] += 1;
+  events.push({ kind: "seed", node: graph.root, target: graph.root, grad: grad[graph.root] });
+  const arrived = nodes.map(() => 0);
   for (const i of graph.order) {
     const g = grad[i], [x, y] = operands(i), row = rows[nodes[i].op];
-    parents(i).forEach((target, k) => {
+    if (!g && g === g) continue;
+    [nodes[i].a, nodes[i].b].forEach((target, k) => {
       if (target == null) return;
-      if (!g && g === g) { uses[target] -= 1; return; }
       const local = (k ? row.dy : row.dx)(x, y, data[i]);
-      const contribution = g * local;
+      const contribution = g * local, before = arrived[target] ? grad[target] : undefined;
       grad[target] += contribution;
       arrived[target] += 1;
       events.push({ kind: "backward", node: i, operand: k, target, upstream: g, local,
-        contribution, grad: grad[target], arrived: arrived[target] });
+        contribution, before, grad: grad[target], arrived: arrived[target] });
     });
   }
+  for (const { grad: g } of events) if (Number.isFinite(g)) largest = Math.max(largest, Math.abs(g));
   return grad;
 }
 
@@ -106,56 +111,100 @@ function told(event) {
 const line = (event) => told(event).filter(Boolean).join(" = ");
 
 // ---------------------------------------------------------------- what is on the screen
+//
+// A step touches what its events change and nothing else, so it costs the same in a graph of ten
+// nodes and of a hundred thousand.
 
-let place = 0, timer = null, quizzing = false;
+let place = 0, timer = null, quizzing = false, host = null;
 
-function paint(box, grad, largest) {
-  const shape = box.querySelector("path, polygon");
-  if (!shape) return;
-  const { plus, minus, none, bad } = graph.colours;
-  const size = Math.abs(grad);
-  const step = size ? Math.max(0, 3 - Math.floor(Math.log10(Math.max(largest / size, 1)))) : 0;
-  shape.setAttribute("fill", grad === undefined || grad === 0 ? none
-    : !Number.isFinite(grad) ? bad : (grad > 0 ? plus : minus)[step]);
+// A box is a node, or all nodes of a collapsed scope; `reached` counts those with a gradient.
+const boxOf = nodes.map((node) => (node.box ? $(node.box) : null));
+const boxes = new Map();
+boxOf.forEach((box, i) => {
+  if (!box) return;
+  if (!boxes.has(box)) {
+    boxes.set(box, { members: [], reached: 0, title: box.querySelector("title"),
+      shape: box.querySelector("path, polygon"), texts: [...box.querySelectorAll("text")] });
+  }
+  boxes.get(box).members.push(i);
+});
+const users = nodes.map(() => []);
+nodes.forEach((node, i) => [node.a, node.b].forEach((p) => p != null && !users[p].includes(i) && users[p].push(i)));
+
+let grads = []; // of the nodes that have one at the present event
+const signed = (x) => shown(x).replace("-", "\u2212");
+
+function write(element, text) {
+  if (element && element.textContent !== text) element.textContent = text;
 }
 
-const boxOf = nodes.map((node) => (node.box ? document.getElementById(node.box) : null));
-const members = new Map();
-boxOf.forEach((box, i) => box && members.set(box, [...(members.get(box) || []), i]));
+function colour(grad) {
+  const { plus, minus, none, bad } = graph.colours;
+  if (grad === undefined || grad === 0) return none;
+  if (!Number.isFinite(grad)) return bad;
+  const step = Math.max(0, 3 - Math.floor(Math.log10(Math.max(largest / Math.abs(grad), 1))));
+  return (grad > 0 ? plus : minus)[step];
+}
+
+function drawn(box) {
+  const { members, reached, shape, texts } = boxes.get(box);
+  const [value, grad] = texts.slice(-2);
+  if (members.length > 1) {
+    // Scope, operations, leaves, and, if there is room, what has arrived.
+    if (texts.length > 3) write(grad, reached ? `grads ${reached} of ${members.length}` : "");
+    return;
+  }
+  const [i] = members;
+  write(value, `value ${i <= place ? signed(data[i]) : "?"}`);
+  write(grad, grads[i] === undefined ? "" : `grad ${signed(grads[i])}`);
+  if (shape) shape.setAttribute("fill", colour(grads[i]));
+}
+
+function received(i, grad) {
+  const box = boxes.get(boxOf[i]);
+  if (box) box.reached += (grad !== undefined) - (grads[i] !== undefined);
+  grads[i] = grad;
+}
+
+// From the present event to another, through all between.
+function walk(to) {
+  const touched = new Set();
+  const touch = (i) => boxOf[i] && touched.add(boxOf[i]);
+  for (let k = place + 1; k <= to; k++) {
+    const e = events[k];
+    if (e.kind !== "forward") received(e.target, e.grad);
+    touch(e.target ?? e.node);
+  }
+  for (let k = place; k > to; k--) {
+    const e = events[k];
+    if (e.kind !== "forward") received(e.target, e.before);
+    touch(e.target ?? e.node);
+  }
+  place = to;
+  touched.forEach(drawn);
+}
+
+let marked = [];
+function mark(event) {
+  marked.forEach((box) => box.classList.remove("here", "to"));
+  const here = boxOf[event.node], to = event.kind === "backward" ? boxOf[event.target] : null;
+  if (here) here.classList.add("here");
+  if (to) to.classList.add("to");
+  marked = [here, to].filter(Boolean);
+  if (marked.length) bringIntoView(to || here);
+}
 
 function refresh() {
   const event = events[place];
-  $("place").textContent = `event ${place + 1} of ${events.length}`;
+  write($("place"), `event ${place + 1} of ${events.length}`);
+  $("slider").value = place;
   const [words, numbers] = told(event);
-  $("formula").textContent = numbers ? `${words}\n= ${numbers}` : words;
-  $("formula").style.whiteSpace = "pre-wrap";
-  const grads = new Map();
-  let known = 0;
-  for (let i = 0; i <= place; i++) {
-    const e = events[i];
-    if (e.kind === "forward") known = i + 1;
-    else grads.set(e.kind === "seed" ? e.node : e.target, e.grad);
-  }
-  let largest = 0;
-  for (const g of grads.values()) if (Number.isFinite(g)) largest = Math.max(largest, Math.abs(g));
-  for (const [box, inside] of members) {
-    box.classList.toggle("here", inside.includes(event.node));
-    box.classList.toggle("to", event.target !== undefined && inside.includes(event.target));
-    if (inside.length > 1) continue;
-    const texts = box.querySelectorAll("text"), i = inside[0];
-    const title = box.querySelector("title");
-    if (title) title.textContent = line(events[i]);
-    texts[texts.length - 2].textContent = `value ${i < known ? shown(data[i]).replace("-", "\u2212") : "?"}`;
-    texts[texts.length - 1].textContent = grads.has(i) ? `grad ${shown(grads.get(i)).replace("-", "\u2212")}` : "";
-    paint(box, grads.get(i), largest);
-  }
-  if (boxOf[event.target ?? event.node]) bringIntoView(boxOf[event.target ?? event.node]);
-  const here = $("events").querySelector(".here");
-  if (here) here.classList.remove("here");
-  const item = $("events").children[place];
-  item.classList.add("here");
+  write($("formula"), numbers ? `${words}\n= ${numbers}` : words);
+  mark(event);
+  around(event);
   const list = $("events");
-  list.scrollTop = item.offsetTop - list.offsetTop - list.clientHeight / 2;
+  list.scrollTop = (place + 0.5) * ROW - list.clientHeight / 2;
+  lines();
   if (quizzing) ask();
 }
 
@@ -170,26 +219,69 @@ function bringIntoView(box) {
   }
 }
 
-function go(to) {
-  place = Math.max(0, Math.min(to, events.length - 1));
+function go(to, tell = true) {
+  walk(Math.max(0, Math.min(to, events.length - 1)));
   refresh();
+  if (host && tell) host.postMessage({ step: place }, "*");
 }
 
-function rewrite() {
+// A node's next event is its value in the forward pass, and what it hands on in the backward pass.
+function visit(inside) {
+  const kind = events[place].kind === "forward" ? "forward" : "backward";
+  const of = (kind) => events.findIndex((e) => e.kind === kind && inside.includes(e.node));
+  const received = () => events.findIndex((e) => e.kind !== "forward" && inside.includes(e.target));
+  const found = [of(kind), received(), of("forward")].find((i) => i >= 0);
+  go(found);
+}
+
+// Only the lines in view are in the document.
+const ROW = 22; // pixels
+function lines() {
   const list = $("events");
-  list.replaceChildren(...events.map((event, i) => {
+  const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 3);
+  const last = Math.min(events.length, first + Math.ceil(list.clientHeight / ROW) + 6);
+  const items = [];
+  for (let i = first; i < last; i++) {
     const item = document.createElement("li");
-    item.textContent = line(event);
-    item.addEventListener("click", () => go(i));
-    return item;
-  }));
+    const unknown = quizzing && i > place && events[i].kind === "backward";
+    item.textContent = unknown ? `${told(events[i])[0]} = ?` : line(events[i]);
+    item.style.top = `${i * ROW}px`;
+    item.dataset.event = i;
+    if (i === place) item.className = "here";
+    items.push(item);
+  }
+  $("lines").replaceChildren(...items);
+}
+
+// Where the picture does not show every node: the present one between its operands and its users.
+const whole = nodes.every((_, i) => boxOf[i] && boxes.get(boxOf[i]).members.length === 1);
+const MOST = 8;
+function around(event) {
+  if (whole) return;
+  const card = (i) => {
+    const button = document.createElement("button");
+    const grad = grads[i] === undefined ? "" : `, grad ${signed(grads[i])}`;
+    button.textContent = `${nodes[i].name}\nvalue ${i <= place ? signed(data[i]) : "?"}${grad}`;
+    button.style.background = colour(grads[i]);
+    button.dataset.node = i;
+    return button;
+  };
+  const cards = (found) => {
+    const more = document.createElement("span");
+    more.textContent = found.length > MOST ? `and ${found.length - MOST} more` : found.length ? "" : "none";
+    return [...found.slice(0, MOST).map(card), more];
+  };
+  const { a, b } = nodes[event.node];
+  $("operands").replaceChildren(...cards([...new Set([a, b])].filter((p) => p != null)));
+  $("node").replaceChildren(card(event.node));
+  $("users").replaceChildren(...cards(users[event.node]));
 }
 
 function play(on) {
   clearInterval(timer);
   timer = on ? setInterval(() => (place + 1 < events.length ? go(place + 1) : play(false)), Number($("speed").value)) : null;
   $("play").setAttribute("aria-pressed", String(on));
-  $("play").textContent = on ? "pause" : "play";
+  write($("play"), on ? "pause" : "play");
 }
 
 // ---------------------------------------------------------------- the quiz
@@ -218,36 +310,66 @@ function judge(text) {
 
 // ---------------------------------------------------------------- what if
 
+const SHOWN = 12, INPUTS = 60;
+const leaves = nodes.map((node, i) => (node.op ? -1 : i)).filter((i) => i >= 0);
+
 function outcome(grad) {
-  const leaves = nodes.map((node, i) => (node.op ? -1 : i)).filter((i) => i >= 0).slice(0, 12);
-  $("outcome").textContent = `${nodes[graph.root].name} = ${shown(data[graph.root])}; `
-    + leaves.map((i) => `dL/d${nodes[i].name} = ${shown(grad[i])}`).join(", ");
+  const more = leaves.length > SHOWN ? `, and of ${leaves.length - SHOWN} more` : "";
+  write($("outcome"), `${nodes[graph.root].name} = ${shown(data[graph.root])}; `
+    + leaves.slice(0, SHOWN).map((i) => `dL/d${nodes[i].name} = ${shown(grad[i])}`).join(", ") + more);
+}
+
+// Both passes anew, and all that shows them.
+function start(to) {
+  const grad = compute();
+  grads = [];
+  place = -1;
+  for (const [box, about] of boxes) {
+    about.reached = 0;
+    drawn(box);
+    const [i, ...more] = about.members;
+    write(about.title, more.length ? `${about.texts[0].textContent}: ${more.length + 1} nodes` : line(events[i]));
+  }
+  $("slider").max = events.length - 1;
+  $("lines").style.height = `${events.length * ROW}px`;
+  outcome(grad);
+  go(to);
+  return grad;
 }
 
 function again() {
   forward();
-  const grad = compute();
-  rewrite();
-  outcome(grad);
-  go(place);
-  return grad;
+  return start(place);
 }
 
+function input(i) {
+  const label = document.createElement("label"), field = document.createElement("input");
+  label.append(nodes[i].name, field);
+  field.type = "number";
+  field.step = "any";
+  field.value = data[i];
+  field.addEventListener("input", () => {
+    if (field.value === "") return;
+    data[i] = Number(field.value);
+    again();
+  });
+  return label;
+}
+
+// A graph with thousands of leaves: the first ones, and any other by its name.
 function inputs() {
-  const leaves = nodes.map((node, i) => [node, i]).filter(([node]) => !node.op).slice(0, 60);
-  for (const [node, i] of leaves) {
-    const label = document.createElement("label"), input = document.createElement("input");
-    label.append(node.name, input);
-    input.type = "number";
-    input.step = "any";
-    input.value = data[i];
-    input.addEventListener("input", () => {
-      if (input.value === "") return;
-      data[i] = Number(input.value);
-      again();
-    });
-    $("inputs").append(label);
-  }
+  $("inputs").append(...leaves.slice(0, INPUTS).map(input));
+  if (leaves.length <= INPUTS) return;
+  const byName = new Map(leaves.map((i) => [nodes[i].name, i])), open = new Set(leaves.slice(0, INPUTS));
+  $("other").hidden = false;
+  $("other").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const i = byName.get($("name").value);
+    write($("unknown"), i === undefined ? "no leaf has this name" : "");
+    if (i === undefined || open.has(i)) return;
+    open.add(i);
+    $("inputs").prepend(input(i));
+  });
 }
 
 // ---------------------------------------------------------------- start
@@ -256,30 +378,57 @@ $("first").addEventListener("click", () => go(0));
 $("back").addEventListener("click", () => go(place - 1));
 $("next").addEventListener("click", () => go(place + 1));
 $("last").addEventListener("click", () => go(events.length - 1));
+$("slider").addEventListener("input", () => go(Number($("slider").value)));
 $("play").addEventListener("click", () => play(timer === null));
 $("speed").addEventListener("change", () => timer !== null && play(true));
 $("quiz").addEventListener("click", () => {
   quizzing = !quizzing;
   $("quiz").setAttribute("aria-pressed", String(quizzing));
+  $("outcome").hidden = quizzing; // it has the answers
   if (quizzing && events[place].kind === "forward") go(events.findIndex((e) => e.kind === "seed"));
-  if (quizzing) ask(); else $("question").hidden = true;
+  if (!quizzing) $("question").hidden = true;
+  refresh();
 });
 $("question").addEventListener("submit", (event) => {
   event.preventDefault();
-  $("told").textContent = judge($("answer").value);
+  write($("told"), judge($("answer").value));
 });
 document.addEventListener("keydown", (event) => {
-  if (event.target.matches("input, select")) return;
-  const moves = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: events.length - 1 };
+  if (event.target.matches("input, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const box = event.target.closest("g.node");
+  if (box && (event.key === "Enter" || event.key === " ")) {
+    event.preventDefault();
+    visit(boxes.get(box).members);
+  }
+  const moves = { ArrowRight: place + 1, ArrowLeft: place - 1, PageDown: place + 10, PageUp: place - 10,
+    Home: 0, End: events.length - 1 };
   if (event.key in moves) { event.preventDefault(); go(moves[event.key]); }
 });
-members.forEach((inside, box) => {
-  box.addEventListener("click", () => go(events.findIndex((e) => inside.includes(e.node) && e.kind === (place < nodes.length ? "forward" : "backward"))));
+$("events").addEventListener("scroll", lines);
+$("events").addEventListener("click", (event) => {
+  const item = event.target.closest("li");
+  if (item) go(Number(item.dataset.event));
+});
+$("around").addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (button) visit([Number(button.dataset.node)]);
+});
+boxes.forEach(({ members }, box) => {
+  box.addEventListener("click", () => visit(members));
+  // Beyond some dozens the tab key is no way to a node, and the neighbours' buttons are.
+  if (boxes.size <= 60) box.setAttribute("tabindex", "0");
+  box.setAttribute("role", "button");
+});
+// A host such as a notebook's widget moves the player, and is told of every move from then on.
+window.addEventListener("message", (message) => {
+  if (window.parent === window || message.source !== window.parent) return;
+  if (!Number.isInteger(message.data?.step)) return;
+  host = window.parent;
+  if (message.data.step !== place) go(message.data.step, false);
 });
 // A wide graph shrinks to what can still be read, and scrolls from there on.
 const svg = document.querySelector("#picture svg");
 if (svg) svg.style.minWidth = `${0.62 * svg.viewBox.baseVal.width * 4 / 3}px`;
+$("around").hidden = whole;
 inputs();
-outcome(compute());
-rewrite();
-go(0);
+start(0);

@@ -5,9 +5,13 @@ can compute every pass itself, also for other inputs.
 """
 
 import ast
+import base64
 import html
+import itertools
 import json
 import math
+from collections.abc import Mapping
+from contextlib import suppress
 from importlib import resources
 from typing import Any
 
@@ -18,7 +22,9 @@ from autograd.player import Player
 from autograd.render import RenderError
 from autograd.value import Value, restore, rows, topological, visited
 
-LARGEST = 20_000  # nodes; a page of more is slow to load, and nobody steps through it
+DRAWN = 1_000  # boxes; the browser paints all of them at every step, and nobody can read more
+LARGEST = 200_000  # nodes; a page of more is tens of megabytes
+STILL = 60  # lines of text where there is no picture
 
 
 class _JavaScript(ast.NodeTransformer):
@@ -85,50 +91,60 @@ def _number(x: float) -> float | str:
     return x if math.isfinite(x) else "NaN" if x != x else "Infinity" if x > 0 else "-Infinity"
 
 
-def _picture(player: Player, order: list[Value]) -> tuple[str, dict[Value, str]]:
-    """The graph as SVG, laid out for the final gradients, and each node's box; or nothing."""
+def _picture(player: Player, order: list[Value], *limits: int) -> tuple[str, dict[Value, str]]:
+    """The graph as SVG, laid out for the final gradients, and each node's box.
+
+    The most boxes that the first limit allows; where their layout fails, those of the next; and
+    nothing without a renderer, or where the graph has too few scopes to be collapsed.
+    """
     before = [node.grad for node in order]
     place, player.position = player.position, len(player) - 1
     try:
         final = player.grads()
         for node in order:
             node.grad = final.get(node, 0.0)
-        picture = Picture(order, set(order), ".4g", True, False, True, LIMIT)
-        picture.name = dict(player[0].names)
-        graph = picture.graph("LR")
-        text = graph.svg()
-    except (RenderError, ValueError):  # without a renderer, or too large: the list is enough
-        return "", {}
+        for limit in limits:
+            with suppress(RenderError, ValueError):
+                picture = Picture(order, set(order), ".4g", True, False, True, limit)
+                picture.name = dict(player[0].names)
+                graph = picture.graph("LR")
+                text = graph.svg()
+                return text[text.index("<svg") :], graph.boxes
     finally:
         player.position = place
         restore(order, before)
-    return text[text.index("<svg") :], graph.boxes
+    return "", {}
 
 
-def page(player: Player) -> str:
-    """The text of the page.  Raises ValueError for a graph of more than 20,000 nodes."""
-    order = topological(player.root)
-    if len(order) > LARGEST:
-        raise ValueError(
-            f"a page can hold {LARGEST:,} nodes, this graph has {len(order):,}; play a part of it"
-        )
+def _same(x: float, y: float) -> bool:
+    return (x == y and math.copysign(1.0, x) == math.copysign(1.0, y)) or (x != x and y != y)
+
+
+def _nodes(order: list[Value], names: Mapping[Value, str], boxes: dict[Value, str]) -> list[Any]:
     index = {node: i for i, node in enumerate(order)}
-    svg, boxes = _picture(player, order)
-    names = player[0].names
     nodes = []
     for node in order:
         about: dict[str, Any] = {"name": names[node], "data": _number(node.data)}
         if node.op is not None:
-            about |= {"op": node.op.name, "a": index.get(node.a), "b": index.get(node.b)}  # type: ignore[arg-type]
-            about["x"] = _number(node.x)
-            if node.op.arity == 2:
-                about["y"] = _number(node.y)
+            about["op"] = node.op.name
+            for parent, slot, operand in ((node.a, "a", "x"), (node.b, "b", "y"))[: node.op.arity]:
+                number = getattr(node, operand)
+                if parent is not None:
+                    about[slot] = index[parent]
+                if parent is None or not _same(parent.data, number):
+                    about[operand] = _number(number)
         if node in boxes:
             about["box"] = boxes[node]
         nodes.append(about)
+    return nodes
+
+
+def _page(player: Player, order: list[Value], svg: str, boxes: dict[Value, str]) -> str:
+    index = {node: i for i, node in enumerate(order)}
+    names = player[0].names
     used = {node.op.name: node.op for node in order if node.op is not None}
     data = {
-        "nodes": nodes,
+        "nodes": _nodes(order, names, boxes),
         "root": index[player.root],
         "order": [index[node] for node in reversed(visited(player.root)[0])],
         "texts": {name: list(op.textbook) for name, op in used.items()},
@@ -136,7 +152,6 @@ def page(player: Player) -> str:
     }
     table = ", ".join(f"{json.dumps(name)}: {javascript(op)}" for name, op in used.items())
     here = resources.files("autograd")
-    filled = (here / "page.html").read_text(encoding="utf-8")
     parts = {
         "TITLE": html.escape(f"backprop of {names[player.root]}"),
         "PICTURE": svg,
@@ -144,15 +159,63 @@ def page(player: Player) -> str:
         "ROWS": "{" + table + "}",
         "SCRIPT": (here / "page.js").read_text(encoding="utf-8"),
     }
-    made = filled
-    head, *pieces = made.split("@@")
+    head, *pieces = (here / "page.html").read_text(encoding="utf-8").split("@@")
     return head + "".join(parts[piece] if i % 2 == 0 else piece for i, piece in enumerate(pieces))
 
 
+def _order(player: Player) -> list[Value]:
+    order = topological(player.root)
+    if len(order) > LARGEST:
+        raise ValueError(
+            f"a page can hold {LARGEST:,} nodes, this graph has {len(order):,}; play a part of it, "
+            "such as the loss of one sample or an inner node"
+        )
+    return order
+
+
+def page(player: Player, limit: int = DRAWN) -> str:
+    """The text of the page: HTML, SVG and JavaScript in one.
+
+    A graph of more boxes than the limit is collapsed by scope, and one that cannot be is shown
+    around the present node.  Raises ValueError for a graph of more than 200,000 nodes.
+
+    >>> from autograd.player import play
+    >>> x = Value(2.0, "x")
+    >>> page(play(x * x)).startswith("<!doctype html>")
+    True
+    """
+    order = _order(player)
+    return _page(player, order, *_picture(player, order, limit, LIMIT))
+
+
 def frame(player: Player, height: int = 620) -> str:
-    """The page in an iframe for a notebook, with a still picture for places that strip scripts."""
-    text = html.escape(page(player), quote=True)
-    still = _picture(player, topological(player.root))[0]
-    picture = f"<details><summary>still picture</summary>{still}</details>" if still else ""
-    style = f"width:100%;height:{height}px;border:1px solid #8888;border-radius:6px"
-    return f'<iframe srcdoc="{text}" style="{style}" title="backprop player"></iframe>{picture}'
+    """The page in an iframe for a notebook, over a still picture for places that strip iframes.
+
+    The frame may run scripts and nothing else: it cannot reach the notebook around it.
+
+    >>> from autograd.player import play
+    >>> x = Value(2.0, "x")
+    >>> 'sandbox="allow-scripts"' in frame(play(x * x))
+    True
+    """
+    order = _order(player)
+    svg, boxes = _picture(player, order, LIMIT)
+    if svg:
+        source = base64.b64encode(svg.encode()).decode()
+        title = html.escape(f"gradients of {player[0].names[player.root]}")
+        still = (
+            f'<img src="data:image/svg+xml;base64,{source}" alt="{title}" '
+            'style="max-width:100%;max-height:100%">'
+        )
+    else:
+        lines = list(itertools.islice(player.lines(), STILL))
+        more = f"\n... {len(player):,} events in all" if len(player) > STILL else ""
+        still = f"<pre>{html.escape(chr(10).join(lines))}{more}</pre>"
+    # In single quotes, the page's many double ones need no escape.
+    text = _page(player, order, svg, boxes).replace("&", "&amp;").replace("'", "&#x27;")
+    return (
+        f'<div style="position:relative;height:{height}px;overflow:auto">{still}'
+        f'<iframe srcdoc=\'{text}\' sandbox="allow-scripts" title="backprop player" '
+        'style="position:absolute;left:0;top:0;width:100%;height:100%;box-sizing:border-box;'
+        'border:1px solid #8888;border-radius:6px"></iframe></div>'
+    )

@@ -1,6 +1,7 @@
 """The events of a forward and a backward pass, one by one: what every surface that steps reads."""
 
 import ast
+import difflib
 import math
 import os
 import re
@@ -8,12 +9,15 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from autograd import rules
 from autograd.names import names, variables
 from autograd.ops import Operation
-from autograd.value import Value, topological, visited
+from autograd.value import Value, rows, topological, visited
+
+if TYPE_CHECKING:
+    from autograd.widget import PlayerWidget
 
 
 def formula(op: Operation, which: int, operands: Mapping[str, str]) -> str:
@@ -171,18 +175,37 @@ class Player(Sequence[Event]):
                 return event
         raise ValueError(f"jump: no event of {to!r:.60}")
 
-    def run(self, when: "Callable[[Event], object] | Operation | str | None" = None) -> Event:
+    def run(
+        self, when: "Callable[[Event], object] | Operation | Value | str | None" = None
+    ) -> Event:
         """The next event for which `when` holds, or the last; and be there.
 
-        `when` is a function of the event, or an operation or the name of a node or operation,
-        which stands for the next event of its nodes.
+        `when` is a function of the event; or an operation or its name, for the next event of its
+        nodes; or a node or its name, for the next event of it, or in which it receives.
+
+        Raises ValueError for a text that is the name of no node and no operation.
+
+        >>> w, x = Value(2.0, "w"), Value(3.0, "x")
+        >>> print(play((w * x).tanh()).run("w"))
+        dL/dw += dL/dv1 * x = 2.458e-05 * 3 = 7.373e-05
         """
+        names = set(self[0].names.values()) if isinstance(when, str) else set()
+        if isinstance(when, str) and when not in names and when not in rows():
+            near = difflib.get_close_matches(when, [*names, *rows()], 1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"run: no node and no operation is called {when!r:.60}{meant}")
 
         def hit(event: Event) -> bool:
+            if when is None:
+                return False
             if callable(when) and not isinstance(when, Operation):
                 return bool(when(event))
-            op = event.node.op
-            return when in (op, op.name if op else None, event.name) and when is not None
+            node, target = event.node, event.target
+            if when in names:
+                return event.name == when or (target is not None and event.names[target] == when)
+            if isinstance(when, Value):
+                return when is node or when is target
+            return node.op is not None and when in (node.op, node.op.name)
 
         while self.position < len(self) - 1:
             if hit(self.next()):
@@ -210,6 +233,15 @@ class Player(Sequence[Event]):
         write(Path(path), self.html().encode())
         return str(path)
 
+    def widget(self) -> "PlayerWidget":
+        """The page as a notebook widget, for when Python should follow: see `autograd.widget`.
+
+        Needs anywidget: `pip install 'chainrule[notebook]'`.
+        """
+        from autograd.widget import PlayerWidget
+
+        return PlayerWidget(self)
+
     def _repr_html_(self) -> str:
         from autograd.page import frame
 
@@ -227,6 +259,9 @@ class Player(Sequence[Event]):
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+    def __repr__(self) -> str:
+        return f"<Player: {len(self)} events, at {self.position}>"
 
 
 def handed(node: Value, grad: float) -> list[float]:

@@ -1,6 +1,7 @@
 """The player in a terminal: the events as a list, the present one marked, stepped with keys."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from typing import Any, TextIO
 from autograd.player import Player
 
 HELP = "n/-> next   b/<- back   f first   l last   r run to where paths meet   q quit"
-_KEYS = {"\x1b[C": "n", "\x1b[B": "n", "\x1b[D": "b", "\x1b[A": "b", " ": "n", "\r": "n", "\n": "n"}
+# What terminals send for the keys that have no character; some write O where others write [.
+_KEY = re.compile(r"\x1b[\[O][A-Z]|.", re.DOTALL)
+_KEYS = {"C": "n", "B": "n", "D": "b", "A": "b", "H": "f", "F": "l"}
 
 
 def screen(player: Player, width: int, height: int, colour: bool) -> list[str]:
@@ -30,25 +33,29 @@ def screen(player: Player, width: int, height: int, colour: bool) -> list[str]:
     gradients: none yet
     n/-> next   b/<- back   f first   l last   r run to where pa
     """
+
+    def printable(text: str) -> str:
+        return "".join(c if c.isprintable() else "?" for c in text)[:width]
+
     rows = max(3, height - 4)
     start = max(0, min(player.position - rows // 2, len(player) - rows))
     lines = [f"event {player.position + 1} of {len(player)}"]
     for i in range(start, min(start + rows, len(player))):
         here = i == player.position
-        text = f"{'>' if here else ' '} {player[i]}"[:width]
+        text = printable(f"{'>' if here else ' '} {player[i]}")
         lines.append(f"\x1b[7m{text}\x1b[0m" if here and colour else text)
     event = player.current
     found = [f"{event.names[node]} {grad:.4g}" for node, grad in player.grads().items()]
-    lines.append(("gradients: " + ("  ".join(reversed(found)) or "none yet"))[:width])
+    lines.append(printable("gradients: " + ("  ".join(reversed(found)) or "none yet")))
     return [*lines, HELP[:width]]
 
 
 def _moved(player: Player, key: str) -> bool:
     """Do what a key says; False if it says to stop."""
-    match _KEYS.get(key, key):
-        case "q" | "\x03" | "\x04" | "":
+    match _KEYS.get(key[-1], "") if len(key) > 1 else key:
+        case "q" | "\x03" | "\x04":
             return False
-        case "n":
+        case "n" | " " | "\r" | "\n":
             player.next()
         case "b":
             player.back()
@@ -75,9 +82,10 @@ def _raw(stream: TextIO) -> Iterator[None]:
         termios.tcsetattr(stream, termios.TCSADRAIN, before)
 
 
-def _key(stream: TextIO) -> str:
-    key = os.read(stream.fileno(), 8).decode(errors="ignore")
-    return key if key in _KEYS else key[:1]
+def _keys(stream: TextIO) -> Iterator[str]:
+    """The keys as they are pressed; a key held down sends several at once."""
+    while typed := os.read(stream.fileno(), 1024).decode(errors="replace"):
+        yield from _KEY.findall(typed)
 
 
 def show(player: Player) -> None:
@@ -86,12 +94,17 @@ def show(player: Player) -> None:
         print(player)
         return
     colour = not os.environ.get("NO_COLOR")
+
+    def redraw() -> None:
+        width, height = shutil.get_terminal_size()
+        shown = "\r\n".join(screen(player, width, height, colour))
+        sys.stdout.write("\x1b[2J\x1b[H" + shown)
+        sys.stdout.flush()
+
     with _raw(sys.stdin):
-        while True:
-            width, height = shutil.get_terminal_size()
-            shown = "\r\n".join(screen(player, width, height, colour))
-            sys.stdout.write("\x1b[2J\x1b[H" + shown)
-            sys.stdout.flush()
-            if not _moved(player, _key(sys.stdin)):
+        redraw()
+        for key in _keys(sys.stdin):
+            if not _moved(player, key):
                 break
+            redraw()
     print()

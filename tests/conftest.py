@@ -1,6 +1,8 @@
-"""Every test starts from the table of operations as it ships."""
+"""What tests share: the table of operations as it ships, and a browser."""
 
+import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -24,3 +26,27 @@ def table() -> Iterator[None]:
     _forget()
     yield
     _forget()
+
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium, Debian's or Chrome."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("needs chromium (apt install chromium)")
+    with playwright.sync_playwright() as p:
+        made = p.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield made
+        made.close()

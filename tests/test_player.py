@@ -2,12 +2,15 @@
 
 import math
 import random
+import sys
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
 from autograd import Value, explain, play, rows, topological
+from autograd.draw import LIMIT
+from autograd.page import page
 from autograd.player import Event
 from autograd.strategies import expressions
 from autograd.terminal import screen
@@ -91,7 +94,7 @@ def test_a_gradient_of_zero_is_not_handed_on() -> None:
 
 
 def test_walking_jumping_and_running() -> None:
-    y, _, x, b = neuron()
+    y, w, x, b = neuron()
     player = play(y)
     assert len(player) == 6 + 1 + 5
     assert isinstance(player[0], Event)
@@ -113,7 +116,17 @@ def test_walking_jumping_and_running() -> None:
     player.jump(0)
     assert player.run("mul").node.op is rows()["mul"]
     player.jump(0)
-    assert player.run("w") is player[-1]
+    assert player.run("w").target is w
+    player.jump(0)
+    assert player.run("b").kind == "forward"
+    assert player.run(b).target is b
+    assert player.run("b") is player[-1]
+    player.jump(0)
+    assert player.run("exp") is player[-1]  # an operation that this graph has not
+    player.jump(0)
+    with pytest.raises(ValueError, match="run: no node and no operation is called 'tahn'; did you"):
+        player.run("tahn")
+    assert player.run() is player[-1]
     for bad in ("nothing", 99, Value(1.0)):
         with pytest.raises(ValueError, match="jump"):
             player.jump(bad)
@@ -190,3 +203,39 @@ def test_the_screen_fits_and_marks_the_present_event(size: tuple[int, int]) -> N
         (marked,) = [line for line in lines if line.startswith(">")]
         assert marked == f"> {player.current}"[:width]
     assert "\x1b[7m" in "".join(screen(player, width, height, colour=True))
+
+
+def test_a_label_cannot_send_codes_to_the_terminal() -> None:
+    x = Value(1.0, "x\x1b[2J\n")
+    lines = screen(play(x * x), 80, 24, colour=False)
+    assert "x?[2J?" in lines[1]
+    assert all(line.isprintable() for line in lines)
+
+
+# ---------------------------------------------------------------------- widget
+
+
+def test_the_widget_and_the_player_share_a_place() -> None:
+    traitlets = pytest.importorskip("traitlets")
+    pytest.importorskip("anywidget")
+    player = play(neuron()[0])
+    player.jump(2)
+    widget = player.widget()
+    assert (widget.step, widget.count) == (2, len(player))
+    seen: list[str] = []
+    widget.observe(lambda change: seen.append(str(widget.event)), "step")
+    widget.step = 7
+    assert player.position == 7
+    assert seen == [str(player[7])]
+    assert widget.page == page(player, LIMIT)
+    for bad in (-1, len(player)):
+        with pytest.raises(traitlets.TraitError, match="step: there are 12 events"):
+            widget.step = bad
+    assert player.position == 7
+
+
+def test_a_widget_without_anywidget_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    monkeypatch.delitem(sys.modules, "autograd.widget", raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'chainrule\[notebook\]'"):
+        play(neuron()[0]).widget()
