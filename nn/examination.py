@@ -117,13 +117,10 @@ class Examination:
 
         Raises ImportError, naming the extra, when matplotlib is not installed.
         """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError:
-            raise ImportError("a figure needs matplotlib: pip install 'chainrule[plot]'") from None
+        from nn import plots
 
         count = len(self.layers)
-        figure = Figure(figsize=(13.0, 2.2 + 0.42 * max(count, 4)), layout="constrained")
+        figure = plots.figure(13.0, 2.2 + 0.42 * max(count, 4))
         left, middle, right = figure.subplots(1, 3)
         sizes = [abs(a) for one in self.layers for a in one.activations if math.isfinite(a)]
         span = max(sizes, default=0.0) or 1.0
