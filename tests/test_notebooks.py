@@ -47,6 +47,13 @@ print(x.grad)
 draw(x * x)
 
 # %%
+from autograd import check_gradients
+from autograd.faults import misread, planted
+
+with planted(misread("sin", "x", "-cos(x)")):
+    print(check_gradients(lambda x: x.sin(), 1.0).blame[0])
+
+# %%
 from nn import plots
 
 plots.figure(2.0, 1.0)
@@ -102,6 +109,12 @@ def test_a_figure_shows_itself_in_a_notebook_that_has_not_imported_pyplot(small:
     (output,) = cells[-1]["outputs"]
     assert set(output["data"]) == {"image/png", "text/plain"}
     assert output["metadata"]["image/png"] == {"width": 200, "height": 100}
+
+
+def test_a_message_names_a_cell_as_the_notebook_does(small: Path) -> None:
+    cells = json.loads((small / "1.ipynb").read_text())["cells"]
+    (output,) = cells[2]["outputs"]
+    assert "at In[3]:5" in "".join(output["text"])
 
 
 def test_executing_a_notebook_twice_gives_the_same_bytes(small: Path, tmp_path: Path) -> None:
