@@ -344,11 +344,7 @@ def _local(
             context.prec = precise.enough(operands)
             exact = _Exact(op, operands)
             z = float(exact.z)
-            if (
-                math.isfinite(z)
-                and not _ulps(node.data, z) <= 4
-                and not exact.blurs(node.data, z)
-            ):
+            if math.isfinite(z) and not _ulps(node.data, z) <= 4 and not exact.blurs(node.data, z):
                 where = _where(node, operands, name)
                 what = f"value of {op.name}: {node.data!r}, should be {z!r}; {where}"
                 wrong.append((node, what))
@@ -369,9 +365,7 @@ def _local(
                         continue
                     text = f"[{low!r}, {high!r}]"
                 if not _ulps(used, slope) <= 8 and not (
-                    exact.cancels(k, used, slope)
-                    or exact.jumps(k)
-                    or exact.blurs(used, slope, k)
+                    exact.cancels(k, used, slope) or exact.jumps(k) or exact.blurs(used, slope, k)
                 ):
                     what = (
                         f"dz/d{'xy'[k]} of {op.name}: the pullback uses {used!r}, should be "

@@ -34,7 +34,9 @@ draw(y)
 
 # %%
 slope = y.dx
-print(f"f'(u) = {slope:.4f}   dy/dw1 = {w1.grad:.4f}   dy/dw2 = {w2.grad:.4f}   dy/db = {b.grad:.4f}")
+print(
+    f"f'(u) = {slope:.4f}   dy/dw1 = {w1.grad:.4f}   dy/dw2 = {w2.grad:.4f}   dy/db = {b.grad:.4f}"
+)
 assert w1.grad == slope * x1.data
 assert w2.grad == slope * x2.data
 assert x1.grad == slope * w1.data
@@ -106,7 +108,9 @@ def at(a, b):
 base = at(0.0, 0.0)
 slopes = at(1.0, 0.0) - base, at(0.0, 1.0) - base
 assert abs(at(-3.0, 7.0) - (base - 3.0 * slopes[0] + 7.0 * slopes[1])) < 1e-12
-print(f"two layers, {len(deep.parameters())} parameters, and still y = {slopes[0]:.3f} x1 {slopes[1]:+.3f} x2")
+print(
+    f"two layers, {len(deep.parameters())} parameters, and still y = {slopes[0]:.3f} x1 {slopes[1]:+.3f} x2"
+)
 
 # %% [markdown]
 # So f must bend. Which f matters less for what a network can say than for what it can learn, since
@@ -200,8 +204,8 @@ assert abs(last - Value(2.0).log().data) < 1e-9
 assert max(abs(p.data) for p in neuron.parameters()) < 1e-9
 
 # %% [markdown]
-# It is not stuck: this *is* the best that a neuron can do. The loss is convex in w and b (the
-# eigenvalues of its Hessian are nowhere negative), the gradient at w = b = 0 is exactly 0, so that
+# It is not stuck: this *is* the best that a neuron can do. The loss is convex in w and b (-log
+# sigmoid is, and the logit is linear in them), and the gradient at w = b = 0 is exactly 0. So that
 # place, which says 1/2 to everything at the price of log 2, is the minimum.
 #
 # Nor would another loss help. XOR needs b < 0, w1 + b > 0, w2 + b > 0 and w1 + w2 + b < 0. Add the
@@ -244,7 +248,14 @@ for corner, (a, b), target in zip(corners, seen, XOR, strict=True):
     axes.scatter(a, b, s=70, color=plots.COLORS[target], zorder=3)
     name = f"{corner[0]:.0f} xor {corner[1]:.0f} = {target}"
     left = a > 0
-    axes.annotate(name, (a, b), (-9 if left else 9, 0), textcoords="offset points", va="center", ha="right" if left else "left")
+    axes.annotate(
+        name,
+        (a, b),
+        (-9 if left else 9, 0),
+        textcoords="offset points",
+        va="center",
+        ha="right" if left else "left",
+    )
 axes.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), xlabel="hidden neuron 0", ylabel="hidden neuron 1")
 axes.legend(frameon=False)
 figure

@@ -138,8 +138,12 @@ logits = partial(binary_crossentropy, from_logits=True)
 final = {}
 for name, start in {"constant": init.constant(0.5), "random": None}.items():
     model = MLP([2, 6, 1], "tanh", init=start, seed=0)
-    final[name] = fit(model, corners, loss=logits, optimizer=SGD(model, lr=0.5), epochs=400).loss[-1]
-print(f"XOR      constant: loss {final['constant']:.3f}               random: loss {final['random']:.3f}")
+    final[name] = fit(model, corners, loss=logits, optimizer=SGD(model, lr=0.5), epochs=400).loss[
+        -1
+    ]
+print(
+    f"XOR      constant: loss {final['constant']:.3f}               random: loss {final['random']:.3f}"
+)
 assert final["constant"] > 0.45 > 0.1 > final["random"]
 
 # %% [markdown]
@@ -171,7 +175,9 @@ first, last = report.layers[0], report.layers[-1]
 sizes = sorted(abs(g) for g in first.gradients)
 typical, mean_square = sizes[len(sizes) // 2], first.gradient
 print(f"saturated: {last.saturated:.0%} of the last layer's outputs")
-print(f"gradients at the first layer: typical |g| {typical:.3g}, root mean square {mean_square**0.5:.3g}")
+print(
+    f"gradients at the first layer: typical |g| {typical:.3g}, root mean square {mean_square**0.5:.3g}"
+)
 print(f"gradients at the last layer:                 root mean square {last.gradient**0.5:.3g}")
 assert last.saturated > 0.5
 assert first.gradient > 10 * last.gradient
@@ -195,7 +201,10 @@ report.figure()
 # %%
 starts = {"LeCun = Xavier": init.lecun_normal(), "He": init.he_normal()}
 table = {}
-print("                    " + "".join(f"{a or 'linear':>16}" for a in (None, "tanh", "sigmoid", "relu")))
+print(
+    "                    "
+    + "".join(f"{a or 'linear':>16}" for a in (None, "tanh", "sigmoid", "relu"))
+)
 for name, start in starts.items():
     cells = []
     for activation in (None, "tanh", "sigmoid", "relu"):
@@ -292,7 +301,9 @@ model = MLP([4, 12, 3], "relu", seed=0)
 for low in (0.0, -2.0, -8.0):
     for neuron in model.layers[0].neurons:
         neuron.bias.data = low
-    print(f"bias {low:4.0f}: {init.examine(model, train.features).layers[0].dead:4.0%} of the relus are dead")
+    print(
+        f"bias {low:4.0f}: {init.examine(model, train.features).layers[0].dead:4.0%} of the relus are dead"
+    )
 
 few = train.features[:6]
 for width in (2, 4, 8):

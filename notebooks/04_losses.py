@@ -101,7 +101,9 @@ scce([z], [2], from_logits=True).backward()
 p = softmax([logit.data for logit in z])
 print("softmax - onehot:", *(f"{q - (k == 2):9.6f}" for k, q in enumerate(p)))
 print("dL/dz:           ", *(f"{logit.grad:9.6f}" for logit in z))
-assert all(abs(logit.grad - (q - (k == 2))) < 1e-15 for k, (logit, q) in enumerate(zip(z, p, strict=True)))
+assert all(
+    abs(logit.grad - (q - (k == 2))) < 1e-15 for k, (logit, q) in enumerate(zip(z, p, strict=True))
+)
 
 report = check_gradients(lambda *z: scce([z], [2], from_logits=True), 2.0, -1.0, 0.5)
 assert report
@@ -131,7 +133,9 @@ def crossentropy(z):
 print("       z        p       MSE  gradient       BCE  gradient")
 for z in (-20.0, -10.0, -5.0, -2.0, 0.0, 2.0, 5.0):
     (a, slope_a), (b, slope_b) = value_and_grad(squared)(z), value_and_grad(crossentropy)(z)
-    print(f"{z:8.0f} {Value(z).sigmoid().data:8.0e} {a:9.4f} {slope_a:9.1e} {b:9.4f} {slope_b:9.4f}")
+    print(
+        f"{z:8.0f} {Value(z).sigmoid().data:8.0e} {a:9.4f} {slope_a:9.1e} {b:9.4f} {slope_b:9.4f}"
+    )
 assert abs(value_and_grad(squared)(-20.0)[1]) < 1e-8
 assert abs(value_and_grad(crossentropy)(-20.0)[1] + 1.0) < 1e-8
 
@@ -208,14 +212,18 @@ for axes, (name, grid) in zip(figure.subplots(1, 2, sharey=True), heights.items(
     picture = axes.contourf(ws, bs, grid, levels=20, cmap="viridis_r")
     figure.colorbar(picture, ax=axes)
     k = min(range(side * side), key=lambda k, grid=grid: grid[k // side][k % side])
-    axes.plot(ws[k % side], bs[k // side], "*", color="white", markersize=13, markeredgecolor="black")
+    axes.plot(
+        ws[k % side], bs[k // side], "*", color="white", markersize=13, markeredgecolor="black"
+    )
     axes.set(title=name, xlabel="w", ylim=(bs[0], bs[-1]))
 figure.axes[0].set_ylabel("b")
 
 
 def bends(grid):
     """How many of the places have a value above the mean of their neighbours along w."""
-    return sum(row[i] > (row[i - 1] + row[i + 1]) / 2 + 1e-12 for row in grid for i in range(1, side - 1))
+    return sum(
+        row[i] > (row[i - 1] + row[i + 1]) / 2 + 1e-12 for row in grid for i in range(1, side - 1)
+    )
 
 
 for name, grid in heights.items():

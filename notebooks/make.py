@@ -98,7 +98,12 @@ def main() -> None:
             continue
         was = notebook.read_text() if notebook.exists() else '{"cells": []}'
         difference = difflib.unified_diff(
-            comparable(was), comparable(made), f"{notebook.name}, committed", "now", lineterm="", n=1
+            comparable(was),
+            comparable(made),
+            f"{notebook.name}, committed",
+            "now",
+            lineterm="",
+            n=1,
         )
         for line in difference:
             stale = True
