@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
 
-DOTS = 200  # per inch, of which a notebook shows half: sharp on every screen
+DOTS, SHOWN = 150, 100  # pixels per inch: of the picture, and of its place in a notebook's page
 
 
 @functools.cache
@@ -36,7 +36,7 @@ def _shown() -> Any:
         def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
             data = io.BytesIO()
             self.savefig(data, format="png", dpi=DOTS)
-            width, height = (round(side * DOTS / 2) for side in self.get_size_inches())
+            width, height = (round(side * SHOWN) for side in self.get_size_inches())
             return data.getvalue(), {"width": width, "height": height}
 
     Shown.__name__ = Shown.__qualname__ = "Figure"
@@ -82,6 +82,7 @@ def sweep(found: "Sweep") -> Any:
         name = f"{curve.rate:g}: {curve.outcome}"
         axes.plot(range(len(shown)), shown, color=color, linewidth=1.8, label=name)
     axes.set(xlabel="epoch", ylabel="loss", yscale="log", ylim=(0.7 * lowest, top))
+    axes.locator_params(axis="x", integer=True)
     axes.legend(title="learning rate", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return drawn
 
@@ -90,7 +91,7 @@ def range_test(found: "RangeTest") -> Any:
     """A Figure of loss against rate, with the suggestion and the stability bound as lines."""
     drawn = figure(7.2, 4.4)
     axes = drawn.subplots()
-    axes.plot(found.rates, found.losses, color="0.75", label="loss of each step")
+    axes.plot(found.rates, found.losses, color="0.6", linewidth=1.0, label="loss of each step")
     axes.plot(found.rates, found.smooth, color=COLORS[0], label="running mean")
     name = f"suggested: {found.suggestion:.2g}"
     axes.axvline(found.suggestion, color=COLORS[2], linestyle="--", label=name)
@@ -134,7 +135,8 @@ def decision_boundary(model: Module, data: Any, steps: int = 60, threshold: floa
     axes.pcolormesh(across, up, grid, alpha=0.25, shading="nearest", **limits)
     xs, ys = zip(*inputs, strict=True)
     wanted = [max(int(t), 0) for t in targets]
-    axes.scatter(xs, ys, c=wanted, s=18, edgecolors="white", linewidths=0.6, **limits)
+    size = 18 if len(xs) > 30 else 70
+    axes.scatter(xs, ys, c=wanted, s=size, edgecolors="white", linewidths=0.6, **limits)
     axes.set(xlabel="$x_0$", ylabel="$x_1$")
     return drawn
 

@@ -10,7 +10,7 @@
 #
 # A neuron multiplies each input by a weight, adds a bias, and bends the sum:
 #
-# y = f(w1 x1 + w2 x2 + ... + b)
+# > y = f(w1 x1 + w2 x2 + ... + b)
 #
 # That is all of it. Below it is written out with scalars that remember where they came from, then
 # bent by different f, then taught AND, and then shown something that it cannot learn.
@@ -226,9 +226,9 @@ assert grad(xor_loss, (0, 1, 2))(0.0, 0.0, 0.0) == (0.0, 0.0, 0.0)
 # %% [markdown]
 # ## Neurons in two layers do not
 #
-# A hidden layer moves the corners to where one line can cut them. On the left, the plane with the
-# network's answer; on the right, the same corners as the two hidden neurons see them, and the line
-# of the last neuron.
+# A hidden layer moves the corners to where one line can cut them. First the plane with the network's
+# answer; then the same corners as the two hidden neurons see them, and the line of the last neuron.
+# It has put the corners 0 0 and 1 1, which get the same answer, nearly on top of each other.
 
 # %%
 model, last = trained(MLP([2, 2, 1], "tanh", seed=0), XOR, 400)
@@ -242,22 +242,15 @@ seen = [[h.data for h in hidden(x)] for x in corners]
 (v0, v1), c = (w.data for w in output.neurons[0].weights), output.neurons[0].bias.data
 figure = plots.figure(5.6, 4.4)
 axes = figure.subplots()
-h0 = line(-1.2, 1.2, 2)
+h0 = line(-1.4, 1.4, 2)
 axes.plot(h0, [-(v0 * h + c) / v1 for h in h0], color="0.35", label="the last neuron's line")
 for corner, (a, b), target in zip(corners, seen, XOR, strict=True):
     axes.scatter(a, b, s=70, color=plots.COLORS[target], zorder=3)
     name = f"{corner[0]:.0f} xor {corner[1]:.0f} = {target}"
-    left = a > 0
-    axes.annotate(
-        name,
-        (a, b),
-        (-9 if left else 9, 0),
-        textcoords="offset points",
-        va="center",
-        ha="right" if left else "left",
-    )
-axes.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), xlabel="hidden neuron 0", ylabel="hidden neuron 1")
-axes.legend(frameon=False)
+    above = 12 if corner[1] else -12
+    axes.annotate(name, (a, b), (0, above), textcoords="offset points", ha="center", va="center")
+axes.set(xlim=(-1.4, 1.4), ylim=(-1.3, 1.3), xlabel="hidden neuron 0", ylabel="hidden neuron 1")
+axes.legend(frameon=False, loc="lower left")
 figure
 
 # %% [markdown]

@@ -104,10 +104,11 @@ assert below[-1] < below[12] < below[0]
 assert above[-1] > above[12] > above[0]
 
 # %% [markdown]
-# The bound holds on both sides. Here is the subtlety: just below it, the steep direction is fine,
-# and the flat one is still hardly moving. Lengths of 1 to 7 cm with a mean of 3.8 make the loss a
-# narrow ravine. Nobody needs a better rate here; one needs a rounder loss. Standardize the input
-# and both curvatures become 2: the rate 1/2 arrives in one step, like the parabola above.
+# The bound holds on both sides. Now take half of it, the best rate for the steep direction. After
+# one step that direction is done, and the subtlety shows: the flat one hardly moves. Lengths of 1
+# to 7 cm with a mean of 3.8 make the loss a narrow ravine. No rate is good for it; what helps is a
+# rounder loss. Standardize the input and both curvatures become 2, and the rate 1/2 arrives in one
+# step, as on the parabola above.
 
 # %%
 mean = sum(x for (x,) in lengths) / len(lengths)
@@ -229,8 +230,8 @@ assert now < 2.0 / rate
 # ## Move it yourself
 #
 # Change `my_rate` and run the two cells again. Then look where it lies on the valley below: the
-# final loss over all rates, each a training of its own. It is flat for a factor of ten and has a
-# cliff on the right, so when in doubt go left.
+# final loss over all rates, each a training of its own. It is nearly flat for a factor of three,
+# and steeper on the right, so when in doubt go left.
 
 # %%
 my_rate = 0.3

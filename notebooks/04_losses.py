@@ -32,26 +32,26 @@ print("MSE ", by_hand)
 
 by_hand = -(math.log(0.9) + math.log(1 - 0.2) + math.log(0.6)) / 3
 assert abs(bce([0.9, 0.2, 0.6], [1, 0, 1]).data - by_hand) < 1e-15
-print("BCE ", by_hand)
+print(f"BCE  {by_hand:.12f}")
 
 rows = [[0.05, 0.9, 0.05], [0.1, 0.7, 0.2]]
 by_hand = -(math.log(0.9) + math.log(0.2)) / 2
 categorical, sparse = cce(rows, [[0, 1, 0], [0, 0, 1]]).data, scce(rows, [1, 2]).data
 assert categorical == sparse
 assert abs(sparse - by_hand) < 1e-15
-print("CCE ", categorical)
-print("SCCE", sparse)
+print(f"CCE  {categorical:.12f}")
+print(f"SCCE {sparse:.12f}")
 
 # %% [markdown]
-# CCE of one-hot rows and SCCE are not similar, they are the same computation: all terms but one are
-# multiplied by 0. Two names for two ways to write down a target. And BCE is CCE of two classes, one
+# CCE of one-hot rows and SCCE are not similar, they are the same computation: all terms but one have
+# the weight 0. Two names for two ways to write down a target. And BCE is CCE of two classes, one
 # of which has the logit 0:
 
 # %%
 z = 0.7
 two = scce([[0.0, z]], [1], from_logits=True).data
 one = bce([z], [1], from_logits=True).data
-print(one, two)
+print(f"{one:.12f} {two:.12f}")
 assert abs(one - two) < 1e-15
 
 # %% [markdown]
@@ -61,7 +61,16 @@ assert abs(one - two) < 1e-15
 # noise of size 1, then -log N(y; z, 1) = (z - y)²/2 + log sqrt(2π): MSE, but for a factor and a
 # constant that do not move the minimum. If y is a class drawn with the probabilities p, then
 # -log P(y) = -log p_y: crossentropy.
-#
+
+# %%
+z, y = 0.3, 1.1
+normal = math.exp(-((y - z) ** 2) / 2) / math.sqrt(2 * math.pi)
+assert abs(-math.log(normal) - (mse([z], [y]).data / 2 + math.log(2 * math.pi) / 2)) < 1e-12
+
+# Independent events happen together with the product of their probabilities.
+assert abs(-math.log(0.9 * (1 - 0.2) * 0.6) / 3 - bce([0.9, 0.2, 0.6], [1, 0, 1]).data) < 1e-12
+
+# %% [markdown]
 # So a loss also says what the best answer is when the same input comes with different targets: for
 # MSE it is the mean, for crossentropy the frequencies. (And for the mean *absolute* error, the
 # median.) There the gradient is 0.
@@ -87,7 +96,7 @@ assert abs(p.grad) < 1e-12
 # A network does not compute p. It computes any number z, a logit, and p = sigmoid(z), or softmax(z)
 # of several. Put the crossentropy behind it, and the chain rule gives
 #
-# dL/dz = dL/dp · dp/dz = (p - y) / (p (1 - p)) · p (1 - p) = p - y
+# > dL/dz = dL/dp · dp/dz = (p - y) / (p (1 - p)) · p (1 - p) = p - y
 #
 # as if it were the plainest loss there is. Softmax does the same with a whole row: what it said,
 # minus what is right. (In a batch, over its size.)
@@ -161,7 +170,7 @@ figure
 # Start a neuron where it is certain and wrong, and watch both losses teach it the same thing.
 
 # %%
-from nn import Neuron, fit
+from nn import Neuron, fit, sigmoid
 from nn.metrics import accuracy
 from nn.optim import SGD
 
@@ -177,7 +186,7 @@ def taught(loss, steps=100):
 
 
 runs = {
-    "MSE": taught(lambda z, y: mse([one.sigmoid() for one in z], y)),
+    "MSE": taught(lambda z, y: mse([sigmoid(one) for one in z], y)),
     "BCE": taught(lambda z, y: bce(z, y, from_logits=True)),
 }
 for name, (losses, share) in runs.items():
@@ -187,47 +196,61 @@ assert (runs["MSE"][1], runs["BCE"][1]) == (0.0, 1.0)
 # %% [markdown]
 # ## Surfaces
 #
-# The loss of a neuron sigmoid(w x + b) over all w and b, for six points of which one is on the wrong
-# side. Crossentropy is a bowl: one minimum, and downhill from everywhere leads to it. MSE has
-# plateaus, where the arrow of the gradient is too short to be seen; the start above is on one.
+# The loss of a neuron sigmoid(w x + b) over all w and b, for six points of which two cannot be right
+# at once. Crossentropy is a bowl: one minimum (the star), and downhill from everywhere leads to it.
+# MSE has plateaus. The orange line is where 100 steps from w = -6 lead. On the left it is
+# a dot, and the little that it moves is away from the star.
 
 # %%
-points = [-2.0, -1.2, -0.4, 0.3, 1.1, 2.0], [0, 0, 1, 0, 1, 1]
+points = [[-2.0], [-1.2], [-0.4], [0.3], [1.1], [2.0]], [0, 0, 1, 0, 1, 1]
 side = 41
-ws = [-8.0 + 20.0 * i / (side - 1) for i in range(side)]
-bs = [-8.0 + 16.0 * i / (side - 1) for i in range(side)]
+ws = [-8.0 + 16.0 * i / (side - 1) for i in range(side)]
+bs = [-5.0 + 10.0 * i / (side - 1) for i in range(side)]
+both = {
+    "MSE behind a sigmoid": lambda z, y: mse([sigmoid(one) for one in z], y),
+    "crossentropy": lambda z, y: bce(z, y, from_logits=True),
+}
 
 
 def surface(loss):
     """The loss at each (w, b), a row for each b."""
-    return [[loss([w * x + b for x in points[0]], points[1]).data for w in ws] for b in bs]
+    return [[loss([w * x + b for (x,) in points[0]], points[1]).data for w in ws] for b in bs]
 
 
-heights = {
-    "MSE behind a sigmoid": surface(lambda z, y: mse([Value(one).sigmoid() for one in z], y)),
-    "crossentropy": surface(lambda z, y: bce(z, y, from_logits=True)),
-}
+def path(loss):
+    """Where gradient descent goes from w = -6."""
+    neuron = Neuron(1, seed=0)
+    neuron.load_state_dict({"weights": [-6.0], "bias": 0.0})
+    optimizer = SGD(neuron, lr=0.5)
+    run = fit(neuron, points, loss=loss, optimizer=optimizer, epochs=100, watch=True)
+    return [(-6.0, 0.0), *run.weights]
+
+
+heights = {name: surface(loss) for name, loss in both.items()}
 figure = plots.figure(9.6, 4.0)
 for axes, (name, grid) in zip(figure.subplots(1, 2, sharey=True), heights.items(), strict=True):
-    picture = axes.contourf(ws, bs, grid, levels=20, cmap="viridis_r")
-    figure.colorbar(picture, ax=axes)
+    figure.colorbar(axes.contourf(ws, bs, grid, levels=20, cmap="Greys"), ax=axes, label="loss")
     k = min(range(side * side), key=lambda k, grid=grid: grid[k // side][k % side])
-    axes.plot(
-        ws[k % side], bs[k // side], "*", color="white", markersize=13, markeredgecolor="black"
-    )
-    axes.set(title=name, xlabel="w", ylim=(bs[0], bs[-1]))
+    lowest = ws[k % side], bs[k // side]
+    axes.plot(*lowest, "*", color="white", markersize=14, markeredgecolor="black")
+    steps = path(both[name])
+    axes.plot(*zip(*steps, strict=True), "o-", color=plots.COLORS[1], markersize=4, linewidth=1)
+    axes.set(title=name, xlabel="w")
+    print(f"{name}: lowest at w = {lowest[0]:.1f}; 100 steps lead to w = {steps[-1][0]:.2f}")
 figure.axes[0].set_ylabel("b")
 
 
 def bends(grid):
     """How many of the places have a value above the mean of their neighbours along w."""
     return sum(
-        row[i] > (row[i - 1] + row[i + 1]) / 2 + 1e-12 for row in grid for i in range(1, side - 1)
+        row[i] > (row[i - 1] + row[i + 1]) / 2 + 1e-9 for row in grid for i in range(1, side - 1)
     )
 
 
 for name, grid in heights.items():
     print(f"{name}: {bends(grid)} of {side * (side - 2)} places curve downwards along w")
+assert abs(path(both["crossentropy"])[-1][0] - 1.6) < 0.1
+assert path(both["MSE behind a sigmoid"])[-1][0] < -6.0
 assert bends(heights["crossentropy"]) == 0 < bends(heights["MSE behind a sigmoid"])
 figure
 

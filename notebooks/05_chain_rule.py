@@ -11,7 +11,7 @@
 # An operation z = h(x, y) knows two things about itself: dz/dx and dz/dy at the numbers it was
 # given. A loss L somewhere downstream tells it dL/dz. Its whole job in backpropagation is to pass
 #
-# dL/dx += dL/dz · dz/dx  and  dL/dy += dL/dz · dz/dy
+# > dL/dx += dL/dz · dz/dx  and  dL/dy += dL/dz · dz/dy
 #
 # to its operands. Everything below is that line, looked at from different sides.
 
@@ -83,7 +83,7 @@ for event in play(L):
 # A node may pass on its gradient only when it is complete, when every consumer has added its part.
 # An order in which operands come before results (topological), walked backwards, guarantees it.
 # Here is the same graph walked in a wrong order, and the wrong answer that comes of it: `b` passes
-# its gradient on before `c` has been told to add to it.
+# its gradient on before `c` has added its part.
 
 # %%
 a = Value(1.0, "a")
@@ -144,25 +144,28 @@ assert v.grad == explain(doubled, v).count == 2**60
 import math
 
 
-def chain(step, count=10, start=0.5):
-    """The local derivatives along a chain of one operation, and the gradient at its start."""
-    node = leaf = Value(start)
-    locals_ = []
-    for _ in range(count):
-        node = step(node)
-        locals_.append(node.dx)
-    node.backward()
-    assert math.isclose(leaf.grad, math.prod(locals_), rel_tol=1e-12)
-    return locals_, leaf.grad
+def chain(step, leaf):
+    """The results of ten times the same step."""
+    nodes = [leaf]
+    for _ in range(10):
+        nodes.append(step(nodes[-1]))
+    return nodes[1:]
 
 
-for name, step in (
-    ("sigmoid(x)", lambda x: x.sigmoid()),
-    ("tanh(x)", lambda x: x.tanh()),
-    ("2 x", lambda x: x * 2.0),
-):
-    locals_, gradient = chain(step)
-    print(f"{name:>10}: {' '.join(f'{d:.2f}' for d in locals_)}   product {gradient:.3g}")
+for name, step in {
+    "sigmoid(x)": lambda x: x.sigmoid(),
+    "tanh(x)": lambda x: x.tanh(),
+    "2 x": lambda x: x * 2.0,
+}.items():
+    leaf = Value(0.5)
+    nodes = chain(step, leaf)
+    nodes[-1].backward()
+    factors = [node.dx for node in nodes]
+    (slope,) = finite_differences(lambda x, step=step: chain(step, x)[-1], 0.5)
+    shown = " ".join(f"{factor:.2f}" for factor in factors)
+    print(f"{name:>10}: {shown}   gradient {leaf.grad:.3g}, differences {slope:.3g}")
+    assert math.isclose(leaf.grad, math.prod(factors), rel_tol=1e-12)
+    assert math.isclose(leaf.grad, slope, rel_tol=1e-3)
 
 # %% [markdown]
 # ## Which step do differences need?
@@ -172,6 +175,9 @@ for name, step in (
 
 
 # %%
+from nn import plots
+
+
 def neuron(w, x, b):
     """The neuron of the primer."""
     return (w * x + b).tanh()
@@ -182,14 +188,12 @@ exact = grad(neuron, (0, 1, 2))(*point)
 steps = [10.0 ** (-k / 4) for k in range(2, 54)]
 errors = [abs(finite_differences(neuron, *point, step=step)[0] - exact[0]) for step in steps]
 
-from nn import plots
-
 figure = plots.figure(6.8, 3.6)
 axes = figure.subplots()
 axes.plot(steps, errors, "o-", color=plots.COLORS[0], markersize=3, linewidth=1)
 axes.set(xscale="log", yscale="log", xlabel="step", ylabel="error of dy/dw")
-axes.annotate("digits cancel: 1e-16 / step", (1e-10, 3e-5), ha="center")
-axes.annotate("the curve bends: step²", (3e-4, 3e-5), ha="right")
+axes.annotate("digits cancel: 1e-16 / step", (7e-14, 3e-11))
+axes.annotate("the curve bends: step²", (5e-4, 3e-11))
 axes.grid(alpha=0.3)
 best = steps[errors.index(min(errors))]
 assert 1e-7 < best < 1e-4
@@ -246,4 +250,13 @@ assert suspects == [envelope[0].split(":")[0]]
 w, x, b, target = Value(2.0, "w"), Value(-1.0, "x"), Value(0.5, "b"), Value(1.0, "y")
 h = (w * x + b).tanh()
 h.label = "h"
+
+
+def squares(w, x, b, y):
+    """The same once more, for the differences."""
+    h = (w * x + b).tanh()
+    return (h - y) ** 2 + h * h
+
+
+beside(squares, 2.0, -1.0, 0.5, 1.0)
 play((h - target) ** 2 + h * h)
