@@ -133,6 +133,7 @@ class Examination:
         ]
         flat = [g for part in logs for g in part] or [0.0]
         _ridges(middle, logs, min(flat) - 0.5, max(flat) + 0.5)
+        middle.locator_params(axis="x", nbins=5)
         middle.set(title="gradients dL/du, by size", xlabel="log10 |g|, zeros left out")
         for axes in (left, middle):
             axes.set_yticks(range(count), [one.name for one in self.layers])

@@ -186,7 +186,7 @@ for epochs in (10, 100, 1000):
         f"   cuts the x1 axis at {-b.data / w1.data:.3f}"
     )
 assert classes([neuron(x) for x in corners]) == AND
-plots.decision_boundary(neuron, (corners, AND))
+plots.decision_boundary(neuron, (corners, AND), steps=100)
 
 # %% [markdown]
 # The subtlety: the loss never arrives at 0 and the weights never stop. Once the line is right, the
@@ -234,7 +234,7 @@ assert grad(xor_loss, (0, 1, 2))(0.0, 0.0, 0.0) == (0.0, 0.0, 0.0)
 model, last = trained(MLP([2, 2, 1], "tanh", seed=0), XOR, 400)
 print(f"loss {last:.4f}")
 assert classes([model(x) for x in corners]) == XOR
-plots.decision_boundary(model, (corners, XOR))
+plots.decision_boundary(model, (corners, XOR), steps=100)
 
 # %%
 hidden, output = model.layers

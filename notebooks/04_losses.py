@@ -232,7 +232,7 @@ for axes, (name, grid) in zip(figure.subplots(1, 2, sharey=True), heights.items(
     figure.colorbar(axes.contourf(ws, bs, grid, levels=20, cmap="Greys"), ax=axes, label="loss")
     k = min(range(side * side), key=lambda k, grid=grid: grid[k // side][k % side])
     lowest = ws[k % side], bs[k // side]
-    axes.plot(*lowest, "*", color="white", markersize=14, markeredgecolor="black")
+    axes.plot(*lowest, "*", color="white", markersize=14, markeredgecolor="black", zorder=5)
     steps = path(both[name])
     axes.plot(*zip(*steps, strict=True), "o-", color=plots.COLORS[1], markersize=4, linewidth=1)
     axes.set(title=name, xlabel="w")
@@ -292,7 +292,7 @@ assert p.grad == 0.0
 # From the logit nothing is lost, because log(sigmoid(z)) is one operation with a formula of its own.
 
 # %%
-print("      z   sigmoid(z)                 BCE of p    BCE of z   (y = 0)")
+print("      z   sigmoid(z)                 BCE of p     BCE of z   (y = 0)")
 for z in (10.0, 30.0, 36.0, 40.0, 1000.0):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NonFiniteWarning)
@@ -301,13 +301,13 @@ for z in (10.0, 30.0, 36.0, 40.0, 1000.0):
     exact = Value(z)
     loss = bce([exact], [0], from_logits=True)
     loss.backward()
-    print(f"{z:7.0f}   {p:<22}  {rounded:12.8f}  {loss.data:10.6f}   gradient {exact.grad:.6f}")
+    print(f"{z:7.0f}   {p:<22}  {rounded:12.8f}  {loss.data:11.6f}   gradient {exact.grad:.6f}")
 assert rounded == math.inf
 assert (loss.data, exact.grad) == (1000.0, 1.0)
 
 # %% [markdown]
-# Softmax has the same trouble earlier, e^1000 being more than a float can hold. Here too it is the
-# logits that should reach the loss: `scce(logits, classes, from_logits=True)`.
+# Softmax rounds in the same way, and written naively it overflows, e^1000 being more than a float can
+# hold. Here too it is the logits that should reach the loss.
 
 # %%
 z = [Value(1000.0), Value(-1000.0)]
