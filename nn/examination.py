@@ -117,25 +117,24 @@ class Examination:
 
         Raises ImportError, naming the extra, when matplotlib is not installed.
         """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError:
-            raise ImportError("a figure needs matplotlib: pip install 'chainrule[plot]'") from None
+        from nn import plots
 
         count = len(self.layers)
-        figure = Figure(figsize=(13.0, 2.2 + 0.42 * max(count, 4)), layout="constrained")
+        figure = plots.figure(10.0, 2.2 + 0.36 * max(count, 4))
         left, middle, right = figure.subplots(1, 3)
         sizes = [abs(a) for one in self.layers for a in one.activations if math.isfinite(a)]
         span = max(sizes, default=0.0) or 1.0
         _ridges(left, [one.activations for one in self.layers], -span, span)
         left.set(title="activations", xlabel="a")
+        left.locator_params(axis="x", nbins=4)
         logs = [
             [math.log10(abs(g)) for g in one.gradients if g and math.isfinite(g)]
             for one in self.layers
         ]
         flat = [g for part in logs for g in part] or [0.0]
         _ridges(middle, logs, min(flat) - 0.5, max(flat) + 0.5)
-        middle.set(title="gradients dL/du, by size", xlabel="log10 |g|  (zeros are left out)")
+        middle.locator_params(axis="x", nbins=5)
+        middle.set(title="gradients dL/du, by size", xlabel="log10 |g|, zeros left out")
         for axes in (left, middle):
             axes.set_yticks(range(count), [one.name for one in self.layers])
             axes.set_ylim(count - 0.4, -1.1)

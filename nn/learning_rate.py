@@ -1,7 +1,6 @@
 """What the learning rate does: one run per rate from the same start, and a search for one."""
 
 import copy
-import itertools
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -136,7 +135,7 @@ class RangeTest:
     Attributes:
         rates, losses: of each step, up to where the loss left all bounds.
         smooth: the losses' running mean.
-        suggestion: the rate at which `smooth` falls fastest per step of the range.
+        suggestion: the rate around which the losses fall fastest per step of the range.
         reason: why, in words.
         bound: 2 / lambda_max, above which gradient descent leaves a minimum of this curvature.
         curvature: lambda_max, the largest eigenvalue of the loss's Hessian where the model stands.
@@ -221,13 +220,15 @@ def find_learning_rate(
         copy.deepcopy(model), (inputs[:curvature_samples], targets[:curvature_samples]), loss
     )
     smooth = _smoothed(losses)
-    slopes = [after - before for before, after in itertools.pairwise(smooth)]
     lowest = smooth.index(min(smooth)) if smooth else 0
     if lowest == 0:
         raise ValueError(
             f"find_learning_rate: the loss never falls between {low:g} and {high:g}; start lower"
         )
-    k = min(range(lowest), key=slopes.__getitem__)
+    # Batches differ by more than a small step changes the loss, and a difference of neighbours
+    # would choose by that noise: a slope is that of a line through a fifth of the range.
+    reach = steps // 10
+    k = min(range(min(reach, lowest), lowest + 1), key=lambda k: _slope(losses, k, reach))
     reason = f"the loss falls fastest there; it is lowest at {rates[lowest]:.3g}" + (
         f" and out of bounds from {rates[len(losses) - 1]:.3g}" if len(losses) < steps else ""
     )
@@ -239,6 +240,14 @@ def _shuffled(count: int, seed: int) -> list[int]:
     order = list(range(count))
     random.Random(seed).shuffle(order)  # noqa: S311 - no secret
     return order
+
+
+def _slope(losses: list[float], k: int, reach: int) -> float:
+    """The slope of the least-squares line through the losses up to `reach` steps from k."""
+    near = range(max(0, k - reach), min(len(losses), k + reach + 1))
+    middle = (near[0] + near[-1]) / 2.0
+    spread = sum((i - middle) ** 2 for i in near)
+    return sum((i - middle) * losses[i] for i in near) / spread
 
 
 def _smoothed(losses: list[float], keep: float = 0.7) -> list[float]:

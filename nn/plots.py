@@ -1,5 +1,7 @@
 """Figures of training: curves, rates, decision boundaries, weights over time; matplotlib's."""
 
+import functools
+import io
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,18 +18,43 @@ if TYPE_CHECKING:
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
 
-def _figure(width: float = 6.4, height: float = 4.2) -> Any:
+DOTS, SHOWN = 150, 100  # pixels per inch: of the picture, and of its place in a notebook's page
+
+
+@functools.cache
+def _shown() -> Any:
+    """matplotlib's Figure, and how a notebook shows it.
+
+    A Figure that pyplot does not know shows only its repr there: pyplot is what tells IPython.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError("a figure needs matplotlib: pip install 'chainrule[plot]'") from None
-    return Figure(figsize=(width, height), layout="constrained")
+
+    class Shown(Figure):
+        def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+            data = io.BytesIO()
+            self.savefig(data, format="png", dpi=DOTS)
+            width, height = (round(side * SHOWN) for side in self.get_size_inches())
+            return data.getvalue(), {"width": width, "height": height}
+
+    Shown.__name__ = Shown.__qualname__ = "Figure"
+    return Shown
+
+
+def figure(width: float = 6.4, height: float = 4.2) -> Any:
+    """An empty Figure of that size in inches, which a notebook shows when a cell ends with it.
+
+    Raises ImportError, naming the extra, when matplotlib is not installed.
+    """
+    return _shown()(figsize=(width, height), layout="constrained")
 
 
 def history(run: "History") -> Any:
     """A Figure of the loss curves, and of the metrics beside them if there are any."""
-    figure = _figure(10.0 if run.metrics else 6.4)
-    axes = figure.subplots(1, 2 if run.metrics else 1, squeeze=False)[0]
+    drawn = figure(10.0 if run.metrics else 6.4)
+    axes = drawn.subplots(1, 2 if run.metrics else 1, squeeze=False)[0]
     epochs = range(1, len(run) + 1)
     axes[0].plot(epochs, run.loss, color=COLORS[0], label="training")
     if run.validation_loss:
@@ -41,13 +68,13 @@ def history(run: "History") -> Any:
             axes[1].plot(epochs, numbers, color=color, label=name)
         axes[1].set(xlabel="epoch")
         axes[1].legend(frameon=False)
-    return figure
+    return drawn
 
 
 def sweep(found: "Sweep") -> Any:
     """A Figure of loss against epochs, one line for each rate, named at its end."""
-    figure = _figure(8.2, 4.6)
-    axes = figure.subplots()
+    drawn = figure(8.2, 4.6)
+    axes = drawn.subplots()
     top = 3.0 * max(curve.loss[0] for curve in found.curves)
     lowest = min(x for curve in found.curves for x in curve.loss if x > 0.0)
     for curve, color in zip(found.curves, COLORS * len(found.curves), strict=False):
@@ -55,15 +82,16 @@ def sweep(found: "Sweep") -> Any:
         name = f"{curve.rate:g}: {curve.outcome}"
         axes.plot(range(len(shown)), shown, color=color, linewidth=1.8, label=name)
     axes.set(xlabel="epoch", ylabel="loss", yscale="log", ylim=(0.7 * lowest, top))
+    axes.locator_params(axis="x", integer=True)
     axes.legend(title="learning rate", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return figure
+    return drawn
 
 
 def range_test(found: "RangeTest") -> Any:
     """A Figure of loss against rate, with the suggestion and the stability bound as lines."""
-    figure = _figure(7.2, 4.4)
-    axes = figure.subplots()
-    axes.plot(found.rates, found.losses, color="0.75", label="loss of each step")
+    drawn = figure(7.2, 4.4)
+    axes = drawn.subplots()
+    axes.plot(found.rates, found.losses, color="0.6", linewidth=1.0, label="loss of each step")
     axes.plot(found.rates, found.smooth, color=COLORS[0], label="running mean")
     name = f"suggested: {found.suggestion:.2g}"
     axes.axvline(found.suggestion, color=COLORS[2], linestyle="--", label=name)
@@ -74,7 +102,7 @@ def range_test(found: "RangeTest") -> Any:
     axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
     axes.set_ylim(top=max(top, 1.05 * found.losses[0]))
     axes.legend(frameon=False)
-    return figure
+    return drawn
 
 
 def decision_boundary(model: Module, data: Any, steps: int = 60, threshold: float = 0.0) -> Any:
@@ -89,8 +117,8 @@ def decision_boundary(model: Module, data: Any, steps: int = 60, threshold: floa
         raise ValueError(f"decision_boundary: expected 2 features, got {len(inputs[0])}")
     from matplotlib.colors import ListedColormap
 
-    figure = _figure(5.6, 4.6)
-    axes = figure.subplots()
+    drawn = figure(5.6, 4.6)
+    axes = drawn.subplots()
     spans = []
     for column in zip(*inputs, strict=True):
         low, high = min(column), max(column)
@@ -107,9 +135,10 @@ def decision_boundary(model: Module, data: Any, steps: int = 60, threshold: floa
     axes.pcolormesh(across, up, grid, alpha=0.25, shading="nearest", **limits)
     xs, ys = zip(*inputs, strict=True)
     wanted = [max(int(t), 0) for t in targets]
-    axes.scatter(xs, ys, c=wanted, s=18, edgecolors="white", linewidths=0.6, **limits)
+    size = 18 if len(xs) > 30 else 70
+    axes.scatter(xs, ys, c=wanted, s=size, edgecolors="white", linewidths=0.6, **limits)
     axes.set(xlabel="$x_0$", ylabel="$x_1$")
-    return figure
+    return drawn
 
 
 def weights(run: "History", names: Sequence[str] = ()) -> Any:
@@ -119,8 +148,8 @@ def weights(run: "History", names: Sequence[str] = ()) -> Any:
     """
     if not run.weights:
         raise ValueError("weights: the run was not watched; use fit(..., watch=True)")
-    figure = _figure(7.2, 4.2)
-    axes = figure.subplots()
+    drawn = figure(7.2, 4.2)
+    axes = drawn.subplots()
     columns = list(zip(*run.weights, strict=True))
     for i, column in enumerate(columns):
         color = COLORS[i % len(COLORS)]
@@ -130,4 +159,4 @@ def weights(run: "History", names: Sequence[str] = ()) -> Any:
     if names:
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.set(xlabel="epoch", ylabel="parameter")
-    return figure
+    return drawn

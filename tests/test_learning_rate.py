@@ -140,6 +140,23 @@ def test_the_search_leaves_model_and_random_state_as_they_were_even_after_an_err
     assert random.getstate() == global_state
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_suggestion_is_not_chosen_by_the_noise_of_small_batches(seed: int) -> None:
+    # Over all samples the losses of these models fall fastest between 0.1 and 2.
+    model = MLP([4, 6, 3], "relu", seed=seed)
+    found = find_learning_rate(
+        model,
+        load_iris().split()[0].standardized(),
+        loss=crossentropy,
+        low=1e-3,
+        high=100.0,
+        batch_size=12,
+        curvature_samples=2,
+        seed=seed,
+    )
+    assert 0.05 < found.suggestion < 2.0
+
+
 def test_ranges_that_are_none_are_refused() -> None:
     for low, high, steps in ((0.0, 1.0, 60), (1.0, 0.1, 60), (0.1, 1.0, 3)):
         with pytest.raises(ValueError, match="low must be"):

@@ -1,0 +1,266 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation: {extension: .py, format_name: percent}
+#   kernelspec: {display_name: Python 3, name: python3}
+# ---
+
+# %% [markdown]
+# # What is a neuron?
+#
+# A neuron multiplies each input by a weight, adds a bias, and bends the sum:
+#
+# > y = f(w1 x1 + w2 x2 + ... + b)
+#
+# That is all of it. Below it is written out with scalars that remember where they came from, then
+# bent by different f, then taught AND, and then shown something that it cannot learn.
+
+# %%
+from autograd import Value, draw
+
+x1, x2 = Value(1.0, "x1"), Value(-2.0, "x2")
+w1, w2, b = Value(0.5, "w1"), Value(0.25, "w2"), Value(0.3, "b")
+u = w1 * x1 + w2 * x2 + b
+y = u.tanh()
+u.label, y.label = "u", "y"
+y.backward()
+print(f"u = {u.data:.4f}   y = tanh(u) = {y.data:.4f}")
+draw(y)
+
+# %% [markdown]
+# In the picture every box holds a value and dy/d(that box). The gradients say what each part is
+# for: a weight's gradient is its input times f'(u), an input's is its weight times f'(u), and the
+# bias, whose input is always 1, gets f'(u) itself.
+
+# %%
+slope = y.dx
+print(
+    f"f'(u) = {slope:.4f}   dy/dw1 = {w1.grad:.4f}   dy/dw2 = {w2.grad:.4f}   dy/db = {b.grad:.4f}"
+)
+assert w1.grad == slope * x1.data
+assert w2.grad == slope * x2.data
+assert x1.grad == slope * w1.data
+assert b.grad == slope
+
+# %% [markdown]
+# `nn.Neuron` is the same sum in the same order, so it gives the same bits.
+
+# %%
+from nn import Neuron
+
+neuron = Neuron(2, "tanh", seed=0)
+neuron.load_state_dict({"weights": [0.5, 0.25], "bias": 0.3})
+assert neuron([1.0, -2.0]).data == y.data
+neuron
+
+# %% [markdown]
+# ## What the weight and the bias do
+#
+# With one input, y = tanh(w x + b) is a step. It happens where w x + b = 0, at x = -b/w. The weight
+# says how steep it is (the slope there is w) and which way it goes; the bias moves it.
+
+# %%
+from nn import plots
+
+
+def line(low, high, count=201):
+    """Evenly spaced numbers."""
+    return [low + (high - low) * i / (count - 1) for i in range(count)]
+
+
+def step(w, b, x):
+    """One neuron with one input."""
+    return Value(w * x + b).tanh().data
+
+
+xs = line(-4.0, 4.0)
+figure = plots.figure(9.0, 3.4)
+left, right = figure.subplots(1, 2, sharey=True)
+for color, w in zip(plots.COLORS, (0.5, 1.0, 4.0, -1.0), strict=False):
+    left.plot(xs, [step(w, 0.0, x) for x in xs], color=color, label=f"w = {w:g}")
+for color, b in zip(plots.COLORS, (-2.0, 0.0, 2.0), strict=False):
+    right.plot(xs, [step(1.0, b, x) for x in xs], color=color, label=f"b = {b:g}")
+    assert step(1.0, b, -b) == 0.0
+left.set(title="the weight turns (b = 0)", xlabel="x", ylabel="tanh(w x + b)")
+right.set(title="the bias shifts (w = 1)", xlabel="x")
+for axes in (left, right):
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+figure
+
+# %% [markdown]
+# ## What the activation does
+#
+# Without f, layers are wasted: a line of a line is a line. Two linear layers in a row are one.
+
+# %%
+from nn import MLP
+
+deep = MLP([2, 3, 1], None, seed=0)
+
+
+def at(a, b):
+    """The output of the two linear layers."""
+    return deep([a, b])[0].data
+
+
+# A linear function is its value at 0 and its slopes, here and everywhere.
+base = at(0.0, 0.0)
+slopes = at(1.0, 0.0) - base, at(0.0, 1.0) - base
+assert abs(at(-3.0, 7.0) - (base - 3.0 * slopes[0] + 7.0 * slopes[1])) < 1e-12
+print(
+    f"two layers, {len(deep.parameters())} parameters, and still y = {slopes[0]:.3f} x1 {slopes[1]:+.3f} x2"
+)
+
+# %% [markdown]
+# So f must bend. Which f matters less for what a network can say than for what it can learn, since
+# every gradient that passes through the neuron is multiplied by f'(u). The dashed lines are the
+# ones to look at.
+
+# %%
+from autograd import value_and_grad
+
+names = ["sigmoid", "tanh", "relu", "leaky_relu", "silu", "gelu"]
+us = line(-5.0, 5.0, 401)
+figure = plots.figure(9.6, 5.4)
+print(" activation    largest f'    f'(0)   f'(-5)    f'(5)")
+for name, axes in zip(names, figure.subplots(2, 3, sharex=True).flat, strict=True):
+    f = value_and_grad(lambda x, name=name: getattr(x, name)())
+    points = [f(x) for x in us]
+    slopes = [slope for _, slope in points]
+    axes.plot(us, [value for value, _ in points], color=plots.COLORS[0], linewidth=2, label="f")
+    axes.plot(us, slopes, "--", color=plots.COLORS[1], linewidth=2, label="f'")
+    axes.set(title=name, ylim=(-1.5, 2.5))
+    axes.grid(alpha=0.3)
+    print(f"{name:>11} {max(slopes):13.4f} {f(0.0)[1]:8.4f} {slopes[0]:8.4f} {slopes[-1]:8.4f}")
+figure.axes[0].legend(frameon=False)
+figure
+
+# %% [markdown]
+# The subtleties are in the table.
+#
+# - sigmoid passes on at most a quarter of a gradient, so ten of them in a row at most a millionth.
+# - tanh passes everything, but only near 0.
+# - relu passes all or nothing. It has no derivative at 0; here, as everywhere, f'(0) is *declared*
+#   to be 0. The middle column shows 0.0000 for it and that is a choice, not a measurement.
+# - leaky_relu never passes nothing. silu and gelu dip below zero, so f' changes its sign.
+#
+# And the oldest activation, the step of the perceptron, has a derivative of 0 wherever it has one.
+# Gradient descent cannot move it, which is why nobody uses it.
+
+# %%
+assert value_and_grad(lambda x: x.sigmoid())(0.0)[1] == 0.25
+assert value_and_grad(lambda x: x.relu())(0.0)[1] == 0.0
+assert all(value_and_grad(lambda x: x.sign())(x)[1] == 0.0 for x in us)
+
+# %% [markdown]
+# ## A neuron learns AND
+#
+# Two inputs, and the line w1 x1 + w2 x2 + b = 0 cuts the plane in two. AND wants one corner of the
+# square on one side and three on the other; there is such a line, and gradient descent finds it.
+# (The neuron gives the number before the sigmoid, a logit; why is the subject of `04_losses`.)
+
+# %%
+from functools import partial
+
+from nn import binary_crossentropy, fit
+from nn.metrics import classes
+from nn.optim import SGD
+
+corners = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
+loss = partial(binary_crossentropy, from_logits=True)
+
+
+def trained(model, targets, epochs):
+    """The model after so many steps, and its last loss."""
+    history = fit(model, (corners, targets), loss=loss, optimizer=SGD(model, lr=1.0), epochs=epochs)
+    return model, history.loss[-1]
+
+
+AND = [0, 0, 0, 1]
+for epochs in (10, 100, 1000):
+    neuron, last = trained(Neuron(2, seed=0), AND, epochs)
+    (w1, w2), b = neuron.weights, neuron.bias
+    print(
+        f"{epochs:5} steps   loss {last:.4f}   w = {w1.data:6.3f}, {w2.data:6.3f}   b = {b.data:7.3f}"
+        f"   cuts the x1 axis at {-b.data / w1.data:.3f}"
+    )
+assert classes([neuron(x) for x in corners]) == AND
+plots.decision_boundary(neuron, (corners, AND), steps=100)
+
+# %% [markdown]
+# The subtlety: the loss never arrives at 0 and the weights never stop. Once the line is right, the
+# only way to lower the loss is to be more certain, and twice the weights is more certain. The line
+# stays near 1.5 and |w| grows without end, ever more slowly.
+#
+# ## The same neuron fails at XOR
+
+# %%
+XOR = [0, 1, 1, 0]
+neuron, last = trained(Neuron(2, seed=0), XOR, 1000)
+z = [neuron(x).data for x in corners]
+print("loss", round(last, 6), "  probabilities", [round(Value(x).sigmoid().data, 6) for x in z])
+assert abs(last - Value(2.0).log().data) < 1e-9
+assert max(abs(p.data) for p in neuron.parameters()) < 1e-9
+
+# %% [markdown]
+# It is not stuck: this *is* the best that a neuron can do. The loss is convex in w and b (-log
+# sigmoid is, and the logit is linear in them), and the gradient at w = b = 0 is exactly 0. So that
+# place, which says 1/2 to everything at the price of log 2, is the minimum.
+#
+# Nor would another loss help. XOR needs b < 0, w1 + b > 0, w2 + b > 0 and w1 + w2 + b < 0. Add the
+# middle two: w1 + w2 + 2b > 0. Take away the last: b > 0. That contradicts the first.
+
+# %%
+from autograd import grad
+
+
+def xor_loss(w1, w2, b):
+    """The mean crossentropy of the neuron on the four corners."""
+    return loss([w1 * x + w2 * y + b for x, y in corners], XOR)
+
+
+print("gradient at 0:", grad(xor_loss, (0, 1, 2))(0.0, 0.0, 0.0))
+assert grad(xor_loss, (0, 1, 2))(0.0, 0.0, 0.0) == (0.0, 0.0, 0.0)
+
+# %% [markdown]
+# ## Neurons in two layers do not
+#
+# A hidden layer moves the corners to where one line can cut them. First the plane with the network's
+# answer; then the same corners as the two hidden neurons see them, and the line of the last neuron.
+# It has put the corners 0 0 and 1 1, which get the same answer, nearly on top of each other.
+
+# %%
+model, last = trained(MLP([2, 2, 1], "tanh", seed=0), XOR, 400)
+print(f"loss {last:.4f}")
+assert classes([model(x) for x in corners]) == XOR
+plots.decision_boundary(model, (corners, XOR), steps=100)
+
+# %%
+hidden, output = model.layers
+seen = [[h.data for h in hidden(x)] for x in corners]
+(v0, v1), c = (w.data for w in output.neurons[0].weights), output.neurons[0].bias.data
+figure = plots.figure(5.6, 4.4)
+axes = figure.subplots()
+h0 = line(-1.4, 1.4, 2)
+axes.plot(h0, [-(v0 * h + c) / v1 for h in h0], color="0.35", label="the last neuron's line")
+for corner, (a, b), target in zip(corners, seen, XOR, strict=True):
+    axes.scatter(a, b, s=70, color=plots.COLORS[target], zorder=3)
+    name = f"{corner[0]:.0f} xor {corner[1]:.0f} = {target}"
+    above = 12 if corner[1] else -12
+    axes.annotate(name, (a, b), (0, above), textcoords="offset points", ha="center", va="center")
+axes.set(xlim=(-1.4, 1.4), ylim=(-1.3, 1.3), xlabel="hidden neuron 0", ylabel="hidden neuron 1")
+axes.legend(frameon=False, loc="lower left")
+figure
+
+# %% [markdown]
+# The subtlety: that two hidden neurons *can* say XOR does not mean that they *learn* it. This loss
+# is not convex any more, and from many starts descent ends in a valley where it does not go on.
+# More neurons than needed are the cure: among more starts, one is good.
+
+# %%
+for width in (2, 4, 8):
+    lasts = [trained(MLP([2, width, 1], "tanh", seed=seed), XOR, 200)[1] for seed in range(10)]
+    learned = sum(last < 0.2 for last in lasts)
+    print(f"{width} hidden neurons: {learned} of 10 starts learn XOR in 200 steps")
+assert learned >= 9

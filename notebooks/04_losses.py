@@ -1,0 +1,318 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation: {extension: .py, format_name: percent}
+#   kernelspec: {display_name: Python 3, name: python3}
+# ---
+
+# %% [markdown]
+# # What is a loss?
+#
+# A loss turns "how wrong is the network" into one number, because one number is what can go
+# downhill. Four of them do most of the work:
+#
+# | | the network gives | the target is | loss of one sample |
+# |---|---|---|---|
+# | mean squared error (MSE) | a number z | a number y | (z - y)² |
+# | binary crossentropy (BCE) | a probability p | 0 or 1 | -log p if y = 1, else -log(1 - p) |
+# | categorical crossentropy (CCE) | a probability for each class | one-hot: [0, 1, 0] | -Σ y_k log p_k |
+# | sparse categorical crossentropy (SCCE) | the same | the class's index: 1 | -log p_y |
+#
+# and the loss of a batch is the mean. First by hand, then by the library:
+
+# %%
+import math
+
+from autograd import Value
+from nn import bce, cce, mse, scce
+
+by_hand = ((2.5 - 3.0) ** 2 + (0.0 - -1.0) ** 2) / 2
+assert mse([2.5, 0.0], [3.0, -1.0]).data == by_hand
+print("MSE ", by_hand)
+
+by_hand = -(math.log(0.9) + math.log(1 - 0.2) + math.log(0.6)) / 3
+assert abs(bce([0.9, 0.2, 0.6], [1, 0, 1]).data - by_hand) < 1e-15
+print(f"BCE  {by_hand:.12f}")
+
+rows = [[0.05, 0.9, 0.05], [0.1, 0.7, 0.2]]
+by_hand = -(math.log(0.9) + math.log(0.2)) / 2
+categorical, sparse = cce(rows, [[0, 1, 0], [0, 0, 1]]).data, scce(rows, [1, 2]).data
+assert categorical == sparse
+assert abs(sparse - by_hand) < 1e-15
+print(f"CCE  {categorical:.12f}")
+print(f"SCCE {sparse:.12f}")
+
+# %% [markdown]
+# CCE of one-hot rows and SCCE are not similar, they are the same computation: all terms but one have
+# the weight 0. Two names for two ways to write down a target. And BCE is CCE of two classes, one
+# of which has the logit 0:
+
+# %%
+z = 0.7
+two = scce([[0.0, z]], [1], from_logits=True).data
+one = bce([z], [1], from_logits=True).data
+print(f"{one:.12f} {two:.12f}")
+assert abs(one - two) < 1e-15
+
+# %% [markdown]
+# ## Where they come from
+#
+# Each is minus the logarithm of how likely the network says the data are. If y is z plus normal
+# noise of size 1, then -log N(y; z, 1) = (z - y)²/2 + log sqrt(2π): MSE, but for a factor and a
+# constant that do not move the minimum. If y is a class drawn with the probabilities p, then
+# -log P(y) = -log p_y: crossentropy.
+
+# %%
+z, y = 0.3, 1.1
+normal = math.exp(-((y - z) ** 2) / 2) / math.sqrt(2 * math.pi)
+assert abs(-math.log(normal) - (mse([z], [y]).data / 2 + math.log(2 * math.pi) / 2)) < 1e-12
+
+# Independent events happen together with the product of their probabilities.
+assert abs(-math.log(0.9 * (1 - 0.2) * 0.6) / 3 - bce([0.9, 0.2, 0.6], [1, 0, 1]).data) < 1e-12
+
+# %% [markdown]
+# So a loss also says what the best answer is when the same input comes with different targets: for
+# MSE it is the mean, for crossentropy the frequencies. (And for the mean *absolute* error, the
+# median.) There the gradient is 0.
+
+# %%
+from nn import mae
+
+seen = [1.0, 2.0, 9.0]
+for name, loss, best in (("MSE", mse, 4.0), ("MAE", mae, 2.0)):
+    z = Value(best)
+    loss([z] * 3, seen).backward()
+    print(f"{name} of the targets 1, 2, 9 is flat at {best:g}: gradient {abs(z.grad):.2f}")
+    assert abs(z.grad) < 1e-15
+
+p = Value(0.25)
+bce([p] * 4, [0, 0, 1, 0]).backward()
+print(f"BCE of one 1 among four is flat at 1/4: gradient {abs(p.grad):.2f}")
+assert abs(p.grad) < 1e-12
+
+# %% [markdown]
+# ## The gradient is p - y
+#
+# A network does not compute p. It computes any number z, a logit, and p = sigmoid(z), or softmax(z)
+# of several. Put the crossentropy behind it, and the chain rule gives
+#
+# > dL/dz = dL/dp · dp/dz = (p - y) / (p (1 - p)) · p (1 - p) = p - y
+#
+# as if it were the plainest loss there is. Softmax does the same with a whole row: what it said,
+# minus what is right. (In a batch, over its size.)
+
+# %%
+from autograd import check_gradients
+from nn import softmax
+
+z = [Value(2.0), Value(-1.0), Value(0.5)]
+scce([z], [2], from_logits=True).backward()
+p = softmax([logit.data for logit in z])
+print("softmax - onehot:", *(f"{q - (k == 2):9.6f}" for k, q in enumerate(p)))
+print("dL/dz:           ", *(f"{logit.grad:9.6f}" for logit in z))
+assert all(
+    abs(logit.grad - (q - (k == 2))) < 1e-15 for k, (logit, q) in enumerate(zip(z, p, strict=True))
+)
+
+report = check_gradients(lambda *z: scce([z], [2], from_logits=True), 2.0, -1.0, 0.5)
+assert report
+report
+
+# %% [markdown]
+# ## Why not MSE behind a sigmoid?
+#
+# Because nothing cancels there. Its gradient is 2 (p - y) · p (1 - p), and the last factor is 0 at
+# *both* ends, also at the one where the network is certain and wrong. Let the right answer be 1:
+
+# %%
+from autograd import value_and_grad
+from nn import plots
+
+
+def squared(z):
+    """MSE behind a sigmoid, for the target 1."""
+    return mse([z.sigmoid()], [1.0])
+
+
+def crossentropy(z):
+    """BCE, for the target 1."""
+    return bce([z], [1], from_logits=True)
+
+
+print("       z        p       MSE  gradient       BCE  gradient")
+for z in (-20.0, -10.0, -5.0, -2.0, 0.0, 2.0, 5.0):
+    (a, slope_a), (b, slope_b) = value_and_grad(squared)(z), value_and_grad(crossentropy)(z)
+    print(
+        f"{z:8.0f} {Value(z).sigmoid().data:8.0e} {a:9.4f} {slope_a:9.1e} {b:9.4f} {slope_b:9.4f}"
+    )
+assert abs(value_and_grad(squared)(-20.0)[1]) < 1e-8
+assert abs(value_and_grad(crossentropy)(-20.0)[1] + 1.0) < 1e-8
+
+# %%
+zs = [-8.0 + 16.0 * i / 200 for i in range(201)]
+figure = plots.figure(9.0, 3.4)
+left, right = figure.subplots(1, 2)
+for color, name, loss in (
+    (plots.COLORS[1], "MSE behind a sigmoid", squared),
+    (plots.COLORS[0], "crossentropy", crossentropy),
+):
+    points = [value_and_grad(loss)(z) for z in zs]
+    left.plot(zs, [value for value, _ in points], color=color, linewidth=2, label=name)
+    right.plot(zs, [slope for _, slope in points], color=color, linewidth=2)
+left.set(title="loss, when y = 1", xlabel="logit z", ylim=(-0.2, 8.2))
+right.set(title="its gradient", xlabel="logit z", ylim=(-1.1, 0.1))
+left.legend(frameon=False)
+for axes in (left, right):
+    axes.grid(alpha=0.3)
+figure
+
+# %% [markdown]
+# Start a neuron where it is certain and wrong, and watch both losses teach it the same thing.
+
+# %%
+from nn import Neuron, fit, sigmoid
+from nn.metrics import accuracy
+from nn.optim import SGD
+
+inputs, targets = [[-2.0], [-1.0], [1.0], [2.0]], [0, 0, 1, 1]
+
+
+def taught(loss, steps=100):
+    """The losses and the accuracy of a neuron that starts with w = -6."""
+    neuron = Neuron(1, seed=0)
+    neuron.load_state_dict({"weights": [-6.0], "bias": 0.0})
+    run = fit(neuron, (inputs, targets), loss=loss, optimizer=SGD(neuron, lr=0.5), epochs=steps)
+    return run.loss, accuracy([neuron(x) for x in inputs], targets)
+
+
+runs = {
+    "MSE": taught(lambda z, y: mse([sigmoid(one) for one in z], y)),
+    "BCE": taught(lambda z, y: bce(z, y, from_logits=True)),
+}
+for name, (losses, share) in runs.items():
+    print(f"{name}: {losses[0]:.4f} -> {losses[-1]:.4f} in 100 steps, {share:.0%} right")
+assert (runs["MSE"][1], runs["BCE"][1]) == (0.0, 1.0)
+
+# %% [markdown]
+# ## Surfaces
+#
+# The loss of a neuron sigmoid(w x + b) over all w and b, for six points of which two cannot be right
+# at once. Crossentropy is a bowl: one minimum (the star), and downhill from everywhere leads to it.
+# MSE has plateaus. The orange line is where 100 steps from w = -6 lead. On the left it is
+# a dot, and the little that it moves is away from the star.
+
+# %%
+points = [[-2.0], [-1.2], [-0.4], [0.3], [1.1], [2.0]], [0, 0, 1, 0, 1, 1]
+side = 41
+ws = [-8.0 + 16.0 * i / (side - 1) for i in range(side)]
+bs = [-5.0 + 10.0 * i / (side - 1) for i in range(side)]
+both = {
+    "MSE behind a sigmoid": lambda z, y: mse([sigmoid(one) for one in z], y),
+    "crossentropy": lambda z, y: bce(z, y, from_logits=True),
+}
+
+
+def surface(loss):
+    """The loss at each (w, b), a row for each b."""
+    return [[loss([w * x + b for (x,) in points[0]], points[1]).data for w in ws] for b in bs]
+
+
+def path(loss):
+    """Where gradient descent goes from w = -6."""
+    neuron = Neuron(1, seed=0)
+    neuron.load_state_dict({"weights": [-6.0], "bias": 0.0})
+    optimizer = SGD(neuron, lr=0.5)
+    run = fit(neuron, points, loss=loss, optimizer=optimizer, epochs=100, watch=True)
+    return [(-6.0, 0.0), *run.weights]
+
+
+heights = {name: surface(loss) for name, loss in both.items()}
+figure = plots.figure(9.6, 4.0)
+for axes, (name, grid) in zip(figure.subplots(1, 2, sharey=True), heights.items(), strict=True):
+    figure.colorbar(axes.contourf(ws, bs, grid, levels=20, cmap="Greys"), ax=axes, label="loss")
+    k = min(range(side * side), key=lambda k, grid=grid: grid[k // side][k % side])
+    lowest = ws[k % side], bs[k // side]
+    axes.plot(*lowest, "*", color="white", markersize=14, markeredgecolor="black", zorder=5)
+    steps = path(both[name])
+    axes.plot(*zip(*steps, strict=True), "o-", color=plots.COLORS[1], markersize=4, linewidth=1)
+    axes.set(title=name, xlabel="w")
+    print(f"{name}: lowest at w = {lowest[0]:.1f}; 100 steps lead to w = {steps[-1][0]:.2f}")
+figure.axes[0].set_ylabel("b")
+
+
+def bends(grid):
+    """How many of the places have a value above the mean of their neighbours along w."""
+    return sum(
+        row[i] > (row[i - 1] + row[i + 1]) / 2 + 1e-9 for row in grid for i in range(1, side - 1)
+    )
+
+
+for name, grid in heights.items():
+    print(f"{name}: {bends(grid)} of {side * (side - 2)} places curve downwards along w")
+assert abs(path(both["crossentropy"])[-1][0] - 1.6) < 0.1
+assert path(both["MSE behind a sigmoid"])[-1][0] < -6.0
+assert bends(heights["crossentropy"]) == 0 < bends(heights["MSE behind a sigmoid"])
+figure
+
+# %% [markdown]
+# ## What happens at p = 0
+#
+# -log 0 is infinite, and rightly so: the network said "never" and it happened. The library says so
+# too, instead of hiding it, and tells what to do.
+
+# %%
+import warnings
+
+from autograd import NonFiniteWarning
+
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always", NonFiniteWarning)
+    lost = bce([0.0], [1])
+print(lost.data)
+print(caught[0].message)
+assert lost.data == math.inf
+assert bce([0.0], [0]).data == 0.0
+
+# %% [markdown]
+# Many libraries clamp p to at least 1e-7 instead. Then the loss is finite, and the gradient is 0:
+# where the network is most wrong, it is told nothing.
+
+# %%
+p = Value(0.0)
+clamped = bce([p.maximum(1e-7)], [1])
+clamped.backward()
+print(f"clamped: loss {clamped.data:.2f}, gradient {p.grad}")
+assert p.grad == 0.0
+
+# %% [markdown]
+# ## Why logits
+#
+# The infinity is mostly not the network's fault. It said z = 40, p = sigmoid(40) is 1 - 4e-18, and a
+# float between 1 - 1e-16 and 1 does not exist. The information is lost before the loss sees it.
+# From the logit nothing is lost, because log(sigmoid(z)) is one operation with a formula of its own.
+
+# %%
+print("      z   sigmoid(z)                 BCE of p     BCE of z   (y = 0)")
+for z in (10.0, 30.0, 36.0, 40.0, 1000.0):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NonFiniteWarning)
+        p = Value(z).sigmoid().data
+        rounded = bce([p], [0]).data
+    exact = Value(z)
+    loss = bce([exact], [0], from_logits=True)
+    loss.backward()
+    print(f"{z:7.0f}   {p:<22}  {rounded:12.8f}  {loss.data:11.6f}   gradient {exact.grad:.6f}")
+assert rounded == math.inf
+assert (loss.data, exact.grad) == (1000.0, 1.0)
+
+# %% [markdown]
+# Softmax rounds in the same way, and written naively it overflows, e^1000 being more than a float can
+# hold. Here too it is the logits that should reach the loss.
+
+# %%
+z = [Value(1000.0), Value(-1000.0)]
+loss = scce([z], [1], from_logits=True)
+loss.backward()
+print("loss", loss.data, " gradient", [logit.grad for logit in z])
+assert loss.data == 2000.0
+assert [logit.grad for logit in z] == [1.0, -1.0]
