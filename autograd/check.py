@@ -29,7 +29,7 @@ from autograd.value import (
     Note,
     Value,
     entered,
-    restore,
+    restorer,
     topological,
     user_line,
     visited,
@@ -344,11 +344,7 @@ def _local(
             context.prec = precise.enough(operands)
             exact = _Exact(op, operands)
             z = float(exact.z)
-            if (
-                math.isfinite(z)
-                and not _ulps(node.data, z) <= 4
-                and not exact.blurs(node.data, z)
-            ):
+            if math.isfinite(z) and not _ulps(node.data, z) <= 4 and not exact.blurs(node.data, z):
                 where = _where(node, operands, name)
                 what = f"value of {op.name}: {node.data!r}, should be {z!r}; {where}"
                 wrong.append((node, what))
@@ -369,9 +365,7 @@ def _local(
                         continue
                     text = f"[{low!r}, {high!r}]"
                 if not _ulps(used, slope) <= 8 and not (
-                    exact.cancels(k, used, slope)
-                    or exact.jumps(k)
-                    or exact.blurs(used, slope, k)
+                    exact.cancels(k, used, slope) or exact.jumps(k) or exact.blurs(used, slope, k)
                 ):
                     what = (
                         f"dz/d{'xy'[k]} of {op.name}: the pullback uses {used!r}, should be "
@@ -412,7 +406,7 @@ def _adjoint(
 ) -> tuple[dict[Value, float], dict[Value, tuple[float, float]], list[tuple[Value, str]]]:
     """The engine's gradients; our own, with the size of all paths; nodes whose sum is wrong."""
     order = [*inner, *ends]
-    before = [node.grad for node in order]
+    undo = restorer(order)
     wrong: list[tuple[Value, str]] = []
     try:
         for node in order:
@@ -428,7 +422,7 @@ def _adjoint(
             if node.grad.hex() != first[node].hex() and node.grad == node.grad
         ]
     finally:
-        restore(order, before)
+        undo()
     terms: dict[Value, list[float]] = {node: [] for node in order}
     size, own = dict.fromkeys(order, 0.0), dict.fromkeys(order, 0.0)
     terms[root].append(1.0 if root.data == root.data else math.nan)

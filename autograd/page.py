@@ -16,7 +16,7 @@ from autograd.draw import BAD, LIMIT, NEGATIVE, NEUTRAL, POSITIVE, Picture
 from autograd.ops import Operation
 from autograd.player import Player
 from autograd.render import RenderError
-from autograd.value import Value, restore, rows, topological, visited
+from autograd.value import Value, restorer, rows, topological, visited
 
 LARGEST = 20_000  # nodes; a page of more is slow to load, and nobody steps through it
 
@@ -87,7 +87,7 @@ def _number(x: float) -> float | str:
 
 def _picture(player: Player, order: list[Value]) -> tuple[str, dict[Value, str]]:
     """The graph as SVG, laid out for the final gradients, and each node's box; or nothing."""
-    before = [node.grad for node in order]
+    undo = restorer(order)
     place, player.position = player.position, len(player) - 1
     try:
         final = player.grads()
@@ -101,7 +101,7 @@ def _picture(player: Player, order: list[Value]) -> tuple[str, dict[Value, str]]
         return "", {}
     finally:
         player.position = place
-        restore(order, before)
+        undo()
     return text[text.index("<svg") :], graph.boxes
 
 

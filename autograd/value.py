@@ -5,10 +5,12 @@ import math
 import os
 import sys
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from functools import wraps
+from functools import partial, wraps
+from itertools import repeat
 from typing import Any, Final, ParamSpec, Self, TypeVar, final
 
 from autograd import record
@@ -179,6 +181,11 @@ class _Entered:
 def present_mode() -> Mode | None:
     """How operations are recorded here and now; None is the ordinary way."""
     return _mode.get()
+
+
+# Sets what `present_mode` gave, in one step of the interpreter.  Python looks for Ctrl-C at the
+# start of an `__exit__`, and whoever catches it there must leave the mode by other means.
+set_mode: Final = _mode.set
 
 
 @contextmanager
@@ -452,16 +459,7 @@ class Value(Ops):
         Warns (NonFiniteWarning) when the value or a leaf's gradient is inf or nan, naming the
         first operation at fault.
         """
-        seed = number(seed, "backward's seed")
-        inner, leaves = visited(self)
-        before = [node.grad for node in inner], [node.grad for node in leaves]
-        try:
-            sweep(inner, leaves, [(self, seed)])
-            _report(inner, leaves, self)
-        except BaseException:
-            restore(inner, before[0])
-            restore(leaves, before[1])
-            raise
+        accumulate(self, number(seed, "backward's seed"), _report)
 
     def zero_grad(self) -> None:
         """Set the gradient of every leaf it was computed from (itself, if it is one) to 0."""
@@ -567,10 +565,22 @@ def _visit(roots: tuple[Value, ...], inner: list[Value], leaves: list[Value]) ->
             node = pop()
 
 
-def restore(order: list[Value], grads: list[float]) -> None:
-    """Put every gradient back to what it was."""
-    for node, grad in zip(order, grads, strict=True):
-        node.grad = grad
+def restorer(nodes: Iterable[Value]) -> Callable[[], object]:
+    """A function, for one call, that puts every gradient back to what it is now.
+
+    The call is one step of the interpreter, in which it looks for no signal: a second Ctrl-C, or
+    one that comes during a `finally`, cannot leave half of it undone.
+
+    >>> v = Value(1.0)
+    >>> undo = restorer([v])
+    >>> v.backward()
+    >>> _ = undo()
+    >>> v.grad
+    0.0
+    """
+    nodes = list(nodes)
+    kept = [node.grad for node in nodes]
+    return partial(deque, map(setattr, nodes, repeat("grad"), kept), 0)
 
 
 def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]) -> None:
@@ -592,6 +602,23 @@ def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
             node._row.pullback(node)
     for leaf, before in hooked:
         leaf.grad = before + _hooked(leaf._row.hooks, leaf.grad)
+
+
+def accumulate(
+    root: Value,
+    seed: float = 1.0,
+    check: Callable[[list[Value], list[Value], Value], None] | None = None,
+) -> None:
+    """The pass of `root.backward(seed)`, whole or not at all; without a `check` it never warns."""
+    inner, leaves = visited(root)
+    undo = restorer(inner + leaves)
+    try:
+        sweep(inner, leaves, [(root, seed)])
+        if check is not None:
+            check(inner, leaves, root)
+    except BaseException:
+        undo()
+        raise
 
 
 # ---------------------------------------------------------------------- inf and nan
@@ -667,7 +694,7 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
     if mode is not None and mode.anomaly:
         raise NonFiniteError(text)
     if text:
-        warnings.warn(f"backward: {text}", NonFiniteWarning, stacklevel=3)
+        warnings.warn(f"backward: {text}", NonFiniteWarning, stacklevel=4)
 
 
 # What the generated methods need beside the operation itself; `define_op` needs it again.
