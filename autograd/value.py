@@ -4,6 +4,7 @@ import gc
 import math
 import os
 import sys
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -565,6 +566,17 @@ def _visit(roots: tuple[Value, ...], inner: list[Value], leaves: list[Value]) ->
             node = pop()
 
 
+# Passes of two threads may meet in the same leaves, and their sums would get lost: one at a time.
+# A hook may start a pass inside a pass.
+one_pass: Final = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child must not wait for a thread that it does not have
+    os.register_at_fork(
+        before=one_pass.acquire,
+        after_in_parent=one_pass.release,
+        after_in_child=one_pass.release,
+    )
+
+
 def restorer(nodes: Iterable[Value]) -> Callable[[], object]:
     """A function, for one call, that puts every gradient back to what it is now.
 
@@ -611,14 +623,15 @@ def accumulate(
 ) -> None:
     """The pass of `root.backward(seed)`, whole or not at all; without a `check` it never warns."""
     inner, leaves = visited(root)
-    undo = restorer(inner + leaves)
-    try:
-        sweep(inner, leaves, [(root, seed)])
-        if check is not None:
-            check(inner, leaves, root)
-    except BaseException:
-        undo()
-        raise
+    with one_pass:
+        undo = restorer(inner + leaves)
+        try:
+            sweep(inner, leaves, [(root, seed)])
+            if check is not None:
+                check(inner, leaves, root)
+        except BaseException:
+            undo()
+            raise
 
 
 # ---------------------------------------------------------------------- inf and nan

@@ -1,5 +1,6 @@
 """Ctrl-C: the state is the one from before or the one from after, and files are whole."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autograd import Value, no_grad
+from autograd import Value, draw, no_grad
 from autograd.value import present_mode, restorer
 from nn import MLP, fit, mse
 from nn.optim import SGD
@@ -73,12 +74,10 @@ def test_gradients_are_put_back_in_one_step() -> None:
 def test_a_picture_that_cannot_be_written_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from autograd import draw, files
-
     def full(handle: int) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         draw(Value(1.0, "x") * 2.0).render(tmp_path / "graph.dot")
     assert not list(tmp_path.iterdir())

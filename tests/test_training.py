@@ -287,22 +287,22 @@ HOSTILE = {
 def test_a_damaged_checkpoint_is_refused_and_nothing_has_changed(
     part: str, i: int, tmp_path: Path
 ) -> None:
-    def started(**more: Any) -> tuple[MLP, Adam, ReduceOnPlateau]:
+    def started(**more: Any) -> None:
         model = MLP([1, 1], None, seed=0)
         optimizer, schedule = Adam(model, lr=0.1), ReduceOnPlateau(0.1)
-        options = {"loss": squared, "optimizer": optimizer, "schedule": schedule}
+        options: dict[str, Any] = {"optimizer": optimizer, "schedule": schedule, **more}
         try:
-            fit(model, LINE, epochs=2, checkpoint=tmp_path / "run", **options, **more)
+            fit(model, LINE, loss=squared, epochs=2, checkpoint=tmp_path / "run", **options)
         finally:
             made.append((bits(model), optimizer.state_dict(), schedule.state_dict()))
-        return model, optimizer, schedule
 
     made: list[Any] = []
     model = MLP([1, 1], None, seed=0)
     fresh = bits(model), Adam(model, lr=0.1).state_dict(), ReduceOnPlateau(0.1).state_dict()
     started()
     document = json.loads((tmp_path / "run").read_text())
-    for wrong in HOSTILE[part][i::2]:
+    wrongs: list[Any] = HOSTILE[part]  # type: ignore[assignment]
+    for wrong in wrongs[i::2]:
         document["content"]["dict"][part] = wrong
         (tmp_path / "run").write_text(json.dumps(document))
         with pytest.raises(ValueError, match=r"^(fit: )?run"):
