@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -69,7 +70,16 @@ LEAF: Final = Note(None)
 class Mode:
     """What recording does differently here: nothing at all, a scope, a check for inf and nan."""
 
-    __slots__ = ("anomaly", "children", "recording", "rows", "scope")
+    __slots__ = (
+        "__weakref__",
+        "anomaly",
+        "children",
+        "inside",
+        "recording",
+        "rows",
+        "scope",
+        "top",
+    )
 
     def __init__(self, recording: bool = True, scope: str = "", anomaly: bool = False) -> None:
         self.recording = recording
@@ -79,6 +89,9 @@ class Mode:
         self.rows: dict[Operation, Origin] = {}
         # A scope is entered again for every sample: the second time costs a look-up.
         self.children: dict[tuple[str, Any], Mode] = {}
+        # The mode that all of these are inside of, and how many it remembers, theirs included.
+        self.top: weakref.ref[Mode] = weakref.ref(self)
+        self.inside = 0
 
     def child(self, change: str, to: Any) -> "Mode":
         """This mode with one thing changed; a scope goes inside the present one."""
@@ -92,8 +105,12 @@ class Mode:
                 scope,
                 to if change == "anomaly" else self.anomaly,
             )
-            if len(self.children) >= _MOST_CHILDREN:
-                self.children.clear()
+            top = self.top() or self
+            if top.inside >= _MOST_MODES:
+                top.children.clear()
+                top.inside = 0
+            top.inside += 1
+            found.top = weakref.ref(top)
             self.children[change, to] = found
         return found
 
@@ -138,8 +155,9 @@ class Mode:
         return node
 
 
-# Enough for any model's scopes; more are names made up by the thousand, not worth remembering.
-_MOST_CHILDREN = 1000
+# Some 10 MB.  More are names made up by the thousand, such as one for every step of a training, and
+# below each of them a mode for every neuron: not worth remembering.
+_MOST_MODES = 10_000
 _PLAIN: Final = Mode()
 _mode: ContextVar[Mode | None] = ContextVar("mode", default=None)
 

@@ -14,7 +14,7 @@ from autograd import NonFiniteError, Value, no_grad, quiet_gc, topological
 from autograd.value import accumulate, first_nonfinite, present_mode, set_mode
 from nn import storage
 from nn.data import Dataset
-from nn.module import Module, unscoped
+from nn.module import Module, present_scoping, set_scoping, unscoped
 from nn.optim import Optimizer, clip_norm
 from nn.schedules import ReduceOnPlateau, Schedule
 
@@ -168,7 +168,7 @@ def fit(
         if Path(checkpoint).exists():
             run.load(checkpoint)
     history = run.history
-    mode = present_mode()
+    mode, scoping = present_mode(), present_scoping()
     try:
         with contextlib.ExitStack() as stack:
             stack.enter_context(quiet_gc())
@@ -188,7 +188,9 @@ def fit(
             except KeyboardInterrupt:
                 history.stopped = f"interrupted in epoch {len(history) + 1}"
     finally:
-        set_mode(mode)  # Ctrl-C may have come where a context was about to do so
+        # Ctrl-C may have come where a context was about to do so.
+        set_mode(mode)
+        set_scoping(scoping)
     if patience is not None and run.best_state is not None:
         model.load_state_dict(run.best_state)
     return history

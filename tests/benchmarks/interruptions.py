@@ -15,6 +15,7 @@ from typing import Any
 from autograd import Value, draw, grad, topological
 from autograd.value import present_mode, set_mode
 from nn import MLP, fit, mse
+from nn.module import present_scoping, set_scoping
 from nn.optim import Adam
 
 # Runs until it is interrupted or done; then a text says what is broken, '' that nothing is.
@@ -219,6 +220,9 @@ def run(kind: str, trials: int, seed: int = 0) -> tuple[int, list[str]]:
             if present_mode() is not None:
                 text += "; a mode is left"
                 set_mode(None)
+            if not present_scoping():
+                text += "; modules open no scopes any more"
+                set_scoping(True)
             if not gc.isenabled():
                 text += "; the collector rests"
                 gc.enable()

@@ -10,6 +10,7 @@ rule to 1, and in which every result is computed from operands that are rounded 
 import argparse
 import functools
 import itertools
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -219,6 +220,8 @@ def truth(graph: Graph, point: list[float], bits: int = BITS) -> Truth:
         bounds = [
             2 * (s + rounding * a) + 1e-300 for s, a in zip(spread[-1], paths[-1], strict=True)
         ]
+        if not all(map(math.isfinite, bounds)):
+            raise OutOfRangeError
         return Truth(line[-1], 2 * errors[-1] + 1e-300, tangents[-1], bounds)
 
 
