@@ -29,7 +29,8 @@ from autograd.value import (
     Note,
     Value,
     entered,
-    restore,
+    one_pass,
+    restorer,
     topological,
     user_line,
     visited,
@@ -406,23 +407,24 @@ def _adjoint(
 ) -> tuple[dict[Value, float], dict[Value, tuple[float, float]], list[tuple[Value, str]]]:
     """The engine's gradients; our own, with the size of all paths; nodes whose sum is wrong."""
     order = [*inner, *ends]
-    before = [node.grad for node in order]
     wrong: list[tuple[Value, str]] = []
-    try:
-        for node in order:
-            node.grad = 0.0
-        root.backward()
-        first = {node: node.grad for node in order}
-        for leaf in ends:
-            leaf.grad = 0.0
-        root.backward()
-        wrong += [
-            (node, f"backward twice gives {first[node]!r}, then {node.grad!r}")
-            for node in order
-            if node.grad.hex() != first[node].hex() and node.grad == node.grad
-        ]
-    finally:
-        restore(order, before)
+    with one_pass:
+        undo = restorer(order)
+        try:
+            for node in order:
+                node.grad = 0.0
+            root.backward()
+            first = {node: node.grad for node in order}
+            for leaf in ends:
+                leaf.grad = 0.0
+            root.backward()
+            wrong += [
+                (node, f"backward twice gives {first[node]!r}, then {node.grad!r}")
+                for node in order
+                if node.grad.hex() != first[node].hex() and node.grad == node.grad
+            ]
+        finally:
+            undo()
     terms: dict[Value, list[float]] = {node: [] for node in order}
     size, own = dict.fromkeys(order, 0.0), dict.fromkeys(order, 0.0)
     terms[root].append(1.0 if root.data == root.data else math.nan)

@@ -480,8 +480,12 @@ class Flat:
         ):
             p.data, p.grad = datum, slope
 
-    def __enter__(self) -> Self:
+    def read(self) -> None:
+        """Take the numbers from the Values."""
         self.numbers[:] = [p.data for p in self.parameters]
+
+    def __enter__(self) -> Self:
+        self.read()
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import graphviz
 
-from autograd import render
+from autograd import files, render
 from autograd.names import names, variables
 from autograd.ops import Operation
 from autograd.value import UNTOUCHED, Value, topological
@@ -76,7 +76,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
             data = self.mermaid().encode()
         else:
             raise ValueError(f"render: expected .svg, .png, .pdf, .dot or .mmd, got {path.name!r}")
-        render.write(path, data)
+        files.write(path, data)
         return str(path)
 
     def _repr_mimebundle_(self, *_: Any, **__: Any) -> dict[str, str]:

@@ -5,10 +5,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from autograd import render
+from autograd import files
 from autograd.draw import LIMIT, Graph, Picture
 from autograd.player import Player
-from autograd.value import UNTOUCHED, restore, topological
+from autograd.value import UNTOUCHED, restorer, topological
 
 _MARK, _TARGET = "#0072b2", "#d55e00"  # whose event it is, and who receives
 
@@ -26,7 +26,7 @@ def frame(player: Player, i: int) -> Graph:
     (True, True)
     """
     order = topological(player.root)
-    before, place = [node.grad for node in order], player.position
+    undo, place = restorer(order), player.position
     event = player.jump(i)
     try:
         found = player.grads()
@@ -37,7 +37,7 @@ def frame(player: Player, i: int) -> Graph:
         graph = picture.graph("LR")
     finally:
         player.position = place
-        restore(order, before)
+        undo()
     marks = {graph.boxes[event.node]: _MARK}
     if event.target is not None:
         marks[graph.boxes[event.target]] = _TARGET
@@ -91,5 +91,5 @@ def animation(
     pages[0].save(
         buffer, "GIF", save_all=True, append_images=pages[1:], duration=shown, loop=0, optimize=True
     )
-    render.write(path, buffer.getvalue())
+    files.write(path, buffer.getvalue())
     return str(path)

@@ -20,7 +20,7 @@ from autograd.draw import BAD, LIMIT, NEGATIVE, NEUTRAL, POSITIVE, Picture
 from autograd.ops import Operation
 from autograd.player import Player
 from autograd.render import RenderError
-from autograd.value import Value, restore, rows, topological, visited
+from autograd.value import Value, restorer, rows, topological, visited
 
 DRAWN = 1_000  # boxes; the browser paints all of them at every step, and nobody can read more
 LARGEST = 200_000  # nodes; a page of more is tens of megabytes
@@ -97,7 +97,7 @@ def _picture(player: Player, order: list[Value], *limits: int) -> tuple[str, dic
     The most boxes that the first limit allows; where their layout fails, those of the next; and
     nothing without a renderer, or where the graph has too few scopes to be collapsed.
     """
-    before = [node.grad for node in order]
+    undo = restorer(order)
     place, player.position = player.position, len(player) - 1
     try:
         final = player.grads()
@@ -112,7 +112,7 @@ def _picture(player: Player, order: list[Value], *limits: int) -> tuple[str, dic
                 return text[text.index("<svg") :], graph.boxes
     finally:
         player.position = place
-        restore(order, before)
+        undo()
     return "", {}
 
 

@@ -8,10 +8,9 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from autograd import rules
+from autograd import files, rules
 from autograd.names import names, variables
 from autograd.ops import Operation
 from autograd.value import Value, rows, topological, visited
@@ -228,9 +227,7 @@ class Player(Sequence[Event]):
 
     def save(self, path: str | os.PathLike[str]) -> str:
         """Write the page to a file, whole or not at all, and return its path."""
-        from autograd.render import write
-
-        write(Path(path), self.html().encode())
+        files.write(path, self.html().encode())
         return str(path)
 
     def widget(self) -> "PlayerWidget":

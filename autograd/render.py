@@ -2,12 +2,10 @@
 
 import atexit
 import functools
-import os
 import re
 import shutil
 import struct
 import subprocess
-import tempfile
 import threading
 from importlib import resources, util
 from pathlib import Path
@@ -176,26 +174,3 @@ def _by_wasm(dot: str) -> str:
         ) from None
     finally:
         clock.cancel()
-
-
-def write(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file whole or not at all; the path is the caller's own."""
-    target = Path(path)
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a directory; give a file name")
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        # mkstemp makes private files; a picture is as public as any other file of the user's.
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, overload
 
 from autograd.ops import number
-from autograd.value import Value, recording, restore, sweep, topological, visited
+from autograd.value import Value, one_pass, recording, restorer, sweep, topological, visited
 
 Tree = Any  # a number, a Value, or a list, tuple or dict of such
 
@@ -112,15 +112,16 @@ def gradients(
         return _adjoints(outputs, wanted)
     inner, leaves = visited(*(output for output, _ in outputs))
     order = inner + leaves
-    before = [node.grad for node in order]
-    try:
-        for leaf in leaves:
-            leaf.grad = 0.0
-        sweep(inner, leaves, [(output, number(seed, "seed")) for output, seed in outputs])
-        reached = set(order)
-        return [node.grad if node in reached else 0.0 for node in wanted]
-    finally:
-        restore(order, before)
+    with one_pass:
+        undo = restorer(order)
+        try:
+            for leaf in leaves:
+                leaf.grad = 0.0
+            sweep(inner, leaves, [(output, number(seed, "seed")) for output, seed in outputs])
+            reached = set(order)
+            return [node.grad if node in reached else 0.0 for node in wanted]
+        finally:
+            undo()
 
 
 @overload

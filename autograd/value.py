@@ -4,11 +4,15 @@ import gc
 import math
 import os
 import sys
+import threading
 import warnings
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from functools import wraps
+from functools import partial, wraps
+from itertools import repeat
 from typing import Any, Final, ParamSpec, Self, TypeVar, final
 
 from autograd import record
@@ -66,7 +70,16 @@ LEAF: Final = Note(None)
 class Mode:
     """What recording does differently here: nothing at all, a scope, a check for inf and nan."""
 
-    __slots__ = ("anomaly", "children", "recording", "rows", "scope")
+    __slots__ = (
+        "__weakref__",
+        "anomaly",
+        "children",
+        "inside",
+        "recording",
+        "rows",
+        "scope",
+        "top",
+    )
 
     def __init__(self, recording: bool = True, scope: str = "", anomaly: bool = False) -> None:
         self.recording = recording
@@ -76,6 +89,9 @@ class Mode:
         self.rows: dict[Operation, Origin] = {}
         # A scope is entered again for every sample: the second time costs a look-up.
         self.children: dict[tuple[str, Any], Mode] = {}
+        # The mode that all of these are inside of, and how many it remembers, theirs included.
+        self.top: weakref.ref[Mode] = weakref.ref(self)
+        self.inside = 0
 
     def child(self, change: str, to: Any) -> "Mode":
         """This mode with one thing changed; a scope goes inside the present one."""
@@ -89,8 +105,12 @@ class Mode:
                 scope,
                 to if change == "anomaly" else self.anomaly,
             )
-            if len(self.children) >= _MOST_CHILDREN:
-                self.children.clear()
+            top = self.top() or self
+            if top.inside >= _MOST_MODES:
+                top.children.clear()
+                top.inside = 0
+            top.inside += 1
+            found.top = weakref.ref(top)
             self.children[change, to] = found
         return found
 
@@ -135,8 +155,9 @@ class Mode:
         return node
 
 
-# Enough for any model's scopes; more are names made up by the thousand, not worth remembering.
-_MOST_CHILDREN = 1000
+# Some 10 MB.  More are names made up by the thousand, such as one for every step of a training, and
+# below each of them a mode for every neuron: not worth remembering.
+_MOST_MODES = 10_000
 _PLAIN: Final = Mode()
 _mode: ContextVar[Mode | None] = ContextVar("mode", default=None)
 
@@ -179,6 +200,11 @@ class _Entered:
 def present_mode() -> Mode | None:
     """How operations are recorded here and now; None is the ordinary way."""
     return _mode.get()
+
+
+# Sets what `present_mode` gave, in one step of the interpreter.  Python looks for Ctrl-C at the
+# start of an `__exit__`, and whoever catches it there must leave the mode by other means.
+set_mode: Final = _mode.set
 
 
 @contextmanager
@@ -452,16 +478,7 @@ class Value(Ops):
         Warns (NonFiniteWarning) when the value or a leaf's gradient is inf or nan, naming the
         first operation at fault.
         """
-        seed = number(seed, "backward's seed")
-        inner, leaves = visited(self)
-        before = [node.grad for node in inner], [node.grad for node in leaves]
-        try:
-            sweep(inner, leaves, [(self, seed)])
-            _report(inner, leaves, self)
-        except BaseException:
-            restore(inner, before[0])
-            restore(leaves, before[1])
-            raise
+        accumulate(self, number(seed, "backward's seed"), _report)
 
     def zero_grad(self) -> None:
         """Set the gradient of every leaf it was computed from (itself, if it is one) to 0."""
@@ -567,10 +584,33 @@ def _visit(roots: tuple[Value, ...], inner: list[Value], leaves: list[Value]) ->
             node = pop()
 
 
-def restore(order: list[Value], grads: list[float]) -> None:
-    """Put every gradient back to what it was."""
-    for node, grad in zip(order, grads, strict=True):
-        node.grad = grad
+# Passes of two threads may meet in the same leaves, and their sums would get lost: one at a time.
+# A hook may start a pass inside a pass.
+one_pass: Final = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child must not wait for a thread that it does not have
+    os.register_at_fork(
+        before=one_pass.acquire,
+        after_in_parent=one_pass.release,
+        after_in_child=one_pass.release,
+    )
+
+
+def restorer(nodes: Iterable[Value]) -> Callable[[], object]:
+    """A function, for one call, that puts every gradient back to what it is now.
+
+    The call is one step of the interpreter, in which it looks for no signal: a second Ctrl-C, or
+    one that comes during a `finally`, cannot leave half of it undone.
+
+    >>> v = Value(1.0)
+    >>> undo = restorer([v])
+    >>> v.backward()
+    >>> _ = undo()
+    >>> v.grad
+    0.0
+    """
+    nodes = list(nodes)
+    kept = [node.grad for node in nodes]
+    return partial(deque, map(setattr, nodes, repeat("grad"), kept), 0)
 
 
 def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]) -> None:
@@ -592,6 +632,24 @@ def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
             node._row.pullback(node)
     for leaf, before in hooked:
         leaf.grad = before + _hooked(leaf._row.hooks, leaf.grad)
+
+
+def accumulate(
+    root: Value,
+    seed: float = 1.0,
+    check: Callable[[list[Value], list[Value], Value], None] | None = None,
+) -> None:
+    """The pass of `root.backward(seed)`, whole or not at all; without a `check` it never warns."""
+    inner, leaves = visited(root)
+    with one_pass:
+        undo = restorer(inner + leaves)
+        try:
+            sweep(inner, leaves, [(root, seed)])
+            if check is not None:
+                check(inner, leaves, root)
+        except BaseException:
+            undo()
+            raise
 
 
 # ---------------------------------------------------------------------- inf and nan
@@ -675,7 +733,7 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
     if mode is not None and mode.anomaly:
         raise NonFiniteError(text)
     if text:
-        warnings.warn(f"backward: {text}", NonFiniteWarning, stacklevel=3)
+        warnings.warn(f"backward: {text}", NonFiniteWarning, stacklevel=4)
 
 
 # What the generated methods need beside the operation itself; `define_op` needs it again.

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from autograd import Value, draw, no_grad, quiet_gc
-from autograd.render import RenderError, write
+from autograd.files import write
+from autograd.render import RenderError
 from autograd.steps import steps
 from nn import MLP, sparse_categorical_crossentropy, unscoped
 from nn.data import Dataset, load_iris

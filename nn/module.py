@@ -44,6 +44,10 @@ class unscoped:  # noqa: N801 - reads like no_grad
         _scoped.reset(self._tokens.pop())
 
 
+# What `autograd.value.set_mode` is for the modes.
+present_scoping, set_scoping = _scoped.get, _scoped.set
+
+
 def grouped(name: str) -> AbstractContextManager[object]:
     """A scope of the name, or nothing inside `unscoped`."""
     return scope(name) if _scoped.get() else nullcontext()

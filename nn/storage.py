@@ -9,10 +9,10 @@ import json
 import math
 import os
 import re
-import secrets
-import shutil
 from pathlib import Path
 from typing import Any
+
+from autograd import files
 
 LIMIT = 64 * 1024 * 1024  # bytes; a million parameters are 38 MB
 _DEPTH = 100  # nested lists and dicts; json itself recurses, and the parser's stack is finite
@@ -26,27 +26,12 @@ class FileFormatError(ValueError):
 def write(path: str | os.PathLike[str], kind: str, content: Any) -> None:
     """Store a nesting of dicts, lists, numbers and text in a file of the given kind.
 
-    The file is complete or it is not there: a temporary file in the same folder takes its name
-    only when every byte is on the disk.  Raises TypeError for anything but dict (with text keys),
-    list, tuple, float, int, bool, str and None.
+    The file is complete or as it was before.  Raises TypeError for anything but dict (with text
+    keys), list, tuple, float, int, bool, str and None.
     """
     document = {"format": f"chainrule-{kind}", "version": 1, "content": _encoded(content, "")}
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        # Created here and now, or an error; the user's umask decides who may read it.
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            json.dump(document, file, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    text = json.dumps(document, allow_nan=False) + "\n"
+    files.write(path, text.encode("ascii"))
 
 
 def read(path: str | os.PathLike[str], kind: str, *, allow_nonfinite: bool = False) -> Any:

@@ -5,17 +5,16 @@ import math
 import os
 import random
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autograd import NonFiniteError, NonFiniteWarning, Value, no_grad, quiet_gc, topological
-from autograd.value import first_nonfinite
+from autograd import NonFiniteError, Value, no_grad, quiet_gc, topological
+from autograd.value import accumulate, first_nonfinite, present_mode, set_mode
 from nn import storage
 from nn.data import Dataset
-from nn.module import Module, unscoped
+from nn.module import Module, present_scoping, set_scoping, unscoped
 from nn.optim import Optimizer, clip_norm
 from nn.replay import Replay, rows
 from nn.schedules import ReduceOnPlateau, Schedule
@@ -175,30 +174,32 @@ def fit(
         if Path(checkpoint).exists():
             run.load(checkpoint)
     history = run.history
-    with contextlib.ExitStack() as stack:
-        if compiled:
-            inputs, targets = run.compile(inputs, targets, stack)
-            held = held and (rows(held[0]), rows(held[1]))
-        stack.enter_context(quiet_gc())
-        stack.enter_context(unscoped())
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore", NonFiniteWarning)  # the error says what it would
-        advance = stack.enter_context(_bar(epochs - len(history), progress))
-        try:
-            while len(history) < epochs and not history.stopped:
-                run.epoch(inputs, targets, size, held)
-                if watch:
-                    history.weights.append([p.data for p in model.parameters()])
-                if patience is not None and run.waited >= patience:
-                    history.stopped = f"no better loss for {patience} epochs"
-                answers = [callback(len(history), history) for callback in callbacks]
-                if True in answers:
-                    history.stopped = "a callback asked to stop"
-                if checkpoint is not None:
-                    run.save(checkpoint)
-                advance(f"loss {history.loss[-1]:.4g}")
-        except KeyboardInterrupt:
-            history.stopped = f"interrupted in epoch {len(history) + 1}"
+    mode, scoping = present_mode(), present_scoping()
+    try:
+        with contextlib.ExitStack() as stack:
+            if compiled:
+                inputs, targets = run.compile(inputs, targets, stack)
+                held = held and (rows(held[0]), rows(held[1]))
+            stack.enter_context(quiet_gc())
+            stack.enter_context(unscoped())
+            advance = stack.enter_context(_bar(epochs - len(history), progress))
+            try:
+                while len(history) < epochs and not history.stopped:
+                    run.epoch(inputs, targets, size, held, watch)
+                    if patience is not None and run.waited >= patience:
+                        history.stopped = f"no better loss for {patience} epochs"
+                    answers = [callback(len(history), history) for callback in callbacks]
+                    if True in answers:
+                        history.stopped = "a callback asked to stop"
+                    if checkpoint is not None:
+                        run.save(checkpoint)
+                    advance(f"loss {history.loss[-1]:.4g}")
+            except KeyboardInterrupt:
+                history.stopped = f"interrupted in epoch {len(history) + 1}"
+    finally:
+        # Ctrl-C may have come where a context was about to do so.
+        set_mode(mode)
+        set_scoping(scoping)
     if patience is not None and run.best_state is not None:
         model.load_state_dict(run.best_state)
     return history
@@ -234,7 +235,14 @@ class _Run:
         stack.enter_context(self.replay.flat)
         return rows(inputs), rows(targets)
 
-    def epoch(self, inputs: list[Any], targets: list[Any], size: int, held: Samples | None) -> None:
+    def epoch(
+        self,
+        inputs: list[Any],
+        targets: list[Any],
+        size: int,
+        held: Samples | None,
+        watch: bool = False,
+    ) -> None:
         """One pass over the data, and a line of history at its end, and only then."""
         before = self.rng.getstate()
         order = list(range(len(inputs)))
@@ -256,19 +264,26 @@ class _Run:
         if held is not None or self.metrics:
             seen, found = self.examine(held or (inputs, targets), held is not None)
         history = self.history
-        history.loss.append(mean)
-        history.rate.append(self.optimizer.lr)
+        line: dict[str, Any] = {
+            "loss": [*history.loss, mean],
+            "rate": [*history.rate, self.optimizer.lr],
+            "metrics": history.metrics
+            | {name: [*history.metrics.get(name, []), x] for name, x in found.items()},
+        }
         if held is not None:
-            history.validation_loss.append(seen)
-        for name, number in found.items():
-            history.metrics.setdefault(name, []).append(number)
+            line["validation_loss"] = [*history.validation_loss, seen]
+        if watch:
+            weights = [p.data for p in self.model.parameters()]
+            line["weights"] = [*history.weights, weights]
         watched = seen if held is not None else mean
+        best: dict[str, Any] = {"waited": self.waited + 1}
+        if watched < self.best:
+            best = {"best": watched, "waited": 0, "best_state": self.model.state_dict()}
         if isinstance(self.schedule, ReduceOnPlateau):
             self.schedule.observe(watched)
-        if watched < self.best:
-            self.best, self.waited, self.best_state = watched, 0, self.model.state_dict()
-        else:
-            self.waited += 1
+        # Each is one step, which Ctrl-C cannot split: no list gets ahead of another.
+        vars(self).update(best)
+        vars(history).update(line)
 
     def step(self, inputs: list[Any], targets: list[Any]) -> float:
         """The loss of a batch, and a step of the optimizer."""
@@ -283,7 +298,7 @@ class _Run:
         if not isinstance(loss, Value):
             raise TypeError(f"fit: the loss must be one Value, got {type(loss).__name__}")
         self.optimizer.zero_grad()
-        loss.backward()
+        accumulate(loss)  # whose errors say what a warning would
         try:
             if not math.isfinite(loss.data):
                 raise ArithmeticError(f"the loss is {loss.data!r}")
@@ -296,6 +311,8 @@ class _Run:
             because = f": {cause}" if cause else ""
             advice = f"; the learning rate was {self.optimizer.lr:g}, try a lower one"
             raise TrainingError(f"{where}: {error}{because}{advice}", self.history) from None
+        if self.replay is not None:
+            self.replay.flat.read()
         return loss.data
 
     def _replayed(self, replay: Replay, inputs: list[Any], targets: list[Any]) -> float:
@@ -347,22 +364,47 @@ class _Run:
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Go on from a checkpoint; ValueError for one of another model or optimizer."""
+        name = Path(path).name
         stored = storage.read(path, "checkpoint", allow_nonfinite=True)
         if not isinstance(stored, dict) or set(stored) != _PARTS:
-            raise ValueError(f"fit: {Path(path).name} is not a checkpoint")
-        kept = self.model.state_dict()
-        self.model.load_state_dict(stored["model"])
+            raise ValueError(f"fit: {name} is not a checkpoint")
+        plateau = self.schedule if isinstance(self.schedule, ReduceOnPlateau) else None
+        model, optimizer = self.model.state_dict(), self.optimizer.state_dict()
+        observed = plateau.state_dict() if plateau else {}
         try:
+            history = _history(stored["history"])
+            best, waited, best_state = stored["best"]
+            if best_state is not None:
+                self.model.load_state_dict(best_state)  # that it is one
+            self.model.load_state_dict(stored["model"])
             self.optimizer.load_state_dict(stored["optimizer"])
-        except ValueError:
-            self.model.load_state_dict(kept)
+            if plateau and stored["plateau"]:
+                plateau.load_state_dict(stored["plateau"])
+            version, words, gauss = stored["random"]
+            self.rng.setstate((version, tuple(words), gauss))
+            found = {"best": float(best), "waited": int(waited), "best_state": best_state}
+        except BaseException as error:
+            self.model.load_state_dict(model)
+            self.optimizer.load_state_dict(optimizer)
+            if plateau:
+                plateau.load_state_dict(observed)
+            if isinstance(error, TypeError | ValueError | KeyError | OverflowError):
+                raise ValueError(f"fit: {name} is not a checkpoint of this run: {error}") from None
             raise
-        version, words, gauss = stored["random"]
-        self.rng.setstate((version, tuple(words), gauss))
-        self.history = History(**stored["history"])
-        self.best, self.waited, self.best_state = stored["best"]
-        if isinstance(self.schedule, ReduceOnPlateau) and stored["plateau"]:
-            self.schedule.load_state_dict(stored["plateau"])
+        vars(self).update(found, history=history)
+
+
+def _history(stored: Any) -> History:
+    """The History that a checkpoint holds; TypeError or ValueError for anything else."""
+    history = History(**stored)
+    lists = [history.loss, history.validation_loss, history.rate]
+    lists += [*history.metrics.values(), *history.weights]
+    if not all(isinstance(x, float) for numbers in lists for x in numbers):
+        raise TypeError("its history is not made of numbers")
+    columns: list[list[Any]] = [*lists[1:3], *history.metrics.values(), history.weights]
+    if not isinstance(history.stopped, str) or any(len(c) > len(history.loss) for c in columns):
+        raise ValueError("its history has more lines than epochs")
+    return history
 
 
 _PARTS = {"model", "optimizer", "random", "history", "best", "plateau"}

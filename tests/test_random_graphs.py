@@ -1,14 +1,18 @@
 """Random graphs: gradients against dual numbers of mpmath, and laws that every gradient obeys."""
 
 import math
+import random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 
 from autograd import Value, grad, rows, topological
+from autograd.faults import Fault, faults, planted
 from tests import reference
+from tests.benchmarks import random_graphs
 
 SMOOTH = [op for op in rows().values() if not op.smooth and not op.ends and op.name != "tan"]
 STEPS = st.lists(
@@ -84,3 +88,23 @@ def test_grad_equals_backward_bit_for_bit_and_create_graph_changes_no_number(
     graph = [float(g) for g in grad(root, leaves, create_graph=True)]
     for g, leaf in zip(graph, leaves, strict=True):
         assert math.isclose(g, leaf.grad, rel_tol=1e-12, abs_tol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("engines", "graphs", "points"), [(["eager"], 3000, 10), (["eager", "numpy"], 500, 25)]
+)
+def test_no_random_graph_is_out_of_bounds(engines: list[str], graphs: int, points: int) -> None:
+    tally = random_graphs.compare(graphs, 2, engines, points)
+    assert tally.compared == graphs
+    assert not any(tally.wrong.values()), tally.wrong
+    # A bound that nothing comes near would see nothing.
+    assert all(0.01 < worst <= 1.0 for worst in tally.worst.values())
+
+
+@pytest.mark.parametrize(
+    "fault", random.Random(5).sample(faults(), 4), ids=lambda fault: f"{fault.op} {fault.kind}"
+)
+def test_random_graphs_see_a_planted_mistake(fault: Fault) -> None:
+    with planted(fault):
+        tally = random_graphs.compare(1000, 3, ["eager"], 2)
+    assert tally.wrong["eager"]

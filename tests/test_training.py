@@ -264,3 +264,47 @@ def test_moons_are_two_half_circles() -> None:
     )
     with pytest.raises(ValueError, match="load_moons"):
         load_moons(1)
+
+
+HOSTILE = {
+    "random": [[3, [], None], [3], "x", [3, [-1.0] * 625, None], [1, [0] * 625, None]],
+    "history": [
+        {"text": "x"},
+        {"dict": {"loss": "x"}},
+        {"dict": {"lines": []}},
+        {"dict": {"rate": ["0x1.0p+0"] * 9}},
+        {"dict": {"loss": ["0x1.0p+0", 3]}},
+        {"dict": {"loss": {"text": "seven"}}},
+    ],
+    "best": [[], ["0x1.0p+0", 1], ["0x1.0p+0", 1, {"dict": {}}], [None, 1, None]],
+    "model": [{"dict": {}}, None],
+    "optimizer": [{"dict": {}}, None],
+    "plateau": [{"dict": {"now": None}}, 5],
+}
+
+
+@pytest.mark.parametrize(("part", "i"), [(part, i) for part in HOSTILE for i in range(2)])
+def test_a_damaged_checkpoint_is_refused_and_nothing_has_changed(
+    part: str, i: int, tmp_path: Path
+) -> None:
+    def started(**more: Any) -> None:
+        model = MLP([1, 1], None, seed=0)
+        optimizer, schedule = Adam(model, lr=0.1), ReduceOnPlateau(0.1)
+        options: dict[str, Any] = {"optimizer": optimizer, "schedule": schedule, **more}
+        try:
+            fit(model, LINE, loss=squared, epochs=2, checkpoint=tmp_path / "run", **options)
+        finally:
+            made.append((bits(model), optimizer.state_dict(), schedule.state_dict()))
+
+    made: list[Any] = []
+    model = MLP([1, 1], None, seed=0)
+    fresh = bits(model), Adam(model, lr=0.1).state_dict(), ReduceOnPlateau(0.1).state_dict()
+    started()
+    document = json.loads((tmp_path / "run").read_text())
+    wrongs: list[Any] = HOSTILE[part]  # type: ignore[assignment]
+    for wrong in wrongs[i::2]:
+        document["content"]["dict"][part] = wrong
+        (tmp_path / "run").write_text(json.dumps(document))
+        with pytest.raises(ValueError, match=r"^(fit: )?run"):
+            started(resume=True)
+        assert made[-1] == fresh

@@ -1,0 +1,211 @@
+"""Memory: training does not grow, and what is dropped is freed without the cycle collector."""
+
+import functools
+import gc
+import tracemalloc
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import autograd
+import nn
+from autograd import Value, rows, scope
+from autograd.frames import frame
+from nn.data import load_moons
+from nn.optim import Adam
+from nn.schedules import ReduceOnPlateau
+
+MOONS = load_moons(20)
+INPUTS, TARGETS = MOONS.features, MOONS.targets
+crossentropy = functools.partial(nn.sparse_categorical_crossentropy, from_logits=True)
+
+
+def model() -> Any:
+    return nn.MLP([2, 4, 2], "tanh", seed=0)
+
+
+def fitted(epochs: int = 3, **more: Any) -> Any:
+    one = model()
+    schedule = ReduceOnPlateau(0.01)
+    return nn.fit(
+        one, MOONS, loss=crossentropy, optimizer=Adam(one, lr=0.01), epochs=epochs, batch_size=5,
+        schedule=schedule, clip=1.0, progress=False, **more,
+    )  # fmt: skip
+
+
+def outputs() -> Any:
+    one = model()
+    return [one(x) for x in INPUTS]
+
+
+def refused(work: Callable[[], Any]) -> None:
+    with pytest.raises((ValueError, ArithmeticError)) as caught:
+        work()
+    del caught
+
+
+def anomaly() -> None:
+    with autograd.detect_anomaly():
+        refused(lambda: Value(-1.0).log())
+
+
+def warned() -> None:
+    with pytest.warns(autograd.NonFiniteWarning):
+        Value(0.0).log().backward()
+
+
+def functions() -> None:
+    f = lambda p: (p[0] * p[1]).tanh()  # noqa: E731
+    at = [0.3, 0.7]
+    autograd.grad(f)(at), autograd.hessian(f)(at), autograd.hvp(f, at, [1.0, 0.0])
+    autograd.jvp(lambda x: x * x, (2.0,), (1.0,))
+    autograd.vjp(lambda x: [x, x * x], 2.0)[1]([1.0, 1.0])
+    x = Value(2.0)
+    autograd.grad(x * x * x, [x], create_graph=True)
+
+
+def losses() -> None:
+    made = outputs()
+    for loss in (
+        crossentropy(made, TARGETS),
+        nn.mse([y[0] for y in made], TARGETS),
+        nn.binary_crossentropy([y[0] for y in made], TARGETS, from_logits=True),
+        nn.mean_absolute_error([y[0] for y in made], TARGETS),
+        nn.huber([y[0] for y in made], TARGETS),
+    ):
+        loss.backward()
+
+
+def hooked() -> None:
+    v = Value(3.0, "v")
+    remove = v.register_hook(lambda g: g)
+    (v * v).backward()
+    remove()
+
+
+def y() -> Value:
+    with scope("part"):
+        return autograd.expression("h = tanh(w*x + b); h * h + w", w=2, x=-1, b=0.5)
+
+
+def stored() -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        one = model()
+        one.save(Path(folder) / "model")
+        one.load(Path(folder) / "model")
+        fitted(checkpoint=Path(folder) / "run")
+
+
+WORK: dict[str, Callable[[], Any]] = {
+    "functions": functions,
+    "hooks": hooked,
+    "an anomaly": anomaly,
+    "a warning": warned,
+    "an expression": lambda: y().backward(),
+    "a bad expression": lambda: refused(lambda: autograd.expression("tanh(x", x=1)),
+    "draw": lambda: autograd.draw(y(), edges=True).mermaid(),
+    "play": lambda: str(autograd.play(y())),
+    "a page": lambda: autograd.play(y()).html(),
+    "frames": lambda: frame(autograd.play(y()), 3).source,
+    "explain": lambda: str(autograd.explain((v := Value(0.5)) * v, v)),
+    "check_gradients": lambda: str(
+        autograd.check_gradients(lambda x, y: (x - y).relu() * x, 2.0, 2.0)
+    ),
+    "second order check": lambda: str(autograd.check_gradients(lambda x: x.tanh(), 2.0, order=2)),
+    "check_operation": lambda: autograd.check_operation(rows()["tanh"]),
+    "finite differences": lambda: autograd.finite_differences(lambda x: x * x, 2.0),
+    "fit": fitted,
+    "fit with validation": lambda: fitted(validation=0.5, patience=2, watch=True),
+    "losses": losses,
+    "storage": stored,
+    "examine": lambda: str(nn.init.examine(model(), INPUTS)),
+    "a sweep": lambda: nn.learning_rate_sweep(
+        model(), MOONS, loss=crossentropy, rates=[0.1, 1.0], epochs=2
+    ),
+}
+
+
+CTYPES = {"tuple", "PyCArrayType", "getset_descriptor", "StgDict"}
+
+
+@pytest.fixture
+def resting() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_what_is_dropped_is_freed_without_the_collector(name: str, resting: None) -> None:
+    WORK[name]()  # fills caches, imports
+    gc.collect()
+    WORK[name]()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        gc.collect()
+        found = {type(part).__name__ for part in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    # The package wasmtime makes types of arrays anew for each call.
+    assert not found - CTYPES if name == "a page" else not found
+
+
+@pytest.mark.parametrize("name", rows())
+def test_the_graph_of_every_operation_is_freed_without_the_collector(
+    name: str, resting: None
+) -> None:
+    op = rows()[name]
+    for _ in range(2):
+        root = op(*[Value(0.5, "x"), Value(0.25, "y")][: op.arity])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            root.backward()
+            if op.arity == 2:
+                op(2.0, root), op(root, 2.0)
+        del root
+    assert gc.collect() == 0
+
+
+def growth(work: Callable[[int], None], rounds: int) -> int:
+    """Bytes that the second half of the rounds leaves behind."""
+    for i in range(rounds):
+        work(i)
+    gc.collect()
+    tracemalloc.start()
+    for i in range(rounds, 2 * rounds):
+        work(i)
+    gc.collect()
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return held
+
+
+def test_training_does_not_grow() -> None:
+    one = model()
+    optimizer = Adam(one, lr=0.01)
+
+    def epoch(_: int) -> None:
+        nn.fit(one, MOONS, loss=crossentropy, optimizer=optimizer, epochs=1, batch_size=5)
+
+    # A hundred epochs of 4 steps, each a graph of some 100 kB; a few floats may be younger.
+    assert growth(epoch, 50) < 20_000
+
+
+def test_scopes_with_ever_new_names_do_not_pile_up() -> None:
+    tracemalloc.start()
+    for i in range(900):
+        with scope(f"step {i}"):
+            for k in range(20):
+                with scope(f"neuron {k}"):
+                    Value(1.0) * 2.0
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    # 18,900 scopes of some 900 bytes were made, and at most 10,000 are remembered.
+    assert held < 12_000_000
