@@ -7,6 +7,7 @@ error's or a warning's text, `__repr__`, `__str__`), and those of the assertion 
 """
 
 import argparse
+import contextlib
 import difflib
 import importlib.util
 import json
@@ -87,13 +88,11 @@ def mutate(file: str, tests: list[str], seconds: float) -> tuple[dict[str, int],
         command = [sys.executable, "-m", "mutmut", "run"]
         # The tests must find the copy, not what is installed.
         environment = {**os.environ, "PYTHONPATH": "."}
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(
                 command, cwd=copy, env=environment, timeout=seconds, stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL, check=False,
             )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            pass
         meta = json.loads((copy / "mutants" / f"{file}.meta").read_text())
         functions = _functions((copy / "mutants" / file).read_text())
     counts = dict.fromkeys(["killed", "survived", "text", "assertion", "not tried"], 0)
