@@ -85,13 +85,18 @@ def _encoded(content: Any, where: str) -> Any:
     if isinstance(content, dict):
         for key in content:
             if not isinstance(key, str):
-                raise TypeError(f"{where or 'content'}: expected keys of text, got {key!r}")
+                raise TypeError(f"{_place(where)}: expected keys of text, got {key!r}")
         return {"dict": {k: _encoded(v, f"{where}.{k}") for k, v in content.items()}}
-    raise TypeError(f"{where or 'content'}: cannot be stored: {type(content).__name__}")
+    raise TypeError(f"{_place(where)}: cannot be stored: {type(content).__name__}")
+
+
+def _place(where: str) -> str:
+    """Where something stands, for a message; a name in a file may be of any length."""
+    return where.lstrip(".")[:80] or "content"
 
 
 def _decoded(stored: Any, where: str, allow_nonfinite: bool, depth: int) -> Any:
-    place = where.lstrip(".")[:80] or "content"
+    place = _place(where)
     if depth > _DEPTH:
         raise FileFormatError(f"{place}: nested more than {_DEPTH} deep")
     if stored is None or isinstance(stored, bool | int):

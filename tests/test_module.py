@@ -448,3 +448,51 @@ def test_nn_refuses_to_work_with_another_autograd(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "ImportError: nn needs the `autograd` of the distribution `chainrule`" in done.stderr
     assert "HIPS" in done.stderr
+
+
+def test_a_refusal_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "n.json"
+    for content, where in (
+        (1j, "content"),
+        ([1j], r"\[0\]"),
+        ({"a": [1.0, {"b": {1.0}}]}, r"a\[1\]\.b"),
+        ({"a": {2: 1.0}}, "a"),
+    ):
+        with pytest.raises(TypeError, match=f"^{where}: (cannot be stored|expected keys of text)"):
+            storage.write(path, "test", content)
+    for stored, where in (
+        ("1.0", "content"),
+        ({"dict": {"a": [1, {"dict": {"b": "1.0"}}]}}, r"a\[1\]\.b"),
+        ({"dict": {"n" * 200: "1.0"}}, "n" * 80),
+        ({"dict": {"a": {"dict": {"b": "inf"}}}}, r"a\.b"),
+    ):
+        document = {"format": "chainrule-test", "version": 1, "content": stored}
+        path.write_text(json.dumps(document))
+        with pytest.raises(FileFormatError, match=rf"^n\.json: {where}: "):
+            storage.read(path, "test")
+
+
+def test_a_file_of_exactly_the_limit_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "n.json"
+    storage.write(path, "test", [1.0])
+    monkeypatch.setattr(storage, "LIMIT", path.stat().st_size)
+    assert storage.read(path, "test") == [1.0]
+    monkeypatch.setattr(storage, "LIMIT", path.stat().st_size - 1)
+    with pytest.raises(FileFormatError, match="larger than the limit"):
+        storage.read(path, "test")
+
+
+@pytest.mark.parametrize("deep", [100, 101])
+def test_a_file_may_be_nested_a_hundred_deep(deep: int, tmp_path: Path) -> None:
+    path = tmp_path / "n.json"
+    content: Any = 1.0
+    for _ in range(deep):
+        content = [content]
+    storage.write(path, "test", content)
+    if deep == 100:
+        assert storage.read(path, "test") == content
+    else:
+        with pytest.raises(FileFormatError, match="nested more than 100 deep"):
+            storage.read(path, "test")

@@ -46,6 +46,21 @@ pytest_add_cli_args = ["-k", "not line and not frame and not process"]
 also_copy = ["autograd", "nn", "tests", "README.md", "notebooks", "run.py"]
 """
 
+# What reads the table has run before mutmut comes to choose a mutant: read it again, by the mutant.
+READ_AGAIN = """
+
+@pytest.fixture(autouse=True, scope="session")
+def read_again() -> None:
+    from autograd import record
+    from autograd.value import INSTALLED_WITH, rows
+
+    table = rows()
+    for name, op in table.items():
+        op.read(name, table)
+    for op in table.values():
+        record.install(op, Value, table, INSTALLED_WITH)
+"""
+
 
 def presentation(before: str, after: str, name: str) -> str:
     """'text' or 'assertion' for a change that no number can come out wrong by, else ''."""
@@ -90,6 +105,8 @@ def mutate(file: str, tests: list[str], seconds: float) -> tuple[dict[str, int],
             text = path.read_text()
             others = text.replace('.startswith("_")', '.startswith(("_", "x_"))')
             path.write_text(others)
+        conftest = copy / "tests" / "conftest.py"
+        conftest.write_text(conftest.read_text() + READ_AGAIN)
         settings = SETTINGS.format(file=json.dumps(file), tests=json.dumps(tests))
         (copy / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + settings)
         command = [sys.executable, "-m", "mutmut", "run"]
