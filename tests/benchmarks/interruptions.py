@@ -5,6 +5,7 @@ import contextlib
 import gc
 import random
 import signal
+import sys
 import tempfile
 import time
 import warnings
@@ -25,6 +26,9 @@ Trial = Callable[[float], tuple[bool, str]]
 def interrupted(work: Callable[[], Any], seconds: float) -> bool:
     """Whether KeyboardInterrupt, raised after so many seconds as Ctrl-C raises it, ended work."""
     old = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    # What measures coverage has locks that it could not give back.
+    trace = sys.gettrace()
+    sys.settrace(None)
     try:
         signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
         work()
@@ -34,6 +38,7 @@ def interrupted(work: Callable[[], Any], seconds: float) -> bool:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
+        sys.settrace(trace)
     return False
 
 
