@@ -497,3 +497,45 @@ def test_an_operation_is_the_same_object_in_every_copy() -> None:
     stranger = pickle.dumps(tanh).replace(b"\x04tanh", b"\x04tanx")
     with pytest.raises(ValueError, match="no operation 'tanx'"):
         pickle.loads(stranger)
+
+
+def test_comparisons_are_those_of_the_numbers_on_both_sides_of_a_tie() -> None:
+    for x in (1.0, 2.0, 3.0):
+        for other in (Value(2.0), 2.0):
+            found = Value(x) < other, Value(x) <= other, Value(x) > other, Value(x) >= other
+            assert found == (x < 2.0, x <= 2.0, x > 2.0, x >= 2.0)
+    assert Value(2.0, "w").detach().label == "w"
+
+
+A, B = "x = 1.0 ('a')", "y = 1e-200 ('b')"
+
+
+@pytest.mark.parametrize(
+    ("root", "text"),
+    [
+        (lambda a, b: (a / 0.0) * b, "div(x, y) = inf at x = 1.0 ('a'), y = 0.0"),
+        (lambda a, b: (1.0 / (b - b)) + a, "div(x, y) = inf at x = 1.0, y = 0.0"),
+        (lambda a, b: Value(math.inf, "c") * a, "the leaf 'c' is inf"),
+        (lambda a, b: Value(math.inf) * a, "the leaf is inf"),
+        (lambda a, b: (b - b).sqrt(), "dL/dz * dz/dx is 1.0 * inf in sqrt(x) = 0.0 at x = 0.0"),
+        (lambda a, b: a / b, f"dL/dz * dz/dy is 1.0 * -inf in div(x, y) = 1e+200 at {A}, {B}"),
+        (
+            lambda a, b: 2.0 / b,
+            f"dL/dz * dz/dy is 1.0 * -inf in div(x, y) = 2e+200 at x = 2.0, {B}",
+        ),
+    ],
+)
+def test_the_warning_names_the_first_operation_at_fault(root: Any, text: str) -> None:
+    a, b = Value(1.0, "a"), Value(1e-200, "b")
+    made = root(a, b)
+    with pytest.warns(NonFiniteWarning) as caught:
+        made.backward()
+    assert [str(warning.message) for warning in caught] == [f"backward: {text}"]
+
+
+def test_a_product_that_overflows_is_named_with_both_factors() -> None:
+    x = Value(1e-200, "x")
+    with pytest.warns(NonFiniteWarning) as caught:
+        ((x * 1e200) * 1e200).backward()
+    factors = "dL/dz * dz/dx is 1e+200 * 1e+200 in mul(x, y) = 1.0 at x = 1e-200 ('x'), y = 1e+200"
+    assert str(caught[0].message) == f"backward: {factors}"
