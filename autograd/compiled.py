@@ -26,7 +26,7 @@ except ModuleNotFoundError as error:
 
 Array = Any
 _NONE = np.zeros(0)
-BLOCK = 32  # samples that are computed side by side
+BLOCKS = (1, 8, 16, 32, 64)  # samples that are computed side by side
 PART = 64  # samples that one thread computes before it takes more
 
 
@@ -51,7 +51,7 @@ class Recording:
 
     def memory(self, samples: int) -> tuple[Encoded, Array, Array]:
         """The code for so many samples, and this thread's memory for it."""
-        block = 1 if samples == 1 else BLOCK if samples > 8 else 8
+        block = next((size for size in BLOCKS if size >= samples), BLOCKS[-1])
         held: dict[Any, Any] = self._local.__dict__
         if block not in held:
             if block not in self._codes:
