@@ -679,8 +679,8 @@ class NumbaEngine:
         in numbers and gradients, how many), for runs of parameters.
         """
         return self.run(  # type: ignore[no-any-return]
-            code.forward, code.backward, self.rows, code.pool, code.guards, code.cleared, code.outputs,
-            numbers, where, x, seeds, memory, grad, out, held, inputs, gradients,
+            code.forward, code.backward, self.rows, code.pool, code.guards, code.cleared,
+            code.outputs, numbers, where, x, seeds, memory, grad, out, held, inputs, gradients,
             code.shared, code.block, differentiate,
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from autograd import Value
-from nn import MLP, Layer, Module, init, losses
+from nn import MLP, Layer, Module, init, losses, plots
 from nn.activations import moments
 from nn.examination import Examination, rank
 
