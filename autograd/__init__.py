@@ -108,6 +108,7 @@ def __getattr__(name: str) -> Any:
         except ModuleNotFoundError as error:
             # `from autograd import *` must not fail for want of it; a call does.
             return _missing(str(error))
+        globals()[name] = compile
         return compile
     op = vars(Ops).get(name)
     if not isinstance(op, Operation):
