@@ -452,24 +452,64 @@ def _summary(word: str, ones: list[Instruction]) -> str:
 
 
 def _checked(tape: Tape, name: str) -> None:
-    """Refuse a tape whose indices point outside it."""
-    own = tape.sources + np.arange(len(tape.code))
-    real = tape.code >= 0
-    lists = tape.code < DETACH
-    starts, counts = tape.b[lists], tape.count[lists]
-    good = (
-        (tape.a < own).all()
-        and (tape.b[real] < own[real]).all()
-        and (tape.a[real] >= 0).all()
-        and (tape.code >= MASK).all()
-        and (tape.code < len(tape.ops)).all()
-        and (starts >= 0).all() and (counts > 0).all()
-        and (starts + counts <= len(tape.tables)).all()
-        and all((tape.tables[s : s + c] < o).all() and (tape.tables[s : s + c] >= 0).all()
-                for s, c, o in zip(starts, counts, own[lists], strict=True))
-        and (tape.outputs >= 0).all() and (tape.outputs < len(tape)).all()
-        and (tape.guards[:, 1:3] >= 0).all() and (tape.guards[:, 1:3] < len(tape)).all()
-        and (tape.guards[:, 0] < len(ORDER)).all() and (tape.guards[:, 0] >= 0).all()
-    )  # fmt: skip
-    if not good:
+    """Refuse a tape that does not hang together: native code would read outside of its memory."""
+    kinds = {
+        "constants": "f", "whole": "b", "code": "i", "a": "i", "b": "i", "count": "i", "cut": "b",
+        "tables": "i", "outputs": "i", "guards": "i", "note": "i",
+    }  # fmt: skip
+    arrays = {key: getattr(tape, key) for key in kinds}
+    good = all(array.dtype.kind == kinds[key] for key, array in arrays.items())
+    good &= all(a.ndim == (2 if key == "guards" else 1) for key, a in arrays.items())
+    good &= isinstance(tape.parameters, int) and isinstance(tape.inputs, int)
+    good = good and tape.parameters >= 0 and tape.inputs >= 0 and len(tape.whole) == tape.inputs
+    count = len(tape.code)
+    good = good and {len(getattr(tape, key)) for key in ("a", "b", "count", "cut", "note")} == {
+        count
+    }
+    good = good and all(
+        isinstance(note, list) and len(note) == 3 and all(isinstance(part, str) for part in note)
+        for note in tape.notes
+    )
+    if not (good and tape.guards.shape[1:] == (4,) and _in_range(tape)):
         raise ValueError(f"{name}: damaged; an operand is out of range")
+
+
+def _in_range(tape: Tape) -> bool:
+    """Whether every index points to something that comes before it."""
+
+    def below(indices: Array, end: Any) -> bool:
+        return bool(((indices >= 0) & (indices < end)).all())
+
+    own = tape.sources + np.arange(len(tape.code))
+    if not (below(tape.note, len(tape.notes)) and below(tape.outputs, len(tape))):
+        return False
+    if not (below(tape.guards[:, 1:3], len(tape)) and below(tape.guards[:, 0], len(ORDER))):
+        return False
+    if not ((tape.code >= MASK) & (tape.code < len(tape.ops))).all():
+        return False
+    table = rows()
+    arity = np.array([table[op].arity for op in tape.ops] + [0], dtype=np.int64)
+    real = tape.code >= 0
+    binary = real & (arity[np.where(real, tape.code, -1)] == 2)
+    single = tape.code != ARGMAX
+    if not (below(tape.a[single], own[single]) and below(tape.b[binary], own[binary])):
+        return False
+    if not ((tape.b[real & ~binary] == -1).all() and (tape.a[~single] == -1).all()):
+        return False
+    lists = tape.code < DETACH
+    starts, counts, ends = tape.b[lists], tape.count[lists], own[lists]
+    if not ((starts >= 0) & (counts > 0) & (counts <= len(tape.tables) - starts)).all():
+        return False
+    if not all(
+        below(tape.tables[start : start + size], end)
+        for start, size, end in zip(starts.tolist(), counts.tolist(), ends.tolist(), strict=True)
+    ):
+        return False
+    masks = tape.b[tape.code == MASK]
+    if not (tape.count[tape.code == MASK] == 3).all():
+        return False
+    fixed = np.concatenate([tape.tables[masks + 1], tape.tables[masks + 2]])
+    places = tape.tables[masks + 1]
+    if not below(fixed, len(tape.constants)):
+        return False
+    return below(tape.constants[places], 2.0**31) and bool((tape.constants[places] % 1 == 0).all())
