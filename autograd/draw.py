@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,8 @@ def quote(text: str) -> str:
         else "\ufffd"
         for c in text
     )
+    # Graphviz in WebAssembly runs out of stack over many lines of which some are empty.
+    shown = re.sub(r"^(?=\n)|(?<=\n)(?=\n)", " ", shown)
     shown = shown.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
     return '"' + shown.replace("\n", "\\n") + '"'
 

@@ -338,8 +338,9 @@ class Ops:
     neg        = Op("-x",        "-1")
     square     = Op("x * x",     "2 * x")
     reciprocal = Op("1 / x",     "-z * z",                                           smooth="abs(x) > 0")
-    # From y = 1 on, y - 1 is exact; below, its rounding would cost 350 ulp at x = 1e300.
-    pow        = Op("x ** y",    "y * x ** (y - 1) if y > 1 else y * (z / x) if abs(x) > 0"
+    # From y = 1 on, y - 1 is exact; below, its rounding would cost 350 ulp at x = 1e300.  z / x
+    # first would be inf where x is below 1e-308.
+    pow        = Op("x ** y",    "y * x ** (y - 1) if y > 1 else y * z / x if abs(x) > 0"
                                  " else y * x ** (y - 1) if abs(y) > 0 else 0.0",
                                  "z * log(x) if abs(x) > 0 else -inf if y < 0 else 0.0",
                                  textbook=("x ** y", "y * x ** (y - 1)", "z * log(x)"), smooth="x > 0")

@@ -117,7 +117,7 @@ def hinge(
     """
     _batch("hinge", outputs, targets)
     flat = [y for row in targets for y in (row if _is_row(row) else [row])]
-    if all(y in (0, 1) for y in flat):
+    if 0 in flat and all(y in (0, 1) for y in flat):  # a 1 is a 1 in both
         return hinge(
             outputs,
             [[2 * y - 1 for y in row] if _is_row(row) else 2 * row - 1 for row in targets],

@@ -1,6 +1,7 @@
 """What each row should give, by mpmath at high precision, from the textbook's formula alone."""
 
 import ast
+import itertools
 import math
 import random
 from collections.abc import Iterator
@@ -86,6 +87,9 @@ def partial(op: Operation, k: int, *operands: float, order: int = 1) -> Any:
         return (moved(1) - 2 * moved(0) + moved(-1)) / step**2
 
 
+LARGEST = 1.797e308
+
+
 def ulps(computed: float, exact: Any) -> float:
     """The error of a float in units in the last place of the exact result."""
     nearest = float(exact)
@@ -102,10 +106,33 @@ def points(op: Operation, count: int, rng: random.Random) -> Iterator[tuple[floa
     made = 0
     while made < count:
         operands = tuple(_number(rng) for _ in range(op.arity))
-        # A power near the smallest number has lost digits that its derivatives are multiples of.
-        lost = op.name == "pow" and abs(op.value(*operands)) < 1e-290
-        if op.is_smooth(*operands) and not lost:
+        if op.is_smooth(*operands) and not _lost(op, operands):
             made += 1
+            yield operands
+
+
+def _lost(op: Operation, operands: tuple[float, ...]) -> bool:
+    """Whether z has lost digits that its derivatives are made of, near 0 or beyond the largest."""
+    if op.name == "atan2":
+        return math.hypot(*operands) == math.inf
+    return op.name in ("pow", "hypot") and abs(op.value(*operands)) < 1e-290
+
+
+# Subnormal and huge numbers, neighbours of 1 and of zeros of sin and cos, and where exp, tanh and
+# erfc end.
+_SIZES = [5e-324, 1e-310, 2.3e-308, 1e-160, 1e-17, 2.0**-26, 0.5, 1 - 2.0**-53, 1 - 2.0**-30, 1.0]
+_SIZES += [1 + 2.0**-52, math.pi / 2, math.pi, 18.7, 22.0, 26.5, 37.0, 709.7, 744.5, 1e16, 1e155]
+_SIZES += [1e300, math.nextafter(math.inf, 0.0)]
+# Of all doubles the closest to an odd multiple of pi / 2 (Muller 2016, table 11.1).
+HARDEST = 6381956970095103 * 2.0**797
+
+
+def edges(op: Operation) -> Iterator[tuple[float, ...]]:
+    """Operands at the ends of what a double can be, and beside kinks, ends and zeros."""
+    numbers = [sign * size for size in _SIZES for sign in (1.0, -1.0)]
+    # Every fifth number, so that both signs come.
+    for operands in itertools.product(numbers[:: 5 if op.arity == 2 else 1], repeat=op.arity):
+        if op.is_smooth(*operands) and not _lost(op, operands):
             yield operands
 
 

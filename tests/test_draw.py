@@ -109,6 +109,13 @@ def test_any_label_is_drawn_exactly_as_typed(label: str) -> None:
         assert not element.tag.endswith(("script", "}a"))
 
 
+@pytest.mark.parametrize("label", ["\n" * 50, "a" + "\n" * 50 + "b", "a\n" * 50])
+def test_a_label_of_many_lines_is_drawn(label: str) -> None:
+    with scope(label):
+        root = Value(1.0, label) * 2.0
+    assert "\u2212" in draw(root - 9.0).svg()
+
+
 def test_newlines_split_and_control_characters_are_replaced() -> None:
     shown = texts(draw(Value(1.0, "two\nlines\x00") * 2.0).svg())
     assert "two" in shown

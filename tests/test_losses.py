@@ -489,3 +489,23 @@ def test_softmax_of_nothing_is_refused() -> None:
     for function in (softmax, log_softmax, logsumexp):
         with pytest.raises(ValueError, match="at least one logit"):
             function([])
+
+
+def test_hinge_takes_a_batch_of_one_class() -> None:
+    assert losses.hinge([0.5, -2.0], [1, 1]).data == losses.hinge([-0.5, 2.0], [0, 0]).data == 1.75
+
+
+def test_what_mutants_of_the_losses_lived_through() -> None:
+    assert losses.hinge([0.5, -2.0], [1, 1], reduction="sum").data == 3.5
+    each = losses.hinge([0.5, -2.0], [1, 1], reduction="none")
+    assert [float(part) for part in each] == [0.5, 3.0]
+    logits, classes = [[1.0, 2.0, 0.5]], [1]
+    weighted = losses.sparse_categorical_crossentropy(
+        logits, classes, from_logits=True, class_weight=[1.0, 0.0, 1.0], reduction="sum"
+    )
+    assert float(weighted) == 0.0
+    for delta in (math.inf, math.nan, 0.0):
+        with pytest.raises(ValueError, match=r"^huber: delta must be"):
+            losses.huber([1.0], [2.0], delta=delta)
+    with pytest.raises(TypeError, match=r"^huber: delta: expected a real number"):
+        losses.huber([1.0], [2.0], delta="1")  # type: ignore[arg-type]

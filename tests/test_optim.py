@@ -3,6 +3,7 @@
 import inspect
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +211,43 @@ def test_a_gradient_of_zero_moves_nothing_even_without_eps() -> None:
         x.grad = 0.0
         optimizer.step()
         assert x.data == 1.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "wrong", "range"),
+    [
+        (SGD, "momentum", 1.5, "from 0 to 1"),
+        (SGD, "dampening", 1.5, "from 0 to 1"),
+        (RMSprop, "alpha", 1.5, "from 0 to 1"),
+        (RMSprop, "alpha", 1.0, "from 0 to 1"),
+        (RMSprop, "momentum", -0.1, "from 0 to 1"),
+        (Adam, "betas", (0.9, 1.0), "from 0 to 1"),
+        (Adam, "eps", -1.0, "a number of at least 0"),
+        (Adam, "lr", math.inf, "a number of at least 0"),
+        (Adam, "lr", math.nan, "a number of at least 0"),
+    ],
+)
+def test_an_option_out_of_range_is_refused_with_its_range(
+    kind: Any, option: str, wrong: Any, range: str
+) -> None:
+    shown = re.escape(repr(wrong))
+    with pytest.raises(
+        ValueError, match=f"^{kind.__name__}: {option} must be {range}, got {shown}$"
+    ):
+        kind([Value(1.0)], **{option: wrong})
+    with pytest.raises(TypeError, match=f"^{kind.__name__}: {option}: expected a real number"):
+        kind([Value(1.0)], **{option: "x"})
+
+
+def test_the_ends_of_the_ranges_are_options() -> None:
+    assert SGD([Value(1.0)], momentum=1.0, dampening=1.0).groups[0].options["momentum"] == 1.0
+    assert SGD([Value(1.0)], lr=0.0, weight_decay=2.0).lr == 0.0
+
+
+def test_an_optimizer_says_what_it_is_and_what_it_lacks() -> None:
+    x = Value(1.0)
+    assert repr(Adam([x], lr=0.5)).startswith("Adam(1 parameters, ")
+    assert "betas=(0.9, 0.999), eps=1e-08, " in repr(Adam([x]))
+    with pytest.raises(ValueError, match=r"^Adam\.step: no gradient yet"):
+        Adam([x]).step()
+    assert Adam([x]).state_dict()["groups"][0]["options"]["betas"] == [0.9, 0.999]

@@ -170,3 +170,35 @@ def test_nan_reaches_every_order() -> None:
     assert math.isnan(jvp(lambda v: v.log(), (-1.0,), (1.0,))[1])
     with pytest.warns(NonFiniteWarning):
         x.log().backward()
+
+
+def test_refusals_say_which_transform_was_asked() -> None:
+    with pytest.raises(TypeError, match=r"^vjp: expected a real number, got str"):
+        vjp(lambda x: x, "2")
+    with pytest.raises(TypeError, match=r"^vjp: the function's result: expected"):
+        vjp(lambda x: ["text", x], 2.0)
+    with pytest.raises(TypeError, match=r"^jvp: expected a real number, got str"):
+        jvp(lambda x: x, ("2",), (1.0,))
+    with pytest.raises(TypeError, match=r"^jvp: the function's result: expected"):
+        jvp(lambda x: ["text", x], (2.0,), (1.0,))
+    with pytest.raises(ValueError, match=r"^jvp's tangents: expected 1 number"):
+        jvp(lambda x: x, (2.0,), (1.0, 1.0))
+
+
+def test_a_directional_derivative_can_be_differentiated_in_point_and_direction() -> None:
+    # d/dx (3 x^2 v) = 6 x v and d/dv (3 x^2 v) = 3 x^2
+    def slope(x: Any, v: Any) -> Any:
+        return jvp(lambda y: y * y * y, (x,), (v,))[1]
+
+    assert grad(slope, (0, 1))(2.0, 5.0) == (60.0, 12.0)
+    assert grad(lambda v: slope(2.0, v))(5.0) == 12.0
+    assert grad(lambda x: jvp(lambda y: y * y, (x,), (1.0,))[0])(3.0) == 6.0
+    out, along = jvp(lambda y: [y * y, y], (Value(3.0),), (1.0,))
+    assert [type(part) for part in out] == [Value, Value]
+    assert [float(part) for part in along] == [6.0, 1.0]
+
+
+def test_a_leaf_from_outside_has_no_tangent() -> None:
+    c = Value(7.0)
+    assert jvp(lambda x: c * x + c, (2.0,), (3.0,)) == (21.0, 21.0)
+    assert jvp(lambda x: [c, 4.0, x], (2.0,), (3.0,)) == ([7.0, 4.0, 2.0], [0.0, 0.0, 3.0])

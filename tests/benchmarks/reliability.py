@@ -1,0 +1,94 @@
+"""What has been tried to break the package, and how it went: the README's table of reliability."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from autograd import rows
+from autograd.faults import faults, planted
+from tests.benchmarks import accuracy, fuzz, interruptions, memory, random_graphs
+from tests.reference import CROSSES_ZERO
+
+Row = tuple[str, str, str]
+
+
+def _accuracy(share: float) -> Iterator[Row]:
+    points = max(20, int(200 * share))
+    ulps = [accuracy.worst(name, points) for name in rows() if name not in CROSSES_ZERO]
+    values, slopes = max(z for z, *_ in ulps), max(max(rest) for _, *rest in ulps)
+    found = f"value within {values:.2f} ulp, derivatives within {slopes:.2f}"
+    yield "operations against mpmath", f"{len(rows())} rows, {points} points each", found
+
+
+def _graphs(share: float) -> Iterator[Row]:
+    for engine, count in (("eager", 1_000_000), ("numpy", 20_000)):
+        tally = random_graphs.compare(max(200, int(count * share)), 0, [engine], 10)
+        found = f"{len(tally.wrong[engine])} out of bounds"
+        yield f"random graphs, {engine}", f"{tally.compared:,} against MPFR", found
+
+
+def _faults(share: float) -> Iterator[Row]:
+    every = faults()
+    chosen = every[:: max(1, round(1 / max(share, 1e-9) / 4))]
+    lived = 0
+    for fault in chosen:
+        with planted(fault):
+            lived += not random_graphs.compare(1000, 3, ["eager"], 2).wrong["eager"]
+    tried = f"{len(chosen)} of {len(every)} misread rows and sums"
+    yield "mistakes planted in the engine", tried, f"{lived} unnoticed by 1,000 random graphs"
+
+
+def _interruptions(share: float) -> Iterator[Row]:
+    trials = max(50, int(1000 * share))
+    for kind in interruptions.KINDS:
+        hits, broken = interruptions.run(kind, trials)
+        yield f"Ctrl-C in {kind}", f"{trials} trials, {hits} hit", f"{len(broken)} left half done"
+
+
+def _memory(share: float) -> Iterator[Row]:
+    early, late = memory.training(100)
+    grown = f"{late - early:+,} bytes from epoch 10 to 100"
+    yield "memory of training", "100 epochs", grown
+    length = max(1_000_000, int(10_000_000 * share))
+    seconds, height, left = memory.chain(length)
+    found = f"{height / length:.0f} bytes a node, {left / length:.1f} left; {seconds:.1f} s"
+    yield "a chain", f"{length:,} nodes", found
+
+
+def _attacks(share: float) -> Iterator[Row]:
+    for target, check in fuzz.TARGETS.items():
+        inputs = fuzz.corpus(target)
+        broken = 0
+        for data in inputs:
+            try:
+                check(data)
+            except Exception:
+                broken += 1
+        yield f"hostile {target}", f"{len(inputs)} kept inputs", f"{broken} got through"
+
+
+PARTS: dict[str, Callable[[float], Iterator[Row]]] = {
+    "accuracy": _accuracy,
+    "graphs": _graphs,
+    "faults": _faults,
+    "interruptions": _interruptions,
+    "memory": _memory,
+    "attacks": _attacks,
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Print the table, a row as soon as it is known."""
+    parser = argparse.ArgumentParser(prog="reliability", description=__doc__)
+    parser.add_argument("parts", nargs="*", default=list(PARTS), help=", ".join(PARTS))
+    parser.add_argument("--share", type=float, default=1.0, help="of the whole work (1.0)")
+    given = parser.parse_args(arguments)
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"no part {min(unknown)!r}; there are {', '.join(PARTS)}")
+    start = time.perf_counter()
+    print("| what | how much | found |\n|---|---|---|")
+    for part in given.parts:
+        for row in PARTS[part](given.share):
+            print(f"| {' | '.join(row)} |", flush=True)
+    print(f"\nPython {sys.version.split()[0]}, {time.perf_counter() - start:.0f} s")
