@@ -664,3 +664,25 @@ def test_a_tampered_program_is_refused_or_runs_inside_its_memory(seed: int) -> N
     gradients = np.zeros(program.tape.parameters)
     seeds = np.ones(len(program.tape.outputs))
     one.run(np.full(program.tape.parameters, 0.1), one.own, x, seeds, gradients)
+
+
+def test_rows_that_return_different_nestings_are_refused() -> None:
+    compiled = autograd.compile(lambda x: x * 2.0 if x > 0 else [x, x], engine="numpy")
+    with pytest.raises(TypeError, match="another nesting for some rows"):
+        compiled(np.array([1.0, -1.0]))
+
+
+def test_threads_that_call_with_different_shapes_get_their_own_nesting() -> None:
+    compiled = autograd.compile(lambda x: [2.0 * v for v in x] if len(x) > 1 else x[0] * 3.0)
+    wrong: list[Any] = []
+
+    def work(x: list[float], want: Any) -> None:
+        wrong.extend(found for _ in range(300) if (found := compiled(x)) != want)
+
+    cases: list[Any] = [([1.0], 3.0), ([1.0, 2.0], [2.0, 4.0]), ([1.0] * 3, [2.0] * 3)]
+    threads = [threading.Thread(target=work, args=case) for case in cases * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
