@@ -1,4 +1,4 @@
-"""Sets up `.venv` beside this file and runs the demo or the tests, with nothing but Python."""
+"""Sets up `.venv` beside this file and runs demo, tests or docs, with nothing but Python."""
 
 import argparse
 import hashlib
@@ -12,7 +12,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-EXTRAS = {"demo": "viz,plot,progress", "test": "test"}
+EXTRAS = {"demo": "viz,plot,progress", "test": "test", "docs": "docs"}
+# pdoc sees what a module has, and `compile` is there from its first use on.
+PDOC = "import autograd; autograd.compile; from pdoc.__main__ import cli; cli()"
+DOCUMENTED = [
+    *("autograd", "autograd.compiled", "autograd.program", "autograd.faults", "autograd.frames"),
+    *("autograd.strategies", "autograd.pytest_plugin", "nn", "nn.data", "nn.microgpt"),
+]
 
 
 def call(*command: object) -> None:
@@ -60,12 +66,16 @@ def main() -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 - this file runs before pyproject.toml is read
         sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__)
-    parser.add_argument("command", choices=["demo", "test"])
+    parser.add_argument("command", choices=list(EXTRAS))
     command = parser.parse_args().command
     if not installed(EXTRAS[command]):
         install(EXTRAS[command])
     if command == "demo":
         call(PYTHON, "-m", "autograd", "demo", HERE / "out")
+    elif command == "docs":
+        folder = HERE / "out" / "docs"
+        call(PYTHON, "-c", PDOC, "--docformat", "google", "-o", folder, *DOCUMENTED)
+        print(folder / "index.html")
     else:
         call(PYTHON, "-m", "ruff", "check", ".")
         call(PYTHON, "-m", "ruff", "format", "--check", ".")

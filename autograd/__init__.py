@@ -94,10 +94,21 @@ else:
     )
 
 
+def _missing(advice: str) -> Any:
+    def compile(*_: object, **__: object) -> Any:
+        raise ModuleNotFoundError(advice)
+
+    return compile
+
+
 def __getattr__(name: str) -> Any:
     if name == "compile":  # needs NumPy, which nothing else here does
-        from autograd.compiled import compile  # noqa: A004
-
+        try:
+            from autograd.compiled import compile  # noqa: A004
+        except ModuleNotFoundError as error:
+            # `from autograd import *` must not fail for want of it; a call does.
+            return _missing(str(error))
+        globals()[name] = compile
         return compile
     op = vars(Ops).get(name)
     if not isinstance(op, Operation):

@@ -26,7 +26,7 @@ except ModuleNotFoundError as error:
 
 Array = Any
 _NONE = np.zeros(0)
-BLOCK = 32  # samples that are computed side by side
+BLOCKS = (1, 8, 16, 32, 64)  # samples that are computed side by side
 PART = 64  # samples that one thread computes before it takes more
 
 
@@ -51,7 +51,7 @@ class Recording:
 
     def memory(self, samples: int) -> tuple[Encoded, Array, Array]:
         """The code for so many samples, and this thread's memory for it."""
-        block = 1 if samples == 1 else BLOCK if samples > 8 else 8
+        block = next((size for size in BLOCKS if size >= samples), BLOCKS[-1])
         held: dict[Any, Any] = self._local.__dict__
         if block not in held:
             if block not in self._codes:
@@ -208,8 +208,11 @@ class Compiled:
 
     def _each(
         self, call: "_Call", differentiate: bool, scale: float, sink: "_Sink"
-    ) -> tuple[Array, Array]:
-        """Outputs of all samples, and gradients in the inputs; the sink takes the parameters'."""
+    ) -> tuple[Recording, Array, Array]:
+        """A recording that served; outputs of all samples, and gradients in the inputs.
+
+        The gradients in the parameters go to the sink.
+        """
         x = call.numbers
         known = self._known(call.key)
         if known:
@@ -220,7 +223,7 @@ class Compiled:
                 if differentiate:
                     sink.keep(one, gradients)
                 self._last = one
-                return out, back
+                return one, out, back
         todo = np.arange(len(x))
         total: Any = None
         back = np.zeros(x.shape)
@@ -250,13 +253,18 @@ class Compiled:
                 if differentiate:
                     sink.keep(one, gradients)
                 if total is None:
-                    total = np.empty((len(x), out.shape[1]))
+                    first, total = one, np.empty((len(x), out.shape[1]))
+                if one.form != first.form:
+                    raise TypeError(
+                        f"{self.__name__}: another nesting for some rows, {one.form!r:.50}, "
+                        f"than for others, {first.form!r:.60}"
+                    )
                 total[chosen] = out
                 if differentiate:
                     back[chosen] = inputs
                 self._last = one
             todo = todo[held == FAILED]
-        return total, back
+        return first, total, back
 
     def _run(
         self, one: Recording, x: Array, differentiate: bool, scale: float, sink: "_Sink"
@@ -301,11 +309,11 @@ class Compiled:
         if type(present_mode()) is Recorded:
             return self.function(*args)  # it becomes a part of what is being recorded
         call = _Call(args)
-        out, _ = self._each(call, False, 1.0, _Sink())
-        return self._shown(call, out)
+        one, out, _ = self._each(call, False, 1.0, _Sink())
+        return self._shown(call, one, out)
 
-    def _shown(self, call: "_Call", out: Array) -> Any:
-        form = self.last.form
+    def _shown(self, call: "_Call", one: Recording, out: Array) -> Any:
+        form = one.form
         if not call.batched:
             return rebuilt(form, iter(out[0].tolist()))
         if self.reduction is not None:
@@ -318,10 +326,10 @@ class Compiled:
     def _differentiated(self, args: tuple[Any, ...], sink: "_Sink") -> Any:
         call = _Call(args)
         scale = 1.0 / len(call.numbers) if self.reduction == "mean" else 1.0
-        out, back = self._each(call, True, scale, sink)
+        one, out, back = self._each(call, True, scale, sink)
         if out.shape[1] != 1:
             raise TypeError(f"{self.__name__}: must return one number to be differentiated")
-        return call, out, back
+        return call, one, out, back
 
     def backward(self, *args: Any) -> Any:
         """The result; and its derivatives are added to the `.grad` of the parameters.
@@ -330,32 +338,32 @@ class Compiled:
         `reduction="mean"`.
         """
         sink = _Sink()
-        call, out, _ = self._differentiated(args, sink)
+        call, one, out, _ = self._differentiated(args, sink)
         for parameter, slope in sink.total().items():
             parameter.grad += slope
-        return self._shown(call, out)
+        return self._shown(call, one, out)
 
     def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...] = 0) -> Any:
         """(result, gradient in an argument), in the nesting of that argument.
 
         `argnums` chooses the argument, or several; those given as arrays get arrays.
         """
-        call, out, back = self._differentiated(args, _Sink())
+        call, one, out, back = self._differentiated(args, _Sink())
         chosen = argnums if isinstance(argnums, tuple) else (argnums,)
         parts = tuple(call.like(k, back) for k in chosen)
-        return self._shown(call, out), parts if isinstance(argnums, tuple) else parts[0]
+        return self._shown(call, one, out), parts if isinstance(argnums, tuple) else parts[0]
 
     def parameter_gradients(self, *args: Any) -> tuple[Any, Array]:
         """(result, gradient in the parameters as an array), in the order of `.parameters`."""
         sink = _Sink()
-        call, out, _ = self._differentiated(args, sink)
+        call, one, out, _ = self._differentiated(args, sink)
         total = sink.total()
-        return self._shown(call, out), np.array([total.get(p, 0.0) for p in self.parameters])
+        return self._shown(call, one, out), np.array([total.get(p, 0.0) for p in self.parameters])
 
     def claims(self, inputs: Sequence[Any], parameters: Sequence[Value]) -> list[float]:
         """The gradient in every number of the inputs, then in the parameters, for a checker."""
         sink = _Sink()
-        _, _, back = self._differentiated(tuple(inputs), sink)
+        *_, back = self._differentiated(tuple(inputs), sink)
         total = sink.total()
         return [*back.ravel().tolist(), *(total.get(p, 0.0) for p in parameters)]
 
@@ -381,8 +389,7 @@ class Compiled:
         (8.0, [12.0])
         """
         call = _Call(args)
-        self._each(call, False, 1.0, _Sink())
-        one = self.last
+        one, _, _ = self._each(call, False, 1.0, _Sink())
         along = self._hvps.get(one)
         if along is None:
             replay = one.program.evaluate
@@ -460,18 +467,18 @@ class Flat:
             if plan is not None and plan.run(args):
                 return plan.result()
         sink = _Sink(self)
-        call, out, _ = self.compiled._differentiated(args, sink)
+        call, one, out, _ = self.compiled._differentiated(args, sink)
         if len(key) > len(args) and args and call.batched and _Plan.serves(self.compiled, call):
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
-            self._plans[tuple(key)] = _Plan(self, call)
-        return self.compiled._shown(call, out)
+            self._plans[tuple(key)] = _Plan(self, one, call)
+        return self.compiled._shown(call, one, out)
 
     def __call__(self, *args: Any) -> Any:
         """The function's result with the numbers as they are here."""
         call = _Call(args)
-        out, _ = self.compiled._each(call, False, 1.0, _Sink(self))
-        return self.compiled._shown(call, out)
+        one, out, _ = self.compiled._each(call, False, 1.0, _Sink(self))
+        return self.compiled._shown(call, one, out)
 
     def write(self) -> None:
         """Give numbers and gradients to the Values."""
@@ -501,9 +508,9 @@ class _Plan:
     What is left to do is to copy the arguments and to jump into native code.
     """
 
-    def __init__(self, flat: Flat, call: "_Call") -> None:
+    def __init__(self, flat: Flat, one: Recording, call: "_Call") -> None:
         compiled = flat.compiled
-        self.flat, self.compiled, self.one = flat, compiled, compiled.last
+        self.flat, self.compiled, self.one = flat, compiled, one
         samples, width = call.numbers.shape
         x = np.empty((samples, width))
         self.views, at = [], 0

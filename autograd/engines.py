@@ -72,6 +72,12 @@ class Encoded:
         x, y = self._flagged(program.address[x]), self._flagged(program.address[y])
         self.guards = np.stack([order, x, y, answer, rounded], axis=1).astype(np.int64)
         self.pool = np.concatenate([*self._parts, np.zeros(1, dtype=np.int64)])
+        # Sums are added to what is there; the other results take its place.
+        added = [one.results for one in program.instructions if one.kind in (CONTRACT, GATHER)]
+        lanes = np.unique(np.concatenate([*added, np.zeros(0, dtype=np.int64)]))
+        first = np.flatnonzero(np.diff(lanes, prepend=-2) != 1)
+        counts = np.diff(first, append=len(lanes))
+        self.cleared = np.stack([self.shared + lanes[first] * block, counts * block], axis=1)
 
     @staticmethod
     def _table(table: list[list[int]]) -> Array:
@@ -368,7 +374,8 @@ class NumpyEngine:
             for start in range(0, len(x), B):
                 count = min(B, len(x) - start)
                 chosen = np.minimum(start + lane, len(x) - 1)
-                memory[n:] = 0.0
+                for place, size in code.cleared.tolist():
+                    memory[place : place + size] = 0.0
                 memory[n : n + x.shape[1] * B] = x[chosen].T.ravel()
                 for row in code.forward.tolist():
                     self._forward(row, code, memory, at)
@@ -672,8 +679,8 @@ class NumbaEngine:
         in numbers and gradients, how many), for runs of parameters.
         """
         return self.run(  # type: ignore[no-any-return]
-            code.forward, code.backward, self.rows, code.pool, code.guards, code.outputs,
-            numbers, where, x, seeds, memory, grad, out, held, inputs, gradients,
+            code.forward, code.backward, self.rows, code.pool, code.guards, code.cleared,
+            code.outputs, numbers, where, x, seeds, memory, grad, out, held, inputs, gradients,
             code.shared, code.block, differentiate,
         )  # fmt: skip
 

@@ -619,7 +619,7 @@ def _guarded(guards, memory, b):
 
 @njit(**_options)
 def sweep(
-    fcode, bcode, rows, pool, guards, outputs, numbers, where, X, seeds,
+    fcode, bcode, rows, pool, guards, cleared, outputs, numbers, where, X, seeds,
     memory, grad, out, held, inputs, gradients, n, B, differentiate,
 ):  # fmt: skip
     """Run a program on the samples X, B at a time; whether all guards held and all is finite."""
@@ -631,7 +631,8 @@ def sweep(
     if differentiate:
         grad[:n] = 0.0
     for start in range(0, samples, B):
-        memory[n:] = 0.0
+        for r in range(len(cleared)):
+            memory[cleared[r, 0] : cleared[r, 0] + cleared[r, 1]] = 0.0
         for i in range(width):
             for b in range(B):
                 memory[n + i * B + b] = X[min(start + b, samples - 1), i]

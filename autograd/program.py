@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from autograd import files
+from autograd.draw import Graph, quote
 from autograd.lowering import CHOOSE, GATHER, LARGEST, MASKED, ROW, SHARED, Instruction, Lowered
 from autograd.ops import Ops
 from autograd.tape import (
@@ -291,57 +293,79 @@ class Program:
         )
         return Lifted(given, entered, outputs, held)
 
-    def draw(self, path: str | os.PathLike[str] | None = None) -> Any:
-        """The regrouped picture: a box for all lanes of one level that do the same."""
-        import graphviz
+    def draw(self) -> Graph:
+        """The regrouped picture: a box for each part of the model, with what its lanes do.
 
-        dot = graphviz.Digraph()
-        dot.attr(rankdir="LR", bgcolor="white")
-        dot.attr("node", shape="box", style="rounded,filled", fillcolor="#f4f6fa",
-                 color="#51627a", fontname="Courier", fontsize="12")  # fmt: skip
-        dot.attr("edge", color="#8a97a8")
-        owner = np.full(self.slots + 1, "p", dtype=object)
-        owner[: self.tape.inputs] = "x"
-        merged: dict[tuple[int, str], list[Instruction]] = {}
+        A part is a scope, or a source line outside of any, for as long as its levels follow each
+        other.  Boxes that read parameters are yellow, those with an output green.
+
+        >>> from autograd import Value, compile, scope
+        >>> w = [Value(0.5), Value(-1.0)]
+        >>> def f(x):
+        ...     with scope("neuron"):
+        ...         return (w[0] * x[0] + w[1] * x[1]).tanh()
+        >>> program = compile(f)
+        >>> _ = program([1.0, 2.0])
+        >>> print(program.program.draw().mermaid())
+        graph TD
+        x["2 inputs"]
+        b0["neuron<br>dot of 2 x 1<br>tanh x 1"]
+        x --> b0
+        """
+        # Which box an instruction goes into, and the instructions of each.
+        boxes: dict[str, list[Instruction]] = {}
+        latest: dict[str, tuple[str, int]] = {}  # of each part: its box so far, and its level
         for one in self.instructions:
-            merged.setdefault((one.level, self.name(one).lstrip("-")), []).append(one)
-        sources = {"p": f"{self.tape.parameters:,} parameters", "x": f"{self.tape.inputs} inputs"}
-        for name, text in sources.items():
-            dot.node(name, text, fillcolor="#fff4d6")
+            found = self.locate(int(one.results[0]))
+            part = found["scope"].partition("/neuron ")[0] or found["line"]
+            box, level = latest.get(part, ("", -1))
+            if level < one.level - 1:
+                box = f"b{len(boxes)}"
+            boxes.setdefault(box, []).append(one)
+            latest[part] = box, one.level
+        owner = np.full(self.slots, "", dtype=object)
+        owner[: self.tape.inputs] = "x"
+        texts, fills = {"x": f"{self.tape.inputs} inputs"}, {"x": "#ffffff"}
+        for box, ones in boxes.items():
+            found = self.locate(int(ones[0].results[0]))
+            part = found["scope"].partition("/neuron ")[0] or found["line"]
+            merged: dict[tuple[int, str], list[Instruction]] = {}
+            for one in ones:
+                owner[one.results] = box
+                merged.setdefault((one.level, self.name(one).lstrip("-")), []).append(one)
+            lines = [_summary(word, alike) for (_, word), alike in merged.items()]
+            texts[box] = "\n".join([part, *lines])
         edges: dict[tuple[str, str], None] = {}
         outputs = self.address[self.tape.outputs]
-        for k, ((at, word), ones) in enumerate(merged.items()):
-            name = f"i{k}"
-            results = np.unique(np.concatenate([one.results for one in ones]))
-            low = min(one.terms[0] for one in ones)
-            high = max(one.terms[1] for one in ones)
-            of = "" if high == 1 else f" of {high}" if low == high else f" of {low} to {high}"
-            places = {self.locate(one.z)["scope"] or self.locate(one.z)["line"] for one in ones}
-            place = min(places) + (", ..." if len(places) > 1 else "")
-            text = f"{word}{of} x {len(results)}\\nlevel {at}" + (f"\\n{place}" if place else "")
-            final = bool(np.isin(outputs, results).any())
-            dot.node(name, text, fillcolor="#dff0e3" if final else "#f4f6fa")
+        constants = SHARED + len(self.tape.constants)
+        for box, ones in boxes.items():
             reads = np.unique(np.concatenate([one.operands for one in ones]))
-            reads = reads[reads != SHARED + self.shared]
-            constants = len(self.tape.constants)
-            reads = reads[(reads < SHARED) | (reads >= SHARED + constants)]
-            for source in dict.fromkeys(owner[np.minimum(reads, self.slots)].tolist()):
-                edges[source, name] = None
-            owner[results] = name
-        for source, target in edges:
-            if source != target:
-                dot.edge(source, target)
-        from autograd import render
-
-        if path is not None:
-            _replace(Path(path), render.svg(dot.source)[0].encode())
-        return dot
+            trained = ((reads >= constants) & (reads < SHARED + self.shared)).any()
+            final = (owner[outputs[outputs < SHARED]] == box).any()
+            fills[box] = "#dff0e3" if final else "#fff4d6" if trained else "#f4f6fa"
+            for source in dict.fromkeys(owner[reads[reads < SHARED]].tolist()):
+                if source != box:
+                    edges[source, box] = None
+        body = [
+            "\tbgcolor=white ranksep=0.3\n",
+            '\tnode [shape=box style="rounded,filled" color="#51627a" fontname="DejaVu Sans" '
+            "fontsize=11]\n",
+            '\tedge [color="#8a97a8"]\n',
+        ]
+        mermaid = ["graph TD"]
+        for name, text in texts.items():
+            body.append(f"\t{name} [label={quote(text)} fillcolor={quote(fills[name])}]\n")
+            shown = text.replace('"', "#quot;").replace("\n", "<br>")
+            mermaid.append(f'{name}["{shown}"]')
+        body += [f"\t{source} -> {target}\n" for source, target in edges]
+        mermaid += [f"{source} --> {target}" for source, target in edges]
+        return Graph(body, "\n".join(mermaid))
 
     # ------------------------------------------------------------------ to keep
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the program to a file, whole or not at all; it holds arrays and text only."""
-        _replace(Path(path), self.to_bytes())
+        files.write(path, self.to_bytes())
 
     def to_bytes(self) -> bytes:
         """The program as bytes: its tape, from which the instructions follow."""
@@ -419,35 +443,73 @@ class Lifted:
     held: bool = field(default=True)  # whether the guards held
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole, or leave what was there."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+def _summary(word: str, ones: list[Instruction]) -> str:
+    """What instructions of one kind and level do, in a line."""
+    lanes = len(np.unique(np.concatenate([one.results for one in ones])))
+    low, high = min(one.terms[0] for one in ones), max(one.terms[1] for one in ones)
+    of = "" if high == 1 else f" of {high}" if low == high else f" of {low} to {high}"
+    return f"{word}{of} x {lanes:,}"
 
 
 def _checked(tape: Tape, name: str) -> None:
-    """Refuse a tape whose indices point outside it."""
-    own = tape.sources + np.arange(len(tape.code))
-    real = tape.code >= 0
-    lists = tape.code < DETACH
-    starts, counts = tape.b[lists], tape.count[lists]
-    good = (
-        (tape.a < own).all()
-        and (tape.b[real] < own[real]).all()
-        and (tape.a[real] >= 0).all()
-        and (tape.code >= MASK).all()
-        and (tape.code < len(tape.ops)).all()
-        and (starts >= 0).all() and (counts > 0).all()
-        and (starts + counts <= len(tape.tables)).all()
-        and all((tape.tables[s : s + c] < o).all() and (tape.tables[s : s + c] >= 0).all()
-                for s, c, o in zip(starts, counts, own[lists], strict=True))
-        and (tape.outputs >= 0).all() and (tape.outputs < len(tape)).all()
-        and (tape.guards[:, 1:3] >= 0).all() and (tape.guards[:, 1:3] < len(tape)).all()
-        and (tape.guards[:, 0] < len(ORDER)).all() and (tape.guards[:, 0] >= 0).all()
-    )  # fmt: skip
-    if not good:
+    """Refuse a tape that does not hang together: native code would read outside of its memory."""
+    kinds = {
+        "constants": "f", "whole": "b", "code": "i", "a": "i", "b": "i", "count": "i", "cut": "b",
+        "tables": "i", "outputs": "i", "guards": "i", "note": "i",
+    }  # fmt: skip
+    arrays = {key: getattr(tape, key) for key in kinds}
+    good = all(array.dtype.kind == kinds[key] for key, array in arrays.items())
+    good &= all(a.ndim == (2 if key == "guards" else 1) for key, a in arrays.items())
+    good &= isinstance(tape.parameters, int) and isinstance(tape.inputs, int)
+    good = good and tape.parameters >= 0 and tape.inputs >= 0 and len(tape.whole) == tape.inputs
+    count = len(tape.code)
+    good = good and {len(getattr(tape, key)) for key in ("a", "b", "count", "cut", "note")} == {
+        count
+    }
+    good = good and all(
+        isinstance(note, list) and len(note) == 3 and all(isinstance(part, str) for part in note)
+        for note in tape.notes
+    )
+    if not (good and tape.guards.shape[1:] == (4,) and _in_range(tape)):
         raise ValueError(f"{name}: damaged; an operand is out of range")
+
+
+def _in_range(tape: Tape) -> bool:
+    """Whether every index points to something that comes before it."""
+
+    def below(indices: Array, end: Any) -> bool:
+        return bool(((indices >= 0) & (indices < end)).all())
+
+    own = tape.sources + np.arange(len(tape.code))
+    if not (below(tape.note, len(tape.notes)) and below(tape.outputs, len(tape))):
+        return False
+    if not (below(tape.guards[:, 1:3], len(tape)) and below(tape.guards[:, 0], len(ORDER))):
+        return False
+    if not ((tape.code >= MASK) & (tape.code < len(tape.ops))).all():
+        return False
+    table = rows()
+    arity = np.array([table[op].arity for op in tape.ops] + [0], dtype=np.int64)
+    real = tape.code >= 0
+    binary = real & (arity[np.where(real, tape.code, -1)] == 2)
+    single = tape.code != ARGMAX
+    if not (below(tape.a[single], own[single]) and below(tape.b[binary], own[binary])):
+        return False
+    if not ((tape.b[real & ~binary] == -1).all() and (tape.a[~single] == -1).all()):
+        return False
+    lists = tape.code < DETACH
+    starts, counts, ends = tape.b[lists], tape.count[lists], own[lists]
+    if not ((starts >= 0) & (counts > 0) & (counts <= len(tape.tables) - starts)).all():
+        return False
+    if not all(
+        below(tape.tables[start : start + size], end)
+        for start, size, end in zip(starts.tolist(), counts.tolist(), ends.tolist(), strict=True)
+    ):
+        return False
+    masks = tape.b[tape.code == MASK]
+    if not (tape.count[tape.code == MASK] == 3).all():
+        return False
+    fixed = np.concatenate([tape.tables[masks + 1], tape.tables[masks + 2]])
+    places = tape.tables[masks + 1]
+    if not below(fixed, len(tape.constants)):
+        return False
+    return below(tape.constants[places], 2.0**31) and bool((tape.constants[places] % 1 == 0).all())

@@ -14,6 +14,7 @@ from autograd.ops import Operation, Ops, number
 
 _METHOD = """\
 def {name}({parameters}):
+    '{formula}.'
 {operands}
 {result}
     mode = get_mode()
@@ -78,6 +79,12 @@ def _fast(op: Operation, rows: dict[str, Operation], **targets: ast.expr) -> lis
     return [f"{name} = {rules.fast(tree, rows)}" for name, tree in (shared | targets).items()]
 
 
+def formula(op: Operation) -> str:
+    """The row in a sentence, as a textbook has it."""
+    names = ("z", "dz/dx", "dz/dy")
+    return ", ".join(f"{n} = {text}" for n, text in zip(names, op.textbook, strict=False))
+
+
 def method_source(op: Operation, rows: dict[str, Operation], reflected: bool = False) -> str:
     """The source of the method that evaluates the operation and records a node."""
     unary = op.arity == 1
@@ -88,6 +95,7 @@ def method_source(op: Operation, rows: dict[str, Operation], reflected: bool = F
     return _METHOD.format(
         name="r" + op.name if reflected else op.name,
         parameters=parameters,
+        formula=formula(op),
         operands=operands,
         result=_guarded(_fast(op, rows, z=op.value_tree), end),
         a="a",

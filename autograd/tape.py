@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd.ops import Operation, Ops, Origin, number
-from autograd.value import Mode, NonFiniteError, Note, Value, entered, present_mode
+from autograd.value import Mode, NonFiniteError, Note, Value, called, entered, present_mode
 
 # What a row of the tape is, where it is no operation of the table.
 DETACH, SELECT, ARGMAX, MASK = -1, -2, -3, -4
@@ -154,22 +154,18 @@ class Traced(Ops):
                 f"{op.name}: a number of a compiled function was kept, and used outside of it; "
                 "return what is wanted instead"
             )
-        numbers: list[float] = []
-        nodes: list[Any] = []
-        for operand in (x, y)[: op.arity]:
+        if op.arity == 1:
+            return mode.record(op.value(x.number), op, x, None, x.number, None)
+        operands: list[Any] = []
+        for operand in (x, y):
             if isinstance(operand, Ops):
-                if type(operand) is not Value and not isinstance(operand, _traced):
+                if type(operand) not in _kinds:
                     return operand.apply(op, x, y)
-                numbers.append(number_of(operand))
-                nodes.append(operand)
+                operands += operand, number_of(operand)
             else:
-                numbers.append(number(operand, op.name))
-                nodes.append(None)
-        z = op.value(*numbers)
-        return mode.record(
-            z, op, nodes[0], nodes[-1] if op.arity == 2 else None, numbers[0],
-            numbers[1] if op.arity == 2 else None,
-        )  # fmt: skip
+                operands += None, number(operand, op.name)
+        a, p, b, q = operands
+        return mode.record(op.value(p, q), op, a, b, p, q)
 
     def _ask(self, order: str, other: Any) -> bool:
         if not isinstance(other, Ops):
@@ -234,6 +230,7 @@ class Index(Traced):
 
 
 _traced = (Traced,)
+_kinds = (Traced, Index, Value)
 
 
 def number_of(node: Any) -> float:
@@ -263,9 +260,11 @@ class Recorded(Mode):
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Any:
         """The node of a result, on the tape."""
         tape = self.tape
-        operands = (x if a is None else a,) if y is None else (x if a is None else a, y if b is None else b)  # fmt: skip # noqa: E501
-        plain = all(
-            not isinstance(o, Ops) or (isinstance(o, _traced) and o.plain) for o in operands
+        operands: tuple[Any, ...] = (x if a is None else a,)
+        if y is not None:
+            operands += (y if b is None else b,)
+        plain = (a is None or (type(a) is not Value and a.plain)) and (
+            b is None or (type(b) is not Value and b.plain)
         )
         node = Traced(tape, z, None, tape.note(op, self.scope), operands, plain)
         if self.recording:
@@ -286,22 +285,33 @@ class Recorder:
         self.born: set[Value] = set()
         self.inputs: list[Traced] = []
         self.notes: dict[Any, Note] = {}
+        self._near: Any = None  # the call that works with numbers now, and the user's above it
+        self._user: Any = None
         self.met: list[Any] = []  # tables, whose parameters are best kept row by row
 
     def note(self, op: Operation | None, scope: str | None = None) -> Note:
         """The row, scope and source line of a node that is made now; shared among such nodes."""
-        frame: Any = sys._getframe(1)
-        while frame is not None:
-            name = frame.f_globals.get("__name__", "")
-            if name.partition(".")[0] not in ("autograd", "nn") and name != "":
-                break
-            frame = frame.f_back
+        near: Any = sys._getframe(2)
+        while near is not None and near.f_globals.get("__name__", "").startswith("autograd."):
+            near = near.f_back
+        if near is not self._near:
+            # Until that call returns, no frame above it can go on to another line.
+            self._near = frame = near
+            while frame is not None:
+                name = frame.f_globals.get("__name__", "")
+                if name.partition(".")[0] not in ("autograd", "nn") and name != "":
+                    break
+                frame = frame.f_back
+            self._user = frame
+        frame = self._user
+        if scope is None:
+            mode = present_mode()
+            scope = mode.scope if mode is not None else ""
         key = (op, scope, frame.f_code if frame else None, frame.f_lineno if frame else 0)
         found = self.notes.get(key)
         if found is None:
-            file = frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2] if frame else ""
-            line = f"{file}:{frame.f_lineno}" if frame else ""
-            found = self.notes[key] = Note(op, "", scope or "", line)
+            line = f"{called(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else ""
+            found = self.notes[key] = Note(op, "", scope, line)
         return found
 
     def enter(self, data: float, label: str) -> Traced:
@@ -321,7 +331,10 @@ class Recorder:
     def run(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
         """What the function returns, with everything it does recorded."""
         with _lock, self._watching(), entered(Recorded(self)):
-            return function(*arguments)
+            try:
+                return function(*arguments)
+            finally:
+                self._near = self._user = None
 
     @contextlib.contextmanager
     def _watching(self) -> Iterator[None]:

@@ -683,12 +683,12 @@ def user_line() -> str:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         generated = frame.f_code.co_filename.startswith("<autograd ")
         if not generated and package not in ("autograd", "nn"):
-            return f"{_called(frame.f_code.co_filename)}:{frame.f_lineno}"
+            return f"{called(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return ""
 
 
-def _called(filename: str) -> str:
+def called(filename: str) -> str:
     """A file's name without its folders; of a cell, whose file is a hash, In[3] as it is shown."""
     interactive = getattr(sys.modules.get("IPython"), "get_ipython", None)
     shell = interactive() if interactive is not None else None

@@ -96,13 +96,13 @@ def load_digits() -> Dataset:
 
 
 def load_names() -> list[str]:
-    """32,032 given names in small letters, the commonest first.
+    """32,033 given names in small letters, the commonest first.
 
     Source: the United States' Social Security Administration, as kept by A. Karpathy (makemore).
 
     >>> names = load_names()
     >>> len(names), names[:3]
-    (32032, ['emma', 'olivia', 'ava'])
+    (32033, ['emma', 'olivia', 'ava'])
     """
     text = (resources.files("nn") / "datasets" / "names.txt").read_text()
     return text.split()

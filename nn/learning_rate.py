@@ -11,6 +11,7 @@ from autograd import Value, quiet_gc, recording
 from autograd.transform import gradients
 from nn.module import Module, unscoped
 from nn.optim import SGD, Optimizer
+from nn.replay import Replay
 from nn.training import Loss, TrainingError, fit, samples
 
 Maker = Callable[[Module, float], Optimizer]
@@ -174,12 +175,15 @@ def find_learning_rate(
     seed: int = 0,
     optimizer: Maker = _sgd,
     curvature_samples: int = 64,
+    compiled: bool = False,
 ) -> RangeTest:
     """A RangeTest (Smith 2017): a copy trained with a rate that rises from low to high.
 
     The model, and every random state, is what it was, whatever happens.  The test ends when the
     loss is inf or nan, or four times its lowest.  The bound is that of plain gradient descent,
     from the Hessian of the loss of the first `curvature_samples` samples.
+
+    With `compiled`, the steps are replayed as in `fit`, from one recording.
 
     Raises ValueError for a range that is none, and if the loss never falls.
     """
@@ -207,10 +211,22 @@ def find_learning_rate(
         chosen, order = order[:size], order[size:]
         return [inputs[i] for i in chosen], [targets[i] for i in chosen]
 
+    replay: bool | Replay = compiled
+    if compiled:
+        replay = Replay(copied, loss, copied.parameters())
+        replay.agrees(inputs, targets)
     for rate in rates:
         stepper.lr = rate
         try:
-            history = fit(copied, batch(), loss=loss, optimizer=stepper, epochs=1, progress=False)
+            history = fit(
+                copied,
+                batch(),
+                loss=loss,
+                optimizer=stepper,
+                epochs=1,
+                progress=False,
+                compiled=replay,
+            )
         except TrainingError:
             break
         losses.append(history.loss[0])

@@ -114,7 +114,7 @@ def fit(
     callbacks: Iterable[Callable[[int, History], object]] = (),
     watch: bool = False,
     progress: bool | None = None,
-    compiled: bool = False,
+    compiled: bool | Replay = False,
 ) -> History:
     """The History of training the model on the data.
 
@@ -140,7 +140,8 @@ def fit(
         compiled: record one sample's loss and replay it for batches at native speed (see
             `autograd.compile`); the parameters' numbers are in arrays then, and in the Values after
             each epoch and at the end, however it ends.  It needs `pip install 'chainrule[fast]'`
-            and a loss that is the mean of its samples' losses.
+            and a loss that is the mean of its samples' losses.  A `Replay` of this model and loss
+            is used again, with what it has recorded.
 
     Ctrl-C ends training between two steps: the model and the history are whole, and
     `history.stopped` says so.  Raises TrainingError, naming the first operation at fault, when a
@@ -178,7 +179,7 @@ def fit(
     try:
         with contextlib.ExitStack() as stack:
             if compiled:
-                inputs, targets = run.compile(inputs, targets, stack)
+                inputs, targets = run.compile(compiled, inputs, targets, stack)
                 held = held and (rows(held[0]), rows(held[1]))
             stack.enter_context(quiet_gc())
             stack.enter_context(unscoped())
@@ -226,12 +227,17 @@ class _Run:
         self.best_state: dict[str, Any] | None = None
         self.replay: Replay | None = None
 
-    def compile(self, inputs: Any, targets: Any, stack: contextlib.ExitStack) -> Samples:
+    def compile(
+        self, given: bool | Replay, inputs: Any, targets: Any, stack: contextlib.ExitStack
+    ) -> Samples:
         """Compile model and loss; the samples as arrays, if they have one shape."""
-        parameters = [p for group in self.optimizer.groups for p in group.parameters]
-        everything = dict.fromkeys([*parameters, *self.model.parameters()])
-        self.replay = Replay(self.model, self.loss, list(everything))
-        self.replay.agrees(inputs, targets)
+        if isinstance(given, Replay):
+            self.replay = given
+        else:
+            parameters = [p for group in self.optimizer.groups for p in group.parameters]
+            everything = dict.fromkeys([*parameters, *self.model.parameters()])
+            self.replay = Replay(self.model, self.loss, list(everything))
+            self.replay.agrees(inputs, targets)
         stack.enter_context(self.replay.flat)
         return rows(inputs), rows(targets)
 

@@ -36,7 +36,12 @@ def executed(source: Path) -> str:
     notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     resources = {"metadata": {"path": str(HERE)}}
     NotebookClient(
-        notebook, timeout=300, record_timing=False, kernel_name="python3", resources=resources
+        notebook,
+        timeout=300,
+        record_timing=False,
+        coalesce_streams=True,
+        kernel_name="python3",
+        resources=resources,
     ).execute()
     for cell in notebook.cells:
         cell.metadata = {}

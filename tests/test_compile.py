@@ -612,3 +612,77 @@ def test_a_recording_that_never_fits_is_an_error_and_no_endless_loop(
     monkeypatch.setattr(Recording, "exactly", failed)
     with pytest.raises(RecordingError, match="does not do the same again"):
         autograd.compile(lambda x: x * x)(1.0)
+
+
+def _signed(arrays: dict[str, Any]) -> bytes:
+    """The bytes of a program with those arrays, with a hash that is right."""
+    import hashlib
+    import io
+
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    head = b"chainrule program\n"
+    return head + hashlib.sha256(buffer.getvalue()).hexdigest().encode() + buffer.getvalue()
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_a_tampered_program_is_refused_or_runs_inside_its_memory(seed: int) -> None:
+    import io
+
+    letters = Embedding(5, 3, seed=0)
+
+    def f(i: int, x: list[Value]) -> Value:
+        row = letters(i)
+        kept = autograd.replaced(x, autograd.argmax(x), 0.5)
+        total = sum((a * b for a, b in zip(row[1:], kept[1:], strict=True)), row[0] * kept[0])
+        result: Value = total.tanh() if x[0] > 0 else total * total
+        return result
+
+    compiled = autograd.compile(f, engine="numba")
+    compiled(1, [0.5, 1.0, -2.0])
+    data = compiled.program.to_bytes()
+    with np.load(io.BytesIO(data[len(b"chainrule program\n") + 64 :])) as stored:
+        arrays = {key: stored[key].copy() for key in stored.files}
+    rng = random.Random(seed)
+    assert Program.from_bytes(_signed(arrays)).digest == compiled.program.digest
+    key = rng.choice(sorted(set(arrays) - {"json"}))
+    array = arrays[key]
+    if rng.random() < 0.2:
+        arrays[key] = array[: len(array) // 2] if rng.random() < 0.7 else array.astype(np.float32)
+    elif array.size:
+        value = rng.choice([-(1 << 40), -5, -4, -2, -1, 0, 1, 3, 7, 1 << 20, 1 << 40])
+        place = rng.randrange(array.size)
+        array.reshape(-1)[place] = np.array(value).astype(array.dtype)
+    try:
+        program = Program.from_bytes(_signed(arrays))
+    except ValueError:
+        return
+    from autograd.compiled import Recording
+
+    one = Recording(program, [Value(0.1)] * program.tape.parameters, 0, "numba")
+    x = np.array([[1.0, 0.5, 1.0, -2.0]])[:, : program.tape.inputs]
+    gradients = np.zeros(program.tape.parameters)
+    seeds = np.ones(len(program.tape.outputs))
+    one.run(np.full(program.tape.parameters, 0.1), one.own, x, seeds, gradients)
+
+
+def test_rows_that_return_different_nestings_are_refused() -> None:
+    compiled = autograd.compile(lambda x: x * 2.0 if x > 0 else [x, x], engine="numpy")
+    with pytest.raises(TypeError, match="another nesting for some rows"):
+        compiled(np.array([1.0, -1.0]))
+
+
+def test_threads_that_call_with_different_shapes_get_their_own_nesting() -> None:
+    compiled = autograd.compile(lambda x: [2.0 * v for v in x] if len(x) > 1 else x[0] * 3.0)
+    wrong: list[Any] = []
+
+    def work(x: list[float], want: Any) -> None:
+        wrong.extend(found for _ in range(300) if (found := compiled(x)) != want)
+
+    cases: list[Any] = [([1.0], 3.0), ([1.0, 2.0], [2.0, 4.0]), ([1.0] * 3, [2.0] * 3)]
+    threads = [threading.Thread(target=work, args=case) for case in cases * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from autograd import Value
-from nn import MLP, Layer, Module, init, losses
+from nn import MLP, Layer, Module, init, losses, plots
 from nn.activations import moments
 from nn.examination import Examination, rank
 
@@ -442,6 +442,7 @@ def test_the_figure_can_be_drawn(initializer: init.Initializer) -> None:
 
 
 def test_without_matplotlib_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    plots._shown.cache_clear()
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"pip install 'chainrule\[plot\]'"):
         small(init.zeros()).figure()

@@ -42,6 +42,8 @@ from autograd import Value, draw
 x = Value(2.0, "x")
 (x * x).backward()
 print(x.grad)
+for i in range(3):
+    print(i, flush=True)
 
 # %%
 draw(x * x)
@@ -115,6 +117,12 @@ def test_a_message_names_a_cell_as_the_notebook_does(small: Path) -> None:
     cells = json.loads((small / "1.ipynb").read_text())["cells"]
     (output,) = cells[2]["outputs"]
     assert "at In[3]:5" in "".join(output["text"])
+
+
+def test_what_a_cell_prints_is_one_output_however_it_arrives(small: Path) -> None:
+    cells = json.loads((small / "1.ipynb").read_text())["cells"]
+    (output,) = cells[0]["outputs"]
+    assert output["text"][-3:] == ["0\n", "1\n", "2\n"]
 
 
 def test_executing_a_notebook_twice_gives_the_same_bytes(small: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from nn import (
     TrainingError,
     binary_crossentropy,
     categorical_crossentropy,
+    find_learning_rate,
     fit,
     huber,
     learning_rate_sweep,
@@ -218,6 +219,16 @@ def test_a_sweep_of_rates_can_run_compiled() -> None:
     replayed = learning_rate_sweep(model, data, compiled=True, **options)
     for one, other in zip(eager.curves, replayed.curves, strict=True):
         assert other.loss == pytest.approx(one.loss, rel=1e-10)
+
+
+def test_a_search_for_a_rate_can_run_compiled() -> None:
+    model = MLP([4, 3], None, seed=0)
+    data = Dataset(FEATURES, CLASSES, IRIS.names)
+    options: Any = {"loss": crossentropy, "steps": 20, "low": 0.01, "high": 20.0}
+    eager = find_learning_rate(model, data, **options)
+    replayed = find_learning_rate(model, data, compiled=True, **options)
+    assert replayed.losses == pytest.approx(eager.losses, rel=1e-9)
+    assert replayed.suggestion == eager.suggestion
 
 
 def test_what_a_replay_cannot_do_is_refused() -> None:

@@ -1,0 +1,136 @@
+"""What is built and installed is whole, and a stranger's typed code can rely on it."""
+
+import os
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CONSUMER = '''\
+"""A stranger's program."""
+
+from autograd import Value, check_gradients, compile, draw, grad
+from nn import MLP, mse
+
+
+def slope(x: float) -> float:
+    result: float = grad(lambda v: v * v)(x)
+    return result
+
+
+w: Value = Value(2.0, "w")
+y: Value = (w * 3.0).tanh()
+y.backward()
+gradient: float = w.grad
+text: str = draw(y).source
+model: MLP = MLP([2, 3, 1], "tanh", seed=0)
+loss: Value = mse([model([1.0, 2.0])], [[0.5]])
+loss.backward()
+assert slope(3.0) == 6.0
+assert gradient == w.grad
+assert "tanh" in text
+assert check_gradients(lambda v: v.sin(), 1.0)
+try:
+    compile(lambda v: v * v)
+except ModuleNotFoundError as error:
+    assert "chainrule[fast]" in str(error), error
+else:
+    raise AssertionError("NumPy is not here, and compile needs it")
+print("fine")
+'''
+
+
+def run(*command: object, **options: object) -> str:
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, **options
+    )  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stdout + done.stderr
+    return str(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the wheel and the source distribution."""
+    pytest.importorskip("build")
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment in which there is the wheel and what it needs, and no more."""
+    folder = tmp_path_factory.mktemp("empty")
+    venv.create(folder, with_pip=True)
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    (wheel,) = built.glob("*.whl")
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
+    return python
+
+
+def test_wheel_and_source_distribution_are_whole(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        inside = set(archive.namelist())
+    wanted = {
+        *("autograd/py.typed", "autograd/page.html", "autograd/page.js", "nn/py.typed"),
+        *("nn/datasets/iris.csv", "nn/datasets/digits.csv.gz", "nn/datasets/names.txt"),
+    }
+    assert wanted <= inside
+    assert not [name for name in inside if name.startswith(("tests", "notebooks"))]
+    (source,) = built.glob("*.tar.gz")
+    with tarfile.open(source) as packed:
+        names = {name.partition("/")[2] for name in packed.getnames()}
+    assert {"tests/test_value.py", "README.md", "LICENSE", "notebooks/01_neuron.py"} <= names
+    assert not [name for name in names if "__pycache__" in name or name.startswith(".venv")]
+
+
+def test_a_strangers_program_runs_in_an_empty_environment(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "consumer.py").write_text(CONSUMER)
+    assert run(installed, "-W", "error", "consumer.py", cwd=tmp_path) == "fine\n"
+    listed = run(installed, "-m", "pip", "list", "--format", "freeze")
+    packages = {line.partition("==")[0] for line in listed.split()}
+    assert packages <= {"chainrule", "graphviz", "pip", "setuptools"}
+    command = installed.with_name("chainrule")
+    assert "dL/dw  -0.18" in run(command, "grad", "tanh(w*x + b)", "w=2", "x=-1", "b=0.5")
+
+
+def test_a_strangers_program_passes_mypy_strict(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "consumer.py").write_text(CONSUMER)
+    found = run(
+        *(sys.executable, "-m", "mypy", "--strict", "--python-executable", installed),
+        *("--cache-dir", tmp_path / "cache", "consumer.py"),
+        cwd=tmp_path,
+    )
+    assert "no issues found" in found
+
+
+def _other_pythons() -> list[str]:
+    import shutil
+
+    here = f"3.{sys.version_info.minor}"
+    found = []
+    for version in ("3.11", "3.12", "3.13"):
+        folders = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))
+        path = shutil.which(f"python{version}")
+        # A shim of pyenv answers for a version that is not switched on.
+        candidates = [*map(str, folders), *([path] if path and "shims" not in path else [])]
+        if version != here and candidates:
+            found.append(candidates[-1])
+    return found
+
+
+@pytest.mark.parametrize("python", _other_pythons())
+def test_the_core_passes_its_tests_on_the_other_pythons(python: str, tmp_path: Path) -> None:
+    run(python, "-m", "venv", tmp_path / "venv")
+    inside = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    packages = ["pytest", "hypothesis", "mpmath", "gmpy2"]
+    run(inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ROOT, *packages)
+    names = ["table", "value", "transform", "define", "random_graphs", "schedules"]
+    files = [ROOT / "tests" / f"test_{name}.py" for name in names]
+    run(inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, cwd=ROOT)
