@@ -29,7 +29,7 @@ from nn.optim import Optimizer
 from nn.replay import Replay
 from nn.replay import rows as stacked
 from nn.schedules import Schedule
-from nn.training import History, Loss, Metric, TrainingError, _Run, samples
+from nn.training import History, Loss, Metric, TrainingError, _bar, _Run, samples
 
 try:
     import numpy as np
@@ -97,6 +97,76 @@ def fingerprint() -> dict[str, str]:
         found["numba"] = metadata.version("numba")
     found["machine"] = f"{platform.system()} {platform.machine()}"
     return found
+
+
+def compare(wanted: dict[str, str]) -> None:
+    """Raise MismatchError, naming the first difference, if this process has another fingerprint."""
+    own = fingerprint()
+    for name, text in wanted.items():
+        if own.get(name) != text:
+            raise MismatchError(f"{name}: {own.get(name)} here, and {text} on the driver")
+
+
+def agree(client: Client) -> dict[str, str]:
+    """This process's fingerprint, after all workers have compared theirs with it."""
+    own = fingerprint()
+    _ask(client, _differs, own)
+    return own
+
+
+def _differs(wanted: dict[str, str]) -> str:
+    try:
+        compare(wanted)
+    except MismatchError as error:
+        return str(error)
+    return ""
+
+
+def _ask(client: Client, question: Callable[[Any], str], of: Any) -> None:
+    """Raise MismatchError if a worker answers with a reason not to take part, or none is there."""
+    try:
+        answers = client.run(question, of)
+    except ModuleNotFoundError as error:
+        raise MismatchError(
+            f"a worker cannot import {error.name}; install chainrule[distributed] of this "
+            "version there"
+        ) from None
+    if not answers:
+        raise MismatchError("the cluster has no workers; start some, or wait for them")
+    for worker, answer in answers.items():
+        if answer:
+            raise MismatchError(f"worker {worker} refuses: {answer}")
+
+
+def completed(
+    client: Client, function: Callable[..., Any], columns: Sequence[Sequence[Any]], **shared: Any
+) -> Generator[tuple[int, Any]]:
+    """(place, result) of the function of each row of the columns, as the cluster gives them.
+
+    What is shared is sent once.  A worker that dies loses what it had; others do it again.
+    """
+    from distributed import as_completed
+
+    sent = {
+        # A task, not scattered data: unlike those it can be had again when its worker has died.
+        name: thing if hasattr(thing, "key") else client.submit(_same, thing, pure=False)
+        for name, thing in shared.items()
+    }
+    futures = client.map(function, *columns, **sent, pure=False)
+    place = {future.key: k for k, future in enumerate(futures)}
+    done = 0
+    try:
+        for batch in as_completed(futures, loop=client.loop).batches():
+            for future, result in zip(batch, client.gather(batch), strict=True):
+                done += 1
+                yield place[future.key], result
+    finally:
+        if done < len(futures):
+            client.cancel(futures)
+
+
+def _same(thing: Any) -> Any:
+    return thing
 
 
 @dataclass(frozen=True)
@@ -216,10 +286,7 @@ class _Machine:
     """A Job's programs, ready to run on one thread, with the buffers that they run in."""
 
     def __init__(self, spec: Spec) -> None:
-        own = fingerprint()
-        for name, wanted in spec.fingerprint.items():
-            if own.get(name) != wanted:
-                raise MismatchError(f"{name} is {own.get(name)} here, and {wanted} on the driver")
+        compare(spec.fingerprint)
         self.files = spec.files
         columns = [file.open() for file in self.files]
         width = max(1, *(file.width for file in self.files))
@@ -291,11 +358,6 @@ def _block(width: int) -> int:
 
 def _work(low: int, high: int, job: Job, numbers: Array) -> Part:
     return job.run(low, high, numbers)
-
-
-def _same(thing: Any) -> Any:
-    """What is given, as a task: unlike what is scattered, it can be had again if a worker dies."""
-    return thing
 
 
 # ---------------------------------------------------------------------- what the driver does
@@ -437,7 +499,7 @@ class Rows:
         self._job = Job(spec)
         if self.client is not None:
             if len(self._known) == 1:
-                _examine(self.client, self._job)
+                _ask(self.client, _verdict, self._job)
             self._sent = self.client.submit(_same, self._job, pure=False)
 
     def _parts(self, pieces: list[tuple[int, int]], numbers: Array) -> Generator[Part]:
@@ -446,44 +508,21 @@ class Rows:
             for low, high in pieces:
                 yield self._job.run(low, high, numbers)
             return
-        from distributed import as_completed
-
-        sent = self.client.submit(_same, numbers, pure=False)
-        lows, highs = zip(*pieces, strict=True)
-        futures = self.client.map(_work, lows, highs, job=self._sent, numbers=sent, pure=False)
-        place = {future.key: k for k, future in enumerate(futures)}
         held: dict[int, Part] = {}
         done = 0
-        try:
-            for batch in as_completed(futures, loop=self.client.loop).batches():
-                for future, part in zip(batch, self.client.gather(batch), strict=True):
-                    held[place[future.key]] = part
+        columns = list(zip(*pieces, strict=True))
+        with contextlib.closing(
+            completed(self.client, _work, columns, job=self._sent, numbers=numbers)
+        ) as parts:
+            for k, part in parts:
+                held[k] = part
                 while done in held:
                     yield held.pop(done)
                     done += 1
-        finally:
-            if done < len(pieces):
-                self.client.cancel(futures)
 
 
 def _verdict(job: Job) -> str:
     return job.refusal()
-
-
-def _examine(client: Client, job: Job) -> None:
-    """Raise MismatchError if a worker cannot take part, or if there is none."""
-    try:
-        answers = client.run(_verdict, job)
-    except ModuleNotFoundError as error:
-        raise MismatchError(
-            f"a worker cannot import {error.name}; install chainrule[distributed] of this "
-            "version there"
-        ) from None
-    if not answers:
-        raise MismatchError("the cluster has no workers; start some, or wait for them")
-    for worker, answer in answers.items():
-        if answer:
-            raise MismatchError(f"worker {worker} refuses: {answer}")
 
 
 def mean_gradient(
@@ -580,6 +619,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     callbacks: Iterable[Callable[[int, History], object]] = (),
+    progress: bool | None = None,
     client: Client = None,
     chunk: int | None = None,
 ) -> History:
@@ -625,7 +665,8 @@ def fit(
     run.replay = replay = Replay(
         model, loss, list(dict.fromkeys([*parameters, *model.parameters()]))
     )
-    with replay.flat, quiet_gc(), unscoped():
+    missing = epochs - len(run.history)
+    with replay.flat, quiet_gc(), unscoped(), _bar(missing, progress) as advance:
         rows = Rows(replay._compiled, paths, replay.flat.parameters, client=client, chunk=chunk)
         rows.flat = replay.flat  # that of the optimizer's steps, in the same order
         first, wanted = (list(file.open()[:_AGREED]) for file in rows.files)
@@ -644,6 +685,7 @@ def fit(
                     history.stopped = "a callback asked to stop"
                 if checkpoint is not None:
                     run.save(checkpoint)
+                advance(f"loss {mean:.4g}")
         except KeyboardInterrupt:
             history.stopped = f"interrupted in epoch {len(history) + 1}"
     if patience is not None and run.best_state is not None:

@@ -443,14 +443,14 @@ def _apart(
 
 
 @contextlib.contextmanager
-def _bar(epochs: int, wanted: bool | None) -> Any:
-    """A function that advances a progress bar by one epoch, or does nothing."""
+def _bar(count: int, wanted: bool | None, unit: str = "epoch") -> Any:
+    """A function that advances a progress bar by one, or does nothing."""
     bar: Any = None
     if sys.stderr.isatty() if wanted is None else wanted:
         with contextlib.suppress(ImportError):
             from tqdm import tqdm
 
-            bar = tqdm(total=epochs, desc="training", unit="epoch")
+            bar = tqdm(total=count, desc="training", unit=unit)
 
     def advance(note: str) -> None:
         if bar is not None:
