@@ -6,6 +6,7 @@ what, or on whether one of them died on the way.
 """
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import math
@@ -51,7 +52,7 @@ Watcher = Callable[[int, int], object]
 BLOCK = 4096  # rows that are computed into the same buffers; fewer if they are wide
 NUMBERS = 1 << 18  # that a block of one file has at most: 2 MB
 CHUNKS = 64  # a file is cut into about so many, unless it has fewer blocks
-PATHS = 256  # different ways through the function, after which something is wrong with it
+PATHS = 64  # different ways through the function, after which something is wrong with it
 _AGREED = 256  # rows on which a batch's loss is compared with the mean over its samples
 
 # One thread for each worker: two that share a core only get into each other's way.  dask would
@@ -282,6 +283,11 @@ class Job:
         return ""
 
 
+@functools.lru_cache(PATHS)
+def _opened(data: bytes) -> Program:
+    return Program.from_bytes(data, "the program")
+
+
 class _Machine:
     """A Job's programs, ready to run on one thread, with the buffers that they run in."""
 
@@ -295,7 +301,7 @@ class _Machine:
         known = []
         for data, digest, places in zip(spec.programs, spec.digests, spec.places, strict=True):
             try:
-                program = Program.from_bytes(data, "the program")
+                program = _opened(data)
             except ValueError as error:
                 raise MismatchError(f"{error}; a worker needs the driver's `define_op`s") from None
             if program.digest != digest:
@@ -328,8 +334,9 @@ class _Machine:
                 # The buffers that are kept for the next block are those of the program that ran
                 # last; which one that is must not depend on the blocks that came before.
                 self.flat._plans.clear()
-            part.loss += float(np.add.reduce(losses))
-            part.gradient += self.flat.gradients
+            with np.errstate(all="ignore"):  # what overflows is blamed below
+                part.loss += float(np.add.reduce(losses))
+                part.gradient += self.flat.gradients
             if not (math.isfinite(part.loss) and np.isfinite(part.gradient).all()):
                 part.bad = self._blame(rows, losses, start, end)
                 return part
@@ -409,7 +416,8 @@ class Rows:
             self.function(*first)
             parameters = self.function.parameters
         self.flat = self.function.flat(parameters)
-        self._known: list[Any] = []
+        self._known: list[Recording] = []
+        self._programs: list[bytes] = []
         self._learn(0)
 
     def __len__(self) -> int:
@@ -442,7 +450,8 @@ class Rows:
                         if part.bad:
                             raise ArithmeticError(f"{self.files[0].path}, {part.bad}")
                         total += part.loss
-                        gradient += part.gradient
+                        with np.errstate(all="ignore"):
+                            gradient += part.gradient
                         summed += 1
                     done += 1
                     if self.progress is not None:
@@ -450,6 +459,11 @@ class Rows:
             if unknown:
                 self._learn(min(unknown)[0])
             todo = [k for _, k in unknown]
+        if not (math.isfinite(total) and np.isfinite(gradient).all()):
+            raise ArithmeticError(
+                f"{self.files[0].path}, rows {low} to {high - 1}: their sum is beyond the largest "
+                "float"
+            )
         self.flat.gradients = gradient / (high - low)
         return total / (high - low)
 
@@ -486,9 +500,10 @@ class Rows:
             )
         self.flat.where(one)  # that all its parameters are there
         self._known.append(one)
+        self._programs.append(one.program.to_bytes())
         spec = Spec(
             fingerprint(),
-            tuple(one.program.to_bytes() for one in self._known),
+            tuple(self._programs),
             tuple(one.program.digest for one in self._known),
             tuple(np.array([self.flat.place[p] for p in one.parameters]) for one in self._known),
             len(self.flat.parameters),
@@ -590,7 +605,7 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
             n_workers=count,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # its HTTP server, too
             memory_limit=0,  # pages of a mapped file would count
             silence_logs=50,
         ) as cluster,
