@@ -1,6 +1,11 @@
-"""Past one machine: where one process is faster, what workers gain, and what will limit many."""
+"""From where on a cluster is faster than one process, and what limits it with many workers.
+
+What is reckoned for 10 to 1,000 workers uses numbers measured here: the time of a row, of a task
+and of a step of dask's, and the rate at which gradients come in; the network's rate is assumed.
+"""
 
 import argparse
+import math
 import statistics
 import tempfile
 import time
@@ -11,149 +16,170 @@ from typing import Any
 
 import numpy as np
 
-from nn import MLP, mse
-from nn.distributed import CHUNKS, Rows, connect
+from nn import MLP
+from nn.distributed import Rows, completed, connect
 
-MODEL = MLP([8, 16, 1], "tanh", seed=0)
-SIZES = [10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000]
-WORKERS = [1, 2, 10, 100, 1000]
-
-
-def error(x: Any, y: Any) -> Any:
-    """The squared error of one row."""
-    return mse([MODEL(x)], [[y]])
+SIZES = [8, 32, 16, 1]
+ROWS = [2_000, 10_000, 50_000, 200_000, 1_000_000, 4_000_000]
+NETWORK = 1.25e9  # bytes a second: 10 Gbit/s, at the driver
+WORKERS = [10, 100, 1000]
 
 
-def seconds(work: Callable[[], object], times: int = 3) -> float:
-    """The median of so many runs after one that does not count."""
+def seconds(work: Callable[[], Any], repeats: int = 5) -> float:
+    """The median of some runs, after one that warms up."""
     work()
     found = []
-    for _ in range(times):
+    for _ in range(repeats):
         start = time.perf_counter()
         work()
         found.append(time.perf_counter() - start)
     return statistics.median(found)
 
 
+def _file(folder: str, rows: int) -> Path:
+    path = Path(folder) / "rows.npy"
+    made = np.lib.format.open_memmap(path, mode="w+", dtype=np.float64, shape=(rows, SIZES[0] + 1))
+    rng = np.random.default_rng(0)
+    for start in range(0, rows, 100_000):
+        made[start : start + 100_000] = rng.normal(size=(min(100_000, rows - start), SIZES[0] + 1))
+    made.flush()
+    return path
+
+
+def _gradient(size: int) -> Any:
+    return np.zeros(size)
+
+
 @dataclass
 class Costs:
-    """Seconds of a step's parts: of a row, of a task, of a step without either, of a byte."""
+    """Seconds that a cluster spends, apart from arithmetic.
 
-    row: float
-    task: float
+    Attributes:
+        step: for one task, there and back.
+        task: for each further one.
+        byte: for each byte of a gradient that comes in.
+    """
+
     step: float
+    task: float
     byte: float
 
-    def parts(self, rows: int, parameters: int, workers: int) -> dict[str, float]:
-        """Seconds of computing, of giving out tasks and of the gradients' bytes.
 
-        Every chunk's gradient comes to the driver and the numbers go to every worker.
-        """
-        chunks = max(CHUNKS, workers)
-        busiest = -(-chunks // workers) / chunks
-        return {
-            "computing": rows * self.row * busiest,
-            "tasks": self.step + chunks * self.task,
-            "bytes": 8 * parameters * (chunks + workers) * self.byte,
-        }
+def costs(client: Any) -> Costs:
+    """Measured with tasks that compute nothing."""
+
+    def work(tasks: int, size: int) -> float:
+        return seconds(lambda: [*completed(client, _gradient, [[size] * tasks])])
+
+    step, many = work(1, 1), work(64, 1)
+    size = 250_000
+    large = work(64, size)
+    return Costs(step, (many - step) / 63, max(large - many, 0.0) / (64 * 8 * size))
 
 
-def _costs(client: Any, paths: list[Path], row: float) -> Costs:
-    few, many = 32, 256
-    rows = Rows(error, paths, MODEL.parameters(), client=client, chunk=1)
-    short, long = (seconds(lambda n=n: rows.backward(0, n), 5) for n in (few, many))
-    task = (long - short) / (many - few)
-    length = 1 << 20
-
-    def fetch() -> None:
-        client.gather([client.submit(np.ones, length, pure=False) for _ in range(8)])
-
-    return Costs(row, task, max(0.0, short - few * task), seconds(fetch) / (8 * 8 * length))
+def reckoned(
+    rows: float, row: float, parameters: float, workers: int, chunks: int, cost: Costs
+) -> dict[str, float]:
+    """Seconds of a step by what they are spent on; one after the other, so an upper bound."""
+    rounds = math.ceil(chunks / workers)
+    return {
+        "arithmetic": rows / chunks * rounds * row,
+        "tasks": cost.step + (chunks - 1) * cost.task,
+        "gradients": 8 * parameters * (chunks + workers) * cost.byte,
+    }
 
 
 def main(arguments: list[str]) -> None:
-    """Print what was measured, and what it comes to for more workers than there are here."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(prog="distributed", description=__doc__)
-    parser.add_argument("--rows", type=int, default=SIZES[-1], help="of the largest file")
-    parser.add_argument("--network", type=float, default=125e6, help="bytes a second beyond 2")
+    parser.add_argument("--rows", type=int, default=ROWS[-1], help="at most (4,000,000)")
     given = parser.parse_args(arguments)
-    sizes = [*(n for n in SIZES if n < given.rows), given.rows]
-    count, parameters = sizes[-1], len(MODEL.parameters())
+    counts = [n for n in ROWS if n <= given.rows]
+    model = MLP(SIZES, "tanh", seed=0)
+    parameters = model.parameters()
+
+    def loss(row: Any) -> Any:
+        return (model(row[:-1])[0] - row[-1]) ** 2
+
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / "x.npy", Path(folder) / "y.npy"]
-        x = np.random.default_rng(0).normal(size=(count, 8))
-        np.save(paths[0], x)
-        np.save(paths[1], np.tanh(x[:, 0] - x[:, 1]))
-        here = Rows(error, paths, MODEL.parameters())
-        serial = {n: seconds(lambda n=n: here.backward(0, n)) for n in sizes}
-        loss, slope = here.backward(), here.flat.gradients.tobytes()
-        measured: dict[int, dict[int, float]] = {}
-        costs: dict[int, Costs] = {}
+        path = _file(folder, counts[-1])
+        rows = Rows(loss, path, parameters)
+        alone = {n: seconds(lambda n=n: rows.backward(0, n)) for n in counts}  # type: ignore[misc]
+        bits = rows.backward(), rows.flat.gradients.tobytes()
+        there: dict[int, dict[int, float]] = {}
+        cost: dict[int, Costs] = {}
+        pieces = {n: len(rows._pieces(0, n)) for n in counts}
         for workers in (1, 2):
-            start = time.perf_counter()
             with connect(workers=workers) as client:
-                there = Rows(error, paths, MODEL.parameters(), client=client)
-                there.backward(0, sizes[0])
-                starting = time.perf_counter() - start
-                measured[workers] = {n: seconds(lambda n=n: there.backward(0, n)) for n in sizes}
-                same = (there.backward(), there.flat.gradients.tobytes()) == (loss, slope)
-                costs[workers] = _costs(client, paths, serial[count] / count)
-            print(
-                f"{workers} worker{'s' * (workers > 1)}: {starting:.1f} s to start and compile, "
-                f"bits {'as' if same else 'NOT as'} in one process"
-            )
-    print(f"\nmean gradient of {parameters} parameters, seconds a step (median of 3)\n")
-    print(f"{'rows':>10} {'one process':>12} {'1 worker':>10} {'2 workers':>10} {'gain of 2':>10}")
-    for n in sizes:
-        one, two = measured[1][n], measured[2][n]
-        print(f"{n:10,} {serial[n]:12.4f} {one:10.4f} {two:10.4f} {serial[n] / two:9.2f}x")
-    slower = [n for n in sizes if measured[2][n] >= serial[n]]
-    if not slower:
-        print(f"2 workers are faster from {serial[sizes[0]]:.3f} s of work a step, or less")
-    elif slower[-1] == count:
-        print(f"one process is faster up to {serial[count]:.2f} s of work a step, or more")
-    else:
-        above = sizes[sizes.index(slower[-1]) + 1]
-        print(
-            f"one process is faster below {serial[slower[-1]]:.3f} to {serial[above]:.3f} s "
-            "of work a step, with the cluster running already"
-        )
-    _reckon(costs, measured, count, parameters, given.network)
+                far = Rows(loss, path, parameters, client=client)
+                there[workers] = {
+                    n: seconds(lambda n=n, far=far: far.backward(0, n))  # type: ignore[misc]
+                    for n in counts
+                }
+                assert (far.backward(), far.flat.gradients.tobytes()) == bits
+                cost[workers] = costs(client)
 
-
-def _reckon(
-    costs: dict[int, Costs],
-    measured: dict[int, dict[int, float]],
-    count: int,
-    parameters: int,
-    network: float,
-) -> None:
-    for workers, cost in costs.items():
-        print(
-            f"\n{workers} worker{'s' * (workers > 1)}: {cost.row * 1e9:.0f} ns a row, "
-            f"{cost.task * 1e3:.2f} ms a task, {cost.step * 1e3:.0f} ms a step, "
-            f"{1e-6 / cost.byte:.0f} MB/s",
-            end="",
-        )
-    print(f"\n\nreckoned from these; beyond 2 workers with {network / 1e6:.0f} MB/s\n")
+    row = alone[counts[-1]] / counts[-1]
     print(
-        f"{'rows':>14} {'parameters':>10} {'workers':>8} {'computing':>10} {'tasks':>8} "
-        f"{'bytes':>8} {'step':>8} {'gain':>6}  limit, or what was measured"
+        f"Mean gradient of an MLP {SIZES} with {len(parameters)} parameters, {row * 1e6:.2f} "
+        "microseconds a row, over a memory-mapped file; all answers have the same bits:\n"
     )
-    for rows, size in ((count, parameters), (10**9, parameters), (10**9, 100_000)):
-        for workers in WORKERS:
-            cost = costs[min(workers, 2)]
-            byte = cost.byte if workers <= 2 else 1.0 / network
-            # A row's work grows with the parameters: each is used about once.
-            cost = Costs(cost.row * size / parameters, cost.task, cost.step, byte)
-            parts = cost.parts(rows, size, workers)
-            total = sum(parts.values())
-            note = max(parts, key=lambda name: parts[name])
-            if rows == count and workers in measured:
-                seen = measured[workers][count]
-                note = f"measured {seen:.3f}, {seen / total:.2f} of it"
+    print("| rows | one process s | 1 worker s | 2 workers s | 2 workers are |")
+    print("|---|---|---|---|---|")
+    for n in counts:
+        times = alone[n] / there[2][n]
+        word = f"{times:.2f} times as fast" if times >= 1 else f"{1 / times:.1f} times slower"
+        print(f"| {n:,} | {alone[n]:.3f} | {there[1][n]:.3f} | {there[2][n]:.3f} | {word} |")
+    print(f"\nOne process is faster below about {_crossing(counts, alone, there[2])}.")
+
+    print(
+        f"\nWith 2 workers a step of one task takes {cost[2].step * 1e3:.0f} ms, each further task "
+        f"{cost[2].task * 1e3:.1f} ms, and gradients come in at {1e-6 / cost[2].byte:,.0f} MB/s. "
+        "Reckoned from that, as a check:\n"
+    )
+    print("| rows | workers | chunks | reckoned s | measured s |\n|---|---|---|---|---|")
+    for n in counts[-3:]:
+        for workers in (1, 2):
+            found = reckoned(n, row, len(parameters), workers, pieces[n], cost[workers])
             print(
-                f"{rows:14,} {size:10,} {workers:8,} {parts['computing']:10.3f} "
-                f"{parts['tasks']:8.3f} {parts['bytes']:8.3f} {total:8.3f} "
-                f"{rows * cost.row / total:5.1f}x  {note}"
+                f"| {n:,} | {workers} | {pieces[n]} | {sum(found.values()):.2f} | "
+                f"{there[workers][n]:.2f} |"
             )
+
+    network = Costs(cost[2].step, cost[2].task, max(cost[2].byte, 1 / NETWORK))
+    print(
+        "\nReckoned for more, a step over all rows, 4 chunks for a worker, all gradients summed by "
+        f"one driver at {1e-6 / network.byte:,.0f} MB/s; a row takes as much longer as there are "
+        "more parameters:\n"
+    )
+    print(
+        "| rows | parameters | workers | arithmetic s | tasks s | gradients s | speed-up | limit |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for size in (1e7, 1e9):
+        for count in (len(parameters), 10_000, 1_000_000):
+            each = row * count / len(parameters)
+            for workers in WORKERS:
+                found = reckoned(size, each, count, workers, 4 * workers, network)
+                limit = max(found, key=lambda what: found[what])
+                cells = " | ".join(f"{x:,.2g}" if x < 100 else f"{x:,.0f}" for x in found.values())
+                times = size * each / sum(found.values())
+                print(
+                    f"| {size:.0e} | {count:,} | {workers:,} | {cells} | {times:,.3g} | {limit} |"
+                )
+
+
+def _crossing(counts: list[int], alone: dict[int, float], there: dict[int, float]) -> str:
+    """How much work both do in the same time, between the two counts where the faster changes."""
+    behind = [n for n in counts if alone[n] < there[n]]
+    if not behind:
+        return f"{alone[counts[0]]:.2g} s of work, or less"
+    k = counts.index(behind[-1])
+    if k + 1 == len(counts):
+        return f"{alone[counts[-1]]:.2g} s of work, or more"
+    low, high = (math.log(alone[n] / there[n]) for n in counts[k : k + 2])
+    share = low / (low - high)
+    work = math.exp(
+        (1 - share) * math.log(alone[counts[k]]) + share * math.log(alone[counts[k + 1]])
+    )
+    return f"{work:.2g} s of work"
