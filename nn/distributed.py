@@ -387,6 +387,14 @@ class Rows:
 
     Raises MismatchError, naming the worker, when one has another version, other sources, another
     operation table or another file.
+
+    >>> import tempfile
+    >>> w = Value(3.0, "w")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/x.npy", np.array([1.0, 2.0, 6.0]))
+    ...     rows = Rows(lambda x: w * x, f"{folder}/x.npy")
+    ...     rows.backward(), rows.flat.gradients, rows.backward(0, 2)
+    (9.0, array([3.]), 4.5)
     """
 
     def __init__(
@@ -634,6 +642,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     callbacks: Iterable[Callable[[int, History], object]] = (),
+    watch: bool = False,
     progress: bool | None = None,
     client: Client = None,
     chunk: int | None = None,
@@ -692,7 +701,7 @@ def fit(
         try:
             while len(history) < epochs and not history.stopped:
                 mean = _epoch(run, rows, batch_size or len(rows))
-                run.close(mean, held, held is not None)
+                run.close(mean, held, held is not None, watch)
                 history = run.history
                 if patience is not None and run.waited >= patience:
                     history.stopped = f"no better loss for {patience} epochs"
