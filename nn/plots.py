@@ -12,6 +12,7 @@ from nn.module import Module, unscoped
 
 if TYPE_CHECKING:
     from nn.learning_rate import RangeTest, Sweep
+    from nn.sweeps import Grid
     from nn.training import History
 
 # Okabe and Ito (2008): told apart with every kind of colour vision.
@@ -84,6 +85,43 @@ def sweep(found: "Sweep") -> Any:
     axes.set(xlabel="epoch", ylabel="loss", yscale="log", ylim=(0.7 * lowest, top))
     axes.locator_params(axis="x", integer=True)
     axes.legend(title="learning rate", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return drawn
+
+
+def grid(found: "Grid") -> Any:
+    """A Figure of the median loss of each rate (across) and initializer (down), as it is so far.
+
+    The lowest has a frame; what is not done yet is empty, and what diverged to inf is grey.
+    """
+    rates, names = found.rates, found.initializers
+    medians = [[found.median(rate, name) for rate in rates] for name in names]
+    finite = [x for row in medians for x in row if math.isfinite(x)]
+    logs = [math.log10(max(x, 1e-300)) for x in finite] or [0.0]
+    low, high = min(logs), max(logs)
+    longest = max(map(len, names))
+    drawn = figure(1.6 + 0.085 * longest + 0.95 * len(rates), 1.3 + 0.55 * len(names))
+    axes = drawn.subplots()
+    from matplotlib import colormaps
+
+    for i, row in enumerate(medians):
+        for k, x in enumerate(row):
+            # From white to the blue of COLORS' kind: read by lightness alone, if need be.
+            share = (high - math.log10(max(x, 1e-300))) / (high - low or 1.0) if x < math.inf else 0
+            color: Any = colormaps["Blues"](0.08 + 0.8 * share) if x < math.inf else "0.82"
+            best = bool(finite) and (rates[k], names[i]) == found.best
+            style = {"edgecolor": COLORS[1], "linewidth": 2.5, "zorder": 3} if best else {}
+            color = "white" if x != x else color
+            axes.bar(k, 0.94, 0.94, i - 0.47, color=color, **({"edgecolor": "0.85"} | style))
+            text = "" if x != x else f"{x:.3g}"
+            tint = "white" if share > 0.6 and math.isfinite(x) else "black"
+            axes.text(k, i, text, ha="center", va="center", color=tint, fontsize=9, zorder=4)
+    axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlim=(-0.5, len(rates) - 0.5), ylim=(len(names) - 0.5, -0.5), xlabel="learning rate")
+    seeds = f"median of {len(found.seeds)} seeds" if len(found.seeds) > 1 else "one seed"
+    axes.set_title(f"last loss, {seeds}; {len(found.runs)} of {len(found)} runs", fontsize=10)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     return drawn
 
 

@@ -265,10 +265,16 @@ class _Run:
             raise
         if self.replay is not None:
             self.replay.flat.write()
-        mean, seen = total / len(order), math.nan
+        self.close(total / len(order), held or (inputs, targets), held is not None, watch)
+
+    def close(
+        self, mean: float, data: Samples | None, validated: bool, watch: bool = False
+    ) -> None:
+        """The epoch's line of history, with the mean of its losses; `data` are examined."""
+        seen = math.nan
         found: dict[str, float] = {}
-        if held is not None or self.metrics:
-            seen, found = self.examine(held or (inputs, targets), held is not None)
+        if data is not None and (validated or self.metrics):
+            seen, found = self.examine(data, validated)
         history = self.history
         line: dict[str, Any] = {
             "loss": [*history.loss, mean],
@@ -276,12 +282,12 @@ class _Run:
             "metrics": history.metrics
             | {name: [*history.metrics.get(name, []), x] for name, x in found.items()},
         }
-        if held is not None:
+        if validated:
             line["validation_loss"] = [*history.validation_loss, seen]
         if watch:
             weights = [p.data for p in self.model.parameters()]
             line["weights"] = [*history.weights, weights]
-        watched = seen if held is not None else mean
+        watched = seen if validated else mean
         best: dict[str, Any] = {"waited": self.waited + 1}
         if watched < self.best:
             best = {"best": watched, "waited": 0, "best_state": self.model.state_dict()}
@@ -443,14 +449,14 @@ def _apart(
 
 
 @contextlib.contextmanager
-def _bar(epochs: int, wanted: bool | None) -> Any:
-    """A function that advances a progress bar by one epoch, or does nothing."""
+def _bar(count: int, wanted: bool | None, unit: str = "epoch") -> Any:
+    """A function that advances a progress bar by one, or does nothing."""
     bar: Any = None
     if sys.stderr.isatty() if wanted is None else wanted:
         with contextlib.suppress(ImportError):
             from tqdm import tqdm
 
-            bar = tqdm(total=epochs, desc="training", unit="epoch")
+            bar = tqdm(total=count, desc="training", unit=unit)
 
     def advance(note: str) -> None:
         if bar is not None:

@@ -1,0 +1,633 @@
+"""Gradients, training and sweeps on dask's workers have the bits of those in one process."""
+
+import dataclasses
+import functools
+import math
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd
+from autograd import RecordingError, Value, define_op, select
+from nn import MLP, TrainingError, distributed, init, metrics, mse, sparse_categorical_crossentropy
+from nn import fit as fit_here
+from nn.distributed import MismatchError, Rows, connect, fit, mean_gradient
+from nn.module import Module
+from nn.optim import SGD, Adam
+from nn.schedules import Step
+from nn.sweeps import Grid, sweep
+
+crossentropy = functools.partial(sparse_categorical_crossentropy, from_logits=True)
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=lambda n: f"{n} workers")
+def any_client(request: pytest.FixtureRequest) -> Iterator[Any]:
+    with connect(workers=request.param) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with connect(workers=2) as made:
+        yield made
+
+
+def leaves(count: int) -> list[Value]:
+    return [Value(0.1 * (i + 1), f"w{i}") for i in range(count)]
+
+
+W = leaves(4)
+MODEL = MLP([3, 4, 2], "tanh", seed=0)
+
+
+def smooth(row: Any) -> Any:
+    total: Any = sum((w * x for w, x in zip(W, row, strict=False)), 0.0)
+    return total.tanh()
+
+
+def branching(row: Any) -> Any:
+    total = W[0] * row[0] + W[1]
+    if row[0] > 0.5:
+        return (total * W[2]).sin()
+    return total.exp() if row[1] > total else total * row[2]
+
+
+def undecided(row: Any) -> Any:
+    # A comparison of what is equal but for rounding: the eager engine has to decide each row.
+    return W[0] * row[0] if 0.1 * row[0] + 0.2 * row[0] > 0.3 * row[0] else W[1] * row[1]
+
+
+def classified(x: Any, y: Any) -> Any:
+    return crossentropy([MODEL(x)], [y])
+
+
+def chosen(x: Any, y: Any) -> Any:
+    return (select(W, y) * x[0] + x[1]) ** 2
+
+
+RNG = np.random.default_rng(0)
+X, LABELS = RNG.normal(size=(3000, 3)), RNG.integers(0, 2, 3000)
+FUNCTIONS: dict[str, tuple[Callable[..., Any], list[Any], list[Value]]] = {
+    "smooth": (smooth, [X], W),
+    "branching": (branching, [X], W),
+    "undecided": (undecided, [X[:200]], W),
+    "classes in a file of their own": (classified, [X, LABELS], MODEL.parameters()),
+    "a whole number chooses": (chosen, [X, LABELS], W),
+    "single precision": (smooth, [X.astype(np.float32)], W),
+    "columns in Fortran's order": (smooth, [np.asfortranarray(X)], W),
+    "one row": (smooth, [X[:1]], W),
+    "one number a row": (lambda x: (W[0] * x) ** 2, [X[:, 0]], W),
+}
+
+
+def stored(folder: Path, arrays: list[Any]) -> list[Path]:
+    paths = [folder / f"part{k}.npy" for k in range(len(arrays))]
+    for path, array in zip(paths, arrays, strict=True):
+        np.save(path, array)
+    return paths
+
+
+def eager(function: Callable[..., Any], arrays: list[Any], ws: list[Value]) -> tuple[float, Any]:
+    losses, slopes = [], np.zeros(len(ws))
+    for rows in zip(*(array.tolist() for array in arrays), strict=True):
+        for w in ws:
+            w.grad = 0.0
+        out = function(*rows)
+        out.backward()
+        losses.append(out.data)
+        slopes += [w.grad for w in ws]
+    for w in ws:
+        w.grad = 0.0
+    return math.fsum(losses) / len(losses), slopes / len(losses)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_mean_is_that_of_the_rows_and_its_bits_are_those_of_one_process(
+    name: str, any_client: Any, tmp_path: Path
+) -> None:
+    function, arrays, ws = FUNCTIONS[name]
+    paths = stored(tmp_path, arrays)
+    mean, slope = mean_gradient(function, paths, ws, chunk=700)
+    want, slopes = eager(function, arrays, ws)
+    assert mean == pytest.approx(want, rel=1e-12)
+    assert slope == pytest.approx(slopes, rel=1e-10, abs=1e-13)
+    found, there = mean_gradient(function, paths, ws, chunk=700, client=any_client)
+    assert found.hex() == mean.hex()
+    assert there.tobytes() == slope.tobytes()
+
+
+def test_chunks_come_from_the_number_of_rows_alone(tmp_path: Path) -> None:
+    (path,) = stored(tmp_path, [np.zeros((300_000, 2))])
+    rows = Rows(smooth, path, W)
+    pieces = rows._pieces(0, len(rows))
+    assert pieces[0] == (0, 8192)
+    assert pieces[-1] == (294_912, 300_000)
+    assert rows._pieces(10, 20) == [(10, 20)]
+    assert [one[0] for one in pieces[1:]] == [one[1] for one in pieces[:-1]]
+
+
+def test_a_killed_worker_changes_no_bit(client: Any, tmp_path: Path) -> None:
+    x, y = RNG.normal(size=(60_000, 3)), RNG.integers(0, 2, 60_000)
+    paths = stored(tmp_path, [x, y])
+    ws = MODEL.parameters()
+    want = mean_gradient(classified, paths, ws, chunk=1024)
+    pids = client.run(os.getpid)
+    victim = next(iter(pids))
+    left: list[int] = []
+
+    def watch(done: int, total: int) -> None:
+        if not left:
+            left.append(total - done)
+            assert client.processing()[victim]  # it dies with work in its hands
+            os.kill(pids[victim], signal.SIGKILL)
+
+    mean, slope = mean_gradient(classified, paths, ws, chunk=1024, client=client, progress=watch)
+    assert left
+    assert left[0] > 20
+    assert mean.hex() == want[0].hex()
+    assert slope.tobytes() == want[1].tobytes()
+    client.wait_for_workers(2)
+
+
+def test_progress_counts_every_chunk_once_though_some_run_twice(tmp_path: Path) -> None:
+    (path,) = stored(tmp_path, [X])
+    seen: list[tuple[int, int]] = []
+    mean_gradient(branching, path, W, chunk=300, progress=lambda *done: seen.append(done))
+    assert seen == [(k, 10) for k in range(1, 11)]
+
+
+def test_the_gradient_is_zero_where_a_parameter_is_not_used(tmp_path: Path) -> None:
+    (path,) = stored(tmp_path, [X])
+    _, slope = mean_gradient(lambda row: W[0] * row[0], path, W)
+    assert slope.tolist()[1:] == [0.0, 0.0, 0.0]
+
+
+def test_rows_can_be_asked_for_in_part_and_follow_the_numbers_in_flat(tmp_path: Path) -> None:
+    (path,) = stored(tmp_path, [X])
+    rows = Rows(lambda row: W[0] * row[0], path, W)
+    assert rows.backward(10, 30) == pytest.approx(0.1 * X[10:30, 0].mean())
+    rows.flat.numbers[0] = 2.0
+    assert rows.backward() == pytest.approx(2.0 * X[:, 0].mean())
+    with pytest.raises(ValueError, match="rows 5 to 5000 are not within the file's 3000"):
+        rows.backward(5, 5000)
+
+
+BAD: dict[str, tuple[Callable[..., Any], float, str]] = {
+    "a result": (lambda row: (W[0] * row[0]).log(), -1.0, "row 1234: the result is nan"),
+    "a gradient": (
+        lambda row: (W[0] * 0.0 + row[0]).sqrt() * row[1] + W[1],
+        0.0,
+        "row 1234: the gradient is not finite",
+    ),
+    "a nan in the file": (smooth, math.nan, "row 1234: the result is nan"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_row_that_is_not_finite_is_named(what: str, client: Any, tmp_path: Path) -> None:
+    function, number, message = BAD[what]
+    x = abs(X) + 0.5
+    x[1234, 0] = number
+    (path,) = stored(tmp_path, [x])
+    for where in (None, client):
+        with pytest.raises(ArithmeticError, match=f"part0.npy, {message}"):
+            mean_gradient(function, path, W, chunk=500, client=where)
+
+
+def test_finite_rows_whose_sum_is_not_are_named_as_a_range(tmp_path: Path) -> None:
+    (path,) = stored(tmp_path, [np.full((100, 1), 1e307)])
+    with pytest.raises(ArithmeticError, match="rows 0 to 99: their sum is beyond"):
+        mean_gradient(lambda row: W[0] * 1e-300 + row[0], path, W)
+
+
+def test_a_function_that_fails_says_in_which_row(tmp_path: Path) -> None:
+    def function(row: Any) -> Any:
+        if row[0] > 3.0:
+            raise ValueError("too large")
+        return W[0] * row[0]
+
+    x = np.zeros((500, 1))
+    x[321] = 4.0
+    (path,) = stored(tmp_path, [x])
+    with pytest.raises(ValueError, match="too large") as caught:
+        mean_gradient(function, path, W)
+    assert "in row 321 of" in caught.value.__notes__[0]
+
+
+def test_a_function_of_a_different_way_for_each_row_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "PATHS", 5)
+
+    def function(row: Any) -> Any:
+        return W[0] * float(row[0])
+
+    (path,) = stored(tmp_path, [np.arange(30.0)[:, None]])
+    with pytest.raises(RecordingError, match=r"row 5 .* way number 6"):
+        mean_gradient(function, path, W)
+
+
+def test_a_function_of_two_numbers_is_refused(tmp_path: Path) -> None:
+    (path,) = stored(tmp_path, [X])
+    with pytest.raises(TypeError, match="must return one number"):
+        mean_gradient(lambda row: [W[0], W[1] * row[0]], path, W)
+
+
+def test_a_parameter_that_is_not_among_the_given_ones_is_named(tmp_path: Path) -> None:
+    (path,) = stored(tmp_path, [X])
+    with pytest.raises(ValueError, match=r"also depends on .*w1"):
+        mean_gradient(lambda row: W[0] * row[0] + W[1], path, W[:1])
+
+
+def whole(folder: Path) -> Path:
+    return stored(folder, [X])[0]
+
+
+def cut(folder: Path) -> Path:
+    path = whole(folder)
+    path.write_bytes(path.read_bytes()[:-100])
+    return path
+
+
+def text(folder: Path) -> Path:
+    path = folder / "text.npy"
+    path.write_text("1, 2\n")
+    return path
+
+
+FILES: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
+    "missing": (lambda folder: folder / "no.npy", FileNotFoundError, "no.npy"),
+    "cut off": (cut, ValueError, "not a whole .npy file"),
+    "no array": (text, ValueError, "text.npy is not a whole .npy file"),
+    "no rows": (lambda folder: stored(folder, [X[:0]]), ValueError, "it has no rows"),
+    "a number": (lambda folder: stored(folder, [np.array(1.0)]), ValueError, "it has no rows"),
+    "words": (lambda folder: stored(folder, [np.array(["a"])]), TypeError, "expected rows of num"),
+    "complex": (lambda folder: stored(folder, [X * 1j]), TypeError, "expected rows of numbers"),
+    "unequal": (lambda folder: stored(folder, [X, X[1:]]), ValueError, "3000 rows, but .* 2999"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_wrong_file_is_refused_with_its_name(name: str, tmp_path: Path) -> None:
+    make, kind, message = FILES[name]
+    with pytest.raises(kind, match=message):
+        mean_gradient(smooth, make(tmp_path), W)
+
+
+def test_a_chunk_must_have_rows(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="chunk must be a whole number of rows"):
+        mean_gradient(smooth, whole(tmp_path), W, chunk=0)
+
+
+# ---------------------------------------------------------------------- who may take part
+
+
+def job(path: Path, **changes: Any) -> distributed.Job:
+    made = Rows(smooth, path, W)._job
+    return distributed.Job(dataclasses.replace(made.spec, **changes))
+
+
+@pytest.mark.parametrize("what", distributed.fingerprint())
+def test_a_worker_refuses_a_driver_that_differs(
+    what: str, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = whole(tmp_path)
+    own = distributed.fingerprint()
+    monkeypatch.setattr(distributed, "fingerprint", lambda: own | {what: "another"})
+    message = f"worker tcp://127.0.0.1:[0-9]+ refuses: {what}: .* here, and another on the driver"
+    with pytest.raises(MismatchError, match=message):
+        mean_gradient(smooth, path, W, client=client)
+    with pytest.raises(MismatchError, match=message):
+        sweep(made, DATA, loss=mse, rates=[0.1], client=client)
+
+
+def _spoil(dask_worker: Any = None) -> None:
+    distributed._SOURCES = "spoilt"
+
+
+def _mend(text: str) -> None:
+    distributed._SOURCES = text
+
+
+def test_one_worker_with_other_sources_is_enough_to_refuse(client: Any, tmp_path: Path) -> None:
+    path = whole(tmp_path)
+    one = next(iter(client.run(os.getpid)))
+    client.run(_spoil, workers=[one])
+    try:
+        with pytest.raises(MismatchError, match=f"{one} refuses: its source files: spoilt here"):
+            mean_gradient(smooth, path, W, client=client)
+    finally:
+        client.run(_mend, distributed._SOURCES)
+    mean_gradient(smooth, path, W, client=client)
+
+
+def test_a_worker_that_comes_later_refuses_by_itself(client: Any, tmp_path: Path) -> None:
+    rows = Rows(smooth, whole(tmp_path), W, client=client)
+    client.run(_spoil)
+    try:
+        with pytest.raises(MismatchError, match="its source files: spoilt here"):
+            rows.backward()
+    finally:
+        client.run(_mend, distributed._SOURCES)
+
+
+def test_an_operation_that_the_workers_do_not_have_is_named(client: Any, tmp_path: Path) -> None:
+    path = whole(tmp_path)
+    bump = define_op("bump", "exp(-x * x)", "-2 * x * z")
+    with pytest.raises(MismatchError, match=r"refuses: .*'bump' is not the one of this table"):
+        mean_gradient(lambda row: bump(W[0] * row[0]), path, W, client=client)
+
+
+def test_another_program_than_the_drivers_is_refused(tmp_path: Path) -> None:
+    path = whole(tmp_path)
+    assert job(path).refusal() == ""
+    assert "on the driver" in job(path, digests=("0" * 64,)).refusal()
+    (data,) = job(path).spec.programs
+    assert "damaged" in job(path, programs=(data[:-1] + b"x",)).refusal()
+
+
+def test_another_file_than_the_drivers_is_refused(tmp_path: Path) -> None:
+    path = whole(tmp_path)
+    (file,) = job(path).spec.files
+    shorter = dataclasses.replace(file, shape=(10, 3))
+    assert "(3000, 3) of <f8 here, and (10, 3)" in job(path, files=(shorter,)).refusal()
+    gone = dataclasses.replace(file, path=str(tmp_path / "gone.npy"))
+    assert "gone.npy" in job(path, files=(gone,)).refusal()
+
+
+def test_a_job_travels_and_gives_the_same_part(tmp_path: Path) -> None:
+    one = job(whole(tmp_path))
+    numbers = np.array([w.data for w in W])
+    want, found = (j.run(100, 300, numbers) for j in (one, pickle.loads(pickle.dumps(one))))
+    assert found.loss == want.loss
+    assert (found.gradient == want.gradient).all()
+
+
+def _listening() -> list[str]:
+    """The addresses at which this process takes connections, as Linux lists them."""
+    links = [Path(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+    own = {os.readlink(link) for link in links if link.is_symlink()}
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    lines += [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]]
+    return [at[1].split(":")[0] for at in lines if at[3] == "0A" and f"socket:[{at[9]}]" in own]
+
+
+def test_workers_of_ones_own_are_on_loopback_with_one_thread(client: Any) -> None:
+    info = client.scheduler_info()["workers"]
+    assert all(address.startswith("tcp://127.0.0.1:") for address in info)
+    assert {worker["nthreads"] for worker in info.values()} == {1}
+    if sys.platform == "linux":
+        for sockets in [_listening(), *client.run(_listening).values()]:
+            assert set(sockets) == {"0100007F"}  # 127.0.0.1, in the kernel's order
+    for found in client.run(lambda: dict(os.environ)).values():
+        assert {name: found[name] for name in distributed.ENVIRONMENT} == distributed.ENVIRONMENT
+
+
+def test_the_address_of_a_scheduler_will_do(client: Any, tmp_path: Path) -> None:
+    path = whole(tmp_path)
+    with connect(client.scheduler.address) as other:
+        mean, _ = mean_gradient(smooth, path, W, client=other)
+    assert mean == mean_gradient(smooth, path, W)[0]
+    with pytest.raises(ValueError, match="workers are chosen where"), connect("tcp://x:1", 2):
+        pass
+
+
+def test_a_cluster_without_workers_is_refused(tmp_path: Path) -> None:
+    class Empty:
+        def run(self, *arguments: Any) -> dict[str, str]:
+            return {}
+
+    with pytest.raises(MismatchError, match="the cluster has no workers"):
+        mean_gradient(smooth, whole(tmp_path), W, client=Empty())
+
+
+def test_a_worker_without_the_package_is_told_what_to_install(tmp_path: Path) -> None:
+    class Bare:
+        def run(self, *arguments: Any) -> None:
+            raise ModuleNotFoundError("No module named 'nn'", name="nn")
+
+    with pytest.raises(MismatchError, match=r"cannot import nn; install chainrule\[distributed\]"):
+        mean_gradient(smooth, whole(tmp_path), W, client=Bare())
+
+
+@pytest.mark.parametrize("workers", [0, 1.5])
+def test_the_number_of_workers_is_checked(workers: Any) -> None:
+    with pytest.raises(ValueError, match="workers must be a whole number"), connect(None, workers):
+        pass
+
+
+def test_dask_is_asked_for_by_name_and_only_when_a_cluster_is_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = "import sys, nn.distributed, nn.sweeps; print('distributed' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ModuleNotFoundError, match=r"chainrule\[distributed\]"), connect():
+        pass
+
+
+# ---------------------------------------------------------------------- training
+
+Y = np.stack([np.tanh(X[:, 0] - X[:, 1]), X[:, 2] ** 2], axis=1)
+
+
+def trained(paths: list[Path], model: Module | None = None, **options: Any) -> Any:
+    model = model or MLP([3, 4, 2], "tanh", seed=3)
+    options = {"epochs": 3, "batch_size": 512, "clip": 1.0} | options
+    optimizer = options.pop("optimizer", Adam)(model, lr=0.02)
+    history = fit(model, paths, loss=mse, optimizer=optimizer, **options)
+    return [p.data for p in model.parameters()], history
+
+
+def test_training_on_workers_has_the_bits_of_training_here(any_client: Any, tmp_path: Path) -> None:
+    paths = stored(tmp_path, [X, Y])
+    options: dict[str, Any] = {
+        "chunk": 100,
+        "schedule": Step(0.02, 5),
+        "validation": (X[:50], Y[:50]),
+    }
+    options |= {"metrics": [mae_of]}
+    want, history = trained(paths, **options)
+    found, there = trained(paths, client=any_client, **options)
+    assert found == want
+    assert vars(there) == vars(history)
+    assert history.loss[2] < history.loss[0]
+    assert len(history.validation_loss) == len(history.metrics["mae_of"]) == 3
+
+
+def mae_of(outputs: Any, targets: Any) -> float:
+    return float(np.mean(abs(np.array(outputs) - np.array(targets))))
+
+
+def test_a_full_batch_is_a_step_of_fit_in_memory(tmp_path: Path) -> None:
+    paths = stored(tmp_path, [X[:300], Y[:300]])
+    found, history = trained(paths, batch_size=None)
+    model = MLP([3, 4, 2], "tanh", seed=3)
+    data = X[:300].tolist(), Y[:300].tolist()
+    want = fit_here(model, data, loss=mse, optimizer=Adam(model, lr=0.02), epochs=3, clip=1.0)
+    assert history.loss == pytest.approx(want.loss, rel=1e-12)
+    assert found == pytest.approx([p.data for p in model.parameters()], rel=1e-9)
+
+
+def test_a_resumed_run_comes_to_the_same_bits(tmp_path: Path) -> None:
+    paths = stored(tmp_path, [X, Y])
+    want, _ = trained(paths, epochs=4)
+    path = tmp_path / "checkpoint"
+    trained(paths, epochs=2, checkpoint=path)
+    found, history = trained(paths, epochs=4, checkpoint=path, resume=True)
+    assert found == want
+    assert len(history) == 4
+
+
+def test_a_row_that_spoils_training_is_named_and_the_model_stays(tmp_path: Path) -> None:
+    x = X.copy()
+    x[2000, 1] = math.nan
+    paths = stored(tmp_path, [x, Y])
+    model = MLP([3, 4, 2], "tanh", seed=3)
+    before = [p.data for p in model.parameters()]
+    with pytest.raises(TrainingError, match=r"epoch 1, step 1: .*row 2000: the result is nan"):
+        trained(paths, model, batch_size=None)
+    assert [p.data for p in model.parameters()] == before
+
+
+def test_training_stops_when_it_is_told_to(tmp_path: Path) -> None:
+    paths = stored(tmp_path, [X, Y])
+    _, history = trained(paths, callbacks=[lambda epoch, _: epoch == 2], epochs=9)
+    assert (len(history), history.stopped) == (2, "a callback asked to stop")
+
+    def interrupt(epoch: int, _: Any) -> None:
+        raise KeyboardInterrupt
+
+    _, history = trained(paths, callbacks=[interrupt])
+    assert (len(history), history.stopped) == (1, "interrupted in epoch 2")
+    best: list[Any] = []
+    model = MLP([3, 4, 2], "tanh", seed=3)
+
+    def keep(epoch: int, run: Any) -> None:
+        if run.loss[-1] == min(run.loss):
+            best[:] = [p.data for p in model.parameters()]
+
+    _, history = trained(
+        paths, model, patience=1, epochs=99, optimizer=functools.partial(SGD, momentum=0.99),
+        callbacks=[keep],
+    )  # fmt: skip
+    assert history.stopped == "no better loss for 1 epochs"
+    assert [p.data for p in model.parameters()] == best
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"epochs": 0}, "epochs must be a whole number"),
+    ({"batch_size": 0.5}, "batch_size must be a whole number"),
+    ({"metrics": [metrics.accuracy]}, "metrics are of the validation data"),
+    ({"resume": True}, "resume=True needs the checkpoint"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED)
+def test_wrong_arguments_are_refused(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        trained(stored(tmp_path, [X, Y]), **options)
+    with pytest.raises(ValueError, match="expected two files"):
+        trained([tmp_path], **options)
+
+
+def test_a_loss_that_is_no_mean_is_refused(tmp_path: Path) -> None:
+    model = MLP([3, 4, 2], "tanh", seed=3)
+    total = functools.partial(mse, reduction="sum")
+    with pytest.raises(ValueError, match="takes the mean over samples"):
+        fit(model, stored(tmp_path, [X, Y]), loss=total, optimizer=SGD(model), epochs=1)
+
+
+# ---------------------------------------------------------------------- sweeps
+
+DATA = [[-1.0], [0.0], [1.0]], [[1.0], [0.0], [1.0]]
+
+
+def made(initializer: Any, seed: int) -> Module:
+    return MLP([1, 3, 1], "tanh", init=initializer, seed=seed)
+
+
+def swept(**options: Any) -> Grid:
+    starts = {"he": init.he_normal(), "zeros": init.zeros()}
+    usual: dict[str, Any] = {
+        "rates": [0.1, 0.02, 1e200],
+        "initializers": starts,
+        "seeds": [4, 5],
+        "epochs": 3,
+    }
+    return sweep(made, DATA, loss=mse, **(usual | options))
+
+
+def test_a_sweep_on_workers_has_the_bits_of_one_here(client: Any, tmp_path: Path) -> None:
+    here, there = swept(), swept(client=client, picture=tmp_path / "grid.png")
+    assert here == there
+    assert len(here.runs) == len(here) == 12
+    model = made(init.he_normal(), 5)
+    want = fit_here(model, DATA, loss=mse, optimizer=SGD(model, lr=0.1), epochs=3, seed=5)
+    (one,) = [r for r in here.runs if (r.rate, r.initializer, r.seed) == (0.1, "he", 5)]
+    assert one.loss[1:] == want.loss
+    assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
+    assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_sweep_prints_a_row_for_each_rate_and_initializer() -> None:
+    lines = str(swept()).splitlines()
+    assert lines[0].split() == ["rate", "initializer", "median", "lowest", "highest", "diverged"]
+    assert [line.split()[:2] for line in lines[1:]] == [
+        [rate, name] for rate in ("0.02", "0.1", "1e+200") for name in ("he", "zeros")
+    ]
+    assert "2 of 2" in lines[5]
+    assert [line.endswith("<- best") for line in lines].count(True) == 1
+
+
+def test_a_run_that_leaves_the_numbers_ends_with_inf() -> None:
+    grid = swept()
+    assert math.isinf(grid.median(1e200, "he"))
+    assert grid.best[0] < 1.0
+
+
+def test_a_picture_of_half_a_sweep_shows_what_is_there() -> None:
+    grid = swept(compiled=True)
+    everything = grid.runs
+    grid.runs = everything[:3]
+    assert math.isnan(grid.median(0.1, "zeros"))
+    texts = {t.get_text() for t in grid.figure().axes[0].texts}
+    assert texts == {"", f"{grid.median(0.02, 'he'):.3g}", f"{grid.median(0.02, 'zeros'):.3g}"}
+    assert "3 of 12 runs" in grid.figure().axes[0].get_title()
+    grid.runs = []
+    assert grid.figure().axes[0].texts
+    with pytest.raises(ValueError, match="no run is done"):
+        _ = grid.best
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"rates": []}, "no rates"),
+    ({"seeds": [1, 1]}, "seeds has something twice"),
+    ({"initializers": [None, None]}, "initializers has something twice"),
+    ({"picture": "grid.gif"}, "a picture ends with .png, .svg, .pdf, got 'grid.gif'"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG)
+def test_a_wrong_sweep_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        swept(**options)
+
+
+def test_a_compiled_function_can_be_given_and_used_on(tmp_path: Path) -> None:
+    f = autograd.compile(branching, reduction="mean")
+    f(X[:100])
+    mean, slope = mean_gradient(f, whole(tmp_path), W)
+    want, slopes = eager(branching, [X], W)
+    assert mean == pytest.approx(want, rel=1e-12)
+    assert slope == pytest.approx(slopes, rel=1e-10)
+    assert f(X) == pytest.approx(want, rel=1e-12)
