@@ -82,7 +82,7 @@ def costs(client: Any) -> Costs:
 def reckoned(
     rows: float, row: float, parameters: float, workers: int, chunks: int, cost: Costs
 ) -> dict[str, float]:
-    """Seconds of a step by what they are spent on; one after the other, so an upper bound."""
+    """Seconds of a step by what they are spent on, as if one came after the other."""
     rounds = math.ceil(chunks / workers)
     return {
         "arithmetic": rows / chunks * rounds * row,
