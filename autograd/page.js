@@ -132,7 +132,7 @@ const users = nodes.map(() => []);
 nodes.forEach((node, i) => [node.a, node.b].forEach((p) => p != null && !users[p].includes(i) && users[p].push(i)));
 
 let grads = []; // of the nodes that have one at the present event
-const signed = (x) => shown(x).replace("-", "\u2212");
+const signed = (x) => shown(x).replace(/^-/, "\u2212");
 
 function write(element, text) {
   if (element && element.textContent !== text) element.textContent = text;

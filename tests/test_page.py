@@ -443,6 +443,8 @@ def test_a_graph_of_60000_nodes_without_scopes_opens_and_steps(opened: Any) -> N
     assert tab.text_content("#node button").startswith("v1")
     assert tab.text_content("#operands button").startswith("x")
     assert tab.evaluate("grads[0]") == play(total, {})[-1].grad
+    # The sign's minus is as wide as a plus; the exponent's stays as numbers are written.
+    assert tab.evaluate("signed(-2.5e-9)") == "\u22122.5e-9"
     assert x.grad == 0.0
 
 
