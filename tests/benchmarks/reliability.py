@@ -3,9 +3,11 @@
 import argparse
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 
-from autograd import rows
+from autograd import NonFiniteWarning, rows
+from autograd.faults import faults, planted
 from tests.benchmarks import accuracy, fuzz, interruptions, memory, random_graphs
 from tests.reference import CROSSES_ZERO
 
@@ -25,6 +27,19 @@ def _graphs(share: float) -> Iterator[Row]:
         tally = random_graphs.compare(max(200, int(count * share)), 0, [engine], 10)
         found = f"{len(tally.wrong[engine])} out of bounds"
         yield f"random graphs, {engine}", f"{tally.compared:,} against MPFR", found
+
+
+def _faults(share: float) -> Iterator[Row]:
+    every = faults()
+    chosen = every[:: max(1, round(1 / max(share, 1e-9) / 4))]
+    lived = 0
+    for fault in chosen:
+        # A mistake may well make nan; that is what is looked for, not worth a warning.
+        with planted(fault), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NonFiniteWarning)
+            lived += not random_graphs.compare(1000, 3, ["eager"], 2).wrong["eager"]
+    tried = f"{len(chosen)} of {len(every)} misread rows and sums"
+    yield "mistakes planted in the engine", tried, f"{lived} unnoticed by 1,000 random graphs"
 
 
 def _interruptions(share: float) -> Iterator[Row]:
@@ -59,6 +74,7 @@ def _attacks(share: float) -> Iterator[Row]:
 PARTS: dict[str, Callable[[float], Iterator[Row]]] = {
     "accuracy": _accuracy,
     "graphs": _graphs,
+    "faults": _faults,
     "interruptions": _interruptions,
     "memory": _memory,
     "attacks": _attacks,
