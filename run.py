@@ -13,12 +13,6 @@ HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 EXTRAS = {"demo": "viz,plot,progress", "test": "test", "docs": "docs"}
-# pdoc sees what a module has, and `compile` is there from its first use on.
-PDOC = "import autograd; autograd.compile; from pdoc.__main__ import cli; cli()"
-DOCUMENTED = [
-    *("autograd", "autograd.compiled", "autograd.program", "autograd.faults", "autograd.frames"),
-    *("autograd.strategies", "autograd.pytest_plugin", "nn", "nn.data", "nn.microgpt"),
-]
 
 
 def call(*command: object) -> None:
@@ -74,7 +68,7 @@ def main() -> None:
         call(PYTHON, "-m", "autograd", "demo", HERE / "out")
     elif command == "docs":
         folder = HERE / "out" / "docs"
-        call(PYTHON, "-c", PDOC, "--docformat", "google", "-o", folder, *DOCUMENTED)
+        call(PYTHON, HERE / "docs" / "make.py", folder)
         print(folder / "index.html")
     else:
         call(PYTHON, "-m", "ruff", "check", ".")

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+try:
+    import numpy as np
+except ModuleNotFoundError:
+    raise ModuleNotFoundError("a Program needs NumPy: pip install 'chainrule[fast]'") from None
 
 from autograd import files
 from autograd.draw import Graph, quote

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import strategies as st
+try:
+    from hypothesis import strategies as st
+except ModuleNotFoundError:
+    raise ModuleNotFoundError("random graphs need hypothesis: pip install hypothesis") from None
 
 from autograd.ops import Operation
 from autograd.value import Value, rows

@@ -9,8 +9,9 @@ import pytest
 
 import autograd
 import nn
-import run
 from autograd import Value, rows
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +19,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the site."""
     pytest.importorskip("pdoc")
     folder = tmp_path_factory.mktemp("docs")
-    command = [sys.executable, "-c", run.PDOC, "--docformat", "google", "-o", str(folder)]
-    done = subprocess.run([*command, *run.DOCUMENTED], capture_output=True, text=True)
+    command = [sys.executable, str(ROOT / "docs" / "make.py"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Warn" not in done.stderr
     return folder
@@ -38,6 +39,17 @@ def test_operations_are_on_the_page_with_their_formulas(pages: Path) -> None:
     places = set(re.findall(r'id="Value\.([^"]*)"', text))
     assert set(rows()) <= places
     assert Value.tanh.__doc__ == "z = tanh(x), dz/dx = 1 - z * z."
+
+
+def test_the_first_page_leads_to_every_operation(pages: Path) -> None:
+    links = re.findall(r'href="autograd.html#Value\.([^"]*)"', (pages / "index.html").read_text())
+    assert links == list(rows())
+
+
+def test_examples_are_shown_as_they_are_written(pages: Path) -> None:
+    for page in pages.rglob("*.html"):
+        text = re.sub(r"<[^>]*>", "", page.read_text())
+        assert not re.findall(r"[)\]](?:nn|autograd)\.\w+", text), page.name
 
 
 def test_no_page_asks_the_network(pages: Path) -> None:
