@@ -43,6 +43,18 @@ else:
     raise AssertionError("NumPy is not here, and compile needs it")
 print("fine")
 '''
+# What each of these needs that a bare installation lacks, and the advice that has to come.
+ADVICE = {
+    "draw(v).svg()": "pip install 'chainrule[viz]'",
+    "draw(v).png()": "pip install 'chainrule[viz]'",
+    "play(v).widget()": "pip install 'chainrule[notebook]'",
+    "compile(lambda x: x)": "pip install 'chainrule[fast]'",
+    "importlib.import_module('autograd.compiled')": "pip install 'chainrule[fast]'",
+    "importlib.import_module('autograd.program')": "pip install 'chainrule[fast]'",
+    "importlib.import_module('autograd.strategies')": "pip install hypothesis",
+    "importlib.import_module('nn.distributed')": "pip install 'chainrule[distributed]'",
+    "nn.plots.figure()": "pip install 'chainrule[plot]'",
+}
 
 
 def run(*command: object, **options: object) -> str:
@@ -80,6 +92,7 @@ def test_wheel_and_source_distribution_are_whole(built: Path) -> None:
     wanted = {
         *("autograd/py.typed", "autograd/page.html", "autograd/page.js", "nn/py.typed"),
         *("nn/datasets/iris.csv", "nn/datasets/digits.csv.gz", "nn/datasets/names.txt"),
+        "autograd/widget.js",
     }
     assert wanted <= inside
     assert not [name for name in inside if name.startswith(("tests", "notebooks"))]
@@ -98,6 +111,32 @@ def test_a_strangers_program_runs_in_an_empty_environment(installed: Path, tmp_p
     assert packages <= {"chainrule", "graphviz", "pip", "setuptools"}
     command = installed.with_name("chainrule")
     assert "dL/dw  -0.18" in run(command, "grad", "tanh(w*x + b)", "w=2", "x=-1", "b=0.5")
+
+
+@pytest.mark.parametrize("code", ADVICE)
+def test_without_an_extra_the_message_says_what_to_install(
+    installed: Path, tmp_path: Path, code: str
+) -> None:
+    setup = "import importlib, nn; from autograd import *; v = Value(1.0).tanh()"
+    done = subprocess.run(
+        [installed, "-c", f"{setup}\n{code}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"PATH": ""},  # where there is no `dot`
+    )
+    assert done.returncode == 1
+    assert ADVICE[code] in done.stderr.splitlines()[-1]
+
+
+def test_the_extra_for_the_pages_of_the_api_is_enough_to_write_them(tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    quiet = ["--quiet", "--disable-pip-version-check"]
+    run(python, "-m", "pip", "install", *quiet, f"{ROOT}[docs]")
+    run(python, ROOT / "docs" / "make.py", tmp_path / "pages")
+    assert (tmp_path / "pages" / "nn.html").exists()
 
 
 def test_a_strangers_program_passes_mypy_strict(installed: Path, tmp_path: Path) -> None:
