@@ -74,7 +74,7 @@ def main() -> None:
         call(PYTHON, "-m", "ruff", "check", ".")
         call(PYTHON, "-m", "ruff", "format", "--check", ".")
         call(PYTHON, "-m", "mypy")
-        call(PYTHON, "-m", "pytest", "-q")
+        call(PYTHON, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", "--cov")
 
 
 if __name__ == "__main__":

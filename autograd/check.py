@@ -679,9 +679,13 @@ def check_gradients(
         )
     inner, ends = visited(case.root)
     everything = [*ends, *inner]
+    inputs_of_f = set(case.nodes[: len(case.nodes) - len(case.parameters)])
     for node, label in zip(case.nodes, case.labels, strict=True):
-        node.label = node.label or label
-    name = names(everything)
+        if node in inputs_of_f:  # the parameters are the caller's
+            node.label = node.label or label
+    name = names(everything) | {
+        node: node.label or label for node, label in zip(case.nodes, case.labels, strict=True)
+    }
     pulls = {node: handed(node, 1.0) for node in inner}
     wrong = _local(inner, pulls, name)
     grads, ours, badly = _adjoint(case.root, inner, ends, pulls, name)

@@ -3,21 +3,23 @@
 `python -m nn.demo` runs it and writes the pictures into `out/`.
 """
 
-import contextlib
+import functools
+import io
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from autograd import Value, draw, no_grad, quiet_gc
+from autograd import Value, draw, no_grad
 from autograd.files import write
 from autograd.render import RenderError
 from autograd.steps import steps
-from nn import MLP, sparse_categorical_crossentropy, unscoped
+from nn import MLP, fit, sparse_categorical_crossentropy, unscoped
 from nn.data import Dataset, load_iris
+from nn.metrics import accuracy
 from nn.module import Module
+from nn.optim import SGD
+from nn.training import History
 
 
 def step_by_step() -> Value:
@@ -31,66 +33,22 @@ def step_by_step() -> Value:
     return y
 
 
-def progress(epochs: int) -> Iterable[int]:
-    """Counts the epochs, with a bar where tqdm is installed."""
-    with contextlib.suppress(ImportError):
-        from tqdm import tqdm
-
-        bar: Iterable[int] = tqdm(range(epochs), "training", unit="epoch", file=sys.stdout)
-        return bar
-    return _lines(epochs)
-
-
-def _lines(epochs: int) -> Iterator[int]:
-    for epoch in range(epochs):
-        if epoch % 10 == 0:
-            print(f"epoch {epoch} of {epochs}", flush=True)
-        yield epoch
+def train(model: Module, data: Dataset) -> History:
+    """The History of 60 epochs of gradient descent with momentum, all samples in each step."""
+    return fit(
+        model,
+        data,
+        loss=functools.partial(sparse_categorical_crossentropy, from_logits=True),
+        optimizer=SGD(model, lr=0.1, momentum=0.9),
+        epochs=60,
+        progress=True,
+    )
 
 
-def train(model: Module, data: Dataset, epochs: int = 60, rate: float = 0.1) -> list[float]:
-    """The loss after each epoch of plain gradient descent, all samples at once, with momentum."""
-    velocity = dict.fromkeys(model.parameters(), 0.0)
-    history = []
-    with quiet_gc(), unscoped():
-        for _ in progress(epochs):
-            logits = [model(row) for row in data.features]
-            loss = sparse_categorical_crossentropy(logits, data.targets, from_logits=True)
-            model.zero_grad()
-            loss.backward()
-            for parameter in velocity:
-                velocity[parameter] = 0.9 * velocity[parameter] - rate * parameter.grad
-                parameter.data += velocity[parameter]
-            history.append(loss.data)
-    return history
-
-
-def accuracy(model: Module, data: Dataset) -> float:
+def accuracy_of(model: Module, data: Dataset) -> float:
     """The share of samples whose largest logit is that of their class."""
     with no_grad(), unscoped():
-        outputs = [[float(z) for z in model(row)] for row in data.features]
-    hits = [row.index(max(row)) == k for row, k in zip(outputs, data.targets, strict=True)]
-    return sum(hits) / len(hits)
-
-
-def loss_curve(history: list[float], path: Path) -> None:
-    """A picture of the loss after each epoch; needs matplotlib."""
-    import io
-
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure: Any
-    figure, axes = pyplot.subplots(figsize=(6, 3.5), layout="constrained")
-    axes.plot(range(1, len(history) + 1), history, color="#1f6fb4", linewidth=2)
-    axes.set(xlabel="epoch", ylabel="crossentropy", yscale="log", title="Training on iris")
-    axes.grid(alpha=0.3)
-    data = io.BytesIO()
-    figure.savefig(data, dpi=150)
-    pyplot.close(figure)
-    write(path, data.getvalue())
+        return accuracy([model(row) for row in data.features], data.targets)
 
 
 def main(folder: str = "out") -> None:
@@ -106,8 +64,8 @@ def main(folder: str = "out") -> None:
     print(f"\nA classifier made of Values, on {len(data.targets)} irises:\n\n{model}\n")
     history = train(model, data)
     print(
-        f"\nloss {history[0]:.4f} -> {history[-1]:.4f}, accuracy on {len(held_out.targets)} irises "
-        f"it has not seen: {accuracy(model, held_out):.1%}"
+        f"\nloss {history.loss[0]:.4f} -> {history.loss[-1]:.4f}, accuracy on "
+        f"{len(held_out.targets)} irises it has not seen: {accuracy_of(model, held_out):.1%}"
     )
 
     logits = model(data.features[0])
@@ -123,10 +81,14 @@ def main(folder: str = "out") -> None:
             except RenderError as error:
                 warnings.warn(f"{name}.{kind} is missing: {error}", stacklevel=1)
     try:
-        loss_curve(history, out / "loss_curve.png")
-        written.append(str(out / "loss_curve.png"))
+        figure = history.figure()
     except ImportError:
         warnings.warn("the loss curve needs `pip install 'chainrule[plot]'`", stacklevel=1)
+    else:
+        curve = io.BytesIO()
+        figure.savefig(curve, dpi=150)
+        write(out / "loss_curve.png", curve.getvalue())
+        written.append(str(out / "loss_curve.png"))
     print(f"\npictures, after {time.perf_counter() - start:.0f} s:")
     for path in written:
         print(f"  {path}")

@@ -1,8 +1,10 @@
 """The gradient checker: what it passes, what it fails, and whom it blames."""
 
+import contextlib
 import math
 import random
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from autograd import (
     tanh,
 )
 from autograd.faults import Fault, faults, hidden, planted
+from autograd.names import names, variables
 from autograd.precise import LIBM
 from nn import MLP, sparse_categorical_crossentropy
 from tests import reference
@@ -238,6 +241,56 @@ def test_functions_that_cannot_be_checked_are_refused() -> None:
         check_gradients(lambda x: x, 1.0, order=3)
 
 
+def test_parameters_may_have_names_of_a_dict_or_be_a_list() -> None:
+    w, b = Value(2.0, "w"), Value(0.5)
+
+    def loss() -> Any:
+        return (w * 3.0 + b).tanh()
+
+    assert [r.name for r in check_gradients(loss, parameters={"a": w, "c": b}).rows] == ["a", "c"]
+    assert (w.label, b.label) == ("w", "")  # they are the caller's
+    assert [r.name for r in check_gradients(loss, parameters=[w, b]).rows] == ["w", "v1"]
+    with pytest.raises(TypeError, match="parameters must be Values, got float"):
+        check_gradients(loss, parameters=[1.0])
+
+
+def test_a_function_that_refuses_decimals_beside_a_point_is_checked_in_double() -> None:
+    def f(x: Any) -> Any:
+        if not isinstance(x, Value) and x != 1.5:
+            raise TypeError("Values only")
+        return (x * x).sin()
+
+    report = check_gradients(f, 1.5)
+    assert report.verdict is Verdict.PASS, str(report)
+
+
+def test_second_order_of_a_function_that_refuses_decimals_or_jumps_or_is_wrong() -> None:
+    def refuses(x: Any) -> Any:
+        if not isinstance(x, Value):
+            raise TypeError("Values only")
+        return x**3
+
+    report = check_gradients(refuses, 1.5, order=2)
+    assert (report.rows[1].verdict, report.rows[1].note) == (
+        Verdict.INCONCLUSIVE,
+        "the function refuses decimals",
+    )
+    kinked = check_gradients(lambda x: (x * 2.0).relu(), 0.0, order=2)
+    assert kinked.rows[1].note == "the first derivative jumps here"
+    with planted(next(f for f in faults() if (f.op, f.kind) == ("tanh", "half"))):
+        wrong = check_gradients(lambda x: x.tanh(), 0.3, order=2)
+    assert wrong.rows[1].verdict is Verdict.FAIL
+
+
+def test_what_is_not_finite_has_no_verdict() -> None:
+    with pytest.warns(RuntimeWarning, match=r"log\(x\) = nan"):
+        both = check_gradients(lambda x: x.log(), -1.0)
+    assert (both.verdict, both.rows[0].note) == (Verdict.INCONCLUSIVE, "both are nan")
+    with pytest.warns(RuntimeWarning, match="inf"):
+        endless = check_gradients(lambda x: x.log(), 0.0)
+    assert endless.verdict is Verdict.INCONCLUSIVE
+
+
 def test_reports_show_in_notebooks_and_draw_the_culprit() -> None:
     fault = next(f for f in faults() if (f.op, f.kind) == ("tanh", "half"))
     with planted(fault):
@@ -284,3 +337,50 @@ def test_the_referees_functions_agree_with_mpmath(name: str) -> None:
         with mp.workprec(3000):
             exact = reference.value(op, *at)
             assert abs(mpf(str(found)) - exact) <= abs(exact) * mpf(10) ** -60 + mpf(10) ** -400
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+@pytest.mark.parametrize("at", [-6.0, -4.0, -2.5, -1.0, -0.0, 1.0, 2.5, 4.0, 6.0, 1e22])
+def test_decimal_angles_of_every_quarter_turn(name: str, at: float) -> None:
+    from mpmath import mp, mpf
+
+    from autograd import precise
+
+    with precise.digits(60):
+        found = LIBM[rows()[name].libm](Decimal(at))
+    with mp.workdps(60):
+        assert abs(mpf(str(found)) - getattr(mp, name)(mpf(at))) < mpf(10) ** -55
+
+
+@pytest.mark.parametrize("name", sorted(LIBM))
+def test_decimal_functions_of_what_is_no_number_raise_nothing(name: str) -> None:
+    op = next(op for op in rows().values() if op.libm == name)
+    for at in ("nan", "inf", "-inf"):
+        for other in ("nan", "inf", "-inf", "2"):
+            with contextlib.suppress(InvalidOperation):
+                found = LIBM[name](*[Decimal(at), Decimal(other)][: op.arity])
+                assert isinstance(found, Decimal)
+
+
+def test_decimals_of_a_function_are_ordered_detached_and_refuse_what_is_no_number() -> None:
+    seen: list[Any] = []
+
+    def f(x: Any) -> Any:
+        seen.append((x < 3, x <= 3, x > 3, x >= 3, float(x) == 2.0))
+        return x * x if x >= Value(1.0) else x.detach() * 0.0 + x
+
+    assert check_gradients(f, 2.0).verdict is Verdict.PASS
+    assert set(seen) == {(True, True, False, False, True)} | (set(seen) - {seen[0]})
+    assert check_gradients(f, 0.5).verdict is Verdict.PASS
+
+    def odd(x: Any) -> Any:
+        return x * ("2" if not isinstance(x, Value) else 2.0)
+
+    assert check_gradients(odd, 2.0).verdict is Verdict.PASS  # in double, as decimals are refused
+
+
+def test_names_of_nodes_are_different_also_where_a_label_is_v1() -> None:
+    a, b = Value(1.0, "v1"), Value(2.0)
+    c = a * b
+    assert list(names([a, b, c]).values()) == ["v1", "v2", "v3"]
+    assert variables(None) == {}

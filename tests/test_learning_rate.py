@@ -174,3 +174,17 @@ def test_figures_show_every_rate_and_the_bound() -> None:
     found = find_learning_rate(bowl, ONE, loss=itself)
     texts = [text.get_text() for text in found.figure().axes[0].get_legend().get_texts()]
     assert any("lambda" in text for text in texts)
+
+
+def test_a_function_without_any_curvature_has_none() -> None:
+    # Every product of the Hessian is zero, so there is no direction to follow.
+    assert largest_curvature(Bowl(0.0), ONE, loss=itself) == 0.0
+
+
+def test_a_search_that_leaves_the_numbers_stops_there() -> None:
+    found = find_learning_rate(
+        Bowl(1.0), ONE, loss=lambda outputs, targets: itself(outputs, targets) * 1e150,
+        low=1e-160, high=1e10, steps=20,
+    )  # fmt: skip
+    assert len(found.losses) < 20
+    assert all(map(math.isfinite, found.losses))

@@ -429,3 +429,16 @@ def test_the_slope_of_a_small_power_of_a_subnormal_number_is_finite() -> None:
     z = Value(x) ** y
     z.backward()
     assert reference.ulps(z.dx, wanted) <= 4
+
+
+@pytest.mark.parametrize("name", ["tanh", "mul"])
+def test_an_operation_of_numbers_counts_its_operands(name: str) -> None:
+    op = rows()[name]
+    wrong = (1.0, 2.0) if op.arity == 1 else (1.0,)
+    with pytest.raises(TypeError, match=rf"{name} takes {op.arity} operand"):
+        op(*wrong)
+
+
+def test_a_row_that_uses_y_needs_its_derivative() -> None:
+    with pytest.raises(RuleError, match=r"unknown operand 'y' in 'x \* y'; known: x"):
+        Op("x * y", "y").read("halved", rows())

@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from nn import (
     mse,
     plots,
     sparse_categorical_crossentropy,
+    storage,
 )
 from nn.data import Dataset, load_iris, load_moons
 from nn.optim import SGD, Adam
@@ -308,3 +310,50 @@ def test_a_damaged_checkpoint_is_refused_and_nothing_has_changed(
         with pytest.raises(ValueError, match=r"^(fit: )?run"):
             started(resume=True)
         assert made[-1] == fresh
+
+
+def test_a_progress_bar_counts_the_epochs_and_training_goes_on_without_tqdm(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tqdm")
+    model = MLP([1, 1], None, seed=0)
+    fit(model, LINE, loss=squared, optimizer=SGD(model, lr=0.1), epochs=3, progress=True)
+    said = capsys.readouterr().err
+    assert "training: 100%" in said
+    assert "3/3" in said
+    assert "loss" in said
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    again = MLP([1, 1], None, seed=0)
+    fit(again, LINE, loss=squared, optimizer=SGD(again, lr=0.1), epochs=3, progress=True)
+    assert capsys.readouterr().err == ""
+    assert bits(again) == bits(model)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"loss": [1, 2.0]}, "not made of numbers"),
+        ({"rate": [0.1] * 9}, "more lines than epochs"),
+        ({"stopped": 3}, "more lines than epochs"),
+    ],
+)
+def test_a_checkpoints_history_is_looked_at(
+    change: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    model = MLP([1, 1], None, seed=0)
+    options: dict[str, Any] = {"loss": squared, "optimizer": SGD(model, lr=0.1)}
+    fit(model, LINE, epochs=2, checkpoint=tmp_path / "run", **options)
+    stored = storage.read(tmp_path / "run", "checkpoint", allow_nonfinite=True)
+    stored["history"] |= change
+    storage.write(tmp_path / "run", "checkpoint", stored)
+    before = bits(model)
+    with pytest.raises(ValueError, match=why):
+        fit(model, LINE, epochs=3, checkpoint=tmp_path / "run", resume=True, **options)
+    assert bits(model) == before
+
+
+def test_a_compiled_run_resumes_and_names_what_went_wrong_in_values() -> None:
+    model = MLP([1, 1], None, seed=0)
+    with pytest.raises(TrainingError, match="learning rate was 1e\\+200") as caught:
+        fit(model, LINE, loss=squared, optimizer=SGD(model, lr=1e200), epochs=9, compiled=True)
+    assert len(caught.value.history) >= 1
