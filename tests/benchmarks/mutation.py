@@ -116,7 +116,7 @@ def mutants(file: str) -> Iterator[Mutant]:
         kind, above, reached = "", node, node
         while above in parents and not kind:
             above = parents[above]
-            kind = _harmless(above, cst)
+            kind = _harmless(above, cst) or _told(above, parents, cst)
             if isinstance(above, cst.Parameters):
                 reached = parents[above]  # a default matters when the function is called
         span = spans[node]
@@ -149,6 +149,19 @@ def _harmless(node: Any, cst: Any) -> str:
         name = called.value if isinstance(called, cst.Name) else ""
         return "text" if name in ("warn", "add_note") or name.endswith("Error") else ""
     return ""
+
+
+def _told(node: Any, parents: Any, cst: Any) -> str:
+    """'text' for an assignment to names in a block that ends by raising an error with them."""
+    if not isinstance(node, cst.SimpleStatementLine) or len(node.body) != 1:
+        return ""
+    block, (statement,) = parents[node], node.body
+    named = isinstance(statement, cst.Assign) and isinstance(statement.targets[0].target, cst.Name)
+    if not named or not isinstance(block, cst.IndentedBlock):
+        return ""
+    last = block.body[-1]
+    raises = isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[0], cst.Raise)
+    return "text" if raises else ""
 
 
 def _only_text(before: str, after: str) -> bool:
