@@ -6,17 +6,19 @@ import random
 import zlib
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import autograd
-from autograd import Op, RuleError, Value, grad, record, rows
-from autograd.ops import Operation
+from autograd import Op, RuleError, Value, grad, record, rows, rules
+from autograd.ops import Operation, Ops
 from autograd.value import topological
 from tests import reference
 
 NAMES = list(rows())
+GOLDEN = Path(__file__).parent / "golden"
 ENDS = [0.0, -0.0, 1.0, -1.0, 1e300, -1e300, 1e-300, -1e-300, 5e-324, math.inf, -math.inf, math.nan]
 
 
@@ -209,6 +211,38 @@ def test_generated_source_can_be_read_and_shows_in_tracebacks() -> None:
     source = inspect.getsource(Value.__dict__["tanh"])
     assert "math.tanh(x)" in source
     assert source == record.method_source(rows()["tanh"], rows())
+
+
+def generated(op: Operation) -> str:
+    """Everything that is generated for an operation."""
+    reflected = [record.method_source(op, rows(), reflected=True)] * (op.arity == 2)
+    return "\n".join(
+        [record.method_source(op, rows()), *reflected, record.pullback_source(op, rows())]
+    )
+
+
+def test_generated_source_is_what_a_reader_checked() -> None:
+    second = Op("0 * x + y", "0.0", "1", y=2.0)
+    second.read("second", rows())
+    ops = [*(rows()[name] for name in ("neg", "tanh", "mul", "leaky_relu", "maximum")), second]
+    assert "\n".join(map(generated, ops)) == (GOLDEN / "generated.txt").read_text()
+
+
+def test_a_power_that_overflows_has_the_sign_that_the_exponent_says() -> None:
+    for x, y, z in ((-1e200, 2.0, math.inf), (-1e200, 3.0, -math.inf), (1e200, 3.0, math.inf)):
+        assert rules.power(x, y) == (Value(x) ** y).data == z
+
+
+def test_nothing_is_computed_for_an_operand_that_is_of_another_kind() -> None:
+    class Stranger(Ops):
+        def __rmul__(self, other: Any) -> str:
+            return "asked"
+
+    node: Any = Value(2.0)
+    assert node.mul(Stranger()) is NotImplemented
+    assert node * Stranger() == "asked"
+    with pytest.raises(TypeError, match=r"^mul: expected a real number, got str"):
+        node * "3"
 
 
 # ------------------------------------------------------------------ a wrong row is noticed
