@@ -235,7 +235,7 @@ def test_a_power_that_overflows_has_the_sign_that_the_exponent_says() -> None:
 
 def test_nothing_is_computed_for_an_operand_that_is_of_another_kind() -> None:
     class Stranger(Ops):
-        def __rmul__(self, other: Any) -> str:
+        def __rmul__(self, other: Any) -> Any:
             return "asked"
 
     node: Any = Value(2.0)
