@@ -17,6 +17,7 @@ from autograd import (
     no_grad,
     rows,
     sin,
+    topological,
     value_and_grad,
     vjp,
 )
@@ -202,3 +203,94 @@ def test_a_leaf_from_outside_has_no_tangent() -> None:
     c = Value(7.0)
     assert jvp(lambda x: c * x + c, (2.0,), (3.0,)) == (21.0, 21.0)
     assert jvp(lambda x: [c, 4.0, x], (2.0,), (3.0,)) == ([7.0, 4.0, 2.0], [0.0, 0.0, 3.0])
+
+
+SAYS: list[tuple[Any, type[Exception], str]] = [
+    (lambda: grad(lambda x: x)("1"), TypeError, "grad: expected a real number"),
+    (lambda: grad(lambda x: "1")(1.0), TypeError, "grad: the function's result: expected a real"),
+    (lambda: grad(lambda x: [x])(1.0), TypeError, "grad: the function must return one number"),
+    (lambda: vjp(lambda x: x, "1"), TypeError, "vjp: expected a real number"),
+    (lambda: vjp(lambda x: ["1"], 1.0), TypeError, "vjp: the function's result: expected a real"),
+    (lambda: vjp(lambda x: x, 1.0)[1]([1, 2]), ValueError, "vjp's weights: expected 1 number"),
+    (lambda: vjp(lambda x: x, 1.0)[1]("1"), TypeError, "seed: expected a real number"),
+    (lambda: jvp(lambda x: x, ("1",), (1.0,)), TypeError, "jvp: expected a real number"),
+    (lambda: jvp(lambda x: x, (1.0,), ()), ValueError, "jvp's tangents: expected 1 number"),
+    (lambda: jvp(lambda x: "1", (1.0,), (1.0,)), TypeError, "jvp: the function's result"),
+    (lambda: hessian(lambda x: x)("1"), TypeError, "hessian: expected a real number"),
+    (lambda: hessian(lambda x: "1")(1.0), TypeError, "hessian: the function's result"),
+    (lambda: hvp(lambda x: x, "1", 1.0), TypeError, "hvp: expected a real number"),
+    (lambda: hvp(lambda x: "1", 1.0, 1.0), TypeError, "hvp: the function's result"),
+    (lambda: hvp(lambda x: x, 1.0, [1.0, 2.0]), ValueError, "hvp's vector: expected 1 number"),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "text"), SAYS, ids=[text for _, _, text in SAYS])
+def test_a_refusal_begins_with_what_was_called(call: Any, kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind, match=f"^{text}"):
+        call()
+
+
+def test_what_is_given_values_gives_values_that_can_be_differentiated_on() -> None:
+    x = Value(2.0)
+    value, slope = value_and_grad(lambda v: v**3)(x)
+    assert (value.data, slope.data) == (8.0, 12.0)
+    assert grad(value, x) == grad(lambda v: v**3)(2.0) == 12.0
+    assert grad(slope, x) == 12.0
+
+    result, pull = vjp(lambda v: [v**3, v], x)
+    assert grad(result[0], x) == 12.0
+    (pulled,) = pull([1.0, 1.0])
+    assert (pulled.data, grad(pulled, x)) == (13.0, 12.0)
+    # Numbers with weights that are Values: linear in the weights.
+    w = Value(5.0)
+    (linear,) = vjp(lambda v: v**3, 2.0)[1](w)
+    assert (linear.data, grad(linear, w)) == (60.0, 12.0)
+    assert vjp(lambda v: v**3, 2.0)[1](5.0) == (60.0,)
+
+    shown, along = jvp(lambda v: v**3, (x,), (1.0,))
+    assert (grad(shown, x), along.data, grad(along, x)) == (12.0, 12.0, 12.0)
+    _, scaled = jvp(lambda v: v**3, (2.0,), (w,))
+    assert (scaled.data, grad(scaled, w)) == (60.0, 12.0)
+
+    assert grad(hvp(lambda v: v**3, x, 1.0), x) == 6.0
+    product = hvp(lambda v: v**3, 2.0, w)
+    assert (product.data, grad(product, w)) == (60.0, 12.0)
+    assert isinstance(hvp(lambda v: v**3, 2.0, 5.0), float)
+    second = hessian(lambda v: v**3)(x)
+    assert (second.data, grad(second, x)) == (12.0, 6.0)
+    assert isinstance(hessian(lambda v: v**3)(2.0), float)
+
+
+def test_the_other_arguments_of_a_hessian_stay_as_they_are() -> None:
+    def f(a: Any, x: Any, b: Any, scale: float = 1.0) -> Any:
+        return a * x * x * scale + b * x
+
+    assert hessian(f, 1)(3.0, 2.0, 7.0) == 6.0
+    assert hessian(f, 1)(3.0, 2.0, 7.0, scale=10.0) == 60.0
+
+
+def test_a_local_derivative_of_one_or_minus_one_makes_no_product() -> None:
+    w, x, y = Value(5.0), Value(2.0), Value(3.0)
+    slopes = grad(w * (x - y), [x, y], create_graph=True)
+    made = [[node.op.name for node in topological(slope) if node.op] for slope in slopes]
+    assert made == [["mul"], ["mul", "neg"]]
+
+
+def test_a_gradient_of_exactly_zero_goes_no_further() -> None:
+    x = Value(0.0)
+    (slope,) = grad((x * 0.0).log() * 0.0, [x], create_graph=True)
+    assert float(slope) == 0.0 or math.isnan(float(slope))
+    assert grad(x, [Value(1.0)]) == [0.0]
+
+
+class Pair(NamedTuple):
+    """Two numbers, or nestings of numbers."""
+
+    first: Any
+    second: Any
+
+
+def test_nested_named_tuples_keep_their_kind() -> None:
+    found = grad(lambda p: p.first[0] * p.second["a"])(Pair([2.0], {"a": 3.0}))
+    assert found == Pair([3.0], {"a": 2.0})
+    assert type(found) is Pair

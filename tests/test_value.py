@@ -2,12 +2,14 @@
 
 import asyncio
 import copy
+import functools
 import gc
 import math
 import pickle
 import subprocess
 import sys
 import threading
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +27,8 @@ from autograd import (
     scope,
     topological,
 )
+from autograd.ops import Ops
+from autograd.value import accumulate, first_nonfinite, restorer
 
 MILLION = 1_000_000
 
@@ -539,3 +543,193 @@ def test_a_product_that_overflows_is_named_with_both_factors() -> None:
         ((x * 1e200) * 1e200).backward()
     factors = "dL/dz * dz/dx is 1e+200 * 1e+200 in mul(x, y) = 1.0 at x = 1e-200 ('x'), y = 1e+200"
     assert str(caught[0].message) == f"backward: {factors}"
+
+
+# ------------------------------------------------------------------ what a node says
+
+
+PREFIXES: list[tuple[Callable[[], object], str]] = [
+    (lambda: Value("1"), "Value: expected a real number"),  # type: ignore[arg-type]
+    (lambda: Value(1.0).backward("1"), "backward's seed: expected a real number"),  # type: ignore[arg-type]
+    (lambda: Value(1.0) < "1", "a comparison: expected a real number"),  # type: ignore[operator]
+    (lambda: Value(1.0) + "1", "add: expected a real number"),  # type: ignore[arg-type]
+    (lambda: _hooked("1"), "a hook's result: expected a real number"),
+]
+
+
+def _hooked(result: Any) -> None:
+    x = Value(1.0)
+    x.register_hook(lambda g: result)
+    (x * 2.0).backward()
+
+
+@pytest.mark.parametrize(("call", "text"), PREFIXES, ids=[text for _, text in PREFIXES])
+def test_a_refusal_begins_with_where_it_happened(call: Callable[[], object], text: str) -> None:
+    with pytest.raises(TypeError, match=f"^{text}"):
+        call()
+
+
+@pytest.mark.parametrize("order", ["__lt__", "__le__", "__gt__", "__ge__"])
+def test_a_comparison_with_another_carrier_is_left_to_it(order: str) -> None:
+    class Other(Ops):
+        """Numbers of somebody else's."""
+
+    assert getattr(Value(1.0), order)(Other()) is NotImplemented
+
+
+def test_an_operation_on_a_value_and_another_carrier_is_left_to_the_carrier() -> None:
+    class Other(Ops):
+        """Numbers of somebody else's."""
+
+        def apply(self, op: Any, x: Any, y: Any) -> Any:
+            return op.name, x, y
+
+    x, other = Value(2.0), Other()
+    table: dict[str, Any] = dict(autograd.rows())
+    assert table["hypot"](x, other) == ("hypot", x, other)
+    assert table["hypot"](other, x) == ("hypot", other, x)
+
+
+def test_a_node_made_in_a_mode_has_its_scope_and_nothing_else() -> None:
+    with scope("part"):
+        leaf = Value(1.0)
+        z, again = leaf * 2.0, leaf * 3.0
+        named = Value(1.0, "named")
+    assert (z.label, z.scope, z.line) == ("", "part", "")
+    assert z._row is again._row  # one Note serves all products of a scope
+    assert (named.label, named.scope) == ("named", "part")
+    with no_grad():
+        assert (leaf * 2.0)._row is autograd.value.LEAF
+    with detect_anomaly():
+        w = leaf * 2.0
+    assert (w.label, w.scope) == ("", "")
+    assert w.line.startswith("test_value.py:")
+    with scope("part"), detect_anomaly():
+        w = leaf * 2.0
+    assert (w.label, w.scope) == ("", "part")
+    before = w.line
+    w.label = "w"
+    assert (w.label, w.scope, w.line) == ("w", "part", before)
+    plain = Value(1.0) * 2.0
+    assert plain._row is plain.op
+    with detect_anomaly():
+        plain = Value(1.0) * 2.0
+    assert (plain.label, plain.scope) == ("", "")
+
+
+def test_a_mode_is_made_once_for_each_scope_and_not_kept_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    top = autograd.value.Mode()
+    assert (top.recording, top.scope, top.anomaly) == (True, "", False)
+    assert top.child("scope", "a") is top.child("scope", "a")
+    inner = top.child("scope", "a").child("scope", "b")
+    assert inner.scope == "a/b"
+    assert inner is top.child("scope", "a").child("scope", "b")
+    assert not top.child("recording", False).recording
+    monkeypatch.setattr(autograd.value, "_MOST_MODES", 5)
+    fresh = autograd.value.Mode()
+    for i in range(5):
+        fresh.child("scope", f"s{i}")
+    assert len(fresh.children) == 5
+    fresh.child("scope", "s5")
+    assert list(fresh.children) == [("scope", "s5")]
+    # Those inside are counted too.
+    part = fresh.child("scope", "s5")
+    for i in range(4):
+        part.child("scope", f"t{i}")
+    fresh.child("scope", "s6")
+    assert list(fresh.children) == [("scope", "s6")]
+
+
+def test_a_decorator_hands_all_arguments_on_and_holds_for_each_call() -> None:
+    @no_grad()
+    def f(x: Value, *, by: float) -> Value:
+        return x * by
+
+    z = f(Value(2.0), by=3.0)
+    assert (z.data, z.parents) == (6.0, ())
+    scaled = no_grad()(functools.partial(lambda x, by: x * by, by=4.0))(Value(2.0))
+    assert (scaled.data, scaled.parents) == (8.0, ())
+
+
+def test_the_line_is_that_of_the_innermost_frame_that_is_the_users() -> None:
+    def through_nn() -> Any:
+        names = {"__name__": "nn.somewhere", "x": Value(2.0)}
+        return eval(compile("x * 3.0", "somewhere.py", "eval"), names)
+
+    def without_a_name() -> Any:
+        return eval(compile("x * 3.0", "/a/nameless.py", "eval"), {"x": Value(2.0)})
+
+    with detect_anomaly():
+        assert through_nn().line.startswith("test_value.py:")
+        assert without_a_name().line == "nameless.py:1"
+        assert (Value(2.0) * 3.0).line.startswith("test_value.py:")
+
+
+def test_a_cell_is_called_what_the_notebook_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Compiler:
+        def format_code_name(self, name: str) -> Any:
+            return ("Cell", "In[3]") if name == "/tmp/ipykernel_1/123.py" else None
+
+    shell = types.SimpleNamespace(compile=Compiler())
+    module = types.SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", module)
+    assert autograd.value.called("/tmp/ipykernel_1/123.py") == "In[3]"
+    assert autograd.value.called("/a/b.py") == "b.py"
+    module.get_ipython = lambda: None
+    assert autograd.value.called("/tmp/ipykernel_1/123.py") == "123.py"
+    monkeypatch.delitem(sys.modules, "IPython")
+    assert autograd.value.called("/tmp/ipykernel_1/123.py") == "123.py"
+
+
+def test_what_went_wrong_first_is_told_with_both_operands_and_the_line() -> None:
+    x, y = Value(1e300, "x"), Value(1e300, "y")
+    with detect_anomaly(), pytest.raises(NonFiniteError) as caught:
+        x * y
+    text = str(caught.value)
+    assert text.startswith("mul(x, y) = inf at x = 1e+300 ('x'), y = 1e+300 ('y'), at test_value")
+    with scope("s"):
+        z = x * y
+    assert first_nonfinite(topological(z)).endswith("x = 1e+300 ('x'), y = 1e+300 ('y')")
+    good = Value(1.0) * 2.0
+    good.backward()
+    assert first_nonfinite(topological(good)) == ""
+    # A node whose gradient is zero, or a leaf, is no reason; the next one is.
+    a = Value(0.0, "a")
+    out = a.sqrt() * 1.0 + (a * 0.0)
+    with pytest.warns(NonFiniteWarning, match=r"dL/dz \* dz/dx is 1\.0 \* inf in sqrt\(x\)"):
+        out.backward()
+
+
+def test_the_warning_points_at_the_call_of_backward() -> None:
+    with pytest.warns(NonFiniteWarning) as noted:
+        Value(0.0).log().backward()
+    assert noted[0].filename == __file__
+
+
+def test_a_restorer_holds_nothing_of_what_it_did() -> None:
+    node = Value(1.0)
+    undo = restorer([node])
+    node.backward()
+    assert list(undo()) == []  # type: ignore[call-overload]
+    assert node.grad == 0.0
+
+
+def test_a_pass_without_a_seed_starts_from_one() -> None:
+    x = Value(3.0)
+    accumulate(x * x)
+    assert x.grad == 6.0
+
+
+def test_a_copy_of_a_leaf_keeps_a_gradient_of_one() -> None:
+    x = Value(3.0, "x")
+    x.grad = 1.0
+    again = copy.copy(x)
+    assert (again.data, again.label, again.grad) == (3.0, "x", 1.0)
+
+
+def test_roots_that_are_leaves_or_repeated_come_once() -> None:
+    a, b = Value(1.0), Value(2.0)
+    c = a * b
+    assert topological(a, a, c, b, c) == [a, b, c]

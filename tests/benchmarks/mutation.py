@@ -111,7 +111,8 @@ def mutants(file: str) -> Iterator[Mutant]:
     seen: Counter[str] = Counter()
     for mutation in visitor.mutations:
         node = mutation.original_node
-        if mutation.contained_by_top_level_function is None or node not in spans:
+        function = mutation.contained_by_top_level_function
+        if not isinstance(function, cst.FunctionDef) or node not in spans:
             continue
         kind, above, reached = "", node, node
         while above in parents and not kind:
@@ -129,8 +130,7 @@ def mutants(file: str) -> Iterator[Mutant]:
         after = "\n".join(changed[first - 1 : last + more])
         if not kind and _only_text(before, after):
             kind = "text"
-        function = mutation.contained_by_top_level_function
-        name = f"{getattr(function, 'name', cst.Name('_')).value}: {before} -> {after}"
+        name = f"{function.name.value}: {before} -> {after}"
         seen[name] += 1
         lines = places[reached].start.line, places[reached].end.line
         yield Mutant(file, lines, kind, source, before, after, f"{name} ({seen[name]})")
