@@ -169,6 +169,7 @@ def binary_crossentropy(
     def term(z: Number, y: Number) -> Number:
         y = _share(name, "target", y) * (1.0 - smoothing) + 0.5 * smoothing
         if from_logits:
+            _logit(name, z)
             logs = [(w1 * y, Ops.logsigmoid, z), (w0 * (1.0 - y), Ops.logsigmoid, -z)]
         else:
             _share(name, "probability", z)
@@ -354,6 +355,9 @@ def _crossentropy(
 ) -> Number:
     """-sum of share * log p over the classes, and over the target by itself."""
     log: _Log = _itself
+    if from_logits:
+        for z in row:
+            _logit(name, z)
     if from_logits and shares:
         row = log_softmax(row)
     elif from_logits and len(row) > 1:
@@ -400,6 +404,12 @@ def _same_length(name: str, row: Any, target: Any, sample: int) -> None:
     if not _is_row(target) or len(row) != len(target):
         got = f"{len(target)} targets" if _is_row(target) else f"the target {target!r:.40}"
         raise ValueError(f"{name}: sample {sample}: {len(row)} outputs but {got}")
+
+
+def _logit(name: str, z: Number) -> None:
+    """Raise TypeError for what is no number."""
+    if not isinstance(z, Ops):
+        number(z, f"{name}: logit")
 
 
 def _share(name: str, what: str, of: Number) -> Number:

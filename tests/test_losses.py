@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mpmath import mp, mpf
 
-from autograd import NonFiniteError, NonFiniteWarning, Value, detect_anomaly, no_grad
+from autograd import NonFiniteError, NonFiniteWarning, Value, detect_anomaly, no_grad, topological
 from nn import log_softmax, logsumexp, losses, softmax
 
 Loss = Callable[..., Any]
@@ -509,3 +509,84 @@ def test_what_mutants_of_the_losses_lived_through() -> None:
             losses.huber([1.0], [2.0], delta=delta)
     with pytest.raises(TypeError, match=r"^huber: delta: expected a real number"):
         losses.huber([1.0], [2.0], delta="1")  # type: ignore[arg-type]
+
+
+ROW = {
+    "binary_crossentropy": ([0.5], [1.0]),
+    "categorical_crossentropy": ([[0.5, 0.5]], [[1.0, 0.0]]),
+    "sparse_categorical_crossentropy": ([[0.5, 0.5]], [1]),
+    "kl_divergence": ([[0.5, 0.5]], [[1.0, 0.0]]),
+}
+SMOOTHED = [name for name in ROW if name != "kl_divergence"]
+SHARED = [name for name in ROW if name != "sparse_categorical_crossentropy"]
+
+
+def _as(name: str, number: Any) -> list[Any]:
+    """An output or a target of the loss that begins with the number."""
+    return [number] if name == "binary_crossentropy" else [[number, 0.5]]
+
+
+REFUSED = [
+    *((n, {"label_smoothing": "1"}, None, "label_smoothing: expected a real") for n in SMOOTHED),
+    *((n, {"class_weight": ["1", 1.0]}, None, "class weight.*: expected a real") for n in SMOOTHED),
+    *((n, {"class_weight": [-1.0, 1.0]}, None, "a class weight must be") for n in SMOOTHED),
+    *((n, {"class_weight": [math.inf, 1.0]}, None, "a class weight must be") for n in SMOOTHED),
+    *((n, {"sample_weight": ["1"]}, None, "sample weight.*: expected a real") for n in ROW),
+    *((n, {"reduction": "max"}, None, ".*reduction") for n in ROW),
+    *((n, {}, ("targets", 2.0), ".*target") for n in SHARED),
+    *((n, {}, ("targets", "1"), "target: expected a real") for n in SHARED[1:]),
+    *((n, {}, ("outputs", 2.0), ".*probability") for n in ROW),
+    *((n, {}, ("outputs", "1"), "probability: expected a real") for n in ROW),
+    *((n, {"from_logits": True}, ("outputs", "1"), "logit: expected a real") for n in ROW),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "wrong", "what"), REFUSED)
+def test_every_refusal_begins_with_the_loss(
+    name: str, options: dict[str, Any], wrong: tuple[str, Any] | None, what: str
+) -> None:
+    outputs, targets = ROW[name]
+    if wrong is not None:
+        outputs = _as(name, wrong[1]) if wrong[0] == "outputs" else outputs
+        targets = _as(name, wrong[1]) if wrong[0] == "targets" else targets
+    with pytest.raises((TypeError, ValueError), match=f"^{name}: {what}"):
+        getattr(losses, name)(outputs, targets, **options)
+
+
+@pytest.mark.parametrize("name", ROW)
+@pytest.mark.parametrize(("side", "wrong"), [("outputs", 3), ("targets", 3.0)])
+def test_what_is_no_batch_is_called_by_its_side(name: str, side: str, wrong: Any) -> None:
+    outputs, targets = ROW[name]
+    given: dict[str, Any] = {"outputs": outputs, "targets": targets, side: wrong}
+    with pytest.raises((TypeError, ValueError), match=f"^{name}: expected {side} for a batch"):
+        getattr(losses, name)(given["outputs"], given["targets"])
+
+
+def test_targets_of_zero_and_one_keep_reduction_and_weights_of_a_hinge() -> None:
+    z = [0.5, -2.0]
+    assert losses.hinge(z, [1, 0], reduction="sum").data == 0.5
+    assert [one.data for one in losses.hinge(z, [1, 0], reduction="none")] == [0.5, 0.0]
+    assert losses.hinge(z, [1, 0], sample_weight=[4.0, 1.0]).data == 1.0
+
+
+def test_a_probability_of_zero_is_warned_of_with_loss_and_sample() -> None:
+    rows_ = [[0.5, 0.5], [0.0, 1.0]]
+    for name, targets in (
+        ("categorical_crossentropy", [[1, 0], [1, 0]]),
+        ("sparse_categorical_crossentropy", [0, 0]),
+    ):
+        with pytest.warns(NonFiniteWarning, match=f"^{name}: sample 1: a probability of exactly 0"):
+            getattr(losses, name)(rows_, targets)
+    with pytest.warns(NonFiniteWarning, match="^binary_crossentropy: a probability of exactly 0"):
+        losses.binary_crossentropy([0.0], [1.0])
+
+
+def test_a_weight_of_one_adds_no_product_and_a_single_logit_is_certain() -> None:
+    z = [Value(0.3), Value(0.7)]
+    plain = losses.sparse_categorical_crossentropy([z], [0])
+    names = [node.op.name for node in topological(plain) if node.op]
+    assert "mul" not in names
+    weighted = losses.mse([z[0]], [0.0], sample_weight=[1.0], reduction="none")[0]
+    assert [node.op.name for node in topological(weighted) if node.op] == ["sub", "square"]
+    alone = losses.sparse_categorical_crossentropy([[Value(3.0)]], [0], from_logits=True)
+    assert float(alone) == 0.0
