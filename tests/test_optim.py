@@ -251,3 +251,58 @@ def test_an_optimizer_says_what_it_is_and_what_it_lacks() -> None:
     with pytest.raises(ValueError, match=r"^Adam\.step: no gradient yet"):
         Adam([x]).step()
     assert Adam([x]).state_dict()["groups"][0]["options"]["betas"] == [0.9, 0.999]
+
+
+RATES = {"SGD": 0.001, "AdaGrad": 0.01, "RMSprop": 0.01, "Adam": 0.001, "AdamW": 0.001}
+
+
+@each
+def test_the_learning_rate_that_is_not_given_is_pytorchs(kind: Any) -> None:
+    assert kind([Value(1.0)]).lr == RATES[kind.__name__]
+
+
+def test_one_group_may_be_a_dict_and_its_parameters_a_single_value() -> None:
+    w = Value(2.0, "w")
+    optimizer = SGD({"parameters": w, "lr": 0.25}, lr=1.0)
+    assert (len(optimizer.groups), optimizer.lr, optimizer.groups[0].names) == (1, 0.25, ["w"])
+    (w * w).backward()
+    optimizer.step()
+    assert w.data == 1.0
+
+
+def test_groups_that_lie_apart_or_in_another_order_step_on_arrays_as_on_values() -> None:
+    np = pytest.importorskip("numpy")
+
+    class Flat:
+        """The arrays of a compiled function's parameters."""
+
+        def __init__(self, parameters: list[Value]) -> None:
+            self.place = {p: k for k, p in enumerate(parameters)}
+            self.numbers = np.array([p.data for p in parameters])
+            self.gradients = np.array([p.grad for p in parameters])
+
+    for places in ([[1, 2], [0, 3]], [[3, 1], [0, 2]], [[0], [3, 2, 1]]):
+        values = [Value(float(k)) for k in range(4)]
+        for k, value in enumerate(values):
+            value.grad = 1.0 + k
+        flat = Flat(values)
+        groups = [
+            {"parameters": [values[k] for k in group], "lr": lr}
+            for group, lr in zip(places, (0.1, 0.5), strict=True)
+        ]
+        SGD(groups, lr=1.0).step_flat(flat)
+        SGD(groups, lr=1.0).step()
+        assert flat.numbers.tolist() == [value.data for value in values]
+
+
+@pytest.mark.parametrize("call", [lambda o: o.step(), lambda o: setattr(o, "lr", -1.0)])
+def test_a_refusal_begins_with_the_optimizer(call: Any) -> None:
+    with pytest.raises(ValueError, match=r"^SGD(\.step)?: "):
+        call(SGD([Value(1.0)]))
+
+
+def test_a_norm_of_exactly_the_bound_is_left_alone() -> None:
+    p = Value(1.0)
+    p.grad = 0.1 + 0.2
+    clip_norm([p], 0.1 + 0.2)
+    assert p.grad == 0.1 + 0.2
