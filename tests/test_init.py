@@ -493,3 +493,86 @@ def test_a_row_that_depends_on_the_others_is_drawn_again() -> None:
     ((a, b), (c, d)) = init.orthogonal()(2, 2, Repeating())
     assert a * c + b * d == pytest.approx(0.0, abs=1e-12)
     assert c * c + d * d == pytest.approx(1.0)
+
+
+SHAPES = [
+    (base, kind, scale)
+    for base, scale in (("lecun", 1.0), ("glorot", 1.0), ("he", 2.0))
+    for kind in ("normal", "uniform")
+]
+
+
+@pytest.mark.parametrize(("base", "kind", "scale"), SHAPES)
+def test_a_scheme_is_its_scale_fan_and_distribution(base: str, kind: Any, scale: float) -> None:
+    make = getattr(init, f"{base}_{kind}")
+    fan: Any = "fan_avg" if base == "glorot" else "fan_in"
+    assert make() == init.Scaled(scale, fan, kind, 1.0)
+    others: list[Any] = ["fan_in", "fan_out", "fan_avg"]
+    for other in others:
+        assert make(fan=other) == init.Scaled(scale, other, kind, 1.0)
+    assert make(gain=0.5) == init.Scaled(scale, fan, kind, 0.5)
+    for option in {"gain", "negative_slope"} & set(inspect.signature(make).parameters):
+        with pytest.raises(TypeError, match=f"^{base}_{kind}: {option}: expected a real"):
+            make(**{option: "1"})
+        with pytest.raises(ValueError, match=f"^{base}_{kind}: {option}: expected a finite"):
+            make(**{option: math.inf})
+    with pytest.raises(ValueError, match=f"^{base}_{kind}: fan must be"):
+        make(fan="fan")
+
+
+def test_a_negative_slope_takes_its_square_from_the_scale() -> None:
+    assert init.he_normal(0.5) == init.Scaled(2.0 / 1.25, "fan_in", "normal", 1.0)
+    assert init.he_uniform(negative_slope=3.0).std(10, 1) == pytest.approx(math.sqrt(0.02))
+
+
+def test_what_is_not_given_is_what_the_documentation_says() -> None:
+    assert init.constant() == init.Constant(0.1)
+    assert init.uniform() == init.Uniform(-0.05, 0.05)
+    assert init.normal() == init.Normal(0.0, 0.05)
+    assert init.truncated_normal() == init.Normal(0.0, 0.05, 2.0)
+    assert init.orthogonal() == init.Orthogonal(1.0)
+    assert init.Scaled(1.0, "fan_in", "normal").gain == 1.0
+    assert init.Orthogonal().gain == 1.0
+    assert init.Normal(0.0, 1.0).cut == math.inf
+
+
+LIMITS: list[tuple[str, dict[str, Any], str]] = [
+    ("uniform", {"low": "1"}, "uniform: low: expected a real"),
+    ("uniform", {"high": "1"}, "uniform: high: expected a real"),
+    ("normal", {"mean": "1"}, "normal: mean: expected a real"),
+    ("normal", {"std": "1"}, "normal: std: expected a real"),
+    ("normal", {"std": -1.0}, "normal: std: expected a finite number of at least 0, got"),
+    ("truncated_normal", {"mean": "1"}, "truncated_normal: mean: expected a real"),
+    ("truncated_normal", {"std": "1"}, "truncated_normal: std: expected a real"),
+    ("truncated_normal", {"std": -1.0}, "truncated_normal: std: expected a finite number of at"),
+    ("truncated_normal", {"cut": "1"}, "truncated_normal: cut: expected a real"),
+    ("truncated_normal", {"cut": 0.09}, "truncated_normal: the cut must be at least 0.1"),
+    ("orthogonal", {"gain": "1"}, "orthogonal: gain: expected a real"),
+    ("constant", {"value": "1"}, "constant: expected a real"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "text"), LIMITS)
+def test_a_refusal_names_initializer_and_option(
+    name: str, options: dict[str, Any], text: str
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^{text}"):
+        getattr(init, name)(**options)
+
+
+def test_the_ends_of_the_ranges_are_allowed() -> None:
+    assert init.uniform(0.5, 0.5)(2, 1, seed=0) == [[0.5, 0.5]]
+    assert init.normal(std=0.0)(1, 1, seed=0) == [[0.0]]
+    assert init.truncated_normal(cut=0.1)(1, 1, seed=0)[0][0] != 0.0
+    assert init.lecun_normal(gain=0.0)(1, 1, seed=0) == [[0.0]]
+    assert init.truncated_normal(1.0, 0.5).bound(1, 1) == pytest.approx(
+        1.0 + 2.0 * 0.5 / init.narrowing(2.0)
+    )
+
+
+def test_draws_are_those_of_the_generator() -> None:
+    drawn = init.normal(1.0, 0.5)(2, 1, seed=3)
+    rng = random.Random(3)
+    assert drawn == [[1.0 + 0.5 * rng.gauss(0.0, 1.0) for _ in range(2)]]
+    again = init.truncated_normal(0.0, 1.0, cut=0.5)(50, 1, seed=3)[0]
+    assert max(map(abs, again)) <= init.truncated_normal(0.0, 1.0, cut=0.5).bound(50, 1)

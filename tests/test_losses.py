@@ -12,6 +12,7 @@ from mpmath import mp, mpf
 
 from autograd import NonFiniteError, NonFiniteWarning, Value, detect_anomaly, no_grad, topological
 from nn import log_softmax, logsumexp, losses, softmax
+from nn.probabilities import total
 
 Loss = Callable[..., Any]
 
@@ -590,3 +591,26 @@ def test_a_weight_of_one_adds_no_product_and_a_single_logit_is_certain() -> None
     assert [node.op.name for node in topological(weighted) if node.op] == ["sub", "square"]
     alone = losses.sparse_categorical_crossentropy([[Value(3.0)]], [0], from_logits=True)
     assert float(alone) == 0.0
+
+
+@pytest.mark.parametrize("function", [softmax, log_softmax, logsumexp])
+def test_a_function_of_no_logits_refuses_in_its_own_name(function: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{function.__name__}: "):
+        function([])
+
+
+def test_one_logit_is_certain_and_adds_no_node() -> None:
+    z = Value(3.0)
+    assert logsumexp([z]) is z
+    (p,) = softmax([z])
+    p.backward()
+    assert (p.data, z.grad) == (1.0, 0.0)
+    assert math.isnan(softmax([math.nan])[0])
+
+
+def test_a_sum_leaves_out_zeros_that_are_plain_numbers() -> None:
+    x = Value(2.0)
+    assert total([0.0, x, 0.0]) is x
+    zero = Value(0.0)
+    assert [node.op.name for node in topological(total([zero, x, 3.0])) if node.op] == ["add"] * 2
+    assert total([1.0, 2.0]) == 3.0

@@ -357,3 +357,26 @@ def test_a_compiled_run_resumes_and_names_what_went_wrong_in_values() -> None:
     with pytest.raises(TrainingError, match="learning rate was 1e\\+200") as caught:
         fit(model, LINE, loss=squared, optimizer=SGD(model, lr=1e200), epochs=9, compiled=True)
     assert len(caught.value.history) >= 1
+
+
+def test_metrics_of_every_form_of_targets() -> None:
+    rows_ = [[0.1, 0.7, 0.2], [0.9, 0.05, 0.05], [0.2, 0.2, 0.6], [0.1, 0.8, 0.1]]
+    one_hot = [[0, 1, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]]
+    assert metrics.accuracy(rows_, one_hot) == metrics.accuracy(rows_, [1, 0, 1, 1]) == 0.75
+    assert metrics.confusion_matrix(rows_, one_hot) == [[1, 0, 0], [0, 2, 1], [0, 0, 0]]
+    # One output: above the threshold is class 1, and a target may be 0, 1 or -1.
+    z = [0.0, 0.5, 1.0, -1.0]
+    assert metrics.classes(z) == [0, 1, 1, 0]
+    assert metrics.classes(z, threshold=0.5) == [0, 0, 1, 0]
+    assert metrics.accuracy(z, [-1, 1, 1, -1]) == 1.0
+    assert metrics.accuracy([[x] for x in z], [[0], [1], [1], [1]]) == 0.75
+    assert metrics.confusion_matrix(z, [-1, 1, 1, 1]) == [[1, 0], [1, 2]]
+    assert metrics.confusion_matrix(z, [0, 1, 1, 1], threshold=0.5) == [[1, 0], [2, 1]]
+    assert metrics.confusion_matrix([0.0], [0]) == [[1, 0], [0, 0]]
+    assert metrics.confusion_matrix([[0.1, 0.9]], [3]) == [
+        [0, 0, 0, 0],
+        [0, 0, 0, 0],
+        [0, 0, 0, 0],
+        [0, 1, 0, 0],
+    ]
+    assert metrics.confusion_matrix([[0.1, 0.9], [0.2, 0.8]], [1, 1]) == [[0, 0], [0, 2]]
