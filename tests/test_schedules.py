@@ -84,3 +84,55 @@ def test_every_schedule_refuses_numbers_out_of_range() -> None:
         ReduceOnPlateau(0.1, factor=1.0)
     with pytest.raises(ValueError, match="warm"):
         OneCycle(0.1, steps=10, warm=1.0)
+
+
+def test_what_is_not_given_is_what_the_documentation_says() -> None:
+    assert Step(0.1, every=2) == Step(0.1, 2, 0.1)
+    assert Cosine(0.1, 4) == Cosine(0.1, 4, 0.0)
+    assert Linear(0.1, 4) == Linear(0.1, 4, 0.0)
+    assert OneCycle(0.1, 4) == OneCycle(0.1, 4, 0.3, 25.0, 1e4)
+    assert ReduceOnPlateau(0.1) == ReduceOnPlateau(0.1, 0.1, 10, 1e-4, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Step(0.1, every=0), "Step: every must be a number of at least 1, got 0"),
+        (lambda: Cosine(0.1, steps=0), "Cosine: steps must be a number of at least 1, got 0"),
+        (lambda: ReduceOnPlateau(0.1, patience=0), "ReduceOnPlateau: patience must be a number"),
+        (lambda: OneCycle(0.1, 4, warm=0.0), "OneCycle: warm must be between 0 and 1"),
+        (lambda: OneCycle(0.1, 4, warm=1.0), "OneCycle: warm must be between 0 and 1"),
+        (lambda: OneCycle(0.1, 4, start=0.0), "OneCycle: warm must be between 0 and 1"),
+        (lambda: OneCycle(0.1, 4, end=0.0), "OneCycle: warm must be between 0 and 1"),
+    ],
+)
+def test_a_refusal_names_schedule_and_option(make: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=f"^{words}"):
+        make()
+
+
+@pytest.mark.parametrize("kind", [Cosine, Linear])
+def test_beyond_its_steps_a_rate_stays_where_it_is(kind: Any) -> None:
+    assert kind(1.0, 4, 0.5)(4) == kind(1.0, 4, 0.5)(6) == kind(1.0, 4, 0.5)(9) == 0.5
+
+
+def test_one_cycle_at_its_turns_and_beyond() -> None:
+    cycle = OneCycle(1.0, 10, warm=0.4, start=0.5, end=0.25)
+    assert cycle(0) == 2.0  # a start below 1 comes down to the peak
+    assert cycle(3) == pytest.approx(1.0)  # top is 3
+    assert cycle(9) == cycle(14) == pytest.approx(8.0)
+    # Of one step, and of so few that none is on the way up.
+    assert OneCycle(1.0, 1)(0) == pytest.approx(1.0 / 25.0)
+    assert OneCycle(1.0, 2)(1) == pytest.approx(4e-6)
+    assert OneCycle(1.0, 4, warm=0.4)(0) == pytest.approx(1.0 / 25.0)
+
+
+def test_a_plateau_is_waited_for_as_long_as_it_says() -> None:
+    plateau = ReduceOnPlateau(1.0, factor=0.5, patience=2, threshold=0.5)
+    rates = []
+    for loss in (math.inf, 8.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 1.9):
+        plateau.observe(loss)
+        rates.append(plateau(0))
+    # 4 is not below half of 8: the third of such epochs halves the rate, and again the third.
+    assert rates == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25]
+    assert plateau.state_dict() == {"now": 0.25, "best": 1.9, "waited": 0}
