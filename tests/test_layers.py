@@ -233,3 +233,73 @@ def test_a_network_has_the_gradients_of_micrograd() -> None:
             assert [w.grad for w in neuron.weights] == pytest.approx(expected, rel=1e-13)
             assert neuron.bias is not None
             assert neuron.bias.grad == pytest.approx(b.grad, rel=1e-13)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", None])
+@pytest.mark.parametrize("start", [None, init.normal(0.0, 2.0)])
+def test_weights_start_as_the_initializer_says_for_that_seed(activation: Any, start: Any) -> None:
+    scheme = start or init.lecun_normal(init.gain(activation))
+    neuron = Neuron(4, activation, init=start, seed=7)
+    assert neuron.init == scheme
+    assert [w.data for w in neuron.weights] == scheme(4, 1, 7)[0]
+    layer = Layer(4, 3, activation, init=start, seed=7)
+    assert [[w.data for w in n.weights] for n in layer.neurons] == scheme(4, 3, 7)
+    assert all(n.init is layer.init for n in layer.neurons)
+
+
+def test_a_table_starts_as_the_initializer_says_for_that_seed() -> None:
+    table = Embedding(3, 2, seed=7).table
+    assert [[e.data for e in row] for row in table] == init.normal(0.0, 1.0)(2, 3, 7)
+    assert [[e.label for e in row] for row in table] == [
+        [f"e{i},{j}" for j in (0, 1)] for i in range(3)
+    ]
+    given = Embedding(3, 2, init=init.he_normal(), seed=7)
+    assert [[e.data for e in row] for row in given.table] == init.he_normal()(2, 3, 7)
+
+
+def test_making_a_layer_draws_nothing_but_its_weights() -> None:
+    random.seed(5)
+    before = random.getstate()
+    Layer(4, 3, seed=7)
+    assert random.getstate() == before
+
+
+def test_an_activation_without_a_gain_starts_as_a_linear_unit() -> None:
+    # acosh is nan below 1, and this one is 0 everywhere.
+    for activation in ("acosh", lambda u: u * 0.0):
+        assert Neuron(4, activation).init == init.lecun_normal()
+
+
+WRONG: list[tuple[Any, type[Exception], str]] = [
+    (lambda: Neuron(0, name="unit"), ValueError, "unit: fan_in must be an int of at least 1"),
+    (lambda: Layer(0, 1, name="part"), ValueError, "part: fan_in must be an int of at least 1"),
+    (lambda: Layer(1, True, name="part"), ValueError, "part: fan_out must be an int"),
+    (lambda: Embedding(0, 1, name="words"), ValueError, "words: count must be an int"),
+    (lambda: Embedding(1, 0, name="words"), ValueError, "words: width must be an int"),
+    (lambda: Embedding(2, 1, name="words")(True), TypeError, "words: expected an index, got True"),
+    (lambda: Embedding(2, 1, name="words")(0.5), TypeError, r"words: expected an index, got 0\.5"),
+    (lambda: Neuron(1, name="unit")(3.0), TypeError, "unit: expected a sequence of numbers"),
+    (lambda: Layer(1, 1, name="part")(3.0), TypeError, "part: expected a sequence of numbers"),
+    (lambda: Neuron(2, name="unit")([1.0]), ValueError, "unit: expected 2 inputs, got 1$"),
+    (
+        lambda: Layer(2, 1, name="part")([[1.0, 2.0]]),
+        ValueError,
+        r"part: expected 2 inputs, got 1; give one sample at a time, as in \[model\(x\) for",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "text"), WRONG, ids=[text for _, _, text in WRONG])
+def test_a_refusal_begins_with_the_layers_name(call: Any, kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind, match=f"^{text}"):
+        call()
+
+
+def test_a_step_that_is_a_function_is_framed_by_its_name_or_its_place() -> None:
+    x = Value(2.0)
+
+    def doubled(z: Value) -> Value:
+        return z * 2.0
+
+    assert Sequential(doubled)(x).scope.endswith("doubled")
+    assert Sequential(doubled, functools.partial(lambda z: z * 3.0))(x).scope.endswith("step 1")
