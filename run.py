@@ -74,7 +74,8 @@ def main() -> None:
         call(PYTHON, "-m", "ruff", "check", ".")
         call(PYTHON, "-m", "ruff", "format", "--check", ".")
         call(PYTHON, "-m", "mypy")
-        call(PYTHON, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", "--cov")
+        parallel = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
+        call(PYTHON, "-m", "pytest", "-q", *parallel, "--cov")
 
 
 if __name__ == "__main__":
