@@ -402,11 +402,12 @@ class Runner:
                 continue
             while len(running) >= self.given.jobs:
                 self._wait(running)
-            limit = 20.0 + 10 * sum(self.reach.seconds[n] for n in names)
+            # Seconds of a processor, after which the change is one that never ends.
+            limit = 5.0 + 3.0 * sum(self.reach.seconds[n] for n in names)
             child = os.fork()
             if not child:
                 _child(lambda m=mutant, n=names: self._try(swap, m, n), limit)
-            running[child] = mutant, time.perf_counter() + 2 * limit
+            running[child] = mutant, time.perf_counter() + 4 * limit
         while running:
             self._wait(running)
         self.known |= {f"{file} {m.name}": m.fate for m in found}
