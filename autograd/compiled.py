@@ -1,16 +1,16 @@
 """`compile`: a function of scalars that is recorded once and then runs at native speed."""
 
 import threading
-import warnings
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, repeat
 from typing import Any, Self
 
 from autograd.ops import Ops, number
-from autograd.tape import Recorded, Recorder, RecordingError, number_of
+from autograd.tape import Recorded, Recorder, RecordingError, number_of, one_recording
 from autograd.transform import hvp, leaves, rebuilt
-from autograd.value import NonFiniteWarning, Value, present_mode
+from autograd.value import Value, accumulate, one_pass, present_mode
 
 try:
     import numpy as np
@@ -90,25 +90,23 @@ class Recording:
         """The same, replayed in Values, sample by sample: the bits of the eager engine."""
         out, held, inputs = [], [], []
         gradients[:] = 0.0
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NonFiniteWarning)
-            own = np.empty(len(self.parameters))
-            start = len(self.program.tape.constants)
-            for to, at, count in where.tolist():
-                own[to - start : to - start + count] = numbers[at : at + count]
-            slopes = np.zeros(len(own))
-            for row in x:
-                lifted = self.program.lift(own.tolist(), row.tolist())
-                out.append([z.data for z in lifted.outputs])
-                held.append(HELD if lifted.held else FAILED)
-                if seeds is not None:
-                    if lifted.held:
-                        for z, seed in zip(lifted.outputs, seeds.tolist(), strict=True):
-                            z.backward(seed)
-                    slopes += [p.grad for p in lifted.parameters]
-                    inputs.append([p.grad for p in lifted.inputs])
-            for to, at, count in where.tolist():
-                gradients[at : at + count] = slopes[to - start : to - start + count]
+        own = np.empty(len(self.parameters))
+        start = len(self.program.tape.constants)
+        for to, at, count in where.tolist():
+            own[to - start : to - start + count] = numbers[at : at + count]
+        slopes = np.zeros(len(own))
+        for row in x:
+            lifted = self.program.lift(own.tolist(), row.tolist())
+            out.append([z.data for z in lifted.outputs])
+            held.append(HELD if lifted.held else FAILED)
+            if seeds is not None:
+                if lifted.held:
+                    for z, seed in zip(lifted.outputs, seeds.tolist(), strict=True):
+                        accumulate(z, seed)  # which does not warn of inf and nan
+                slopes += [p.grad for p in lifted.parameters]
+                inputs.append([p.grad for p in lifted.inputs])
+        for to, at, count in where.tolist():
+            gradients[at : at + count] = slopes[to - start : to - start + count]
         found = np.array(held)
         back = np.array(inputs).reshape(len(inputs), x.shape[1])
         return bool((found == HELD).all()), np.array(out), found, back
@@ -120,6 +118,11 @@ def _runs(places: Array, start: int) -> Array:
     first = np.concatenate([[0], breaks])[: len(places)].astype(np.int64)
     counts = np.diff(np.concatenate([first, [len(places)]]))
     return np.stack([start + first, places[first], counts], axis=1).astype(np.int64)
+
+
+def _put(nodes: Iterable[Value], names: Iterable[str], numbers: Iterable[float]) -> None:
+    """Set an attribute of each Value, all in one step, which Ctrl-C cannot split."""
+    deque(map(setattr, nodes, names, numbers), 0)
 
 
 class Compiled:
@@ -144,8 +147,8 @@ class Compiled:
         self.__name__ = getattr(function, "__name__", "compiled")
 
     def __repr__(self) -> str:
-        count = sum(map(len, self._cache.values()))
-        return f"compiled {self.__name__}: {count} recording(s) of {len(self._cache)} shape(s)"
+        shapes, count = len(self._cache), len(self.recordings)
+        return f"compiled {self.__name__}: {count} recording(s) of {shapes} shape(s)"
 
     # ------------------------------------------------------------------ recordings
 
@@ -169,13 +172,22 @@ class Compiled:
     @property
     def recordings(self) -> list[Recording]:
         """Everything in the cache, the shape that was used last at the end."""
-        return [one for found in self._cache.values() for one in found]
+        with self._lock:
+            return [one for found in self._cache.values() for one in found]
 
     def clear(self) -> None:
         """Forget every recording."""
         with self._lock:
             self._cache.clear()
             self._hvps.clear()
+
+    def _recorded(
+        self, call: "_Call", row: Array, tried: list[Recording]
+    ) -> tuple[Recording, bool]:
+        """A recording of the row, and whether it is new: another thread may have made one."""
+        with one_recording:
+            others = [one for one in self._known(call.key) if one not in tried]
+            return (others[0], False) if others else (self._record(call, row), True)
 
     def _record(self, call: "_Call", row: Array) -> Recording:
         recorder = Recorder()
@@ -188,14 +200,17 @@ class Compiled:
         tape, parameters = freeze(recorder, outputs, _plain(form))
         made = Recording(Program(tape), parameters, form, self.engine)
         with self._lock:
-            self.recorded += 1
-            self._cache.setdefault(call.key, []).insert(0, made)
-            while sum(map(len, self._cache.values())) > self.cache:
-                oldest = next(iter(self._cache))
-                forgotten = self._cache[oldest].pop()
-                self._hvps.pop(forgotten, None)
-                if not self._cache[oldest]:
-                    del self._cache[oldest]
+            kept = OrderedDict(self._cache)
+            kept[call.key] = [made, *kept.get(call.key, [])]
+            while (spare := sum(map(len, kept.values())) - self.cache) > 0:
+                oldest, found = kept.popitem(last=False)
+                if len(found) > spare:
+                    kept[oldest] = found[:-spare]
+                    kept.move_to_end(oldest, last=False)
+            held = {one for found in kept.values() for one in found}
+            hvps = {one: along for one, along in self._hvps.items() if one in held}
+            # One step: Ctrl-C finds the cache as it was, or with the recording in it.
+            vars(self).update(_cache=kept, _hvps=hvps, recorded=self.recorded + 1)
         return made
 
     def _known(self, key: Any) -> list[Recording]:
@@ -227,11 +242,16 @@ class Compiled:
         todo = np.arange(len(x))
         total: Any = None
         back = np.zeros(x.shape)
+        tried: list[Recording] = []
         while len(todo):
-            fresh = not known
-            if fresh and sink.flat is not None:
-                sink.flat.write()  # the function runs on the Values
-            one = known.pop(0) if known else self._record(call, x[todo[0]])
+            fresh = False
+            if known:
+                one = known.pop(0)
+            else:
+                if sink.flat is not None:
+                    sink.flat.write()  # the function runs on the Values
+                one, fresh = self._recorded(call, x[todo[0]], tried)
+            tried.append(one)
             held = self._run(one, x[todo], False, scale, sink)[2].copy()
             if fresh and held[0] == FAILED:
                 # It was recorded with this sample's own numbers: only rounding can say otherwise.
@@ -339,9 +359,11 @@ class Compiled:
         """
         sink = _Sink()
         call, one, out, _ = self._differentiated(args, sink)
-        for parameter, slope in sink.total().items():
-            parameter.grad += slope
-        return self._shown(call, one, out)
+        shown, total = self._shown(call, one, out), sink.total()
+        with one_pass:  # nothing that another thread adds gets lost
+            slopes = [p.grad + slope for p, slope in total.items()]
+            _put(total, repeat("grad"), slopes)
+        return shown
 
     def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...] = 0) -> Any:
         """(result, gradient in an argument), in the nesting of that argument.
@@ -415,7 +437,9 @@ class Flat:
     """Parameters in one array and their gradients in another, for training at native speed.
 
     A context: inside, the arrays hold the truth; at its end, also by an exception, the numbers and
-    gradients go back to the Values' `.data` and `.grad`.
+    gradients go back to the Values' `.data` and `.grad`.  Calls from several threads take turns;
+    each thread that wants gradients of its own needs a Flat of its own, as the next call, whoever
+    makes it, puts others in their place.
 
     Args:
         compiled: what computes the loss.
@@ -440,6 +464,7 @@ class Flat:
         self.gradients = np.zeros(len(self.parameters))
         self._where: dict[Recording, Array] = {}
         self._plans: dict[Any, _Plan] = {}
+        self._turn = threading.RLock()
 
     def where(self, one: Recording) -> Array:
         """The places of a recording's parameters in the arrays, in runs."""
@@ -463,29 +488,33 @@ class Flat:
                 break
             key += [arg.shape, arg.dtype]
         else:
-            plan = self._plans.get(tuple(key))
-            if plan is not None and plan.run(args):
-                return plan.result()
+            with self._turn:
+                plan = self._plans.get(tuple(key))
+                if plan is not None and plan.run(args):
+                    return plan.result()
         sink = _Sink(self)
-        call, one, out, _ = self.compiled._differentiated(args, sink)
-        if len(key) > len(args) and args and call.batched and _Plan.serves(self.compiled, call):
-            if len(self._plans) >= _MOST_PLANS:
-                self._plans.clear()
-            self._plans[tuple(key)] = _Plan(self, one, call)
+        with self._turn:
+            call, one, out, _ = self.compiled._differentiated(args, sink)
+            if len(key) > len(args) and args and call.batched and _Plan.serves(self.compiled, call):
+                if len(self._plans) >= _MOST_PLANS:
+                    self._plans.clear()
+                self._plans[tuple(key)] = _Plan(self, one, call)
+            self.gradients = sink.sum
         return self.compiled._shown(call, one, out)
 
     def __call__(self, *args: Any) -> Any:
         """The function's result with the numbers as they are here."""
         call = _Call(args)
-        one, out, _ = self.compiled._each(call, False, 1.0, _Sink(self))
+        with self._turn:
+            one, out, _ = self.compiled._each(call, False, 1.0, _Sink(self))
         return self.compiled._shown(call, one, out)
 
     def write(self) -> None:
-        """Give numbers and gradients to the Values."""
-        for p, datum, slope in zip(
-            self.parameters, self.numbers.tolist(), self.gradients.tolist(), strict=True
-        ):
-            p.data, p.grad = datum, slope
+        """Give numbers and gradients to the Values, in one step that Ctrl-C cannot split."""
+        count = len(self.parameters)
+        names = chain(repeat("data", count), repeat("grad", count))
+        numbers = [*self.numbers.tolist(), *self.gradients.tolist()]
+        _put(self.parameters * 2, names, numbers)
 
     def read(self) -> None:
         """Take the numbers from the Values."""
@@ -563,7 +592,8 @@ class _Sink:
 
     def __init__(self, flat: Flat | None = None) -> None:
         self.flat = flat
-        self.found: list[tuple[Recording, Array]] = []
+        self.found: list[tuple[Recording, Array]] = []  # without a Flat
+        self.sum: Any = None  # with one: the gradients in its order
 
     def arrays(self, one: Recording) -> tuple[Array, Array, Array]:
         """The numbers, the places of the recording's parameters among them, and fresh gradients."""
@@ -575,11 +605,8 @@ class _Sink:
         """What a run that counts has given."""
         if self.flat is None:
             self.found.append((one, gradients))
-        elif not self.found:
-            self.found.append((one, gradients))
-            self.flat.gradients = gradients
         else:
-            self.flat.gradients += gradients
+            self.sum = gradients if self.sum is None else self.sum + gradients
 
     def total(self) -> dict[Value, float]:
         """The gradient of each parameter."""
