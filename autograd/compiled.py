@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 from typing import Any, Self
@@ -191,13 +191,16 @@ class Compiled:
 
     def _record(self, call: "_Call", row: Array) -> Recording:
         recorder = Recorder()
-        result = recorder.run(self.function, call.enter(recorder, row))
-        outputs = list(leaves(result))
-        for one in outputs:
-            if not isinstance(one, Ops):
-                number(one, f"{self.__name__}: its result")
-        form = rebuilt(result, iter(range(len(outputs))))
-        tape, parameters = freeze(recorder, outputs, _plain(form))
+        try:
+            result = recorder.run(self.function, call.enter(recorder, row))
+            outputs = list(leaves(result))
+            for one in outputs:
+                if not isinstance(one, Ops):
+                    number(one, f"{self.__name__}: its result")
+            form = rebuilt(result, iter(range(len(outputs))))
+            tape, parameters = freeze(recorder, outputs, _plain(form))
+        finally:
+            recorder.forget()
         made = Recording(Program(tape), parameters, form, self.engine)
         with self._lock:
             kept = OrderedDict(self._cache)
@@ -411,22 +414,34 @@ class Compiled:
         (8.0, [12.0])
         """
         call = _Call(args)
-        one, _, _ = self._each(call, False, 1.0, _Sink())
-        along = self._hvps.get(one)
-        if along is None:
+        self._each(call, False, 1.0, _Sink())
+        order, v = self.parameters, np.asarray(vector, dtype=np.float64)
+        if v.shape != (len(order),):
+            raise ValueError(f"hvp: expected {len(order)} numbers, got a shape of {v.shape}")
+        along = dict(zip(order, v.tolist(), strict=True))
+        total = dict.fromkeys(order, 0.0)
+        for row in call.numbers:
+            # Rows may have taken different branches, each with parameters of its own.
+            one, _, _ = self._each(call.of(row), False, 1.0, _Sink())
+            part = np.array([along.get(p, 0.0) for p in one.parameters])
+            found = self._along(one)(one.numbers()[None, :], row[None, :], part[None, :])
+            for p, product in zip(one.parameters, np.ravel(found).tolist(), strict=True):
+                if p in total:
+                    total[p] += product
+        products = np.array(list(total.values()))
+        return products / len(call.numbers) if self.reduction == "mean" else products
+
+    def _along(self, one: Recording) -> "Compiled":
+        """The product of a recording's Hessian with a vector, of parameters, inputs and vector."""
+        found = self._hvps.get(one)
+        if found is None:
             replay = one.program.evaluate
 
             def second(parameters: list[Any], x: list[Any], v: list[Any]) -> Any:
                 return hvp(lambda p: replay(p, x)[0], parameters, v)
 
-            along = self._hvps[one] = Compiled(second, self.engine, self.exact, None, 1, 8)
-        numbers, v = one.numbers(), np.asarray(vector, dtype=np.float64)
-        if v.shape != numbers.shape:
-            raise ValueError(f"hvp: expected {len(numbers)} numbers, got a shape of {v.shape}")
-        total = np.zeros(len(numbers))
-        for row in call.numbers:
-            total += np.ravel(along(numbers[None, :], row[None, :], v[None, :]))
-        return total / len(call.numbers) if self.reduction == "mean" else total
+            found = self._hvps[one] = Compiled(second, self.engine, self.exact, None, 1, 8)
+        return found
 
     def flat(self, parameters: Sequence[Value]) -> "Flat":
         """The parameters as one array that the compiled function works on; see `Flat`."""
@@ -464,6 +479,7 @@ class Flat:
         self.gradients = np.zeros(len(self.parameters))
         self._where: dict[Recording, Array] = {}
         self._plans: dict[Any, _Plan] = {}
+        self._places: dict[int, tuple[list[Value], Any]] = {}
         self._turn = threading.RLock()
 
     def where(self, one: Recording) -> Array:
@@ -480,6 +496,19 @@ class Flat:
             found = self._where[one] = _runs(places, len(one.program.tape.constants))
         return found
 
+    def places(self, parameters: list[Value]) -> Any:
+        """Where some of the parameters are in the arrays: a slice, or a list of indices.
+
+        It is found once for each list, such as that of an optimizer's group.
+        """
+        known = self._places.get(id(parameters))
+        if known is None:
+            found = [self.place[p] for p in parameters]
+            line = slice(found[0], found[0] + len(found))
+            in_line = found == list(range(line.start, line.stop))
+            known = self._places[id(parameters)] = parameters, line if in_line else found
+        return known[1]
+
     def backward(self, *args: Any) -> Any:
         """The function's result; its gradient takes the place of `gradients`."""
         key: list[Any] = [threading.get_ident()]
@@ -490,7 +519,7 @@ class Flat:
         else:
             with self._turn:
                 plan = self._plans.get(tuple(key))
-                if plan is not None and plan.run(args):
+                if plan is not None and plan.run(self, args):
                     return plan.result()
         sink = _Sink(self)
         with self._turn:
@@ -538,8 +567,8 @@ class _Plan:
     """
 
     def __init__(self, flat: Flat, one: Recording, call: "_Call") -> None:
-        compiled = flat.compiled
-        self.flat, self.compiled, self.one = flat, compiled, one
+        # It is the Flat's, and does not hold it: the two would keep each other alive.
+        self.one, self.reduction = one, flat.compiled.reduction
         samples, width = call.numbers.shape
         x = np.empty((samples, width))
         self.views, at = [], 0
@@ -548,7 +577,7 @@ class _Plan:
             step = column.shape[1]
             self.views.append((x[:, at : at + step], column.shape))
             at += step
-        scale = 1.0 / samples if compiled.reduction == "mean" else 1.0
+        scale = 1.0 / samples if self.reduction == "mean" else 1.0
         self.x, self.seeds = x, np.array([scale])
         self.out = np.empty((samples, 1))
         self.held = np.empty(samples, dtype=np.int64)
@@ -564,25 +593,25 @@ class _Plan:
         arrays = all(isinstance(column, np.ndarray) for column in call.columns)
         return arrays and not compiled.exact and compiled.threads == 1
 
-    def run(self, args: tuple[Any, ...]) -> bool:
+    def run(self, flat: Flat, args: tuple[Any, ...]) -> bool:
         """Whether the engine could do it; then the Flat has the new gradients."""
         for (view, shape), arg in zip(self.views, args, strict=True):
             view[...] = arg.reshape(shape)
         good = self.sweep(
-            self.code, self.flat.numbers, self.where, self.x, self.seeds, self.memory, self.grad,
+            self.code, flat.numbers, self.where, self.x, self.seeds, self.memory, self.grad,
             self.out, self.held, self.inputs, self.spare, True,
         )  # fmt: skip
         if good:
-            self.flat.gradients, self.spare = self.spare, self.flat.gradients
-            self.compiled._last = self.one
+            flat.gradients, self.spare = self.spare, flat.gradients
+            flat.compiled._last = self.one
         return good
 
     def result(self) -> Any:
         """The function's result."""
-        if self.compiled.reduction is None:
+        if self.reduction is None:
             return rebuilt(self.one.form, iter(self.out.T.copy()))
         total = float(np.add.reduce(self.out, axis=None))
-        if self.compiled.reduction == "mean":
+        if self.reduction == "mean":
             total /= len(self.out)
         return rebuilt(self.one.form, iter([total]))
 
@@ -687,19 +716,17 @@ class _Call:
             count += 1
             return recorder.enter(int(data) if whole else data, f"x{count - 1}")
 
-        def array(shape: tuple[int, ...], whole: bool) -> Any:
-            return one(whole) if not shape else [array(shape[1:], whole) for _ in range(shape[0])]
-
         made = []
         for part in leaves(list(self.args)):
             if isinstance(part, np.ndarray) and part.ndim:
-                made.append(array(part.shape[1:], part.dtype.kind in "iu"))
+                whole = part.dtype.kind in "iu"
+                made.append(_shaped((one(whole) for _ in range(part[0].size)), part.shape[1:]))
             elif part is None or isinstance(part, bool | str):
                 made.append(part)
             else:
                 made.append(one(not isinstance(part, Value) and hasattr(part, "__index__")))
-        entered: list[Any] = rebuilt(list(self.args), iter(made))
-        return entered
+        arguments: list[Any] = rebuilt(list(self.args), iter(made))
+        return arguments
 
     def like(self, k: int, back: Array) -> Any:
         """The part of the gradients that belongs to an argument, nested as it is."""
@@ -719,6 +746,13 @@ class _Call:
             if i == k:
                 return rebuilt([arg], iter(parts))[0]
         raise TypeError(f"no argument {k} to differentiate: {len(self.args)} given")
+
+
+def _shaped(entered: Iterator[Any], shape: tuple[int, ...]) -> Any:
+    """The inputs as lists in lists, as an array of that shape has them."""
+    if not shape:
+        return next(entered)
+    return [_shaped(entered, shape[1:]) for _ in range(shape[0])]
 
 
 def _nesting(tree: Any) -> Any:

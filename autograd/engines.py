@@ -613,6 +613,7 @@ def slopes(memory, grad, pool, row, B):
 """
 
 
+@cache
 def _source(op: Operation) -> str:
     """The row as native loops over lanes and samples."""
     names = {part: ast.Name(part + "_") for part in op.where_trees}

@@ -338,6 +338,11 @@ class Recorder:
         self.guards.append(Guard(order, x, y, answer, self.note(None).line))
         return answer
 
+    def forget(self) -> None:
+        """Let go of the nodes, which hold on to the recording themselves."""
+        for part in (self.nodes, self.guards, self.born, self.inputs, self.notes, self.met):
+            part.clear()
+
     def run(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
         """What the function returns, with everything it does recorded."""
         with one_recording:

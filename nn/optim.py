@@ -33,19 +33,6 @@ class Group:
         self.parameters = [parameter for _, parameter in named]
         self.options = options
         self.state: State = {}
-        self._places: tuple[Any, Any] = (None, None)
-
-    def places(self, flat: Any) -> Any:
-        """Where the parameters are in a Flat's arrays: a slice, or an array of indices."""
-        known, where = self._places
-        if known is not flat:
-            found = [flat.place[p] for p in self.parameters]
-            first = found[0]
-            where = slice(first, first + len(found))
-            if found != list(range(first, first + len(found))):
-                where = found
-            self._places = (flat, where)
-        return where
 
 
 class Optimizer(ABC):
@@ -162,7 +149,7 @@ class Optimizer(ABC):
         kind = type(self).__name__
         made: list[Callable[[], object]] = [partial(setattr, self, "taken", self.taken + 1)]
         for group in self.groups:
-            where = group.places(flat)
+            where = flat.places(group.parameters)
             x, g = flat.numbers[where], flat.gradients[where]
             step = partial(self.update, x, g, group.state, self.taken + 1, **group.options)
             new, state = quietly(step)
