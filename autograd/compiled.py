@@ -139,7 +139,8 @@ class Compiled:
         self.function, self.engine, self.exact = function, engine, exact
         self.reduction, self.threads, self.cache = reduction, threads, cache
         self._cache: OrderedDict[Any, list[Recording]] = OrderedDict()
-        self._last: Recording | None = None
+        self._latest: Recording | None = None
+        self._here = threading.local()
         self._lock = threading.RLock()
         self._hvps: dict[Recording, Compiled] = {}
         self.recorded = 0
@@ -154,10 +155,14 @@ class Compiled:
 
     @property
     def last(self) -> Recording:
-        """The recording that ran last; RuntimeError before the first call."""
-        if self._last is None:
+        """The recording that ran last, in this thread if it has called; RuntimeError if none."""
+        last: Recording | None = getattr(self._here, "last", self._latest)
+        if last is None:
             raise RuntimeError(f"{self.__name__}: nothing is recorded before the first call")
-        return self._last
+        return last
+
+    def _ran(self, one: Recording) -> None:
+        self._latest = self._here.last = one
 
     @property
     def program(self) -> Program:
@@ -240,7 +245,7 @@ class Compiled:
             if good:
                 if differentiate:
                     sink.keep(one, gradients)
-                self._last = one
+                self._ran(one)
                 return one, out, back
         todo = np.arange(len(x))
         total: Any = None
@@ -285,7 +290,7 @@ class Compiled:
                 total[chosen] = out
                 if differentiate:
                     back[chosen] = inputs
-                self._last = one
+                self._ran(one)
             todo = todo[held == FAILED]
         return first, total, back
 
@@ -603,7 +608,7 @@ class _Plan:
         )  # fmt: skip
         if good:
             flat.gradients, self.spare = self.spare, flat.gradients
-            flat.compiled._last = self.one
+            flat.compiled._ran(self.one)
         return good
 
     def result(self) -> Any:
