@@ -1,16 +1,16 @@
 """`compile`: a function of scalars that is recorded once and then runs at native speed."""
 
 import threading
-import warnings
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, repeat
 from typing import Any, Self
 
 from autograd.ops import Ops, number
-from autograd.tape import Recorded, Recorder, RecordingError, number_of
+from autograd.tape import Recorded, Recorder, RecordingError, number_of, one_recording
 from autograd.transform import hvp, leaves, rebuilt
-from autograd.value import NonFiniteWarning, Value, present_mode
+from autograd.value import Value, accumulate, one_pass, present_mode
 
 try:
     import numpy as np
@@ -90,25 +90,23 @@ class Recording:
         """The same, replayed in Values, sample by sample: the bits of the eager engine."""
         out, held, inputs = [], [], []
         gradients[:] = 0.0
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NonFiniteWarning)
-            own = np.empty(len(self.parameters))
-            start = len(self.program.tape.constants)
-            for to, at, count in where.tolist():
-                own[to - start : to - start + count] = numbers[at : at + count]
-            slopes = np.zeros(len(own))
-            for row in x:
-                lifted = self.program.lift(own.tolist(), row.tolist())
-                out.append([z.data for z in lifted.outputs])
-                held.append(HELD if lifted.held else FAILED)
-                if seeds is not None:
-                    if lifted.held:
-                        for z, seed in zip(lifted.outputs, seeds.tolist(), strict=True):
-                            z.backward(seed)
-                    slopes += [p.grad for p in lifted.parameters]
-                    inputs.append([p.grad for p in lifted.inputs])
-            for to, at, count in where.tolist():
-                gradients[at : at + count] = slopes[to - start : to - start + count]
+        own = np.empty(len(self.parameters))
+        start = len(self.program.tape.constants)
+        for to, at, count in where.tolist():
+            own[to - start : to - start + count] = numbers[at : at + count]
+        slopes = np.zeros(len(own))
+        for row in x:
+            lifted = self.program.lift(own.tolist(), row.tolist())
+            out.append([z.data for z in lifted.outputs])
+            held.append(HELD if lifted.held else FAILED)
+            if seeds is not None:
+                if lifted.held:
+                    for z, seed in zip(lifted.outputs, seeds.tolist(), strict=True):
+                        accumulate(z, seed)  # which does not warn of inf and nan
+                slopes += [p.grad for p in lifted.parameters]
+                inputs.append([p.grad for p in lifted.inputs])
+        for to, at, count in where.tolist():
+            gradients[at : at + count] = slopes[to - start : to - start + count]
         found = np.array(held)
         back = np.array(inputs).reshape(len(inputs), x.shape[1])
         return bool((found == HELD).all()), np.array(out), found, back
@@ -120,6 +118,11 @@ def _runs(places: Array, start: int) -> Array:
     first = np.concatenate([[0], breaks])[: len(places)].astype(np.int64)
     counts = np.diff(np.concatenate([first, [len(places)]]))
     return np.stack([start + first, places[first], counts], axis=1).astype(np.int64)
+
+
+def _put(nodes: Iterable[Value], names: Iterable[str], numbers: Iterable[float]) -> None:
+    """Set an attribute of each Value, all in one step, which Ctrl-C cannot split."""
+    deque(map(setattr, nodes, names, numbers), 0)
 
 
 class Compiled:
@@ -136,7 +139,8 @@ class Compiled:
         self.function, self.engine, self.exact = function, engine, exact
         self.reduction, self.threads, self.cache = reduction, threads, cache
         self._cache: OrderedDict[Any, list[Recording]] = OrderedDict()
-        self._last: Recording | None = None
+        self._latest: Recording | None = None
+        self._here = threading.local()
         self._lock = threading.RLock()
         self._hvps: dict[Recording, Compiled] = {}
         self.recorded = 0
@@ -144,17 +148,21 @@ class Compiled:
         self.__name__ = getattr(function, "__name__", "compiled")
 
     def __repr__(self) -> str:
-        count = sum(map(len, self._cache.values()))
-        return f"compiled {self.__name__}: {count} recording(s) of {len(self._cache)} shape(s)"
+        shapes, count = len(self._cache), len(self.recordings)
+        return f"compiled {self.__name__}: {count} recording(s) of {shapes} shape(s)"
 
     # ------------------------------------------------------------------ recordings
 
     @property
     def last(self) -> Recording:
-        """The recording that ran last; RuntimeError before the first call."""
-        if self._last is None:
+        """The recording that ran last, in this thread if it has called; RuntimeError if none."""
+        last: Recording | None = getattr(self._here, "last", self._latest)
+        if last is None:
             raise RuntimeError(f"{self.__name__}: nothing is recorded before the first call")
-        return self._last
+        return last
+
+    def _ran(self, one: Recording) -> None:
+        self._latest = self._here.last = one
 
     @property
     def program(self) -> Program:
@@ -169,7 +177,8 @@ class Compiled:
     @property
     def recordings(self) -> list[Recording]:
         """Everything in the cache, the shape that was used last at the end."""
-        return [one for found in self._cache.values() for one in found]
+        with self._lock:
+            return [one for found in self._cache.values() for one in found]
 
     def clear(self) -> None:
         """Forget every recording."""
@@ -177,25 +186,39 @@ class Compiled:
             self._cache.clear()
             self._hvps.clear()
 
+    def _recorded(
+        self, call: "_Call", row: Array, tried: list[Recording]
+    ) -> tuple[Recording, bool]:
+        """A recording of the row, and whether it is new: another thread may have made one."""
+        with one_recording:
+            others = [one for one in self._known(call.key) if one not in tried]
+            return (others[0], False) if others else (self._record(call, row), True)
+
     def _record(self, call: "_Call", row: Array) -> Recording:
         recorder = Recorder()
-        result = recorder.run(self.function, call.enter(recorder, row))
-        outputs = list(leaves(result))
-        for one in outputs:
-            if not isinstance(one, Ops):
-                number(one, f"{self.__name__}: its result")
-        form = rebuilt(result, iter(range(len(outputs))))
-        tape, parameters = freeze(recorder, outputs, _plain(form))
+        try:
+            result = recorder.run(self.function, call.enter(recorder, row))
+            outputs = list(leaves(result))
+            for one in outputs:
+                if not isinstance(one, Ops):
+                    number(one, f"{self.__name__}: its result")
+            form = rebuilt(result, iter(range(len(outputs))))
+            tape, parameters = freeze(recorder, outputs, _plain(form))
+        finally:
+            recorder.forget()
         made = Recording(Program(tape), parameters, form, self.engine)
         with self._lock:
-            self.recorded += 1
-            self._cache.setdefault(call.key, []).insert(0, made)
-            while sum(map(len, self._cache.values())) > self.cache:
-                oldest = next(iter(self._cache))
-                forgotten = self._cache[oldest].pop()
-                self._hvps.pop(forgotten, None)
-                if not self._cache[oldest]:
-                    del self._cache[oldest]
+            kept = OrderedDict(self._cache)
+            kept[call.key] = [made, *kept.get(call.key, [])]
+            while (spare := sum(map(len, kept.values())) - self.cache) > 0:
+                oldest, found = kept.popitem(last=False)
+                if len(found) > spare:
+                    kept[oldest] = found[:-spare]
+                    kept.move_to_end(oldest, last=False)
+            held = {one for found in kept.values() for one in found}
+            hvps = {one: along for one, along in self._hvps.items() if one in held}
+            # One step: Ctrl-C finds the cache as it was, or with the recording in it.
+            vars(self).update(_cache=kept, _hvps=hvps, recorded=self.recorded + 1)
         return made
 
     def _known(self, key: Any) -> list[Recording]:
@@ -222,16 +245,21 @@ class Compiled:
             if good:
                 if differentiate:
                     sink.keep(one, gradients)
-                self._last = one
+                self._ran(one)
                 return one, out, back
         todo = np.arange(len(x))
         total: Any = None
         back = np.zeros(x.shape)
+        tried: list[Recording] = []
         while len(todo):
-            fresh = not known
-            if fresh and sink.flat is not None:
-                sink.flat.write()  # the function runs on the Values
-            one = known.pop(0) if known else self._record(call, x[todo[0]])
+            fresh = False
+            if known:
+                one = known.pop(0)
+            else:
+                if sink.flat is not None:
+                    sink.flat.write()  # the function runs on the Values
+                one, fresh = self._recorded(call, x[todo[0]], tried)
+            tried.append(one)
             held = self._run(one, x[todo], False, scale, sink)[2].copy()
             if fresh and held[0] == FAILED:
                 # It was recorded with this sample's own numbers: only rounding can say otherwise.
@@ -262,7 +290,7 @@ class Compiled:
                 total[chosen] = out
                 if differentiate:
                     back[chosen] = inputs
-                self._last = one
+                self._ran(one)
             todo = todo[held == FAILED]
         return first, total, back
 
@@ -339,9 +367,11 @@ class Compiled:
         """
         sink = _Sink()
         call, one, out, _ = self._differentiated(args, sink)
-        for parameter, slope in sink.total().items():
-            parameter.grad += slope
-        return self._shown(call, one, out)
+        shown, total = self._shown(call, one, out), sink.total()
+        with one_pass:  # nothing that another thread adds gets lost
+            slopes = [p.grad + slope for p, slope in total.items()]
+            _put(total, repeat("grad"), slopes)
+        return shown
 
     def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...] = 0) -> Any:
         """(result, gradient in an argument), in the nesting of that argument.
@@ -389,22 +419,34 @@ class Compiled:
         (8.0, [12.0])
         """
         call = _Call(args)
-        one, _, _ = self._each(call, False, 1.0, _Sink())
-        along = self._hvps.get(one)
-        if along is None:
+        self._each(call, False, 1.0, _Sink())
+        order, v = self.parameters, np.asarray(vector, dtype=np.float64)
+        if v.shape != (len(order),):
+            raise ValueError(f"hvp: expected {len(order)} numbers, got a shape of {v.shape}")
+        along = dict(zip(order, v.tolist(), strict=True))
+        total = dict.fromkeys(order, 0.0)
+        for row in call.numbers:
+            # Rows may have taken different branches, each with parameters of its own.
+            one, _, _ = self._each(call.of(row), False, 1.0, _Sink())
+            part = np.array([along.get(p, 0.0) for p in one.parameters])
+            found = self._along(one)(one.numbers()[None, :], row[None, :], part[None, :])
+            for p, product in zip(one.parameters, np.ravel(found).tolist(), strict=True):
+                if p in total:
+                    total[p] += product
+        products = np.array(list(total.values()))
+        return products / len(call.numbers) if self.reduction == "mean" else products
+
+    def _along(self, one: Recording) -> "Compiled":
+        """The product of a recording's Hessian with a vector, of parameters, inputs and vector."""
+        found = self._hvps.get(one)
+        if found is None:
             replay = one.program.evaluate
 
             def second(parameters: list[Any], x: list[Any], v: list[Any]) -> Any:
                 return hvp(lambda p: replay(p, x)[0], parameters, v)
 
-            along = self._hvps[one] = Compiled(second, self.engine, self.exact, None, 1, 8)
-        numbers, v = one.numbers(), np.asarray(vector, dtype=np.float64)
-        if v.shape != numbers.shape:
-            raise ValueError(f"hvp: expected {len(numbers)} numbers, got a shape of {v.shape}")
-        total = np.zeros(len(numbers))
-        for row in call.numbers:
-            total += np.ravel(along(numbers[None, :], row[None, :], v[None, :]))
-        return total / len(call.numbers) if self.reduction == "mean" else total
+            found = self._hvps[one] = Compiled(second, self.engine, self.exact, None, 1, 8)
+        return found
 
     def flat(self, parameters: Sequence[Value]) -> "Flat":
         """The parameters as one array that the compiled function works on; see `Flat`."""
@@ -415,7 +457,9 @@ class Flat:
     """Parameters in one array and their gradients in another, for training at native speed.
 
     A context: inside, the arrays hold the truth; at its end, also by an exception, the numbers and
-    gradients go back to the Values' `.data` and `.grad`.
+    gradients go back to the Values' `.data` and `.grad`.  Calls from several threads take turns;
+    each thread that wants gradients of its own needs a Flat of its own, as the next call, whoever
+    makes it, puts others in their place.
 
     Args:
         compiled: what computes the loss.
@@ -440,6 +484,8 @@ class Flat:
         self.gradients = np.zeros(len(self.parameters))
         self._where: dict[Recording, Array] = {}
         self._plans: dict[Any, _Plan] = {}
+        self._places: dict[int, tuple[list[Value], Any]] = {}
+        self._turn = threading.RLock()
 
     def where(self, one: Recording) -> Array:
         """The places of a recording's parameters in the arrays, in runs."""
@@ -455,6 +501,19 @@ class Flat:
             found = self._where[one] = _runs(places, len(one.program.tape.constants))
         return found
 
+    def places(self, parameters: list[Value]) -> Any:
+        """Where some of the parameters are in the arrays: a slice, or a list of indices.
+
+        It is found once for each list, such as that of an optimizer's group.
+        """
+        known = self._places.get(id(parameters))
+        if known is None:
+            found = [self.place[p] for p in parameters]
+            line = slice(found[0], found[0] + len(found))
+            in_line = found == list(range(line.start, line.stop))
+            known = self._places[id(parameters)] = parameters, line if in_line else found
+        return known[1]
+
     def backward(self, *args: Any) -> Any:
         """The function's result; its gradient takes the place of `gradients`."""
         key: list[Any] = [threading.get_ident()]
@@ -463,29 +522,33 @@ class Flat:
                 break
             key += [arg.shape, arg.dtype]
         else:
-            plan = self._plans.get(tuple(key))
-            if plan is not None and plan.run(args):
-                return plan.result()
+            with self._turn:
+                plan = self._plans.get(tuple(key))
+                if plan is not None and plan.run(self, args):
+                    return plan.result()
         sink = _Sink(self)
-        call, one, out, _ = self.compiled._differentiated(args, sink)
-        if len(key) > len(args) and args and call.batched and _Plan.serves(self.compiled, call):
-            if len(self._plans) >= _MOST_PLANS:
-                self._plans.clear()
-            self._plans[tuple(key)] = _Plan(self, one, call)
+        with self._turn:
+            call, one, out, _ = self.compiled._differentiated(args, sink)
+            if len(key) > len(args) and args and call.batched and _Plan.serves(self.compiled, call):
+                if len(self._plans) >= _MOST_PLANS:
+                    self._plans.clear()
+                self._plans[tuple(key)] = _Plan(self, one, call)
+            self.gradients = sink.sum
         return self.compiled._shown(call, one, out)
 
     def __call__(self, *args: Any) -> Any:
         """The function's result with the numbers as they are here."""
         call = _Call(args)
-        one, out, _ = self.compiled._each(call, False, 1.0, _Sink(self))
+        with self._turn:
+            one, out, _ = self.compiled._each(call, False, 1.0, _Sink(self))
         return self.compiled._shown(call, one, out)
 
     def write(self) -> None:
-        """Give numbers and gradients to the Values."""
-        for p, datum, slope in zip(
-            self.parameters, self.numbers.tolist(), self.gradients.tolist(), strict=True
-        ):
-            p.data, p.grad = datum, slope
+        """Give numbers and gradients to the Values, in one step that Ctrl-C cannot split."""
+        count = len(self.parameters)
+        names = chain(repeat("data", count), repeat("grad", count))
+        numbers = [*self.numbers.tolist(), *self.gradients.tolist()]
+        _put(self.parameters * 2, names, numbers)
 
     def read(self) -> None:
         """Take the numbers from the Values."""
@@ -509,8 +572,8 @@ class _Plan:
     """
 
     def __init__(self, flat: Flat, one: Recording, call: "_Call") -> None:
-        compiled = flat.compiled
-        self.flat, self.compiled, self.one = flat, compiled, one
+        # It is the Flat's, and does not hold it: the two would keep each other alive.
+        self.one, self.reduction = one, flat.compiled.reduction
         samples, width = call.numbers.shape
         x = np.empty((samples, width))
         self.views, at = [], 0
@@ -519,7 +582,7 @@ class _Plan:
             step = column.shape[1]
             self.views.append((x[:, at : at + step], column.shape))
             at += step
-        scale = 1.0 / samples if compiled.reduction == "mean" else 1.0
+        scale = 1.0 / samples if self.reduction == "mean" else 1.0
         self.x, self.seeds = x, np.array([scale])
         self.out = np.empty((samples, 1))
         self.held = np.empty(samples, dtype=np.int64)
@@ -535,25 +598,25 @@ class _Plan:
         arrays = all(isinstance(column, np.ndarray) for column in call.columns)
         return arrays and not compiled.exact and compiled.threads == 1
 
-    def run(self, args: tuple[Any, ...]) -> bool:
+    def run(self, flat: Flat, args: tuple[Any, ...]) -> bool:
         """Whether the engine could do it; then the Flat has the new gradients."""
         for (view, shape), arg in zip(self.views, args, strict=True):
             view[...] = arg.reshape(shape)
         good = self.sweep(
-            self.code, self.flat.numbers, self.where, self.x, self.seeds, self.memory, self.grad,
+            self.code, flat.numbers, self.where, self.x, self.seeds, self.memory, self.grad,
             self.out, self.held, self.inputs, self.spare, True,
         )  # fmt: skip
         if good:
-            self.flat.gradients, self.spare = self.spare, self.flat.gradients
-            self.compiled._last = self.one
+            flat.gradients, self.spare = self.spare, flat.gradients
+            flat.compiled._ran(self.one)
         return good
 
     def result(self) -> Any:
         """The function's result."""
-        if self.compiled.reduction is None:
+        if self.reduction is None:
             return rebuilt(self.one.form, iter(self.out.T.copy()))
         total = float(np.add.reduce(self.out, axis=None))
-        if self.compiled.reduction == "mean":
+        if self.reduction == "mean":
             total /= len(self.out)
         return rebuilt(self.one.form, iter([total]))
 
@@ -563,7 +626,8 @@ class _Sink:
 
     def __init__(self, flat: Flat | None = None) -> None:
         self.flat = flat
-        self.found: list[tuple[Recording, Array]] = []
+        self.found: list[tuple[Recording, Array]] = []  # without a Flat
+        self.sum: Any = None  # with one: the gradients in its order
 
     def arrays(self, one: Recording) -> tuple[Array, Array, Array]:
         """The numbers, the places of the recording's parameters among them, and fresh gradients."""
@@ -575,11 +639,8 @@ class _Sink:
         """What a run that counts has given."""
         if self.flat is None:
             self.found.append((one, gradients))
-        elif not self.found:
-            self.found.append((one, gradients))
-            self.flat.gradients = gradients
         else:
-            self.flat.gradients += gradients
+            self.sum = gradients if self.sum is None else self.sum + gradients
 
     def total(self) -> dict[Value, float]:
         """The gradient of each parameter."""
@@ -660,19 +721,17 @@ class _Call:
             count += 1
             return recorder.enter(int(data) if whole else data, f"x{count - 1}")
 
-        def array(shape: tuple[int, ...], whole: bool) -> Any:
-            return one(whole) if not shape else [array(shape[1:], whole) for _ in range(shape[0])]
-
         made = []
         for part in leaves(list(self.args)):
             if isinstance(part, np.ndarray) and part.ndim:
-                made.append(array(part.shape[1:], part.dtype.kind in "iu"))
+                whole = part.dtype.kind in "iu"
+                made.append(_shaped((one(whole) for _ in range(part[0].size)), part.shape[1:]))
             elif part is None or isinstance(part, bool | str):
                 made.append(part)
             else:
                 made.append(one(not isinstance(part, Value) and hasattr(part, "__index__")))
-        entered: list[Any] = rebuilt(list(self.args), iter(made))
-        return entered
+        arguments: list[Any] = rebuilt(list(self.args), iter(made))
+        return arguments
 
     def like(self, k: int, back: Array) -> Any:
         """The part of the gradients that belongs to an argument, nested as it is."""
@@ -692,6 +751,13 @@ class _Call:
             if i == k:
                 return rebuilt([arg], iter(parts))[0]
         raise TypeError(f"no argument {k} to differentiate: {len(self.args)} given")
+
+
+def _shaped(entered: Iterator[Any], shape: tuple[int, ...]) -> Any:
+    """The inputs as lists in lists, as an array of that shape has them."""
+    if not shape:
+        return next(entered)
+    return [_shaped(entered, shape[1:]) for _ in range(shape[0])]
 
 
 def _nesting(tree: Any) -> Any:

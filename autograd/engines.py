@@ -7,17 +7,17 @@ import math
 import os
 import sys
 import tempfile
-import threading
 import types
 import warnings
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autograd import rules
+from autograd import files, rules
 from autograd.lowering import (
     CHOOSE,
     CONTRACT,
@@ -30,7 +30,7 @@ from autograd.lowering import (
 )
 from autograd.ops import Operation
 from autograd.program import Program
-from autograd.tape import ORDER
+from autograd.tape import ORDER, one_recording
 from autograd.value import rows
 
 Array = Any
@@ -360,6 +360,18 @@ class NumpyEngine:
         Fills `out`, `held`, `inputs` and `gradients`.  `where` has rows of (place in memory, place
         in numbers and gradients, how many), for runs of parameters.
         """
+        # In a context of its own: Ctrl-C at the start of errstate's `__exit__` would leave NumPy
+        # silent for good.
+        return copy_context().run(
+            self._swept, code, numbers, where, x, seeds, memory, grad, out, held, inputs, gradients,
+            differentiate,
+        )  # fmt: skip
+
+    def _swept(
+        self, code: Encoded, numbers: Array, where: Array, x: Array, seeds: Array, memory: Array,
+        grad: Array, out: Array, held: Array, inputs: Array, gradients: Array,
+        differentiate: bool,
+    ) -> bool:  # fmt: skip
         n, B = code.shared, code.block  # noqa: N806
         lane = np.arange(B)
 
@@ -601,6 +613,7 @@ def slopes(memory, grad, pool, row, B):
 """
 
 
+@cache
 def _source(op: Operation) -> str:
     """The row as native loops over lanes and samples."""
     names = {part: ast.Name(part + "_") for part in op.where_trees}
@@ -628,31 +641,42 @@ def cache_folder() -> Path:
     return Path(base) / "chainrule"
 
 
-_building = threading.Lock()
-
-
 @cache
 def _compiled(source: str) -> tuple[int, int]:
     """The addresses of a row's native loops, compiled now or taken from the disk."""
     stem = "row_" + hashlib.sha256(source.encode()).hexdigest()[:16]
     folder = cache_folder()
+    path = folder / f"{stem}.py"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{stem}.py"
         if not path.exists() or path.read_text() != source:
-            part = folder / f".{stem}.{os.getpid()}"
-            part.write_text(source)
-            os.replace(part, path)
+            files.write(path, source.encode())
     except OSError:
         path = Path(tempfile.mkdtemp(prefix="chainrule-")) / f"{stem}.py"
         path.write_text(source)
+    try:
+        module = _executed(stem, path)
+    except Exception:
+        # What a full disk or a crash left of numba's files is no reason to fail.
+        for left in (path.parent / "__pycache__").glob(f"{stem}.*.nb[ic]"):
+            left.unlink(missing_ok=True)
+        module = _executed(stem, path)
+    return module.values.address, module.slopes.address
+
+
+def _executed(stem: str, path: Path) -> Any:
+    """The module of a file, under a name where numba's cache looks for it; it keeps the code."""
     spec = importlib.util.spec_from_file_location(stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[stem] = module  # where numba's cache looks for it, and what keeps the code alive
-    spec.loader.exec_module(module)
-    return module.values.address, module.slopes.address
+    sys.modules[stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[stem]
+        raise
+    return module
 
 
 class NumbaEngine:
@@ -661,7 +685,7 @@ class NumbaEngine:
     name = "numba"
 
     def __init__(self, program: Program) -> None:
-        with _building:
+        with one_recording:
             from autograd import kernels
 
             self.run = kernels.sweep

@@ -4,7 +4,10 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 import os
+import re
+import zipfile
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -399,20 +402,11 @@ class Program:
         if head[len(_HEAD) :] != hashlib.sha256(body).hexdigest().encode():
             raise ValueError(f"{name} is damaged")
         try:
-            with np.load(io.BytesIO(body), allow_pickle=False) as stored:
-                rest = json.loads(bytes(stored["json"]))
-                arrays = {key: stored[key] for key in stored.files if key != "json"}
-            texts, version = rest.pop("texts"), rest.pop("format")
+            rest, arrays = _unpacked(body)
             tape = Tape(**rest, **arrays)
-        except Exception as error:
-            raise ValueError(f"{name} is not a program ({error})") from None
-        table = rows()
-        if version != FORMAT:
-            raise ValueError(f"{name}: format {version!r}, and this version reads {FORMAT}")
-        for op, text in zip(tape.ops, texts, strict=True):
-            if op not in table or list(table[op].texts) != text:
-                raise ValueError(f"{name}: the operation {op!r} is not the one of this table")
-        _checked(tape, name)
+            _checked(tape)
+        except Exception as error:  # what zipfile and json say of damage is of many kinds
+            raise ValueError(f"{name} is not a program ({error!s:.200})") from None
         return cls(tape)
 
     def __reduce__(self) -> Any:
@@ -454,27 +448,101 @@ def _summary(word: str, ones: list[Instruction]) -> str:
     return f"{word}{of} x {lanes:,}"
 
 
-def _checked(tape: Tape, name: str) -> None:
+# A .npy file as NumPy writes arrays of one or two dimensions.  Nothing is evaluated.
+_NPY = re.compile(
+    rb"\x93NUMPY\x01\x00(?s:..)\{'descr': '([<>|][a-z]\d)', 'fortran_order': False, "
+    rb"'shape': \((\d{1,15}),(?: (\d{1,15}))?\), \} *\n"
+)
+_KINDS = {
+    "constants": "f8", "whole": "b1", "code": "i2", "a": "i8", "b": "i8", "count": "i8",
+    "cut": "b1", "tables": "i8", "outputs": "i8", "guards": "i8", "note": "i8", "json": "u1",
+}  # fmt: skip
+_DEPTH = 100  # of the nesting of a result; to compare or write a deeper one, Python recurses
+
+
+def _unpacked(body: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The fields of a tape that are plain and those that are arrays; ValueError if it has others.
+
+    What is read takes no more memory than the file: nothing is decompressed, and a shape is what
+    there are bytes for.
+    """
+    with zipfile.ZipFile(io.BytesIO(body)) as stored:
+        entries = stored.infolist()
+        names = sorted(one.filename for one in entries)
+        if names != sorted(f"{name}.npy" for name in _KINDS):
+            raise ValueError("it has other parts")
+        if any(one.compress_type != zipfile.ZIP_STORED for one in entries):
+            raise ValueError("it is compressed")
+        if sum(one.file_size for one in entries) > len(body):
+            raise ValueError("its parts overlap")
+        parts = {name: _array(stored.read(f"{name}.npy"), name) for name in _KINDS}
+    rest = json.loads(parts.pop("json").tobytes().decode())
+    wanted = {one.name for one in dataclasses.fields(Tape)} - set(parts) | {"texts", "format"}
+    if not isinstance(rest, dict) or set(rest) != wanted:
+        raise ValueError("its description has other fields")
+    texts, version = rest.pop("texts"), rest.pop("format")
+    if version != FORMAT:
+        raise ValueError(f"format {version!r:.60}, and this version reads {FORMAT}")
+    table = rows()
+    if not (_are_texts(rest["ops"]) and isinstance(texts, list) and len(texts) == len(rest["ops"])):
+        raise ValueError("its operations are no texts")
+    for op, text in zip(rest["ops"], texts, strict=True):
+        if op not in table or list(table[op].texts) != text:
+            raise ValueError(f"the operation {op!r:.60} is not the one of this table")
+    return rest, parts
+
+
+def _array(data: bytes, name: str) -> Array:
+    """The numbers of a .npy file of a field."""
+    found = _NPY.match(data)
+    if found is None or data[8:10] != (found.end() - 10).to_bytes(2, "little"):
+        raise ValueError(f"{name} is no array as it should be")
+    kind, rows_, columns = found.groups()
+    shape = [int(size) for size in (rows_, columns) if size is not None]
+    if kind[1:].decode() != _KINDS[name] or len(shape) != (2 if name == "guards" else 1):
+        raise ValueError(f"{name} has another type or shape")
+    numbers = np.frombuffer(data, dtype=np.dtype(kind.decode()), offset=found.end())
+    if math.prod(shape) != len(numbers) or (name == "guards" and shape[1] != 4):
+        raise ValueError(f"{name} has another type or shape")
+    if kind[1:] == b"b1" and not set(data[found.end() :]) <= {0, 1}:
+        raise ValueError(f"{name} has something else than true and false")
+    return numbers.astype(_KINDS[name]).reshape(shape)
+
+
+def _are_texts(parts: Any) -> bool:
+    return isinstance(parts, list) and all(isinstance(part, str) for part in parts)
+
+
+def _checked(tape: Tape) -> None:
     """Refuse a tape that does not hang together: native code would read outside of its memory."""
-    kinds = {
-        "constants": "f", "whole": "b", "code": "i", "a": "i", "b": "i", "count": "i", "cut": "b",
-        "tables": "i", "outputs": "i", "guards": "i", "note": "i",
-    }  # fmt: skip
-    arrays = {key: getattr(tape, key) for key in kinds}
-    good = all(array.dtype.kind == kinds[key] for key, array in arrays.items())
-    good &= all(a.ndim == (2 if key == "guards" else 1) for key, a in arrays.items())
-    good &= isinstance(tape.parameters, int) and isinstance(tape.inputs, int)
-    good = good and tape.parameters >= 0 and tape.inputs >= 0 and len(tape.whole) == tape.inputs
     count = len(tape.code)
-    good = good and {len(getattr(tape, key)) for key in ("a", "b", "count", "cut", "note")} == {
-        count
-    }
-    good = good and all(
-        isinstance(note, list) and len(note) == 3 and all(isinstance(part, str) for part in note)
-        for note in tape.notes
-    )
-    if not (good and tape.guards.shape[1:] == (4,) and _in_range(tape)):
-        raise ValueError(f"{name}: damaged; an operand is out of range")
+    columns = {len(getattr(tape, key)) for key in ("a", "b", "count", "cut", "note")}
+    # A parameter is there because something reads it; a huge number of them is none of ours.
+    reads = 2 * count + len(tape.tables) + len(tape.outputs) + 2 * len(tape.guards)
+    good = type(tape.parameters) is int and 0 <= tape.parameters <= reads
+    good = good and tape.inputs == len(tape.whole) and type(tape.inputs) is int
+    good = good and columns == {count}
+    good = good and isinstance(tape.notes, list)
+    good = good and all(_are_texts(note) and len(note) == 3 for note in tape.notes)
+    if not (good and _in_range(tape)):
+        raise ValueError("an operand is out of range")
+    _nested(tape.form, len(tape.outputs))
+
+
+def _nested(form: Any, outputs: int) -> None:
+    """Refuse what is not a nesting of the outputs' places, in order."""
+    places, level = [], [(form, 0)]
+    while level:
+        part, depth = level.pop()
+        if depth > _DEPTH:
+            raise ValueError("its result is nested too deep")
+        if isinstance(part, list | dict):
+            inside = list(part.values()) if isinstance(part, dict) else part
+            level += [(one, depth + 1) for one in reversed(inside)]
+        else:
+            places.append(part)
+    if places != list(range(outputs)) or not all(type(place) is int for place in places):
+        raise ValueError("its result is no nesting of its outputs")
 
 
 def _in_range(tape: Tape) -> bool:
@@ -501,7 +569,10 @@ def _in_range(tape: Tape) -> bool:
         return False
     lists = tape.code < DETACH
     starts, counts, ends = tape.b[lists], tape.count[lists], own[lists]
-    if not ((starts >= 0) & (counts > 0) & (counts <= len(tape.tables) - starts)).all():
+    # One list after the other: where they overlap, few bytes would be much to do.
+    if not ((counts > 0) & (counts <= len(tape.tables))).all():
+        return False
+    if not np.array_equal(starts, np.cumsum(counts) - counts) or counts.sum() != len(tape.tables):
         return False
     if not all(
         below(tape.tables[start : start + size], end)

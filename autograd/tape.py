@@ -1,16 +1,18 @@
 """Recording: a function runs once, and what it did with its numbers becomes a table of scalars."""
 
-import contextlib
 import math
 import operator
+import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from autograd.ops import Operation, Ops, Origin, number
-from autograd.value import Mode, NonFiniteError, Note, Value, called, entered, present_mode
+from autograd.value import Mode, NonFiniteError, Note, Value, called, present_mode, set_mode
 
 # What a row of the tape is, where it is no operation of the table.
 DETACH, SELECT, ARGMAX, MASK = -1, -2, -3, -4
@@ -22,7 +24,15 @@ ORDER: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
 }
 _slot = Value.__dict__["data"]
-_lock = threading.RLock()
+# What is recorded watches all Values, so it is one function at a time; one may record another.
+# Rows are compiled under it too.
+one_recording: Final = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child must not wait for a thread that it does not have
+    os.register_at_fork(
+        before=one_recording.acquire,
+        after_in_parent=one_recording.release,
+        after_in_child=one_recording.release,
+    )
 _user_compares = {"__lt__", "__le__", "__gt__", "__ge__", "__float__", "_compared"}
 
 
@@ -328,45 +338,56 @@ class Recorder:
         self.guards.append(Guard(order, x, y, answer, self.note(None).line))
         return answer
 
+    def forget(self) -> None:
+        """Let go of the nodes, which hold on to the recording themselves."""
+        for part in (self.nodes, self.guards, self.born, self.inputs, self.notes, self.met):
+            part.clear()
+
     def run(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
         """What the function returns, with everything it does recorded."""
-        with _lock, self._watching(), entered(Recorded(self)):
+        with one_recording:
+            before: list[Callable[[], object]] = [
+                partial(set_mode, present_mode()),
+                partial(setattr, Value, "data", Value.__dict__["data"]),
+            ]
+            # One step of the interpreter, in which it looks for no signal: a context manager would
+            # miss what it has to undo if Ctrl-C came at the start of its `__exit__`.
+            undo: Callable[[], object] = partial(deque, map(operator.call, before), 0)
             try:
+                set_mode(Recorded(self))
+                setattr(Value, "data", _watched)  # noqa: B010 - mypy knows it as a slot
                 return function(*arguments)
             finally:
                 self._near = self._user = None
+                undo()
 
-    @contextlib.contextmanager
-    def _watching(self) -> Iterator[None]:
-        """See to it that a function that reads the number of a leaf gets a guard for it."""
 
-        def read(node: Value) -> float:
-            data: float = _slot.__get__(node)
-            mode = present_mode()
-            if type(mode) is Recorded:
-                code = sys._getframe(1).f_code
-                module = sys._getframe(1).f_globals.get("__name__", "")
-                inside = module.partition(".")[0] == "autograd" or code.co_filename[:10] == "<autograd "  # noqa: E501 # fmt: skip
-                if (not inside or code.co_name in _user_compares) and node not in mode.tape.born:
-                    mode.tape.ask("==", node, data)
-            return data
+def _read(node: Value) -> float:
+    """A leaf's number; a function that is being recorded gets a guard for it."""
+    data: float = _slot.__get__(node)
+    mode = present_mode()
+    if type(mode) is Recorded:
+        code = sys._getframe(1).f_code
+        module = sys._getframe(1).f_globals.get("__name__", "")
+        inside = module.partition(".")[0] == "autograd" or code.co_filename[:10] == "<autograd "
+        if (not inside or code.co_name in _user_compares) and node not in mode.tape.born:
+            mode.tape.ask("==", node, data)
+    return data
 
-        def write(node: Value, data: float) -> None:
-            mode = present_mode()
-            if type(mode) is Recorded and node not in mode.tape.born:
-                frame = sys._getframe(1)
-                if frame.f_globals.get("__name__", "") != "autograd.value":
-                    raise RecordingError(
-                        "compile: the function changes the .data of a Value from outside, "
-                        "which a replay would not repeat"
-                    )
-            _slot.__set__(node, data)
 
-        setattr(Value, "data", property(read, write))  # noqa: B010 - mypy knows it as a slot
-        try:
-            yield
-        finally:
-            setattr(Value, "data", _slot)  # noqa: B010
+def _write(node: Value, data: float) -> None:
+    mode = present_mode()
+    if type(mode) is Recorded and node not in mode.tape.born:
+        frame = sys._getframe(1)
+        if frame.f_globals.get("__name__", "") != "autograd.value":
+            raise RecordingError(
+                "compile: the function changes the .data of a Value from outside, "
+                "which a replay would not repeat"
+            )
+    _slot.__set__(node, data)
+
+
+_watched = property(_read, _write)
 
 
 def select(values: Sequence[Any], index: Any) -> Any:

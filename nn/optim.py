@@ -8,14 +8,17 @@ says `learning_rate` for `lr` and `rho` or `beta_1` for the decay rates.
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from operator import call, setitem
 from typing import Any, ClassVar
 
 from autograd import Value
 from autograd.ops import number
 from autograd.value import UNTOUCHED
 from nn import storage
-from nn.columns import Column, Numbers, divided, like, quiet, root
+from nn.columns import Column, Numbers, divided, like, quietly, root
 from nn.module import Module
 
 State = dict[str, Column]
@@ -30,19 +33,6 @@ class Group:
         self.parameters = [parameter for _, parameter in named]
         self.options = options
         self.state: State = {}
-        self._places: tuple[Any, Any] = (None, None)
-
-    def places(self, flat: Any) -> Any:
-        """Where the parameters are in a Flat's arrays: a slice, or an array of indices."""
-        known, where = self._places
-        if known is not flat:
-            found = [flat.place[p] for p in self.parameters]
-            first = found[0]
-            where = slice(first, first + len(found))
-            if found != list(range(first, first + len(found))):
-                where = found
-            self._places = (flat, where)
-        return where
 
 
 class Optimizer(ABC):
@@ -153,23 +143,22 @@ class Optimizer(ABC):
     def step_flat(self, flat: Any) -> None:
         """The step, on the arrays of an `autograd.compiled.Flat` that holds the parameters.
 
-        Raises ArithmeticError as `step` does; then nothing was changed.
+        Raises ArithmeticError as `step` does; then, and when it is interrupted, nothing is changed
+        or everything.
         """
         kind = type(self).__name__
-        made: list[tuple[Any, Column, State]] = []
+        made: list[Callable[[], object]] = [partial(setattr, self, "taken", self.taken + 1)]
         for group in self.groups:
-            where = group.places(flat)
+            where = flat.places(group.parameters)
             x, g = flat.numbers[where], flat.gradients[where]
-            with quiet():
-                new, state = self.update(x, g, group.state, self.taken + 1, **group.options)
+            step = partial(self.update, x, g, group.state, self.taken + 1, **group.options)
+            new, state = quietly(step)
             if not math.isfinite(math.fsum((float(g.sum()), float(new.sum())))):
                 _refuse(g, group.names, f"{kind}.step: the gradient of")
                 _refuse(new, group.names, f"{kind}.step: with lr={group.options['lr']:g} the new")
-            made.append((where, new, state))
-        for group, (where, new, state) in zip(self.groups, made, strict=True):
-            flat.numbers[where] = new
-            group.state = state
-        self.taken += 1
+            made.append(partial(setitem, flat.numbers, where, new))
+            made.append(partial(setattr, group, "state", state))
+        deque(map(call, made), 0)  # in one step, which Ctrl-C cannot split
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a later run needs to go on to the same bits, as dicts, lists and numbers."""

@@ -201,6 +201,8 @@ def fit(
         # Ctrl-C may have come where a context was about to do so.
         set_mode(mode)
         set_scoping(scoping)
+        if run.flat is not None:
+            run.flat.write()
     if patience is not None and run.best_state is not None:
         model.load_state_dict(run.best_state)
     return history
@@ -226,6 +228,7 @@ class _Run:
         self.best, self.waited = math.inf, 0
         self.best_state: dict[str, Any] | None = None
         self.replay: Replay | None = None
+        self.flat: Any = None  # the replay's, once it holds the truth
 
     def compile(
         self, given: bool | Replay, inputs: Any, targets: Any, stack: contextlib.ExitStack
@@ -238,7 +241,7 @@ class _Run:
             everything = dict.fromkeys([*parameters, *self.model.parameters()])
             self.replay = Replay(self.model, self.loss, list(everything))
             self.replay.agrees(inputs, targets)
-        stack.enter_context(self.replay.flat)
+        self.flat = stack.enter_context(self.replay.flat)
         return rows(inputs), rows(targets)
 
     def epoch(

@@ -30,7 +30,7 @@ def test_the_corpus_breaks_nothing_and_writes_nothing(
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_what_resembles_the_corpus_breaks_nothing(target: str, data: st.DataObject) -> None:
-    start = data.draw(st.sampled_from(fuzz.corpus(target)))[:2000]
+    start = data.draw(st.sampled_from(fuzz.corpus(target)))[: fuzz.LIMIT]
     at = data.draw(st.integers(0, len(start)))
     inserted = data.draw(st.one_of(st.binary(max_size=8), st.text(max_size=8).map(_bytes)))
     fuzz.TARGETS[target](start[:at] + inserted + start[at + data.draw(st.integers(0, 9)) :])

@@ -238,6 +238,12 @@ def test_a_derivative_inside_a_compiled_function_is_recorded_too() -> None:
     assert along([3.0, 5.0], [1.0, 0.0]) == [10.0, 6.0]
 
 
+def test_a_hessian_of_rows_that_take_different_branches_is_that_of_each_rows_own() -> None:
+    w = Value(2.0)
+    compiled = autograd.compile(lambda x: w * w * x if x > 0 else w * w * w * x)
+    assert compiled.hvp([1.0], np.array([1.0, -1.0])).tolist() == [2.0 - 6.0 * 2.0]
+
+
 def test_a_program_survives_a_file_and_a_pickle(tmp_path: Any) -> None:
     w = Value(0.5)
     compiled = autograd.compile(lambda x: (w * x).tanh() if x < 9 else x, engine="numpy")

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from autograd import Value, draw, no_grad
+import autograd
+from autograd import Value, draw, engines, no_grad
+from autograd.compiled import Flat
 from autograd.value import present_mode, restorer
 from nn import MLP, fit, mse
 from nn.optim import SGD
@@ -81,3 +83,42 @@ def test_a_picture_that_cannot_be_written_leaves_nothing_behind(
     with pytest.raises(OSError, match="No space"):
         draw(Value(1.0, "x") * 2.0).render(tmp_path / "graph.dot")
     assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_on_the_way_out_of_a_recording_leaves_nobody_watched() -> None:
+    def interrupted(x: Value) -> Value:
+        raise KeyboardInterrupt
+
+    slot = vars(Value)["data"]
+    with pytest.raises(KeyboardInterrupt):
+        autograd.compile(interrupted)(1.0)
+    assert vars(Value)["data"] is slot
+    assert present_mode() is None
+
+
+def test_ctrl_c_on_the_way_out_of_a_flat_does_not_lose_what_was_learned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    model, other = MLP([1, 1], None, seed=0), MLP([1, 1], None, seed=0)
+    fit(other, DATA, loss=loss, optimizer=SGD(other, lr=0.1), epochs=3, compiled=True)
+    monkeypatch.setattr(Flat, "__exit__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, DATA, loss=loss, optimizer=SGD(model, lr=0.1), epochs=3, compiled=True)
+    assert [p.data for p in model.parameters()] == [p.data for p in other.parameters()]
+
+
+@pytest.mark.parametrize("left", [b"", b"\x80\x05half of an index"])
+def test_what_a_crash_left_in_the_cache_of_kernels_is_made_again(
+    left: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
+    for _ in range(2):
+        engines._compiled.cache_clear()
+        assert autograd.compile(lambda x: x.tanh(), engine="numba")(0.0) == 0.0
+        kept = [*tmp_path.glob("__pycache__/*.nb[ic]")]
+        assert len(kept) == 4
+        for path in kept:
+            path.write_bytes(left)

@@ -2,18 +2,21 @@
 
 import functools
 import gc
+import pickle
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import autograd
 import nn
 from autograd import Value, rows, scope
 from autograd.frames import frame
+from autograd.program import Program
 from nn.data import load_moons
 from nn.optim import Adam
 from nn.schedules import ReduceOnPlateau
@@ -42,7 +45,7 @@ def outputs() -> Any:
 
 
 def refused(work: Callable[[], Any]) -> None:
-    with pytest.raises((ValueError, ArithmeticError)) as caught:
+    with pytest.raises((TypeError, ValueError, ArithmeticError)) as caught:
         work()
     del caught
 
@@ -101,6 +104,53 @@ def stored() -> None:
         fitted(checkpoint=Path(folder) / "run")
 
 
+def sample(x: Any) -> Any:
+    y, z = NET(x)
+    return (y * z).tanh() if x[0] > 0.0 else y * 0.5
+
+
+NET = nn.MLP([2, 4, 2], "tanh", seed=0)
+BATCH = np.array([[0.5, 1.0], [-0.5, 1.0], [0.25, -1.0]])
+
+
+def refused_recording() -> None:
+    outside = Value(1.0) * 2.0
+    refused(lambda: autograd.compile(lambda x: x * outside)(1.0))
+    refused(lambda: autograd.compile(lambda x: x.log() if x > 0 else 1 / 0)(-1.0))
+
+
+def called(engine: str) -> None:
+    one = autograd.compile(sample, engine=engine, reduction="mean")
+    one(BATCH), one([0.5, 1.0]), one.backward(BATCH), one.value_and_grad([0.5, 1.0])
+    one.parameter_gradients(BATCH), one.per_sample_gradients(BATCH)
+    one.hvp([1.0] * len(one.parameters), BATCH)
+    one.clear()
+
+
+def flat() -> None:
+    optimizer = Adam(NET, lr=0.0)
+    with autograd.compile(sample, reduction="mean").flat(NET.parameters()) as arrays:
+        for rows in (BATCH, BATCH[:2], BATCH):
+            arrays.backward(rows)
+            optimizer.step_flat(arrays)
+
+
+def program() -> None:
+    import tempfile
+
+    one = autograd.compile(sample)
+    one(BATCH)
+    found = Program.from_bytes(one.program.to_bytes())
+    pickle.loads(pickle.dumps(found))
+    found.evaluate([0.5] * found.tape.parameters, [0.5, 1.0])
+    found.lift([0.5] * found.tape.parameters, [0.5, 1.0]).outputs[0].backward()
+    str(found), found.draw().mermaid()
+    refused(lambda: Program.from_bytes(b"no program"))
+    with tempfile.TemporaryDirectory() as folder:
+        found.save(Path(folder) / "program")
+        Program.load(Path(folder) / "program")
+
+
 WORK: dict[str, Callable[[], Any]] = {
     "functions": functions,
     "hooks": hooked,
@@ -122,6 +172,16 @@ WORK: dict[str, Callable[[], Any]] = {
     "fit": fitted,
     "fit with validation": lambda: fitted(validation=0.5, patience=2, watch=True),
     "losses": losses,
+    "compile": lambda: autograd.compile(sample)(BATCH),
+    "a refused recording": refused_recording,
+    "compiled calls": lambda: called("auto"),
+    "compiled calls, NumPy": lambda: called("numpy"),
+    "compiled calls, exact": lambda: autograd.compile(sample, exact=True).backward([0.5, 1.0]),
+    "compiled calls on threads": lambda: autograd.compile(sample, threads=2)(np.ones((200, 2))),
+    "Flat": flat,
+    "Program to bytes and back": program,
+    "compiled fit": lambda: fitted(compiled=True),
+    "compiled fit with validation": lambda: fitted(compiled=True, validation=0.5, watch=True),
     "storage": stored,
     "examine": lambda: str(nn.init.examine(model(), INPUTS)),
     "a sweep": lambda: nn.learning_rate_sweep(
@@ -196,6 +256,31 @@ def test_training_does_not_grow() -> None:
 
     # A hundred epochs of 4 steps, each a graph of some 100 kB; a few floats may be younger.
     assert growth(epoch, 50) < 20_000
+
+
+def test_compiled_training_does_not_grow() -> None:
+    one = model()
+    optimizer = Adam(one, lr=0.01)
+
+    def epoch(_: int) -> None:
+        nn.fit(
+            one, MOONS, loss=crossentropy, optimizer=optimizer, epochs=1, batch_size=5,
+            validation=MOONS, progress=False, compiled=True,
+        )  # fmt: skip
+
+    # A hundred runs, each with recordings of its own of some 150 kB.
+    assert growth(epoch, 50) < 50_000
+
+
+def test_a_compiled_function_keeps_no_more_recordings_than_its_cache() -> None:
+    one = autograd.compile(lambda x: sum(x, Value(0.0)), cache=3)
+
+    def call(i: int) -> None:
+        one([1.0] * (2 + i % 20))
+
+    # Sixty recordings of some 10 kB, and the three that are kept may be younger.
+    assert growth(call, 60) < 100_000
+    assert len(one.recordings) == 3
 
 
 def test_scopes_with_ever_new_names_do_not_pile_up() -> None:
