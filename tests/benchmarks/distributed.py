@@ -17,9 +17,9 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,26 +31,49 @@ ROWS = [2_000, 10_000, 50_000, 200_000, 1_000_000]
 NETWORK = 1.25e9  # bytes a second: 10 Gbit/s, at the driver and at each worker
 WORKERS = [10, 100, 1000]
 MANY = 100_000_000  # rows of the steps that are reckoned for them
-TASKS, REST = 32, 0.02  # tasks that only sleep, about as long as a chunk takes
+TASKS, REST = 64, 0.01  # tasks that only sleep, about as long as a chunk takes
 LARGE = 250_000  # numbers in a gradient whose way to the driver is timed
+SMALL = (50_000, 512)  # rows and chunk of a step that is mostly tasks
 CHECKED = 0.05  # seconds: shorter steps are mostly latency
+TURN = 0.2  # seconds: what is shorter runs more often in its turn
 
 
-def shortest(works: list[Callable[[], Any]], repeats: int) -> tuple[list[float], float]:
-    """The shortest run of each, after one that warms up, and the usual run as a multiple of it.
+class Spent(NamedTuple):
+    """Seconds by the clock, and processor seconds of driver and scheduler and of the workers."""
+
+    wall: float
+    driver: float
+    workers: float
+
+
+def least(
+    works: dict[Any, tuple[Any, Callable[[], Any]]], repeats: int
+) -> tuple[dict[Any, Spent], float]:
+    """The least that each work on its client took, and the usual time as a multiple of it.
 
     They take turns, so that all meet the same neighbours on a machine that is not idle.  A work
-    may return the seconds that count.
+    may return the seconds that count as those of the clock.
     """
-    runs: list[list[float]] = [[] for _ in works]
+    runs: dict[Any, list[Spent]] = {key: [] for key in works}
     for k in range(repeats + 1):
-        for times, work in zip(runs, works, strict=True):
-            start = time.perf_counter()
-            found = work()
-            if k:
-                times.append(time.perf_counter() - start if found is None else found)
-    usual = statistics.median(statistics.median(times) / min(times) for times in runs)
-    return [min(times) for times in runs], usual
+        for key, (client, work) in works.items():
+            first = _spent(client, work)  # the very first is to warm up
+            times = min(10, int(TURN / first.wall)) if k else 0
+            runs[key] += [first] * bool(k) + [_spent(client, work) for _ in range(times)]
+    best = {key: Spent(*map(min, zip(*found, strict=True))) for key, found in runs.items()}
+    usual = (statistics.median(r.wall for r in runs[key]) / best[key].wall for key in works)
+    return best, statistics.median(usual)
+
+
+def _spent(client: Any, work: Callable[[], Any]) -> Spent:
+    def workers() -> float:
+        return float(sum(client.run(time.process_time).values())) if client else 0.0
+
+    theirs, own, start = workers(), time.process_time(), time.perf_counter()
+    told = work()
+    wall = time.perf_counter() - start
+    own = time.process_time() - own  # with the scheduler, which runs in this process
+    return Spent(wall if told is None else told, own, workers() - theirs)
 
 
 def _file(folder: str, rows: int) -> Path:
@@ -93,23 +116,9 @@ def _row(rows: Rows, client: Any, count: int) -> float:
     return max(found)
 
 
-def _empty(client: Any, tasks: int, size: int) -> None:
-    for _ in completed(client, _gradient, [[size] * tasks]):
+def _tasks(client: Any, function: Callable[[int], Any], tasks: int, size: int) -> None:
+    for _ in completed(client, function, [[size] * tasks]):
         pass
-
-
-def _processor(client: Any, size: int, where: str) -> float:
-    """Processor seconds for each of the tasks that only sleep, of the driver or of the workers."""
-
-    def spent() -> float:
-        if where == "driver":
-            return time.process_time()  # the scheduler of workers of one's own is in this process
-        return float(sum(client.run(time.process_time).values()))
-
-    before = spent()
-    for _ in completed(client, _rest, [[size] * TASKS]):
-        pass
-    return (spent() - before) / TASKS
 
 
 # ---------------------------------------------------------------------- what is reckoned
@@ -122,68 +131,105 @@ class Costs:
     Attributes:
         row: of a worker, for one row.
         step: for one task that computes nothing, there and back.
-        driver: processor time of driver and scheduler for each task.
+        busy: processor time of driver and scheduler for a task, of many that come at once.
+        alone: the same for a task that comes by itself.
+        idle: share of a core that they and the workers take when nothing happens.
         worker: processor time of the worker for each task, apart from the rows.
         byte: for each byte of a gradient that the driver takes in.
         network: for each byte from one machine to another.
+        start: processor time of everybody for a step of one task that computes nothing.
     """
 
     row: float
     step: float
-    driver: float
+    busy: float
+    alone: float
+    idle: float
     worker: float
     byte: float
     network: float = 0.0
+    start: float = 0.0
+
+    @classmethod
+    def of(cls, best: dict[Any, Spent], workers: int) -> "Costs":
+        """Of a cluster, from what its works took."""
+        # What shares a core's caches and clock with others takes longer.
+        crowd = max(1.0, best["row", workers].wall / best["row", 1].wall)
+        names = ("one", "few", "rest", "large", "idle")
+        one, few, rest, large, none = (best[what, workers] for what in names)
+        idle = none.driver / none.wall
+        busy = (few.driver - one.driver) / (TASKS - 1)
+        alone = (rest.driver - one.driver - idle * rest.wall) / (TASKS - 1)
+        return cls(
+            best["row", workers].wall,
+            one.wall,
+            busy * crowd,
+            max(busy, alone) * crowd,
+            idle + max(none.workers - one.workers, 0.0) / none.wall,
+            (few.workers - one.workers) / (TASKS - 1) * crowd,
+            max(large.wall - few.wall, 0.0) / (TASKS * 8 * LARGE),
+            start=one.driver + one.workers,
+        )
 
 
-def played(chunks: int, workers: int, work: float, send: float, receive: float) -> float:
-    """Seconds until the driver, which does one thing after the other, has all results.
+def played(
+    chunks: int, workers: int, work: float, cost: Costs, receive: float
+) -> tuple[float, float]:
+    """Seconds until the driver has all results, and how many of them it was busy.
 
-    Like dask's scheduler it gives each worker a task and one in reserve, and another for each
-    result.
+    It does one thing after the other.  Like dask's scheduler it gives each worker a task and one in
+    reserve, and another for each result.
     """
-    now, given = 0.0, 0
+    now, spent = 0.0, 0.0
     free = [0.0] * workers
+    waiting = [*range(workers)] * 2
+    left = chunks
     results: list[tuple[float, int]] = []
-    for worker in [*range(workers)] * 2:
-        if given < chunks:
-            now += send
-            given += 1
+    while True:
+        while waiting and left:
+            worker = waiting.pop(0)
+            now, spent, left = now + cost.busy / 2, spent + cost.busy / 2, left - 1
             free[worker] = max(now, free[worker]) + work
             heapq.heappush(results, (free[worker], worker))
-    while results:
+        if not results:
+            return now, spent
         done, worker = heapq.heappop(results)
-        now = max(now, done) + receive
-        if given < chunks:
-            now += send
-            given += 1
-            free[worker] = max(now, free[worker]) + work
-            heapq.heappush(results, (free[worker], worker))
-    return now
+        waiting = [worker]
+        took = receive + cost.busy / 2 + (cost.alone - cost.busy if done > now else 0.0)
+        now, spent = max(now, done) + took, spent + took
+
+
+class Reckoned(NamedTuple):
+    """Seconds of a step, processor seconds of everybody, and the seconds of parts that overlap."""
+
+    step: float
+    processor: float
+    parts: dict[str, float]
 
 
 def reckoned(
     rows: float, parameters: int, workers: int, chunks: int, cost: Costs, cores: int | None = None
-) -> tuple[float, dict[str, float]]:
-    """Seconds of a step, and those of its parts, which overlap.
+) -> Reckoned:
+    """What a step takes.
 
     With `cores`, workers and driver share that many; without, each has a machine of its own, and
     one worker passes the parameters' numbers on to all the others.
     """
     gradient = 8 * parameters
     work = rows / chunks * cost.row + cost.worker
-    receive = cost.driver / 2 + gradient * max(cost.byte, cost.network)
+    receive = gradient * max(cost.byte, cost.network)
     numbers = gradient * workers * cost.network
+    step, driver = played(chunks, workers, work, cost, receive)
+    if cores is not None:
+        # They cannot do more than the cores can, of which dask takes a share even when it waits.
+        step = max(step, (chunks * work + driver) / (min(cores, workers + 1) - cost.idle))
+    step += cost.step + numbers
     parts = {
         "compute": math.ceil(chunks / workers) * work,
-        "tasks": chunks * cost.driver,
-        "bytes": numbers + chunks * gradient * max(cost.byte, cost.network),
+        "tasks": chunks * cost.busy,
+        "bytes": numbers + chunks * receive,
     }
-    step = numbers + played(chunks, workers, work, cost.driver / 2, receive)
-    if cores is not None:
-        everything = chunks * (work + cost.driver / 2 + receive)
-        step = max(step, everything / min(cores, workers + 1))
-    return cost.step + step, parts
+    return Reckoned(step, cost.start + chunks * work + driver + cost.idle * step, parts)
 
 
 # ---------------------------------------------------------------------- the tables
@@ -193,7 +239,7 @@ def main(arguments: list[str]) -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(prog="distributed", description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS[-1], help="at most (1,000,000)")
-    parser.add_argument("--repeats", type=int, default=7, help="runs of each (7)")
+    parser.add_argument("--repeats", type=int, default=7, help="turns of each (7)")
     given = parser.parse_args(arguments)
     counts = [n for n in ROWS if n <= given.rows]
     model = MLP(SIZES, "tanh", seed=0)
@@ -204,76 +250,83 @@ def main(arguments: list[str]) -> None:
         return (model(row[:-1])[0] - row[-1]) ** 2
 
     with tempfile.TemporaryDirectory() as folder:
-        path = _file(folder, counts[-1])
+        path = _file(folder, max(counts[-1], SMALL[0]))
         with connect(workers=1) as one, connect(workers=2) as two:
-            clients = {1: one, 2: two}
-            ways = {
-                workers: Rows(loss, path, parameters, client=client)
-                for workers, client in {0: None, **clients}.items()
+            clients = {0: None, 1: one, 2: two}
+            works: dict[Any, tuple[Any, Callable[[], Any]]] = {}
+            ways = {k: Rows(loss, path, parameters, client=clients[k]) for k in clients}
+            small = {
+                k: Rows(loss, path, parameters, client=clients[k], chunk=SMALL[1]) for k in (1, 2)
             }
-            pieces = {n: len(ways[0]._pieces(0, n)) for n in counts}
-            works: dict[Any, Callable[[], Any]] = {}
-            for n, workers in itertools.product(counts, ways):
-                works[n, workers] = functools.partial(_step, ways[workers], n)
-            for k, client in clients.items():
-                works["row", k] = functools.partial(_row, ways[k], client, min(counts[-1], 65_536))
-                works["step", k] = functools.partial(_empty, client, 1, 1)
-                works["few", k] = functools.partial(_empty, client, TASKS, 1)
-                works["large", k] = functools.partial(_empty, client, TASKS, LARGE)
-                for where in ("driver", "worker"):
-                    works[where, k] = functools.partial(_processor, client, size, where)
-            found, usual = shortest([*works.values()], given.repeats)
+            for n, k in itertools.product(counts, clients):
+                works[n, k] = clients[k], functools.partial(_step, ways[k], n)
+            for k, client in [*clients.items()][1:]:
+                works["small", k] = client, functools.partial(_step, small[k], SMALL[0])
+                works["idle", k] = client, functools.partial(time.sleep, 2 * TURN)
+                works["row", k] = client, functools.partial(_row, ways[k], client, 65_536)
+                for what, function, tasks, width in (
+                    ("one", _gradient, 1, 1),
+                    ("few", _gradient, TASKS, 1),
+                    ("rest", _rest, TASKS, size),
+                    ("large", _gradient, TASKS, LARGE),
+                ):
+                    works[what, k] = (
+                        client, functools.partial(_tasks, client, function, tasks, width)
+                    )  # fmt: skip
+            best, usual = least(works, given.repeats)
             bits = {(way.backward(), way.flat.gradients.tobytes()) for way in ways.values()}
             assert len(bits) == 1
-    least = dict(zip(works, found, strict=True))
-    crowd = least["row", 2] / least["row", 1]  # what shares a core's caches and clock takes longer
-    costs = {
-        k: Costs(
-            least["row", k],
-            least["step", k],
-            least["driver", k] * (crowd if k == 2 else 1.0),
-            least["worker", k] * (crowd if k == 2 else 1.0),
-            max(least["large", k] - least["few", k], 0.0) / (TASKS * 8 * LARGE),
-        )
-        for k in clients
-    }
+            checked: list[tuple[Any, int, int]] = [
+                (n, n, len(ways[0]._pieces(0, n))) for n in counts
+            ]
+            checked.append(("small", SMALL[0], len(small[1]._pieces(0, SMALL[0]))))
+    costs = {k: Costs.of(best, k) for k in (1, 2)}
 
     print(
         f"Mean gradient of an MLP {SIZES} with {size} parameters over a memory-mapped file; all "
-        f"answers have the same bits.  Each time is the shortest of {given.repeats}; the usual run "
-        f"took {usual:.2f} times as long:\n"
+        f"answers have the same bits. Each time is the shortest of {given.repeats} turns or more; "
+        f"the usual one was {usual:.2f} times as long:\n"
     )
     print("| rows | one process s | 1 worker s | 2 workers s | 2 workers are |")
     print("|---|---|---|---|---|")
     for n in counts:
-        alone, single, pair = (least[n, workers] for workers in ways)
+        alone, single, pair = (best[n, k].wall for k in clients)
         times = alone / pair
         word = f"{times:.2f} times as fast" if times >= 1 else f"{1 / times:.1f} times slower"
         print(f"| {n:,} | {alone:.3f} | {single:.3f} | {pair:.3f} | {word} |")
-    single, pair = ({n: least[n, workers] for n in counts} for workers in (0, 2))
-    print(f"\nOne process is faster below about {_crossing(counts, single, pair)}.")
+    here, there = ({n: best[n, k].wall for n in counts} for k in (0, 2))
+    print(f"\nOne process is faster below about {_crossing(counts, here, there)}.")
 
-    cores = os.cpu_count() or 1
+    cores, cost = os.cpu_count() or 1, costs[2]
     print(
         f"\nA row takes {costs[1].row * 1e6:.2f} microseconds in one worker and "
-        f"{costs[2].row * 1e6:.2f} in each of two at once, a task "
-        f"{costs[1].driver * 1e3:.1f} ms of the driver's processor time and "
-        f"{costs[1].worker * 1e3:.1f} ms of the worker's, a step of one empty task "
-        f"{costs[2].step * 1e3:.0f} ms, and gradients come in at {1e-6 / costs[2].byte:,.0f} MB/s. "
-        f"Reckoned from that, with driver and workers on the same {cores} cores:\n"
+        f"{cost.row * 1e6:.2f} in each of two at once; a task {cost.alone * 1e3:.1f} ms of the "
+        f"driver's and scheduler's processor time, {cost.busy * 1e3:.1f} ms if many come at once, "
+        f"and {cost.worker * 1e3:.1f} ms of the worker's; a step of one empty task "
+        f"{cost.step * 1e3:.0f} ms; gradients come in at {1e-6 / cost.byte:,.0f} MB/s. Reckoned "
+        f"from that, with driver and workers on the same {cores} cores; the processor time of all "
+        "of them does not count what others did on this machine:\n"
     )
-    print("| rows | workers | chunks | reckoned s | measured s | difference |")
-    print("|---|---|---|---|---|---|")
-    worst = 0.0
-    for n, k in itertools.product(counts, clients):
-        seconds, _ = reckoned(n, size, k, pieces[n], costs[k], cores)
-        apart = seconds / least[n, k] - 1.0
-        if least[n, k] >= CHECKED:
-            worst = max(worst, abs(apart))
-            print(
-                f"| {n:,} | {k} | {pieces[n]} | {seconds:.3f} | {least[n, k]:.3f} | {apart:+.0%} |"
+    print(
+        "| rows | workers | chunks | reckoned s | measured s | difference "
+        "| processor s reckoned | measured s | difference |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    worst = [0.0, 0.0]
+    for (key, n, chunks), k in itertools.product(checked, costs):
+        found, seen = reckoned(n, size, k, chunks, costs[k], cores), best[key, k]
+        pairs = (found.step, seen.wall), (found.processor, seen.driver + seen.workers)
+        if seen.wall >= CHECKED:
+            apart = [a / b - 1.0 for a, b in pairs]
+            worst = [max(w, abs(a)) for w, a in zip(worst, apart, strict=True)]
+            cells = (
+                f"{a:.3f} | {b:.3f} | {d:+.0%}" for (a, b), d in zip(pairs, apart, strict=True)
             )
-    print(f"\nSteps of {CHECKED * 1e3:.0f} ms and more are reckoned to within {worst:.0%}.")
+            print(f"| {n:,} | {k} | {chunks} | {' | '.join(cells)} |")
+    print(
+        f"\nSteps of {CHECKED * 1e3:.0f} ms and more are reckoned to within {worst[0]:.0%}, and "
+        f"their processor time to within {worst[1]:.0%}."
+    )
 
     print(
         f"\nReckoned for a step over {MANY:,} rows on many machines, 4 chunks for a worker, a row "
@@ -284,13 +337,14 @@ def main(arguments: list[str]) -> None:
     print("|---|---|---|---|---|---|---|---|")
     for count, workers in itertools.product((size, 10_000, 1_000_000), WORKERS):
         each = costs[1].row * count / size
-        cost = Costs(
-            each, costs[1].step, costs[1].driver, costs[1].worker, costs[1].byte, 1 / NETWORK
+        cost = replace(costs[1], row=each, network=1 / NETWORK)
+        found = reckoned(MANY, count, workers, 4 * workers, cost)
+        cells = (_short(x) for x in [*found.parts.values(), found.step])
+        limit = max(found.parts, key=lambda what: found.parts[what])
+        print(
+            f"| {count:,} | {workers:,} | {' | '.join(cells)} | {MANY * each / found.step:,.3g} "
+            f"| {limit} |"
         )
-        seconds, parts = reckoned(MANY, count, workers, 4 * workers, cost)
-        cells = " | ".join(_short(x) for x in [*parts.values(), seconds])
-        limit = max(parts, key=lambda what: parts[what])
-        print(f"| {count:,} | {workers:,} | {cells} | {MANY * each / seconds:,.3g} | {limit} |")
 
 
 def _step(rows: Rows, count: int) -> None:
