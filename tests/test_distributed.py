@@ -26,6 +26,7 @@ from nn.optim import SGD, Adam
 from nn.replay import Replay
 from nn.schedules import Step
 from nn.sweeps import Grid, sweep
+from tests.benchmarks import distributed as reckoning
 
 crossentropy = functools.partial(sparse_categorical_crossentropy, from_logits=True)
 
@@ -504,6 +505,35 @@ def test_dask_is_asked_for_by_name_and_only_when_a_cluster_is_wanted(
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ModuleNotFoundError, match=r"chainrule\[distributed\]"), connect():
         pass
+
+
+# ---------------------------------------------------------------------- what a step would take
+
+STEPS: dict[str, tuple[tuple[int, int, float], float]] = {
+    # (chunks, workers, seconds of work) and the step, with 0.2 s of the driver's for each task
+    "one worker computes all the time": ((10, 1, 1.0), 10 + 0.2),
+    "two share the work": ((10, 2, 1.0), 5 + 0.1 + 0.2),
+    "tasks go out one after the other": ((100, 100, 50.0), 100 * 0.1 + 50 + 0.1),
+    "the driver is the limit": ((4000, 1000, 0.1), 4000 * 0.2),
+    "fewer chunks than workers": ((1, 5, 3.0), 3 + 0.2),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_is_played_through_as_its_slowest_part_goes(name: str) -> None:
+    (chunks, workers, work), want = STEPS[name]
+    cost = reckoning.Costs(row=0.0, step=0.0, busy=0.2, alone=0.2, idle=0.0, worker=0.0, byte=0.0)
+    step, driver = reckoning.played(chunks, workers, work, cost, 0.0)
+    assert driver == pytest.approx(0.2 * chunks)
+    assert step == pytest.approx(want, rel=0.03)
+
+
+def test_on_one_machine_a_step_takes_at_least_the_processor_time_of_all() -> None:
+    cost = reckoning.Costs(row=1e-6, step=0.0, busy=0.1, alone=0.1, idle=0.5, worker=0.1, byte=0.0)
+    found = reckoning.reckoned(1_000_000, 10, 2, 10, cost, 2)
+    assert found.processor == pytest.approx(1.0 + 10 * 0.1 + 10 * 0.1)
+    assert found.step == pytest.approx(found.processor / (2 - 0.5))
+    assert found.step > reckoning.reckoned(1_000_000, 10, 2, 10, cost).step
 
 
 # ---------------------------------------------------------------------- training

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nn import MLP
-from nn.distributed import Rows, completed, connect
+from nn.distributed import Part, Rows, completed, connect
 
 SIZES = [8, 32, 16, 1]
 ROWS = [2_000, 10_000, 50_000, 200_000, 1_000_000]
@@ -93,9 +93,15 @@ def _gradient(size: int) -> Any:
     return np.zeros(size)
 
 
-def _rest(size: int) -> Any:
+def _nothing(low: int, high: int, job: Any, numbers: Any) -> Part:
+    for file in job.spec.files:
+        file.open()
+    return Part(0.0, np.zeros(len(numbers)))
+
+
+def _rest(low: int, high: int, job: Any, numbers: Any) -> Part:
     time.sleep(REST)
-    return np.zeros(size)
+    return _nothing(low, high, job, numbers)
 
 
 def _timed(job: Any, numbers: Any, rows: int) -> float:
@@ -116,8 +122,16 @@ def _row(rows: Rows, client: Any, count: int) -> float:
     return max(found)
 
 
-def _tasks(client: Any, function: Callable[[int], Any], tasks: int, size: int) -> None:
-    for _ in completed(client, function, [[size] * tasks]):
+def _tasks(rows: Rows, function: Callable[..., Any], tasks: int) -> None:
+    """As `Rows` does it, with another function."""
+    columns = [range(tasks), range(1, tasks + 1)]
+    numbers = rows.flat.numbers.copy()
+    for _ in completed(rows.client, function, columns, job=rows._sent, numbers=numbers):
+        pass
+
+
+def _gradients(client: Any, size: int) -> None:
+    for _ in completed(client, _gradient, [[size] * TASKS]):
         pass
 
 
@@ -155,10 +169,10 @@ class Costs:
         """Of a cluster, from what its works took."""
         # What shares a core's caches and clock with others takes longer.
         crowd = max(1.0, best["row", workers].wall / best["row", 1].wall)
-        names = ("one", "few", "rest", "large", "idle")
-        one, few, rest, large, none = (best[what, workers] for what in names)
+        names = ("one", "many", "rest", "idle", "small gradients", "large gradients")
+        one, many, rest, none, small, large = (best[what, workers] for what in names)
         idle = none.driver / none.wall
-        busy = (few.driver - one.driver) / (TASKS - 1)
+        busy = (many.driver - one.driver) / (TASKS - 1)
         alone = (rest.driver - one.driver - idle * rest.wall) / (TASKS - 1)
         return cls(
             best["row", workers].wall,
@@ -166,8 +180,8 @@ class Costs:
             busy * crowd,
             max(busy, alone) * crowd,
             idle + max(none.workers - one.workers, 0.0) / none.wall,
-            (few.workers - one.workers) / (TASKS - 1) * crowd,
-            max(large.wall - few.wall, 0.0) / (TASKS * 8 * LARGE),
+            (many.workers - one.workers) / (TASKS - 1) * crowd,
+            max(large.wall - small.wall, 0.0) / (TASKS * 8 * LARGE),
             start=one.driver + one.workers,
         )
 
@@ -200,7 +214,10 @@ def played(
 
 
 class Reckoned(NamedTuple):
-    """Seconds of a step, processor seconds of everybody, and the seconds of parts that overlap."""
+    """Seconds of a step and of its parts, which overlap, and everybody's processor seconds.
+
+    To the processor's come those in which dask waits for the step to end.
+    """
 
     step: float
     processor: float
@@ -229,7 +246,7 @@ def reckoned(
         "tasks": chunks * cost.busy,
         "bytes": numbers + chunks * receive,
     }
-    return Reckoned(step, cost.start + chunks * work + driver + cost.idle * step, parts)
+    return Reckoned(step, cost.start + chunks * work + driver, parts)
 
 
 # ---------------------------------------------------------------------- the tables
@@ -264,15 +281,14 @@ def main(arguments: list[str]) -> None:
                 works["small", k] = client, functools.partial(_step, small[k], SMALL[0])
                 works["idle", k] = client, functools.partial(time.sleep, 2 * TURN)
                 works["row", k] = client, functools.partial(_row, ways[k], client, 65_536)
-                for what, function, tasks, width in (
-                    ("one", _gradient, 1, 1),
-                    ("few", _gradient, TASKS, 1),
-                    ("rest", _rest, TASKS, size),
-                    ("large", _gradient, TASKS, LARGE),
+                works["small gradients", k] = client, functools.partial(_gradients, client, 1)
+                works["large gradients", k] = client, functools.partial(_gradients, client, LARGE)
+                for what, function, tasks in (
+                    ("one", _nothing, 1),
+                    ("many", _nothing, TASKS),
+                    ("rest", _rest, TASKS),
                 ):
-                    works[what, k] = (
-                        client, functools.partial(_tasks, client, function, tasks, width)
-                    )  # fmt: skip
+                    works[what, k] = client, functools.partial(_tasks, ways[k], function, tasks)
             best, usual = least(works, given.repeats)
             bits = {(way.backward(), way.flat.gradients.tobytes()) for way in ways.values()}
             assert len(bits) == 1
@@ -315,7 +331,8 @@ def main(arguments: list[str]) -> None:
     worst = [0.0, 0.0]
     for (key, n, chunks), k in itertools.product(checked, costs):
         found, seen = reckoned(n, size, k, chunks, costs[k], cores), best[key, k]
-        pairs = (found.step, seen.wall), (found.processor, seen.driver + seen.workers)
+        processor = found.processor + costs[k].idle * seen.wall
+        pairs = (found.step, seen.wall), (processor, seen.driver + seen.workers)
         if seen.wall >= CHECKED:
             apart = [a / b - 1.0 for a, b in pairs]
             worst = [max(w, abs(a)) for w, a in zip(worst, apart, strict=True)]
