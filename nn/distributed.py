@@ -8,6 +8,7 @@ what, or on whether one of them died on the way.
 import contextlib
 import functools
 import hashlib
+import importlib
 import importlib.util
 import math
 import os
@@ -25,7 +26,8 @@ import autograd
 from autograd import RecordingError, Value, quiet_gc
 from autograd.tape import number_of
 from autograd.transform import leaves
-from nn.module import Module, unscoped
+from autograd.value import present_mode, set_mode
+from nn.module import Module, present_scoping, set_scoping, unscoped
 from nn.optim import Optimizer
 from nn.replay import Replay
 from nn.replay import rows as stacked
@@ -53,6 +55,7 @@ BLOCK = 4096  # rows that are computed into the same buffers; fewer if they are 
 NUMBERS = 1 << 18  # that a block of one file has at most: 2 MB
 CHUNKS = 64  # a file is cut into about so many, unless it has fewer blocks
 PATHS = 64  # different ways through the function, after which something is wrong with it
+SAMPLE = 64  # rows that a worker compares with the driver's
 _AGREED = 256  # rows on which a batch's loss is compared with the mean over its samples
 
 # One thread for each worker: two that share a core only get into each other's way.  dask would
@@ -95,17 +98,52 @@ def fingerprint() -> dict[str, str]:
     found["NumPy"] = np.__version__
     found["numba"] = "none"
     if importlib.util.find_spec("numba") is not None:
-        found["numba"] = metadata.version("numba")
+        found["numba"] = f"{metadata.version('numba')}, llvmlite {metadata.version('llvmlite')}"
     found["machine"] = f"{platform.system()} {platform.machine()}"
-    return found
+    found["C library"] = " ".join(platform.libc_ver()).strip() or "unknown"  # its exp and log
+    found["CPU"], features = _processor()
+    return found | {FEATURES: features}
+
+
+FEATURES = "CPU features"
+
+
+@functools.cache
+def _processor() -> tuple[str, str]:
+    """The CPU that native code is made for, and the features that engines choose code by.
+
+    With fused multiply-adds, or wider vectors, sums are rounded at other places.
+    """
+    built: Any = np.show_config(mode="dicts")
+    found = {f"numpy:{name}" for name in built.get("SIMD Extensions", {}).get("found", [])}
+    if importlib.util.find_spec("numba") is None:
+        return platform.processor() or "unknown", " ".join(sorted(found))
+    from llvmlite import binding
+
+    config: Any = importlib.import_module("numba").config  # of names that are set by exec
+    # As numba does, which can be told to make code for another CPU than the host's.
+    name, features = config.CPU_NAME, config.CPU_FEATURES
+    if features is None:
+        features = binding.get_host_cpu_features().flatten()
+    found |= {one[1:] for one in features.split(",") if one.startswith("+")}
+    if config.USING_SVML:
+        found.add("SVML")
+    return name or binding.get_host_cpu_name(), " ".join(sorted(found))
 
 
 def compare(wanted: dict[str, str]) -> None:
     """Raise MismatchError, naming the first difference, if this process has another fingerprint."""
     own = fingerprint()
     for name, text in wanted.items():
-        if own.get(name) != text:
-            raise MismatchError(f"{name}: {own.get(name)} here, and {text} on the driver")
+        here = own.get(name)
+        if here == text:
+            continue
+        if name == FEATURES and here is not None:
+            mine, theirs = set(here.split()), set(text.split())
+            here, text = (
+                " ".join(sorted(some)) or "none besides" for some in (mine - theirs, theirs - mine)
+            )
+        raise MismatchError(f"{name}: {here} here, and {text} on the driver")
 
 
 def agree(client: Client) -> dict[str, str]:
@@ -181,6 +219,7 @@ class File:
     path: str
     shape: tuple[int, ...]
     kind: str
+    sample: str  # a hash of some rows
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> "File":
@@ -191,12 +230,20 @@ class File:
             raise TypeError(f"{full}: expected rows of numbers, got {found.dtype}")
         if not found.ndim or not len(found):
             raise ValueError(f"{full}: it has no rows")
-        return cls(full, found.shape, found.dtype.str)
+        return cls(full, found.shape, found.dtype.str, _sample(found))
 
     @property
     def width(self) -> int:
         """How many numbers a row has."""
         return math.prod(self.shape[1:])
+
+    def check(self) -> None:
+        """Raise MismatchError if the file has other numbers here, as far as a sample shows."""
+        if _sample(self.open()) != self.sample:
+            raise MismatchError(
+                f"{self.path} has other numbers here than where the work was given out; all "
+                "workers must see the same file"
+            )
 
     def open(self) -> Array:
         """The rows, mapped into memory: what is not touched is not read."""
@@ -207,6 +254,12 @@ class File:
                 f"{self.shape} of {self.kind} where the work was given out"
             )
         return found
+
+
+def _sample(rows: Array) -> str:
+    """A hash of rows from everywhere in the file, the first and the last among them."""
+    places = np.unique(np.linspace(0, len(rows) - 1, SAMPLE).astype(np.int64))
+    return hashlib.sha256(rows[places].tobytes()).hexdigest()[:16]
 
 
 def _mapped(path: str) -> Array:
@@ -294,6 +347,8 @@ class _Machine:
     def __init__(self, spec: Spec) -> None:
         compare(spec.fingerprint)
         self.files = spec.files
+        for file in self.files:
+            file.check()
         columns = [file.open() for file in self.files]
         width = max(1, *(file.width for file in self.files))
         self.block = _block(width)
@@ -379,7 +434,8 @@ class Rows:
             see them under the same path; only path and range are sent.
         parameters: leaves to differentiate in; those of the first row if left out.
         client: a dask Client; this process does the same work if left out.
-        chunk: rows in a chunk; about 1/64 of the rows if left out.  Other chunks, other roundings.
+        chunk: rows in a chunk; about 1/64 of the rows if left out, which keeps 16 workers evenly
+            busy and 64 at most.  Other chunks, other roundings.
         progress: called with the number of chunks that are done, and of all.
 
     Attributes:
@@ -408,6 +464,13 @@ class Rows:
         progress: Watcher | None = None,
     ) -> None:
         chosen = [paths] if isinstance(paths, str | os.PathLike) else paths
+        if not len(chosen):
+            raise ValueError("no files were given; expected a .npy file for each argument")
+        if client is not None and not hasattr(client, "run"):
+            raise TypeError(
+                f"expected a dask Client for the cluster, got {type(client).__name__}; make one "
+                "with nn.distributed.connect(), or connect(address)"
+            )
         self.files = tuple(File.of(path) for path in chosen)
         self.count = self.files[0].shape[0]
         for file in self.files:
@@ -425,7 +488,6 @@ class Rows:
             parameters = self.function.parameters
         self.flat = self.function.flat(parameters)
         self._known: list[Recording] = []
-        self._programs: list[bytes] = []
         self._learn(0)
 
     def __len__(self) -> int:
@@ -508,12 +570,18 @@ class Rows:
             )
         self.flat.where(one)  # that all its parameters are there
         self._known.append(one)
-        self._programs.append(one.program.to_bytes())
+        entries = [
+            (one.program.digest, [self.flat.place[p] for p in one.parameters], one)
+            for one in self._known
+        ]
+        # Sums over the rows of each way are added in this order, which must not depend on which
+        # row was met first: a resumed run meets them in another order.
+        entries.sort(key=lambda entry: entry[:2])
         spec = Spec(
             fingerprint(),
-            tuple(self._programs),
-            tuple(one.program.digest for one in self._known),
-            tuple(np.array([self.flat.place[p] for p in one.parameters]) for one in self._known),
+            tuple(one.program.to_bytes() for _, _, one in entries),
+            tuple(digest for digest, _, _ in entries),
+            tuple(np.array(places, dtype=np.int64) for _, places, _ in entries),
             len(self.flat.parameters),
             one.engine.name,
             self.function.exact,
@@ -651,8 +719,9 @@ def fit(
 
     The arguments are those of `nn.fit`, and `client` and `chunk` those of `Rows`.  A batch is a run
     of neighbouring rows, and the seed shuffles the order of batches: shuffle the rows of the files
-    once, when they are written.  `validation` is data in memory, and metrics are of that.  The loss
-    must be the mean of its samples' losses, as with `nn.fit(..., compiled=True)`.
+    once, when they are written.  `validation` is data in memory, not a share of the files, and
+    metrics are of that.  The loss must be the mean of its samples' losses, as with
+    `nn.fit(..., compiled=True)`.
 
     Raises TrainingError, naming the row, when a loss or a gradient is inf or nan; the model is then
     as it was before that step.
@@ -671,9 +740,16 @@ def fit(
     """
     if isinstance(paths, str | os.PathLike) or len(paths) != 2:
         raise ValueError("fit: expected two files, [inputs, targets]")
-    for name, number in (("epochs", epochs), ("batch_size", batch_size or 1)):
+    for name, number in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
+        if number is None and name != "epochs":
+            continue
         if not isinstance(number, int) or number < 1:
             raise ValueError(f"fit: {name} must be a whole number of at least 1, got {number!r}")
+    if isinstance(validation, float):
+        raise ValueError(
+            f"fit: validation={validation:g} would be a share of data in memory; with files give "
+            "the data itself, such as rows that were kept out of the files"
+        )
     chosen = list(metrics)
     if chosen and validation is None:
         raise ValueError("fit: metrics are of the validation data; give some")
@@ -690,28 +766,34 @@ def fit(
         model, loss, list(dict.fromkeys([*parameters, *model.parameters()]))
     )
     missing = epochs - len(run.history)
-    with replay.flat, quiet_gc(), unscoped(), _bar(missing, progress) as advance:
-        rows = Rows(replay._compiled, paths, replay.flat.parameters, client=client, chunk=chunk)
-        rows.flat = replay.flat  # that of the optimizer's steps, in the same order
-        first, wanted = (list(file.open()[:_AGREED]) for file in rows.files)
-        replay.agrees(first, wanted)
-        if held is not None:
-            held = stacked(held[0]), stacked(held[1])
-        history = run.history
-        try:
-            while len(history) < epochs and not history.stopped:
-                mean = _epoch(run, rows, batch_size or len(rows))
-                run.close(mean, held, held is not None, watch)
-                history = run.history
-                if patience is not None and run.waited >= patience:
-                    history.stopped = f"no better loss for {patience} epochs"
-                if True in [callback(len(history), history) for callback in callbacks]:
-                    history.stopped = "a callback asked to stop"
-                if checkpoint is not None:
-                    run.save(checkpoint)
-                advance(f"loss {mean:.4g}")
-        except KeyboardInterrupt:
-            history.stopped = f"interrupted in epoch {len(history) + 1}"
+    mode, scoping = present_mode(), present_scoping()
+    try:
+        with replay.flat, quiet_gc(), unscoped(), _bar(missing, progress) as advance:
+            rows = Rows(replay._compiled, paths, replay.flat.parameters, client=client, chunk=chunk)
+            rows.flat = replay.flat  # that of the optimizer's steps, in the same order
+            first, wanted = (list(file.open()[:_AGREED]) for file in rows.files)
+            replay.agrees(first, wanted)
+            if held is not None:
+                held = stacked(held[0]), stacked(held[1])
+            history = run.history
+            try:
+                while len(history) < epochs and not history.stopped:
+                    mean = _epoch(run, rows, batch_size or len(rows))
+                    run.close(mean, held, held is not None, watch)
+                    history = run.history
+                    if patience is not None and run.waited >= patience:
+                        history.stopped = f"no better loss for {patience} epochs"
+                    if True in [callback(len(history), history) for callback in callbacks]:
+                        history.stopped = "a callback asked to stop"
+                    if checkpoint is not None:
+                        run.save(checkpoint)
+                    advance(f"loss {mean:.4g}")
+            except KeyboardInterrupt:
+                history.stopped = f"interrupted in epoch {len(history) + 1}"
+    finally:
+        # Ctrl-C may have come where a context was about to do so.
+        set_mode(mode)
+        set_scoping(scoping)
     if patience is not None and run.best_state is not None:
         model.load_state_dict(run.best_state)
     return history

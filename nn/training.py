@@ -88,6 +88,11 @@ def samples(data: Any, what: str = "data") -> Samples:
     except (TypeError, ValueError):
         kind = type(data).__name__
         raise TypeError(f"{what}: expected a Dataset or (inputs, targets), got {kind}") from None
+    if _are_paths((inputs, targets)):
+        raise TypeError(
+            f"{what}: expected numbers in memory, got the paths {inputs} and {targets}; "
+            "numpy.load them"
+        )
     if len(inputs) != len(targets):
         raise ValueError(f"{what}: {len(inputs)} inputs, but {len(targets)} targets")
     if not len(inputs):
@@ -115,12 +120,14 @@ def fit(
     watch: bool = False,
     progress: bool | None = None,
     compiled: bool | Replay = False,
+    cluster: Any = None,
 ) -> History:
     """The History of training the model on the data.
 
     Args:
         model: called with one sample's inputs at a time.
-        data: a Dataset, or (inputs, targets).
+        data: a Dataset, or (inputs, targets), or the paths of two .npy files of them, which may be
+            larger than memory: `nn.distributed.fit` then does the work, and says what is different.
         loss: of a batch: `loss(outputs, targets)`, such as `nn.mse`, gives one Value.
         optimizer: of the model's parameters.
         epochs: passes over the data, in all; a resumed run takes those that are missing.
@@ -141,11 +148,13 @@ def fit(
             `autograd.compile`); the parameters' numbers are in arrays then, and in the Values after
             each epoch and at the end, however it ends.  It needs `pip install 'chainrule[fast]'`
             and a loss that is the mean of its samples' losses.  A `Replay` of this model and loss
-            is used again, with what it has recorded.
+            is used again, with what it has recorded.  Training on files always records.
+        cluster: a dask Client, such as `nn.distributed.connect` gives, whose workers share the rows
+            of the two files; the bits are those of training on the files without it.
 
     Ctrl-C ends training between two steps: the model and the history are whole, and
     `history.stopped` says so.  Raises TrainingError, naming the first operation at fault, when a
-    loss or gradient is inf or nan.
+    loss or gradient is inf or nan; TypeError for a cluster with data in memory.
 
     >>> from nn import MLP, mse, fit
     >>> from nn.optim import SGD
@@ -157,6 +166,39 @@ def fit(
     >>> [round(p.data, 3) for p in line.parameters()]
     [2.0, 1.0]
     """
+    if _are_paths(data):
+        if isinstance(compiled, Replay):
+            raise TypeError(
+                "fit: a Replay is for data in memory; training on files records for itself, leave "
+                "compiled out"
+            )
+        from nn import distributed  # needs NumPy
+
+        return distributed.fit(
+            model,
+            data,
+            loss=loss,
+            optimizer=optimizer,
+            epochs=epochs,
+            batch_size=batch_size,
+            schedule=schedule,
+            validation=validation,
+            metrics=metrics,
+            seed=seed,
+            clip=clip,
+            patience=patience,
+            checkpoint=checkpoint,
+            resume=resume,
+            callbacks=callbacks,
+            watch=watch,
+            progress=progress,
+            client=cluster,
+        )
+    if cluster is not None:
+        raise TypeError(
+            f"fit: a cluster reads files, but the data is {_kind(data)} in memory; numpy.save the "
+            "inputs and the targets where all workers see them, and give the two .npy files' paths"
+        )
     run = _Run(model, loss, optimizer, schedule, list(metrics), clip)
     inputs, targets = samples(data)
     held: Samples | None = None
@@ -206,6 +248,21 @@ def fit(
     if patience is not None and run.best_state is not None:
         model.load_state_dict(run.best_state)
     return history
+
+
+def _are_paths(data: Any) -> bool:
+    return (
+        isinstance(data, list | tuple)
+        and len(data) == 2
+        and all(isinstance(one, str | os.PathLike) for one in data)
+    )
+
+
+def _kind(data: Any) -> str:
+    """What was given instead of two paths, in words."""
+    if isinstance(data, list | tuple) and len(data) == 2:
+        return f"({', '.join(type(one).__name__ for one in data)})"
+    return type(data).__name__
 
 
 class _Run:

@@ -19,11 +19,14 @@ import autograd
 from autograd import RecordingError, Value, define_op, select
 from nn import MLP, TrainingError, distributed, init, metrics, mse, sparse_categorical_crossentropy
 from nn import fit as fit_here
+from nn.data import Dataset
 from nn.distributed import MismatchError, Rows, connect, fit, mean_gradient
 from nn.module import Module
 from nn.optim import SGD, Adam
+from nn.replay import Replay
 from nn.schedules import Step
 from nn.sweeps import Grid, sweep
+from tests.benchmarks import distributed as reckoning
 
 crossentropy = functools.partial(sparse_categorical_crossentropy, from_logits=True)
 
@@ -180,6 +183,25 @@ def test_rows_can_be_asked_for_in_part_and_follow_the_numbers_in_flat(tmp_path: 
         rows.backward(5, 5000)
 
 
+def ways(row: Any) -> Any:
+    total = W[0] * row[0] + W[1]
+    if row[0] > 1.0:
+        return (total * W[2]).sin()
+    if row[0] > 0.0:
+        return (total * W[3]).exp()
+    return total * total.tanh() if row[0] > -1.0 else total * W[1]
+
+
+def test_the_order_in_which_ways_are_met_changes_no_bit(tmp_path: Path) -> None:
+    x = X.copy()
+    x[:4, 0], x[10:14, 0] = [2.0, 0.5, -0.5, -2.0], [2.0, -2.0, -0.5, 0.5]
+    (path,) = stored(tmp_path, [x])
+    one, other = Rows(ways, path, W), Rows(ways, path, W)
+    other.backward(10, 14)
+    assert one.backward().hex() == other.backward().hex()
+    assert one.flat.gradients.tobytes() == other.flat.gradients.tobytes()
+
+
 BAD: dict[str, tuple[Callable[..., Any], float, str]] = {
     "a result": (lambda row: (W[0] * row[0]).log(), -1.0, "row 1234: the result is nan"),
     "a gradient": (
@@ -282,6 +304,16 @@ def test_a_wrong_file_is_refused_with_its_name(name: str, tmp_path: Path) -> Non
         mean_gradient(smooth, make(tmp_path), W)
 
 
+def test_no_files_are_refused() -> None:
+    with pytest.raises(ValueError, match="no files were given"):
+        mean_gradient(smooth, [], W)
+
+
+def test_what_is_no_client_is_refused_with_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"dask Client.*, got str; make one with .*connect\(addr"):
+        mean_gradient(smooth, whole(tmp_path), W, client="tcp://scheduler:8786")
+
+
 def test_a_chunk_must_have_rows(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="chunk must be a whole number of rows"):
         mean_gradient(smooth, whole(tmp_path), W, chunk=0)
@@ -363,6 +395,46 @@ def test_another_file_than_the_drivers_is_refused(tmp_path: Path) -> None:
     assert "gone.npy" in job(path, files=(gone,)).refusal()
 
 
+def test_a_file_of_the_same_shape_with_other_numbers_is_refused(tmp_path: Path) -> None:
+    path = whole(tmp_path)
+    one = job(path)
+    np.save(path, X + 1e-9)
+    assert "part0.npy has other numbers here than where" in one.refusal()
+
+
+def test_other_features_of_the_cpu_are_named_and_only_those(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = distributed.fingerprint()
+    assert own["CPU features"] == distributed.fingerprint()["CPU features"]
+    distributed.compare(own)
+    driver = own | {"CPU features": own["CPU features"] + " avx1024"}
+    with pytest.raises(MismatchError) as caught:
+        distributed.compare(driver)
+    assert str(caught.value) == "CPU features: none besides here, and avx1024 on the driver"
+    with pytest.raises(MismatchError, match=r"^CPU: .* here, and abacus on the driver$"):
+        distributed.compare(own | {"CPU": "abacus"})
+    numba = pytest.importorskip("numba")
+    monkeypatch.setattr(numba.config, "CPU_NAME", "generic")
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", "-fma,+sse2")
+    monkeypatch.setattr(distributed, "_processor", distributed._processor.__wrapped__)
+    told = distributed.fingerprint()
+    assert told["CPU"] == "generic"
+    assert "sse2" in told["CPU features"].split()
+    assert "fma" not in told["CPU features"].split()
+
+
+def test_without_numba_the_features_are_those_that_numpy_found() -> None:
+    script = (
+        "import sys; sys.modules['numba'] = None; from nn.distributed import fingerprint as f\n"
+        "print(f()['numba'], *f()['CPU features'].split(), sep=chr(10))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    first, *features = run.stdout.splitlines()
+    assert first == "none"
+    assert all(one.startswith("numpy:") for one in features)
+
+
 def test_a_job_travels_and_gives_the_same_part(tmp_path: Path) -> None:
     one = job(whole(tmp_path))
     numbers = np.array([w.data for w in W])
@@ -433,6 +505,35 @@ def test_dask_is_asked_for_by_name_and_only_when_a_cluster_is_wanted(
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ModuleNotFoundError, match=r"chainrule\[distributed\]"), connect():
         pass
+
+
+# ---------------------------------------------------------------------- what a step would take
+
+STEPS: dict[str, tuple[tuple[int, int, float], float]] = {
+    # (chunks, workers, seconds of work) and the step, with 0.2 s of the driver's for each task
+    "one worker computes all the time": ((10, 1, 1.0), 10 + 0.2),
+    "two share the work": ((10, 2, 1.0), 5 + 0.1 + 0.2),
+    "tasks go out one after the other": ((100, 100, 50.0), 100 * 0.1 + 50 + 0.1),
+    "the driver is the limit": ((4000, 1000, 0.1), 4000 * 0.2),
+    "fewer chunks than workers": ((1, 5, 3.0), 3 + 0.2),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_is_played_through_as_its_slowest_part_goes(name: str) -> None:
+    (chunks, workers, work), want = STEPS[name]
+    cost = reckoning.Costs(row=0.0, step=0.0, busy=0.2, alone=0.2, idle=0.0, worker=0.0, byte=0.0)
+    step, driver = reckoning.played(chunks, workers, work, cost, 0.0)
+    assert driver == pytest.approx(0.2 * chunks)
+    assert step == pytest.approx(want, rel=0.03)
+
+
+def test_on_one_machine_a_step_takes_at_least_the_processor_time_of_all() -> None:
+    cost = reckoning.Costs(row=1e-6, step=0.0, busy=0.1, alone=0.1, idle=0.5, worker=0.1, byte=0.0)
+    found = reckoning.reckoned(1_000_000, 10, 2, 10, cost, 2)
+    assert found.processor == pytest.approx(1.0 + 10 * 0.1 + 10 * 0.1)
+    assert found.step == pytest.approx(found.processor / (2 - 0.5))
+    assert found.step > reckoning.reckoned(1_000_000, 10, 2, 10, cost).step
 
 
 # ---------------------------------------------------------------------- training
@@ -524,9 +625,86 @@ def test_training_stops_when_it_is_told_to(tmp_path: Path) -> None:
     assert [p.data for p in model.parameters()] == best
 
 
+def by_nn(data: Any, **options: Any) -> Any:
+    model = MLP([3, 4, 2], "tanh", seed=3)
+    usual: dict[str, Any] = {"loss": mse, "optimizer": Adam(model, lr=0.02), "epochs": 3}
+    history = fit_here(model, data, **(usual | {"batch_size": 512, "clip": 1.0} | options))
+    return [p.data for p in model.parameters()], history
+
+
+def test_fit_of_nn_trains_on_files_with_and_without_a_cluster_to_the_same_bits(
+    any_client: Any, tmp_path: Path
+) -> None:
+    paths = stored(tmp_path, [X, Y])
+    every: dict[str, Any] = {
+        "schedule": Step(0.02, 5),
+        "validation": (X[:50], Y[:50]),
+        "metrics": [mae_of],
+        "seed": 4,
+        "patience": 2,
+        "watch": True,
+        "checkpoint": tmp_path / "checkpoint",
+        "callbacks": [lambda epoch, _: epoch == 2],
+    }
+    want, history = trained(paths, client=any_client, **every)
+    for data, cluster in (
+        (tuple(map(str, paths)), any_client),
+        (paths, None),
+    ):
+        found, there = by_nn(data, cluster=cluster, **every)
+        assert found == want
+        assert vars(there) == vars(history)
+    assert len(history.weights) == len(history) == 2
+    found, there = by_nn(paths, cluster=any_client, **(every | {"callbacks": [], "resume": True}))
+    assert there.stopped == history.stopped == "a callback asked to stop"
+    assert found == want
+
+
+IN_MEMORY: dict[str, tuple[Any, str]] = {
+    "lists": ((X.tolist(), Y.tolist()), r"\(list, list\) in memory; numpy.save"),
+    "arrays": ((X, Y), r"\(ndarray, ndarray\) in memory"),
+    "a dataset": (Dataset([[0.0]], [0], ["x"]), "Dataset in memory"),
+    "one path": ("inputs.npy", "the data is str in memory; .* the two .npy files' paths"),
+    "a path and an array": (("inputs.npy", Y), r"\(str, ndarray\) in memory"),
+}
+
+
+@pytest.mark.parametrize("what", IN_MEMORY)
+def test_a_cluster_with_data_in_memory_is_refused_with_the_fix(what: str) -> None:
+    data, message = IN_MEMORY[what]
+    with pytest.raises(TypeError, match=message):
+        by_nn(data, cluster=object())
+
+
+def test_fit_of_nn_on_files_refuses_what_needs_data_in_memory(tmp_path: Path) -> None:
+    paths = stored(tmp_path, [X, Y])
+    with pytest.raises(ValueError, match=r"validation=0\.5 would be a share of data in memory"):
+        by_nn(paths, validation=0.5)
+    with pytest.raises(TypeError, match=r"validation: .* got the paths .* numpy.load them"):
+        by_nn(paths, validation=paths)
+    model = MLP([3, 4, 2], "tanh", seed=3)
+    replay = Replay(model, mse, model.parameters())
+    with pytest.raises(TypeError, match=r"a Replay is for data in memory.* leave compiled out"):
+        by_nn(paths, compiled=replay)
+    with pytest.raises(TypeError, match="dask Client for the cluster, got str"):
+        by_nn(paths, cluster="tcp://scheduler:8786")
+
+
+def test_fit_of_nn_on_files_says_what_to_install_without_numpy() -> None:
+    script = (
+        "import sys; sys.modules['numpy'] = None; import nn; m = nn.MLP([1, 1], None, seed=0)\n"
+        "nn.fit(m, ['x.npy', 'y.npy'], loss=nn.mse, optimizer=nn.optim.SGD(m), epochs=1)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "nn.distributed needs NumPy: pip install 'chainrule[distributed]'" in run.stderr
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"epochs": 0}, "epochs must be a whole number"),
     ({"batch_size": 0.5}, "batch_size must be a whole number"),
+    ({"batch_size": 0}, "batch_size must be a whole number"),
+    ({"patience": 0}, "patience must be a whole number"),
+    ({"validation": 0.2}, r"validation=0.2 would be a share of data in memory; with files give"),
     ({"metrics": [metrics.accuracy]}, "metrics are of the validation data"),
     ({"resume": True}, "resume=True needs the checkpoint"),
 ]
