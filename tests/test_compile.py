@@ -915,3 +915,16 @@ def test_no_grad_inside_a_compiled_function_cuts() -> None:
         return cut * x
 
     assert autograd.compile(f).value_and_grad(3.0) == (27.0, 9.0)
+
+
+def test_an_index_must_be_one_and_within_the_values() -> None:
+    assert select([1.0, 2.0], 1) == 2.0
+    assert select([[1.0, 2.0], [3.0, 4.0]], 1) == [3.0, 4.0]
+    for wrong in (True, 0.5, "0"):
+        with pytest.raises(TypeError, match="select: expected an index, got"):
+            select([1.0, 2.0], wrong)
+    for outside in (-1, 2):
+        with pytest.raises(IndexError, match=r"from 0 to 1, got -?\d"):
+            select([1.0, 2.0], outside)
+        with pytest.raises(IndexError, match=r"from 0 to 1, got -?\d"):
+            autograd.compile(lambda k: select([1.0, 2.0], k))(outside)

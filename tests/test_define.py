@@ -1,11 +1,22 @@
 """An operation of the user's own: one row, checked when it is defined, then usable everywhere."""
 
+import math
 from typing import Any
 
 import pytest
 
 import autograd
-from autograd import RuleError, Value, define_op, draw, grad, rows
+from autograd import (
+    RuleError,
+    Value,
+    Verdict,
+    check_gradients,
+    check_operation,
+    define_op,
+    draw,
+    grad,
+    rows,
+)
 
 MISH = (
     "x * t",
@@ -78,3 +89,11 @@ def test_points_at_which_differences_fail_decide_nothing() -> None:
     # At 0.5, which is tried, it jumps; the other points tell.
     stairs = define_op("stairs", "x * x if x < 0.5 else x * x + 1", "2 * x")
     assert stairs(Value(1.0)).data == 2.0
+
+
+def test_a_row_may_use_pi_and_inf_and_the_referee_knows_them() -> None:
+    turns = define_op("turns", "2 * pi * x", "2 * pi")
+    assert check_operation(turns).verdict is Verdict.PASS
+    assert turns(0.5) == math.pi
+    capped = define_op("capped", "x if x < inf else 0", "1.0 if x < inf else 0.0")
+    assert check_gradients(capped, 2.0).verdict is Verdict.PASS
