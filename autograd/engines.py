@@ -657,7 +657,8 @@ def _compiled(source: str) -> tuple[int, int]:
     try:
         module = _executed(stem, path)
     except Exception:
-        # What a full disk or a crash left of numba's files is no reason to fail.
+        # What a full disk or a crash left of numba's files is no reason to fail, nor is Ctrl-C
+        # in a callback of LLVM's, which loses it, and the object code.
         for left in (path.parent / "__pycache__").glob(f"{stem}.*.nb[ic]"):
             left.unlink(missing_ok=True)
         module = _executed(stem, path)

@@ -330,7 +330,10 @@ def keeping(folder: Path) -> Trial:
 
 
 def building(folder: Path) -> Trial:
-    """A row made native code: what is left on disk serves whoever wants it next."""
+    """A row made native code: what is left on disk serves whoever wants it next.
+
+    While LLVM works, Ctrl-C waits for its next callback, and is lost there.
+    """
 
     def trial(seconds: float) -> tuple[bool, str]:
         shutil.rmtree(folder / "__pycache__", ignore_errors=True)
@@ -410,7 +413,7 @@ KINDS = {
     "Flat": stepping,
     "native rows": building,
 }
-SELDOM = {"native rows": 20}  # a second each, and so many times fewer trials
+SELDOM = {"native rows": 50}  # seconds each, and so many times fewer trials
 
 
 @contextlib.contextmanager
