@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nn import MLP
-from nn.distributed import Part, Rows, completed, connect
+from nn.distributed import BLOCK, Part, Rows, completed, connect
 
 SIZES = [8, 32, 16, 1]
 ROWS = [2_000, 10_000, 50_000, 200_000, 1_000_000]
@@ -32,6 +32,7 @@ NETWORK = 1.25e9  # bytes a second: 10 Gbit/s, at the driver and at each worker
 WORKERS = [10, 100, 1000]
 MANY = 100_000_000  # rows of the steps that are reckoned for them
 TASKS, REST = 64, 0.01  # tasks that only sleep, about as long as a chunk takes
+BURST = 256  # tasks that compute nothing, so that the driver always has something to do
 LARGE = 250_000  # numbers in a gradient whose way to the driver is timed
 SMALL = (50_000, 512)  # rows and chunk of a step that is mostly tasks
 CHECKED = 0.05  # seconds: shorter steps are mostly latency
@@ -46,13 +47,14 @@ class Spent(NamedTuple):
     workers: float
 
 
-def least(
+def spent(
     works: dict[Any, tuple[Any, Callable[[], Any]]], repeats: int
 ) -> tuple[dict[Any, Spent], float]:
-    """The least that each work on its client took, and the usual time as a multiple of it.
+    """What each work on its client took, and the usual time as a multiple of the shortest.
 
-    They take turns, so that all meet the same neighbours on a machine that is not idle.  A work
-    may return the seconds that count as those of the clock.
+    They take turns, so that all meet the same neighbours on a machine that is not idle.  Of times
+    by the clock, which neighbours lengthen, the shortest counts; of processor times the median.  A
+    work may return the seconds that count as those of the clock.
     """
     runs: dict[Any, list[Spent]] = {key: [] for key in works}
     for k in range(repeats + 1):
@@ -60,7 +62,14 @@ def least(
             first = _spent(client, work)  # the very first is to warm up
             times = min(10, int(TURN / first.wall)) if k else 0
             runs[key] += [first] * bool(k) + [_spent(client, work) for _ in range(times)]
-    best = {key: Spent(*map(min, zip(*found, strict=True))) for key, found in runs.items()}
+    best = {
+        key: Spent(
+            min(run.wall for run in found),
+            statistics.median(run.driver for run in found),
+            statistics.median(run.workers for run in found),
+        )
+        for key, found in runs.items()
+    }
     usual = (statistics.median(r.wall for r in runs[key]) / best[key].wall for key in works)
     return best, statistics.median(usual)
 
@@ -107,7 +116,8 @@ def _rest(low: int, high: int, job: Any, numbers: Any) -> Part:
 def _timed(job: Any, numbers: Any, rows: int) -> float:
     # Processor time: that of others who use the machine does not count, but sharing a core does.
     start = time.thread_time()
-    job.run(0, rows, numbers)
+    for low in range(0, rows, BLOCK):
+        job.run(low, min(low + BLOCK, rows), numbers)
     return (time.thread_time() - start) / rows
 
 
@@ -172,7 +182,7 @@ class Costs:
         names = ("one", "many", "rest", "idle", "small gradients", "large gradients")
         one, many, rest, none, small, large = (best[what, workers] for what in names)
         idle = none.driver / none.wall
-        busy = (many.driver - one.driver) / (TASKS - 1)
+        busy = (many.driver - one.driver) / (BURST - 1)
         alone = (rest.driver - one.driver - idle * rest.wall) / (TASKS - 1)
         return cls(
             best["row", workers].wall,
@@ -180,7 +190,7 @@ class Costs:
             busy * crowd,
             max(busy, alone) * crowd,
             idle + max(none.workers - one.workers, 0.0) / none.wall,
-            (many.workers - one.workers) / (TASKS - 1) * crowd,
+            (many.workers - one.workers) / (BURST - 1) * crowd,
             max(large.wall - small.wall, 0.0) / (TASKS * 8 * LARGE),
             start=one.driver + one.workers,
         )
@@ -258,6 +268,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--rows", type=int, default=ROWS[-1], help="at most (1,000,000)")
     parser.add_argument("--repeats", type=int, default=7, help="turns of each (7)")
     given = parser.parse_args(arguments)
+    load = os.getloadavg()[0]
     counts = [n for n in ROWS if n <= given.rows]
     model = MLP(SIZES, "tanh", seed=0)
     parameters = model.parameters()
@@ -285,11 +296,11 @@ def main(arguments: list[str]) -> None:
                 works["large gradients", k] = client, functools.partial(_gradients, client, LARGE)
                 for what, function, tasks in (
                     ("one", _nothing, 1),
-                    ("many", _nothing, TASKS),
+                    ("many", _nothing, BURST),
                     ("rest", _rest, TASKS),
                 ):
                     works[what, k] = client, functools.partial(_tasks, ways[k], function, tasks)
-            best, usual = least(works, given.repeats)
+            best, usual = spent(works, given.repeats)
             bits = {(way.backward(), way.flat.gradients.tobytes()) for way in ways.values()}
             assert len(bits) == 1
             checked: list[tuple[Any, int, int]] = [
@@ -301,7 +312,7 @@ def main(arguments: list[str]) -> None:
     print(
         f"Mean gradient of an MLP {SIZES} with {size} parameters over a memory-mapped file; all "
         f"answers have the same bits. Each time is the shortest of {given.repeats} turns or more; "
-        f"the usual one was {usual:.2f} times as long:\n"
+        f"the usual one was {usual:.2f} times as long; the machine's load was {load:.1f} before:\n"
     )
     print("| rows | one process s | 1 worker s | 2 workers s | 2 workers are |")
     print("|---|---|---|---|---|")
