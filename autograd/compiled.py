@@ -139,7 +139,7 @@ class Compiled:
         self.function, self.engine, self.exact = function, engine, exact
         self.reduction, self.threads, self.cache = reduction, threads, cache
         self._cache: OrderedDict[Any, list[Recording]] = OrderedDict()
-        self._latest: Recording | None = None
+        self._latest: tuple[Recording, ...] = ()
         self._here = threading.local()
         self._lock = threading.RLock()
         self._hvps: dict[Recording, Compiled] = {}
@@ -156,13 +156,17 @@ class Compiled:
     @property
     def last(self) -> Recording:
         """The recording that ran last, in this thread if it has called; RuntimeError if none."""
-        last: Recording | None = getattr(self._here, "last", self._latest)
-        if last is None:
-            raise RuntimeError(f"{self.__name__}: nothing is recorded before the first call")
-        return last
+        return self._used()[-1]
 
-    def _ran(self, one: Recording) -> None:
-        self._latest = self._here.last = one
+    def _used(self) -> tuple[Recording, ...]:
+        """The recordings that served the last call, in the order of the rows that chose them."""
+        used: tuple[Recording, ...] = getattr(self._here, "used", self._latest)
+        if not used:
+            raise RuntimeError(f"{self.__name__}: nothing is recorded before the first call")
+        return used
+
+    def _ran(self, *used: Recording) -> None:
+        self._latest = self._here.used = used
 
     @property
     def program(self) -> Program:
@@ -171,8 +175,15 @@ class Compiled:
 
     @property
     def parameters(self) -> list[Value]:
-        """The leaves from outside that the program that ran last depends on, in its order."""
-        return self.last.parameters
+        """The leaves from outside that the last call depended on.
+
+        They are in the order of the program that ran; where rows took different branches, in that
+        of all the programs that ran, one after the other.
+        """
+        used = self._used()
+        if len(used) == 1:
+            return used[0].parameters
+        return list(dict.fromkeys(p for one in used for p in one.parameters))
 
     @property
     def recordings(self) -> list[Recording]:
@@ -251,6 +262,7 @@ class Compiled:
         total: Any = None
         back = np.zeros(x.shape)
         tried: list[Recording] = []
+        used: list[Recording] = []
         while len(todo):
             fresh = False
             if known:
@@ -290,8 +302,10 @@ class Compiled:
                 total[chosen] = out
                 if differentiate:
                     back[chosen] = inputs
-                self._ran(one)
+                if one not in used:
+                    used.append(one)
             todo = todo[held == FAILED]
+        self._ran(*used)
         return first, total, back
 
     def _run(
@@ -401,10 +415,13 @@ class Compiled:
         """The gradient of each row's result in the parameters: (rows, parameters)."""
         call = _Call(args)
         made = []
+        used: dict[Recording, None] = {}
         for row in call.numbers:
             sink = _Sink()
             self._each(call.of(row), True, 1.0, sink)
             made.append(sink.total())
+            used |= dict.fromkeys(self._used())
+        self._ran(*used)
         return np.array([[one.get(p, 0.0) for p in self.parameters] for one in made])
 
     def hvp(self, vector: Sequence[float], *args: Any) -> Array:
@@ -420,7 +437,7 @@ class Compiled:
         """
         call = _Call(args)
         self._each(call, False, 1.0, _Sink())
-        order, v = self.parameters, np.asarray(vector, dtype=np.float64)
+        used, order, v = self._used(), self.parameters, np.asarray(vector, dtype=np.float64)
         if v.shape != (len(order),):
             raise ValueError(f"hvp: expected {len(order)} numbers, got a shape of {v.shape}")
         along = dict(zip(order, v.tolist(), strict=True))
@@ -431,8 +448,8 @@ class Compiled:
             part = np.array([along.get(p, 0.0) for p in one.parameters])
             found = self._along(one)(one.numbers()[None, :], row[None, :], part[None, :])
             for p, product in zip(one.parameters, np.ravel(found).tolist(), strict=True):
-                if p in total:
-                    total[p] += product
+                total[p] += product
+        self._ran(*used)
         products = np.array(list(total.values()))
         return products / len(call.numbers) if self.reduction == "mean" else products
 

@@ -928,3 +928,28 @@ def test_an_index_must_be_one_and_within_the_values() -> None:
             select([1.0, 2.0], outside)
         with pytest.raises(IndexError, match=r"from 0 to 1, got -?\d"):
             autograd.compile(lambda k: select([1.0, 2.0], k))(outside)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_rows_of_different_branches_have_the_gradients_of_all_parameters(engine: str) -> None:
+    v, w = Value(3.0, "v"), Value(5.0, "w")
+
+    def f(x: Any) -> Any:
+        return v * v * x if x > 0 else w * w * w * x
+
+    for rows_ in ([1.0, -2.0, 4.0], [-2.0, 1.0, 4.0], [1.0, 4.0, -2.0]):
+        x = np.array(rows_)
+        compiled = autograd.compile(f, engine=engine, reduction="sum")
+        for _ in range(2):
+            total = {v: 2 * 3.0 * 5.0, w: 3 * 25.0 * -2.0}
+            found = compiled.parameter_gradients(x)[1]
+            assert set(compiled.parameters) == {v, w}
+            assert found.tolist() == [total[p] for p in compiled.parameters]
+            each = compiled.per_sample_gradients(x)
+            assert set(compiled.parameters) == {v, w}
+            for row, slopes in zip(rows_, each.tolist(), strict=True):
+                want = {v: max(6.0 * row, 0.0), w: min(75.0 * row, 0.0)}
+                assert slopes == [want[p] for p in compiled.parameters]
+            second = {v: 2 * 5.0, w: 6 * 5.0 * -2.0}
+            products = compiled.hvp([1.0, 1.0], x)
+            assert products.tolist() == [second[p] for p in compiled.parameters]
