@@ -95,7 +95,7 @@ def mutants(file: str) -> Iterator[Mutant]:
     from mutmut.mutation.mutators import mutation_operators
     from mutmut.mutation.pragma_handling import IgnoredCode
 
-    class Visitor(MutationVisitor):
+    class Visitor(MutationVisitor):  # type: ignore[misc]
         def _skip_node_and_children(self, node: Any) -> bool:
             # It leaves functions with decorators alone, for reasons that do not hold here.
             return not isinstance(node, cst.FunctionDef) and super()._skip_node_and_children(node)
