@@ -72,16 +72,18 @@ def graph(rng: random.Random, table: list[Operation], most: int = 12) -> tuple[G
         i, j = (j, i) if op.arity == 2 and rng.random() < 0.5 else (i, j)
         operands = (line[i], line[j])[: op.arity]
         z = op.value(*operands)
-        if op.is_smooth(*operands) and 1e-6 < abs(z) < 1e3:
+        if op.is_smooth(*operands) and (z == 0.0 or 1e-6 < abs(z) < 1e3):
             steps.append((op, i, j))
             line.append(z)
     return Graph(inputs, steps), point
 
 
 def eager(graph: Graph, point: list[float]) -> tuple[float, list[float]]:
-    """The value and gradient by `backward`."""
+    """The value and gradient by `backward`, which must not see what an earlier pass has left."""
     leaves = [Value(x) for x in point]
     root = graph(*leaves)
+    root.backward()
+    root.zero_grad()
     root.backward()
     return root.data, [leaf.grad for leaf in leaves]
 
@@ -192,7 +194,7 @@ def truth(graph: Graph, point: list[float], bits: int = BITS) -> Truth:
             if op.smooth and _near_an_end(op, [float(x) for x in operands], own):
                 raise OutOfRangeError
             z, first, second = _difference(op, operands)
-            if not SMALLEST < _size(z) < 1e300:
+            if not (z == 0 or SMALLEST < _size(z) < 1e300):
                 raise OutOfRangeError
             slopes = [_size(d) for d in first]
             if any(not (d == 0 or SMALLEST < d < 1e300) for d in slopes):
