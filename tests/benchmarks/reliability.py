@@ -52,7 +52,8 @@ def _interruptions(share: float) -> Iterator[Row]:
     trials = max(50, int(1000 * share))
     for kind in interruptions.KINDS:
         hits, broken = interruptions.run(kind, trials)
-        yield f"Ctrl-C in {kind}", f"{trials} trials, {hits} hit", f"{len(broken)} left half done"
+        tried = f"{interruptions.count(kind, trials)} trials, {hits} hit"
+        yield f"Ctrl-C in {kind}", tried, f"{len(broken)} left half done"
 
 
 def _memory(share: float) -> Iterator[Row]:
