@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import autograd
 from autograd import Value
 from nn import MLP, FileFormatError, hinge, optim, sparse_categorical_crossentropy, storage
 from nn.optim import SGD, AdaGrad, Adam, Optimizer, RMSprop, clip_norm, clip_value
@@ -271,21 +272,14 @@ def test_one_group_may_be_a_dict_and_its_parameters_a_single_value() -> None:
 
 
 def test_groups_that_lie_apart_or_in_another_order_step_on_arrays_as_on_values() -> None:
-    np = pytest.importorskip("numpy")
-
-    class Flat:
-        """The arrays of a compiled function's parameters."""
-
-        def __init__(self, parameters: list[Value]) -> None:
-            self.place = {p: k for k, p in enumerate(parameters)}
-            self.numbers = np.array([p.data for p in parameters])
-            self.gradients = np.array([p.grad for p in parameters])
-
+    pytest.importorskip("numpy")
     for places in ([[1, 2], [0, 3]], [[3, 1], [0, 2]], [[0], [3, 2, 1]]):
         values = [Value(float(k)) for k in range(4)]
-        for k, value in enumerate(values):
-            value.grad = 1.0 + k
-        flat = Flat(values)
+        slopes = [1.0 + k for k in range(4)]
+        for value, slope in zip(values, slopes, strict=True):
+            value.grad = slope
+        flat = autograd.compile(lambda x, of=values: sum(v * x for v in of)).flat(values)
+        flat.gradients[:] = slopes
         groups = [
             {"parameters": [values[k] for k in group], "lr": lr}
             for group, lr in zip(places, (0.1, 0.5), strict=True)
