@@ -280,7 +280,10 @@ def test_a_gradient_of_exactly_zero_goes_no_further() -> None:
     x = Value(0.0)
     (slope,) = grad((x * 0.0).log() * 0.0, [x], create_graph=True)
     assert float(slope) == 0.0 or math.isnan(float(slope))
-    assert grad(x, [Value(1.0)]) == [0.0]
+    unrelated = Value(1.0)
+    unrelated.grad = 5.0
+    assert grad(x, [unrelated]) == [0.0]
+    assert unrelated.grad == 5.0
 
 
 class Pair(NamedTuple):
