@@ -50,6 +50,7 @@ BLIND = (
 # They read the table when they are imported; each change needs that it is read again.
 READERS = {"autograd/ops.py", "autograd/record.py", "autograd/rules.py"}
 SLOW = 6.0  # seconds: a test that takes longer is left out
+MEMORY = 2 << 30  # bytes: a change that takes more of them is one that never ends
 
 
 @dataclass
@@ -462,6 +463,7 @@ def _child(work: Any, seconds: float = 0.0) -> None:
         if seconds:
             limit = int(seconds) + 1
             resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         code = work()
     finally:
         os._exit(code or 0)
