@@ -3,6 +3,7 @@
 import functools
 import math
 import random
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import nn
 from autograd import Value, rows
 from nn import MLP, Embedding, Layer, Neuron, Sequential, init, softmax
-from nn.activations import activation_function, value_and_slope
+from nn.activations import Moments, activation_function, moments, value_and_slope
 
 X = [0.5, -1.25, 2.0]
 W = [0.75, -0.5, 0.25]
@@ -303,3 +304,32 @@ def test_a_step_that_is_a_function_is_framed_by_its_name_or_its_place() -> None:
 
     assert Sequential(doubled)(x).scope.endswith("doubled")
     assert Sequential(doubled, functools.partial(lambda z: z * 3.0))(x).scope.endswith("step 1")
+
+
+def test_slopes_of_activations_with_a_default_and_of_what_is_nan() -> None:
+    assert value_and_slope(activation_function("leaky_relu"), -2.0) == (-0.02, 0.01)
+    z, slope = value_and_slope(activation_function("acosh"), 0.5)
+    assert math.isnan(z)
+    assert math.isnan(slope)
+    assert value_and_slope(None, 3.0) == (3.0, 1.0)
+
+
+def test_moments_of_a_linear_unit_and_of_what_is_known_in_closed_form() -> None:
+    assert moments(None, 4.0) == Moments(0.0, 4.0, 1.0)
+    relu = moments("relu", 4.0)
+    assert relu.mean == pytest.approx(2.0 / math.sqrt(2.0 * math.pi), rel=2e-4)
+    assert [relu.square, relu.slope_square] == pytest.approx([2.0, 0.5])
+    cubic = moments(lambda u: u * u * u + 1.0, 1.0)
+    assert cubic.mean == pytest.approx(1.0, abs=1e-13)
+    assert cubic.square == pytest.approx(16.0, rel=1e-12)  # E[u^6] = 15
+    assert cubic.slope_square == pytest.approx(27.0, rel=1e-12)  # 9 E[u^4]
+    with pytest.raises(ValueError, match=r"gain: .*mean square 0\.0"):
+        init.gain(lambda u: u * 0.0)
+    with pytest.raises(ValueError, match=r"gain: .*mean square inf"):
+        init.gain(lambda u: u * 1e200)
+
+
+def test_a_layers_activation_that_takes_a_row_is_refused_with_advice() -> None:
+    advice = "; softmax takes a whole layer's outputs, so let the loss do it (from_logits=True), or"
+    with pytest.raises(ValueError, match=re.escape(advice)):
+        Layer(1, 2, "softmax")

@@ -13,6 +13,7 @@ import pytest
 
 from autograd import Value, topological
 from nn import MLP, Embedding, FileFormatError, Layer, Module, storage, unscoped
+from nn.module import grouped, present_scoping
 
 
 class Tied(Module):
@@ -496,3 +497,76 @@ def test_a_file_may_be_nested_a_hundred_deep(deep: int, tmp_path: Path) -> None:
     else:
         with pytest.raises(FileFormatError, match="nested more than 100 deep"):
             storage.read(path, "test")
+
+
+class Twice(Module):
+    """A part of its own, and one that it shares with itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = Layer(1, 1, seed=0)
+        self.b = self.a
+        self.c = Layer(1, 1, seed=1)
+        self.leaves = [Value(float(i)) for i in range(4)]
+        self.tables = [[[self.leaves[0]], [self.leaves[1]]], [[self.leaves[2]], self.leaves[3]]]
+
+    def forward(self, x: Any) -> Any:
+        return self.c(self.a(x))
+
+
+def test_a_module_is_called_by_its_class_and_what_it_repeats_comes_once() -> None:
+    one = Twice()
+    assert one.name == "twice"
+    assert [path for path, _ in one.named_modules() if path.count(".") == 0] == ["", "a", "c"]
+    one([1.0])
+    # Every leaf of nested lists carries the scope of the module that it belongs to.
+    assert {leaf.scope for leaf in one.leaves} == {"twice"}
+    assert one.training
+    one.eval()
+    assert one.training is False
+    assert one.c.training is False
+
+
+def test_within_unscoped_no_group_opens_a_scope() -> None:
+    with unscoped():
+        assert present_scoping() is False
+        with grouped("part"):
+            assert (Value(1.0) * 2.0).scope == ""
+    with grouped("part"):
+        assert (Value(1.0) * 2.0).scope == "part"
+
+
+@pytest.mark.parametrize(("missing", "told"), [(5, "a4"), (6, "a4 and 1 more"), (7, "a4 and 2")])
+def test_up_to_five_names_are_told_and_the_others_counted(missing: int, told: str) -> None:
+    class Many(Module):
+        """Nothing but parameters."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            for i in range(7):
+                setattr(self, f"a{i}", Value(float(i)))
+
+        def forward(self) -> None:
+            """Nothing."""
+
+    state = Many().state_dict()
+    for i in range(missing):
+        del state[f"a{i}"]
+    with pytest.raises(ValueError, match=told) as caught:
+        Many().load_state_dict(state)
+    assert ("more" in str(caught.value)) is (missing > 5)
+
+
+def test_dictionaries_count_as_depth_too(tmp_path: Path) -> None:
+    def nested(deep: int) -> Any:
+        content: Any = 1.0
+        for _ in range(deep):
+            content = {"a": content}
+        return content
+
+    path = tmp_path / "deep"
+    storage.write(path, "model", nested(100))
+    assert storage.read(path, "model") == nested(100)
+    storage.write(path, "model", nested(101))
+    with pytest.raises(FileFormatError, match="nested more than"):
+        storage.read(path, "model")

@@ -11,7 +11,7 @@ import pytest
 
 import autograd
 from autograd import Value
-from nn import MLP, FileFormatError, hinge, optim, sparse_categorical_crossentropy, storage
+from nn import MLP, FileFormatError, columns, hinge, optim, sparse_categorical_crossentropy, storage
 from nn.optim import SGD, AdaGrad, Adam, Optimizer, RMSprop, clip_norm, clip_value
 from tests.golden.networks import NETWORKS, OPTIMIZERS, Network
 
@@ -300,3 +300,18 @@ def test_a_norm_of_exactly_the_bound_is_left_alone() -> None:
     p.grad = 0.1 + 0.2
     clip_norm([p], 0.1 + 0.2)
     assert p.grad == 0.1 + 0.2
+
+
+def test_columns_of_numbers_and_of_arrays_compute_the_same() -> None:
+    np = pytest.importorskip("numpy")
+    x, y = [0.0, 1.0, -3.0], [0.0, 4.0, 2.0]
+    lists, arrays = columns.Numbers(x), np.array(x)
+    assert list(columns.divided(lists, columns.Numbers(y))) == [0.0, 0.25, -1.5]
+    assert columns.divided(arrays, np.array(y)).tolist() == [0.0, 0.25, -1.5]
+    for numbers, want in ((None, [0.0] * 3), (2.5, [2.5] * 3), ([1, 2, 3], [1.0, 2.0, 3.0])):
+        of_list, of_array = columns.like(lists, numbers), columns.like(arrays, numbers)
+        assert isinstance(of_list, columns.Numbers)
+        assert (list(of_list), of_array.tolist()) == (want, want)
+        assert of_array.dtype == np.float64
+    same = columns.Numbers(y)
+    assert columns.like(lists, same) is same
