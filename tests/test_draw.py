@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 import autograd.render as render
-from autograd import Value, draw, scope
+from autograd import Value, draw, scope, topological
 from autograd.draw import BAD, Graph
+from autograd.names import names, variables
 
 
 def neuron() -> tuple[Value, Value]:
@@ -348,3 +349,31 @@ def test_the_same_script_draws_the_same_text_in_every_process() -> None:
         for _ in range(2)
     }
     assert len(runs) == 1
+
+
+def test_nodes_in_lists_dictionaries_and_modules_have_the_names_of_their_places() -> None:
+    class Unit:
+        """Whatever says its parameters' names."""
+
+        def __init__(self) -> None:
+            self.w = Value(1.0)
+
+        def named_parameters(self) -> Any:
+            return [("w", self.w)]
+
+    row, table, unit = [Value(1.0), Value(2.0)], {"a": Value(3.0)}, Unit()
+    _hidden, other = Value(4.0), [Unit()]
+    total = row[0] * row[1] + table["a"] * unit.w + _hidden * other[0].w + (Value(5.0) - Value(6.0))
+    found = set(names(topological(total), variables(sys._getframe())).values())
+    assert {"row[0]", "row[1]", "table['a']", "unit.w", "other[0].w", "total"} <= found
+    assert "_hidden" not in found
+    # What has no name of its own is counted.
+    assert sorted(name for name in found if re.fullmatch(r"v\d+", name)) == [
+        f"v{i}" for i in range(1, 10)
+    ]
+
+
+def test_labels_that_repeat_are_numbered() -> None:
+    a, b, c = (Value(float(i), "x") for i in range(3))
+    assert list(names([a, b, c]).values()) == ["x", "x (2)", "x (3)"]
+    assert list(names([a, Value(1.0)], {}).values()) == ["x", "v1"]

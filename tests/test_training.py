@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from nn import (
     sparse_categorical_crossentropy,
     storage,
 )
-from nn.data import Dataset, load_iris, load_moons
+from nn.data import Dataset, load_digits, load_iris, load_moons
 from nn.optim import SGD, Adam
 from nn.schedules import Cosine, ReduceOnPlateau
 
@@ -380,3 +381,35 @@ def test_metrics_of_every_form_of_targets() -> None:
         [0, 1, 0, 0],
     ]
     assert metrics.confusion_matrix([[0.1, 0.9], [0.2, 0.8]], [1, 1]) == [[0, 0], [0, 2]]
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 10])
+def test_every_point_of_the_moons_is_where_the_formula_says(count: int) -> None:
+    upper = count - count // 2
+    ts = [math.pi * k / max(upper - 1, 1) for k in range(upper)]
+    us = [math.pi * k / max(count // 2 - 1, 1) for k in range(count // 2)]
+    plain = [(math.cos(t), math.sin(t)) for t in ts]
+    plain += [(1 - math.cos(u), 0.5 - math.sin(u)) for u in us]
+    rng = random.Random(3)
+    want = [[x + rng.gauss(0.0, 0.2), y + rng.gauss(0.0, 0.2)] for x, y in plain]
+    moons = load_moons(count, noise=0.2, seed=3)
+    assert moons == Dataset(want, [0] * upper + [1] * (count // 2), ["upper", "lower"])
+
+
+def test_data_that_is_not_asked_for_otherwise_and_what_is_refused() -> None:
+    assert load_moons() == load_moons(200, 0.1, 0)
+    for options in ({"count": 1}, {"noise": math.inf}, {"noise": -0.1}):
+        with pytest.raises(ValueError, match="load_moons: count >= 2 and noise >= 0"):
+            load_moons(**options)
+    iris = load_iris()
+    assert iris.split() == iris.split(0.2, 0)
+    for share in (0.0, 1.0):
+        with pytest.raises(ValueError, match="split: test must be a share"):
+            iris.split(share)
+    for part in (*iris.split(), iris.standardized()):
+        assert part.names == ["setosa", "versicolor", "virginica"]
+    assert load_digits().names == list("0123456789")
+    # A feature that never changes is left where its mean is.
+    flat = Dataset([[3.0, 1.0], [3.0, 2.0]], [0, 1], ["a", "b"])
+    assert flat.standardized().features == [[0.0, -1.0], [0.0, 1.0]]
+    assert flat.standardized(Dataset([[1.0, 0.0]], [0], ["a"])).features == [[2.0, 1.0], [2.0, 2.0]]
