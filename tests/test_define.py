@@ -17,6 +17,7 @@ from autograd import (
     grad,
     rows,
 )
+from autograd.define import _points, ridders
 
 MISH = (
     "x * t",
@@ -97,3 +98,41 @@ def test_a_row_may_use_pi_and_inf_and_the_referee_knows_them() -> None:
     assert turns(0.5) == math.pi
     capped = define_op("capped", "x if x < inf else 0", "1.0 if x < inf else 0.0")
     assert check_gradients(capped, 2.0).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("x", [2.0, -30.0, 0.05, 0.0])
+def test_differences_are_extrapolated_as_ridders_has_it(x: float) -> None:
+    asked: list[float] = []
+
+    def f(t: float) -> float:
+        asked.append(t)
+        return t**5 - 1.0 / (t + 40.0)
+
+    slope, error = ridders(f, x)
+    steps = [0.02 * max(abs(x), 0.1) / 1.6**i for i in range(12)]
+    assert asked == pytest.approx([x + sign * h for h in steps for sign in (1, -1)], rel=1e-12)
+    table = [[(f(x + h) - f(x - h)) / (2 * h)] for h in steps]
+    best = []
+    for i in range(1, 12):
+        for j in range(1, i + 1):
+            left, above = table[i][j - 1], table[i - 1][j - 1]
+            table[i].append((left * 1.6 ** (2 * j) - above) / (1.6 ** (2 * j) - 1))
+            best.append((max(abs(table[i][j] - left), abs(table[i][j] - above)), table[i][j]))
+    gap, wanted = min(best, key=lambda pair: pair[0])
+    assert slope == pytest.approx(wanted, rel=1e-11, abs=1e-13)
+    assert error == pytest.approx(gap, rel=0.5, abs=1e-13)
+    assert slope == pytest.approx(5 * x**4 + 1.0 / (x + 40.0) ** 2, rel=1e-9, abs=1e-12)
+
+
+def test_points_of_both_signs_and_all_pairs_are_tried() -> None:
+    sizes = [0.013, 0.11, 0.37, 0.83, 1.21, 2.3, 3.7, 6.1, 17.3]
+    numbers = [sign * size for size in sizes for sign in (1.0, -1.0)]
+    assert list(_points(rows()["tanh"])) == [(x,) for x in numbers]
+    assert list(_points(rows()["mul"])) == [(x, y) for x in numbers for y in numbers]
+    assert list(_points(rows()["log"])) == [(x,) for x in sizes]
+
+
+def test_a_row_is_compared_to_five_digits() -> None:
+    with pytest.raises(RuleError, match=r"gives 1\.0001 at x = 0\.013, differences give 1$"):
+        define_op("nearly", "x", "1.0001")
+    assert define_op("near", "x", "1.000001")(2.0) == 2.0
