@@ -5,7 +5,9 @@ import json
 import math
 import pickle
 import random
+import re
 import threading
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +16,11 @@ import numpy as np
 import pytest
 
 import autograd
+import nn
 from autograd import RecordingError, Value, argmax, rows, select
 from autograd.compiled import Compiled
 from autograd.program import Program
+from autograd.tape import Recorder, chosen, covered, masked
 from nn import MLP, Embedding, mse, sparse_categorical_crossentropy
 from nn.microgpt import MicroGPT, encode
 
@@ -953,3 +957,142 @@ def test_rows_of_different_branches_have_the_gradients_of_all_parameters(engine:
             second = {v: 2 * 5.0, w: 6 * 5.0 * -2.0}
             products = compiled.hvp([1.0, 1.0], x)
             assert products.tolist() == [second[p] for p in compiled.parameters]
+
+
+def recorded(f: Callable[..., Any], *numbers: float) -> tuple[Recorder, Any]:
+    """What is there while a function is recorded, and its result."""
+    recorder = Recorder()
+    given = [recorder.enter(number, f"x{i}") for i, number in enumerate(numbers)]
+    return recorder, recorder.run(f, given)
+
+
+def test_recorded_nodes_know_their_numbers_names_scopes_and_lines() -> None:
+    w = Value(3.0, "w")
+    layer = nn.Layer(1, 1, "tanh", init=nn.init.ones(), name="part")
+    seen: list[Any] = []
+
+    def f(x: Any) -> Any:
+        with autograd.scope("outer"):
+            z = x * w
+            again = x * w
+        z.label = "z"
+        line = z.line
+        z.scope = "moved"
+        assert (z.label, z.scope, z.line) == ("z", "moved", line)
+        assert again.label == ""
+        assert (z.parents[0] is x, z.parents[1] is w, x.parents) == (True, True, ())
+        cut = z.detach()
+        assert (cut.number, cut.is_leaf, cut.parents) == (6.0, True, ())
+        seen.extend([x.label, again.scope, again.line, x.grad])
+        seen.append(math.isnan(x.x))
+        (y,) = layer([x])
+        seen.extend([y.scope, y.line.partition(":")[0]])
+        inside = Value(5.0)
+        inside.data = 7.0  # made here, so it is made again in every replay
+        return z + cut + y + inside
+
+    recorder, result = recorded(f, 2.0)
+    assert result.number == 12.0 + math.tanh(2.0) + 7.0
+    assert seen[0] == "x0"
+    assert seen[1] == "outer"
+    assert re.fullmatch(r"test_compile\.py:\d+", seen[2])
+    assert seen[3:5] == [0.0, True]
+    assert seen[5:] == ["part/neuron 0", "test_compile.py"]
+    rows_ = [node._row for node in recorder.nodes if node.op is rows()["mul"]]
+    assert len(recorder.nodes) == len({id(node) for node in recorder.nodes})
+    assert all(row.line.startswith("test_compile.py:") for row in rows_)
+    assert w.data == 3.0
+    assert isinstance(Value.__dict__["data"], types.MemberDescriptorType)  # as it was
+
+
+def test_nodes_of_one_line_and_scope_share_what_is_known_of_them() -> None:
+    def f(x: Any) -> Any:
+        made = [x * 2.0 for _ in range(3)]
+        return made[0] + made[1] + made[2] + x * 3.0
+
+    recorder, _ = recorded(f, 1.0)
+    products = [node._row for node in recorder.nodes if node.op is rows()["mul"]]
+    assert products[0] is products[1] is products[2]
+    assert products[3] is not products[0]
+
+
+def test_comparisons_leave_guards_with_the_line_that_asked() -> None:
+    def f(x: Any) -> Any:
+        if x > 1.0:
+            return x * 2.0
+        return x * 3.0 if x else x * 4.0
+
+    recorder, _ = recorded(f, 0.5)
+    assert [(g.order, g.answer) for g in recorder.guards] == [(">", False), ("==", False)]
+    assert all(g.line.startswith("test_compile.py:") for g in recorder.guards)
+    assert recorder.guards[0].line != recorder.guards[1].line
+    compiled = autograd.compile(f)
+    assert [compiled(x) for x in (2.0, 0.5, 0.0, -1.0)] == [4.0, 1.5, 0.0, -3.0]
+    assert compiled.recorded == 3
+    assert autograd.compile(lambda x: 2.0 * x if bool(x * 1.0) else x + 5.0)(0.0) == 5.0
+
+
+def test_equality_asks_for_numbers_alone_and_identity_for_what_has_a_gradient() -> None:
+    w = Value(2.0)
+
+    def f(x: Any) -> Any:
+        assert x == x
+        assert x != "2.0"
+        assert x == 2.0
+        z = x * w
+        assert z != 4.0  # as for Values, which are themselves and nothing else
+        assert bool(z)
+        assert select([x, w], argmax([x, 0.0])) != 2.0
+        assert masked(x, 0.0, 1.0, 5.0) == 2.0
+        return z
+
+    recorder, _ = recorded(f, 2.0)
+    assert [g.order for g in recorder.guards] == ["==", "=="]
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda x: x * "2", "mul: expected a real number, got str"),
+        (lambda x: x < "2", "a comparison: expected a real number, got str"),
+        (lambda x: argmax([x, "2"]), "argmax: expected a real number, got str"),
+    ],
+)
+def test_what_is_no_number_is_refused_in_the_operations_name(call: Any, text: str) -> None:
+    with pytest.raises(TypeError, match=f"^{text}"):
+        autograd.compile(call)(1.0)
+
+
+def test_the_first_of_the_largest_is_found_and_of_nan_the_first_place() -> None:
+    assert argmax([1.0, 3.0, 3.0]) == 1
+    assert argmax([1.0, math.nan, 3.0]) == 0
+    _, result = recorded(lambda x, y: argmax([0.5, x, y]), 2.0, 2.0)
+    assert result.number == 1.0
+    _, result = recorded(lambda x, y: argmax([0.5, x, y]), 2.0, math.nan)
+    assert result.number == 0.0
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(0.0, 1.0), (1.0, 2.0), (2.0, 4.0), (-3.0, 1.0), (9.0, 4.0), (math.nan, 1.0)],
+)
+def test_a_number_chooses_the_value_at_its_place_or_nearest_to_it(
+    place: float, value: float
+) -> None:
+    assert chosen([1.0, 2.0, 4.0], place) == value
+
+
+def test_what_is_covered_is_instead_of_the_value_at_one_place() -> None:
+    assert [covered(3.0, i, 1.0, 7.0) for i in (0, 1, 2)] == [3.0, 7.0, 3.0]
+    for k in (0, 1, 2):
+        _, found = recorded(lambda i: covered(3.0, i, 1.0, 7.0), k)
+        assert found.number == (7.0 if k == 1 else 3.0)
+        _, found = recorded(lambda i: masked(Value(3.0), i, 1.0, 7.0), k)
+        assert found.number == (7.0 if k == 1 else 3.0)
+        _, found = recorded(lambda i: chosen([1.0, 2.0, 4.0], i), k)
+        assert found.number == [1.0, 2.0, 4.0][k]
+
+
+def test_an_index_counts_as_a_whole_number() -> None:
+    _, found = recorded(lambda i: [range(9)[i], i % 2, i // 2, int(i)], 5)
+    assert found == [5, 1, 2, 5]
