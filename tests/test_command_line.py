@@ -404,3 +404,20 @@ def test_keys_step_through_the_events_in_a_terminal() -> None:
     os.write(terminal, b"q")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     os.close(terminal)
+
+
+def test_many_powers_beside_each_other_are_not_deep() -> None:
+    text = " + ".join(["x ** 2"] * 500)
+    assert expression(text, x=3).data == 4500.0
+    text = "+".join(["-(-x)"] * 500)
+    assert expression(text, x=3).data == 1500.0
+
+
+def test_an_error_shows_the_text_around_the_place_and_a_caret_below_it() -> None:
+    with pytest.raises(ExpressionError) as caught:
+        expression("a" * 40 + " + \t $ + " + "b" * 40, {"a" * 40: 1.0, "b" * 40: 2.0})
+    lines = str(caught.value).split("\n")
+    assert lines[1] == "  " + "a" * 25 + " +   $ + " + "b" * 26
+    assert lines[2] == "  " + " " * 30 + "^"
+    error = ExpressionError("why")
+    assert (error.where, str(error)) == ("", "why")

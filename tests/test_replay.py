@@ -27,7 +27,7 @@ from nn.data import Dataset, load_digits, load_iris, load_names
 from nn.microgpt import MicroGPT, encode
 from nn.module import Module
 from nn.optim import SGD, Adam
-from nn.replay import Replay
+from nn.replay import Replay, rows
 from tests.golden.networks import OPTIMIZERS
 from tests.test_optim import make
 
@@ -246,3 +246,32 @@ def test_what_a_replay_cannot_do_is_refused() -> None:
             epochs=1,
             compiled=True,
         )
+
+
+class Sum(Module):
+    """w times the sum of however many numbers, and b."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w, self.b = Value(0.5, "w"), Value(0.25, "b")
+
+    def forward(self, x: Any) -> Any:
+        return [sum(x[1:], x[0]) * self.w + self.b]
+
+
+def test_a_batch_of_three_shapes_has_the_eager_loss_gradient_and_outputs() -> None:
+    inputs = [[1.0], [2.0, 3.0], [4.0], [5.0, 6.0, 7.0], [8.0, 9.0]]
+    targets = [[1.0], [2.0], [0.5], [3.0], [-1.0]]
+    model = Sum()
+    replay = Replay(model, mse, model.parameters())
+    loss = mse([model(x) for x in inputs], targets)
+    loss.backward()
+    want = [p.grad for p in replay.flat.parameters]
+    assert replay.loss(inputs, targets) == pytest.approx(loss.data, rel=1e-13)
+    assert replay.backward(inputs, targets) == pytest.approx(loss.data, rel=1e-13)
+    assert replay.flat.gradients.tolist() == pytest.approx(want, rel=1e-13)
+    outputs = replay.outputs(inputs)
+    assert outputs == [[pytest.approx(model(x)[0].data, rel=1e-13)] for x in inputs]
+    assert rows(inputs) == inputs
+    assert rows([[1.0], [2.0]]).tolist() == [[1.0], [2.0]]
+    assert math.isnan(replay.loss([[1e300], [1.0, 1e300]], [[0.0], [0.0]]))
