@@ -370,7 +370,7 @@ def test_decimals_of_a_function_are_ordered_detached_and_refuse_what_is_no_numbe
         return x * x if x >= Value(1.0) else x.detach() * 0.0 + x
 
     assert check_gradients(f, 2.0).verdict is Verdict.PASS
-    assert set(seen) == {(True, True, False, False, True)} | (set(seen) - {seen[0]})
+    assert seen[0] == (True, True, False, False, True)
     assert check_gradients(f, 0.5).verdict is Verdict.PASS
 
     def odd(x: Any) -> Any:

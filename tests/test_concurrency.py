@@ -271,65 +271,57 @@ def test_calls_of_one_flat_from_eight_threads_take_turns() -> None:
 
 # What measures coverage has a lock of its own, which a fork would copy while a thread holds it.
 UNMEASURED = {key: text for key, text in os.environ.items() if not key.startswith("COVERAGE_")}
+BUSY = {
+    "recording": """
+leaf = Value(1.0)
+def long(x):
+    for _ in range(3000):
+        x = x * leaf
+    return x
+slot = vars(Value)["data"]
+def again():
+    compile(long)(2.0)
+def right():
+    return compile(lambda x: (x * leaf).tanh())(0.0) == 0.0 and vars(Value)["data"] is slot
+again()
+""",
+    "a pass": """
+y = Value(1.0)
+for _ in range(200_000):
+    y = y + 1.0
+def again():
+    y.backward()
+def right():
+    x = Value(2.0)
+    (x * x).backward()
+    return x.grad == 4.0
+""",
+}
+FORKING = """
+import os, threading, warnings
+from autograd import Value, compile
+warnings.simplefilter("ignore")
+running, done = threading.Event(), threading.Event()
+{busy}
+def work():
+    while not done.is_set():
+        running.set()
+        again()
+thread = threading.Thread(target=work)
+thread.start()
+running.wait()
+for _ in range(5):
+    child = os.fork()
+    if not child:
+        os._exit(4 if right() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
+done.set()
+thread.join()
+"""
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_fork_while_another_thread_records_does_not_hang() -> None:
-    script = """if True:
-        import os, threading, warnings
-        from autograd import Value, compile
-        warnings.simplefilter("ignore")
-        running, done = threading.Event(), threading.Event()
-        leaf = Value(1.0)
-        def long(x):
-            for _ in range(3000):
-                x = x * leaf
-            return x
-        def work():
-            while not done.is_set():
-                running.set()
-                compile(long)(2.0)
-        slot = vars(Value)["data"]
-        compile(long)(2.0)
-        thread = threading.Thread(target=work)
-        thread.start()
-        running.wait()
-        for _ in range(5):
-            child = os.fork()
-            if not child:
-                right = compile(lambda x: (x * leaf).tanh())(0.0) == 0.0
-                os._exit(4 if right and vars(Value)["data"] is slot else 1)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
-        done.set()
-        thread.join()
-    """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=120, env=UNMEASURED)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_fork_in_the_middle_of_another_threads_pass_does_not_hang() -> None:
-    script = """if True:
-        import os, threading, warnings
-        from autograd import Value
-        warnings.simplefilter("ignore")
-        running = threading.Event()
-        y = Value(1.0)
-        for _ in range(200_000):
-            y = y + 1.0
-        def work():
-            for _ in range(20):
-                running.set()
-                y.backward()
-        thread = threading.Thread(target=work)
-        thread.start()
-        running.wait()
-        for _ in range(5):
-            child = os.fork()
-            if not child:
-                x = Value(2.0)
-                (x * x).backward()
-                os._exit(int(x.grad))
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
-        thread.join()
-    """
+@pytest.mark.parametrize("busy", BUSY)
+def test_a_fork_while_another_thread_is_busy_does_not_hang(busy: str) -> None:
+    script = FORKING.format(busy=BUSY[busy])
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120, env=UNMEASURED)
