@@ -679,13 +679,10 @@ def check_gradients(
         )
     inner, ends = visited(case.root)
     everything = [*ends, *inner]
-    inputs_of_f = set(case.nodes[: len(case.nodes) - len(case.parameters)])
-    for node, label in zip(case.nodes, case.labels, strict=True):
-        if node in inputs_of_f:  # the parameters are the caller's
-            node.label = node.label or label
-    name = names(everything) | {
-        node: node.label or label for node, label in zip(case.nodes, case.labels, strict=True)
-    }
+    labelled = {n: n.label or label for n, label in zip(case.nodes, case.labels, strict=True)}
+    for node in case.nodes[: len(case.nodes) - len(case.parameters)]:  # the rest are the caller's
+        node.label = labelled[node]
+    name = names(everything) | labelled
     pulls = {node: handed(node, 1.0) for node in inner}
     wrong = _local(inner, pulls, name)
     grads, ours, badly = _adjoint(case.root, inner, ends, pulls, name)

@@ -1,8 +1,8 @@
 """`compile`: a function of scalars that is recorded once and then runs at native speed."""
 
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 from typing import Any, Self
@@ -10,7 +10,7 @@ from typing import Any, Self
 from autograd.ops import Ops, number
 from autograd.tape import Recorded, Recorder, RecordingError, number_of, one_recording
 from autograd.transform import hvp, leaves, rebuilt
-from autograd.value import Value, accumulate, one_pass, present_mode
+from autograd.value import Value, accumulate, at_once, one_pass, present_mode
 
 try:
     import numpy as np
@@ -118,11 +118,6 @@ def _runs(places: Array, start: int) -> Array:
     first = np.concatenate([[0], breaks])[: len(places)].astype(np.int64)
     counts = np.diff(np.concatenate([first, [len(places)]]))
     return np.stack([start + first, places[first], counts], axis=1).astype(np.int64)
-
-
-def _put(nodes: Iterable[Value], names: Iterable[str], numbers: Iterable[float]) -> None:
-    """Set an attribute of each Value, all in one step, which Ctrl-C cannot split."""
-    deque(map(setattr, nodes, names, numbers), 0)
 
 
 class Compiled:
@@ -384,7 +379,7 @@ class Compiled:
         shown, total = self._shown(call, one, out), sink.total()
         with one_pass:  # nothing that another thread adds gets lost
             slopes = [p.grad + slope for p, slope in total.items()]
-            _put(total, repeat("grad"), slopes)
+            at_once(map(setattr, total, repeat("grad"), slopes))
         return shown
 
     def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...] = 0) -> Any:
@@ -565,7 +560,7 @@ class Flat:
         count = len(self.parameters)
         names = chain(repeat("data", count), repeat("grad", count))
         numbers = [*self.numbers.tolist(), *self.gradients.tolist()]
-        _put(self.parameters * 2, names, numbers)
+        at_once(map(setattr, self.parameters * 2, names, numbers))
 
     def read(self) -> None:
         """Take the numbers from the Values."""

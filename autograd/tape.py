@@ -2,17 +2,24 @@
 
 import math
 import operator
-import os
 import sys
-import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from autograd.ops import Operation, Ops, Origin, number
-from autograd.value import Mode, NonFiniteError, Note, Value, called, present_mode, set_mode
+from autograd.value import (
+    Mode,
+    NonFiniteError,
+    Note,
+    Value,
+    at_once,
+    called,
+    forkable_lock,
+    present_mode,
+    set_mode,
+)
 
 # What a row of the tape is, where it is no operation of the table.
 DETACH, SELECT, ARGMAX, MASK = -1, -2, -3, -4
@@ -26,13 +33,7 @@ ORDER: dict[str, Callable[[float, float], bool]] = {
 _slot = Value.__dict__["data"]
 # What is recorded watches all Values, so it is one function at a time; one may record another.
 # Rows are compiled under it too.
-one_recording: Final = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a child must not wait for a thread that it does not have
-    os.register_at_fork(
-        before=one_recording.acquire,
-        after_in_parent=one_recording.release,
-        after_in_child=one_recording.release,
-    )
+one_recording: Final = forkable_lock()
 _user_compares = {"__lt__", "__le__", "__gt__", "__ge__", "__float__", "_compared"}
 
 
@@ -350,9 +351,9 @@ class Recorder:
                 partial(set_mode, present_mode()),
                 partial(setattr, Value, "data", Value.__dict__["data"]),
             ]
-            # One step of the interpreter, in which it looks for no signal: a context manager would
-            # miss what it has to undo if Ctrl-C came at the start of its `__exit__`.
-            undo: Callable[[], object] = partial(deque, map(operator.call, before), 0)
+            # A context manager would miss what it has to undo if Ctrl-C came at the start of its
+            # `__exit__`.
+            undo: Callable[[], object] = partial(at_once, map(operator.call, before))
             try:
                 set_mode(Recorded(self))
                 setattr(Value, "data", _watched)  # noqa: B010 - mypy knows it as a slot

@@ -584,15 +584,23 @@ def _visit(roots: tuple[Value, ...], inner: list[Value], leaves: list[Value]) ->
             node = pop()
 
 
+def forkable_lock() -> Any:
+    """An RLock that a forked child finds free: it must not wait for a thread that it has not."""
+    lock = threading.RLock()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
+        )
+    return lock
+
+
 # Passes of two threads may meet in the same leaves, and their sums would get lost: one at a time.
 # A hook may start a pass inside a pass.
-one_pass: Final = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a child must not wait for a thread that it does not have
-    os.register_at_fork(
-        before=one_pass.acquire,
-        after_in_parent=one_pass.release,
-        after_in_child=one_pass.release,
-    )
+one_pass: Final = forkable_lock()
+
+# Runs a `map` of functions written in C to its end in one step of the interpreter, in which it
+# looks for no signal: Ctrl-C comes before all of it, or after.
+at_once: Final[Callable[[Iterable[object]], object]] = partial(deque, maxlen=0)
 
 
 def restorer(nodes: Iterable[Value]) -> Callable[[], object]:
@@ -610,7 +618,7 @@ def restorer(nodes: Iterable[Value]) -> Callable[[], object]:
     """
     nodes = list(nodes)
     kept = [node.grad for node in nodes]
-    return partial(deque, map(setattr, nodes, repeat("grad"), kept), 0)
+    return partial(at_once, map(setattr, nodes, repeat("grad"), kept))
 
 
 def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]) -> None:

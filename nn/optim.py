@@ -8,7 +8,6 @@ says `learning_rate` for `lr` and `rho` or `beta_1` for the decay rates.
 import math
 import os
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from operator import call, setitem
@@ -16,7 +15,7 @@ from typing import Any, ClassVar
 
 from autograd import Value
 from autograd.ops import number
-from autograd.value import UNTOUCHED
+from autograd.value import UNTOUCHED, at_once
 from nn import storage
 from nn.columns import Column, Numbers, divided, like, quietly, root
 from nn.module import Module
@@ -158,7 +157,7 @@ class Optimizer(ABC):
                 _refuse(new, group.names, f"{kind}.step: with lr={group.options['lr']:g} the new")
             made.append(partial(setitem, flat.numbers, where, new))
             made.append(partial(setattr, group, "state", state))
-        deque(map(call, made), 0)  # in one step, which Ctrl-C cannot split
+        at_once(map(call, made))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a later run needs to go on to the same bits, as dicts, lists and numbers."""
