@@ -13,7 +13,6 @@ import importlib.util
 import math
 import os
 import platform
-import random
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -26,13 +25,11 @@ import autograd
 from autograd import RecordingError, Value, quiet_gc
 from autograd.tape import number_of
 from autograd.transform import leaves
-from autograd.value import present_mode, set_mode
-from nn.module import Module, present_scoping, set_scoping, unscoped
+from nn.module import Module, unscoped
 from nn.optim import Optimizer
-from nn.replay import Replay
 from nn.replay import rows as stacked
 from nn.schedules import Schedule
-from nn.training import History, Loss, Metric, TrainingError, _bar, _Run, samples
+from nn.training import History, Loss, Metric, TrainingError, _Run, samples
 
 try:
     import numpy as np
@@ -755,48 +752,21 @@ def fit(
         raise ValueError("fit: metrics are of the validation data; give some")
     held = None if validation is None else samples(validation, "validation")
     run = _Run(model, loss, optimizer, schedule, chosen, clip)
-    run.rng = random.Random(seed)  # noqa: S311 - no secret
-    if resume:
-        if checkpoint is None:
-            raise ValueError("fit: resume=True needs the checkpoint to resume from")
-        if Path(checkpoint).exists():
-            run.load(checkpoint)
-    parameters = [p for group in optimizer.groups for p in group.parameters]
-    run.replay = replay = Replay(
-        model, loss, list(dict.fromkeys([*parameters, *model.parameters()]))
-    )
-    missing = epochs - len(run.history)
-    mode, scoping = present_mode(), present_scoping()
-    try:
-        with replay.flat, quiet_gc(), unscoped(), _bar(missing, progress) as advance:
+    run.start(seed, checkpoint, resume)
+    replay = run.recorded()
+
+    def ready(stack: contextlib.ExitStack) -> Callable[[], None]:
+        run.hold(stack)
+        with quiet_gc(), unscoped():
             rows = Rows(replay._compiled, paths, replay.flat.parameters, client=client, chunk=chunk)
             rows.flat = replay.flat  # that of the optimizer's steps, in the same order
             first, wanted = (list(file.open()[:_AGREED]) for file in rows.files)
             replay.agrees(first, wanted)
-            if held is not None:
-                held = stacked(held[0]), stacked(held[1])
-            history = run.history
-            try:
-                while len(history) < epochs and not history.stopped:
-                    mean = _epoch(run, rows, batch_size or len(rows))
-                    run.close(mean, held, held is not None, watch)
-                    history = run.history
-                    if patience is not None and run.waited >= patience:
-                        history.stopped = f"no better loss for {patience} epochs"
-                    if True in [callback(len(history), history) for callback in callbacks]:
-                        history.stopped = "a callback asked to stop"
-                    if checkpoint is not None:
-                        run.save(checkpoint)
-                    advance(f"loss {mean:.4g}")
-            except KeyboardInterrupt:
-                history.stopped = f"interrupted in epoch {len(history) + 1}"
-    finally:
-        # Ctrl-C may have come where a context was about to do so.
-        set_mode(mode)
-        set_scoping(scoping)
-    if patience is not None and run.best_state is not None:
-        model.load_state_dict(run.best_state)
-    return history
+        kept = held and (stacked(held[0]), stacked(held[1]))
+        size = batch_size or len(rows)
+        return lambda: run.close(_epoch(run, rows, size), kept, held is not None, watch)
+
+    return run.train(ready, epochs, patience, checkpoint, callbacks, progress)
 
 
 def _epoch(run: _Run, rows: Rows, size: int) -> float:

@@ -210,44 +210,17 @@ def fit(
     for name, count in (("epochs", epochs), ("batch_size", size), ("patience", patience or 1)):
         if not isinstance(count, int) or count < 1:
             raise ValueError(f"fit: {name} must be a whole number of at least 1, got {count!r}")
-    run.rng = random.Random(seed)  # noqa: S311 - no secret
-    if resume:
-        if checkpoint is None:
-            raise ValueError("fit: resume=True needs the checkpoint to resume from")
-        if Path(checkpoint).exists():
-            run.load(checkpoint)
-    history = run.history
-    mode, scoping = present_mode(), present_scoping()
-    try:
-        with contextlib.ExitStack() as stack:
-            if compiled:
-                inputs, targets = run.compile(compiled, inputs, targets, stack)
-                held = held and (rows(held[0]), rows(held[1]))
-            stack.enter_context(quiet_gc())
-            stack.enter_context(unscoped())
-            advance = stack.enter_context(_bar(epochs - len(history), progress))
-            try:
-                while len(history) < epochs and not history.stopped:
-                    run.epoch(inputs, targets, size, held, watch)
-                    if patience is not None and run.waited >= patience:
-                        history.stopped = f"no better loss for {patience} epochs"
-                    answers = [callback(len(history), history) for callback in callbacks]
-                    if True in answers:
-                        history.stopped = "a callback asked to stop"
-                    if checkpoint is not None:
-                        run.save(checkpoint)
-                    advance(f"loss {history.loss[-1]:.4g}")
-            except KeyboardInterrupt:
-                history.stopped = f"interrupted in epoch {len(history) + 1}"
-    finally:
-        # Ctrl-C may have come where a context was about to do so.
-        set_mode(mode)
-        set_scoping(scoping)
-        if run.flat is not None:
-            run.flat.write()
-    if patience is not None and run.best_state is not None:
-        model.load_state_dict(run.best_state)
-    return history
+    run.start(seed, checkpoint, resume)
+
+    def ready(stack: contextlib.ExitStack) -> Callable[[], None]:
+        data, kept = (inputs, targets), held
+        if compiled:
+            run.compile(compiled, inputs, targets, stack)
+            data = rows(inputs), rows(targets)
+            kept = held and (rows(held[0]), rows(held[1]))
+        return lambda: run.epoch(*data, size, kept, watch)
+
+    return run.train(ready, epochs, patience, checkpoint, callbacks, progress)
 
 
 def _are_paths(data: Any) -> bool:
@@ -287,19 +260,79 @@ class _Run:
         self.replay: Replay | None = None
         self.flat: Any = None  # the replay's, once it holds the truth
 
+    def start(self, seed: int, checkpoint: str | os.PathLike[str] | None, resume: bool) -> None:
+        """From the beginning, or from the checkpoint if that is wanted and it is there."""
+        self.rng = random.Random(seed)  # noqa: S311 - no secret
+        if resume:
+            if checkpoint is None:
+                raise ValueError("fit: resume=True needs the checkpoint to resume from")
+            if Path(checkpoint).exists():
+                self.load(checkpoint)
+
     def compile(
         self, given: bool | Replay, inputs: Any, targets: Any, stack: contextlib.ExitStack
-    ) -> Samples:
-        """Compile model and loss; the samples as arrays, if they have one shape."""
+    ) -> None:
+        """Compile model and loss; from here on arrays hold the truth."""
         if isinstance(given, Replay):
             self.replay = given
         else:
-            parameters = [p for group in self.optimizer.groups for p in group.parameters]
-            everything = dict.fromkeys([*parameters, *self.model.parameters()])
-            self.replay = Replay(self.model, self.loss, list(everything))
-            self.replay.agrees(inputs, targets)
+            self.recorded().agrees(inputs, targets)
+        self.hold(stack)
+
+    def recorded(self) -> Replay:
+        """A Replay of model and loss."""
+        parameters = [p for group in self.optimizer.groups for p in group.parameters]
+        everything = dict.fromkeys([*parameters, *self.model.parameters()])
+        self.replay = Replay(self.model, self.loss, list(everything))
+        return self.replay
+
+    def hold(self, stack: contextlib.ExitStack) -> None:
+        """Let the replay's arrays hold the truth until the stack ends."""
+        assert self.replay is not None
         self.flat = stack.enter_context(self.replay.flat)
-        return rows(inputs), rows(targets)
+
+    def train(
+        self,
+        ready: Callable[[contextlib.ExitStack], Callable[[], None]],
+        epochs: int,
+        patience: int | None,
+        checkpoint: str | os.PathLike[str] | None,
+        callbacks: Iterable[Callable[[int, History], object]],
+        progress: bool | None,
+    ) -> History:
+        """The History after so many epochs, or fewer if something ends training.
+
+        `ready` enters what it needs and gives the function that does an epoch.
+        """
+        history = self.history
+        mode, scoping = present_mode(), present_scoping()
+        try:
+            with contextlib.ExitStack() as stack:
+                epoch = ready(stack)
+                stack.enter_context(quiet_gc())
+                stack.enter_context(unscoped())
+                advance = stack.enter_context(_bar(epochs - len(history), progress))
+                try:
+                    while len(history) < epochs and not history.stopped:
+                        epoch()
+                        if patience is not None and self.waited >= patience:
+                            history.stopped = f"no better loss for {patience} epochs"
+                        if True in [callback(len(history), history) for callback in callbacks]:
+                            history.stopped = "a callback asked to stop"
+                        if checkpoint is not None:
+                            self.save(checkpoint)
+                        advance(f"loss {history.loss[-1]:.4g}")
+                except KeyboardInterrupt:
+                    history.stopped = f"interrupted in epoch {len(history) + 1}"
+        finally:
+            # Ctrl-C may have come where a context was about to do so.
+            set_mode(mode)
+            set_scoping(scoping)
+            if self.flat is not None:
+                self.flat.write()
+        if patience is not None and self.best_state is not None:
+            self.model.load_state_dict(self.best_state)
+        return history
 
     def epoch(
         self,
