@@ -119,49 +119,7 @@ class Examination:
         """
         from nn import plots
 
-        count = len(self.layers)
-        figure = plots.figure(10.0, 2.2 + 0.36 * max(count, 4))
-        left, middle, right = figure.subplots(1, 3)
-        sizes = [abs(a) for one in self.layers for a in one.activations if math.isfinite(a)]
-        span = max(sizes, default=0.0) or 1.0
-        _ridges(left, [one.activations for one in self.layers], -span, span)
-        left.set(title="activations", xlabel="a")
-        left.locator_params(axis="x", nbins=4)
-        logs = [
-            [math.log10(abs(g)) for g in one.gradients if g and math.isfinite(g)]
-            for one in self.layers
-        ]
-        flat = [g for part in logs for g in part] or [0.0]
-        _ridges(middle, logs, min(flat) - 0.5, max(flat) + 0.5)
-        middle.locator_params(axis="x", nbins=5)
-        middle.set(title="gradients dL/du, by size", xlabel="log10 |g|, zeros left out")
-        for axes in (left, middle):
-            axes.set_yticks(range(count), [one.name for one in self.layers])
-            axes.set_ylim(count - 0.4, -1.1)
-            axes.spines[["top", "right", "left"]].set_visible(False)
-            axes.tick_params(axis="y", length=0)
-        steps = range(count)
-        for color, label, measured, predicted in (
-            ("C0", "var(a)", "variance", "predicted_variance"),
-            ("C3", "E[g^2]", "gradient", "predicted_gradient"),
-        ):
-            lines = [
-                [getattr(one, name) or math.nan for one in self.layers]
-                for name in (measured, predicted)
-            ]
-            right.plot(steps, lines[0], "o-", color=color, label=label)
-            right.plot(steps, lines[1], "--", color=color, alpha=0.6, label=f"{label}, predicted")
-        right.set_yscale("log")
-        # Three decades at least, or chance looks like a trend.
-        low, high = (math.log10(limit) for limit in right.get_ylim())
-        if high - low < 3.0:
-            low, high = (low + high - 3.0) / 2.0, (low + high + 3.0) / 2.0
-            right.set_ylim(10.0**low, 10.0**high)
-        right.set_xticks(steps, [one.name.split(".")[-1] for one in self.layers])
-        right.set(title="measured and predicted", xlabel="layer")
-        right.grid(alpha=0.3)
-        right.legend(frameon=False, fontsize="small")
-        return figure
+        return plots.examination(self)
 
 
 def examine(
@@ -415,20 +373,3 @@ def rank(matrix: Sequence[Sequence[float]]) -> int:
 
 def _text(number: float) -> str:
     return "-" if math.isnan(number) else f"{number:.3g}"
-
-
-def _ridges(axes: Any, parts: Sequence[Sequence[float]], low: float, high: float) -> None:
-    """A histogram for each part, one below the other, each as high as its neighbours."""
-    bins = 60
-    step = (high - low) / bins
-    centers = [low + (i + 0.5) * step for i in range(bins)]
-    for row, part in enumerate(parts):
-        counts = [0] * bins
-        for number in part:
-            if low <= number <= high:
-                counts[min(int((number - low) / step), bins - 1)] += 1
-        highest = max(counts) or 1
-        line = [row - 0.9 * count / highest for count in counts]
-        axes.fill_between(centers, row, line, step="mid", color="C0", alpha=0.45, zorder=row)
-        axes.step(centers, line, where="mid", color="C0", linewidth=0.8, zorder=row)
-    axes.set_xlim(low, high)

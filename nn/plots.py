@@ -11,6 +11,7 @@ from nn.metrics import classes
 from nn.module import Module, unscoped
 
 if TYPE_CHECKING:
+    from nn.examination import Examination
     from nn.learning_rate import RangeTest, Sweep
     from nn.sweeps import Grid
     from nn.training import History
@@ -141,6 +142,70 @@ def range_test(found: "RangeTest") -> Any:
     axes.set_ylim(top=max(top, 1.05 * found.losses[0]))
     axes.legend(frameon=False)
     return drawn
+
+
+def examination(found: "Examination") -> Any:
+    """A Figure of activations, sizes of gradients, and the mean squares with the predicted ones."""
+    count = len(found.layers)
+    drawn = figure(10.0, 2.2 + 0.36 * max(count, 4))
+    left, middle, right = drawn.subplots(1, 3)
+    sizes = [abs(a) for one in found.layers for a in one.activations if math.isfinite(a)]
+    span = max(sizes, default=0.0) or 1.0
+    _ridges(left, [one.activations for one in found.layers], -span, span)
+    left.set(title="activations", xlabel="a")
+    left.locator_params(axis="x", nbins=4)
+    logs = [
+        [math.log10(abs(g)) for g in one.gradients if g and math.isfinite(g)]
+        for one in found.layers
+    ]
+    flat = [g for part in logs for g in part] or [0.0]
+    _ridges(middle, logs, min(flat) - 0.5, max(flat) + 0.5)
+    middle.locator_params(axis="x", nbins=5)
+    middle.set(title="gradients dL/du, by size", xlabel="log10 |g|, zeros left out")
+    for axes in (left, middle):
+        axes.set_yticks(range(count), [one.name for one in found.layers])
+        axes.set_ylim(count - 0.4, -1.1)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+    steps = range(count)
+    for color, label, measured, predicted in (
+        ("C0", "var(a)", "variance", "predicted_variance"),
+        ("C3", "E[g^2]", "gradient", "predicted_gradient"),
+    ):
+        lines = [
+            [getattr(one, name) or math.nan for one in found.layers]
+            for name in (measured, predicted)
+        ]
+        right.plot(steps, lines[0], "o-", color=color, label=label)
+        right.plot(steps, lines[1], "--", color=color, alpha=0.6, label=f"{label}, predicted")
+    right.set_yscale("log")
+    # Three decades at least, or chance looks like a trend.
+    low, high = (math.log10(limit) for limit in right.get_ylim())
+    if high - low < 3.0:
+        low, high = (low + high - 3.0) / 2.0, (low + high + 3.0) / 2.0
+        right.set_ylim(10.0**low, 10.0**high)
+    right.set_xticks(steps, [one.name.split(".")[-1] for one in found.layers])
+    right.set(title="measured and predicted", xlabel="layer")
+    right.grid(alpha=0.3)
+    right.legend(frameon=False, fontsize="small")
+    return drawn
+
+
+def _ridges(axes: Any, parts: Sequence[Sequence[float]], low: float, high: float) -> None:
+    """A histogram for each part, one below the other, each as high as its neighbours."""
+    bins = 60
+    step = (high - low) / bins
+    centers = [low + (i + 0.5) * step for i in range(bins)]
+    for row, part in enumerate(parts):
+        counts = [0] * bins
+        for number in part:
+            if low <= number <= high:
+                counts[min(int((number - low) / step), bins - 1)] += 1
+        highest = max(counts) or 1
+        line = [row - 0.9 * count / highest for count in counts]
+        axes.fill_between(centers, row, line, step="mid", color="C0", alpha=0.45, zorder=row)
+        axes.step(centers, line, where="mid", color="C0", linewidth=0.8, zorder=row)
+    axes.set_xlim(low, high)
 
 
 def decision_boundary(model: Module, data: Any, steps: int = 60, threshold: float = 0.0) -> Any:
