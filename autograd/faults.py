@@ -70,14 +70,14 @@ class _Renamed(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         """The other of the two, or the name itself."""
-        return ast.Name(self.other.get(node.id, node.id), node.ctx)
+        return ast.Name(self.other.get(node.id, node.id))
 
 
 def _misreadings(op: Operation, k: int) -> Iterator[tuple[str, str]]:
     """Kind and text of what a tired reader of the textbook may make of a local derivative."""
     right, textbook = op.texts[k], op.textbook[k]
     for kind, wrong in _WRONG.items():
-        if right not in ("0", "0.0") and not (kind == "unit" and right in ("1", "1.0")):
+        if right != "0.0" and not (kind == "unit" and right == "1"):
             yield kind, wrong.format(right=right)
     tree = ast.parse(textbook, mode="eval").body
     if not isinstance(tree, ast.IfExp):  # relu(x) is on the same side as x: no mistake
@@ -105,10 +105,8 @@ def faults() -> list[Fault]:
     found = []
     for op in rows().values():
         for k, operand in enumerate("xy"[: op.arity], 1):
-            texts = {op.texts[k], op.textbook[k], "1.0" if op.texts[k] == "1" else ""}
             for kind, wrong in _misreadings(op, k):
-                if wrong not in texts:
-                    texts.add(wrong)
+                if wrong not in (op.texts[k], op.textbook[k]):
                     found.append(misread(op.name, operand, wrong, kind))
         found.append(misread(op.name, "z", f"({op.texts[0]}) * 1.000001", "value"))
     found += [
@@ -127,13 +125,12 @@ def _row(fault: Fault) -> Operation:
     op = rows()[fault.op]
     texts = [*op.texts]
     texts["zxy".index(fault.operand)] = fault.wrong
-    made: Op[Any] = Op(*texts, ends=op.ends, **op.where)  # type: ignore[call-overload]
+    made: Op[Any] = Op(*texts, **op.where)  # type: ignore[call-overload]
     # A row that is a function of libm would look like one that calls itself, and would, once
     # its value is exchanged: the wrong text calls a copy of the right row.
-    name = fault.op if texts[0] == op.texts[0] else f"{fault.op}_wrong"
     right = object.__new__(Operation)
     vars(right).update(vars(op))
-    made.read(name, {**rows(), fault.op: right})
+    made.read(f"{fault.op}_wrong", {**rows(), fault.op: right})
     return made
 
 
@@ -142,7 +139,7 @@ def _sources(fault: Fault) -> Iterator[tuple[Operation, str]]:
     for op in rows().values():
         source = record.pullback_source(op, rows())
         if fault.kind == "overwrite":
-            source = re.sub(r"grad ([+-])= ", lambda m: f"grad = {m[1].strip('+')}", source)
+            source = re.sub(r"grad ([+-])= ", r"grad = \1", source)
         elif fault.kind == "upstream":
             source = source.replace("g = node.grad", "g = 1.0")
         elif fault.kind == "once":
@@ -203,7 +200,6 @@ def planted(fault: Fault) -> Iterator[Fault]:
             undo.callback(record.install, op, Value, rows(), INSTALLED_WITH)
             put(op, value_tree=wrong.value_tree, partial_trees=wrong.partial_trees)
             put(op, value=wrong.value, dx=wrong.dx, **({"dy": wrong.dy} if op.arity == 2 else {}))
-            put(op, where_trees=wrong.where_trees)
             record.install(op, Value, rows(), INSTALLED_WITH)
         elif fault.kind in sweeps:
             put(value, sweep=sweeps[fault.kind])
