@@ -5,11 +5,13 @@ import json
 import math
 import random
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autograd import NonFiniteError, Value, detect_anomaly, scope
 from nn import (
     MLP,
     FileFormatError,
@@ -23,7 +25,9 @@ from nn import (
 )
 from nn.data import Dataset, load_digits, load_iris, load_moons
 from nn.optim import SGD, Adam
+from nn.replay import Replay
 from nn.schedules import Cosine, ReduceOnPlateau
+from nn.training import samples
 
 crossentropy = functools.partial(sparse_categorical_crossentropy, from_logits=True)
 
@@ -413,3 +417,264 @@ def test_data_that_is_not_asked_for_otherwise_and_what_is_refused() -> None:
     flat = Dataset([[3.0, 1.0], [3.0, 2.0]], [0, 1], ["a", "b"])
     assert flat.standardized().features == [[0.0, -1.0], [0.0, 1.0]]
     assert flat.standardized(Dataset([[1.0, 0.0]], [0], ["a"])).features == [[2.0, 1.0], [2.0, 2.0]]
+
+
+def options_of(model: MLP, **changed: Any) -> dict[str, Any]:
+    return {"loss": squared, "optimizer": SGD(model, lr=0.05), "epochs": 4, **changed}
+
+
+def test_an_epochs_loss_is_the_mean_over_samples_and_batches_take_the_seeds_order() -> None:
+    seen: list[list[float]] = []
+
+    def counted(outputs: list[Any], targets: list[Any]) -> Any:
+        seen.append(targets)
+        return squared(outputs, targets)
+
+    model = MLP([1, 1], None, seed=0)
+    weight, bias = (p.data for p in model.parameters())
+    still = SGD(model, lr=1e-300)  # too little to move
+    idle: dict[str, Any] = {"loss": counted, "optimizer": still}
+    history = fit(model, LINE, epochs=2, batch_size=3, **idle)
+    mean = sum((weight * x + bias - y) ** 2 for (x,), y in zip(*LINE, strict=True)) / 4
+    assert history.loss == pytest.approx([mean, mean])
+    rng, order = random.Random(0), []
+    for _ in range(2):
+        batches = list(range(4))
+        rng.shuffle(batches)
+        order += [batches[:3], batches[3:]]
+    assert seen == [[LINE[1][i] for i in batch] for batch in order]
+    seen.clear()
+    history = fit(model, LINE, epochs=2, batch_size=4, seed=3, **idle)
+    assert seen == [LINE[1], LINE[1]]  # nothing to shuffle
+    assert history.weights == []
+
+
+class Worst:
+    """A metric that is an object, with no name of its own."""
+
+    def __call__(self, outputs: list[Any], targets: list[Any]) -> float:
+        assert not outputs[0][0].parents  # made without a graph
+        return float(max(abs(y.data - t) for (y,), t in zip(outputs, targets, strict=True)))
+
+
+def test_metrics_look_at_the_validation_data_or_else_at_what_was_trained_on() -> None:
+    def count(outputs: list[Any], targets: list[Any]) -> float:
+        return float(len(targets))
+
+    calls = 0
+
+    def counted(outputs: list[Any], targets: list[Any]) -> Any:
+        nonlocal calls
+        calls += 1
+        return squared(outputs, targets)
+
+    model = MLP([1, 1], None, seed=0)
+    run = functools.partial(fit, model, LINE, metrics=[count, Worst()])
+    history = run(**options_of(model, epochs=1, loss=counted))
+    assert history.metrics.keys() == {"count", "Worst"}
+    assert history.metrics["count"] == [4.0]
+    assert history.validation_loss == []
+    assert calls == 1  # no loss is computed that nobody asked for
+    history = run(**options_of(model, epochs=1, validation=([[5.0]], [11.0])))
+    assert history.metrics["count"] == [1.0]
+    assert history.metrics["Worst"] == pytest.approx([math.sqrt(history.validation_loss[0])])
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_validation_leaves_the_model_in_the_mode_it_was_in(training: bool) -> None:
+    def watched(outputs: list[Any], targets: list[Any]) -> Any:
+        seen.append(model.training)
+        return squared(outputs, targets)
+
+    seen: list[bool] = []
+    model = MLP([1, 1], None, seed=0)
+    model.train(training)
+    held = [[5.0]], [11.0]
+    fit(model, LINE, validation=held, **options_of(model, epochs=1, loss=watched))
+    assert seen == [training, False]
+    assert model.training is training
+
+
+def test_without_patience_the_last_parameters_stay_and_equal_losses_are_no_progress() -> None:
+    model = MLP([1, 1], None, seed=0)
+    history = fit(
+        model, LINE, watch=True, **options_of(model, epochs=6, optimizer=SGD(model, lr=0.4))
+    )
+    assert history.loss[-1] > history.loss[0]
+    assert [p.data for p in model.parameters()] == history.weights[-1]
+    history = fit(model, LINE, patience=2, **options_of(model, optimizer=SGD(model, lr=1e-300)))
+    assert history.stopped == "no better loss for 2 epochs"
+    assert len(history) == 3
+
+
+def test_patience_is_counted_on_over_a_resumed_run(tmp_path: Path) -> None:
+    def rates(epoch: int, history: Any) -> None:
+        optimizer.lr = 0.05 if epoch < 3 else 0.4
+
+    def run(epochs: int, **options: Any) -> Any:
+        return fit(
+            model, LINE, loss=squared, optimizer=optimizer, epochs=epochs, patience=4,
+            callbacks=[rates], watch=True, **options,
+        )  # fmt: skip
+
+    model = MLP([1, 1], None, seed=0)
+    optimizer = SGD(model, lr=0.05)
+    whole, ends = run(50), bits(model)
+    for first in (2, 3, 5):  # before, at and after the best
+        model = MLP([1, 1], None, seed=0)
+        optimizer = SGD(model, lr=0.05)
+        path = tmp_path / str(first)
+        run(first, checkpoint=path)
+        again = MLP([1, 1], None, seed=1)
+        model, optimizer = again, SGD(again, lr=0.05)
+        assert vars(run(50, checkpoint=path, resume=True)) == vars(whole)
+        assert bits(model) == ends
+
+
+def test_a_checkpoint_may_hold_an_infinite_loss_and_another_kind_of_schedule(
+    tmp_path: Path,
+) -> None:
+    def infinite(outputs: list[Any], targets: list[Any]) -> Any:
+        return squared(outputs, targets) + (math.inf if targets == [11.0] else 0.0)
+
+    model = MLP([1, 1], None, seed=0)
+    options = options_of(model, loss=infinite, validation=([[5.0]], [11.0]))
+    path = tmp_path / "run"
+    history = fit(model, LINE, **options | {"epochs": 1, "checkpoint": path})
+    assert history.validation_loss == [math.inf]
+    history = fit(model, LINE, **options | {"checkpoint": path, "resume": True})
+    assert history.validation_loss == [math.inf] * 4
+    for k, schedule in enumerate((plateau(), Cosine(0.1, steps=30), plateau())):
+        more = {"epochs": 5 + k, "schedule": schedule, "checkpoint": path, "resume": True}
+        assert len(fit(model, LINE, **options | more)) == 5 + k
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({"model": {}}, "^fit: run is not a checkpoint$"),
+        ("text", "^fit: run is not a checkpoint$"),
+        ({"best": [1.0, 0, {"w": 1.0}]}, "^fit: run is not a checkpoint of this run: "),
+        ({"history": {"loss": [1.0], "validation_loss": [1.0, 2.0]}}, "more lines than epochs"),
+        ({"history": {"loss": [1.0], "weights": [[1.0], [2.0]]}}, "more lines than epochs"),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused(content: Any, why: str, tmp_path: Path) -> None:
+    model = MLP([1, 1], None, seed=0)
+    options = options_of(model, checkpoint=tmp_path / "run")
+    fit(model, LINE, watch=True, **options)  # a line of weights may be longer than the history
+    fit(model, LINE, watch=True, resume=True, **options | {"epochs": 5})
+    if content not in ("text", {"model": {}}):
+        stored = storage.read(tmp_path / "run", "checkpoint", allow_nonfinite=True)
+        content = stored | content
+    storage.write(tmp_path / "run", "checkpoint", content)
+    with pytest.raises(ValueError, match=why):
+        fit(model, LINE, resume=True, **options)
+
+
+def test_one_epoch_of_weights_may_be_resumed(tmp_path: Path) -> None:
+    model = MLP([1, 1], None, seed=0)
+    options = options_of(model, watch=True, checkpoint=tmp_path / "run")
+    fit(model, LINE, **options | {"epochs": 1})
+    assert len(fit(model, LINE, resume=True, **options).weights) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"patience": -1}, "^fit: patience must be a whole number of at least 1, got -1$"),
+        ({"patience": 1.5}, "^fit: patience must be a whole number of at least 1, got 1.5$"),
+        ({"validation": ([], [])}, "^validation: no samples$"),
+        ({"validation": 0.0}, "^fit: validation must be data or a share between 0 and 1, got 0.0"),
+        ({"validation": 1.0}, "^fit: validation must be data or a share between 0 and 1, got 1.0"),
+        ({"validation": 0.1}, "^fit: 0.1 of 4 samples leaves one side empty$"),
+        ({"validation": 0.9}, "^fit: 0.9 of 4 samples leaves one side empty$"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_name(options: dict[str, Any], why: str) -> None:
+    model = MLP([1, 1], None, seed=0)
+    with pytest.raises(ValueError, match=why):
+        fit(model, LINE, **options_of(model, **options))
+
+
+def test_data_is_named_in_what_is_said_of_it_and_one_sample_can_be_set_apart() -> None:
+    with pytest.raises(ValueError, match=r"^data: no samples$"):
+        samples(([], []))
+    model = MLP([1, 1], None, seed=0)
+    history = fit(model, LINE, validation=0.25, **options_of(model))
+    assert len(history.validation_loss) == 4
+
+
+def test_training_leaves_mode_and_scope_as_they_were() -> None:
+    model = MLP([1, 1], None, seed=0)
+    with detect_anomaly(), scope("outer"):
+        fit(model, LINE, **options_of(model))
+        assert (Value(1.0) * 2.0).scope == "outer"
+        with pytest.raises(NonFiniteError):
+            Value(0.0).log().backward()
+
+
+@pytest.mark.parametrize(("wanted", "terminal"), [(True, False), (None, True), (None, False)])
+def test_a_bar_counts_the_epochs_that_are_missing(
+    wanted: bool | None, terminal: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Bar:
+        def __init__(self, **options: Any) -> None:
+            made.append(options)
+
+        def set_postfix_str(self, note: str) -> None:
+            notes.append(note)
+
+        def update(self) -> None:
+            pass
+
+        def close(self) -> None:
+            notes.append("closed")
+
+    made: list[Any] = []
+    notes: list[str] = []
+    monkeypatch.setitem(sys.modules, "tqdm", types.SimpleNamespace(tqdm=Bar))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    model = MLP([1, 1], None, seed=0)
+    options = options_of(model, checkpoint=tmp_path / "run")
+    fit(model, LINE, progress=False, **options | {"epochs": 1})
+    assert made == []
+    history = fit(model, LINE, progress=wanted, resume=True, **options)
+    shown = wanted or terminal
+    assert made == [{"total": 3, "desc": "training", "unit": "epoch"}] * shown
+    assert notes == [*(f"loss {loss:.4g}" for loss in history.loss[1:]), "closed"] * shown
+
+
+def test_a_compiled_run_that_is_stopped_within_an_epoch_keeps_the_steps_it_took() -> None:
+    pytest.importorskip("numpy")
+
+    def third(taken: int) -> float:
+        if taken == 3:
+            raise KeyboardInterrupt
+        return 0.05
+
+    models = [MLP([1, 1], None, seed=0) for _ in range(2)]
+    for model, compiled in zip(models, (True, False), strict=True):
+        options = options_of(model, schedule=third, batch_size=1)
+        assert fit(model, LINE, compiled=compiled, **options).stopped == "interrupted in epoch 1"
+    for one, other in zip(*(model.parameters() for model in models), strict=True):
+        assert one.data == pytest.approx(other.data, rel=1e-12)
+    assert bits(models[0]) != bits(MLP([1, 1], None, seed=0))
+
+
+def test_a_replay_is_used_with_what_it_has_recorded() -> None:
+    pytest.importorskip("numpy")
+    calls = 0
+
+    def counted(outputs: list[Any], targets: list[Any]) -> Any:
+        nonlocal calls
+        calls += 1
+        return squared(outputs, targets)
+
+    model = MLP([1, 1], None, seed=0)
+    replay = Replay(model, counted, model.parameters())
+    fit(model, LINE, compiled=replay, **options_of(model, loss=counted))
+    recorded = calls
+    assert recorded > 0
+    fit(model, LINE, compiled=replay, **options_of(model, loss=counted))
+    assert calls == recorded
