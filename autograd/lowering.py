@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 Array = Any
 # Parameters and constants are shared by all samples; their addresses start here.
 SHARED = 1 << 40
+_FAR = SHARED // 2  # more than any distance between two lanes, or between two shared numbers
 CONTRACT, GATHER, ROW, CHOOSE, LARGEST, MASKED = range(6)
 # Rows that are sums and products by their own text may be regrouped; nothing else is known of them.
 _LINEAR = {"x + y": (1, 1), "x - y": (1, -1), "-x": (-1, 0), "+x": (1, 0)}
 _PRODUCTS = {"x * y": False, "x * x": True}
 _SMALL = 24  # products; a contraction of fewer costs more than looking its operands up
+_LEAST = 8  # products of one that leaves nothing to be looked up
+_LOOKED_UP = 8  # lanes, which cost as much as a contraction
 
 
 @dataclass
@@ -165,13 +168,12 @@ def _levels(roots: list[_Root], total: int) -> list[list[int]]:
     """When each root can run at the earliest, and when at the latest."""
     early = [0] * total
     for root in roots:
-        early[root.node] = 1 + max([early[n] for n in root.reads], default=0)
+        early[root.node] = 1 + max(early[n] for n in root.reads)
     height = [0] * total
     for root in reversed(roots):
         above = height[root.node] + 1
         for n in root.reads:
-            if height[n] < above:
-                height[n] = above
+            height[n] = max(height[n], above)
     top = max([height[root.node] for root in roots], default=0)
     late = [1 + top - one for one in height]
     return [early, late]
@@ -209,7 +211,7 @@ class Lowered:
         self.lane_of = [*range(self.shared, sources), *nodes]
         self.slots = len(self.lane_of)
         self.address[nodes] = tape.inputs + np.arange(len(nodes))
-        self.live = np.zeros(len(tape), dtype=bool)  # whether a gradient goes there
+        self.live = np.full(len(tape), False)  # whether a gradient goes there
         self.live[constants : self.shared] = True
         self.live[self.shared : sources] = ~tape.whole
         self._rest: dict[Any, list[Any]] = {}  # terms of this level that are looked up
@@ -226,13 +228,13 @@ class Lowered:
             flows = False
             for kind, size in enumerate(counts):
                 if size:
-                    terms = np.array([root.operands[kind] for root in members], dtype=np.int64)
+                    terms = np.array([root.operands[kind] for root in members])
                     flows |= self._sum(at, nodes, kind, terms, cut)
             self.live[nodes] = flows
             return
         z, lanes = int(self.address[nodes[0]]), len(nodes)
         if key[0] in (SELECT, ARGMAX):
-            entries = np.array([n for root in members for n in root.operands[1]], dtype=np.int64)
+            entries = np.array([n for root in members for n in root.operands[1]])
             pool: tuple[Array, ...] = (self.address[entries],)
             alive = key[0] == SELECT and bool(self.live[entries].any())
             if key[0] == SELECT:
@@ -244,7 +246,7 @@ class Lowered:
             )  # fmt: skip
         elif key[0] == MASK:
             value, index, places, instead = np.array(
-                [[root.operands[0], *root.operands[1]] for root in members], dtype=np.int64
+                [[root.operands[0], *root.operands[1]] for root in members]
             ).T
             numbers = self.tape.constants[places].astype(np.int64)
             ends = np.flatnonzero((np.diff(numbers) != 1) | (np.diff(index) != 0)) + 1
@@ -255,7 +257,7 @@ class Lowered:
             )  # fmt: skip
         else:
             k, cut = key
-            columns = np.array([root.operands for root in members], dtype=np.int64).T
+            columns = np.array([root.operands for root in members]).T
             columns = columns if columns[1, 0] >= 0 else columns[:1]
             wanted = [bool(self.live[column].any()) and not cut for column in columns]
             made = Instruction(
@@ -286,7 +288,7 @@ class Lowered:
             each = [_boxes(x[:, t : t + 1], y[:, t : t + 1]) for t in range(x.shape[1])]
             count = sum(len(found) for found, _ in each)
             looked_up = sum(len(left) for _, left in each)
-            if count + looked_up / 8 < len(boxes) + len(rest) * x.shape[1] / 8:
+            if count + looked_up / _LOOKED_UP < len(boxes) + len(rest) * x.shape[1] / _LOOKED_UP:
                 boxes = [box for found, _ in each for box in found]
                 rest = np.zeros(0, dtype=np.int64)
                 for t, (_, left) in enumerate(each):
@@ -329,14 +331,14 @@ def _boxes(x: Array, y: Array) -> tuple[list[Any], Array]:
     steps = np.zeros((lanes, 2), dtype=np.int64)
     steady = np.ones(lanes, dtype=bool)
     if terms > 1:
-        dx, dy = np.diff(x, axis=1), np.diff(y, axis=1)
+        dx, dy = np.diff(x), np.diff(y)
         if (dx != dx[:, :1]).any() or (dy != dy[:, :1]).any():
-            order = np.argsort(x, axis=1, kind="stable")  # a sum may be taken in any order
+            order = np.argsort(x, kind="stable")  # a sum may be taken in any order
             x, y = np.take_along_axis(x, order, 1), np.take_along_axis(y, order, 1)
-            dx, dy = np.diff(x, axis=1), np.diff(y, axis=1)
+            dx, dy = np.diff(x), np.diff(y)
             steady = (dx == dx[:, :1]).all(axis=1) & (dy == dy[:, :1]).all(axis=1)
         steps = np.stack([dx[:, 0], dy[:, 0]], axis=1)
-        steady &= (abs(steps) < SHARED // 2).all(axis=1)  # not from a sample's to shared numbers
+        steady &= (abs(steps) < _FAR).all(axis=1)  # not from a sample's to shared numbers
     # (first lane, base of x and y, strides over terms, then sizes and strides of the loops)
     items: list[Any] = [
         (lane, bx, by, (sx, sy), (), ()) if good else None
@@ -346,13 +348,13 @@ def _boxes(x: Array, y: Array) -> tuple[list[Any], Array]:
     ]
     for _ in range(3):
         items = _merged(items)
-    boxes, rest = [], np.ones(lanes, dtype=bool)
+    boxes, rest = [], np.full(lanes, True)
     for item in items:
         if item is None:
             continue
         start, bx, by, (sx, sy), sizes, strides = item
         count = sizes[0] * sizes[1] * sizes[2]
-        if count * terms < _SMALL and not (count == lanes and count * terms >= _SMALL // 3):
+        if count * terms < _SMALL and not (count == lanes and count * terms >= _LEAST):
             continue
         rest[start : start + count] = False
         zs = (1, sizes[0], sizes[0] * sizes[1], 0)
@@ -379,14 +381,14 @@ def _merged(items: list[Any]) -> list[Any]:
             if item is None or item[3:] != first[3:]:
                 break
             move = (item[1] - last[1], item[2] - last[2])
+            if max(map(abs, move)) >= _FAR:
+                break
             if k == 1:
                 jump = move
-                if abs(move[0]) > SHARED // 2 or abs(move[1]) > SHARED // 2:
-                    break
             elif move != jump:
                 break
             last = item
             k += 1
-        made.append((lane, bx, by, step, (*sizes, k), (*strides, jump if k > 1 else (0, 0))))
+        made.append((lane, bx, by, step, (*sizes, k), (*strides, jump)))
         i += k
     return made

@@ -38,6 +38,7 @@ def told(program: Program) -> list[tuple[Any, ...]]:
         else:
             kinds = {GATHER: "gather", ROW: "row", CHOOSE: "choose", LARGEST: "largest"}
             kind = kinds.get(one.kind, "masked")
+            assert {array.dtype for array in one.pool} == {np.dtype(np.int64)}
             pools = [[shown(a) for a in array.tolist()] for array in one.pool]
             row = (kind, one.sign, one.z, one.counts.tolist(), *pools)
         rows.append((one.level, one.lanes, one.wanted, *row))
@@ -63,6 +64,18 @@ def scattered(x: list[Value]) -> list[Value]:
 
 def masks(x: list[Value], i: int, j: int) -> list[Value]:
     return [*autograd.replaced(x, i, 0.5), *autograd.replaced(x[:2], j, 0.25)]
+
+
+def guarded(x: list[Value]) -> Value:
+    product = x[0] * x[1]
+    return product + x[2] if product > 0.5 else product
+
+
+def places(i: int, x: list[Value]) -> list[Value]:
+    # The third list begins at 6 in the table of all lists, and node 6 is the product.
+    first, second = select(x, i), select(x, i)
+    total = x[0] * x[1] + x[2]
+    return [first, second, total, select(x, i)]
 
 
 BOTH, FIRST, SECOND, NONE = (True, True), (True, False), (False, True), (False, False)
@@ -170,6 +183,102 @@ CASES: dict[str, tuple[Callable[..., Any], list[Any], list[tuple[Any, ...]]]] = 
              (1, 0, 0, 2)),
         ],
     ),
+    "regular terms behind others": (
+        lambda x: [x[i * i % 8] * x[3 * i % 7] + x[i] * x[i + 1] for i in range(24)],
+        [[1.0] * 25], [
+            (1, 24, BOTH, "contract", 1.0, 25, (24, 1, 1, 1), (1, 24, 24, 0), 0, LANES, 1, LANES),
+            (1, 24, BOTH, "gather", 1.0, 25, [1] * 24, [0, 1, 4, 1] * 6,
+             [3 * i % 7 for i in range(24)], [*range(25, 49)]),
+        ],
+    ),
+    "one irregular term of four": (
+        lambda x: [
+            x[i] * x[i + 1] + x[i + 2] * x[i + 9] + x[i * i % 8] * x[3 * i % 7]
+            + x[i + 3] * x[24 - i]
+            for i in range(24)
+        ],
+        [[1.0] * 33], [
+            (1, 24, BOTH, "contract", 1.0, 33, (24, 1, 1, 1), (1, 24, 24, 0), 0, LANES, 1, LANES),
+            (1, 24, BOTH, "contract", 1.0, 33, (24, 1, 1, 1), (1, 24, 24, 0), 2, LANES, 9, LANES),
+            (1, 24, BOTH, "contract", 1.0, 33, (24, 1, 1, 1), (1, 24, 24, 0), 3, LANES, 24,
+             (-1, 0, 0, 0)),
+            (1, 24, BOTH, "gather", 1.0, 33, [1] * 24, [0, 1, 4, 1] * 6,
+             [3 * i % 7 for i in range(24)],
+              [33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53,
+               54, 55, 56]),
+        ],
+    ),
+    "one irregular term of five": (
+        lambda x: [
+            x[i] * x[i + 1] + x[i + 2] * x[i + 9] + x[i * i % 8] * x[3 * i % 7]
+            + x[i + 3] * x[24 - i]
+            + x[i + 4] * x[i + 5]
+            for i in range(3)
+        ],
+        [[1.0] * 33], [
+            (1, 3, BOTH, "gather", 1.0, 33, [5, 5, 5],
+             [0, 2, 0, 3, 4, 1, 3, 1, 4, 5, 2, 4, 4, 5, 6],
+              [1, 9, 0, 24, 5, 2, 10, 3, 23, 6, 3, 11, 6, 22, 7], [33, 34, 35]),
+        ],
+    ),
+    "a box behind other lanes": (
+        lambda x: [x[29] * x[4], *(x[i] * x[i + 1] for i in range(25))], [[1.0] * 30], [
+            (1, 24, BOTH, "contract", 1.0, 32, (24, 1, 1, 1), (1, 24, 24, 0), 1, LANES, 2, LANES),
+            (1, 2, BOTH, "gather", 1.0, 30, [1, 1], [29, 0], [4, 1], [30, 31]),
+        ],
+    ),
+    "products of weights keep their order": (
+        lambda x: [WEIGHTS[0] * WEIGHTS[1] * x[0], WEIGHTS[0] * 3.0], [[1.0]], [
+            (1, 2, BOTH, "gather", 1.0, 1, [1, 1], [("s", 1), ("s", 1)], [("s", 2), ("s", 0)],
+             [1, 2]),
+            (2, 1, BOTH, "gather", 1.0, 3, [1], [1], [0], [3]),
+        ],
+    ),
+    "constants on the right have no gradient either": (
+        lambda x: [a * 2.0 for a in x], [[1.0] * 8], [
+            (1, 8, SECOND, "contract", 1.0, 8, (8, 1, 1, 1), (1, 8, 8, 0), ("s", 0), SAME, 0,
+             LANES),
+        ],
+    ),
+    "a gradient goes to both sides if some lanes change sides": (
+        lambda x: [x[0].exp() * 2.0, x[1] * x[2].detach()], [[1.0] * 3], [
+            (1, 1, FIRST, "row", 1.0, 3, [], [0]),
+            (1, 1, NONE, "gather", 1.0, 4, [1], [2], [("s", 1)], [4]),
+            (2, 2, BOTH, "gather", 1.0, 5, [1, 1], [("s", 0), 1], [3, 4], [5, 6]),
+        ],
+    ),
+    "a second operand is waited for": (
+        lambda x: [x[0].hypot(x[1].exp().exp())], [[1.0] * 2], [
+            (1, 1, FIRST, "row", 1.0, 2, [], [1]),
+            (2, 1, FIRST, "row", 1.0, 3, [], [2]),
+            (3, 1, BOTH, "row", 1.0, 4, [], [0], [3]),
+        ],
+    ),
+    "a compared sum is a lane of its own": (
+        guarded, [[1.0, 2.0, 3.0]], [
+            (1, 1, BOTH, "gather", 1.0, 3, [1], [0], [1], [3]),
+            (2, 1, FIRST, "gather", 1.0, 4, [2], [3, 2], [("s", 1), ("s", 1)], [4]),
+        ],
+    ),
+    "a list's place is no use of a node": (places, [1, [1.0, 2.0, 3.0]], [
+            (1, 3, FIRST, "choose", 1.0, 4, [3, 3, 3], [1, 2, 3, 1, 2, 3, 1, 2, 3], [0, 0, 0]),
+            (1, 1, BOTH, "gather", 1.0, 7, [1], [1], [2], [7]),
+            (1, 1, FIRST, "gather", 1.0, 7, [1], [3], [("s", 2)], [7]),
+        ]),
+    "masks of two lists at one place": (
+        lambda x, i: autograd.replaced(x[:2], i, 0.5) + autograd.replaced(x[1:], i, 0.5),
+        [[1.0] * 3, 1], [
+            (1, 4, FIRST, "masked", 1.0, 4, [2, 2], [0, 1, 1, 2], [3, 3, 3, 3], [0, 1, 0, 1],
+             [("s", 1), ("s", 1), ("s", 1), ("s", 1)]),
+        ],
+    ),
+    "masks of parts of two lists": (
+        lambda x, i, j: autograd.replaced(x, i, 0.5)[:1] + autograd.replaced(x, j, 0.5)[1:],
+        [[1.0] * 3, 1, 0], [
+            (1, 3, FIRST, "masked", 1.0, 5, [1, 2], [0, 1, 2], [3, 4, 4], [0, 1, 2],
+             [("s", 1), ("s", 1), ("s", 1)]),
+        ],
+    ),
     "masks of two lists": (masks, [[1.0] * 3, 1, 0], [
             (1, 5, FIRST, "masked", 1.0, 5, [3, 2], [0, 1, 2, 0, 1], [3, 3, 3, 4, 4],
              [0, 1, 2, 0, 1], [("s", 1), ("s", 1), ("s", 1), ("s", 4), ("s", 4)]),
@@ -214,7 +323,7 @@ def test_lanes_of_an_instruction_and_what_it_reads() -> None:
     assert layer.terms == (6, 6)
     plus, minus, *_ = recorded(scattered, [1.0] * 3).instructions
     assert plus.results.tolist() == minus.results.tolist() == [3, 4]
-    assert [a - SHARED for a in plus.operands.tolist() if a >= SHARED] == [0, 1, 3, 4]
+    assert plus.operands.tolist() == [0, 1, 2, *(SHARED + i for i in (0, 1, 3, 4))]
     assert plus.terms == (2, 2)
     early, late = recorded(lambda x: [x[0].tanh(), x[1].tanh().exp()], [1.0] * 2).instructions
     assert (early.results.tolist(), late.results.tolist()) == ([2, 3], [4])
@@ -286,6 +395,12 @@ FAR = SHARED // 2
          [(1, (8, 1, 1, 3), 0, (1, 0, 0, 1), 0, TERMS)], [0]),
         ([[i, i + 1, i + 2] for i in range(8)] + [[0, 1, 2]], [[0, 1, 2]] * 8 + [[0, 1, 3]],
          [(0, (8, 1, 1, 3), 0, (1, 0, 0, 1), 0, TERMS)], [8]),
+        # Where a sort is needed for another lane, this one keeps its order.
+        ([[5] * 40, [*range(0, 40, 2), *range(1, 40, 2)]], [[*range(40)]] * 2,
+         [(0, (1, 1, 1, 40), 5, (0, 0, 0, 0), 0, (0, 0, 0, 1))], [1]),
+        # Terms too far from each other in one lane do no harm to others.
+        ([[0, SHARED // 2]] + [[i, i + 1] for i in range(12)], [[0, 1]] * 13,
+         [(1, (12, 1, 1, 2), 0, (1, 0, 0, 1), 0, (0, 0, 0, 1))], [0]),
         # Two and three loops.
         ([[i % 4 + 10 * (i // 4)] for i in range(24)], [[i % 4] for i in range(24)],
          [(0, (4, 6, 1, 1), 0, (1, 10, 0, 0), 0, LANES)], []),
