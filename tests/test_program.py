@@ -499,7 +499,7 @@ def test_a_part_that_is_damaged_is_refused_by_name(
 def test_a_description_that_is_another_is_refused(field: str, value: Any, why: str) -> None:
     files = parts(whole())
     text = files["json.npy"]
-    rest = json.loads(text[text.index(b"{", 20) if b'{"' not in text else text.index(b'{"') :])
+    rest = json.loads(text[text.index(b'{"') :])
     files["json.npy"] = npy(np.frombuffer(json.dumps(rest | {field: value}).encode(), np.uint8))
     with pytest.raises(ValueError, match=rf"^program is not a program \({why}"):
         Program.from_bytes(packed(files))
