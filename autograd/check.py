@@ -601,7 +601,7 @@ def _judge(
         row.note = "differences of doubles are too noisy here"
     elif not abs(found - seen.middle) <= allowed:
         row.verdict = Verdict.FAIL
-        row.note = f"{_hint(found, seen.middle).strip()}"
+        row.note = _hint(found, seen.middle)
         if sound and math.isfinite(found):
             true = replayed()
             if true is not None and abs(true - seen.middle) <= 1e-9 * abs(seen.middle) + TINY:
@@ -612,6 +612,7 @@ def _judge(
             else:
                 row.note += " every operation and sum is right, so a branch is cut from the graph:"
                 row.note += " .data, float() or detach() in the function?"
+        row.note = row.note.strip()
     return row
 
 

@@ -16,12 +16,16 @@ from autograd import (
     check_gradients,
     check_operation,
     define_op,
+    draw,
     exp,
     finite_differences,
+    no_grad,
     rows,
+    scope,
     tanh,
 )
-from autograd.faults import Fault, faults, hidden, planted
+from autograd.check import Report, Row
+from autograd.faults import Fault, faults, hidden, misread, planted
 from autograd.names import names, variables
 from autograd.precise import LIBM
 from nn import MLP, sparse_categorical_crossentropy
@@ -384,3 +388,492 @@ def test_names_of_nodes_are_different_also_where_a_label_is_v1() -> None:
     c = a * b
     assert list(names([a, b, c]).values()) == ["v1", "v2", "v3"]
     assert variables(None) == {}
+
+
+# ---------------------------------------------------------------------- what a report says
+
+
+def report_of_two() -> Report:
+    return Report(
+        [
+            Row("w", 0.5, 1.0 / 3.0, 2.0, 1e-15, Verdict.FAIL, "why <not>"),
+            Row("longer", -1e-7, 0.0, 0.0, 0.0, Verdict.PASS),
+        ],
+        ["first & last", "second"],
+        summary="whole",
+    )
+
+
+def test_a_report_prints_as_a_table_with_its_summary_and_blame() -> None:
+    assert str(report_of_two()).split("\n") == [
+        "whole",
+        "input   at      gradient      referee  could see  verdict",
+        "w       0.5     0.3333333333  2        1.0e-15    FAIL: why <not>",
+        "longer  -1e-07  0             0        0.0e+00    pass",
+        "first & last",
+        "second",
+    ]
+    assert str(Report([], summary="whole")) == "whole"
+    assert str(Report([], ["blame"])) == "blame"
+    assert report_of_two()._repr_html_() == (
+        "<table><tr><th>input</th><th>at</th><th>gradient</th><th>referee</th>"
+        "<th>could see</th><th>verdict</th></tr>"
+        "<tr><td>w</td><td>0.5</td><td>0.3333333333</td><td>2</td><td>1.0e-15</td>"
+        "<td>FAIL: why &lt;not&gt;</td></tr>"
+        "<tr><td>longer</td><td>-1e-07</td><td>0</td><td>0</td><td>0.0e+00</td><td>pass</td></tr>"
+        "</table><p><b>first &amp; last</b></p><p><b>second</b></p>"
+    )
+
+
+def test_rich_shows_the_same_table() -> None:
+    pytest.importorskip("rich")
+    table = report_of_two().__rich__()
+    heads = ["input", "at", "gradient", "referee", "could see", "verdict"]
+    assert [column.header for column in table.columns] == heads
+    assert list(table.columns[0].cells) == ["w", "longer"]
+    assert list(table.columns[5].cells) == ["FAIL: why <not>", "pass"]
+    assert table.caption == "first & last\nsecond"
+    assert Report([]).__rich__().caption is None
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "blame", "worst"),
+    [
+        ([], [], Verdict.PASS),
+        ([Verdict.PASS, Verdict.KINK], [], Verdict.KINK),
+        ([Verdict.KINK, Verdict.ILL_CONDITIONED], [], Verdict.ILL_CONDITIONED),
+        ([Verdict.ILL_CONDITIONED, Verdict.INCONCLUSIVE], [], Verdict.INCONCLUSIVE),
+        ([Verdict.INCONCLUSIVE, Verdict.FAIL], [], Verdict.FAIL),
+        ([Verdict.PASS], ["blame"], Verdict.FAIL),
+    ],
+)
+def test_the_worst_verdict_counts(
+    verdicts: list[Verdict], blame: list[str], worst: Verdict
+) -> None:
+    report = Report([Row("x", 0.0, 0.0, 0.0, 0.0, v) for v in verdicts], blame)
+    assert report.verdict is worst
+    assert bool(report) is (worst not in (Verdict.FAIL, Verdict.INCONCLUSIVE))
+
+
+def line_of(f: F) -> str:
+    return f"test_check.py:{f.__code__.co_firstlineno + 1}"
+
+
+def doubled_tanh(x: Any) -> Any:
+    return (x * 2.0).tanh()
+
+
+@pytest.mark.parametrize(
+    ("kind", "used", "hint"),
+    [
+        ("double", 1.4231555251744457, "(2 times too much: added twice?)"),
+        ("half", 0.3557888812936114, "(0.5 times too much: a use lost?)"),
+        ("sign", -0.7115777625872228, "(-1 times too much: a sign?)"),
+        ("zero", 0.0, "(0: cut off?)"),
+    ],
+)
+def test_blame_says_what_is_used_what_should_be_and_what_is_usual(
+    kind: str, used: float, hint: str
+) -> None:
+    with planted(next(f for f in faults() if (f.op, f.kind) == ("tanh", kind))):
+        report = check_gradients(doubled_tanh, 0.3)
+    assert report.blame == [
+        f"dz/dx of tanh: the pullback uses {used!r}, should be 0.7115777625872228 {hint}; "
+        f"node v2, x = 0.6, at {line_of(doubled_tanh)}"
+    ]
+    assert [node.data for node in report.culprits] == [math.tanh(0.6)]
+    assert report.rows[0].note == hint
+
+
+def test_a_wrong_value_is_told_with_both_operands_and_no_hint() -> None:
+    with planted(misread("mul", "z", "x * y + 1.0")):
+        report = check_gradients(lambda x: x * Value(3.0, "three"), Value(2.0, "two"))
+        unnamed = check_operation(rows()["mul"])
+    line = line_of(lambda: None)[:-3]
+    (text,) = report.blame
+    assert text.startswith(
+        f"value of mul: 7.0, should be 6.0; node v1, x = 2.0, y = 3.0, at {line[:14]}"
+    )
+    assert len(unnamed.blame) == 169
+    assert "value of mul: 1.0, should be 0.0; x = 0.0, y = 0.0" in unnamed.blame
+
+
+def use_thrice(a: Any, b: Any) -> Any:
+    h = a - b * 3.0
+    return h * h * b + h
+
+
+@pytest.mark.parametrize(
+    ("kind", "blame"),
+    [
+        (
+            "overwrite",
+            [
+                "gradient of node v2 is 2.0, but its 3 use(s) add up to 5.0 (1, 2, 2): "
+                "accumulation or the order is at fault",
+                "gradient of node x1 is -6.0, but its 2 use(s) add up to -2.0 (4, -6): "
+                "accumulation or the order is at fault",
+            ],
+        ),
+        (
+            "upstream",
+            [
+                "gradient of node v1 is -1.0, but its 1 use(s) add up to -5.0 (-5): "
+                "accumulation or the order is at fault",
+                "gradient of node a is 1.0, but its 1 use(s) add up to 5.0 (5): "
+                "accumulation or the order is at fault",
+                "gradient of node x1 is 7.0, but its 2 use(s) add up to 1.0 (4, -3): "
+                "accumulation or the order is at fault",
+            ],
+        ),
+        (
+            "stale",
+            [
+                f"backward twice gives {once!r}, then {twice!r}"
+                for once, twice in ((-5.0, -23.0), (5.0, 18.0), (1.0, 3.0), (1.0, 2.0))
+            ]
+            + [
+                "backward twice gives 5.0, then 18.0",
+                "backward twice gives -11.0, then -61.0",
+            ],
+        ),
+    ],
+)
+def test_sums_that_are_wrong_are_told_with_their_terms(kind: str, blame: list[str]) -> None:
+    with planted(next(f for f in faults() if not f.op and f.kind == kind)):
+        report = check_gradients(use_thrice, Value(5.0, "a"), 1.0)
+    assert report.blame == blame
+    assert len(report.culprits) == len(blame)
+
+
+def test_a_gradient_twice_its_uses_has_a_hint_of_it() -> None:
+    with planted(next(f for f in faults() if not f.op and f.kind == "once")):
+        report = check_gradients(lambda x: x * x, 1.5)
+    assert report.blame == [
+        "gradient of node x0 is 1.5, but its 2 use(s) add up to 3.0 (1.5, 1.5)"
+        " (0.5 times too much: a use lost?): accumulation or the order is at fault"
+    ]
+
+
+def tied(x: Any, y: Any) -> Any:
+    return x.maximum(y)
+
+
+def test_at_a_tie_the_two_partials_must_share_the_slope() -> None:
+    with planted(misread("maximum", "y", "1.0")):
+        report = check_gradients(tied, 1.0, 1.0)
+    where = f"node v1, x = 1.0, y = 1.0, at {line_of(tied)}"
+    assert report.blame == [
+        "dz/dx and dz/dy of maximum: the pullback uses 0.5 and 1.0, which add up to 1.5, "
+        f"should be 1.0; {where}"
+    ]
+    with planted(misread("maximum", "y", "0.25")):
+        assert "add up to 0.75, should be 1.0;" in check_gradients(tied, 1.0, 1.0).blame[0]
+    with planted(misread("hypot", "y", "2.0")):
+        report = check_gradients(lambda x, y: x.hypot(y), 0.0, 0.0)
+    shares, partial = report.blame
+    assert shares.startswith(
+        "dz/dx and dz/dy of hypot: the pullback uses 0.0 and 2.0, which add up to 2.0, should be "
+        "-1.4142135623730951 to 1.4142135623730951; "
+    )
+    assert partial.startswith("dz/dy of hypot: the pullback uses 2.0, should be [-1.0, 1.0]; ")
+
+
+@pytest.mark.parametrize("at", [1.0, 6.0])
+@pytest.mark.parametrize(
+    ("text", "operand", "good"),
+    [
+        ("-1.0000000000000018", "x", True),  # 8 units in the last place
+        ("-1.000000000000002", "x", False),  # 9
+        ("-x * 1.0000000000000009", "z", True),  # 4
+        ("-x * 1.0000000000000011", "z", False),  # 5
+    ],
+)
+def test_a_row_is_good_to_4_units_in_value_and_8_in_slope(
+    text: str, operand: str, good: bool, at: float
+) -> None:
+    if operand == "z" and at != 1.0:
+        at = 2.0  # where a unit in the last place has the same share
+    with planted(misread("neg", operand, text)):
+        assert (check_gradients(lambda x: -x, at).blame == []) is good
+
+
+def test_what_is_cut_from_the_graph_is_told() -> None:
+    def cut(x: Any) -> Any:
+        with no_grad():
+            h = x * x
+        return h * x
+
+    note = (
+        "every operation and sum is right, so a branch is cut from the graph: "
+        ".data, float() or detach() in the function?"
+    )
+    for f, slope in ((cut, 12.0), (lambda x: x * x + float(x), 5.0)):
+        (row,) = check_gradients(f, 2.0).rows
+        assert (row.verdict, row.note) == (Verdict.FAIL, note)
+        assert row.analytic == 4.0
+        assert row.referee == pytest.approx(slope, rel=1e-9)
+    (row,) = check_gradients(lambda x: x * x if float(x) > 1 else x, 2.0).rows
+    assert (row.verdict, row.referee) == (Verdict.PASS, 4.0)
+
+
+def test_lines_are_known_inside_of_scopes() -> None:
+    def f(x: Any) -> Any:
+        with scope("inner"):
+            return x.tanh()
+
+    with planted(misread("tanh", "x", "1.0")):
+        (text,) = check_gradients(f, 0.3).blame
+    assert text.endswith(f"at test_check.py:{f.__code__.co_firstlineno + 2}")
+
+
+def rectified(x: Any) -> Any:
+    return x.relu() * 2.0 + x
+
+
+def test_kinks_and_jumps_are_told_with_their_slopes_and_the_line() -> None:
+    switches = f" (relu at {line_of(rectified)} switches)"
+    (row,) = check_gradients(rectified, 0.0).rows
+    slopes = "slopes 1 from the left, 3 from the right"
+    assert (row.verdict, row.note) == (Verdict.KINK, slopes + switches)
+    for wrong in (0.99, 3.01, 9.0):
+        (row,) = check_gradients(Claim(rectified, wrong), 0.0).rows
+        outside = ", and the gradient is neither nor between"
+        assert (row.verdict, row.note) == (Verdict.FAIL, slopes + outside + switches)
+    for right in (1.0, 2.0, 3.0):
+        (row,) = check_gradients(Claim(rectified, right), 0.0).rows
+        assert (row.verdict, row.note) == (Verdict.KINK, slopes + switches)
+    (row,) = check_gradients(lambda x: x.sign() * 2.0 + x, 0.0).rows
+    assert row.note == "the function jumps here, and has no slope"
+    assert row.verdict is Verdict.KINK
+
+
+@pytest.mark.parametrize("at", [0.1, 0.0])
+def test_digits_that_are_lost_are_counted(at: float) -> None:
+    (row,) = check_gradients(lambda x: (x + 1e8 + (0.1 - at)) ** 2 - 2e8 * x, at).rows
+    assert row.referee == pytest.approx(0.2, rel=1e-6)
+    assert row.note == "about 9 of 16 digits lost to rounding"
+    assert row.verdict is Verdict.ILL_CONDITIONED
+
+
+# ---------------------------------------------------------------------- in double precision
+
+
+def of_values_alone(f: F) -> F:
+    def refusing(*xs: Any) -> Any:
+        if not all(isinstance(x, Value) for x in xs):
+            raise TypeError("Values only")
+        return f(*xs)
+
+    return refusing
+
+
+@pytest.mark.parametrize(
+    ("f", "at", "slope"),
+    [
+        (lambda x: abs(x), 1e-3, 1.0),
+        (lambda x: abs(x), -1e-6, -1.0),
+        (lambda x: x.maximum(1.0), 1.0001, 1.0),
+        (lambda x: x.minimum(1.0), 0.9999, 1.0),
+        (lambda x: x.exp(), 1.3, math.exp(1.3)),
+        (lambda x: x.exp(), -30.0, math.exp(-30.0)),
+        (lambda x: x.exp(), 300.0, math.exp(300.0)),
+        (lambda x: (x * 1e3).sin(), 1.3, 1e3 * math.cos(1300.0)),
+        (lambda x: x * x, 0.0, 0.0),
+        (lambda x: x * x * x, 1e-4, 3e-8),
+        (lambda x: 1.0 / x, 1e-3, -1e6),
+        (lambda x: (1.0 + x).log(), 1e-9, 1.0 / (1.0 + 1e-9)),
+    ],
+)
+def test_differences_of_doubles_stay_on_this_side_of_a_kink(f: F, at: float, slope: float) -> None:
+    (row,) = check_gradients(of_values_alone(f), at).rows
+    assert row.verdict is Verdict.PASS, row
+    assert abs(row.referee - slope) <= 4 * row.error + 1e-12 * abs(slope)
+    assert row.error <= 1e-6 * max(abs(slope), 1e-4)
+    (row,) = check_gradients(Claim(of_values_alone(f), 1.001), at).rows
+    assert row.verdict is Verdict.FAIL if slope else Verdict.PASS
+
+
+def test_what_doubles_cannot_decide_is_not_decided() -> None:
+    (row,) = check_gradients(of_values_alone(abs), 0.0).rows
+    assert (row.verdict, row.note) == (
+        Verdict.INCONCLUSIVE,
+        "the function has no finite slope here, or cannot be run beside this point",
+    )
+    (row,) = check_gradients(of_values_alone(lambda x: 1e6 + 1e-9 * x), 1.0).rows
+    assert (row.verdict, row.note) == (
+        Verdict.INCONCLUSIVE,
+        "differences of doubles are too noisy here",
+    )
+
+
+@pytest.mark.parametrize("kind", [lambda f: f, of_values_alone])
+def test_parameters_are_checked_beside_inputs_and_left_as_they_were(kind: Any) -> None:
+    w, b = Value(3.0, "w"), Value(0.5, "b")
+    report = check_gradients(kind(lambda x, y: w * x * x + y * b), 2.0, 7.0, parameters=[w, b])
+    assert [(row.name, row.verdict) for row in report.rows] == [
+        (name, Verdict.PASS) for name in ("x0", "x1", "w", "b")
+    ]
+    assert [row.analytic for row in report.rows] == [12.0, 0.5, 4.0, 7.0]
+    assert [row.referee for row in report.rows] == pytest.approx([12.0, 0.5, 4.0, 7.0])
+    assert (w.data, b.data, w.grad, b.grad) == (3.0, 0.5, 0.0, 0.0)
+    calls = 0
+
+    def breaks(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > 3:
+            raise KeyboardInterrupt
+        return of_values_alone(lambda x: w * x)(x)
+
+    with pytest.raises(KeyboardInterrupt):
+        check_gradients(breaks, 2.0, parameters=[w])
+    assert w.data == 3.0
+
+
+# ---------------------------------------------------------------------- what is checked
+
+
+def test_inputs_in_nests_are_named_by_their_paths_or_labels() -> None:
+    def f(p: Any, q: Any, r: Any) -> Any:
+        return p["w"][0] * p["w"][1][0] + p["b"] * q + r[0] * r[1] * r[2]
+
+    at = {"w": [2.0, (3.0,)], "b": 1.0}, Value(4.0, "q"), (5.0, 6.0, 7.0)
+    report = check_gradients(f, *at)
+    names = ["x0['w'][0]", "x0['w'][1][0]", "x0['b']", "q", "x2[0]", "x2[1]", "x2[2]"]
+    assert [row.name for row in report.rows] == names
+    assert [row.at for row in report.rows] == [2.0, 3.0, 1.0, 4.0, 5.0, 6.0, 7.0]
+    assert [row.analytic for row in report.rows] == [3.0, 2.0, 4.0, 1.0, 42.0, 35.0, 30.0]
+    assert all(row.verdict is Verdict.PASS for row in report.rows)
+    with pytest.raises(TypeError, match=r"^an input: expected a real number, got str"):
+        check_gradients(lambda x: x, "2")
+
+
+def test_a_sample_is_chosen_by_the_seed_and_kept_in_order() -> None:
+    def f(x: Any) -> Any:
+        return sum(v * v for v in x)
+
+    at = [1.0 + i for i in range(9)]
+    for seed in (0, 1, 2):
+        chosen = sorted(random.Random(seed).sample(range(9), 3))
+        given = {"seed": seed} if seed else {}
+        report = check_gradients(f, at, sample=3, **given)
+        assert [row.name for row in report.rows] == [f"x0[{i}]" for i in chosen]
+        assert [row.analytic for row in report.rows] == [2.0 * at[i] for i in chosen]
+    for sample in (9, 20, None):
+        assert len(check_gradients(f, at, sample=sample).rows) == 9
+
+
+class Replayed:
+    """What `check_gradients` knows of a compiled function."""
+
+    def __init__(self, claims: list[float]) -> None:
+        self.claimed = claims
+        self.asked: list[Any] = []
+
+    def function(self, x: Any, y: Any) -> Any:
+        return x * y
+
+    def claims(self, inputs: Any, parameters: Any) -> list[float]:
+        self.asked.append((inputs, parameters))
+        return self.claimed
+
+    def __call__(self, *given: Any) -> Any:
+        raise AssertionError("the function that was compiled is what is run")
+
+
+def test_a_replays_gradients_must_be_those_of_the_function() -> None:
+    good = Replayed([3.0, 2.0 * (1 + 1e-13)])
+    report = check_gradients(good, 2.0, 3.0)
+    assert report.verdict is Verdict.PASS
+    assert good.asked == [((2.0, 3.0), [])]
+    bad = check_gradients(Replayed([3.0, 2.0 * (1 + 1e-11)]), 2.0, 3.0)
+    assert [row.verdict for row in bad.rows] == [Verdict.PASS, Verdict.FAIL]
+    assert bad.rows[1].note == f"the replay gives {2.0 * (1 + 1e-11)!r}"
+
+
+def test_second_order_is_along_a_direction_of_the_seed() -> None:
+    for seed in (0, 5):
+        rng = random.Random(seed)
+        a, b = (rng.choice([-1.0, 1.0]) * rng.uniform(0.5, 1.0) for _ in "ab")
+        given = {"seed": seed} if seed else {}
+        report = check_gradients(lambda x, y: x * x * y, 0.5, -0.3, order=2, **given)
+        first, second = report.rows[2:]
+        for row, name, at, exact in (
+            (first, "d2/dx0 dv", 0.5, 2 * -0.3 * a + 2 * 0.5 * b),
+            (second, "d2/dx1 dv", -0.3, 2 * 0.5 * a),
+        ):
+            assert (row.name, row.at, row.verdict, row.note) == (name, at, Verdict.PASS, "")
+            assert row.analytic == pytest.approx(exact, rel=1e-14)
+            assert row.referee == pytest.approx(exact, rel=1e-14)
+            assert row.error == 1e-12 * abs(row.referee)
+
+
+def test_second_order_asks_of_inputs_each_by_itself() -> None:
+    w = Value(3.0, "w")
+    report = check_gradients(lambda x: w * x * x, 2.0, parameters=[w], order=2)
+    assert [row.name for row in report.rows] == ["x0", "w", "d2/dx0 dv"]
+    assert report.verdict is Verdict.PASS
+    alone = check_gradients(lambda: w * w * 2.0, parameters=[w], order=2)
+    assert [row.name for row in alone.rows] == ["w"]
+
+    def refuses_one(x: Any, y: Any) -> Any:
+        if not isinstance(x, Value) and x != 1.5:
+            raise TypeError("Values only")
+        return x**3 + y**3
+
+    report = check_gradients(refuses_one, 1.5, 0.5, order=2)
+    assert [row.note for row in report.rows[2:]] == ["the function refuses decimals"] * 2
+    assert all(math.isnan(row.referee) and row.error == 0.0 for row in report.rows[2:])
+    kinked = check_gradients(lambda x: (x * 2.0).relu() + x, 0.0, order=2)
+    assert kinked.rows[1].verdict is Verdict.KINK
+    with planted(next(f for f in faults() if (f.op, f.kind) == ("sin", "double"))):
+        wrong = check_gradients(lambda x: x.sin(), 0.3, order=2)
+    assert (wrong.rows[1].verdict, wrong.rows[1].note) == (
+        Verdict.FAIL,
+        "(2 times too much: added twice?)",
+    )
+
+
+def test_an_operation_by_itself_is_asked_at_all_points_that_give_numbers() -> None:
+    assert str(check_operation(rows()["add"])) == "add: 169 points pass"
+    assert str(check_operation(rows()["log"])) == "log: 7 points pass"
+    with planted(misread("neg", "x", "-1.0 if x < 100 else 1.0")):
+        report = check_operation(rows()["neg"])
+    assert report.summary == "neg: 12 points pass"
+    assert report.blame == [
+        "dz/dx of neg: the pullback uses 1.0, should be -1.0 (-1 times too much: a sign?); "
+        "x = 300.0"
+    ]
+    assert [node.x for node in report.culprits] == [300.0]
+    assert report.verdict is Verdict.FAIL
+
+
+def test_the_culprit_is_drawn_with_partials_on_its_edges_and_options_go_through() -> None:
+    with planted(next(f for f in faults() if (f.op, f.kind) == ("tanh", "half"))):
+        report = check_gradients(doubled_tanh, 0.3)
+    found = report.culprits[0]
+    assert len(report.culprits) == 1
+    assert report.draw().source == draw(found, edges=True).source.replace("found =", "v2 =")
+    assert "rankdir=TB" in report.draw(direction="TB").source
+    assert "d/dx = 2" in report.draw().source
+
+
+def test_an_assertion_is_the_report_and_hides_its_own_frame() -> None:
+    with pytest.raises(AssertionError) as failed:
+        assert_gradients(lambda x: x * x.data, 3.0)
+    text = str(failed.value)
+    assert text.startswith("gradients are FAIL\ninput  at  gradient  referee  could see  verdict\n")
+    assert failed.traceback[-1].ishidden(failed)
+    with pytest.raises(ValueError, match="order must be 1 or 2, got 3"):
+        assert_gradients(lambda x: x, 1.0, order=3)
+
+
+def test_plain_differences_have_the_step_that_is_asked_for() -> None:
+    def slope(h: float) -> float:
+        return ((1.5 + h) ** 3 - (1.5 - h) ** 3) / (2 * h)
+
+    (found,) = finite_differences(lambda x: x * x * x, 1.5)
+    assert found == pytest.approx(slope(1e-5), rel=1e-12)
+    (found,) = finite_differences(lambda x: x * x * x, 1.5, step=0.5)
+    assert found == slope(0.5) == 7.0
