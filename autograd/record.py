@@ -40,19 +40,19 @@ _BINARY = """\
     else:
         y = other(b, a, op)
         if y is NotImplemented:
-            return y
+            return b.apply(op, a, b)
         b = None"""
 
 _REFLECTED = """\
     x = other(a, b, op)
     if x is NotImplemented:
-        return x
+        return a.apply(op, a, b)
     a = None
     y = b.data"""
 
 
 def other(operand: object, node: Ops, op: Operation) -> Any:
-    """The number that stands beside a node; NotImplemented where Python should ask the other side.
+    """The number that stands beside a node; NotImplemented where the other side must be asked.
 
     Raises TypeError, with what to write instead, for text, complex numbers and containers.
     """

@@ -166,6 +166,17 @@ def test_a_branch_is_guarded_also_within_a_batch(engine: str) -> None:
     assert compiled.recorded == 4, "one for each side of the branch, and the same for rows"
 
 
+@pytest.mark.parametrize("name", [op.name for op in rows().values() if op.arity == 2])
+def test_an_operation_of_a_parameter_and_an_input_is_recorded_in_either_order(name: str) -> None:
+    w, op = Value(2.0), rows()[name]
+    for f in (getattr(w, name), lambda x: getattr(x, name)(w), lambda x: op(w, x)):
+        compiled = autograd.compile(f, engine="numpy")
+        assert compiled(1.5) == pytest.approx(f(Value(1.5)).data, rel=1e-15)
+        report = autograd.check_gradients(f, 1.5, parameters=[w])
+        assert report.verdict is autograd.Verdict.PASS
+        assert all(row.error <= 1e-14 for row in report.rows)  # seen on decimals
+
+
 def test_float_and_max_and_data_are_guarded() -> None:
     w = Value(2.0)
     compiled = autograd.compile(lambda x: max(x, w) * float(w) + w.data * x, engine="numpy")

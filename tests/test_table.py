@@ -233,14 +233,17 @@ def test_a_power_that_overflows_has_the_sign_that_the_exponent_says() -> None:
         assert rules.power(x, y) == (Value(x) ** y).data == z
 
 
-def test_nothing_is_computed_for_an_operand_that_is_of_another_kind() -> None:
+def test_an_operand_of_another_kind_is_asked_and_nothing_is_computed_before() -> None:
     class Stranger(Ops):
-        def __rmul__(self, other: Any) -> Any:
-            return "asked"
+        def apply(self, op: Any, x: Any, y: Any) -> Any:
+            return op.name, x, y
 
     node: Any = Value(2.0)
-    assert node.mul(Stranger()) is NotImplemented
-    assert node * Stranger() == "asked"
+    stranger: Any = Stranger()
+    assert node * stranger == node.mul(stranger) == ("mul", node, stranger)
+    assert stranger * node == ("mul", stranger, node)
+    assert rows()["mul"].reverse(node, stranger) == ("mul", stranger, node)
+    assert node.maximum(stranger) == ("maximum", node, stranger)
     with pytest.raises(TypeError, match=r"^mul: expected a real number, got str"):
         node * "3"
 
