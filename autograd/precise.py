@@ -9,8 +9,10 @@ import contextlib
 import decimal
 import functools
 import math
-from collections.abc import Callable, Iterable
+import operator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from itertools import accumulate, count, repeat
 from typing import Any
 
 from autograd import rules
@@ -33,33 +35,33 @@ def _precision() -> int:
     return decimal.getcontext().prec
 
 
+def _sum(terms: Iterator[Decimal]) -> Decimal:
+    """The sum of terms that fall for ever, up to the first that no longer counts."""
+    total = next(terms)
+    for term in terms:
+        longer = total + term
+        if longer == total:
+            break
+        total = longer
+    return total
+
+
 @functools.lru_cache(64)
 def _pi(precision: int) -> Decimal:
     """pi by Machin's formula."""
     with digits(precision + 10):
 
         def arccot(n: int) -> Decimal:
-            power = total = ONE / n
-            k, square = 3, n * n
-            while True:
-                power = -power / square
-                if total + power / k == total:
-                    return total
-                total += power / k
-                k += 2
+            return _sum((-1) ** k * ONE / ((2 * k + 1) * n ** (2 * k + 1)) for k in count())
 
         return 4 * (4 * arccot(5) - arccot(239))
 
 
 def _series(x: Decimal, term: Decimal, k: int) -> Decimal:
     """term + term * -x^2/((k+1)(k+2)) + ...: sine from k = 1, cosine from k = 0."""
-    total, square = term, x * x
-    while True:
-        term = -term * square / ((k + 1) * (k + 2))
-        if total + term == total:
-            return total
-        total += term
-        k += 2
+    square = x * x
+    factors = (-square / (i * (i + 1)) for i in count(k + 1, 2))
+    return _sum(accumulate(factors, initial=term, func=operator.mul))
 
 
 def _turned(x: Decimal) -> tuple[int, Decimal]:
@@ -72,8 +74,10 @@ def _turned(x: Decimal) -> tuple[int, Decimal]:
 
 
 def _sin(x: Decimal) -> Decimal:
-    if not x.is_finite() or not x:
-        return x - x if not x.is_finite() else x
+    if not x.is_finite():
+        return x - x
+    if not x:
+        return x  # -0 too
     with digits(_precision() + 10):
         k, r = _turned(x)
         part = _series(r, r, 1) if k % 2 == 0 else _series(r, ONE, 0)
@@ -101,14 +105,8 @@ def _atan(x: Decimal) -> Decimal:
         while abs(x) > Decimal("0.05"):
             x = x / (ONE + (ONE + x * x).sqrt())
             halvings += 1
-        total = power = x
-        square, k = x * x, 3
-        while True:
-            power = -power * square
-            if total + power / k == total:
-                return total * TWO**halvings
-            total += power / k
-            k += 2
+        powers = accumulate(repeat(-x * x), initial=x, func=operator.mul)
+        return _sum(power / k for power, k in zip(powers, count(1, 2))) * TWO**halvings
 
 
 def _atan2(y: Decimal, x: Decimal) -> Decimal:
@@ -119,15 +117,18 @@ def _atan2(y: Decimal, x: Decimal) -> Decimal:
         return angle + _pi(_precision()).copy_sign(y) if x < 0 else angle
 
 
+def _lost(x: Decimal) -> int:
+    """How many digits of x are lost beside 1, and some more."""
+    return min(max(0, -x.adjusted()), 800) + 5
+
+
 def _expm1(x: Decimal) -> Decimal:
-    lost = max(0, -x.adjusted()) if x and x.is_finite() else 0
-    with digits(_precision() + min(lost, 800) + 5):
+    with digits(_precision() + _lost(x)):
         return x.exp() - 1 if x else x
 
 
 def _log1p(x: Decimal) -> Decimal:
-    lost = max(0, -x.adjusted()) if x and x.is_finite() else 0
-    with digits(_precision() + min(lost, 800) + 5):
+    with digits(_precision() + _lost(x)):
         return (ONE + x).ln() if x else x
 
 
@@ -147,7 +148,7 @@ def _sinh(x: Decimal) -> Decimal:
 
 def _tanh(x: Decimal) -> Decimal:
     m = _expm1(-2 * abs(x))
-    return (-m / (m + 2)).copy_sign(x)
+    return (m / (m + 2)).copy_sign(x)
 
 
 def _erfc(x: Decimal) -> Decimal:
@@ -162,14 +163,11 @@ def _erf(x: Decimal) -> Decimal:
     if x.is_nan() or abs(x) > 30:
         return x if x.is_nan() else ONE.copy_sign(x)
     with digits(_precision() + int(float(x) ** 2 * 0.9) + 10):
-        term = total = x
-        k, square = 0, x * x
-        while True:  # all terms of exp(-x^2) * sum 2^k x^(2k+1) / (2k+1)!! are positive
-            k += 1
-            term = term * 2 * square / (2 * k + 1)
-            if total + term == total:
-                return total * 2 * (-square).exp() / _pi(_precision()).sqrt()
-            total += term
+        # All terms of exp(-x^2) * sum 2^k x^(2k+1) / (2k+1)!! have the sign of x.
+        square = x * x
+        factors = (2 * square / k for k in count(3, 2))
+        total = _sum(accumulate(factors, initial=x, func=operator.mul))
+        return total * 2 * (-square).exp() / _pi(_precision()).sqrt()
 
 
 def _asin(x: Decimal) -> Decimal:
@@ -223,7 +221,7 @@ class _Printer(ast.NodeTransformer):
         """A constant such as 0.01 is the double that the engine computes with."""
         name = f"constant_{len(self.names)}"
         self.names[name] = Decimal(node.value)  # type: ignore[arg-type]
-        return ast.Name(name, ast.Load())
+        return ast.Name(name)
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         """An operand, or inf, nan, pi; pi has as many digits as are in use."""
@@ -237,7 +235,7 @@ class _Printer(ast.NodeTransformer):
         """Decimal's own power refuses a negative base."""
         self.generic_visit(node)
         if isinstance(node.op, ast.Pow):
-            return ast.Call(ast.Name("power", ast.Load()), [node.left, node.right], [])
+            return ast.Call(ast.Name("power"), [node.left, node.right], [])
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
@@ -245,7 +243,7 @@ class _Printer(ast.NodeTransformer):
         node.args = [self.visit(argument) for argument in node.args]
         assert isinstance(node.func, ast.Name)
         self.names[f"{node.func.id}_value"] = value(rows()[node.func.id])
-        node.func = ast.Name(f"{node.func.id}_value", ast.Load())
+        node.func = ast.Name(f"{node.func.id}_value")
         return node
 
 
