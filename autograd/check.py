@@ -39,6 +39,8 @@ from autograd.value import (
 ROUNDING = 2.0**-53
 FLOOR = 1e-300  # below, what a double was computed from may have had no digits
 TINY = 1e-320  # and here it has none itself
+VALUE_ULPS, SLOPE_ULPS = 4, 8  # what a row may be off, in units of the last place
+TIE = 1e-12  # what a share of a slope at a kink may be off
 
 
 class Verdict(enum.Enum):
@@ -251,6 +253,10 @@ def _operands(node: Value) -> list[float]:
 
 _STEP = Decimal("1e-25")
 _SAME = Decimal("1e-12")  # one-sided slopes that differ by more differ by a kink
+_CLOSER = 1000  # a second step is so much smaller,
+_JUMP = 100  # and at a jump the slope becomes more than so much larger
+_FAR, _ASIDE = 5.0, 1.1  # no row's derivative has a zero further out; how far its terms are asked
+_APART = 2.0**-20  # an operand's relative change by which its influence is measured
 
 
 @dataclass
@@ -268,7 +274,7 @@ class _Exact:
     def slopes(self, k: int, relative: Decimal = _STEP) -> tuple[Decimal, Decimal, Decimal]:
         """Left, central and right slope of the value in operand k."""
         at, here = self.at, self.at[k]
-        step = (abs(here) or Decimal(1)) * relative
+        step = (abs(here) or 1) * relative
         ends = []
         for moved in (here - step, here + step):
             at[k] = moved
@@ -279,10 +285,10 @@ class _Exact:
 
     def shares(self, used: list[float]) -> str:
         """What is wrong if, at a kink, both partials are possible but their sum is not."""
-        step = (max(map(abs, self.at)) or Decimal(1)) * _STEP
+        step = (max(map(abs, self.at)) or 1) * _STEP
         ends = [self.value(*(x + h for x in self.at)) for h in (-step, step)]
         low, high = sorted([float((self.z - ends[0]) / step), float((ends[1] - self.z) / step)])
-        if low - 1e-12 <= sum(used) <= high + 1e-12:
+        if low - TIE <= sum(used) <= high + TIE:
             return ""
         parts = " and ".join(map(repr, used))
         return (
@@ -293,8 +299,8 @@ class _Exact:
     def jumps(self, k: int) -> bool:
         """Whether the value, on either side, does not come closer as the operand does."""
         below, _, above = self.slopes(k)
-        nearer, _, near = self.slopes(k, _STEP / 1000)
-        return abs(near) > 100 * abs(above) or abs(nearer) > 100 * abs(below)
+        nearer, _, near = self.slopes(k, _STEP / _CLOSER)
+        return abs(near) > _JUMP * abs(above) or abs(nearer) > _JUMP * abs(below)
 
     def cancels(self, k: int, used: float, exact: float) -> bool:
         """Whether a derivative is passing through 0, where its terms cancel, and right beside them.
@@ -302,11 +308,11 @@ class _Exact:
         The terms' size shows a little to the side.  Further out a tenth of the operand would be a
         whole different size, and there no row's derivative has a zero.
         """
-        if abs(self.operands[k]) > 5.0:
+        if abs(self.operands[k]) > _FAR:
             return False
-        aside = [x * (1.1 if i == k else 1.0) for i, x in enumerate(self.operands)]
+        aside = [x * _ASIDE if i == k else x for i, x in enumerate(self.operands)]
         terms = abs(float(_Exact(self.op, aside).slopes(k)[1]))
-        return abs(used - exact) <= 16 * ROUNDING * terms
+        return abs(used - exact) <= 2 * SLOPE_ULPS * ROUNDING * terms
 
     def blurs(self, used: float, exact: float, k: int | None = None) -> bool:
         """Whether operands with a few of their last bits changed have this value (or slope in k).
@@ -320,9 +326,9 @@ class _Exact:
 
         reach = 0.0
         for i in range(len(self.operands)):
-            near = [x * (1 + 2.0**-20) if j == i else x for j, x in enumerate(self.operands)]
-            reach += abs(float(wanted(_Exact(self.op, near)) - wanted(self))) * 2.0**20
-        return abs(used - exact) <= 8 * ROUNDING * reach
+            near = [x + x * _APART if j == i else x for j, x in enumerate(self.operands)]
+            reach += abs(float(wanted(_Exact(self.op, near)) - wanted(self))) / _APART
+        return abs(used - exact) <= 2 * VALUE_ULPS * ROUNDING * reach
 
 
 def _ulps(found: float, exact: float) -> float:
@@ -345,7 +351,8 @@ def _local(
             context.prec = precise.enough(operands)
             exact = _Exact(op, operands)
             z = float(exact.z)
-            if math.isfinite(z) and not _ulps(node.data, z) <= 4 and not exact.blurs(node.data, z):
+            close = _ulps(node.data, z) <= VALUE_ULPS
+            if math.isfinite(z) and not close and not exact.blurs(node.data, z):
                 where = _where(node, operands, name)
                 what = f"value of {op.name}: {node.data!r}, should be {z!r}; {where}"
                 wrong.append((node, what))
@@ -362,10 +369,10 @@ def _local(
                     if shares and not exact.jumps(k):
                         wrong.append((node, f"{shares}; {_where(node, operands, name)}"))
                     low, high = sorted([float(left), float(right)])
-                    if low - 1e-12 <= used <= high + 1e-12 or high - low <= FLOOR:
+                    if low - TIE <= used <= high + TIE or high - low <= FLOOR:
                         continue
                     text = f"[{low!r}, {high!r}]"
-                if not _ulps(used, slope) <= 8 and not (
+                if not _ulps(used, slope) <= SLOPE_ULPS and not (
                     exact.cancels(k, used, slope) or exact.jumps(k) or exact.blurs(used, slope, k)
                 ):
                     what = (
@@ -458,6 +465,11 @@ def _adjoint(
 
 # ---------------------------------------------------------------------- END-TO-END
 
+_BESIDE = Decimal("1e-20")  # the relative step of a function's argument
+_TWICE = Decimal("1e-30")  # the step of second differences
+_FEWER, _MORE = 20, 40  # digits: enough to agree, and for who disagrees
+_SCALES = (1.0, 1e-2, 1e-4, 1e-6)  # of the steps in doubles, to stay on this side of a kink
+
 
 @dataclass
 class _Seen:
@@ -504,7 +516,7 @@ class _Decimals:
     def slopes(self, k: int) -> _Seen:
         """The slopes of f along one input."""
         with precise.digits(self.precision):
-            h = (abs(self.at[k]) or Decimal(1)) * Decimal("1e-20")
+            h = (abs(self.at[k]) or 1) * _BESIDE
             left, wide, right = self._slopes(k, h)
             seen = _Seen(left, wide, right, 1e-15 * abs(wide))
             seen.rounded = self.rounded
@@ -512,9 +524,9 @@ class _Decimals:
             if not (seen.kink or leap or math.isnan(wide)):
                 return seen
             # A gap that shrinks with the step is a bend, and no kink.
-            left2, middle, right2 = self._slopes(k, h / 1000)
+            left2, middle, right2 = self._slopes(k, h / _CLOSER)
         seen.middle, seen.error = middle, seen.error + abs(middle - wide)
-        seen.jump = abs(left2) > 100 * abs(left) or abs(right2) > 100 * abs(right)
+        seen.jump = abs(left2) > _JUMP * abs(left) or abs(right2) > _JUMP * abs(right)
         if abs(left2 - right2) < 0.1 * abs(left - right):
             seen.left = seen.right = middle
         if seen.kink:
@@ -559,7 +571,7 @@ def _by_doubles(case: _Case, k: int, noise: float) -> _Seen:
         return float(out)
 
     x, best = case.at[k], (math.nan, math.inf)
-    for scale in (1.0, 1e-2, 1e-4, 1e-6):
+    for scale in _SCALES:
         strayed = False
         slope, error = ridders(lambda t, scale=scale: along(x + (t - x) * scale), x)  # type: ignore[misc]
         # The estimate knows nothing of the noise that all its differences share.
@@ -621,8 +633,7 @@ def _replay(case: _Case, inner: list[Value], k: int, precision: int) -> float | 
     if not inner:
         return None
     with precise.digits(precision):
-        size = abs(case.at[k])
-        h = (Decimal(size) if size else Decimal(1)) * Decimal("1e-20")
+        h = (abs(Decimal(case.at[k])) or 1) * _BESIDE
         ends = []
         for step in (h, -h):
             data: dict[Value, Decimal] = {case.nodes[k]: Decimal(case.at[k]) + step}
@@ -696,16 +707,16 @@ def check_gradients(
     digits = case.digits()
     report = Report([], [text for _, text in wrong], [node for node, _ in wrong])
     # Few digits are enough to agree; only who disagrees is asked again with many.
-    decimals = [_decimals(case, digits - 20)]
+    decimals = [_decimals(case, digits - _FEWER)]
     for k in chosen:
         node = case.nodes[k]
         found, (own, size) = grads.get(node, 0.0), ours.get(node, (0.0, 0.0))
         sound = not wrong and abs(found - own) <= 64 * ROUNDING * size + TINY
         for attempt in range(2):
             if attempt == len(decimals):
-                decimals.append(_decimals(case, digits + 40))
+                decimals.append(_decimals(case, digits + _MORE))
             seen = _see(case, decimals[attempt], k, noise)
-            replayed = functools.partial(_replay, case, inner, k, digits + 40)
+            replayed = functools.partial(_replay, case, inner, k, digits + _MORE)
             row = _judge(case, k, found, size, sound, seen, replayed)
             if row.verdict is Verdict.PASS:
                 break
@@ -717,7 +728,7 @@ def check_gradients(
             if abs(claims[k] - row.analytic) > 1e-12 * max(abs(row.analytic), size):
                 row.verdict, row.note = Verdict.FAIL, f"the replay gives {claims[k]!r}"
     if order == 2 and len(case.nodes) > len(case.parameters):
-        report.rows += _second(case, digits + 40, seed)
+        report.rows += _second(case, digits + 2 * _MORE, seed)
     return report
 
 
@@ -762,15 +773,15 @@ def _second(case: _Case, precision: int, seed: int) -> list[Row]:
             moved = [Decimal(x) + j * h * Decimal(v[m]) for m, x in enumerate(case.at[:count])]
             moved[k] += i * h
             mode = precise.Run({})
-            with precise.digits(precision + 40), entered(mode):
+            with precise.digits(precision), entered(mode):
                 inputs: list[Any] = [precise.Carrier(mode, x) for x in moved]
                 return mode.decimal(of_one_argument(inputs))
 
         row = Row(f"d2/d{case.labels[k]} dv", case.at[k], found[k], math.nan, 0.0, Verdict.PASS)
         rows.append(row)
         try:
-            with precise.digits(precision + 40):
-                h = Decimal("1e-30")
+            with precise.digits(precision):
+                h = _TWICE
                 cross = run(1, 1, h) - run(1, -1, h) - run(-1, 1, h) + run(-1, -1, h)
                 row.referee = float(cross / (4 * h * h))
         except Exception:  # a function may refuse decimals in any way it likes

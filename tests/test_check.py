@@ -877,3 +877,99 @@ def test_plain_differences_have_the_step_that_is_asked_for() -> None:
     assert found == pytest.approx(slope(1e-5), rel=1e-12)
     (found,) = finite_differences(lambda x: x * x * x, 1.5, step=0.5)
     assert found == slope(0.5) == 7.0
+
+
+w_of_all: Value = Value(3.0, "w")
+
+
+@pytest.mark.parametrize("f", [lambda x, y: w_of_all * x * y, lambda x, y: x.maximum(y) * w_of_all])
+def test_decimals_are_used_where_a_function_takes_them(f: F) -> None:
+    report = check_gradients(f, 2.0, 0.0, parameters=[w_of_all])
+    for row in report.rows:
+        assert row.verdict is Verdict.PASS
+        assert row.error == 1e-15 * abs(row.referee)
+    assert [row.referee for row in report.rows] == [row.analytic for row in report.rows]
+
+
+def test_a_function_that_refuses_decimals_on_one_side_is_checked_in_double() -> None:
+    def f(x: Any) -> Any:
+        if not isinstance(x, Value) and x > 1.5:
+            raise TypeError("Values only")
+        return (x * x).sin()
+
+    (row,) = check_gradients(f, 1.5).rows
+    assert row.verdict is Verdict.PASS
+    assert row.referee == pytest.approx(3.0 * math.cos(2.25), rel=1e-8)
+    assert row.error > 1e-15 * abs(row.referee)
+
+
+def test_the_terms_of_a_derivative_near_its_zero_may_cancel() -> None:
+    # d/dx (x^2 - 3 x) = 2 x - 3 is 0 at 1.5; its terms are of size 3.
+    row = define_op("near_zero", "x * x - 3 * x", "2 * x - 3")
+    beside = 1.5 + 2.0**-40
+    for off, good in ((8e-16, True), (8e-15, False)):
+        with planted(misread("near_zero", "x", f"2 * x - 3 + {off!r}")):
+            assert (check_gradients(row, beside).blame == []) is good
+    with planted(misread("near_zero", "x", "2 * x - 3 + 2e-15")):
+        assert check_gradients(row, 6.0).blame == []
+    with planted(misread("near_zero", "x", "2 * x - 3 + 1e-13")):
+        assert check_gradients(row, 6.0).blame != []
+
+
+def test_operands_that_are_not_finite_are_passed_over_and_the_rest_is_checked() -> None:
+    with planted(misread("tanh", "x", "1.0")):
+        report = check_operation(rows()["tanh"])
+        assert len(report.blame) == 10
+        graph = check_gradients(lambda x: (x.log() * 0.5 + 3.0).exp() + (x + 1.0).tanh(), 0.0)
+    assert len(graph.blame) == 1
+    assert "dz/dx of tanh" in graph.blame[0]
+
+
+@pytest.mark.parametrize("at", [0.0, 1e-300, 1e300, -1e-8])
+def test_scales_of_every_size_are_seen(at: float) -> None:
+    (row,) = check_gradients(lambda x: x * 3.0, at).rows
+    assert (row.verdict, row.referee, row.analytic) == (Verdict.PASS, 3.0, 3.0)
+
+
+def test_an_input_without_effect_has_a_gradient_of_zero() -> None:
+    rows_ = check_gradients(lambda x, y: y * 2.0, 1.0, 3.0).rows
+    assert [(row.analytic, row.referee, row.verdict) for row in rows_] == [
+        (0.0, 0.0, Verdict.PASS),
+        (2.0, 2.0, Verdict.PASS),
+    ]
+    rows_ = check_gradients(lambda x, y: y * x.data, 1.5, 3.0).rows
+    assert [(row.analytic, row.referee, row.verdict) for row in rows_] == [
+        (0.0, 3.0, Verdict.FAIL),
+        (1.5, 1.5, Verdict.PASS),
+    ]
+
+
+def test_a_replay_is_asked_also_for_inputs_without_effect() -> None:
+    class Half(Replayed):
+        def function(self, x: Any, y: Any) -> Any:
+            return y * 2.0
+
+    assert check_gradients(Half([0.0, 2.0]), 2.0, 3.0).verdict is Verdict.PASS
+    wrong = check_gradients(Half([1e-11, 2.0]), 2.0, 3.0)
+    assert [row.verdict for row in wrong.rows] == [Verdict.FAIL, Verdict.PASS]
+
+    # Rounding is measured by the size of what is added up.
+    class Cancels(Replayed):
+        def function(self, x: Any, y: Any) -> Any:
+            return (x * 1e6 + y) - x * 1e6
+
+    assert check_gradients(Cancels([1e-7, 1.0]), 2.0, 3.0).verdict is Verdict.PASS
+    assert check_gradients(Cancels([1e-5, 1.0]), 2.0, 3.0).verdict is Verdict.FAIL
+
+
+def test_a_branch_that_moves_the_result_through_float_is_told_from_one_that_decides() -> None:
+    def decides(x: Any) -> Any:
+        return x * x if float(x) > 1.0 else x
+
+    def moves_a_little(x: Any) -> Any:
+        return x * 100.0 + float(x) * 2.0
+
+    assert check_gradients(decides, 1.5).rows[0].error == 1e-15 * 3.0
+    (row,) = check_gradients(moves_a_little, 1.5).rows
+    assert (row.verdict, row.analytic) == (Verdict.FAIL, 100.0)
+    assert row.referee == pytest.approx(102.0, rel=1e-9)
