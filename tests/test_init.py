@@ -15,7 +15,7 @@ import pytest
 from autograd import Value
 from nn import MLP, Layer, Module, init, losses, plots
 from nn.activations import moments
-from nn.examination import Examination, rank
+from nn.examination import Examination, LayerExamination, rank
 
 # Every function of the module that gives an initializer, by its own name.
 INITIALIZERS: dict[str, Callable[..., init.Initializer]] = {
@@ -576,3 +576,158 @@ def test_draws_are_those_of_the_generator() -> None:
     assert drawn == [[1.0 + 0.5 * rng.gauss(0.0, 1.0) for _ in range(2)]]
     again = init.truncated_normal(0.0, 1.0, cut=0.5)(50, 1, seed=3)[0]
     assert max(map(abs, again)) <= init.truncated_normal(0.0, 1.0, cut=0.5).bound(50, 1)
+
+
+# ------------------------------------------------------------------ numbers, computed again
+
+
+def by_hand(model: Any, data: list[list[float]], rng: random.Random) -> list[dict[str, Any]]:
+    """What is measured in each layer, with sums written out; the last layer is linear."""
+    layers: list[dict[str, Any]] = [{"a": [], "g": [], "dw": []} for _ in model.layers]
+    for x in data:
+        signal, inputs = x, []
+        for k, layer in enumerate(model.layers):
+            inputs.append(signal)
+            sums = [
+                sum(w.data * s for w, s in zip(n.weights, signal, strict=True)) + n.bias.data
+                for n in layer.neurons
+            ]
+            last = k == len(model.layers) - 1
+            signal = sums if last else [max(u, 0.0) for u in sums]
+            layers[k]["a"].append(signal)
+        g = [rng.gauss(0.0, 1.0) for _ in signal]
+        for k in reversed(range(len(model.layers))):
+            layer = model.layers[k]
+            if k < len(model.layers) - 1:
+                g = [b if a > 0.0 else 0.0 for b, a in zip(g, layers[k]["a"][-1], strict=True)]
+            layers[k]["g"].append(g)
+            g = [
+                sum(n.weights[i].data * b for n, b in zip(layer.neurons, g, strict=True))
+                for i in range(len(inputs[k]))
+            ]
+    return layers
+
+
+def mean(rows: list[list[float]], power: int = 1) -> float:
+    numbers = [x**power for row in rows for x in row]
+    return sum(numbers) / len(numbers)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_what_is_measured_is_what_sums_written_out_give(seed: int) -> None:
+    model = MLP([2, 5, 3, 2], "relu", init=init.he_normal(), seed=1)
+    for layer in model.layers:
+        for i, neuron in enumerate(layer.neurons):
+            assert neuron.bias is not None
+            neuron.bias.data = 0.25 * i - 0.5
+    data = [[0.5, -1.0], [2.0, 0.25], [-1.5, 0.75]]
+    given: dict[str, Any] = {"seed": seed} if seed else {}
+    report = init.examine(model, data, **given)
+    rng = random.Random(seed)
+    wanted = by_hand(model, data, rng)
+    for seen, want in zip(report.layers, wanted, strict=True):
+        a, g = want["a"], want["g"]
+        assert seen.variance == pytest.approx(mean(a, 2) - mean(a) ** 2, rel=1e-12)
+        assert seen.mean_square == pytest.approx(mean(a, 2), rel=1e-12)
+        assert seen.gradient == pytest.approx(mean(g, 2), rel=1e-12)
+        assert sorted(seen.activations) == pytest.approx(sorted(x for row in a for x in row))
+        assert sorted(seen.gradients) == pytest.approx(sorted(x for row in g for x in row))
+        columns = list(zip(*a, strict=True))
+        dead = sum(not any(column) for column in columns) / len(columns)
+        assert seen.dead == (dead if seen is not report.layers[-1] else 0.0)
+        assert seen.saturated is None
+    rng = random.Random(seed)
+    square = mean(data, 2)
+    outputs = [[rng.gauss(0.0, 1.0) for _ in range(2)] for _ in data]
+    back = mean(outputs, 2)
+    predicted = []
+    for fan_in, last in ((2, False), (5, False), (3, True)):
+        size = fan_in * (2.0 / fan_in) * square
+        square = size if last else size / 2.0
+        predicted.append(size if last else size / 2.0 - size / (2.0 * math.pi))
+    assert [seen.predicted_variance for seen in report.layers] == pytest.approx(predicted, rel=2e-4)
+    gradients = [back]
+    for fan_in, fan_out in ((3, 2), (5, 3)):
+        back *= fan_out * (2.0 / fan_in) * 0.5
+        gradients.insert(0, back)
+    assert [seen.predicted_gradient for seen in report.layers] == pytest.approx(gradients)
+
+
+def layer_like(**changed: Any) -> LayerExamination:
+    plain: dict[str, Any] = {
+        "name": "a.b", "fan_in": 2, "fan_out": 3, "std": 0.5, "bound": math.inf,
+        "predicted_variance": 1.0, "variance": 1.25, "predicted_gradient": math.nan,
+        "gradient": 1.0, "dead": 0.0, "saturated": None, "distinct": 3, "rank": 2,
+        "mean_square": 1.0, "activations": (), "gradients": (),
+    }  # fmt: skip
+    return LayerExamination(**plain | changed)
+
+
+@pytest.mark.parametrize(
+    ("layers", "findings"),
+    [
+        ([{}], []),
+        ([{"distinct": 1}], ["a.b: its 3 neurons are identical, for ever"]),
+        ([{"distinct": 2}], []),
+        ([{"distinct": 1, "fan_out": 1}], []),
+        ([{"dead": 0.5}, {"saturated": 0.5}], []),
+        ([{"dead": 0.6}, {"saturated": 0.75}],
+         ["a.b: 60% of its neurons are dead", "a.b: 75% of its outputs are saturated"]),
+        # The output's own signal is no part of the way.
+        ([{"mean_square": 1e3}, {"mean_square": 1.0}, {"mean_square": 1e-9}], []),
+        ([{"mean_square": 1001.0}, {"mean_square": 1.0}, {}],
+         ["the signal vanishes: its mean square is multiplied by 1.0e-03"]),
+        ([{"mean_square": 1.0}, {"mean_square": 999.0}, {}], []),
+        ([{"mean_square": 1.0}, {"mean_square": 2e3}, {}],
+         ["the signal explodes: its mean square is multiplied by 2.0e+03"]),
+        ([{"mean_square": 1.0}, {"mean_square": 0.0}, {}],
+         ["the signal is exactly 0 at the end of its way"]),
+        ([{"gradient": 1.0}, {"gradient": 1001.0}],
+         ["the gradient vanishes: its mean square is multiplied by 1.0e-03"]),
+        ([{"gradient": 4e3}, {"gradient": 1.0}],
+         ["the gradient explodes: its mean square is multiplied by 4.0e+03"]),
+        ([{"gradient": 0.0}, {"gradient": 1.0}],
+         ["the gradient is exactly 0 at the end of its way"]),
+        ([{"gradient": math.nan}, {"gradient": 1.0}],
+         ["the gradient explodes: its mean square is multiplied by nan"]),
+    ],
+)  # fmt: skip
+def test_findings_are_what_is_beyond_its_bound(
+    layers: list[dict[str, Any]], findings: list[str]
+) -> None:
+    assert Examination(tuple(layer_like(**one) for one in layers)).findings == findings
+
+
+def test_a_sigmoid_is_saturated_where_its_slope_is_a_twentieth_of_the_steepest() -> None:
+    from nn import examination
+    from nn.activations import value_and_slope
+
+    tanh = MLP([1, 1, 1], "tanh", seed=0).layers[0].activation
+    at = math.acosh(math.sqrt(20.0))  # 1 / cosh^2 is 1 / 20 there
+    below, above = value_and_slope(tanh, at - 1e-9)[1], value_and_slope(tanh, at + 1e-9)[1]
+    assert examination._saturated(tanh, [1.0, below, above, -above]) == 0.5
+    relu = MLP([1, 1, 1], "relu", seed=0).layers[0].activation
+    assert examination._saturated(relu, [0.0, 1.0]) is None
+    assert examination._saturated(lambda x: x * 0.0 + 1.0, [0.0]) == 0.0
+    assert math.isnan(examination._saturated(tanh, []))  # type: ignore[arg-type]
+    # Steepest at 3, and flat at both ends.
+    bump = examination._saturated(lambda x: (x - 3.0).tanh(), [0.06, 0.04])
+    assert bump == 0.5
+
+
+def test_layers_without_biases_and_single_outputs_are_examined() -> None:
+    layer = Layer(2, 1, None, seed=0, bias=False)
+    w = [p.data for p in layer.parameters()]
+    report = init.examine(layer, [[1.0, 2.0], [3.0, -1.0]], [1.0, 2.0], lambda z, t: z[0][0] * t[0])
+    (only,) = report.layers
+    assert only.distinct == 1
+    assert only.gradient == (1.0 + 4.0) / 2
+    assert sorted(only.activations) == pytest.approx(
+        sorted([w[0] + 2 * w[1], 3 * w[0] - w[1]]), rel=1e-15
+    )
+    assert report.findings == []
+    twins = Layer(2, 2, None, init=init.constant(0.5), bias=False)
+    single = init.examine(twins, [[1.0, 2.0]], [[1.0, 1.0]], lambda z, t: z[0][0] + z[0][1])
+    assert single.layers[0].distinct == 1
+    other = init.examine(twins, [[1.0, 2.0]], [[1.0, 1.0]], lambda z, t: z[0][0] - z[0][1])
+    assert other.layers[0].distinct == 2
