@@ -9,12 +9,26 @@ except ModuleNotFoundError:
     raise ModuleNotFoundError("random graphs need hypothesis: pip install hypothesis") from None
 
 from autograd.ops import Operation
-from autograd.value import Value, rows
+from autograd.value import rows
 
 
 def _squashed(op: Operation) -> bool:
     """Whether a few uses in a row would overflow, and drown every other finding."""
     return op.arity == 2 or not op.libm
+
+
+def _function(program: list[tuple[Operation, int, int]], bounded: Operation) -> Callable[..., Any]:
+    """The last of the results of operations on what is i and j places back, arguments first."""
+
+    def f(*given: Any) -> Any:
+        line = list(given)
+        for op, i, j in program:
+            operands = [line[-1 - i % len(line)], line[-1 - j % len(line)]][: op.arity]
+            result: Any = op(*operands)
+            line.append(bounded(result) if _squashed(op) else result)
+        return line[-1]
+
+    return f
 
 
 def expressions(
@@ -46,15 +60,4 @@ def expressions(
     )
     points = st.lists(st.floats(-2.0, 2.0, allow_subnormal=False), min_size=1, max_size=inputs)
 
-    def made(program: list[tuple[Operation, int, int]]) -> Callable[..., Any]:
-        def f(*given: Any) -> Any:
-            line = [x if isinstance(x, Value) else +x for x in given]
-            for op, i, j in program:
-                operands = [line[-1 - i % len(line)], line[-1 - j % len(line)]][: op.arity]
-                result: Any = op(*operands)
-                line.append(bounded(result) if _squashed(op) else result)
-            return line[-1]
-
-        return f
-
-    return st.tuples(programs.map(made), points)
+    return st.tuples(programs.map(lambda program: _function(program, bounded)), points)

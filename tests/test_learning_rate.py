@@ -1,18 +1,29 @@
 """What the learning rate does: four outcomes, a search that leaves no trace, and the bound."""
 
 import functools
+import inspect
 import math
 import random
+import statistics
 from typing import Any
 
 import pytest
 
 from autograd import Value, hessian
-from nn import MLP, find_learning_rate, learning_rate_sweep, mse, sparse_categorical_crossentropy
+from nn import (
+    MLP,
+    TrainingError,
+    find_learning_rate,
+    learning_rate,
+    learning_rate_sweep,
+    mse,
+    sparse_categorical_crossentropy,
+)
 from nn.data import load_iris
 from nn.learning_rate import largest_curvature
 from nn.module import Module
 from nn.optim import SGD
+from nn.training import History
 
 crossentropy = functools.partial(sparse_categorical_crossentropy, from_logits=True)
 
@@ -188,3 +199,262 @@ def test_a_search_that_leaves_the_numbers_stops_there() -> None:
     )  # fmt: skip
     assert len(found.losses) < 20
     assert all(map(math.isfinite, found.losses))
+
+
+# ---------------------------------------------------------------------- outcomes and rules
+
+
+@pytest.mark.parametrize(
+    ("loss", "best", "outcome"),
+    [
+        ([10.0, 5.0, 10.1], 0.0, "diverges"),
+        ([10.0, 5.0, math.inf], 0.0, "diverges"),
+        ([10.0, math.nan], 0.0, "diverges"),
+        ([10.0, 5.0, 10.0], 0.0, "plateaus above the best"),
+        ([10.0, 1.0], 0.0, "good"),
+        ([10.0, 1.1], 0.0, "slow"),
+        ([10.0, 4.625], 4.0, "slow"),
+        ([10.0, 4.5], 4.0, "good"),
+        ([5.0, 0.25, 0.5], 0.0, "good"),
+        # The last quarter: more than 5 % of what was possible.
+        ([10.0, 9.0, 8.0, 7.0, 6.0, 5.6, 5.5, 5.3, 5.0], 0.0, "plateaus above the best"),
+        ([10.0, 9.0, 8.0, 7.0, 6.0, 5.6, 5.56, 5.3, 5.05], 0.0, "slow"),
+        ([10.0, 6.0, 5.7, 5.65, 5.63, 5.6, 5.3, 5.05], 0.0, "plateaus above the best"),
+        ([10.0, 5.0, 4.9], 0.0, "plateaus above the best"),
+        # A straight line: the second half falls by more than half of the first.
+        ([10.0, 9.999, 9.998, 9.997, 9.996], 0.0, "slow"),
+        ([10.0, 9.9, 9.75, 9.7, 9.625], 0.0, "plateaus above the best"),
+        ([10.0, 9.9, 9.75, 9.7, 9.6], 0.0, "slow"),
+        ([10.0, 9.95, 9.75, 9.7, 9.65], 0.0, "plateaus above the best"),
+        ([10.0, 11.0, 11.0, 10.2, 9.9], 0.0, "plateaus above the best"),
+        ([10.0, 10.0, 10.0, 9.9, 9.8], 0.0, "plateaus above the best"),
+    ],
+)
+def test_the_outcome_is_what_the_losses_say(loss: list[float], best: float, outcome: str) -> None:
+    assert learning_rate._outcome(loss, best) == outcome
+
+
+def test_a_sweep_prints_a_line_for_each_rate_and_gives_fit_what_it_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[dict[str, Any]] = []
+
+    def fitted(model: Any, data: Any, **options: Any) -> History:
+        given.append(options)
+        rate = options["optimizer"].lr
+        if rate > 1.0:
+            raise TrainingError("the loss is inf", History(loss=[7.0]))
+        return History(loss=[1.0, rate])
+
+    monkeypatch.setattr(learning_rate, "fit", fitted)
+    sweep = learning_rate_sweep(Bowl(2.0), ONE, loss=itself, rates=[2.0, 0.5])
+    assert [(c.rate, c.loss) for c in sweep.curves] == [
+        (0.5, [1.0, 1.0, 0.5]),
+        (2.0, [1.0, 7.0, math.inf]),
+    ]
+    assert str(sweep).split("\n") == [
+        "    rate        start        final  outcome",
+        "     0.5            1          0.5  good",
+        "       2            1          inf  diverges",
+    ]
+    options = {k: v for k, v in given[0].items() if k != "optimizer"}
+    assert options == {
+        "loss": itself, "epochs": 50, "batch_size": None, "seed": 0, "progress": False,
+        "compiled": False,
+    }  # fmt: skip
+    assert type(given[0]["optimizer"]) is SGD
+    more: dict[str, Any] = {"epochs": 3, "batch_size": 2, "seed": 5, "compiled": True}
+    learning_rate_sweep(Bowl(2.0), ONE, loss=itself, rates=[0.5], **more)
+    assert {k: given[-1][k] for k in more} == more
+
+
+def test_the_defaults_of_the_search_are_those_of_its_signature() -> None:
+    found = {
+        name: p.default
+        for name, p in inspect.signature(find_learning_rate).parameters.items()
+        if p.default is not inspect.Parameter.empty
+    }
+    assert found.pop("optimizer") is learning_rate._sgd
+    assert found == {
+        "low": 1e-4, "high": 10.0, "steps": 60, "batch_size": None, "seed": 0,
+        "curvature_samples": 64, "compiled": False,
+    }  # fmt: skip
+
+
+class Steps:
+    """A `fit` that has the losses of a list, and remembers what it was asked for."""
+
+    def __init__(self, losses: list[float]) -> None:
+        self.losses = losses
+        self.rates: list[float] = []
+        self.targets: list[list[float]] = []
+        self.options: list[dict[str, Any]] = []
+
+    def __call__(self, model: Any, data: Any, **options: Any) -> History:
+        self.rates.append(options.pop("optimizer").lr)
+        self.targets.append(data[1])
+        self.options.append(options)
+        loss = self.losses[len(self.rates) - 1]
+        if not math.isfinite(loss):
+            raise TrainingError("the loss is inf", History())
+        return History(loss=[loss])
+
+
+def smoothed(losses: list[float]) -> list[float]:
+    """Means with weights that fall to 0.7 from one to the one before."""
+    means = []
+    for end in range(1, len(losses) + 1):
+        weights = [0.7 ** (end - 1 - i) for i in range(end)]
+        parts = [w * x for w, x in zip(weights, losses[:end], strict=True)]
+        means.append(sum(parts) / sum(weights))
+    return means
+
+
+FALLING = [8.0, 7.9, 7.7, 7.0, 6.0, 4.5, 3.0, 2.2, 1.9, 1.8, 1.75, 1.9, 2.5, 4.0, 7.3, 9.0, 9.9,
+           10.0, 11.0, 12.0]  # fmt: skip
+
+
+def test_the_search_raises_the_rate_step_by_step_and_stops_where_it_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fitted = Steps(FALLING)
+    monkeypatch.setattr(learning_rate, "fit", fitted)
+    found = find_learning_rate(Bowl(2.0), ONE, loss=itself, low=0.01, high=100.0, steps=20)
+    rates = [0.01 * 10.0 ** (4 * i / 19) for i in range(20)]
+    assert fitted.rates == pytest.approx(rates[:15], rel=1e-12)
+    assert found.rates == fitted.rates
+    assert found.losses == FALLING[:15]  # 7.3 is more than four times 1.75
+    assert found.smooth == pytest.approx(smoothed(FALLING[:15]), rel=1e-12)
+    lowest = found.smooth.index(min(found.smooth))
+    slopes = {}
+    for k in range(2, lowest + 1):
+        near = range(max(0, k - 2), min(15, k + 3))
+        slopes[k] = statistics.linear_regression(near, [FALLING[i] for i in near]).slope
+    steepest = min(slopes, key=lambda k: slopes[k])
+    assert found.suggestion == found.rates[steepest]
+    assert found.reason == (
+        f"the loss falls fastest there; it is lowest at {found.rates[lowest]:.3g} and out of "
+        f"bounds from {found.rates[14]:.3g}"
+    )
+    assert [found.curvature, found.bound] == pytest.approx([2.0, 1.0])
+    assert str(found) == (
+        f"learning rate {found.suggestion:.3g}: {found.reason}\n"
+        "stability bound 2 / lambda_max = 1 (lambda_max = 2)"
+    )
+    wanted = {"loss": itself, "epochs": 1, "progress": False, "compiled": False}
+    assert fitted.options == [wanted] * 15
+
+
+@pytest.mark.parametrize(
+    ("losses", "seen"),
+    [
+        ([8.0, 1.0, 4.5, 9.0, 9.0, 0.5, 1.9, 2.0, 2.0, 2.0], 10),  # 2.0 is no more than four times
+        ([8.0, 1.0, 4.5, 9.0, 9.0, 2.0, 3.9, 4.1, 2.0, 2.0], 8),
+        ([8.0, 1.0, 0.9, 0.8, 0.7, 3.0, 2.0, 2.0, 2.0, 2.0], 6),
+        ([8.0, 1.0, 0.9, 0.8, 3.3, 0.7, 2.0, 2.0, 2.0, 2.0], 10),  # too early to tell
+        ([8.0, 7.0, 6.0, math.inf, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 3),
+    ],
+)
+def test_the_search_ends_where_the_loss_is_four_times_its_lowest_or_no_number(
+    losses: list[float], seen: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning_rate, "fit", Steps(losses))
+    found = find_learning_rate(Bowl(0.0), ONE, loss=itself, steps=10)
+    assert found.losses == losses[:seen]
+    assert ("out of bounds" in found.reason) is (seen < 10)
+    assert (found.curvature, found.bound) == (0.0, math.inf)
+
+
+@pytest.mark.parametrize("size", [3, 4, None, 6])
+def test_batches_of_the_search_go_through_all_samples_before_any_comes_again(
+    size: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = Steps([9.0 - 0.1 * i for i in range(10)])
+    monkeypatch.setattr(learning_rate, "fit", fitted)
+    data = [1.0] * 4, [0.0, 1.0, 2.0, 3.0]
+    find_learning_rate(Bowl(1.0), data, loss=itself, steps=10, batch_size=size, seed=7)
+    order: list[float] = []
+    for step, targets in enumerate(fitted.targets):
+        count = size or 4
+        while len(order) < count:
+            one = [0.0, 1.0, 2.0, 3.0]
+            if count < 4:
+                random.Random(7 + step).shuffle(one)
+            order += one
+        assert targets == order[:count]
+        order = order[count:]
+
+
+def test_the_curvature_is_that_of_the_first_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning_rate, "fit", Steps([9.0 - 0.1 * i for i in range(10)]))
+
+    def mean(outputs: list[Any], targets: list[Any]) -> Any:
+        return sum(outputs[1:], outputs[0]) / len(outputs)
+
+    data = [float(i) for i in range(1, 101)], [0.0] * 100
+    found = find_learning_rate(Bowl(1.0), data, loss=mean, steps=10)
+    assert found.curvature == pytest.approx(32.5)  # the mean of 1 ... 64
+    monkeypatch.setattr(learning_rate, "fit", Steps([9.0 - 0.1 * i for i in range(10)]))
+    found = find_learning_rate(Bowl(1.0), data, loss=mean, steps=10, curvature_samples=3)
+    assert found.curvature == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "steps", "good"),
+    [(0.1, 0.2, 10, True), (0.1, 0.2, 9, False), (0.1, 0.1, 10, False), (0.1, math.inf, 10, False)],
+)
+def test_a_range_needs_an_end_above_its_begin_and_ten_steps(
+    low: float, high: float, steps: int, good: bool
+) -> None:
+    search = functools.partial(
+        find_learning_rate, Bowl(1.0), ONE, loss=itself, low=low, high=high, steps=steps
+    )
+    if good:
+        assert search().rates == pytest.approx([low * 2 ** (i / 9) for i in range(10)])
+    else:
+        with pytest.raises(ValueError, match=f"at least 10, got {low!r}, {high!r}, {steps!r}$"):
+            search()
+
+
+def test_a_compiled_search_records_once() -> None:
+    pytest.importorskip("numpy")
+    calls = 0
+
+    def counted(outputs: list[Any], targets: list[Any]) -> Any:
+        nonlocal calls
+        calls += 1
+        return mse([y for (y,) in outputs], targets)
+
+    line = MLP([1, 1], None, seed=0)
+    data = [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]
+    options: dict[str, Any] = {"loss": counted, "steps": 12, "low": 1e-3, "high": 0.3}
+    eager = find_learning_rate(line, data, **options)
+    assert calls == 13  # each step, and the curvature
+    calls = 0
+    found = find_learning_rate(line, data, compiled=True, **options)
+    assert found.losses == pytest.approx(eager.losses, rel=1e-12)
+    assert calls < 8
+
+
+@pytest.mark.parametrize(
+    ("matrix", "largest"),
+    [([[2.0, 0.0], [0.0, 1.0]], 2.0), ([[-3.0, 0.0], [0.0, 1.0]], -3.0), ([[0.5]], 0.5)],
+)
+def test_power_iteration_finds_the_eigenvalue_of_largest_size(
+    matrix: list[list[float]], largest: float
+) -> None:
+    rounds = 0
+
+    def times(v: list[float]) -> list[float]:
+        nonlocal rounds
+        rounds += 1
+        assert math.hypot(*v) == pytest.approx(1.0)
+        return [sum(a * x for a, x in zip(row, v, strict=True)) for row in matrix]
+
+    assert learning_rate._dominant(times, len(matrix), 100) == pytest.approx(largest, rel=1e-8)
+    assert rounds < 40  # it stops when nothing changes
+    if len(matrix) > 1:
+        rounds = 0
+        learning_rate._dominant(times, len(matrix), 3)
+        assert rounds == 3
+    assert learning_rate._dominant(lambda v: [0.0 for _ in v], 2, 9) == 0.0
