@@ -2,13 +2,18 @@
 
 import dataclasses
 import functools
+import importlib.util
 import math
 import os
 import pickle
+import platform
+import random
 import signal
 import subprocess
 import sys
+import types
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -807,3 +812,441 @@ def test_a_compiled_function_can_be_given_and_used_on(tmp_path: Path) -> None:
     assert mean == pytest.approx(want, rel=1e-12)
     assert slope == pytest.approx(slopes, rel=1e-10)
     assert f(X) == pytest.approx(want, rel=1e-12)
+
+
+# ---------------------------------------------------------------------- without any cluster
+
+
+def test_the_sources_are_all_python_files_of_the_two_packages() -> None:
+    import hashlib
+
+    import nn
+
+    found = hashlib.sha256()
+    for package in (autograd, nn):
+        folder = Path(str(package.__file__)).parent
+        for path in sorted(folder.iterdir()):
+            if path.suffix == ".py":
+                found.update(path.name.encode())
+                found.update(path.read_bytes())
+    assert distributed._sources() == found.hexdigest()[:16] == distributed._SOURCES
+
+
+def test_a_fingerprint_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = distributed.fingerprint()
+    assert own["chainrule"] == metadata.version("chainrule")
+    numba, llvm = metadata.version("numba"), metadata.version("llvmlite")
+    assert own["numba"] == f"{numba}, llvmlite {llvm}"
+    assert list(own) == [
+        "chainrule", "its source files", "Python", "NumPy", "numba", "machine", "C library", "CPU",
+        "CPU features",
+    ]  # fmt: skip
+
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError
+
+    monkeypatch.setattr(metadata, "version", missing)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert {key: one for key, one in distributed.fingerprint().items() if own[key] != one} == {
+        "chainrule": "not installed",
+        "numba": "none",
+        "C library": "unknown",
+    }
+
+
+def test_the_processor_is_what_numpy_and_numba_choose_code_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = distributed._processor.__wrapped__
+    numba, llvm = pytest.importorskip("numba"), pytest.importorskip("llvmlite").binding
+    shown: dict[str, Any] = {"SIMD Extensions": {"found": ["SSE", "AVX"], "not found": ["X"]}}
+    monkeypatch.setattr(np, "show_config", lambda mode: dict(shown))
+    monkeypatch.setattr(numba.config, "CPU_NAME", None)
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", None)
+    monkeypatch.setattr(numba.config, "USING_SVML", True)
+    host = {one[1:] for one in llvm.get_host_cpu_features().flatten().split(",") if one[0] == "+"}
+    name, features = asked()
+    assert name == llvm.get_host_cpu_name()
+    assert features.split(" ") == sorted(host | {"numpy:SSE", "numpy:AVX", "SVML"})
+    monkeypatch.setattr(numba.config, "USING_SVML", False)
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", "+b,-c,+a")
+    assert asked()[1] == "a b numpy:AVX numpy:SSE"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(platform, "processor", lambda: "abacus")
+    assert asked() == ("abacus", "numpy:AVX numpy:SSE")
+    monkeypatch.setattr(platform, "processor", lambda: "")
+    shown["SIMD Extensions"] = {}
+    assert asked() == ("unknown", "")
+    del shown["SIMD Extensions"]
+    assert asked() == ("unknown", "")
+
+
+def test_a_process_says_how_it_differs_or_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = distributed.fingerprint() | {"CPU features": "a b c"}
+    monkeypatch.setattr(distributed, "fingerprint", lambda: own)
+    assert distributed._differs(own) == ""
+    told = distributed._differs(own | {"CPU features": "c e d"})
+    assert told == "CPU features: a b here, and d e on the driver"
+    told = distributed._differs(own | {"NumPy": "0.1"})
+    assert told == f"NumPy: {np.__version__} here, and 0.1 on the driver"
+    del own["CPU features"]
+    told = distributed._differs({"CPU features": "c e d"})
+    assert told == "CPU features: None here, and c e d on the driver"
+
+
+class Future:
+    def __init__(self, key: str, value: Any) -> None:
+        self.key, self.value = key, value
+
+
+class Fake:
+    """A client that does everything at once, and remembers what it was asked for."""
+
+    loop = "its loop"
+
+    def __init__(self) -> None:
+        self.submitted: list[Any] = []
+        self.mapped: list[Any] = []
+        self.cancelled: list[Any] = []
+
+    def submit(self, function: Any, thing: Any, **options: Any) -> Future:
+        self.submitted.append((thing, options))
+        return Future("sent", function(thing))
+
+    def map(self, function: Any, *columns: Any, **options: Any) -> list[Future]:
+        pure = options.pop("pure")
+        self.mapped.append((columns, options, pure))
+        shared = {name: future.value for name, future in options.items()}
+        rows = enumerate(zip(*columns, strict=True))
+        self.futures = [Future(f"task {k}", function(*row, **shared)) for k, row in rows]
+        return self.futures
+
+    def gather(self, batch: list[Future]) -> list[Any]:
+        return [future.value for future in batch]
+
+    def cancel(self, futures: list[Future]) -> None:
+        self.cancelled.append(futures)
+
+
+def test_results_come_with_their_places_and_the_rest_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("distributed")
+
+    def as_completed(futures: list[Future], loop: str) -> Any:
+        assert loop == "its loop"
+        later = [futures[2:], futures[:2]]
+        return types.SimpleNamespace(batches=lambda: iter(later))
+
+    monkeypatch.setattr("distributed.as_completed", as_completed)
+    fake = Fake()
+    there = Future("known", 100)
+
+    def add(a: int, b: int, big: int, small: int) -> int:
+        return a + 10 * b + big + small
+
+    columns = [[1, 2, 3], [4, 5, 6]]
+    found = list(distributed.completed(fake, add, columns, big=there, small=1000))
+    assert found == [(2, 1163), (0, 1141), (1, 1152)]
+    assert fake.submitted == [(1000, {"pure": False})]
+    ((given, shared, pure),) = fake.mapped
+    assert (list(given), shared["big"], pure) == (columns, there, False)
+    assert fake.cancelled == []
+    some = distributed.completed(fake, add, columns, big=there, small=0)
+    assert next(some) == (2, 163)
+    some.close()
+    assert fake.cancelled == [fake.futures]
+
+
+def test_a_job_makes_its_machine_once_on_each_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    class Machine:
+        def __init__(self, spec: Any) -> None:
+            made.append(spec)
+
+        def run(self, *given: Any) -> Any:
+            return given
+
+    monkeypatch.setattr(distributed, "_Machine", Machine)
+    spec: Any = "a spec"
+    one: Any = distributed.Job(spec)
+    numbers = np.zeros(1)
+    assert one.run(1, 2, numbers) == (1, 2, numbers)
+    work: Any = distributed._work
+    assert work(3, 4, one, numbers) == (3, 4, numbers)
+    assert made == [spec]
+    other = distributed.Job(spec)
+    assert other.refusal() == ""
+    other.run(1, 2, numbers)
+    assert len(made) == 2
+
+
+def test_a_program_of_another_table_is_told_to_be_one() -> None:
+    with pytest.raises(ValueError, match=r"^the program is not a program$"):
+        distributed._opened(b"text")
+
+
+@pytest.mark.parametrize(
+    ("width", "rows"), [(1, 4096), (64, 4096), (100, 2621), (128, 2048), (5000, 64), (1 << 18, 64)]
+)
+def test_a_block_has_fewer_rows_if_they_are_wide(width: int, rows: int) -> None:
+    assert distributed._block(width) == rows
+
+
+@pytest.mark.parametrize(("shape", "width"), [((5,), 1), ((5, 3), 3), ((5, 2, 3), 6), ((5, 0), 0)])
+def test_the_width_of_a_file_is_how_many_numbers_a_row_has(
+    shape: tuple[int, ...], width: int, tmp_path: Path
+) -> None:
+    (path,) = stored(tmp_path, [np.zeros(shape)])
+    assert distributed.File.of(path).width == width
+
+
+@pytest.mark.parametrize("kind", ["i2", "u1", "f4", "b1"])
+def test_numbers_of_every_kind_may_be_in_a_file(kind: str, tmp_path: Path) -> None:
+    (path,) = stored(tmp_path, [np.ones(5, dtype=kind)])
+    w = Value(3.0)
+    assert mean_gradient(lambda x: w * x, path, [w])[0] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "width", "chunk", "first", "count"),
+    [
+        (0, 10, 1, None, (0, 10), 1),
+        (0, 4096 * 64, 1, None, (0, 4096), 64),
+        (0, 4096 * 64 + 1, 1, None, (0, 8192), 33),
+        (4096, 4096 * 65, 1, None, (4096, 8192), 64),
+        (0, 64 * 64, 5000, None, (0, 64), 64),
+        (3, 10, 1, 4, (3, 7), 2),
+        (3, 10, 1, 1, (3, 4), 7),
+    ],
+)
+def test_chunks_are_blocks_or_as_many_as_are_asked_for(
+    low: int, high: int, width: int, chunk: int | None, first: tuple[int, int], count: int
+) -> None:
+    rows = object.__new__(Rows)
+    file: Any = types.SimpleNamespace(width=width)
+    rows.chunk, rows.files = chunk, (file,)
+    pieces = rows._pieces(low, high)
+    assert (pieces[0], len(pieces), pieces[-1][1]) == (first, count, high)
+    assert [end for _, end in pieces[:-1]] == [start for start, _ in pieces[1:]]
+
+
+def test_a_machine_adds_its_blocks_up_in_order(tmp_path: Path) -> None:
+    w = Value(2.0)
+    x = np.array([1.0, 2.0, -4.0, 8.0, 16.0])
+    (path,) = stored(tmp_path, [x])
+    rows = Rows(lambda a: w * a if a > 0 else w * w, path, [w])
+    rows.backward()
+    machine = distributed._Machine(rows._job.spec)
+    assert machine.block == 4096
+    machine.block = 2
+    part = machine.run(0, 5, np.array([3.0]))
+    assert (part.loss, part.gradient.tolist(), part.unknown, part.bad) == (
+        3.0 * 27 + 9.0, [27 + 6.0], -1, ""
+    )  # fmt: skip
+    assert machine.run(3, 5, np.array([3.0])).loss == 72.0
+    known = distributed._Machine(rows._job.spec)
+    assert len(known.compiled._cache) == 1
+    (one,) = known.compiled._cache.values()
+    assert len(one) == 2
+
+
+def test_a_way_that_is_met_later_is_learnt_at_its_row(tmp_path: Path) -> None:
+    w = Value(2.0)
+    (path,) = stored(tmp_path, [np.array([1.0, math.nan, -4.0, math.nan])])
+    rows = Rows(lambda a: w * 2.0 if a > 0 else w * w if a < 0 else w, path, [w])
+    assert rows.backward() == (4.0 + 2.0 + 4.0 + 2.0) / 4
+    assert len(rows._known) == 3
+    numbers = [np.array([[1.0, math.nan], [2.0, 5.0], [math.nan, 5.0]])]
+    assert distributed._place(numbers, [math.nan, 5.0]) == 2
+    assert distributed._place(numbers, [1.0, math.nan]) == 0
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda w, x: (w * x - 2.0).sqrt() + w, "row 1: the gradient is not finite, with a "),
+        (lambda w, x: w / (x - 1.0), "row 1: the result is "),
+    ],
+)
+def test_a_row_with_a_gradient_that_is_not_finite_is_named(
+    function: Any, said: str, tmp_path: Path
+) -> None:
+    w = Value(2.0)
+    (path,) = stored(tmp_path, [np.array([3.0, 1.0, 4.0])])
+    with pytest.raises(ArithmeticError, match=said):
+        Rows(lambda x: function(w, x), path, [w], chunk=2).backward()
+
+
+def test_a_file_of_one_row_is_enough_and_ranges_are_within_it(tmp_path: Path) -> None:
+    w = Value(3.0)
+    (path,) = stored(tmp_path, [np.array([2.0])])
+    rows = Rows(lambda x: w * x, path, chunk=1)
+    assert (rows.backward(), rows.flat.gradients.tolist(), len(rows)) == (6.0, [2.0], 1)
+    for low, high in ((0, 0), (1, 1), (-1, 1), (0, 2)):
+        with pytest.raises(ValueError, match=f"rows {low} to {high} are not within"):
+            rows.backward(low, high)
+    compiled = autograd.compile(lambda x: w * x, exact=True)
+    exact = Rows(compiled, path, [w])
+    assert exact.function is compiled
+    spec = exact._job.spec
+    assert (spec.exact, spec.parameters, spec.files) == (True, 1, exact.files)
+    assert [place.dtype for place in spec.places] == [np.int64]
+    assert rows._job.spec.exact is False
+    for result in (lambda x: [w * x], lambda x: [w * x, w], lambda x: {"a": w}):
+        with pytest.raises(TypeError, match="must return one number to be averaged"):
+            Rows(result, path, [w])
+
+
+def test_a_cluster_of_ones_own_is_asked_for_as_it_should_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Any] = []
+
+    class Context:
+        def __init__(self, *given: Any, **options: Any) -> None:
+            asked.append((type(self).__name__, given, options))
+
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            asked.append((type(self).__name__, "left"))
+
+    kinds = {name: type(name, (Context,), {}) for name in ("Client", "LocalCluster", "set")}
+    dask = types.SimpleNamespace(config=types.SimpleNamespace(set=kinds["set"]))
+    monkeypatch.setitem(sys.modules, "dask", dask)
+    monkeypatch.setitem(sys.modules, "distributed", types.SimpleNamespace(**kinds))
+    with connect("tcp://here:1"):
+        pass
+    assert asked == [("Client", ("tcp://here:1",), {"set_as_default": False}), ("Client", "left")]
+    for workers, processors, count in ((3, 8, 3), (None, 8, 8), (None, None, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda processors=processors: processors)
+        asked.clear()
+        with connect(workers=workers):
+            pass
+        cluster = asked[1]
+        assert asked[0] == (
+            "set", ({"distributed.nanny.pre-spawn-environ": distributed.ENVIRONMENT},), {}
+        )  # fmt: skip
+        assert cluster[2] == {
+            "n_workers": count, "threads_per_worker": 1, "host": "127.0.0.1",
+            "dashboard_address": "127.0.0.1:0", "memory_limit": 0, "silence_logs": 50,
+        }  # fmt: skip
+        assert asked[2][0] == "Client"
+        assert type(asked[2][1][0]).__name__ == "LocalCluster"
+        assert asked[2][2] == {"set_as_default": False}
+        assert asked[3:] == [("Client", "left"), ("LocalCluster", "left"), ("set", "left")]
+
+
+def test_training_on_files_takes_batches_in_the_seeds_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = stored(tmp_path, [X[:500], Y[:500]])
+    asked: list[tuple[int, int]] = []
+    backward = Rows.backward
+
+    def watched(self: Rows, low: int = 0, high: int | None = None) -> float:
+        asked.append((low, high or 0))
+        return backward(self, low, high)
+
+    monkeypatch.setattr(Rows, "backward", watched)
+    cases: list[tuple[int, int, dict[str, Any]]] = [
+        (0, 200, {}), (3, 200, {"seed": 3}), (3, 250, {"seed": 3})
+    ]  # fmt: skip
+    for seed, size, given in cases:
+        asked.clear()
+        model = MLP([3, 4, 2], "tanh", seed=3)
+        history = fit(
+            model, paths, loss=mse, optimizer=SGD(model, lr=1e-300), epochs=2, batch_size=size,
+            **given,
+        )  # fmt: skip
+        rng, wanted = random.Random(seed), []
+        for _ in range(2):
+            order = list(range(0, 500, size))
+            rng.shuffle(order)
+            wanted += [(low, min(low + size, 500)) for low in order]
+        assert asked == wanted
+        outputs = [model(x) for x in X[:500].tolist()]
+        mean = mse(outputs, Y[:500].tolist()).data
+        assert history.loss == pytest.approx([mean, mean], rel=1e-12)
+        assert history.weights == []
+
+
+def test_training_on_files_gives_on_what_it_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nn import training
+
+    paths = stored(tmp_path, [X[:100], Y[:100]])
+    made: list[dict[str, Any]] = []
+    start = Rows.__init__
+
+    def watched(self: Rows, *given: Any, **options: Any) -> None:
+        made.append(options | {"parameters": given[2]})
+        start(self, *given, **options)
+
+    bars: list[Any] = []
+    bar = training._bar
+
+    def barred(count: int, wanted: bool | None, unit: str = "epoch") -> Any:
+        bars.append((count, wanted))
+        return bar(count, False)
+
+    monkeypatch.setattr(Rows, "__init__", watched)
+    monkeypatch.setattr(training, "_bar", barred)
+    model = MLP([3, 4, 2], "tanh", seed=3)
+    options: dict[str, Any] = {"epochs": 2, "batch_size": 50, "validation": (X[:20], Y[:20])}
+    options |= {"metrics": [mae_of], "schedule": Step(0.5, 1), "chunk": 30}
+    history = fit(model, paths, loss=mse, optimizer=SGD(model), progress=True, **options)
+    assert made[0]["chunk"] == 30
+    assert made[0]["client"] is None
+    assert [p is q for p, q in zip(made[0]["parameters"], model.parameters(), strict=True)]
+    assert bars == [(2, True)]
+    assert history.rate == [Step(0.5, 1)(1), Step(0.5, 1)(3)]
+    outputs = [[z.data for z in model(x)] for x in X[:20].tolist()]
+    last = mse([[Value(z) for z in row] for row in outputs], Y[:20].tolist()).data
+    assert history.validation_loss[-1] == pytest.approx(last, rel=1e-12)
+    assert history.metrics["mae_of"][-1] == pytest.approx(mae_of(outputs, Y[:20]), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"epochs": None}, "epochs"),
+        ({"epochs": 0}, "epochs"),
+        ({"epochs": 1, "batch_size": 0}, "batch_size"),
+        ({"epochs": 1, "patience": 0}, "patience"),
+    ],
+)
+def test_counts_are_refused_by_name_also_behind_one_that_is_left_out(
+    options: dict[str, Any], name: str, tmp_path: Path
+) -> None:
+    paths = stored(tmp_path, [X[:10], Y[:10]])
+    model = MLP([3, 4, 2], "tanh", seed=3)
+    with pytest.raises(ValueError, match=f"^fit: {name} must be a whole number of at least 1"):
+        fit(model, paths, loss=mse, optimizer=SGD(model), **options)
+
+
+def test_an_error_within_an_epoch_leaves_the_order_of_the_next(tmp_path: Path) -> None:
+    paths = stored(tmp_path, [X[:200], Y[:200]])
+    whole_run, _ = trained(paths, batch_size=50, epochs=2, checkpoint=tmp_path / "whole")
+    calls = 0
+
+    class Stopping(Step):
+        def __call__(self, step: int) -> float:
+            nonlocal calls
+            calls += 1
+            if calls == 6:
+                raise KeyboardInterrupt
+            return 0.02
+
+    model = MLP([3, 4, 2], "tanh", seed=3)
+    path = tmp_path / "run"
+    _, history = trained(paths, model, batch_size=50, epochs=2, checkpoint=path,
+                         schedule=Stopping(0.02, 99))  # fmt: skip
+    assert history.stopped == "interrupted in epoch 2"
+    found, _ = trained(paths, batch_size=50, epochs=2, checkpoint=path, resume=True)
+    assert found == whole_run
