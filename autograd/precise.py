@@ -153,7 +153,7 @@ def _tanh(x: Decimal) -> Decimal:
 
 def _erfc(x: Decimal) -> Decimal:
     if x.is_nan() or abs(x) > 30:
-        return x if x.is_nan() else (ZERO if x > 0 else TWO)
+        return ONE - ONE.copy_sign(x) if not x.is_nan() else x
     # 1 - erf(x) is about exp(-x * x): that many digits cancel, and the series swells by as many.
     with digits(_precision() + int(float(x) ** 2 * 0.9) + 10):
         return ONE - _erf(x)
@@ -207,7 +207,7 @@ def _power(x: Decimal, y: Decimal) -> Decimal:
     if not x and not y:
         return ONE
     if x < 0 and y == y.to_integral_value() and abs(y) < 10**9:
-        return (-x) ** y * (-1 if y % 2 else 1)
+        return -((-x) ** y) if y % 2 else (-x) ** y
     return x**y
 
 
