@@ -25,7 +25,7 @@ _TOKEN = re.compile(
 )
 _SUMS = {"+": "__add__", "-": "__sub__"}
 _PRODUCTS = {"*": "__mul__", "/": "__truediv__"}
-_SIGNS = {"-": "__neg__", "+": "__pos__"}
+_SIGNS = "+-"
 
 
 class ExpressionError(ValueError):
@@ -75,7 +75,7 @@ class _Reader:
             name = ""
             if self.tokens[self.k][0] == "name" and self.tokens[self.k + 1][1] == "=":
                 name, at = self.tokens[self.k][1:]
-                if name in self.known or name in self.values or name in self.used:
+                if name in self.known or name in self.values:
                     raise self.fail(f"{name} has a value already", at)
                 self.k += 2
             result = self.sum()
@@ -113,7 +113,7 @@ class _Reader:
         result = self.power()
         for sign in reversed(signs):
             if sign == "-":
-                result = -result if isinstance(result, float) else _row(_SIGNS[sign])(result)
+                result = _row("__neg__")(result)
         return result
 
     def power(self) -> Any:

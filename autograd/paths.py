@@ -101,9 +101,9 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
         if found:
             best[node] = heapq.nlargest(k, found, key=lambda one: abs(one[0]))
     name = names([*leaves, *inner], variables(sys._getframe(1)))
-    whole = total.get(root, 0.0)
+    whole = total[root]
     paths = []
-    for product, link in best.get(root, []):
+    for product, link in best[root]:
         nodes, locals_ = [], []
         while link is not None:
             link, node, local = link
@@ -112,4 +112,4 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
         share = product / whole if whole else math.nan
         ends = (name[leaf], *reversed(nodes))
         paths.append(Path(ends, tuple(reversed(locals_)), product, share))
-    return Explanation(whole, paths, count.get(root, 0))
+    return Explanation(whole, paths, count[root])

@@ -43,7 +43,6 @@ class Replay:
         self._forward = autograd.compile(lambda x: model(x), cache=256)
         self.flat = self._compiled.flat(parameters)
         self._outputs = self._forward.flat(parameters)
-        self._outputs.numbers = self.flat.numbers
 
     def agrees(self, inputs: Sequence[Any], targets: Sequence[Any]) -> None:
         """Raise ValueError if the loss of a batch is not the mean over its samples."""

@@ -275,3 +275,59 @@ def test_a_batch_of_three_shapes_has_the_eager_loss_gradient_and_outputs() -> No
     assert rows(inputs) == inputs
     assert rows([[1.0], [2.0]]).tolist() == [[1.0], [2.0]]
     assert math.isnan(replay.loss([[1e300], [1.0, 1e300]], [[0.0], [0.0]]))
+
+
+def test_samples_of_one_form_are_one_array_and_others_stay_a_list() -> None:
+    from nn.replay import rows
+
+    same = rows([[1.0, 2.0], [3.0, 4.0]])
+    assert same.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    for mixed in ([[1.0], [2.0, 3.0]], [1, 2.0]):
+        assert rows(mixed) == mixed
+        assert type(rows(mixed)) is list
+
+
+def test_the_loss_and_outputs_of_samples_of_three_forms_come_in_their_order() -> None:
+    def model(x: Any) -> Any:
+        return sum(v * v for v in x) if isinstance(x, list | tuple) else x * 2.0
+
+    class Mixed(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = Value(3.0)
+
+        def forward(self, x: Any) -> Any:
+            return self.w * model(x)
+
+    made = Mixed()
+    replay = Replay(made, lambda outputs, targets: sum(
+        ((z - t) ** 2 for z, t in zip(outputs, targets, strict=True)), Value(0.0)
+    ) / len(outputs), [made.w])  # fmt: skip
+    inputs: list[Any] = [[1.0], [1.0, 2.0], 0.5, [2.0], [0.0, 1.0]]
+    targets = [1.0, 2.0, 3.0, 4.0, 5.0]
+    outputs = [3.0, 15.0, 3.0, 12.0, 3.0]
+    assert replay.outputs(inputs) == outputs
+    errors = [(z - t) ** 2 for z, t in zip(outputs, targets, strict=True)]
+    assert replay.loss(inputs, targets) == pytest.approx(sum(errors) / 5)
+    assert replay.backward(inputs, targets) == pytest.approx(sum(errors) / 5)
+    slopes = [2 * (z - t) * z / 3.0 for z, t in zip(outputs, targets, strict=True)]
+    assert replay.flat.gradients == pytest.approx([sum(slopes) / 5])
+    made.w.data = 1.0
+    replay.flat.numbers[:] = 1.0
+    assert replay.outputs(inputs) == [1.0, 5.0, 1.0, 4.0, 1.0]
+    assert math.isnan(replay.loss([math.inf, 1.0], [0.0, 0.0]))
+
+
+@pytest.mark.parametrize(("off", "good"), [(1e-10, True), (1e-8, False)])
+def test_a_loss_is_a_mean_to_nine_digits(off: float, good: bool) -> None:
+    line = MLP([1, 1], None, seed=0)
+
+    def nearly(outputs: list[Any], targets: list[Any]) -> Any:
+        return mse([y for (y,) in outputs], targets) * (1.0 + off * (len(outputs) - 1))
+
+    replay = Replay(line, nearly, line.parameters())
+    if good:
+        replay.agrees([[1.0], [2.0]], [5.0, 6.0])
+    else:
+        with pytest.raises(ValueError, match="takes the mean over samples"):
+            replay.agrees([[1.0], [2.0]], [5.0, 6.0])
