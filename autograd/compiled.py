@@ -679,7 +679,12 @@ class _Call:
         count = 1
         key: list[Any] = []
         columns: list[Any] = []
-        for part in leaves(list(args)):
+        parts = list(leaves(list(args)))
+        if any(isinstance(part, np.ndarray) and not part.ndim for part in parts):
+            # An array without dimensions is a number, whose type says whether it is a whole one.
+            parts = [p.item() if isinstance(p, np.ndarray) and not p.ndim else p for p in parts]
+            self.args = args = rebuilt(list(args), iter(parts))
+        for part in parts:
             if isinstance(part, np.ndarray) and part.ndim:
                 if self.batched and len(part) != count:
                     raise ValueError(
