@@ -136,3 +136,23 @@ def test_a_row_is_compared_to_five_digits() -> None:
     with pytest.raises(RuleError, match=r"gives 1\.0001 at x = 0\.013, differences give 1$"):
         define_op("nearly", "x", "1.0001")
     assert define_op("near", "x", "1.000001")(2.0) == 2.0
+
+
+def test_outside_of_where_a_row_is_smooth_its_derivative_may_be_anything() -> None:
+    with pytest.raises(RuleError, match=r"gives 5 at x = 0\.013"):
+        define_op("bent", "x if x > 1 else 0.0", "1.0 if x > 1 else 5.0")
+    bent = define_op("bent", "x if x > 1 else 0.0", "1.0 if x > 1 else 5.0", smooth="x > 1")
+    assert bent(2.0) == 2.0
+
+
+def test_a_slip_of_a_hundredth_percent_is_seen_also_where_values_are_large_or_tiny() -> None:
+    for z, dx in (("1000 + x", "1.0001"), ("x * 1e-9", "1.0001e-9"), ("x * 1e9", "1.0001e9")):
+        with pytest.raises(RuleError, match="differences give"):
+            define_op("slip", z, dx)
+    assert not hasattr(Value, "slip")
+
+
+def test_the_second_operand_is_compared_where_the_first_cannot_be() -> None:
+    # It jumps in x at every point that is tried, and so only dz/dy can be told.
+    with pytest.raises(RuleError, match="dz/dy = '3' gives 3 at"):
+        define_op("steps", "sin(1e9 * x) + 2 * y", "0.0", "3")
