@@ -309,8 +309,7 @@ class Recorder:
             # Until that call returns, no frame above it can go on to another line.
             self._near = frame = near
             while frame is not None:
-                name = frame.f_globals.get("__name__", "")
-                if name.partition(".")[0] not in ("autograd", "nn") and name != "":
+                if _package(frame) not in ("autograd", "nn", ""):
                     break
                 frame = frame.f_back
             self._user = frame
@@ -363,14 +362,20 @@ class Recorder:
                 undo()
 
 
+def _package(frame: Any) -> str:
+    """The package whose code a frame runs; '' for code that belongs to no module."""
+    name: str = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0]
+
+
 def _read(node: Value) -> float:
     """A leaf's number; a function that is being recorded gets a guard for it."""
     data: float = _slot.__get__(node)
     mode = present_mode()
     if type(mode) is Recorded:
-        code = sys._getframe(1).f_code
-        module = sys._getframe(1).f_globals.get("__name__", "")
-        inside = module.partition(".")[0] == "autograd" or code.co_filename[:10] == "<autograd "
+        frame = sys._getframe(1)
+        code = frame.f_code
+        inside = _package(frame) == "autograd" or code.co_filename[:10] == "<autograd "
         if (not inside or code.co_name in _user_compares) and node not in mode.tape.born:
             mode.tape.ask("==", node, data)
     return data

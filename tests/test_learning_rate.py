@@ -268,7 +268,13 @@ def test_a_sweep_prints_a_line_for_each_rate_and_gives_fit_what_it_was_given(
     assert {k: given[-1][k] for k in more} == more
 
 
-def test_the_defaults_of_the_search_are_those_of_its_signature() -> None:
+def test_the_defaults_of_the_search_are_those_of_its_signature(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fitted = Steps([9.0 - 0.1 * i for i in range(60)])
+    monkeypatch.setattr(learning_rate, "fit", fitted)
+    find_learning_rate(Bowl(1.0), ONE, loss=itself)
+    assert fitted.rates == pytest.approx([1e-4 * 10 ** (5 * i / 59) for i in range(60)])
     found = {
         name: p.default
         for name, p in inspect.signature(find_learning_rate).parameters.items()
