@@ -207,7 +207,8 @@ def fit(
     elif validation is not None:
         held = samples(validation, "validation")
     size = len(inputs) if batch_size is None else batch_size
-    for name, count in (("epochs", epochs), ("batch_size", size), ("patience", patience or 1)):
+    least = 1 if patience is None else patience
+    for name, count in (("epochs", epochs), ("batch_size", size), ("patience", least)):
         if not isinstance(count, int) or count < 1:
             raise ValueError(f"fit: {name} must be a whole number of at least 1, got {count!r}")
     run.start(seed, checkpoint, resume)

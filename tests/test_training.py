@@ -583,6 +583,7 @@ def test_one_epoch_of_weights_may_be_resumed(tmp_path: Path) -> None:
     ("options", "why"),
     [
         ({"patience": -1}, "^fit: patience must be a whole number of at least 1, got -1$"),
+        ({"patience": 0}, "^fit: patience must be a whole number of at least 1, got 0$"),
         ({"patience": 1.5}, "^fit: patience must be a whole number of at least 1, got 1.5$"),
         ({"validation": ([], [])}, "^validation: no samples$"),
         ({"validation": 0.0}, "^fit: validation must be data or a share between 0 and 1, got 0.0"),
