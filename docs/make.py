@@ -16,7 +16,8 @@ from autograd.__main__ import markdown
 HERE = Path(__file__).resolve().parent
 MODULES = [
     *("autograd", "autograd.compiled", "autograd.program", "autograd.faults", "autograd.frames"),
-    *("autograd.strategies", "autograd.pytest_plugin", "nn", "nn.data", "nn.microgpt"),
+    *("autograd.strategies", "autograd.pytest_plugin"),
+    *("nn", "nn.data", "nn.distributed", "nn.microgpt", "nn.sweeps"),
 ]
 FRONT = """\
 # chainrule
@@ -24,7 +25,8 @@ FRONT = """\
 A scalar autograd engine and a thin layer of neural networks on it.
 
 - [`autograd`](autograd.html): `Value`, gradients, checks, pictures, the player, `compile`.
-- [`nn`](nn.html): neurons, layers, initializers, losses, optimizers, training.
+- [`nn`](nn.html): neurons, layers, initializers, losses, optimizers, training; on files and workers
+  ([`nn.distributed`](nn/distributed.html)), and grids of trainings ([`nn.sweeps`](nn/sweeps.html)).
 
 ## Operations
 

@@ -43,6 +43,7 @@ except ModuleNotFoundError as error:
         "nn.distributed needs NumPy: pip install 'chainrule[distributed]'"
     ) from None
 
+__all__ = ["MismatchError", "Rows", "connect", "fit", "mean_gradient"]
 Array = Any
 Client = Any  # dask's
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]

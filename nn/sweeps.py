@@ -17,6 +17,7 @@ from nn.learning_rate import Maker, _loss, _sgd
 from nn.module import Module
 from nn.training import Loss, TrainingError, _bar, fit, samples
 
+__all__ = ["Grid", "Trained", "sweep"]
 PICTURE_EVERY = 1.0  # seconds: a picture takes about a fifth of one
 FORMATS = ("png", "svg", "pdf")
 
