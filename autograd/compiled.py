@@ -28,6 +28,7 @@ Array = Any
 _NONE = np.zeros(0)
 BLOCKS = (1, 8, 16, 32, 64)  # samples that are computed side by side
 PART = 64  # samples that one thread computes before it takes more
+_WHOLE, _PLAIN, _NUMBERS = "iu", "iuf", "iufb"  # NumPy's kinds; the last has truth values, too
 
 
 class Recording:
@@ -303,6 +304,10 @@ class Compiled:
         self._ran(*used)
         return first, total, back
 
+    def _computed(self, call: "_Call", sink: "_Sink") -> tuple[Recording, Array]:
+        """A recording that served, and outputs of all samples; no gradients."""
+        return self._each(call, False, 1.0, sink)[:2]
+
     def _run(
         self, one: Recording, x: Array, differentiate: bool, scale: float, sink: "_Sink"
     ) -> tuple[bool, Array, Array, Array, Array]:
@@ -346,7 +351,7 @@ class Compiled:
         if type(present_mode()) is Recorded:
             return self.function(*args)  # it becomes a part of what is being recorded
         call = _Call(args)
-        one, out, _ = self._each(call, False, 1.0, _Sink())
+        one, out = self._computed(call, _Sink())
         return self._shown(call, one, out)
 
     def _shown(self, call: "_Call", one: Recording, out: Array) -> Any:
@@ -354,7 +359,7 @@ class Compiled:
         if not call.batched:
             return rebuilt(form, iter(out[0].tolist()))
         if self.reduction is not None:
-            total = np.add.reduce(out, axis=0)
+            total = np.add.reduce(out)
             if self.reduction == "mean":
                 total /= len(out)
             return rebuilt(form, iter(total.tolist()))
@@ -397,7 +402,7 @@ class Compiled:
         sink = _Sink()
         call, one, out, _ = self._differentiated(args, sink)
         total = sink.total()
-        return self._shown(call, one, out), np.array([total.get(p, 0.0) for p in self.parameters])
+        return self._shown(call, one, out), np.array([total[p] for p in self.parameters])
 
     def claims(self, inputs: Sequence[Any], parameters: Sequence[Value]) -> list[float]:
         """The gradient in every number of the inputs, then in the parameters, for a checker."""
@@ -431,7 +436,7 @@ class Compiled:
         (8.0, [12.0])
         """
         call = _Call(args)
-        self._each(call, False, 1.0, _Sink())
+        self._computed(call, _Sink())
         used, order, v = self._used(), self.parameters, np.asarray(vector, dtype=np.float64)
         if v.shape != (len(order),):
             raise ValueError(f"hvp: expected {len(order)} numbers, got a shape of {v.shape}")
@@ -439,8 +444,8 @@ class Compiled:
         total = dict.fromkeys(order, 0.0)
         for row in call.numbers:
             # Rows may have taken different branches, each with parameters of its own.
-            one, _, _ = self._each(call.of(row), False, 1.0, _Sink())
-            part = np.array([along.get(p, 0.0) for p in one.parameters])
+            one, _ = self._computed(call.of(row), _Sink())
+            part = np.array([along[p] for p in one.parameters])
             found = self._along(one)(one.numbers()[None, :], row[None, :], part[None, :])
             for p, product in zip(one.parameters, np.ravel(found).tolist(), strict=True):
                 total[p] += product
@@ -552,7 +557,7 @@ class Flat:
         """The function's result with the numbers as they are here."""
         call = _Call(args)
         with self._turn:
-            one, out, _ = self.compiled._each(call, False, 1.0, _Sink(self))
+            one, out = self.compiled._computed(call, _Sink(self))
         return self.compiled._shown(call, one, out)
 
     def write(self) -> None:
@@ -670,7 +675,7 @@ class _Call:
         self.args = args
         if len(args) == 1 and type(args[0]) is np.ndarray and args[0].ndim == 2 and len(args[0]):
             (x,) = args
-            if x.dtype.kind in "iuf":
+            if x.dtype.kind in _PLAIN:
                 self.batched, self.columns = True, [x]
                 self.numbers = np.ascontiguousarray(x, dtype=np.float64)
                 self.key: Any = ("rows", x.shape[1], x.dtype.kind == "f")
@@ -693,8 +698,8 @@ class _Call:
                 self.batched, count = True, len(part)
                 if not count:
                     raise ValueError("compile: the array has no rows")
-                whole = part.dtype.kind in "iu"
-                if part.dtype.kind not in "iufb":
+                whole = part.dtype.kind in _WHOLE
+                if part.dtype.kind not in _NUMBERS:
                     raise TypeError(f"compile: expected an array of numbers, got {part.dtype}")
                 key.append(("rows", part.shape[1:], whole))
                 columns.append(part.reshape(count, -1))
@@ -741,7 +746,7 @@ class _Call:
         made = []
         for part in leaves(list(self.args)):
             if isinstance(part, np.ndarray) and part.ndim:
-                whole = part.dtype.kind in "iu"
+                whole = part.dtype.kind in _WHOLE
                 made.append(_shaped((one(whole) for _ in range(part[0].size)), part.shape[1:]))
             elif part is None or isinstance(part, bool | str):
                 made.append(part)

@@ -508,3 +508,47 @@ def test_an_array_without_dimensions_is_a_number_of_its_type() -> None:
     assert one(np.array(2.5), np.array(2)) == 12.5
     assert one.value_and_grad(np.array(2.5), 1) == (7.5, 3.0)
     assert one.recorded == 1
+
+
+def test_a_call_is_another_for_another_nesting() -> None:
+    keys = [_Call([one]).key for one in ({"a": [1.0]}, {"a": 1.0}, {"b": 1.0}, [1.0], (1.0,), 1.0)]
+    assert len(set(keys)) == 6
+
+
+def test_an_exact_replay_finds_its_parameters_wherever_they_are_in_the_arrays() -> None:
+    w = [Value(1.0 + i) for i in range(5)]
+    one = made(lambda x: (w[1] * x + 3.0) * w[3] + w[4] * 7.0 - w[0], exact=True)
+    flat = Flat(one, w[::-1])
+    assert flat.backward(2.0) == 7.0 * 4.0 + 35.0 - 1.0
+    by_value = dict(zip(flat.parameters, flat.gradients.tolist(), strict=True))
+    assert [by_value[p] for p in w] == [-1.0, 8.0, 0.0, 7.0, 7.0]
+    flat.numbers[:] = [0.5, 1.0, 2.0, 3.0, 4.0]  # of the last first
+    assert flat.backward(2.0) == (3.0 * 2.0 + 3.0) * 1.0 + 0.5 * 7.0 - 4.0
+    batch = flat.backward(np.array([2.0, 0.0]))
+    assert batch.tolist() == [9.0 + 3.5 - 4.0, 3.0 + 3.5 - 4.0]
+
+
+@pytest.mark.parametrize("reduction", [None, "sum"])
+def test_a_result_in_a_list_stays_in_one_and_three_arrays_are_kept_apart(
+    reduction: str | None,
+) -> None:
+    w = Value(2.0)
+    one = made(lambda x, y, z: [w * x[0] + x[1] * y + z[0] * z[1]], reduction=reduction)
+    flat = Flat(one, [w])
+    x, y, z = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([5.0, 6.0]), np.array([[7.0, 8.0]] * 2)
+    want = [2.0 + 10.0 + 56.0, 6.0 + 24.0 + 56.0]
+    for _ in range(3):
+        (found,) = flat.backward(x, y, z)
+        assert np.sum(found) == sum(want)
+        if reduction is None:
+            assert found.tolist() == want
+    assert len(flat._plans) == 1
+
+
+def test_what_is_found_once_is_kept() -> None:
+    one = made(lambda x: W[0] * W[1] * x, 1.0)
+    assert one._along(one.last) is one._along(one.last)
+    flat = Flat(one, W)
+    assert flat.where(one.last) is flat.where(one.last)
+    one.hvp([1.0, 1.0], 1.0)
+    assert len(one._hvps) == 1
