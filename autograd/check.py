@@ -184,9 +184,7 @@ class _Case:
 
     def again(self, moved: list[Any]) -> Any:
         """f at other numbers for inputs (anything that computes) and parameters (doubles)."""
-        count = len(moved) - len(self.parameters)
-        given = rebuilt(list(self.inputs), iter(moved[:count]))
-        return self.f(*given)
+        return self.f(*rebuilt(list(self.inputs), iter(moved)))
 
 
 def _record(f: Function, inputs: tuple[Tree, ...], parameters: Any) -> _Case:
@@ -255,7 +253,6 @@ _STEP = Decimal("1e-25")
 _SAME = Decimal("1e-12")  # one-sided slopes that differ by more differ by a kink
 _CLOSER = 1000  # a second step is so much smaller,
 _JUMP = 100  # and at a jump the slope becomes more than so much larger
-_FAR, _ASIDE = 5.0, 1.1  # no row's derivative has a zero further out; how far its terms are asked
 _APART = 2.0**-20  # an operand's relative change by which its influence is measured
 
 
@@ -301,18 +298,6 @@ class _Exact:
         below, _, above = self.slopes(k)
         nearer, _, near = self.slopes(k, _STEP / _CLOSER)
         return abs(near) > _JUMP * abs(above) or abs(nearer) > _JUMP * abs(below)
-
-    def cancels(self, k: int, used: float, exact: float) -> bool:
-        """Whether a derivative is passing through 0, where its terms cancel, and right beside them.
-
-        The terms' size shows a little to the side.  Further out a tenth of the operand would be a
-        whole different size, and there no row's derivative has a zero.
-        """
-        if abs(self.operands[k]) > _FAR:
-            return False
-        aside = [x * _ASIDE if i == k else x for i, x in enumerate(self.operands)]
-        terms = abs(float(_Exact(self.op, aside).slopes(k)[1]))
-        return abs(used - exact) <= 2 * SLOPE_ULPS * ROUNDING * terms
 
     def blurs(self, used: float, exact: float, k: int | None = None) -> bool:
         """Whether operands with a few of their last bits changed have this value (or slope in k).
@@ -373,7 +358,7 @@ def _local(
                         continue
                     text = f"[{low!r}, {high!r}]"
                 if not _ulps(used, slope) <= SLOPE_ULPS and not (
-                    exact.cancels(k, used, slope) or exact.jumps(k) or exact.blurs(used, slope, k)
+                    exact.jumps(k) or exact.blurs(used, slope, k)
                 ):
                     what = (
                         f"dz/d{'xy'[k]} of {op.name}: the pullback uses {used!r}, should be "
@@ -468,6 +453,14 @@ def _adjoint(
 _BESIDE = Decimal("1e-20")  # the relative step of a function's argument
 _TWICE = Decimal("1e-30")  # the step of second differences
 _FEWER, _MORE = 20, 40  # digits: enough to agree, and for who disagrees
+_AGREED = 1e-9  # a gradient and the referee's, relatively
+_SURE, _CERTAIN = 4, 10  # times the estimated error of a difference
+_LOST = 16  # roundings that a sum of paths may lose, of the size of all of them
+_NODES = 3  # roundings of a node that reach the result
+_NOISY = 1e-5  # differences of doubles with a larger error decide nothing
+_APART_BY = 0.01  # decimals and doubles that differ by more see different functions
+_ENDLESS = 1e18  # a second difference of more is a jump of the first derivative
+_TWICE_AGREED, _TWICE_LEAST = 1e-8, 1e-6  # second derivatives, relatively, and what counts as 0
 _SCALES = (1.0, 1e-2, 1e-4, 1e-6)  # of the steps in doubles, to stay on this side of a kink
 
 
@@ -488,7 +481,7 @@ class _Seen:
     def kink(self) -> bool:
         """Whether the two one-sided slopes differ."""
         gap = abs(self.left - self.right)
-        return gap > 1e-12 * max(abs(self.left), abs(self.right)) and gap > FLOOR
+        return gap > TIE * max(abs(self.left), abs(self.right)) and gap > FLOOR
 
 
 class _Decimals:
@@ -520,7 +513,7 @@ class _Decimals:
             left, wide, right = self._slopes(k, h)
             seen = _Seen(left, wide, right, 1e-15 * abs(wide))
             seen.rounded = self.rounded
-            leap = abs(wide) * float(h) > 1e-9 * float(abs(self.here))
+            leap = abs(wide) * float(h) > _AGREED * float(abs(self.here))
             if not (seen.kink or leap or math.isnan(wide)):
                 return seen
             # A gap that shrinks with the step is a bend, and no kink.
@@ -549,10 +542,9 @@ class _Decimals:
 def _by_doubles(case: _Case, k: int, noise: float) -> _Seen:
     """The same by extrapolated differences of doubles, on this side of every kink."""
     signature = [(op, side) for op, side, _ in case.traced.sides]
-    strayed = False
+    strayed: list[bool] = []
 
     def along(t: float) -> float:
-        nonlocal strayed
         moved = [Value(x) for x in case.at[: len(case.at) - len(case.parameters)]]
         before = [p.data for p in case.parameters]
         traced = _Traced()
@@ -566,18 +558,17 @@ def _by_doubles(case: _Case, k: int, noise: float) -> _Seen:
         finally:
             for parameter, data in zip(case.parameters, before, strict=True):
                 parameter.data = data
-        if [(op, side) for op, side, _ in traced.sides] != signature:
-            strayed = True
+        strayed.append([(op, side) for op, side, _ in traced.sides] != signature)
         return float(out)
 
     x, best = case.at[k], (math.nan, math.inf)
     for scale in _SCALES:
-        strayed = False
+        strayed.clear()
         slope, error = ridders(lambda t, scale=scale: along(x + (t - x) * scale), x)  # type: ignore[misc]
         # The estimate knows nothing of the noise that all its differences share.
         smallest = 1e-4 * scale * max(abs(x), 0.1)
         slope, error = slope / scale, error / scale + noise / smallest
-        if not strayed and error < best[1]:
+        if not any(strayed) and error < best[1]:
             best = slope, error
     return _Seen(best[0], best[0], best[0], best[1], how="double")
 
@@ -591,7 +582,7 @@ def _judge(
     seen: _Seen,
     replayed: Callable[[], float | None],
 ) -> Row:
-    allowed = 1e-9 * abs(seen.middle) + TINY + 4 * seen.error
+    allowed = _AGREED * abs(seen.middle) + TINY + _SURE * seen.error
     row = Row(case.labels[k], case.at[k], found, seen.middle, seen.error, Verdict.PASS)
     if not math.isfinite(seen.middle):
         row.verdict = Verdict.INCONCLUSIVE
@@ -600,7 +591,7 @@ def _judge(
             row.note = "both are nan"
     elif seen.kink or seen.jump:
         low, high = sorted((seen.left, seen.right))
-        allowed += 16 * ROUNDING * size
+        allowed += _LOST * ROUNDING * size
         inside = low - allowed <= found <= high + allowed
         row.verdict = Verdict.KINK if inside or sound else Verdict.FAIL
         row.note = f"slopes {seen.left:.6g} from the left, {seen.right:.6g} from the right"
@@ -608,7 +599,7 @@ def _judge(
         if seen.jump:
             row.note = "the function jumps here, and has no slope"
         row.note += f" ({seen.switched} switches)" if seen.switched else ""
-    elif seen.how == "double" and seen.error > 1e-5 * max(abs(found), abs(seen.middle), FLOOR):
+    elif seen.how == "double" and seen.error > _NOISY * max(abs(found), abs(seen.middle), FLOOR):
         row.verdict = Verdict.INCONCLUSIVE
         row.note = "differences of doubles are too noisy here"
     elif not abs(found - seen.middle) <= allowed:
@@ -616,7 +607,7 @@ def _judge(
         row.note = _hint(found, seen.middle)
         if sound and math.isfinite(found):
             true = replayed()
-            if true is not None and abs(true - seen.middle) <= 1e-9 * abs(seen.middle) + TINY:
+            if true is not None and abs(true - seen.middle) <= _AGREED * abs(seen.middle) + TINY:
                 row.verdict = Verdict.ILL_CONDITIONED
                 gap = abs(found - seen.middle) / max(abs(seen.middle), TINY)
                 lost = min(16, max(1, round(16 + math.log10(gap))))
@@ -680,10 +671,10 @@ def check_gradients(
     """
     if order not in (1, 2):
         raise ValueError(f"check_gradients: order must be 1 or 2, got {order!r}")
-    replay = f if hasattr(f, "claims") else None
-    f = getattr(f, "function", f) if replay is not None else f
+    replay: Any = f if hasattr(f, "claims") else None
+    f = f if replay is None else replay.function
     case = _record(f, inputs, parameters)
-    twice = _record(f, inputs, parameters)
+    twice = _record(f, inputs, None)
     if twice.root.data.hex() != case.root.data.hex():
         raise ValueError(
             f"check_gradients: f gave {case.root.data!r} and then {twice.root.data!r} for the same "
@@ -700,7 +691,7 @@ def check_gradients(
     grads, ours, badly = _adjoint(case.root, inner, ends, pulls, name)
     wrong += badly
     sizes = [grads[node] * node.data for node in inner]
-    noise = 3 * ROUNDING * math.hypot(*(x for x in sizes if math.isfinite(x)), case.root.data)
+    noise = _NODES * ROUNDING * math.hypot(*(x for x in sizes if math.isfinite(x)), case.root.data)
     chosen = list(range(len(case.nodes)))
     if sample is not None and sample < len(chosen):
         chosen = sorted(random.Random(seed).sample(chosen, sample))  # noqa: S311 - no secret
@@ -711,7 +702,7 @@ def check_gradients(
     for k in chosen:
         node = case.nodes[k]
         found, (own, size) = grads.get(node, 0.0), ours.get(node, (0.0, 0.0))
-        sound = not wrong and abs(found - own) <= 64 * ROUNDING * size + TINY
+        sound = not wrong and abs(found - own) <= 4 * _LOST * ROUNDING * size + TINY
         for attempt in range(2):
             if attempt == len(decimals):
                 decimals.append(_decimals(case, digits + _MORE))
@@ -751,7 +742,7 @@ def _see(case: _Case, decimals: _Decimals | None, k: int, noise: float) -> _Seen
         # doubles see the same slope, and if it went on into the result, they see another.
         coarse = _by_doubles(case, k, noise)
         gap = abs(coarse.middle - seen.middle)
-        if gap > 0.01 * max(abs(coarse.middle), abs(seen.middle)) + 10 * coarse.error:
+        if gap > _APART_BY * max(abs(coarse.middle), abs(seen.middle)) + _CERTAIN * coarse.error:
             return coarse
     return seen
 
@@ -788,9 +779,11 @@ def _second(case: _Case, precision: int, seed: int) -> list[Row]:
             row.verdict, row.note = Verdict.INCONCLUSIVE, "the function refuses decimals"
             continue
         row.error = 1e-12 * abs(row.referee)
-        if not math.isfinite(row.referee) or abs(row.referee) > 1e18:
+        if not math.isfinite(row.referee) or abs(row.referee) > _ENDLESS:
             row.verdict, row.note = Verdict.KINK, "the first derivative jumps here"
-        elif not abs(row.analytic - row.referee) <= 1e-8 * max(abs(row.referee), 1e-6):
+        elif not abs(row.analytic - row.referee) <= _TWICE_AGREED * max(
+            abs(row.referee), _TWICE_LEAST
+        ):
             row.verdict, row.note = Verdict.FAIL, _hint(row.analytic, row.referee).strip()
     return rows
 
@@ -812,8 +805,7 @@ def check_operation(op: Operation) -> Report:
     places = itertools.product(_POINTS, repeat=op.arity)
     nodes = [op(*(Value(x) for x in place)) for place in places]
     nodes = [node for node in nodes if node.data == node.data]
-    name = dict.fromkeys(nodes, "")
-    wrong = _local(nodes, {node: handed(node, 1.0) for node in nodes}, name)
+    wrong = _local(nodes, {node: handed(node, 1.0) for node in nodes}, {})
     rest = len(nodes) - len({node for node, _ in wrong})
     blame = [text for _, text in wrong]
     return Report([], blame, [node for node, _ in wrong], f"{op.name}: {rest} points pass")

@@ -973,3 +973,34 @@ def test_a_branch_that_moves_the_result_through_float_is_told_from_one_that_deci
     (row,) = check_gradients(moves_a_little, 1.5).rows
     assert (row.verdict, row.analytic) == (Verdict.FAIL, 100.0)
     assert row.referee == pytest.approx(102.0, rel=1e-9)
+
+
+def test_a_wrong_partial_at_a_jump_is_no_mistake_and_at_a_kink_it_is() -> None:
+    upward = define_op("upward", "1.0 if x > 0 else 0.0", "0.0")
+    with planted(misread("upward", "x", "-3.0")):
+        assert check_gradients(upward, 0.0).blame == []
+        assert check_gradients(upward, 1.0).blame != []
+    downward = define_op("downward", "1.0 if x < 0 else 0.0", "0.0")
+    with planted(misread("downward", "x", "3.0")):
+        assert check_gradients(downward, 0.0).blame == []
+    for name, text in (("steep", "x > 0"), ("sheer", "x < 0")):
+        op = define_op(name, f"50 * x if {text} else 0.0", f"50.0 if {text} else 0.0")
+        with planted(misread(name, "x", "90.0")):
+            (blame,) = check_gradients(op, 0.0).blame
+        assert "should be [0.0, 50.0];" in blame
+
+
+def test_a_cut_branch_may_also_look_like_a_usual_mistake() -> None:
+    (row,) = check_gradients(lambda x: x * x.data, 3.0).rows
+    assert row.note.startswith("(0.5 times too much: a use lost?) every operation and sum is right")
+    first, _ = check_gradients(lambda x, y: y * x.data, 1.5, 3.0).rows
+    assert first.note.startswith("(0: cut off?) every operation and sum is right")
+
+
+def test_a_replay_that_invents_a_tiny_gradient_is_told() -> None:
+    class Half(Replayed):
+        def function(self, x: Any, y: Any) -> Any:
+            return y * 2.0
+
+    wrong = check_gradients(Half([5e-13, 2.0]), 2.0, 3.0)
+    assert wrong.rows[0].note == "the replay gives 5e-13"
