@@ -399,7 +399,6 @@ def _adjoint(
 ) -> tuple[dict[Value, float], dict[Value, tuple[float, float]], list[tuple[Value, str]]]:
     """The engine's gradients; our own, with the size of all paths; nodes whose sum is wrong."""
     order = [*inner, *ends]
-    wrong: list[tuple[Value, str]] = []
     with one_pass:
         undo = restorer(order)
         try:
@@ -410,7 +409,7 @@ def _adjoint(
             for leaf in ends:
                 leaf.grad = 0.0
             root.backward()
-            wrong += [
+            wrong = [
                 (node, f"backward twice gives {first[node]!r}, then {node.grad!r}")
                 for node in order
                 if node.grad.hex() != first[node].hex() and node.grad == node.grad

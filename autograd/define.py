@@ -12,6 +12,8 @@ from autograd.value import INSTALLED_WITH, Value, rows
 
 # Where a row is tried, if it is smooth there: both signs, small and large, no round numbers.
 _TRIED = [0.013, 0.11, 0.37, 0.83, 1.21, 2.3, 3.7, 6.1, 17.3]
+_CLEAR = 1e-6  # a difference whose error is larger, relatively, decides nothing
+_SAME, _SURE = 1e-5, 10  # a derivative and the slope, relatively, and times that error
 
 
 def define_op(name: str, z: str, dx: str, dy: str | None = None, **columns: Any) -> Op[Any]:
@@ -47,7 +49,7 @@ def define_op(name: str, z: str, dx: str, dy: str | None = None, **columns: Any)
 
 def _compare(op: Operation) -> None:
     """Raise RuleError where a derivative differs from the slope of the value."""
-    compared = 0
+    compared = False
     for operands in _points(op):
         z = op.value(*operands)
         for k, derivative in enumerate([op.dx, getattr(op, "dy", None)][: op.arity]):
@@ -57,12 +59,12 @@ def _compare(op: Operation) -> None:
                 return op.value(*operands[:k], t, *operands[k + 1 :])
 
             slope, error = ridders(along, operands[k])
-            if not error <= 1e-6 * max(abs(slope), abs(z), 1e-300):
+            if not error <= _CLEAR * max(abs(slope), abs(z)):
                 continue  # an end or a kink is near; another point will tell
-            compared += 1
+            compared = True
             x, y = (*operands, None)[:2]
             found = float(derivative(x, y, z))
-            if not abs(found - slope) <= 1e-5 * abs(slope) + 10 * error:
+            if not abs(found - slope) <= _SAME * abs(slope) + _SURE * error:
                 at = ", ".join(f"{name} = {v!r}" for name, v in zip("xy", operands, strict=False))
                 raise RuleError(
                     f"op {op.name!r}: dz/d{'xy'[k]} = {op.texts[k + 1]!r} gives {found:.6g} "
