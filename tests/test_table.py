@@ -13,7 +13,7 @@ import pytest
 
 import autograd
 from autograd import Op, RuleError, Value, grad, record, rows, rules
-from autograd.ops import Operation, Ops
+from autograd.ops import Operation, Ops, number, table
 from autograd.value import topological
 from tests import reference
 
@@ -479,3 +479,96 @@ def test_an_operation_of_numbers_counts_its_operands(name: str) -> None:
 def test_a_row_that_uses_y_needs_its_derivative() -> None:
     with pytest.raises(RuleError, match=r"unknown operand 'y' in 'x \* y'; known: x"):
         Op("x * y", "y").read("halved", rows())
+
+
+# ------------------------------------------------------------------ rows before they are read
+
+
+def test_a_row_knows_its_columns_and_takes_the_first_of_its_names() -> None:
+    class Own:
+        double: Any = Op("x+x", "2")
+        twice = double
+        capped: Any = Op("sqrt(x)", "0.5 / z", ends="tanh(x)")
+        three = 3
+
+    first = vars(Own)["double"]
+    assert vars(Own)["twice"] is first
+    assert (first.name, first.ends, first.libm, first.arity) == ("double", "", "", 1)
+    assert first.reflected.op is first
+    assert vars(Own)["capped"].ends == "tanh(x)"
+    assert Op("x", "1").name == ""
+    row: Any = Op("x+x", "2")
+    row.read("row", rows())
+    assert row.textbook == ("x+x", "2")  # as it was written
+    assert row(2.0) == 4.0
+    parts: Any = Op("t+x", "2", t="x")
+    parts.read("parts", rows())
+    assert parts.textbook == ("x + x", "2")
+    ends: Any = Op("sqrt(x)", "0.5 / z", ends="tanh(x)")
+    ends.read("sqrt", rows())
+    assert (ends.libm, ends(4.0)) == ("sqrt", 2.0)
+    assert ends(-1.0) == math.tanh(-1.0)
+
+
+def test_the_rows_of_a_class_are_read_under_their_own_names() -> None:
+    class Own:
+        half: Any = Op("x / 2", "0.5")
+        other = half
+        quarter: Any = Op("half(half(x))", "0.25")
+        number = 3
+
+    read: Any = table
+    made = read(Own)
+    assert made is Own
+    assert (made.half(3.0), made.quarter(8.0)) == (1.5, 2.0)
+    assert (made.half.name, made.quarter.name) == ("half", "quarter")
+    assert made.half.dx(3.0, None, 1.5) == 0.5
+
+    class Wrong:
+        bad: Any = Op("x / q", "1")
+
+    with pytest.raises(RuleError, match=r"^op 'bad': unknown operand 'q'"):
+        read(Wrong)
+
+
+@pytest.mark.parametrize(
+    ("operand", "kind", "advice"),
+    [
+        ("3", "str",
+         "convert it first, as in Value(float(text)); a name goes in Value(data, label=...)"),
+        (b"3", "bytes",
+         "convert it first, as in Value(float(text)); a name goes in Value(data, label=...)"),
+        (1j, "complex",
+         "this engine is real; use one Value for the real and one for the imaginary part"),
+        ([1.0], "list", "make one Value per number, as in [Value(d) for d in data]"),
+        ({1.0}, "set", "make one Value per number, as in [Value(d) for d in data]"),
+        (object(), "object", "give a real number"),
+        (None, "NoneType", "give a real number"),
+    ],
+)  # fmt: skip
+def test_what_is_no_number_is_refused_with_what_to_write_instead(
+    operand: Any, kind: str, advice: str
+) -> None:
+    text = f"expected a real number, got {kind}; {advice}"
+    with pytest.raises(TypeError) as caught:
+        number(operand, "what")
+    assert str(caught.value) == f"what: {text}"
+    if operand is not None:
+        with pytest.raises(TypeError) as caught:
+            rows()["add"](1.0, operand)
+        assert str(caught.value) == f"add: {text}"
+
+
+def test_arrays_and_values_are_refused_with_what_to_write_instead() -> None:
+    class Array:
+        def __array__(self) -> Any:
+            raise NotImplementedError
+
+    for operand, advice in (
+        (Array(), "make one Value per number, as in [Value(d) for d in array.tolist()]"),
+        (Value(1.0), "it is a Value already; v.detach() gives a new leaf with its number"),
+    ):
+        kind = type(operand).__name__
+        with pytest.raises(TypeError) as caught:
+            number(operand, "what")
+        assert str(caught.value) == f"what: expected a real number, got {kind}; {advice}"

@@ -5,6 +5,7 @@ import copy
 import functools
 import gc
 import math
+import os
 import pickle
 import subprocess
 import sys
@@ -733,3 +734,21 @@ def test_roots_that_are_leaves_or_repeated_come_once() -> None:
     a, b = Value(1.0), Value(2.0)
     c = a * b
     assert topological(a, a, c, b, c) == [a, b, c]
+
+
+def test_a_lock_that_a_fork_is_to_find_free_is_taken_before_it_and_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from autograd.value import forkable_lock
+
+    registered: list[dict[str, Any]] = []
+    monkeypatch.setattr(os, "register_at_fork", lambda **calls: registered.append(calls))
+    lock = forkable_lock()
+    assert registered == [
+        {"before": lock.acquire, "after_in_parent": lock.release, "after_in_child": lock.release}
+    ]
+    with lock, lock:  # the same thread may take it again
+        pass
+    monkeypatch.delattr(os, "register_at_fork")
+    with forkable_lock():
+        assert len(registered) == 1
