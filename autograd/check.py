@@ -155,7 +155,7 @@ class _Traced(Mode):
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Value:
         """The node, with its line."""
         node = super().record(z, op, a, b, x, y)
-        node._row = Note(op, "", "", user_line())
+        node._row = Note(op, line=user_line())
         other = x if y is None else y
         self.sides.append((op, (x > 0, x < 0, x > other, x < other) if op.smooth else (), node))
         return node
@@ -256,6 +256,11 @@ _JUMP = 100  # and at a jump the slope becomes more than so much larger
 _APART = 2.0**-20  # an operand's relative change by which its influence is measured
 
 
+def _step(at: Decimal, relative: Decimal) -> Decimal:
+    """A step that is small beside the number, or beside 1 where it is 0."""
+    return (abs(at) or 1) * relative
+
+
 @dataclass
 class _Exact:
     """An operation at one point, in decimals of as many digits as it takes."""
@@ -271,7 +276,7 @@ class _Exact:
     def slopes(self, k: int, relative: Decimal = _STEP) -> tuple[Decimal, Decimal, Decimal]:
         """Left, central and right slope of the value in operand k."""
         at, here = self.at, self.at[k]
-        step = (abs(here) or 1) * relative
+        step = _step(here, relative)
         ends = []
         for moved in (here - step, here + step):
             at[k] = moved
@@ -282,7 +287,7 @@ class _Exact:
 
     def shares(self, used: list[float]) -> str:
         """What is wrong if, at a kink, both partials are possible but their sum is not."""
-        step = (max(map(abs, self.at)) or 1) * _STEP
+        step = _step(max(self.at, key=abs), _STEP)
         ends = [self.value(*(x + h for x in self.at)) for h in (-step, step)]
         low, high = sorted([float((self.z - ends[0]) / step), float((ends[1] - self.z) / step)])
         if low - TIE <= sum(used) <= high + TIE:
@@ -317,7 +322,7 @@ class _Exact:
 
 
 def _ulps(found: float, exact: float) -> float:
-    if found == exact or abs(found - exact) <= FLOOR:
+    if abs(found - exact) <= FLOOR:
         return 0.0
     return abs(found - exact) / math.ulp(exact)
 
@@ -371,7 +376,7 @@ def _local(
 def _where(node: Value, operands: list[float], name: dict[Value, str]) -> str:
     at = ", ".join(f"{n} = {x!r}" for n, x in zip("xy", operands, strict=False))
     line = f", at {node.line}" if node.line else ""
-    known = name.get(node, node.label)
+    known = name.get(node)
     return (f"node {known}, " if known else "") + at + line
 
 
@@ -388,6 +393,8 @@ def _hint(found: float, right: float) -> str:
 
 
 # ---------------------------------------------------------------------- ADJOINT
+
+_ADDED = 4  # roundings of each term of a sum
 
 
 def _adjoint(
@@ -433,7 +440,7 @@ def _adjoint(
     for node in order:
         found, parts = first[node], terms[node]
         total = math.fsum(parts) if all(map(math.isfinite, parts)) else math.nan
-        allowed = 4 * ROUNDING * (len(parts) + 1) * sum(map(abs, parts)) + FLOOR
+        allowed = _ADDED * ROUNDING * (len(parts) + 1) * sum(map(abs, parts)) + FLOOR
         if math.isfinite(total) and not abs(found - total) <= allowed:
             uses = ", ".join(f"{part:.6g}" for part in parts)
             wrong.append(
@@ -451,10 +458,11 @@ def _adjoint(
 
 _BESIDE = Decimal("1e-20")  # the relative step of a function's argument
 _TWICE = Decimal("1e-30")  # the step of second differences
-_FEWER, _MORE = 20, 40  # digits: enough to agree, and for who disagrees
+_FEWER, _MORE, _MOST = 20, 40, 80  # digits: to agree, for who disagrees, for second differences
 _AGREED = 1e-9  # a gradient and the referee's, relatively
 _SURE, _CERTAIN = 4, 10  # times the estimated error of a difference
-_LOST = 16  # roundings that a sum of paths may lose, of the size of all of them
+_LOST, _SOUND = 16, 64  # roundings that a sum of paths may lose, of the size of all of them
+_SMALLEST, _UNIT = 1e-4, 0.1  # of the steps of `ridders`, relatively, and where x is near 0
 _NODES = 3  # roundings of a node that reach the result
 _NOISY = 1e-5  # differences of doubles with a larger error decide nothing
 _APART_BY = 0.01  # decimals and doubles that differ by more see different functions
@@ -480,7 +488,7 @@ class _Seen:
     def kink(self) -> bool:
         """Whether the two one-sided slopes differ."""
         gap = abs(self.left - self.right)
-        return gap > TIE * max(abs(self.left), abs(self.right)) and gap > FLOOR
+        return gap > max(TIE * abs(self.left), TIE * abs(self.right), FLOOR)
 
 
 class _Decimals:
@@ -488,8 +496,7 @@ class _Decimals:
 
     def __init__(self, case: _Case, precision: int) -> None:
         self.case, self.precision, self.rounded = case, precision, False
-        with precise.digits(precision):
-            self.at = [Decimal(x) for x in case.at]
+        self.at = [Decimal(x) for x in case.at]
         self.here = self.run(-1, Decimal(0))[0]
 
     def run(self, k: int, step: Decimal) -> tuple[Decimal, list[Any]]:
@@ -508,7 +515,7 @@ class _Decimals:
     def slopes(self, k: int) -> _Seen:
         """The slopes of f along one input."""
         with precise.digits(self.precision):
-            h = (abs(self.at[k]) or 1) * _BESIDE
+            h = _step(self.at[k], _BESIDE)
             left, wide, right = self._slopes(k, h)
             seen = _Seen(left, wide, right, 1e-15 * abs(wide))
             seen.rounded = self.rounded
@@ -525,8 +532,9 @@ class _Decimals:
             for i, ((op, one), (_, two)) in enumerate(zip(*self._sides, strict=False)):
                 if one != two:
                     sides = self.case.traced.sides
-                    line = sides[i][2].line if i < len(sides) else ""
-                    seen.switched = f"{op.name}" + (f" at {line}" if line else "")
+                    seen.switched = op.name
+                    if i < len(sides):
+                        seen.switched += f" at {sides[i][2].line}"
                     break
         return seen
 
@@ -565,7 +573,7 @@ def _by_doubles(case: _Case, k: int, noise: float) -> _Seen:
         strayed.clear()
         slope, error = ridders(lambda t, scale=scale: along(x + (t - x) * scale), x)  # type: ignore[misc]
         # The estimate knows nothing of the noise that all its differences share.
-        smallest = 1e-4 * scale * max(abs(x), 0.1)
+        smallest = _SMALLEST * scale * max(abs(x), _UNIT)
         slope, error = slope / scale, error / scale + noise / smallest
         if not any(strayed) and error < best[1]:
             best = slope, error
@@ -609,7 +617,7 @@ def _judge(
             if true is not None and abs(true - seen.middle) <= _AGREED * abs(seen.middle) + TINY:
                 row.verdict = Verdict.ILL_CONDITIONED
                 gap = abs(found - seen.middle) / max(abs(seen.middle), TINY)
-                lost = min(16, max(1, round(16 + math.log10(gap))))
+                lost = min(16, round(16 + math.log10(gap)))
                 row.note = f"about {lost} of 16 digits lost to rounding"
             else:
                 row.note += " every operation and sum is right, so a branch is cut from the graph:"
@@ -623,13 +631,13 @@ def _replay(case: _Case, inner: list[Value], k: int, precision: int) -> float | 
     if not inner:
         return None
     with precise.digits(precision):
-        h = (abs(Decimal(case.at[k])) or 1) * _BESIDE
+        h = _step(Decimal(case.at[k]), _BESIDE)
         ends = []
         for step in (h, -h):
-            data: dict[Value, Decimal] = {case.nodes[k]: Decimal(case.at[k]) + step}
+            data: dict[Value | None, Decimal] = {case.nodes[k]: Decimal(case.at[k]) + step}
             for node in inner:
                 operands = [
-                    data.get(p, Decimal(x)) if p is not None else Decimal(x)
+                    data.get(p, Decimal(x))
                     for p, x in zip((node.a, node.b), _operands(node), strict=False)
                 ]
                 assert node.op is not None
@@ -701,7 +709,7 @@ def check_gradients(
     for k in chosen:
         node = case.nodes[k]
         found, (own, size) = grads.get(node, 0.0), ours.get(node, (0.0, 0.0))
-        sound = not wrong and abs(found - own) <= 4 * _LOST * ROUNDING * size + TINY
+        sound = not wrong and abs(found - own) <= _SOUND * ROUNDING * size + TINY
         for attempt in range(2):
             if attempt == len(decimals):
                 decimals.append(_decimals(case, digits + _MORE))
@@ -718,7 +726,7 @@ def check_gradients(
             if abs(claims[k] - row.analytic) > 1e-12 * max(abs(row.analytic), size):
                 row.verdict, row.note = Verdict.FAIL, f"the replay gives {claims[k]!r}"
     if order == 2 and len(case.nodes) > len(case.parameters):
-        report.rows += _second(case, digits + 2 * _MORE, seed)
+        report.rows += _second(case, digits + _MOST, seed)
     return report
 
 

@@ -1004,3 +1004,17 @@ def test_a_replay_that_invents_a_tiny_gradient_is_told() -> None:
 
     wrong = check_gradients(Half([5e-13, 2.0]), 2.0, 3.0)
     assert wrong.rows[0].note == "the replay gives 5e-13"
+
+
+@pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
+def test_infinite_terms_of_both_signs_are_no_sum_that_could_be_wrong() -> None:
+    report = check_gradients(lambda x: (x.sqrt() - x.sqrt()) + x, 0.0)
+    assert report.blame == []
+    assert report.verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_gradient_at_a_kink_may_be_off_by_as_much_as_any_other() -> None:
+    for claim, verdict in ((3.0 + 1e-9, Verdict.KINK), (3.0 + 1e-8, Verdict.FAIL),
+                           (1.0 - 1e-9, Verdict.KINK), (1.0 - 1e-8, Verdict.FAIL)):  # fmt: skip
+        (row,) = check_gradients(Claim(rectified, claim), 0.0).rows
+        assert row.verdict is verdict
