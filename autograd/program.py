@@ -383,8 +383,15 @@ class Program:
         table = rows()
         rest["texts"] = [list(table[name].texts) for name in self.tape.ops]
         rest["format"] = FORMAT
+        arrays["json"] = np.frombuffer(json.dumps(rest).encode(), dtype=np.uint8)
         buffer = io.BytesIO()
-        np.savez(buffer, json=np.frombuffer(json.dumps(rest).encode(), dtype=np.uint8), **arrays)
+        try:
+            np.savez(buffer, **arrays)
+        except ValueError as error:
+            # After Ctrl-C, zipfile complains of the part that was not finished, and hides it.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None
+            raise
         body = buffer.getvalue()
         return _HEAD + hashlib.sha256(body).hexdigest().encode() + body
 

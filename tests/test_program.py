@@ -522,3 +522,27 @@ def packed_twice(files: dict[str, bytes]) -> bytes:
             archive.writestr(name, data)
     body = buffer.getvalue()
     return b"chainrule program\n" + hashlib.sha256(body).hexdigest().encode() + body
+
+
+def test_ctrl_c_while_a_program_is_packed_is_no_other_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = whole()
+
+    def interrupted(*given: Any, **arrays: Any) -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise ValueError("Can't close the ZIP file while there is an open writing handle")
+
+    monkeypatch.setattr(np, "savez", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        program.save(tmp_path / "p")
+    assert list(tmp_path.iterdir()) == []
+
+    def wrong(*given: Any, **arrays: Any) -> None:
+        raise ValueError("another")
+
+    monkeypatch.setattr(np, "savez", wrong)
+    with pytest.raises(ValueError, match=r"^another$"):
+        program.save(tmp_path / "p")
