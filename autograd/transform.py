@@ -33,15 +33,24 @@ def leaves(tree: Tree) -> Iterator[Any]:
             yield part
 
 
+_NESTINGS = (dict, list, tuple)
+
+
+def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
+    """The same nesting with function(leaf) in the place of each leaf, in order."""
+    if not isinstance(tree, _NESTINGS):
+        return function(tree)
+    if isinstance(tree, dict):
+        return {key: mapped(function, part) for key, part in tree.items()}
+    parts = [mapped(function, part) for part in tree]
+    if hasattr(tree, "_fields"):
+        return type(tree)(*parts)
+    return type(tree)(parts)
+
+
 def rebuilt(tree: Tree, numbers: Iterator[Any]) -> Tree:
     """The same nesting with other leaves, taken in order."""
-    if isinstance(tree, dict):
-        return {key: rebuilt(part, numbers) for key, part in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(rebuilt(part, numbers) for part in tree))
-    if isinstance(tree, list | tuple):
-        return type(tree)(rebuilt(part, numbers) for part in tree)
-    return next(numbers)
+    return mapped(lambda leaf: next(numbers), tree)
 
 
 def _matched(tree: Tree, other: Tree, what: str) -> list[Any]:
@@ -89,15 +98,15 @@ def _adjoints(
             continue
         x, y = _recorded(node)
         lost = type(node) is Value and node.data != node.data
-        for parent, name, text in zip((node.a, node.b), ("dx", "dy"), op.texts[1:], strict=False):
-            if parent is not None and parent in along:
-                factor = node if lost else getattr(op, name)(x, y, node)
+        for k, parent in ((1, node.a), (2, node.b)):
+            if parent in along:
+                factor = node if lost else (op.dx if k == 1 else op.dy)(x, y, node)
                 # A factor that is a Value may be 1 or 0 now, and depend on something.
                 if isinstance(factor, Value):
                     give(parent, g * factor)
                 elif factor == 1 or factor == -1:
                     give(parent, g if factor == 1 else -g)
-                elif factor != 0 or (text != "0.0" and not _is_finite(g)):
+                elif factor != 0 or (op.texts[k] != "0.0" and not _is_finite(g)):
                     give(parent, g * factor)
     return [_arrived(node, adjoint.get(node, 0.0)) for node in wanted]
 
@@ -116,21 +125,21 @@ def _is_finite(g: Any) -> bool:
 
 def _recorded(node: Value) -> tuple[Any, Any]:
     """The node's operands, as Values where they are nodes, at the numbers that were recorded."""
-    operands: list[Any] = []
-    for parent, name in ((node.a, "x"), (node.b, "y")):
-        recorded = getattr(node, name, None)
-        if parent is None or recorded is None:
-            operands.append(recorded)
-        elif type(parent) is not Value or parent.data == recorded or recorded != recorded:
-            operands.append(parent)
-        else:
-            raise RuntimeError(
-                f"{node.op.name if node.op else ''}: operand {name} was {recorded!r} in the forward"
-                f" pass and its .data is {parent.data!r} now; higher derivatives, and derivatives"
-                " that depend on Values from outside, need the forward pass again (inside"
-                " no_grad() the numbers can be had)"
-            )
-    return operands[0], operands[1]
+    x, y = node.x, getattr(node, "y", None)
+    a, b = node.a, node.b
+    if type(a) is Value and a.data != x and x == x:
+        raise _changed(node, "x", x, a.data)
+    if type(b) is Value and b.data != y and y == y:
+        raise _changed(node, "y", y, b.data)
+    return x if a is None else a, y if b is None else b
+
+
+def _changed(node: Value, name: str, then: Any, now: float) -> RuntimeError:
+    return RuntimeError(
+        f"{node.op.name if node.op else ''}: operand {name} was {then!r} in the forward pass and "
+        f"its .data is {now!r} now; higher derivatives, and derivatives that depend on Values from "
+        "outside, need the forward pass again (inside no_grad() the numbers can be had)"
+    )
 
 
 def gradients(
@@ -156,7 +165,11 @@ def _gradients(
     if create_graph:
         _refuse_choices(ends)
         return _adjoints(inner, outputs, wanted)
-    return derivatives(inner, ends, [(output, item(seed)) for output, seed in outputs], wanted)
+    for output, seed in outputs:
+        if type(seed) is not float:
+            outputs = [(output, item(seed)) for output, seed in outputs]
+            break
+    return derivatives(inner, ends, outputs, wanted)
 
 
 def _refuse_choices(ends: list[Value]) -> None:
@@ -243,22 +256,25 @@ def _forward(
     """
     call = Call()
     records = call.records
-    given = [args[k] for k in chosen]
     nodes: list[Value] = []
     before: list[Value] = []
 
+    def enter(leaf: Any) -> Value:
+        node: Value
+        if not isinstance(leaf, Value):
+            node = Value(leaf if type(leaf) is float else number(leaf, what))
+        elif records:
+            before.append(leaf)
+            node = +leaf
+        else:
+            node = leaf.detach()
+        nodes.append(node)
+        return node
+
     def inside() -> tuple[Tree, Any, list[Value]]:
-        for leaf in leaves(given):
-            if not isinstance(leaf, Value):
-                nodes.append(Value(number(leaf, what)))
-            elif records:
-                before.append(leaf)
-                nodes.append(+leaf)
-            else:
-                nodes.append(leaf.detach())
         arguments = list(args)
-        for k, argument in zip(chosen, rebuilt(given, iter(nodes)), strict=True):
-            arguments[k] = argument
+        for k in chosen:
+            arguments[k] = mapped(enter, args[k])
         result, aux = function(*arguments, **kwargs), None
         if has_aux:
             if not isinstance(result, tuple) or len(result) != 2:
@@ -318,7 +334,7 @@ def _counted(positions: tuple[int, ...], args: Sequence[Any]) -> list[int]:
         if not -count <= k < count:
             raise TypeError(f"no argument {k} to differentiate: {count} given by position")
     found = [k % count for k in positions]
-    if len(set(found)) < len(found):
+    if len(found) > 1 and len(set(found)) < len(found):
         raise ValueError(f"argnums {positions} has an argument twice")
     return found
 
@@ -462,7 +478,7 @@ def value_and_grad(
 
 def _numbers(tree: Tree) -> Tree:
     """The same nesting with numbers for Values."""
-    return rebuilt(tree, (part.data if isinstance(part, Value) else part for part in leaves(tree)))
+    return mapped(lambda part: part.data if isinstance(part, Value) else part, tree)
 
 
 def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
@@ -514,35 +530,49 @@ def _pushed(ran: _Forward, directions: list[Any], graph: bool) -> list[Any]:
             tangent[node] = t if graph else t.data
         elif t != 0.0:
             tangent[node] = t
-    if graph:
-        _refuse_choices(ran.ends)
-    for node in ran.inner:
-        if (node.a in tangent or node.b in tangent) and node not in tangent:
-            tangent[node] = _tangent(node, tangent, graph)
-    for output in set(ran.outputs) & tangent.keys() if ran.call.traces else ():
-        z = output.data  # what is on a tape is asked whether it is nan at the outputs only
-        tangent[output] = tangent[output] if z == z else output
+    (_push_values if graph else _push_numbers)(ran, tangent)
     return [tangent.get(output, 0.0) for output in ran.outputs]
 
 
-def _tangent(node: Value, tangent: dict[Value | None, Any], graph: bool) -> Any:
-    """The tangent of a node from those of its operands."""
-    if type(node) is Value and node.data != node.data:
-        return node if graph else math.nan  # a value that is nan has nan derivatives
-    op: Any = node.op
-    z: Any = node
-    if graph:
-        x, y = _recorded(node)
-    else:
-        x, y, z = node.x, getattr(node, "y", None), node.data
-    total: Any = 0.0
-    for parent, name in ((node.a, "dx"), (node.b, "dy")):
-        if parent in tangent:
-            factor = getattr(op, name)(x, y, z)
-            # As backward: what a factor of exactly 0 stops cannot make nan out of 0 * inf.
-            if isinstance(factor, Value) or factor != 0:
-                total = factor * tangent[parent] + total
-    return total
+# As backward, what a local derivative of exactly 0 stops cannot make nan out of 0 * inf, and a
+# value that is nan has nan derivatives.
+
+
+def _push_numbers(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
+    """Give every node that depends on those with a tangent its own, a number."""
+    get = tangent.get
+    for node in ran.inner:
+        ta, tb = get(node.a), get(node.b)
+        if ta is None and tb is None:
+            continue
+        op: Any = node.op
+        y, z, total = getattr(node, "y", None), node.data, 0.0
+        if ta is not None and (factor := op.dx(node.x, y, z)) != 0:
+            total = factor * ta
+        if tb is not None and (factor := op.dy(node.x, y, z)) != 0:
+            total = factor * tb + total
+        tangent[node] = total if z == z else math.nan
+
+
+def _push_values(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
+    """The same with recorded operations."""
+    _refuse_choices(ran.ends)
+    for node in ran.inner:
+        ta, tb = tangent.get(node.a), tangent.get(node.b)
+        if node in tangent or (ta is None and tb is None):
+            continue
+        op: Any = node.op
+        (x, y), total = _recorded(node), 0.0
+        for t, partial in ((ta, op.dx), (tb, getattr(op, "dy", None))):
+            if t is not None and partial is not None:
+                factor = partial(x, y, node)
+                if isinstance(factor, Value) or factor != 0:
+                    total = factor * t + total
+        lost = type(node) is Value and node.data != node.data
+        tangent[node] = node if lost else total
+    for output in set(ran.outputs) & tangent.keys() if ran.call.traces else ():
+        z = output.data  # numbers on a tape are asked at the outputs only
+        tangent[output] = tangent[output] if z == z else output
 
 
 def jacobian(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:

@@ -449,7 +449,8 @@ class Value(Ops):
         if mode is None:
             self._row = Note(None, label) if label else LEAF
         else:
-            self._row = _leaf_row(label, mode.scope)
+            where = mode.scope
+            self._row = _leaf_row(label, where) if label or where else _call.get() or LEAF
             mode.new_leaf(self)
 
     # ------------------------------------------------------------------ what a node knows
@@ -562,19 +563,19 @@ class Value(Ops):
 
     # These read `.data` and not the slot, so that a recording is told.
     def __lt__(self, other: "Value | float") -> bool:
-        y = _compared(other, "__gt__")
+        y = other if type(other) is float else _compared(other, "__gt__")
         return y if y is NotImplemented else self.data < y
 
     def __le__(self, other: "Value | float") -> bool:
-        y = _compared(other, "__ge__")
+        y = other if type(other) is float else _compared(other, "__ge__")
         return y if y is NotImplemented else self.data <= y
 
     def __gt__(self, other: "Value | float") -> bool:
-        y = _compared(other, "__lt__")
+        y = other if type(other) is float else _compared(other, "__lt__")
         return y if y is NotImplemented else self.data > y
 
     def __ge__(self, other: "Value | float") -> bool:
-        y = _compared(other, "__le__")
+        y = other if type(other) is float else _compared(other, "__le__")
         return y if y is NotImplemented else self.data >= y
 
     def __eq__(self, other: object) -> bool:
@@ -751,7 +752,7 @@ def numbers(nodes: Iterable[Value]) -> list[float]:
     >>> numbers([Value(1.0), Value(2.0)])
     [1.0, 2.0]
     """
-    return list(map(_get_data, nodes))
+    return [node._data for node in nodes]
 
 
 def grads(nodes: Iterable[Value]) -> list[float]:
@@ -760,10 +761,7 @@ def grads(nodes: Iterable[Value]) -> list[float]:
     >>> grads([Value(1.0), Value(2.0)])
     [0.0, 0.0]
     """
-    return list(map(_get_grad, nodes))
-
-
-_get_data, _get_grad = attrgetter("_data"), attrgetter("_grad")
+    return [node._grad for node in nodes]
 
 
 def number_writer(nodes: Iterable[Value], numbers: Iterable[float]) -> Callable[[], object]:
@@ -777,7 +775,10 @@ def number_writer(nodes: Iterable[Value], numbers: Iterable[float]) -> Callable[
     >>> v.data
     2.0
     """
-    return partial(at_once, map(setattr, nodes, repeat("_data"), numbers))
+    mode = _mode.get()
+    # A recording hears of what is assigned to `.data`, and refuses it.
+    name = "data" if mode is not None and mode.traces else "_data"
+    return partial(at_once, map(setattr, nodes, repeat(name), numbers))
 
 
 def grad_writer(nodes: Iterable[Value], grads: Iterable[float]) -> Callable[[], object]:
