@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Any
 
 from autograd import precise
+from autograd.atomic import undo_of
 from autograd.define import ridders
 from autograd.names import names
 from autograd.ops import Operation, number
@@ -553,7 +554,7 @@ def _by_doubles(case: _Case, k: int, noise: float) -> _Seen:
 
     def along(t: float) -> float:
         moved = [Value(x) for x in case.at[: len(case.at) - len(case.parameters)]]
-        before = [p.data for p in case.parameters]
+        undo = undo_of(case.parameters, itertools.repeat("data"))
         traced = _Traced()
         try:
             if k < len(moved):
@@ -563,8 +564,7 @@ def _by_doubles(case: _Case, k: int, noise: float) -> _Seen:
             with entered(traced):
                 out = case.again([*moved, *case.parameters])
         finally:
-            for parameter, data in zip(case.parameters, before, strict=True):
-                parameter.data = data
+            undo()
         strayed.append([(op, side) for op, side, _ in traced.sides] != signature)
         return float(out)
 
