@@ -30,6 +30,8 @@ from autograd.value import (
     Value,
     entered,
     no_grad,
+    number_writer,
+    numbers,
     one_pass,
     restorer,
     topological,
@@ -554,7 +556,7 @@ def _by_doubles(case: _Case, k: int, noise: float) -> _Seen:
 
     def along(t: float) -> float:
         moved = [Value(x) for x in case.at[: len(case.at) - len(case.parameters)]]
-        before = [p.data for p in case.parameters]
+        undo = number_writer(case.parameters, numbers(case.parameters))
         traced = _Traced()
         try:
             if k < len(moved):
@@ -564,8 +566,7 @@ def _by_doubles(case: _Case, k: int, noise: float) -> _Seen:
             with entered(traced):
                 out = case.again([*moved, *case.parameters])
         finally:
-            for parameter, data in zip(case.parameters, before, strict=True):
-                parameter.data = data
+            undo()
         strayed.append([(op, side) for op, side, _ in traced.sides] != signature)
         return item(out)
 

@@ -4,16 +4,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from operator import call
+from itertools import chain
+from operator import methodcaller
 from typing import Any, Self
 
+from autograd.atomic import no_signal_at_start, together
 from autograd.ops import Ops, number
 from autograd.tape import Recorded, Recorder, RecordingError, number_of, one_recording
 from autograd.transform import hvp, leaves, rebuilt
 from autograd.value import (
     Value,
     accumulate,
-    at_once,
     grad_writer,
     number_writer,
     numbers,
@@ -511,6 +512,7 @@ class Flat:
         self._plans: dict[Any, _Plan] = {}
         self._places: dict[int, tuple[list[Value], Any]] = {}
         self._turn = threading.RLock()
+        self._leaving: Any = ()  # the writer of the last entry, and those of the entries before
 
     def where(self, one: Recording) -> Array:
         """The places of a recording's parameters in the arrays, in runs."""
@@ -570,11 +572,24 @@ class Flat:
 
     def write(self) -> None:
         """Give numbers and gradients to the Values, in one step that Ctrl-C cannot split."""
-        written = [
-            number_writer(self.parameters, self.numbers.tolist()),
-            grad_writer(self.parameters, self.gradients.tolist()),
-        ]
-        at_once(map(call, written))
+        self.writer()()
+
+    def writer(self) -> Callable[[], object]:
+        """A function, for one call, that does what `write` does, with the arrays as they are then.
+
+        It is one step of the interpreter: where a `finally` calls it, Ctrl-C cannot come between.
+        """
+
+        def later(name: str) -> Iterator[float]:
+            arrays = map(getattr, [self], [name])
+            return chain.from_iterable(map(methodcaller("tolist"), arrays))
+
+        return together(
+            [
+                number_writer(self.parameters, later("numbers")),
+                grad_writer(self.parameters, later("gradients")),
+            ]
+        )
 
     def read(self) -> None:
         """Take the numbers from the Values."""
@@ -582,10 +597,13 @@ class Flat:
 
     def __enter__(self) -> Self:
         self.read()
+        self._leaving = self.writer(), self._leaving
         return self
 
+    @no_signal_at_start
     def __exit__(self, *exception: object) -> None:
-        self.write()
+        leave, self._leaving = self._leaving
+        leave()
 
 
 _MOST_PLANS = 64  # of different shapes, each with memory of its own

@@ -42,8 +42,14 @@ def define_op(name: str, z: str, dx: str, dy: str | None = None, **columns: Any)
     op: Op[Any] = Op(*texts, **columns)
     op.read(name, rows())
     _compare(op)
-    setattr(Ops, name, op)
-    record.install(op, Value, rows(), INSTALLED_WITH)
+    try:
+        setattr(Ops, name, op)
+        record.install(op, Value, rows(), INSTALLED_WITH)
+    except BaseException:  # Ctrl-C: the name stays free
+        for owner in (Ops, Value):
+            if name in vars(owner):
+                delattr(owner, name)
+        raise
     return op
 
 

@@ -97,9 +97,9 @@ def _picture(player: Player, order: list[Value], *limits: int) -> tuple[str, dic
     The most boxes that the first limit allows; where their layout fails, those of the next; and
     nothing without a renderer, or where the graph has too few scopes to be collapsed.
     """
-    undo = restorer(order)
-    place, player.position = player.position, len(player) - 1
+    undo, place = restorer(order), player.position
     try:
+        player.position = len(player) - 1
         final = player.grads()
         for node in order:
             node.grad = final.get(node, 0.0)

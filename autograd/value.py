@@ -7,17 +7,17 @@ import sys
 import threading
 import warnings
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from functools import partial, wraps
 from itertools import repeat
 from operator import attrgetter
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, final
 
 from autograd import advice, record
+from autograd.atomic import Setting, context
+from autograd.atomic import at_once as at_once
 from autograd.ops import Hook, Operation, Ops, Origin, is_foreign, number, refusal, unboxed
 
 P = ParamSpec("P")
@@ -268,24 +268,21 @@ _mode: ContextVar[Mode | None] = ContextVar("mode", default=None)
 _call: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
-class _Entered:
+class _Entered(Setting[Mode | None]):
     """A context in which a changed Mode holds, for this thread and this task only.
 
     As a decorator it holds for each call; a generator function is refused, because the mode would
     leak into whatever runs between its steps.
     """
 
+    variable = _mode
+
     def __init__(self, change: str, to: Any) -> None:
         self._change, self._to = change, to
-        self._tokens: list[Token[Mode | None]] = []
 
-    def __enter__(self) -> Self:
-        mode = _mode.get() or _PLAIN
-        self._tokens.append(_mode.set(mode.child(self._change, self._to)))
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        _mode.reset(self._tokens.pop())
+    def inside(self, before: Mode | None) -> Mode:
+        """The mode with the change."""
+        return (before or _PLAIN).child(self._change, self._to)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         code = getattr(function, "__code__", None)
@@ -308,19 +305,21 @@ def present_mode() -> Mode | None:
     return _mode.get()
 
 
-# Sets what `present_mode` gave, in one step of the interpreter.  Python looks for Ctrl-C at the
-# start of an `__exit__`, and whoever catches it there must leave the mode by other means.
+# Sets what `present_mode` gave, in one step of the interpreter.
 set_mode: Final = _mode.set
 
 
-@contextmanager
-def entered(mode: Mode) -> Iterator[None]:
+class entered(Setting[Mode | None]):  # noqa: N801 - reads like no_grad
     """A context in which operations are recorded by `mode`, for this thread and task only."""
-    token = _mode.set(mode)
-    try:
-        yield
-    finally:
-        _mode.reset(token)
+
+    variable = _mode
+
+    def __init__(self, mode: Mode) -> None:
+        self._inner = mode
+
+    def inside(self, before: Mode | None) -> Mode:
+        """The mode that was given."""
+        return self._inner
 
 
 class no_grad(_Entered):  # noqa: N801 - PyTorch's name
@@ -376,7 +375,7 @@ class scope(_Entered):  # noqa: N801 - reads like no_grad
         super().__init__("scope", name)
 
 
-@contextmanager
+@context
 def quiet_gc() -> Iterator[None]:
     """A context in which Python's cycle collector rests; graphs are freed without it.
 
@@ -387,8 +386,8 @@ def quiet_gc() -> Iterator[None]:
     ...     (Value(2.0) * 3.0).backward()
     """
     enabled = gc.isenabled()
-    gc.disable()
     try:
+        gc.disable()
         yield
     finally:
         if enabled:
@@ -872,10 +871,6 @@ def forkable_lock() -> Any:
 # Passes of two threads may meet in the same leaves, and their sums would get lost: one at a time.
 # A hook may start a pass inside a pass.
 one_pass: Final = forkable_lock()
-
-# Runs a `map` of functions written in C to its end in one step of the interpreter, in which it
-# looks for no signal: Ctrl-C comes before all of it, or after.
-at_once: Final[Callable[[Iterable[object]], object]] = partial(deque, maxlen=0)
 
 
 def restorer(nodes: Iterable[Value]) -> Callable[[], object]:

@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import autograd
 from autograd import RecordingError, Value, quiet_gc
 from autograd.tape import number_of
 from autograd.transform import leaves
+from nn.columns import quietly
 from nn.module import Module, unscoped
 from nn.optim import Optimizer
 from nn.replay import rows as stacked
@@ -387,9 +389,9 @@ class _Machine:
                 # The buffers that are kept for the next block are those of the program that ran
                 # last; which one that is must not depend on the blocks that came before.
                 self.flat._plans.clear()
-            with np.errstate(all="ignore"):  # what overflows is blamed below
-                part.loss += float(np.add.reduce(losses))
-                part.gradient += self.flat.gradients
+            # What overflows is blamed below.
+            part.loss += float(quietly(partial(np.add.reduce, losses)))
+            part.gradient = quietly(partial(np.add, part.gradient, self.flat.gradients))
             if not (math.isfinite(part.loss) and np.isfinite(part.gradient).all()):
                 part.bad = self._blame(rows, losses, start, end)
                 return part
@@ -518,8 +520,7 @@ class Rows:
                         if part.bad:
                             raise ArithmeticError(f"{self.files[0].path}, {part.bad}")
                         total += part.loss
-                        with np.errstate(all="ignore"):
-                            gradient += part.gradient
+                        gradient = quietly(partial(np.add, gradient, part.gradient))
                         summed += 1
                     done += 1
                     if self.progress is not None:
@@ -753,11 +754,11 @@ def fit(
         raise ValueError("fit: metrics are of the validation data; give some")
     held = None if validation is None else samples(validation, "validation")
     run = _Run(model, loss, optimizer, schedule, chosen, clip)
-    run.start(seed, checkpoint, resume)
-    replay = run.recorded()
 
-    def ready(stack: contextlib.ExitStack) -> Callable[[], None]:
-        run.hold(stack)
+    def ready() -> Callable[[], None]:
+        run.start(seed, checkpoint, resume)
+        replay = run.recorded()
+        run.hold()
         with quiet_gc(), unscoped():
             rows = Rows(replay._compiled, paths, replay.flat.parameters, client=client, chunk=chunk)
             rows.flat = replay.flat  # that of the optimizer's steps, in the same order
@@ -772,30 +773,25 @@ def fit(
 
 def _epoch(run: _Run, rows: Rows, size: int) -> float:
     """The mean loss of one pass over the rows, a step of the optimizer for each batch."""
-    before = run.rng.getstate()
     order = list(range(0, len(rows), size))
     if len(order) > 1:
         run.rng.shuffle(order)
     total, optimizer, flat = 0.0, run.optimizer, rows.flat
-    try:
-        for low in order:
-            high = min(low + size, len(rows))
-            if run.schedule is not None:
-                optimizer.lr = run.schedule(optimizer.taken)
-            try:
-                loss = rows.backward(low, high)
-                if run.clip is not None:
-                    norm = math.hypot(*flat.gradients.tolist())
-                    if norm > run.clip:
-                        flat.gradients *= run.clip / norm
-                optimizer.step_flat(flat)
-            except ArithmeticError as error:
-                where = f"epoch {len(run.history) + 1}, step {optimizer.taken + 1}"
-                advice = f"; the learning rate was {optimizer.lr:g}, try a lower one"
-                raise TrainingError(f"{where}: {error}{advice}", run.history) from None
-            total += loss * (high - low)
-    except BaseException:
-        run.rng.setstate(before)
-        raise
+    for low in order:
+        high = min(low + size, len(rows))
+        if run.schedule is not None:
+            optimizer.lr = run.schedule(optimizer.taken)
+        try:
+            loss = rows.backward(low, high)
+            if run.clip is not None:
+                norm = math.hypot(*flat.gradients.tolist())
+                if norm > run.clip:
+                    flat.gradients *= run.clip / norm
+            optimizer.step_flat(flat)
+        except ArithmeticError as error:
+            where = f"epoch {len(run.history) + 1}, step {optimizer.taken + 1}"
+            advice = f"; the learning rate was {optimizer.lr:g}, try a lower one"
+            raise TrainingError(f"{where}: {error}{advice}", run.history) from None
+        total += loss * (high - low)
     flat.write()
     return total / len(rows)

@@ -15,7 +15,7 @@ from autograd import files
 from nn.init import Initializer
 from nn.learning_rate import Maker, _loss, _sgd
 from nn.module import Module
-from nn.training import Loss, TrainingError, _bar, fit, samples
+from nn.training import Loss, TrainingError, _bar, finished, fit, samples
 
 __all__ = ["Grid", "Trained", "sweep"]
 PICTURE_EVERY = 1.0  # seconds: a picture takes about a fifth of one
@@ -136,7 +136,7 @@ def _run(rate: float, start: Initializer | None, seed: int, task: _Task) -> list
         )
     except TrainingError as error:
         return [before, *error.history.loss, math.inf]
-    return [before, *history.loss]
+    return [before, *finished(history).loss]
 
 
 def sweep(
