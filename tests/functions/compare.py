@@ -29,7 +29,12 @@ def flat(tree: Any) -> list[tuple[str, Any]]:
                 walk(f"{place}[{key!r}]", value)
         elif isinstance(part, list | tuple):
             for i, value in enumerate(part):
-                walk(f"{place}[{i}]" if not hasattr(part, "_fields") else f"{place}.{part._fields[i]}", value)
+                walk(
+                    f"{place}[{i}]"
+                    if not hasattr(part, "_fields")
+                    else f"{place}.{part._fields[i]}",
+                    value,
+                )
         else:
             found.append((place, part))
 
@@ -47,9 +52,11 @@ def plain(x: Any) -> float:
     return x.data if isinstance(x, Value) else float(x)
 
 
-def types(got: Any, wanted: Any) -> str:
-    """How the kinds of two answers differ, or nothing."""
-    one, two = ([(place, kind(x)) for place, x in flat(tree)] for tree in (got, wanted))
+def types(got: Any, wanted: Any, kinds: bool) -> str:
+    """How the nesting and, if asked for, the kinds of two answers differ, or nothing."""
+    one, two = (
+        [(place, kind(x) if kinds else "") for place, x in flat(tree)] for tree in (got, wanted)
+    )
     if [place for place, _ in one] != [place for place, _ in two]:
         return f"another nesting: {[p for p, _ in one]} instead of {[p for p, _ in two]}"
     for (place, a), (_, b) in zip(one, two, strict=True):

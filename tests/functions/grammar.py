@@ -49,7 +49,7 @@ def safe(op: Operation) -> str:
     """What to put around an operand so that the row is smooth, found by trying."""
     points = [-3.0, -1.1, -0.5, 0.2, 0.8, 2.7]
     for text in SAFE:
-        around = eval(f"lambda x: {text.format('x')}", {"ag": autograd})  # noqa: S307
+        around = eval(f"lambda x: {text.format('x')}", {"ag": autograd})
         if all(op.is_smooth(*[around(x)] * op.arity) for x in points if op.arity == 1):
             return text
     return "{}"
@@ -66,7 +66,9 @@ class Writer:
         self.scalars: list[str] = []
         self.lists: list[str] = []
         self.wholes: list[str] = []
-        self.functions: dict[str, tuple[int, int]] = {}  # arguments, and how often it differentiates
+        self.functions: dict[
+            str, tuple[int, int]
+        ] = {}  # arguments, and how often it differentiates
         self.leaves: list[str] = []
         self.outside: list[str] = []  # what a call may change
         self.level = self.order = 0
@@ -169,7 +171,9 @@ class Writer:
 
     def chosen(self, depth: int) -> str:
         parts = ", ".join(self.number(depth - 1) for _ in range(3))
-        return self.rng.choice(["max({})", "min({})", "sum([{}], 0.0)", "sorted([{}])[1]"]).format(parts)
+        return self.rng.choice(["max({})", "min({})", "sum([{}], 0.0)", "sorted([{}])[1]"]).format(
+            parts
+        )
 
     def stopped(self, depth: int) -> str:
         x = self.tracked(depth)
@@ -215,8 +219,8 @@ class Writer:
         forms = [
             f"({x} * {n})", f"({x} + {n})", f"({x} ** {n})", f"({x} * ({n} % 2))",
             f"({x} * ({n} // 2))", f"({x} * -{n})", f"[{parts}][{n}]", f"ag.select([{parts}], {n})",
-            f"{{0: {x}, 1: {y}}}.get({n}, {self.number(0)})", f"({x} if isinstance({n}, int) else {y})",
-            f"sum([{parts}][:{n} + 1], 0.0)", f"[{parts}][{n} - 1]",
+            f"{{0: {x}, 1: {y}}}.get({n}, {self.number(0)})", f"[{parts}][{n} - 1]",
+            f"sum([{parts}][:{n} + 1], 0.0)", f"({x} if isinstance({n}, int) else {y})",
         ]  # fmt: skip
         if self.lists:
             forms += [f"{self.rng.choice(self.lists)}[{n}]"] * 3
@@ -268,8 +272,7 @@ class Writer:
             end = f"[{rng.randrange(2)}]" if k[0] == "(" else ""
             return f"ag.grad({self.function_of([s, t], depth, 1)}, {k})({at}, {other}){end}"
         if kind == "value_and_grad":
-            end = rng.randrange(2)
-            return f"ag.value_and_grad({self.function_of([t], depth, 1)})({at})[{end}]"
+            return f"ag.value_and_grad({self.function_of([t], depth, 1)})({at})[{rng.randrange(2)}]"
         if kind == "jvp":
             body = self.function_of([t], depth, 1)
             return f"ag.jvp({body}, ({at},), ({other},))[{rng.randrange(2)}]"
@@ -303,7 +306,8 @@ class Writer:
         """An assignment to a name that exists already."""
         own = [name for name in self.scalars if name[0] == "v"]
         if own:
-            self.put(f"{self.rng.choice(own)} {self.rng.choice(['+=', '*=', '-=', '='])} {self.number(2)}")
+            sign = self.rng.choice(["+=", "*=", "-=", "="])
+            self.put(f"{self.rng.choice(own)} {sign} {self.number(2)}")
         else:
             self.assign()
 
@@ -330,8 +334,11 @@ class Writer:
         heads = [f"for {i} in range({n}):", f"for {i} in range({n} + 1):"]
         heads += [f"for {i} in {xs}:" for xs in self.lists]
         with self.block(self.rng.choice(heads)), self.scope(name, i):
-            self.put(f"{name} = ag.tanh({name} * {self.number(1)} + {self.number(2)})"
-                     if self.chance(0.6) else f"{name} = {name} + {self.number(2)}")
+            self.put(
+                f"{name} = ag.tanh({name} * {self.number(1)} + {self.number(2)})"
+                if self.chance(0.6)
+                else f"{name} = {name} + {self.number(2)}"
+            )
         self.scalars.append(name)
 
     def until(self) -> None:
@@ -374,7 +381,10 @@ class Writer:
         self.scalars.append(name)
 
     def container(self) -> None:
-        kind, number = self.rng.choice(["list", "grown", "each", "dict", "pair", "tuple"]), self.number
+        kind, number = (
+            self.rng.choice(["list", "grown", "each", "dict", "pair", "tuple"]),
+            self.number,
+        )
         if kind in ("list", "grown", "each"):
             name, known = self.name("xs"), list(self.lists)
             parts = ", ".join(number(1) for _ in range(LENGTH))
@@ -450,7 +460,10 @@ class Writer:
         """Functions beside f, some of them compiled."""
         for _ in range(self.rng.choice([0, 0, 0, 1, 1, 2])):
             compiled = self.chance(0.7)
-            name, names = self.name("h"), [self.name("a") for _ in range(self.rng.choice([1, 1, 2]))]
+            name, names = (
+                self.name("h"),
+                [self.name("a") for _ in range(self.rng.choice([1, 1, 2]))],
+            )
             self.order = 0
             text = self.function_of(names, 2, 0)
             order, self.order = self.order, 0
@@ -463,7 +476,12 @@ class Writer:
         for name, shape in zip(arguments, shapes, strict=True):
             if shape == "list":
                 self.lists.append(name)
-            parts = {"number": [""], "dict": ['["a"]', '["b"]'], "pair": [".u", ".v"], "tuple": ["[0]", "[1]"]}
+            parts = {
+                "number": [""],
+                "dict": ['["a"]', '["b"]'],
+                "pair": [".u", ".v"],
+                "tuple": ["[0]", "[1]"],
+            }
             own = [name + part for part in parts.get(shape, [f"[{i}]" for i in range(LENGTH)])]
             self.scalars += own * 2
             self.arguments = (*self.arguments, *own)
@@ -474,7 +492,9 @@ class Writer:
         before = len(self.scalars)
         for _ in range(statements):
             self.statement()
-        results = self.scalars[before:] + [f"{xs}[{self.rng.randrange(LENGTH)}]" for xs in self.lists]
+        results = self.scalars[before:] + [
+            f"{xs}[{self.rng.randrange(LENGTH)}]" for xs in self.lists
+        ]
         forms = ["{}", "{}", "ag.sin({})", "0.5 * {}"]
         terms = [self.rng.choice(forms).format(result) for result in results]
         terms.insert(self.rng.randrange(len(terms) + 1), self.number(2))
@@ -512,7 +532,12 @@ SHAPES = ["number"] * 6 + ["list", "list", "dict", "pair", "tuple"]
 def _shaped(shape: str, point: Callable[[], float]) -> str:
     count = {"number": 1, "list": LENGTH}.get(shape, 2)
     numbers = [repr(point()) for _ in range(count)]
-    forms = {"number": "{}", "dict": '{{"a": {}, "b": {}}}', "pair": "P({}, {})", "tuple": "({}, {})"}
+    forms = {
+        "number": "{}",
+        "dict": '{{"a": {}, "b": {}}}',
+        "pair": "P({}, {})",
+        "tuple": "({}, {})",
+    }
     return forms.get(shape, f"[{', '.join(['{}'] * count)}]").format(*numbers)
 
 

@@ -94,9 +94,13 @@ def stacked(rows: list[Any]) -> Any:
     return like(rows[0], (np.array(column) for column in columns))
 
 
-def by_row(tree: Any, count: int) -> list[Any]:
-    """A tree for each sample, from a tree of arrays."""
-    return [mapped(lambda x, i=i: np.asarray(x)[i].item(), tree) for i in range(count)]  # type: ignore[misc]
+def by_row(tree: Any, rows: list[Any]) -> list[Any]:
+    """A tree for each row, from a tree of arrays."""
+
+    def sample(i: int) -> Any:
+        return mapped(lambda x: np.asarray(x)[i].item(), tree)
+
+    return [sample(i) for i in range(len(rows))]
 
 
 def by_leaf(slopes: Any, parameters: list[Any], leaves: list[Any]) -> list[float]:
@@ -112,11 +116,12 @@ def products(c: Any, args: Any, leaves: list[Any]) -> list[float]:
     return by_leaf(c.hvp(along, *args), c.parameters, leaves)
 
 
-def once(c: Any, name: str, make: Callable[[], Any]) -> Any:
-    """What `make` gives, made once for each compiled function."""
-    kept = c.__dict__.setdefault("_kept_by_tests", {})
+def beside(c: Any, function: Callable[..., Any], **options: Any) -> Any:
+    """Another function, compiled as `c` was, once for each text."""
+    kept = c.__dict__.setdefault("_beside", {})
+    name = getattr(function, "__qualname__", ""), *options
     if name not in kept:
-        kept[name] = make()
+        kept[name] = ag.compile(function, engine=c.engine, exact=c.exact, **options)
     return kept[name]
 
 

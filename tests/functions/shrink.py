@@ -14,7 +14,7 @@ SIMPLE = [1.0, 2.0, 0.5]
 
 
 def smaller(text: str) -> Iterator[str]:
-    """The text with a statement left out or unwrapped, or an expression replaced by a part of it."""
+    """The text with a statement left out or unwrapped, or a part in place of an expression."""
     tree = ast.parse(text)
     for parent in ast.walk(tree):
         for body in (getattr(parent, name, None) for name in ("body", "orelse")):
@@ -49,7 +49,11 @@ def _replaced(tree: ast.Module, old: ast.expr, put: Any) -> Iterator[str]:
     parts = [part for part in parts if not _is_package(part)]
     if isinstance(old, ast.Lambda):
         parts = []
-    constants = [ast.Constant(x) for x in SIMPLE if not (isinstance(old, ast.Constant) and old.value in SIMPLE)]
+    constants = [
+        ast.Constant(x)
+        for x in SIMPLE
+        if not (isinstance(old, ast.Constant) and old.value in SIMPLE)
+    ]
     for new in [*constants, *parts]:
         put(new)
         text = ast.unparse(tree)
@@ -78,7 +82,10 @@ def candidates(trial: Trial) -> Iterator[Trial]:
         yield replace(trial, steps=steps[:i] + steps[i + 1 :])
     for leaf in function.leaves:
         kept = tuple(other for other in function.leaves if other != leaf)
-        calls = tuple(re.sub(rf"^{re.escape(leaf)}\.data.*\n", "", call, flags=re.M) for call in function.calls)
+        calls = tuple(
+            re.sub(rf"^{re.escape(leaf)}\.data.*\n", "", call, flags=re.M)
+            for call in function.calls
+        )
         yield replace(trial, function=replace(function, leaves=kept, calls=calls))
     for k, call in enumerate(function.calls):
         if any(step.call == k for step in steps):
@@ -117,12 +124,15 @@ def script(failure: Failure) -> str:
     how = f"engine={trial.engine!r}, exact={trial.exact}"
     lines = [f"# {question.name}: {failure.kind}: {failure.text}", PRELUDE, trial.function.source]
     if trial.engine is not None:
-        lines.append(f"engine, exact = {trial.engine!r}, {trial.exact}")
         lines.append(f"c = ag.compile(f, {how})")
     for step in trial.steps:
         method = step.question.method
         call = trial.function.calls[step.call]
-        lines += [f"\n# {step.question.name}", call.rstrip(), f"leaves = {trial.function.list_of_leaves}"]
+        lines += [
+            f"\n# {step.question.name}",
+            call.rstrip(),
+            f"leaves = {trial.function.list_of_leaves}",
+        ]
         lines += ["globals().update(prepared(args, leaves))", "F = f"]
         lines.append(f"print('eager   ', {step.question.text})")
         if trial.engine is not None:

@@ -128,9 +128,10 @@ class Transforms:
         for node, inside in zip(nodes, entered, strict=True):
             node.terms = inside.terms
         result = run()
+        slopes = [part(result, level, i) for i in range(len(nodes))]
         for node, terms in zip(nodes, before, strict=True):
             node.terms = terms
-        return [part(result, level, i) for i in range(len(nodes))]
+        return slopes
 
     @contextmanager
     def no_grad(self) -> Iterator[None]:
