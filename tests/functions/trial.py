@@ -158,7 +158,7 @@ def _step(answers: Answers, step: Step, tally: Tally) -> tuple[str, str] | None:
         eager = answers.asked(step, compiled=False)
         wanted = [compare.plain(x) for _, x in compare.flat(eager)]
     except Exception:
-        tally.skipped += 1  # what cannot be run eagerly asks nothing of anyone
+        tally.refused += 1  # what cannot be run eagerly asks nothing of a compiled function
         return None
     try:
         exact = answers.bounds(step, regroup=False)
