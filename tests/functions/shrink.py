@@ -125,6 +125,7 @@ def script(failure: Failure) -> str:
     lines = [f"# {question.name}: {failure.kind}: {failure.text}", PRELUDE, trial.function.source]
     if trial.engine is not None:
         lines.append(f"c = ag.compile(f, {how})")
+    answers = Answers(trial)
     for step in trial.steps:
         method = step.question.method
         call = trial.function.calls[step.call]
@@ -139,6 +140,6 @@ def script(failure: Failure) -> str:
             lines.append("F = c" if not method else "")
             lines.append(f"print('compiled', {method or step.question.text})")
         else:
-            right = [number for number, _ in Answers(trial).bounds(step, regroup=False)]
+            right = [number for number, _ in answers.bounds(step, regroup=False)]
             lines.append(f"print('right   ', {right})")
     return "\n".join(lines) + "\n"
