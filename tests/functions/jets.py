@@ -168,6 +168,8 @@ class World:
             return op.value(*map(float, operands))
         jets = [self.lift(operand).terms for operand in operands]
         at = tuple(jet[REAL][0] for jet in jets)
+        if not all(map(math.isfinite, at)):
+            raise UndecidedError
         errors = [jet[REAL][1] for jet in jets]
         z = op.value(*at)
         drift = self._drift(op, at, errors, (0,) * op.arity)
