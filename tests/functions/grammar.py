@@ -1,6 +1,7 @@
 """Random Python functions: source text of a module that ends in `def f(...)`, and calls of it."""
 
 import functools
+import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,6 +56,11 @@ def safe(op: Operation) -> str:
     return "{}"
 
 
+def _kinked(op: Operation) -> bool:
+    """Whether the row has a value and no derivative at 0, but on both sides of it."""
+    return math.isfinite(op.value(0.0)) and list(map(op.is_smooth, (-0.1, 0.0, 0.1))) == [1, 0, 1]
+
+
 class Writer:
     """Writes one function; what is in scope is in its lists."""
 
@@ -77,6 +83,7 @@ class Writer:
         table = rows().values()
         self.unary = [op for op in table if op.arity == 1]
         self.binary = [op for op in table if op.arity == 2]
+        self.kinked = [op for op in self.unary if _kinked(op)]
 
     # ---------------------------------------------------------------- text
 
@@ -149,6 +156,23 @@ class Writer:
         y = x if self.chance(0.15) else self.number(depth)
         return f"({x} {self.rng.choice('++-**')} {y})"
 
+    def cancelling(self, depth: int) -> str:
+        """A sum whose exact value is 0, or next to it: its sign is that of the rounding."""
+        a, b, c = (self.atom() for _ in range(3))
+        k = self.rng.choice([0.1, 0.7, 0.3])
+        forms = [
+            f"({k} * {a} + {k} * {b} - {k} * ({a} + {b}))",
+            f"({a} + {b} + {c} - ({c} + {b} + {a}))",
+        ]
+        forms += [
+            f"({k} * {a} + 0.2 * {a} - {k + 0.2!r} * {a})",
+            f"({a} * {k} * {b} - {a} * ({k} * {b}))",
+        ]
+        for xs in self.lists:
+            forms.append(f"(sum([{k} * t for t in {xs}], 0.0) - {k} * sum({xs}, 0.0))")
+        total = self.rng.choice(forms)
+        return f"ag.{self.rng.choice(self.kinked).name}({total})" if self.chance(0.4) else total
+
     def quotient(self, depth: int) -> str:
         return f"({self.number(depth)} / (ag.square({self.number(depth)}) + 0.5))"
 
@@ -202,9 +226,11 @@ class Writer:
             return f"not {self.number(depth)}"
         if kind < 0.45:
             return self.number(depth)
-        if kind < 0.55:
+        if kind < 0.5:
+            return f"{self.cancelling(depth)} {self.rng.choice(['<', '<=', '==', '>='])} 0.0"
+        if kind < 0.6:
             return f"{self.number(depth)} < {self.number(depth)} <= {self.number(depth)}"
-        if kind < 0.62:
+        if kind < 0.67:
             joint = self.rng.choice(["and", "or"])
             return f"{self.number(depth)} > 0.0 {joint} {self.number(depth)} < 1.0"
         order = self.rng.choice(["<", "<=", ">", ">=", "==", "!="])
@@ -547,6 +573,7 @@ FORMS: list[tuple[Callable[[Writer, int], str], float]] = [
     (Writer.binary_row, 2),
     (Writer.quotient, 0.7),
     (Writer.power, 1),
+    (Writer.cancelling, 0.7),
     (Writer.choice, 1),
     (Writer.chosen, 0.7),
     (Writer.stopped, 1),
