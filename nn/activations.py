@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd import rows, value_and_grad
-from autograd.ops import Operation
+from autograd.ops import Operation, item
 
 Activation = str | Callable[[Any], Any] | None
 
@@ -86,7 +86,7 @@ def value_and_slope(function: Callable[[Any], Any] | None, u: float) -> tuple[fl
         return u, 1.0
     if isinstance(function, Operation):
         z = function.value(u, function.default)
-        return z, float(function.dx(u, function.default, z)) if z == z else z
+        return z, item(function.dx(u, function.default, z)) if z == z else z
     return value_and_grad(function)(u)
 
 

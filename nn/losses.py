@@ -340,7 +340,7 @@ def _expected(name: str, logs: Sequence[tuple[float, _Log, Number]], sample: str
                 NonFiniteWarning,
                 stacklevel=2,
             )
-        terms.append(term if weight == 1.0 else weight * term)
+        terms.append(_times(weight, term))
     return -total(terms) if terms else 0.0
 
 
@@ -362,7 +362,7 @@ def _crossentropy(
         row = log_softmax(row)
     elif from_logits and len(row) > 1:
         apart, top = shifted(row, name)
-        if not share:
+        if not isinstance(share, Ops) and not share:
             return 0.0
         return _times(share, log_normalizer(apart, top) - select(apart, target))
     elif not from_logits:
@@ -497,7 +497,8 @@ def _samplewise(
 
 
 def _times(weight: float, loss: Number) -> Number:
-    return loss if weight == 1.0 else weight * loss
+    # A weight that is an input of a recording is not asked: a product with 1 is exact.
+    return loss if not isinstance(weight, Ops) and weight == 1.0 else weight * loss
 
 
 def _reduced(

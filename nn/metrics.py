@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from autograd.ops import item
+
 
 def classes(outputs: Sequence[Any], threshold: float = 0.0) -> list[int]:
     """The class that each sample's outputs speak for.
@@ -15,7 +17,7 @@ def classes(outputs: Sequence[Any], threshold: float = 0.0) -> list[int]:
     """
     found = []
     for sample in outputs:
-        row = [float(z) for z in sample] if isinstance(sample, list | tuple) else [float(sample)]
+        row = [item(z) for z in sample] if isinstance(sample, list | tuple) else [item(sample)]
         if not row:
             raise ValueError("classes: a sample has no outputs")
         best = max(range(len(row)), key=row.__getitem__)
@@ -64,4 +66,4 @@ def _target(target: Any) -> int:
             if len(target) > 1
             else _target(target[0])
         )
-    return max(int(target), 0)
+    return max(int(item(target)), 0)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autograd import NonFiniteError, Value, no_grad, quiet_gc, topological
+from autograd.ops import item
 from autograd.value import accumulate, first_nonfinite, present_mode, set_mode
 from nn import storage
 from nn.data import Dataset
@@ -446,10 +447,10 @@ class _Run:
             else:
                 with no_grad():
                     outputs = [self.model(x) for x in inputs]
-                    loss = float(self.loss(outputs, targets)) if with_loss else math.nan
+                    loss = item(self.loss(outputs, targets)) if with_loss else math.nan
         finally:
             self.model.train(training)
-        return loss, {_name(metric): float(metric(outputs, targets)) for metric in self.metrics}
+        return loss, {_name(metric): item(metric(outputs, targets)) for metric in self.metrics}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """The checkpoint."""
