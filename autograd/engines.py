@@ -433,7 +433,8 @@ class NumpyEngine:
             starts, whole = _terms(code, start, lanes)
             x, y = (memory[at(code.pool[p : p + whole])] for p in (px, py))
             sums = np.add.reduceat(x * y, starts[:-1], axis=0)
-            memory[code.pool[z : z + lanes, None] + np.arange(B)] += sign * sums
+            places = code.pool[z : z + lanes, None] + np.arange(B)
+            np.add.at(memory, places.ravel(), sign * sums.ravel())  # a lane may be there twice
             return
         target = memory[z : z + lanes * B].reshape(lanes, B)
         if kind == ROW:

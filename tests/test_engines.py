@@ -266,6 +266,94 @@ def test_a_guard_whose_sides_are_close_is_doubtful_if_one_was_rounded(
     assert machine._guarded(code, memory, at).tolist() == [FAILED]
 
 
+# ---------------------------------------------------------------------- engines and eager
+
+ENGINES = ["numpy", "numba"]
+MOST = 5  # factors of a product; with the numbers below, its bits and those of sums fit a double
+EXACT = [rows()[name] for name in ("add", "sub", "mul", "neg", "square", "relu", "abs", "maximum")]
+
+
+def exact_function(rng: random.Random) -> Callable[..., Any]:
+    """A function of five numbers and a whole one whose results have no rounding in any order.
+
+    Operands are repeated on purpose: one lane then gets several terms, of products and of single
+    numbers, with and without a gradient, and is read and added to several times.
+    """
+    steps = [
+        (rng.choice([*EXACT, "detach", "no_grad", "select", "replaced", "whole"]),
+         rng.randrange(1 << 30), rng.randrange(1 << 30))
+        for _ in range(rng.randint(2, 14))
+    ]  # fmt: skip
+    ends = [rng.randrange(1 << 30) for _ in range(rng.randint(1, 4))]
+    w = [Value(rng.choice([-1.5, -0.5, 0.5, 2.0])) for _ in range(3)]
+
+    def f(x: list[Any], n: Any) -> list[Any]:
+        line = [*w, *x]
+        size = [1] * len(line)  # how many factors
+        for what, i, j in steps:
+            a, b = i % len(line), j % min(len(line), 4)  # the second operand is one of a few
+            if what == "detach":
+                line.append(line[a].detach() * line[b] if size[a] + size[b] <= MOST else -line[a])
+                size.append(size[a] + size[b] if size[a] + size[b] <= MOST else size[a])
+            elif what == "no_grad":
+                with autograd.no_grad():
+                    inner = line[a] * 0.5 + line[b]
+                line.append(inner + line[a])
+                size.append(max(size[a] + 1, size[b]))
+            elif what == "select":
+                line.append(select([line[a], line[b], line[a]], n))
+                size.append(max(size[a], size[b]))
+            elif what == "replaced":
+                chosen = autograd.replaced([line[a], line[b], line[a]], n, 0.25)
+                line += [one + line[b] for one in chosen]
+                size += [max(size[a], size[b])] * 3
+            elif what == "whole":
+                line.append(line[a] * n + line[a])
+                size.append(size[a] + 1)
+            else:
+                if what.name in ("mul", "square") and size[a] + size[b] > MOST:
+                    continue
+                line.append(what(line[a], line[b]) if what.arity == 2 else what(line[a]))
+                size.append(size[a] + size[b])
+            if size[-1] > MOST:
+                line[-1] = line[b]
+                size[-1] = size[b]
+        return [line[e % len(line)] for e in ends]
+
+    f.leaves = w  # type: ignore[attr-defined]
+    return f
+
+
+@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("machine", ENGINES)
+def test_an_engine_gives_the_numbers_and_gradients_of_the_eager_one(
+    machine: str, seed: int
+) -> None:
+    rng = random.Random(seed)
+    f = exact_function(rng)
+    w = f.leaves  # type: ignore[attr-defined]
+    values = autograd.compile(f, engine=machine)
+    total = autograd.compile(lambda x, n: sum(f(x, n), 0.0 * w[0]), engine=machine)
+    numbers = np.array([[rng.choice([-1.5, -1.0, -0.5, 0.0, 0.5, 2.0]) for _ in range(5)]
+                        for _ in range(11)])  # fmt: skip
+    whole = np.array([rng.randrange(3) for _ in numbers])
+    wanted, slopes, weights = [], [], np.zeros(len(w))
+    for x, n in zip(numbers.tolist(), whole.tolist(), strict=True):
+        given = [Value(number) for number in x]
+        results = f(given, n)
+        wanted.append([z.data for z in results])
+        found = autograd.grad(sum(results, 0.0 * w[0]), [*given, *w])
+        slopes.append(found[:5])
+        weights += found[5:]
+        assert [float(z) for z in values(x, n)] == wanted[-1]
+        assert total.value_and_grad(x, n) == (sum(wanted[-1]), found[:5])
+    assert np.array(values(numbers, whole)).T.tolist() == wanted
+    batch, gradient = total.value_and_grad(numbers, whole)
+    assert (batch.tolist(), gradient.tolist()) == ([sum(one) for one in wanted], slopes)
+    by_leaf = dict(zip(total.parameters, total.parameter_gradients(numbers, whole)[1], strict=True))
+    assert [by_leaf.get(leaf, 0.0) for leaf in w] == weights.tolist()
+
+
 NAN = math.nan
 
 
