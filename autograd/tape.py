@@ -37,6 +37,7 @@ _slot = Value.__dict__["_data"]
 one_recording: Final = forkable_lock()
 _user_compares = {
     "__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__bool__", "item", "_converted", "_compared",
+    "_equalled",
 }  # fmt: skip
 
 

@@ -99,7 +99,7 @@ def _adjoints(
         x, y = _recorded(node)
         lost = type(node) is Value and node.data != node.data
         for k, parent in ((1, node.a), (2, node.b)):
-            if parent in along:
+            if parent is not None and parent in along:
                 factor = node if lost else (op.dx if k == 1 else op.dy)(x, y, node)
                 # A factor that is a Value may be 1 or 0 now, and depend on something.
                 if isinstance(factor, Value):

@@ -578,12 +578,8 @@ class Value(Ops):
         return y if y is NotImplemented else self.data >= y
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is Value:
-            return self.data == other.data
-        if isinstance(other, float | int):
-            return self.data == other
-        y = _equalled(other)
-        return y if y is NotImplemented else bool(self.data == y)
+        y = other if type(other) is float else _equalled(other)
+        return y if y is NotImplemented else bool(self.data == y)  # of NumPy's floats too
 
     __hash__ = object.__hash__  # by identity: nodes of equal numbers are still two nodes
 
@@ -733,11 +729,13 @@ def _compared(other: object, reflected: str) -> Any:
 
 def _equalled(other: object) -> Any:
     """The same for ==, where anything that is no number is not equal, and arrays are refused."""
+    if type(other) is Value:
+        return other.data
+    if other is None or isinstance(other, Ops | str | bytes):
+        return NotImplemented
     from numbers import Number
 
     other = unboxed(other)
-    if other is None or isinstance(other, Ops | str | bytes):
-        return NotImplemented
     if isinstance(other, Number):
         return other
     if hasattr(type(other), "__array__"):

@@ -136,7 +136,7 @@ def test_a_step_that_is_interrupted_in_any_function_is_not_taken() -> None:
             # What is raised while a generator is closed is lost; this test is not interrupted.
             code = frame.f_code
             apart = code.co_name == "<genexpr>" or code.co_filename == __file__
-            if event in ("call", "c_call") and not apart and next(events, None) is None:
+            if event in ("call", "c_return") and not apart and next(events, None) is None:
                 raise KeyboardInterrupt
 
         sys.setprofile(interrupt)
