@@ -17,6 +17,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, final
 
 from autograd import record
 from autograd.ops import Hook, Operation, Ops, Origin, number, refusal
+from autograd.ops import rows as rows  # everybody takes it from here
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -746,15 +747,6 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
 
 # What the generated methods need beside the operation itself; `define_op` needs it again.
 INSTALLED_WITH = {"get_mode": _mode.get, "untouched": UNTOUCHED}
-
-
-def rows() -> dict[str, Operation]:
-    """Every operation by name: the table's, and those defined since."""
-    return {
-        name: op
-        for name, op in (vars(Ops)).items()
-        if isinstance(op, Operation) and op.name == name
-    }
 
 
 for _op in rows().values():
