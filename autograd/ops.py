@@ -26,8 +26,9 @@ derivative of a derivative is an operation too: the row `tanh_dx` (`hypot_dx` an
 row of two operands), whose own derivatives are these texts.  `rows()["tanh_dx"]` finds it.  Higher
 orders come from differentiating the texts of the highest order that is given.
 
-A comparison with nan is false, so a text that ends in a choice ends in what is right for nan:
-`1.0 if x > 0 else 0.0 if x < 1 else x` is nan there, and stays a function of x.
+A comparison with nan is false.  A value that is nan has nan derivatives, whatever the texts make of
+its operands; where a value may be a number although an operand is nan, as in hypot(inf, nan), the
+texts of the derivatives end in a form that is nan.
 """
 
 import ast
@@ -272,7 +273,7 @@ def _recorded(numbers: Callable[..., float], slope: Operation) -> Callable[..., 
 
     def partial(x: Any, y: Any = None, z: Any = None) -> Any:
         if isinstance(x, Ops) or isinstance(y, Ops):
-            return slope(x, y)
+            return slope(*(x, y)[: slope.arity])
         return numbers(x, y, z)
 
     return partial
@@ -442,17 +443,6 @@ def table(owner: type[T]) -> type[T]:
     return owner
 
 
-# How often y goes into x, exactly as Python computes x // y: (x - t) / y is rounded to the whole
-# number n that it should be, one less where the remainder t has not the sign of y.
-_QUOTIENT = {
-    "t": "fmod(x, y)",
-    "e": "(x - t) / y",
-    "d": "(e - 1 if y > 0 else e) if t < 0 else (e - 1 if y < 0 else e) if t > 0 else e",
-    "f": "fmod(d, 1)",
-    "n": "d - f + 1 if f > 0.5 else d - f if f > -0.5 else d - f - 1 if f < 0 else d",
-}
-
-
 # fmt: off
 @table
 class Ops:
@@ -474,15 +464,14 @@ class Ops:
     neg        = Op("-x",        "-1")
     square     = Op("x * x",     "2 * x")
     reciprocal = Op("1 / x",     "-z * z",                                           smooth="abs(x) > 0")
-    # From y = 1 on, y - 1 is exact; below, its rounding would cost 350 ulp at x = 1e300.  z / x
+    # From y = 0.5 on, y - 1 is exact; below, its rounding would cost 350 ulp at x = 1e300.  z / x
     # first would be inf where x is below 1e-308.
-    pow        = Op("x ** y",    "((y * z / x if abs(x) < inf else y * x ** (y - 1)) if abs(x) > 0 else"
-                                 " y * x ** (y - 1) if abs(y) > 0 else x * y) if y < 1 else y * x ** (y - 1)",
+    pow        = Op("x ** y",    "((y * z / x if abs(x) < inf else 0.0) if abs(x) > 0 else y * x ** (y - 1) if abs(y) > 0 else x)"
+                                 " if y < 0.5 else y * x ** (y - 1)",
                                  "z * log(x) if abs(x) > 0 else x - inf if y < 0 else x * z",
                                  dxx="y * (y - 1) * x ** (y - 2) if y > 1.5 else (y - 1) * dx / x if abs(x) > 0"
-                                     " else y * (y - 1) * x ** (y - 2) if abs(y * (y - 1)) > 0 else x * y",
-                                 dxy="(z / x if y < 1 else x ** (y - 1)) * (1 + y * log(x)) if abs(x) > 0"
-                                     " else x * y if y > 1 else y * (x - inf) if abs(y) > 0 else x * y",
+                                     " else y * (y - 1) * x ** (y - 2) if abs(y * (y - 1)) > 0 else 0.0",
+                                 dxy="x ** (y - 1) * (1 + y * log(x)) if abs(x) > 0 else 0.0 if y > 1 else -y * inf if abs(y) > 0 else 0.0",
                                  dyy="dy * log(x) if abs(x) > 0 else dy * dy",
                                  textbook=("x ** y", "y * x ** (y - 1)", "z * log(x)"), smooth="x > 0")
     sqrt       = Op("sqrt(x)",   "0.5 / z",                                          smooth="x > 0")
@@ -511,7 +500,7 @@ class Ops:
                                  dxy="4 * ((0.5 * x - 0.5 * y) / t) * ((0.5 * x + 0.5 * y) / t) / t / t if t > 0 else t",
                                  textbook=("atan2(x, y)", "y / (x * x + y * y)", "-x / (x * x + y * y)"), smooth="hypot(x, y) > 0")
     hypot      = Op("hypot(x, y)", "x / z if z > 0 else z",       "y / z if z > 0 else z", ends="inf",
-                                 dxx="dy / z * dy if z > 0 else z", dxy="-dx / z * dy if z > 0 else z", dyy="dx / z * dx if z > 0 else z",
+                                 dxx="dy / z * dy if z > 0 else 0.0", dxy="-dx / z * dy if z > 0 else 0.0", dyy="dx / z * dx if z > 0 else 0.0",
                                  textbook=("hypot(x, y)", "x / z", "y / z"), smooth="hypot(x, y) > 0")
     sinh       = Op("sinh(x)",   "cosh(x)",                       ends="x * inf")
     cosh       = Op("cosh(x)",   "sinh(x)",                       ends="inf")
@@ -534,15 +523,14 @@ class Ops:
     # exp(x) is losing digits below -700; 2.3497e-21 is exp(-47.5), which a double happens to hit to 0.001 ulp.
     silu       = Op("x / (1 + t) if x > 0 else x * t / (1 + t) if x > -700"
                     " else x * 2.349698337452817e-21 * exp(x + 47.5) if x > -1000 else 0 / x",
-                    "(1 + t + x * t) / ((1 + t) * (1 + t)) if x > 0 else t * (1 + t + x) / ((1 + t) * (1 + t)) if x > -700"
+                    "((1 + t + x * t) / ((1 + t) * (1 + t)) if x < 1000 else 1.0) if x > 0 else t * (1 + t + x) / ((1 + t) * (1 + t)) if x > -700"
                     " else (1 + x) * 2.349698337452817e-21 * exp(x + 47.5) if x > -1000 else 0 / x",
-                                 dxx="t / ((1 + t) * (1 + t)) * (2 - x * tanh(x / 2)) if x * x < 490000"
-                                     " else (2 - abs(x)) * 2.349698337452817e-21 * exp(47.5 - abs(x)) if x * x < 1e6 else 0 / x",
+                                 dxx="t / ((1 + t) * (1 + t)) * (2 - x * tanh(x / 2)) if x * x < 1e6 else 0.0",
                                  t="exp(-x) if x > 0 else exp(x)", textbook=("x * sigmoid(x)", "sigmoid(x) * (1 + x * sigmoid(-x))"))
     # d + e is x - y in two doubles, and exp(e) is 1 + e; where d is no number, both are infinite.
     logaddexp  = Op("x + log1p(t) if d > 0 else y + log1p(t) if d < 1 else x + y",
-                    "1 / (1 + t) if d > 0 else t / (1 + t) if d < 1 else 0.5 if abs(x + y) > 0 else x + y",
-                    "t / (1 + t) if d > 0 else 1 / (1 + t) if d < 1 else 0.5 if abs(x + y) > 0 else x + y",
+                    "1 / (1 + t) if d > 0 else t / (1 + t) if d < 1 else 0.5 if abs(x + y) > 0 else d",
+                    "t / (1 + t) if d > 0 else 1 / (1 + t) if d < 1 else 0.5 if abs(x + y) > 0 else d",
                                  dxx="t / ((1 + t) * (1 + t))", dxy="-t / ((1 + t) * (1 + t))", dyy="t / ((1 + t) * (1 + t))",
                                  d="x - y", v="d - x", e="x - (d - v) - (y + v)",
                                  t="(exp(-d) * (1 - e) if d > 0 else exp(d) * (1 + e)) if abs(d) < 800 else 0.0 if abs(d) > 1 else d",
@@ -557,46 +545,51 @@ class Ops:
     # p + q is x / sqrt(2) in two doubles and e is exp(-x * x / 2), so c = 2 * Phi(x) is good in both tails.
     gelu       = Op("0.5 * x * c if x * x < 1600 else 0.0 if x < 0 else x",
                     "0.5 * c + 0.3989422804014327 * x * e if x * x < 1600 else 0.0 if x < 0 else 1.0 if x > 0 else x",
-                                 dxx="0.3989422804014327 * e * (2 - h * h + (h - x) * (h + x)) if x * x < 1600 else 0 / x",
+                                 dxx="0.3989422804014327 * e * (2 - h * h + (h - x) * (h + x)) if x * x < 1600 else 0.0",
                                  h="134217729 * x - (134217729 * x - x)", p="0.7071067811865476 * x",
                                  q="0.7071067839860916 * h - p - 2.799544089368687e-09 * x + 0.7071067839860916 * (x - h)",
                                  e="exp(-0.5 * h * h) * exp(0.5 * (h - x) * (h + x))",
                                  c="erfc(-p) + 1.1283791670955126 * e * q",
                                  textbook=("x * erfc(-x / sqrt(2)) / 2", "erfc(-x / sqrt(2)) / 2 + x * exp(-x * x / 2) / sqrt(2 * pi)"))
 
-    relu       = Op("0.0 if x < 0 else x",          "1.0 if x > 0 else 0.0 if x < 1 else x", smooth="abs(x) > 0")
-    leaky_relu = Op("x if x > 0 else y * x",        "1.0 if x > 0 else y if x < 1 else x",   "0.0 if x > 0 else x",
+    relu       = Op("0.0 if x < 0 else x",          "1.0 if x > 0 else 0.0",         smooth="abs(x) > 0")
+    leaky_relu = Op("x if x > 0 else y * x",        "1.0 if x > 0 else y",          "0.0 if x > 0 else x",
                                  y=0.01,                                             smooth="abs(x) > 0")
     elu        = Op("x if x > 0 else y * expm1(x)", "1.0 if x > 0 else y * exp(x)", "0.0 if x > 0 else expm1(x)",
                                  y=1.0,                                              smooth="abs(x) > 0")
     abs        = Op("abs(x)",                       "sign(x)",                       smooth="abs(x) > 0")
     sign       = Op("1.0 if x > 0 else -1.0 if x < 0 else x", "0.0",                 smooth="abs(x) > 0")
-    # At a tie, and where one is nan: x, or y if that is nan.
-    maximum    = Op("x if x > y else y if x < y else x if abs(y) > -1 else y", "1.0 if x > y else 0.0 if x < y else 0.5",
-                    "0.0 if x > y else 1.0 if x < y else 0.5",                       smooth="abs(x - y) > 0")
-    minimum    = Op("y if x > y else x if x < y else x if abs(y) > -1 else y", "0.0 if x > y else 1.0 if x < y else 0.5",
-                    "1.0 if x > y else 0.0 if x < y else 0.5",                       smooth="abs(x - y) > 0")
+    # x + y is nan where one of them is, and else inf or -inf as both of them.
+    maximum    = Op("y if x < y else x if y < inf else x + y",  "1.0 if x > y else 0.0 if x < y else 0.5",
+                    "0.0 if x > y else 1.0 if x < y else 0.5",                       smooth="abs(x - y) > 0",
+                                 textbook=("x if x > y else y", "1.0 if x > y else 0.0 if x < y else 0.5",
+                                           "0.0 if x > y else 1.0 if x < y else 0.5"))
+    minimum    = Op("y if x > y else x if y > -inf else x + y", "0.0 if x > y else 1.0 if x < y else 0.5",
+                    "1.0 if x > y else 0.0 if x < y else 0.5",                       smooth="abs(x - y) > 0",
+                                 textbook=("y if x > y else x", "0.0 if x > y else 1.0 if x < y else 0.5",
+                                           "1.0 if x > y else 0.0 if x < y else 0.5"))
 
-    # C's fmod is exact and has the sign of x.  The others are made of it, and are Python's numbers:
-    # math.floor and round give an int and raise for inf.
-    fmod       = Op("fmod(x, y)", "1",              "-n", dxx="0.0", dxy="0.0", dyy="0.0",
-                                 e="(x - fmod(x, y)) / y", f="fmod(e, 1)",
-                                 n="e - f + 1 if f > 0.5 else e - f if f > -0.5 else e - f - 1 if f < 0 else e",
+    # C's fmod is exact and has the sign of x.  The others are made of it and are Python's numbers, as
+    # floats: math.floor and round give an int, and raise for inf.
+    fmod       = Op("fmod(x, y)",                   "1",           "-round((x - z) / y)", dxx="0.0", dxy="0.0", dyy="0.0",
                                  textbook=("fmod(x, y)", "1", "(z - x) / y"), pieces="floordiv(x, y)", smooth="abs(fmod(x, y)) > 0")
-    floor      = Op("x - t - 1 if t < 0 else x - t if t > 0 else x",  "0.0", t="fmod(x, 1)",
+    floor      = Op("x - t - 1 if t < 0 else x - t if t > 0 else x", "0.0", t="fmod(x, 1)",
                                  textbook=("floor(x)", "0.0"), pieces="floor(x)", smooth="abs(fmod(x, 1)) > 0")
     ceil       = Op("-floor(-x)",                   "0.0",
                                  textbook=("ceil(x)", "0.0"),  pieces="ceil(x)",  smooth="abs(fmod(x, 1)) > 0")
-    # To the nearest whole number, from the middle to the even one; from 2 ** 52 on, all are whole.
+    # To the nearest whole number n, and from the middle to the even one; from 2 ** 52 on, all are whole.
     round      = Op("x if m > 4503599627370496 else r if x > 0 else -r if x < 0 else x", "0.0",
                                  m="abs(x)", t="fmod(m, 1)", n="m - t", r="n + 1 if t > 0.5 else n if t < 0.5 else n + fmod(n, 2)",
                                  textbook=("round(x)", "0.0"), pieces="round(x)", smooth="abs(abs(fmod(x, 1)) - 0.5) > 0")
-    mod        = Op("(t + y if y > 0 else t) if t < 0 else (t + y if y < 0 else t) if t > 0 else t * t / y", "1", "-n",
-                                 dxx="0.0", dxy="0.0", dyy="0.0", **_QUOTIENT,
+    mod        = Op("(t + y if y > 0 else t) if t < 0 else (t + y if y < 0 else t) if t > 0 else t * t / y", "1",
+                    "-round((x - z) / y)",          t="fmod(x, y)", dxx="0.0", dxy="0.0", dyy="0.0",
                                  textbook=("x - y * floor(x / y)", "1", "-floor(x / y)"),
                                  pieces="floordiv(x, y)", smooth="abs(fmod(x, y)) > 0")
-    floordiv   = Op("n if abs(d) > 0 else abs(d) * (x / y) if abs(y) > 0 else x / y",
-                    "0.0",                          "0.0", **_QUOTIENT,
+    # q is Python's quotient before it is made a whole number; a result of 0 has the sign of x / y.
+    floordiv   = Op("(n + 1 if q - n > 0.5 else n) if abs(q) > 0 else 0 * (x / y) if abs(y) > 0 else x / y",
+                    "0.0",                          "0.0",
+                                 t="fmod(x, y)", d="(x - t) / y",
+                                 q="(d - 1 if y > 0 else d) if t < 0 else (d - 1 if y < 0 else d) if t > 0 else d", n="floor(q)",
                                  textbook=("floor(x / y)", "0.0", "0.0"),
                                  pieces="floordiv(x, y)", smooth="abs(fmod(x, y)) > 0")
     # fmt: on

@@ -164,11 +164,17 @@ def value_ulps(op: Operation, operands: tuple[float, ...], z: float) -> float:
 
 
 def second_error(op: Operation, i: int, j: int, computed: float, *operands: float) -> float:
-    """The relative error of a second derivative; below the smallest normal number, of that.
+    """The relative error of a second derivative in the operands i and j."""
+    return relative(op, i, j, computed, second(op, i, j, *operands), *operands)
+
+
+def relative(
+    op: Operation, i: int, j: int, computed: float, exact: Any, *operands: float
+) -> float:
+    """The error of a second derivative, of its size; below the smallest normal number, of that.
 
     0 where the exact one is beyond the doubles.
     """
-    exact = second(op, i, j, *operands)
     if abs(exact) > LARGEST:
         return 0.0
     if not math.isfinite(computed):
