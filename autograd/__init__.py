@@ -15,6 +15,7 @@ from autograd.check import (
     check_operation,
     finite_differences,
 )
+from autograd.choices import clip, where
 from autograd.define import define_op
 from autograd.draw import Graph, draw
 from autograd.expressions import ExpressionError, expression
@@ -54,6 +55,8 @@ __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
     "select",
     "argmax",
     "replaced",
+    "where",
+    "clip",
     "finite_differences",
     "define_op",
     "detect_anomaly",

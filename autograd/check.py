@@ -149,7 +149,7 @@ class _Traced(Mode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sides: list[tuple[Operation, tuple[bool, ...], Value]] = []
+        self.sides: list[tuple[Operation, tuple[Any, ...], Value]] = []
 
     def child(self, change: str, to: Any) -> Mode:
         """Itself, so that every node is traced; `no_grad` alone means what it says."""
@@ -160,7 +160,8 @@ class _Traced(Mode):
         node = super().record(z, op, a, b, x, y)
         node._row = Note(op, line=user_line())
         other = x if y is None else y
-        self.sides.append((op, (x > 0, x < 0, x > other, x < other) if op.smooth else (), node))
+        side = (x > 0, x < 0, x > other, x < other, op.piece(x, y)) if op.smooth else ()
+        self.sides.append((op, side, node))
         return node
 
 

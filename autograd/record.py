@@ -161,6 +161,8 @@ def install(
 
     `names` are the globals of the generated source: the class, and how it looks up the mode.
     """
+    for slope in op.slopes.values():
+        install(slope, value, rows, names)
     names = {
         **rules.CONSTANTS,
         **names,
@@ -187,4 +189,5 @@ def install(
     for name, attribute in vars(Ops).items():
         if attribute in made:
             setattr(value, name, made[attribute])
-    setattr(value, op.name, op.method)
+    if vars(Ops).get(op.name) is op:  # and not the row of a derivative
+        setattr(value, op.name, op.method)

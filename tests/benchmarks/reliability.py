@@ -21,6 +21,8 @@ def _accuracy(share: float) -> Iterator[Row]:
     values, slopes = max(z for z, *_ in ulps), max(max(rest) for _, *rest in ulps)
     found = f"value within {values:.2f} ulp, derivatives within {slopes:.2f}"
     yield "operations against mpmath", f"{len(rows())} rows, {points} points each", found
+    second = max(accuracy.worst_second(name, points) for name in rows())
+    yield "second derivatives", f"{len(rows())} rows, {2 * points} points each", f"{second:.1e}"
 
 
 def _graphs(share: float) -> Iterator[Row]:
