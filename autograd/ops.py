@@ -650,8 +650,8 @@ class Ops:
     __rmod__, __rfloordiv__ = mod.reflected, floordiv.reflected
     __pos__, __neg__, __abs__ = pos, neg, abs
 
-    def __round__(self: T, digits: int | None = None) -> T:
-        """`round(v)` is the operation; a number of digits has no derivative to give and is refused."""
+    def __round__(self, digits: int | None = None) -> Any:
+        """`round(v)` is the operation; a number of digits has no derivative and is refused."""
         if digits is None:
             return self.round()
         raise TypeError("round: a Value is rounded to a whole number; write round(v.data, digits)")

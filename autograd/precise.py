@@ -365,8 +365,8 @@ class Carrier(Ops):
     def __int__(self) -> int:
         return int(float(self))
 
-    def __round__(self, digits: int | None = None) -> float:
-        return round(float(self), digits)
+    def __round__(self, digits: int | None = None) -> Any:
+        return self.round() if digits is None else round(float(self), digits)
 
     def __format__(self, spec: str) -> str:
         return format(float(self.exact), spec)

@@ -600,7 +600,9 @@ class Value(Ops):
     def __trunc__(self) -> int:
         return int(self._converted("int"))
 
-    def __round__(self, digits: int | None = None) -> float:
+    def __round__(self, digits: int | None = None) -> Any:
+        if digits is None:
+            return self.round()  # the operation
         return round(self._converted("rounded number"), digits)
 
     def _converted(self, to: str) -> float:
