@@ -434,6 +434,8 @@ def test_a_number_taken_out_of_a_value_is_seen_by_the_checker() -> None:
 
     assert check_gradients(asks, 2.25).verdict is Verdict.PASS
     assert check_gradients(lambda x: x * len(f"{x:.0f}"), 2.25).verdict is Verdict.PASS
+    for text in (lambda x: f"{x:.17g}", lambda x: f"{x.data:.17g}", lambda x: str(x.data)):
+        assert check_gradients(lambda x: x * float(text(x)), 1.3).verdict is Verdict.FAIL  # noqa: B023
     assert check_gradients(lambda x: x if x != "text" else 2.0 * x, 2.0).verdict is Verdict.PASS
 
 
