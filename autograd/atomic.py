@@ -127,8 +127,9 @@ class Context(Generic[T]):
         try:
             generator.throw(error)
         except BaseException as raised:
-            # StopIteration cannot leave a generator as it is.
-            if raised is not error and raised.__cause__ is not error:
+            # StopIteration leaves a generator as the cause of a RuntimeError.
+            stopped = isinstance(error, StopIteration) and raised.__cause__ is error
+            if raised is not error and not stopped:
                 raise
             error.__traceback__ = trace
 

@@ -15,6 +15,7 @@ import os
 import platform
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -56,6 +57,9 @@ NUMBERS = 1 << 18  # that a block of one file has at most: 2 MB
 CHUNKS = 64  # a file is cut into about so many, unless it has fewer blocks
 PATHS = 64  # different ways through the function, after which something is wrong with it
 SAMPLE = 64  # rows that a worker compares with the driver's
+# Seconds before workers are asked again when one has died, or nobody is left: 15 in all, in which
+# dask starts another.
+PAUSES = (0.1, 0.2, 0.5, 1.0, 1.0, 2.0, 2.0, 4.0, 4.0)
 _AGREED = 256  # rows on which a batch's loss is compared with the mean over its samples
 
 # One thread for each worker: two that share a core only get into each other's way.  dask would
@@ -162,17 +166,28 @@ def _differs(wanted: dict[str, str]) -> str:
 
 
 def _ask(client: Client, question: Callable[[Any], str], of: Any) -> None:
-    """Raise MismatchError if a worker answers with a reason not to take part, or none is there."""
-    try:
-        answers = client.run(question, of)
-    except ModuleNotFoundError as error:
-        raise MismatchError(
-            f"a worker cannot import {error.name}; install chainrule[distributed] of this "
-            "version there"
-        ) from None
+    """Raise MismatchError if a worker answers with a reason not to take part, or none is there.
+
+    A worker that dies while it is asked is no reason: the others are asked again, and whoever
+    comes in its place.
+    """
+    answers: dict[str, Any] = {}
+    for pause in (*PAUSES, None):
+        answers = client.run(question, of, on_error="return")
+        lost = any(isinstance(answer, OSError) for answer in answers.values())
+        if pause is None or (answers and not lost):
+            break
+        time.sleep(pause)
     if not answers:
         raise MismatchError("the cluster has no workers; start some, or wait for them")
     for worker, answer in answers.items():
+        if isinstance(answer, ModuleNotFoundError):
+            raise MismatchError(
+                f"worker {worker} cannot import {answer.name}; install chainrule[distributed] of "
+                "this version there"
+            )
+        if isinstance(answer, Exception):
+            raise MismatchError(f"worker {worker} gives no answer: {answer}") from answer
         if answer:
             raise MismatchError(f"worker {worker} refuses: {answer}")
 

@@ -2,9 +2,12 @@
 
 import _thread
 import dis
+import gc
+import math
 import os
 import signal
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,9 +46,11 @@ class Press:
             raise KeyboardInterrupt
 
         old = signal.signal(SIGNAL, handle)
-        # What measures coverage has locks that it could not give back.
-        trace = sys.gettrace()
+        # What measures coverage has locks that it could not give back, and what measures the
+        # collector is called where Python swallows exceptions.
+        trace, callbacks = sys.gettrace(), gc.callbacks[:]
         sys.settrace(None)
+        gc.callbacks.clear()
         try:
             self.start()
             work()
@@ -56,6 +61,7 @@ class Press:
             self.stop()
             signal.signal(SIGNAL, old)
             sys.settrace(trace)
+            gc.callbacks[:] = callbacks
         return False
 
 
@@ -179,3 +185,20 @@ class At(Press):
             if self.left == 0:
                 self.pending[0]
         return self._step
+
+
+def forked(work: Work, seconds: float = math.inf) -> int:
+    """How a child that does the work ends: 0, or minus the signal that killed it.
+
+    It is killed, as by `kill -9`, after so many seconds.
+    """
+    child = os.fork()
+    if not child:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    if seconds < math.inf:
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)  # nobody else, even if it has ended: it is not waited for
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

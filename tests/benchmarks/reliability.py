@@ -65,6 +65,8 @@ def _interruptions(share: float) -> Iterator[Row]:
         hits, broken = interruptions.run(kind, trials)
         tried = f"{interruptions.count(kind, trials)} trials, {hits} hit"
         yield f"Ctrl-C in {kind}", tried, f"{len(broken)} left half done"
+    hits, broken = interruptions.killed(trials)
+    yield "kill -9 in fit", f"{trials} trials, {hits} hit", f"{len(broken)} left half done"
 
 
 def _memory(share: float) -> Iterator[Row]:
