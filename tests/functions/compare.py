@@ -6,6 +6,7 @@ from autograd import Value
 from tests.functions.jets import REAL, Jet
 
 LOOSE = 1e-8  # relative, where no bound is known
+LEAST = 1e-14  # what a compiled function may always lose: whole numbers have no bounds
 # Beyond it a bound, which is of first order, says nothing.
 VAGUE = 1e-5
 

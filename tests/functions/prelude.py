@@ -11,6 +11,7 @@ import autograd as ag
 
 P = namedtuple("P", "u v")
 WEIGHTS = [1.5, -0.75, 0.5, 2.25, -1.25, 0.875, -0.625, 1.125]
+engine, exact = "auto", False  # of the compiled function c
 __all__ = ["P", "ag", "inf", "nan"]  # and all that is defined here
 
 
@@ -121,7 +122,7 @@ def beside(c: Any, function: Callable[..., Any], **options: Any) -> Any:
     kept = c.__dict__.setdefault("_beside", {})
     name = getattr(function, "__qualname__", ""), *options
     if name not in kept:
-        kept[name] = ag.compile(function, engine=c.engine, exact=c.exact, **options)
+        kept[name] = ag.compile(function, engine=engine, exact=exact, **options)
     return kept[name]
 
 

@@ -121,10 +121,10 @@ def shrunk(failure: Failure, most: int = MOST) -> Failure:
 def script(failure: Failure) -> str:
     """A program that shows the failure by itself."""
     trial, question = failure.trial, failure.step.question
-    how = f"engine={trial.engine!r}, exact={trial.exact}"
     lines = [f"# {question.name}: {failure.kind}: {failure.text}", PRELUDE, trial.function.source]
     if trial.engine is not None:
-        lines.append(f"c = ag.compile(f, {how})")
+        lines.append(f"engine, exact = {trial.engine!r}, {trial.exact}")
+        lines.append(f"c = ag.compile(f, engine=engine, exact=exact)")
     answers = Answers(trial)
     for step in trial.steps:
         method = step.question.method

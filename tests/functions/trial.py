@@ -117,6 +117,7 @@ class Answers:
         self.eager = Place(trial.function, autograd)
         if trial.engine is not None:
             f = self.eager.names["f"]
+            self.eager.names |= {"engine": trial.engine, "exact": trial.exact}
             self.eager.names["c"] = autograd.compile(f, engine=trial.engine, exact=trial.exact)
 
     @cached_property
@@ -189,7 +190,8 @@ def _step(answers: Answers, step: Step, tally: Tally) -> tuple[str, str] | None:
     loose = [compare.LOOSE * max(1.0, abs(x)) for x in wanted]
     if known:
         with contextlib.suppress(UndecidedError):
-            loose = [bound for _, bound in answers.bounds(step, regroup=True)]
+            pairs = zip(wanted, answers.bounds(step, regroup=True), strict=True)
+            loose = [bound + compare.LEAST * max(1.0, abs(x)) for x, (_, bound) in pairs]
     found = [compare.plain(x) for _, x in compare.flat(got)]
     wrong = compare.differences(found, list(zip(wanted, loose, strict=True)))
     return ("wrong", wrong) if wrong else None
