@@ -124,7 +124,7 @@ def script(failure: Failure) -> str:
     lines = [f"# {question.name}: {failure.kind}: {failure.text}", PRELUDE, trial.function.source]
     if trial.engine is not None:
         lines.append(f"engine, exact = {trial.engine!r}, {trial.exact}")
-        lines.append(f"c = ag.compile(f, engine=engine, exact=exact)")
+        lines.append("c = ag.compile(f, engine=engine, exact=exact)")
     answers = Answers(trial)
     for step in trial.steps:
         method = step.question.method
