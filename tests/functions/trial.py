@@ -1,8 +1,10 @@
 """One trial: a random function, asked the same questions eagerly, in Jets and compiled."""
 
+import ast
 import contextlib
 import functools
 import linecache
+import math
 import random
 import warnings
 import zlib
@@ -187,7 +189,10 @@ def _step(answers: Answers, step: Step, tally: Tally) -> tuple[str, str] | None:
     kinds = step.question.kinds and not step.question.method
     if wrong := compare.types(got, eager, kinds):
         return "type", wrong
-    loose = [compare.LOOSE * max(1.0, abs(x)) for x in wanted]
+    largest = max(
+        map(abs, filter(math.isfinite, _numbers(answers.trial.function.calls[step.call])))
+    )
+    loose = [compare.LOOSE * max(1.0, abs(x), largest) for x in wanted]
     if known:
         with contextlib.suppress(UndecidedError):
             pairs = zip(wanted, answers.bounds(step, regroup=True), strict=True)
@@ -195,6 +200,12 @@ def _step(answers: Answers, step: Step, tally: Tally) -> tuple[str, str] | None:
     found = [compare.plain(x) for _, x in compare.flat(got)]
     wrong = compare.differences(found, list(zip(wanted, loose, strict=True)))
     return ("wrong", wrong) if wrong else None
+
+
+def _numbers(text: str) -> list[float]:
+    """The numbers in a text, and 1."""
+    constants = (part.value for part in ast.walk(ast.parse(text)) if isinstance(part, ast.Constant))
+    return [1.0, *(float(x) for x in constants if isinstance(x, float | int))]
 
 
 @functools.cache
