@@ -80,13 +80,24 @@ def backward(run: Callable[[], Any], nodes: list[Any]) -> list[float]:
 def slopes(run: Callable[[], Any], nodes: list[Any]) -> list[Any]:
     """The gradients of a result in the nodes, which can be differentiated again."""
     result = run()
-    return ag.grad(result, nodes, create_graph=True) if hasattr(result, "backward") else []
+    if not hasattr(result, "backward"):
+        return [0.0] * len(nodes)
+    return list(ag.grad(result, nodes, create_graph=True))
 
 
 def pulled(f: Any, primals: Any) -> Any:
     """What vjp gives: the result, and a gradient for weights on it."""
     result, pull = ag.vjp(f, *primals)
     return result, pull(weights(result))
+
+
+def pushed(f: Any, primals: Any, along: Any) -> Any:
+    """What jvp gives, by the gradient if the result is one number."""
+    result, pull = ag.vjp(f, *primals)
+    if len(numbers(result)) > 1:
+        return ag.jvp(f, primals, along)
+    pairs = zip(numbers(pull(like(result, [1.0]))), numbers(along), strict=True)
+    return result, like(result, [sum(slope * t for slope, t in pairs)])
 
 
 def stacked(rows: list[Any]) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from tests.functions.jets import UndecidedError
 from tests.functions.trial import PRELUDE, Answers, Failure, Trial, run
 
 MOST = 3000  # trials to shrink one failure
@@ -140,6 +141,9 @@ def script(failure: Failure) -> str:
             lines.append("F = c" if not method else "")
             lines.append(f"print('compiled', {method or step.question.text})")
         else:
-            right = [number for number, _ in answers.bounds(step, regroup=False)]
+            try:
+                right = str([number for number, _ in answers.bounds(step, regroup=False)])
+            except UndecidedError:
+                right = step.question.mirror
             lines.append(f"print('right   ', {right})")
     return "\n".join(lines) + "\n"
