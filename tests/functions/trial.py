@@ -231,10 +231,13 @@ def _loose(answers: Answers, step: Step, wanted: list[float], known: bool) -> li
         except UndecidedError:
             if not answers.trial.exact:  # next to an end, where a slope has no bound
                 return [math.inf] * len(wanted)
-    texts = ast.walk(ast.parse(answers.trial.function.calls[step.call]))
-    constants = [part.value for part in texts if isinstance(part, ast.Constant)]
+    call = answers.trial.function.calls[step.call]
+    constants = [part.value for part in ast.walk(ast.parse(call)) if isinstance(part, ast.Constant)]
     largest = max([1.0, *(abs(x) for x in constants if isinstance(x, float | int))])
-    return [compare.LOOSE * max(abs(x), largest) for x in wanted]
+    # What makes nan or inf of finite numbers, such as 1 / (a - b), may make a number of them when
+    # it is summed in another order.
+    vague = 0.0 if answers.trial.exact or "inf" in call or "nan" in call else math.inf
+    return [compare.LOOSE * max(abs(x), largest) if math.isfinite(x) else vague for x in wanted]
 
 
 @functools.cache
