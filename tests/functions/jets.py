@@ -27,8 +27,11 @@ STEP = 2.0**-47  # what one operation may lose, 32 units in the last place
 LOSSES = [0.0, STEP, 1e-11, 1e-6, 1e-4, 1e-2]  # of a derivative of the row, by its order
 BITS = 240
 NOISE = 1e-40  # of differences of so many digits, where a derivative is 0 or next to it
-# The README's conventions: the first derivatives at a kink, in each operand that has it.
-KINKS = {"relu": 0.0, "abs": 0.0, "sign": 0.0, "maximum": 0.5, "minimum": 0.5}
+# The table's conventions: the first derivatives, in each operand, where two straight pieces meet,
+# and where a row has no derivative.
+PIECES = {"maximum": 0.5, "minimum": 0.5, "relu": 0.0, "abs": 0.0, "sign": 0.0}
+PIECES |= dict.fromkeys(["floor", "ceil", "round", "floordiv"], 0.0)
+KINKS = PIECES | {"hypot": 0.0, "atan2": 0.0}
 
 
 class UndecidedError(ArithmeticError):
@@ -186,7 +189,7 @@ class World:
             if powers:
                 d = slope(op, at, orders)
                 loss = LOSSES[sum(orders)] * abs(d) + self._drift(op, at, errors, orders)
-                loss += 0.0 if op.name in KINKS else NOISE
+                loss += 0.0 if op.name in PIECES else NOISE
                 share = math.prod(map(math.factorial, orders))
                 for key, (c, e) in times({REAL: (d / share, loss / share)}, powers).items():
                     number, bound = total.get(key, (0.0, 0.0))

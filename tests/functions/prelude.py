@@ -11,6 +11,7 @@ import autograd as ag
 
 P = namedtuple("P", "u v")
 WEIGHTS = [1.5, -0.75, 0.5, 2.25, -1.25, 0.875, -0.625, 1.125]
+engine, exact = "auto", False  # of the compiled function c
 __all__ = ["P", "ag", "inf", "nan"]  # and all that is defined here
 
 
@@ -79,7 +80,9 @@ def backward(run: Callable[[], Any], nodes: list[Any]) -> list[float]:
 def slopes(run: Callable[[], Any], nodes: list[Any]) -> list[Any]:
     """The gradients of a result in the nodes, which can be differentiated again."""
     result = run()
-    return ag.grad(result, nodes, create_graph=True) if hasattr(result, "backward") else []
+    if not hasattr(result, "backward"):
+        return [0.0] * len(nodes)
+    return list(ag.grad(result, nodes, create_graph=True))
 
 
 def pulled(f: Any, primals: Any) -> Any:
@@ -88,8 +91,18 @@ def pulled(f: Any, primals: Any) -> Any:
     return result, pull(weights(result))
 
 
+def pushed(f: Any, primals: Any, along: Any) -> Any:
+    """What jvp gives, by the gradient if the result is one number."""
+    result, pull = ag.vjp(f, *primals)
+    if len(numbers(result)) > 1:
+        return ag.jvp(f, primals, along)
+    pairs = zip(numbers(pull(like(result, [1.0]))), numbers(along), strict=True)
+    return result, like(result, [sum(slope * t for slope, t in pairs)])
+
+
 def stacked(rows: list[Any]) -> Any:
     """Arguments as arrays with a row for each sample, from the arguments of each."""
+    assert len({str(mapped(type, row)) for row in rows}) == 1, "the rows are nested alike"
     columns = zip(*(numbers(row) for row in rows), strict=True)
     return like(rows[0], (np.array(column) for column in columns))
 
@@ -121,7 +134,7 @@ def beside(c: Any, function: Callable[..., Any], **options: Any) -> Any:
     kept = c.__dict__.setdefault("_beside", {})
     name = getattr(function, "__qualname__", ""), *options
     if name not in kept:
-        kept[name] = ag.compile(function, engine=c.engine, exact=c.exact, **options)
+        kept[name] = ag.compile(function, engine=engine, exact=exact, **options)
     return kept[name]
 
 

@@ -10,6 +10,8 @@ class Question:
     Attributes:
         text: in F, which is the eager function f and then the compiled function c.
         method: in c, where the compiled function has a method for it, and F is f alone.
+        mirror: in f, the same numbers in another mode of the engine; asked at nan and inf, where
+            the second differentiator says nothing.
         order: how often it differentiates.
         scalar: whether the function must return one number.
         plain: whether the function meets plain numbers.
@@ -19,6 +21,7 @@ class Question:
     name: str
     text: str
     method: str = ""
+    mirror: str = ""
     order: int = 0
     scalar: bool = False
     plain: bool = False
@@ -36,9 +39,9 @@ CALLS = [
     Question("call with Values inside no_grad", "quiet(lambda: F(*given))", kinds=False),
 ]
 FIRST = [
-    Question("vjp", f"pulled({_PART}, floats)"),
-    Question("jvp", f"ag.jvp({_PART}, floats, along)"),
-    Question("backward", f"backward({_TOTAL}, nodes)"),
+    Question("vjp", f"pulled({_PART}, floats)", mirror=f"pulled({_PART}, given[: len(floats)])"),
+    Question("jvp", f"ag.jvp({_PART}, floats, along)", mirror=f"pushed({_PART}, floats, along)"),
+    Question("backward", f"backward({_TOTAL}, nodes)", mirror=f"slopes({_TOTAL}, nodes)"),
     Question(
         "backward, plain arguments", "backward(lambda: weighed(F(*args)), leaves)", plain=True
     ),
@@ -47,7 +50,7 @@ FIRST = [
     Question("grad of a composition", "ag.grad(lambda *x: ag.tanh(weighed(F(*x))), every)(*args)"),
 ]
 FIRST_OF_SCALARS = [
-    Question("grad", "ag.grad(F, every)(*args)"),
+    Question("grad", "ag.grad(F, every)(*args)", mirror="ag.grad(F, every)(*given)"),
     Question("grad inside no_grad", "quiet(lambda: ag.grad(F, every)(*args))", kinds=False),
     Question("value_and_grad", "ag.value_and_grad(F, every)(*args)"),
 ]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from tests.functions.jets import UndecidedError
 from tests.functions.trial import PRELUDE, Answers, Failure, Trial, run
 
 MOST = 3000  # trials to shrink one failure
@@ -121,10 +122,10 @@ def shrunk(failure: Failure, most: int = MOST) -> Failure:
 def script(failure: Failure) -> str:
     """A program that shows the failure by itself."""
     trial, question = failure.trial, failure.step.question
-    how = f"engine={trial.engine!r}, exact={trial.exact}"
     lines = [f"# {question.name}: {failure.kind}: {failure.text}", PRELUDE, trial.function.source]
     if trial.engine is not None:
-        lines.append(f"c = ag.compile(f, {how})")
+        lines.append(f"engine, exact = {trial.engine!r}, {trial.exact}")
+        lines.append("c = ag.compile(f, engine=engine, exact=exact)")
     answers = Answers(trial)
     for step in trial.steps:
         method = step.question.method
@@ -140,6 +141,9 @@ def script(failure: Failure) -> str:
             lines.append("F = c" if not method else "")
             lines.append(f"print('compiled', {method or step.question.text})")
         else:
-            right = [number for number, _ in answers.bounds(step, regroup=False)]
+            try:
+                right = str([number for number, _ in answers.bounds(step, regroup=False)])
+            except UndecidedError:
+                right = step.question.mirror
             lines.append(f"print('right   ', {right})")
     return "\n".join(lines) + "\n"

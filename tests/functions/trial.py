@@ -1,8 +1,9 @@
 """One trial: a random function, asked the same questions eagerly, in Jets and compiled."""
 
-import contextlib
+import ast
 import functools
 import linecache
+import math
 import random
 import warnings
 import zlib
@@ -26,7 +27,6 @@ PRELUDE = Path(prelude.__file__).read_text()
 _PRELUDE = compile(PRELUDE.replace("import autograd as ag\n", ""), prelude.__file__, "exec")
 DEEPEST = 3  # so many derivatives inside each other
 EXACT = 0.3  # the share of compiled functions that replay to the bit
-REFUSALS = (RecordingError, TypeError)  # which say what to write instead
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,7 @@ class Answers:
         self.eager = Place(trial.function, autograd)
         if trial.engine is not None:
             f = self.eager.names["f"]
+            self.eager.names |= {"engine": trial.engine, "exact": trial.exact}
             self.eager.names["c"] = autograd.compile(f, engine=trial.engine, exact=trial.exact)
 
     @cached_property
@@ -135,6 +136,11 @@ class Answers:
         call, question = self.trial.function.calls[step.call], step.question
         method = question.method if compiled else ""
         return self.eager.ask(call, method or question.text, "f" if method or not compiled else "c")
+
+    def mirrored(self, step: Step) -> list[Any]:
+        """The numbers of the engine's answer in another mode."""
+        answer = self.eager.ask(self.trial.function.calls[step.call], step.question.mirror, "f")
+        return [x for _, x in compare.flat(answer)]
 
 
 def run(trial: Trial, tally: Tally | None = None) -> Failure | None:
@@ -167,6 +173,8 @@ def _step(answers: Answers, step: Step, tally: Tally) -> tuple[str, str] | None:
     except UndecidedError:
         known, wrong = False, ""
     if answers.trial.engine is None:
+        if not known and step.question.mirror:
+            return _other_mode(answers, step, wanted, tally)
         tally.compared += known
         tally.skipped += not known
         return ("wrong", wrong) if wrong else None
@@ -175,24 +183,61 @@ def _step(answers: Answers, step: Step, tally: Tally) -> tuple[str, str] | None:
         return None
     try:
         got = answers.asked(step, compiled=True)
-    except REFUSALS as error:
-        if str(error):
-            tally.refused += 1
-            return None
-        return type(error).__name__, "a refusal without a word"
     except Exception as error:
-        return type(error).__name__, str(error)
+        if not _refuses(error):
+            return type(error).__name__, str(error)
+        tally.refused += 1
+        return None
     tally.compared += 1
     kinds = step.question.kinds and not step.question.method
     if wrong := compare.types(got, eager, kinds):
         return "type", wrong
-    loose = [compare.LOOSE * max(1.0, abs(x)) for x in wanted]
-    if known:
-        with contextlib.suppress(UndecidedError):
-            loose = [bound for _, bound in answers.bounds(step, regroup=True)]
     found = [compare.plain(x) for _, x in compare.flat(got)]
-    wrong = compare.differences(found, list(zip(wanted, loose, strict=True)))
+    pairs = list(zip(wanted, _loose(answers, step, wanted, known), strict=True))
+    wrong = compare.differences(found, pairs)
     return ("wrong", wrong) if wrong else None
+
+
+def _other_mode(
+    answers: Answers, step: Step, wanted: list[float], tally: Tally
+) -> tuple[str, str] | None:
+    """As `_step`, of the engine's answer in another mode."""
+    try:
+        found = [compare.plain(x) for x in answers.mirrored(step)]
+    except RuntimeError:  # a leaf changed, and this mode needs it as it was
+        tally.refused += 1
+        return None
+    tally.compared += 1
+    # Sums with inf in them are nan in one order, and inf in another.
+    ends = [(math.nan if math.isinf(x) else x) for x in found]
+    pairs = [(math.nan, 0.0) if math.isinf(x) else (x, compare.LOOSE) for x in wanted]
+    pairs = [(x, loose * max(1.0, abs(x))) for x, loose in pairs]
+    wrong = compare.differences(ends, pairs)
+    return ("wrong", f"{wrong} by {step.question.mirror}") if wrong else None
+
+
+def _refuses(error: Exception) -> bool:
+    """Whether an error says what to write instead, and did not just happen."""
+    advice = ["compile", ".data", "the forward pass again"]
+    return isinstance(error, RecordingError) or any(words in str(error) for words in advice)
+
+
+def _loose(answers: Answers, step: Step, wanted: list[float], known: bool) -> list[float]:
+    """How far from the eager numbers those of another order of sums may be."""
+    if known:
+        try:
+            pairs = zip(wanted, answers.bounds(step, regroup=True), strict=True)
+            return [bound + compare.LEAST * max(1.0, abs(x)) for x, (_, bound) in pairs]
+        except UndecidedError:
+            if not answers.trial.exact:  # next to an end, where a slope has no bound
+                return [math.inf] * len(wanted)
+    call = answers.trial.function.calls[step.call]
+    constants = [part.value for part in ast.walk(ast.parse(call)) if isinstance(part, ast.Constant)]
+    largest = max([1.0, *(abs(x) for x in constants if isinstance(x, float | int))])
+    # What makes nan or inf of finite numbers, such as 1 / (a - b), may make a number of them when
+    # it is summed in another order.
+    vague = 0.0 if answers.trial.exact or "inf" in call or "nan" in call else math.inf
+    return [compare.LOOSE * max(abs(x), largest) if math.isfinite(x) else vague for x in wanted]
 
 
 @functools.cache
