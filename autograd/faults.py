@@ -136,7 +136,7 @@ def _row(fault: Fault) -> Operation:
 
 def _sources(fault: Fault) -> Iterator[tuple[Operation, str]]:
     """The operations and their pullbacks with a mistake that all of them make."""
-    for op in rows().values():
+    for op in (one for row in rows().values() for one in (row, *row.slopes.values())):
         source = record.pullback_source(op, rows())
         if fault.kind == "overwrite":
             source = re.sub(r"grad ([+-])= ", r"grad = \1", source)

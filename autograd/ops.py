@@ -259,7 +259,8 @@ class Operation(Origin):
             seconds = ["d" + "".join(sorted(operand + other)) for other in operands]
             texts = [rules.renamed(self.seconds[column], inside) for column in seconds]
             z = rules.renamed(self.texts[k + 1], _INSIDE)
-            row = Operation(z, *texts, smooth=self.smooth, pieces=self.pieces, **where)
+            row = Operation(z, *texts, smooth=self.smooth, pieces=self.pieces)
+            row.where = where
             shown = [self.textbook[k + 1], *(self.seconds[column] for column in seconds)]
             row.textbook = tuple(map(self._in_operands, shown))
             row.read(f"{self.name}_{own}", {**rows, self.name: self})
@@ -444,24 +445,20 @@ def refusal(operand: object, what: str) -> str:
 
 
 class Rows(dict[str, Operation]):
-    """Operations by name; looking one up also finds the derivatives that are rows, as 'tanh_dx'."""
+    """Operations by name.  `rows["tanh_dx"]` and `in` also find the derivatives that are rows."""
 
     def __missing__(self, name: str) -> Operation:
         base, _, partial = name.rpartition("_")
-        op = dict.get(self, base)
+        op = self.get(base)
         if op is None or partial not in op.slopes:
             raise KeyError(name)
         return op.slopes[partial]
 
     def __contains__(self, name: object) -> bool:
-        return self.get(name) is not None
-
-    def get(self, name: Any, default: Any = None) -> Any:
-        """The row of that name, or the default."""
         try:
-            return self[name]
+            return isinstance(name, str) and isinstance(self[name], Operation)
         except KeyError:
-            return default
+            return False
 
 
 def rows() -> Rows:
@@ -478,10 +475,10 @@ def rows() -> Rows:
 
 
 def _row(name: str) -> Operation:
-    op = rows().get(name)
-    if op is None:
+    known = rows()
+    if name not in known:
         raise ValueError(f"no operation {name!r}; define it (define_op) before what refers to it")
-    return op
+    return known[name]
 
 
 def table(owner: type[T]) -> type[T]:

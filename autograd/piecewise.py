@@ -31,7 +31,7 @@ def where(condition: Number, a: Number, b: Number) -> Number:
 
 
 def _holds(condition: Number) -> bool:
-    c = condition if isinstance(condition, Ops) else number(condition, "where's condition")
+    c: Any = condition if isinstance(condition, Ops) else number(condition, "where's condition")
     # Only orders: inside a compiled function each of them is a guard.
     if c >= 1.0 and c <= 1.0:
         return True

@@ -258,10 +258,10 @@ class Index(Traced):
     def __index__(self) -> int:
         return int(self.asked())
 
-    def __mod__(self, other: int) -> int:
+    def __mod__(self, other: int) -> int:  # type: ignore[override]  # a whole number is one
         return int(self.asked()) % other
 
-    def __floordiv__(self, other: int) -> int:
+    def __floordiv__(self, other: int) -> int:  # type: ignore[override]
         return int(self.asked()) // other
 
 

@@ -203,14 +203,13 @@ def _lost(op: Operation, operands: tuple[float, ...]) -> bool:
 
 
 def neighbours(op: Operation, count: int, rng: random.Random) -> Iterator[tuple[float, ...]]:
-    """Operands beside each other's size, and beside those where derivatives are 0 or change form."""
+    """Operands beside each other's size, and where derivatives are 0 or change their form."""
     made = 0
     while made < count:
         near = rng.choice([1.0, -1.0]) * 10 ** rng.uniform(-15, -1)
         x = rng.choice([0.0, 1.0, -1.0, 0.5, 1.5, 2.0, math.sqrt(2.0), 2.4, 2.0 * _number(rng)])
-        operands = (x + near * max(abs(x), 1.0), rng.choice([-1.0, 1.0]) * x)
-        operands = operands[: op.arity] if rng.random() < 0.7 else (operands[1], operands[0])
-        operands = operands[: op.arity]
+        pair = [x + near * max(abs(x), 1.0), rng.choice([-1.0, 1.0]) * x]
+        operands = tuple(pair if rng.random() < 0.7 else pair[::-1])[: op.arity]
         if op.is_smooth(*operands) and not _lost(op, operands):
             made += 1
             yield operands

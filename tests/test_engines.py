@@ -32,6 +32,7 @@ from autograd.engines import (
     engine,
 )
 from autograd.lowering import CONTRACT
+from autograd.ops import Op
 from tests.test_lowering import WEIGHTS, dense, guarded, masks, recorded, scattered
 
 GOLDEN = Path(__file__).parent / "golden" / "encoded.json"
@@ -211,11 +212,72 @@ def test_numpys_contraction_is_the_sum_over_all_loops(seed: int) -> None:
 # ---------------------------------------------------------------------- NumPy's sweep
 
 
-def test_functions_that_numpy_lacks_are_maths_for_each_number() -> None:
+def test_functions_that_numpy_lacks_are_the_rows_for_each_number() -> None:
     x = np.array([[0.5, -1.0], [2.0, 0.0]])
-    found = engines._elementwise("erf")(x)
+    found = engines._NUMPY.erf(x)
     assert found.dtype == np.float64
     assert found.tolist() == [[math.erf(v) for v in line] for line in x.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("tanh", np.tanh), ("asin", np.arcsin), ("atan2", np.arctan2), ("acosh", np.arccosh),
+        ("fabs", np.fabs), ("pow", np.power), ("hypot", np.hypot), ("fmod", np.fmod),
+        ("log1p", np.log1p), ("radians", np.radians), ("copysign", np.copysign),
+    ],
+)  # fmt: skip
+def test_numpys_function_is_found_by_the_name_in_math(name: str, function: Any) -> None:
+    assert getattr(engines._Functions(), name) is function
+
+
+def test_numpys_function_of_the_same_name_may_be_another() -> None:
+    # math.remainder is IEEE 754's, np.remainder is Python's %.
+    assert not engines._agrees(np.remainder, "remainder")
+    remainder: Any = Op("remainder(x, y)", "1", "(z - x) / y", ends="nan", smooth="abs(y) > 0")
+    remainder.read("remainder", rows())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines, "_row_of", lambda name: remainder)
+        found = engines._Functions().remainder(np.array([5.0, 5.0, 1.0]), np.array([3.0, 2.0, 0.0]))
+    assert found[:2].tolist() == [-1.0, 1.0]
+    assert math.isnan(found[2])
+
+
+EXACT = ["fmod", "floor", "ceil", "round", "mod", "floordiv", "maximum", "minimum", "sign"]
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_rows_of_exact_operations_have_the_same_bits_for_arrays(name: str) -> None:
+    op, rng = rows()[name], random.Random(name)
+    numbers = [0.0, -0.0, 0.5, 2.5, -0.3, 1e300, 5e-324, math.inf, -math.inf, math.nan]
+    numbers += [rng.choice([-1, 1]) * 10 ** rng.uniform(-3, 17) for _ in range(30)]
+    x, y = (np.array(column) for column in zip(*itertools.product(numbers, numbers), strict=True))
+    values, slopes = engines._numpy_row(op)
+    with np.errstate(all="ignore"):
+        z = np.broadcast_to(values(x, y)[0], x.shape)
+        found = [np.broadcast_to(part, x.shape) for part in slopes(x, y, z)]
+    for k, at in enumerate(zip(x.tolist(), y.tolist(), strict=True)):
+        operands = (*at[: op.arity], None)[:2]
+        exact = op.value(*operands[: op.arity])
+        assert float(z[k]).hex() == exact.hex() or exact != exact, at
+        for partial, own in zip(found, (op.dx, getattr(op, "dy", None)), strict=False):
+            assert own is not None
+            wanted = float(own(*operands, exact))
+            assert partial[k] == wanted or wanted != wanted, at
+
+
+def test_numba_gets_from_cs_library_what_it_lacks() -> None:
+    pytest.importorskip("numba")
+    assert engines._in_numba("tanh")
+    assert not engines._in_numba("fmod")
+    source = engines._source(rows()["mod"])
+    kinds = ", ".join(["types.float64"] * 3)
+    assert f'\nfmod = types.ExternalFunction("fmod", signature({kinds}))\n' in source
+    assert "math.fmod" not in source
+    assert "fmod(x, y)" in source
+    assert "ExternalFunction" not in engines._source(rows()["tanh"])
+    with pytest.raises(NotImplementedError, match=r'no_such: .* use engine="numpy"'):
+        engines._external("no_such")
 
 
 def test_a_rows_functions_for_arrays_have_the_rows_name() -> None:

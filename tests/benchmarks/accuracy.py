@@ -71,12 +71,10 @@ def main(arguments: list[str]) -> None:
         cells += [""] * (3 - len(cells)) + [f"{worst_second(name, count):.1e}"]
         print("| " + " | ".join([name, *cells]) + " |", flush=True)
     print(
-        "\nerrors of z and of first derivatives in ulp of the exact result, of second ones relative"
+        "\nerrors in ulp of the exact result, of second derivatives relative to it; silu', gelu',"
     )
-    print("silu' and gelu' and the second derivatives of silu, gelu and pow pass through 0, and so")
-    print(
-        "does logaddexp: terms cancel there; of second derivatives, the error is that of the terms"
-    )
+    print("logaddexp and the second derivatives of silu, gelu and pow pass through 0, where terms")
+    print("cancel: of the last four, the error is relative to the terms")
     hardest = {name: errors(name, reference.HARDEST) for name in ("sin", "cos", "tan")}
     shown = ", ".join(f"{name} {z:.1f}, {name}' {dz:.1f}" for name, (z, dz) in hardest.items())
     print(f"at {reference.HARDEST:.4g}, next to a zero of cos, this libm gives {shown}")

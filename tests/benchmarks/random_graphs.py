@@ -122,7 +122,7 @@ def _exact(op: Operation) -> Callable[..., Any]:
     """The textbook's z as a function of MPFR's numbers."""
     text = op.textbook[0]
     if text == op.signature:
-        return _FUNCTIONS.get(op.name) or getattr(gmpy2, op.name)  # type: ignore[no-any-return]
+        return _FUNCTIONS.get(op.name) or getattr(gmpy2, op.name)
     called = rules.calls(ast.parse(text, mode="eval"))
 
     def pi() -> Any:
