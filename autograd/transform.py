@@ -87,6 +87,11 @@ def _adjoints(
         op: Any = node.op
         if op is None:  # a leaf that was wanted
             continue
+        if op.many:
+            for parent, amount in op.pull(node, g):
+                if parent in along:
+                    give(parent, amount)
+            continue
         x, y = _recorded(node)
         lost = type(node) is Value and node.data != node.data
         for parent, name, text in zip((node.a, node.b), ("dx", "dy"), op.texts[1:], strict=False):
@@ -121,12 +126,12 @@ def _recorded(node: Value) -> tuple[Any, Any]:
         recorded = getattr(node, name, None)
         if parent is None or recorded is None:
             operands.append(recorded)
-        elif type(parent) is not Value or parent.data == recorded or recorded != recorded:
+        elif type(parent) is not Value or parent._data == recorded or recorded != recorded:
             operands.append(parent)
         else:
             raise RuntimeError(
                 f"{node.op.name if node.op else ''}: operand {name} was {recorded!r} in the forward"
-                f" pass and its .data is {parent.data!r} now; higher derivatives, and derivatives"
+                f" pass and its .data is {parent._data!r} now; higher derivatives, and derivatives"
                 " that depend on Values from outside, need the forward pass again (inside"
                 " no_grad() the numbers can be had)"
             )
@@ -252,8 +257,9 @@ def _forward(
             if not isinstance(leaf, Value):
                 nodes.append(Value(number(leaf, what)))
             elif records:
-                before.append(leaf)
-                nodes.append(+leaf)
+                entered = +leaf
+                before.extend(entered.parents)  # a plain number on a tape enters as a leaf
+                nodes.append(entered)
             else:
                 nodes.append(leaf.detach())
         arguments = list(args)
@@ -299,7 +305,7 @@ def _output(part: Any, what: str) -> Value:
     return Value(number(part, f"{what}: the function's result"))
 
 
-def _positions(argnums: Argnums, what: str) -> tuple[int, ...]:
+def argument_numbers(argnums: Argnums, what: str) -> tuple[int, ...]:
     """The arguments that are chosen, as a tuple."""
     try:
         if isinstance(argnums, SupportsIndex):
@@ -311,7 +317,7 @@ def _positions(argnums: Argnums, what: str) -> tuple[int, ...]:
         ) from None
 
 
-def _counted(positions: tuple[int, ...], args: Sequence[Any]) -> list[int]:
+def from_the_start(positions: tuple[int, ...], args: Sequence[Any]) -> list[int]:
     """The same from the start; negative ones are counted from the last argument."""
     count = len(args)
     for k in positions:
@@ -442,11 +448,11 @@ def value_and_grad(
     """
     if not callable(f):
         raise TypeError(f"value_and_grad: expected a function, got {type(f).__name__}")
-    positions = _positions(argnums, "grad")
+    positions = argument_numbers(argnums, "grad")
 
     @_wraps(f)
     def both(*args: Tree, **kwargs: Any) -> tuple[Any, Tree]:
-        chosen = _counted(positions, args)
+        chosen = from_the_start(positions, args)
         ran = _forward("grad", f, args, chosen, kwargs, single=True, has_aux=has_aux)
         seeds: list[tuple[Value, Any]] = [(ran.outputs[0], 1.0)]
         found = ran.shown([*ran.outputs, *ran.gradient(seeds, ran.graph)], ran.values)
@@ -530,6 +536,8 @@ def _tangent(node: Value, tangent: dict[Value | None, Any], graph: bool) -> Any:
     if type(node) is Value and node.data != node.data:
         return node if graph else math.nan  # a value that is nan has nan derivatives
     op: Any = node.op
+    if op.many:
+        return op.push(node, tangent, graph)
     z: Any = node
     if graph:
         x, y = _recorded(node)
@@ -559,11 +567,11 @@ def jacobian(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree
     """
     if not callable(f):
         raise TypeError(f"jacobian: expected a function, got {type(f).__name__}")
-    positions = _positions(argnums, "jacobian")
+    positions = argument_numbers(argnums, "jacobian")
 
     @_wraps(f)
     def matrix(*args: Tree, **kwargs: Any) -> Tree:
-        chosen = _counted(positions, args)
+        chosen = from_the_start(positions, args)
         ran = _forward("jacobian", f, args, chosen, kwargs)
         nodes, outputs = ran.nodes, ran.outputs
         if len(outputs) <= len(nodes):
@@ -590,11 +598,11 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Tree]:
     """
     if not callable(f):
         raise TypeError(f"hessian: expected a function, got {type(f).__name__}")
-    positions = _positions(argnums, "hessian")
+    positions = argument_numbers(argnums, "hessian")
 
     @_wraps(f)
     def second(*args: Tree, **kwargs: Any) -> Tree:
-        chosen = _counted(positions, args)
+        chosen = from_the_start(positions, args)
         ran = _forward("hessian", f, args, chosen, kwargs, single=True)
         first = ran.call.run(ran.gradient, [(ran.outputs[0], 1.0)], True)
         rows = [ran.again([(slope, 1.0)], ran.graph) for slope in first]

@@ -858,6 +858,21 @@ def _visit(
             node = pop()
 
 
+def unfold(*roots: Value) -> None:
+    """Make compiled calls behind the roots the scalar graphs that the functions would have recorded.
+
+    The nodes that are their results stay the same objects, with the same numbers.
+    """
+    calls: dict[Any, list[Value]] = {}
+    for node in visited(*roots)[0]:
+        op: Any = node.op
+        call = op.call_of(node) if op.many else None
+        if call is not None:
+            calls.setdefault(call, []).append(node)
+    for call, nodes in calls.items():
+        call.unfold(nodes)
+
+
 def forkable_lock() -> Any:
     """An RLock that a forked child finds free: it must not wait for a thread that it has not."""
     lock = threading.RLock()
@@ -1036,6 +1051,8 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
                 break
         else:
             return
+    unfold(root)
+    inner, leaves = visited(root)
     text = first_nonfinite([*leaves, *inner])
     if text:
         nonfinite(f"backward: {text}")
@@ -1043,6 +1060,9 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
 
 def fault(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]) -> str:
     """What went wrong first in a pass with these seeds, run again without hooks; '' if nothing."""
+    seeds = list(seeds)
+    unfold(*(root for root, _ in seeds))
+    inner, leaves = visited(*(root for root, _ in seeds))
     order = [*leaves, *inner]
     with one_pass:
         undo = restorer(order)

@@ -17,9 +17,10 @@ import pytest
 import autograd
 import nn
 from autograd import RecordingError, Value, argmax, rows, select
-from autograd.compiled import Compiled
+from autograd.choices import chosen, covered, masked
+from autograd.compiled import Compiled, Options
 from autograd.program import Program
-from autograd.tape import Recorder, chosen, covered, masked
+from autograd.recorder import Recorder
 from nn import MLP, Embedding, mse, sparse_categorical_crossentropy
 from nn.microgpt import MicroGPT, encode
 
@@ -453,7 +454,7 @@ def test_an_exact_batch_takes_every_branch_and_has_the_eager_bits(engine: str) -
 def test_a_flat_forgets_plans_when_there_are_many_shapes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("autograd.compiled._MOST_PLANS", 3)
+    monkeypatch.setattr("autograd.flat.MOST_PLANS", 3)
     w = Value(2.0)
     compiled = autograd.compile(lambda x: w * x[0], reduction="sum")
     flat = compiled.flat([w])
@@ -729,7 +730,7 @@ def test_a_compiled_function_is_checked_and_a_wrong_replay_is_told() -> None:
         def claims(self, inputs: Any, parameters: Any) -> list[float]:
             return [1.001 * slope for slope in super().claims(inputs, parameters)]
 
-    wrong = Wrong(compiled.function, "auto", False, None, 1, 8)
+    wrong = Wrong(compiled.function, Options())
     assert "the replay gives" in str(autograd.check_gradients(wrong, [0.5, -1.0]))
 
 
@@ -783,7 +784,7 @@ def test_a_branch_met_for_the_first_time_is_taken_by_the_numbers_of_the_arrays()
 def test_a_recording_that_never_fits_is_an_error_and_no_endless_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from autograd.compiled import Recording
+    from autograd.recordings import Recording
 
     def failed(one: Any, numbers: Any, where: Any, x: Any, seeds: Any, gradients: Any) -> Any:
         return False, np.zeros((len(x), 1)), np.zeros(len(x), dtype=np.int64), x
@@ -837,7 +838,7 @@ def test_a_tampered_program_is_refused_or_runs_inside_its_memory(seed: int) -> N
         program = Program.from_bytes(_signed(arrays))
     except ValueError:
         return
-    from autograd.compiled import Recording
+    from autograd.recordings import Recording
 
     one = Recording(program, [Value(0.1)] * program.tape.parameters, 0, "numba")
     x = np.array([[1.0, 0.5, 1.0, -2.0]])[:, : program.tape.inputs]

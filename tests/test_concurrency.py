@@ -27,7 +27,7 @@ from autograd import (
     play,
     scope,
 )
-from autograd.compiled import Recording
+from autograd.recordings import Recording
 from autograd.program import Program
 from nn import MLP, fit, mse
 from nn.optim import Adam

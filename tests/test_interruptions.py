@@ -10,7 +10,7 @@ import pytest
 
 import autograd
 from autograd import Value, draw, engines, no_grad
-from autograd.compiled import Flat
+from autograd.flat import Flat
 from autograd.value import present_mode, restorer
 from nn import MLP, fit, mse
 from nn.optim import SGD
