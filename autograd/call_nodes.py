@@ -212,14 +212,15 @@ class Played(Block):
         given: the Value that each of them is; None for one that is a plain number.
         slopes: of the result, if there is a single one, in the inputs and the parameters.
         gradient: gives the compiled function `slopes_of` of a recording.
+        scope: where the call is made.
     """
 
     def __init__(
         self, one: Recording, exact: bool, row: Array, given: list[Value | None],
-        slopes: Array | None, gradient: Callable[[Recording], Any],
+        slopes: Array | None, gradient: Callable[[Recording], Any], scope: str,
     ) -> None:  # fmt: skip
         self.one, self.exact, self.row, self.given = one, exact, row, given
-        self.known, self._gradient = slopes, gradient
+        self.known, self._gradient, self.scope = slopes, gradient, scope
         self.numbers = one.numbers()
         self.bundles = _bundles(one, given)
         self._unfolded: list[Any] | None = None
@@ -321,7 +322,8 @@ class Played(Block):
                     node.a, node.b = taken.get(node.a, node.a), taken.get(node.b, node.b)
             for at, node in places.items():
                 made = scalars[at]
-                note = Note(made.op, node.label or made.label, node.scope or made.scope, made.line)
+                scope = made.scope if node.scope == self.scope else node.scope
+                note = Note(made.op, node.label or made.label, scope, made.line)
                 note.hooks = node.hooks
                 fields = {"_row": note, "a": made.a, "b": made.b, "x": made.x}
                 fields |= {"y": made.y} if hasattr(made, "y") else {}
@@ -339,7 +341,9 @@ class Played(Block):
             if value is not None:
                 inputs[k] = Value(inputs[k])
                 real[inputs[k]] = value
-        nodes: list[Any] = recorded_plainly(one.program.replayed, parameters, inputs, labels=True)
+        nodes: list[Any] = recorded_plainly(
+            one.program.replayed, parameters, inputs, labels=True, scope=self.scope
+        )
         for node in nodes:
             if type(node) is Value:
                 node.a, node.b = real.get(node.a, node.a), real.get(node.b, node.b)  # type: ignore[arg-type]
@@ -404,7 +408,7 @@ def _place(node: Value) -> int:
     return op.place if type(op) is _Part else 0
 
 
-def results(played: Played, out: list[float], values: int, scope: str) -> list[Any]:
+def results(played: Played, out: list[float], values: int) -> list[Any]:
     """The outputs of a call as the function itself would return them: Values where it depends on
     any, else numbers.
 
@@ -412,9 +416,8 @@ def results(played: Played, out: list[float], values: int, scope: str) -> list[A
         played: the call.
         out: the outputs' numbers.
         values: a bit for each number of the arguments: whether it is a Value.
-        scope: where the nodes are.
     """
-    one, result = played.one, played.one.result
+    one, result, scope = played.one, played.one.result, played.scope
     tops = [None if bundle is None else bundle.top for bundle in played.bundles]
     leading = (played.bundles[1] is not None) | values << 1
     hub: Any = None

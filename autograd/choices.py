@@ -57,8 +57,8 @@ def masked(value: Any, index: Any, place: float, instead: float) -> Any:
 
 
 def _check(what: str, index: Index, count: int) -> None:
-    """IndexError for an index outside of the values; of an input each call is checked by itself."""
-    if index.kind is None and not 0 <= index.number < count:
+    """IndexError for an index outside of the values, in this call or a later one."""
+    if index.kind is None and not 0 <= index < count:
         raise IndexError(f"{what}: expected an index from 0 to {count - 1}, got {index.number:.0f}")
 
 
@@ -68,7 +68,8 @@ def _chosen(
     tape, kinds = index.tape, 0
     for value in values:
         kinds |= kinds_of(value)
-    made = Traced(tape, data, kind, tape.note(None), operands, kinds)
+    row = tape.note(None)
+    made = Traced(tape, data, kind, row, tuple(map(tape.placed, operands)), kinds)
     if not made.plain:
         # It has more parents than two: whoever follows them is told by its `op` that he cannot.
         made.a = next(v for v in values if type(v) is Value or (type(v) is Traced and not v.plain))
@@ -116,4 +117,5 @@ def argmax(values: Sequence[Any]) -> Any:
     if not traced:
         return top
     tape = traced[0].tape
-    return Index(tape, float(top), ARGMAX, tape.note(None), tuple(values), 0)
+    row = tape.note(None)
+    return Index(tape, float(top), ARGMAX, row, tuple(map(tape.placed, values)), 0)

@@ -12,7 +12,7 @@ from typing import Any, SupportsIndex
 from autograd import transform
 from autograd.ops import item
 from autograd.tape import RecordingError
-from autograd.transform import Argnums, argument_numbers, from_the_start, hvp, rebuilt
+from autograd.transform import Argnums, argument_numbers, from_the_start, hvp, leaves, rebuilt
 from autograd.value import (
     Mode,
     Value,
@@ -240,13 +240,14 @@ class Compiled:
         are recorded, and numbers otherwise; from arrays, arrays of numbers.
         """
         mode = present_mode()
-        if mode is not None and (type(mode) is not Mode or mode.anomaly):
-            # It becomes a part of what is recorded, or is watched while it runs.
-            return self.function(*args, **named)
+        if mode is not None and type(mode) is not Mode:
+            return self._inside(args, named)
         try:
             call = self._call(args, named)
         except CarriedError:
-            return self.function(*args, **named)
+            return self._inside(args, named)
+        if mode is not None and mode.anomaly:
+            self._watch(call, not mode.recording)
         if mode is not None and not mode.recording:
             return self.shown(call, self._served(call, Wish(Sink()), quiet=True))
         known = self._known(call)
@@ -258,6 +259,27 @@ class Compiled:
                     return self.shown(call, served)
                 known = self._known(call)
         return self._in_graph(call, known, "" if mode is None else mode.scope)
+
+    def _inside(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """The function's own result, which becomes a part of what is recorded or checked."""
+        try:
+            return self.function(*args, **named)
+        except AttributeError:
+            # To a compiled function a number is a Value, and it may use the methods of one.
+            tree = [args, named]
+            numbers = [Value(n) if type(n) is float else n for n in leaves(tree)]
+            args, named = rebuilt(tree, iter(numbers))
+            return self.function(*args, **named)
+
+    def _watch(self, call: Call, quiet: bool) -> None:
+        """Run the function for each sample; NonFiniteError names the operation at fault."""
+        for row in call.numbers:
+            recorder = Recorder(call.values, quiet)
+            try:
+                args, named = call.enter(recorder, row)
+                recorder.run(self.function, args, named, anomaly=True)
+            finally:
+                recorder.forget()
 
     def computed(self, args: tuple[Any, ...], named: dict[str, Any], sink: Sink) -> Any:
         """What the function returns, as numbers, with parameters as the sink has them."""
@@ -280,8 +302,8 @@ class Compiled:
             if single and one.outputs == 1:
                 slopes = np.concatenate([served.back[0], np.zeros(read), wish.sink.found[-1][1]])
             exact, entered = self.options.exact, [*given, *[None] * read]
-            played = Played(one, exact, wide, entered, slopes, self._slopes)
-            rows.append(results(played, served.out[0].tolist(), call.values, scope))
+            played = Played(one, exact, wide, entered, slopes, self._slopes, scope)
+            rows.append(results(played, served.out[0].tolist(), call.values))
             used[one] = None
             if call.batched:
                 known = self._known(call)
@@ -344,7 +366,7 @@ class Compiled:
         """
         call, mode = self.arguments(args, named), present_mode()
         if (call.in_graph and not call.batched) or (mode is not None and mode.anomaly):
-            with recording():
+            with recording():  # its adjoints are watched, too
                 result = self(*args, **named)
             if not isinstance(result, Value):
                 raise self._not_one()
@@ -367,11 +389,11 @@ class Compiled:
         argument is a Value, or an outer derivative wants to go through them, they are Values.
         """
         mode = present_mode()
-        if mode is not None and (type(mode) is not Mode or mode.anomaly):
+        if mode is not None and type(mode) is not Mode:
             return transform.value_and_grad(self, argnums)(*args, **named)
         chosen = from_the_start(argument_numbers(argnums, self.__name__), args)
         call = self._call(args, named, chosen)
-        outer = call.in_graph or present_call() is not None
+        outer = call.in_graph or present_call() is not None or (mode is not None and mode.anomaly)
         if outer and not call.batched and (mode is None or mode.recording):
             return transform.value_and_grad(self, argnums)(*args, **named)
         served = self.differentiated(call, Sink())

@@ -11,7 +11,7 @@ from autograd.arguments import Call
 from autograd.recordings import Recording, runs
 from autograd.serving import Sink
 from autograd.transform import rebuilt
-from autograd.value import Value, at_once, numbers
+from autograd.value import Value, at_once, numbers, registrations
 
 if TYPE_CHECKING:
     from autograd.compiled import Compiled
@@ -63,6 +63,7 @@ class Flat:
         self._plans: dict[Any, Plan] = {}
         self._places: dict[int, tuple[list[Value], Any]] = {}
         self._turn = threading.RLock()
+        self._registrations = -1
 
     def where(self, one: Recording) -> Array:
         """The places of a recording's parameters in the arrays, in runs."""
@@ -99,6 +100,9 @@ class Flat:
     def backward(self, *args: Any, **named: Any) -> Any:
         """The function's result; its gradient takes the place of `gradients`."""
         compiled = self.compiled
+        if registrations[0] != self._registrations:
+            refuse_hooks(self.parameters)
+            self._registrations = registrations[0]
         key: list[Any] = [threading.get_ident(), compiled.state()]
         for arg in args:
             if type(arg) is not np.ndarray:

@@ -99,8 +99,14 @@ class Program:
         nodes = self.replayed(list(parameters), list(inputs), labels=False)
         return [nodes[o] for o in self.tape.outputs.tolist()]
 
-    def replayed(self, parameters: list[Any], inputs: list[Any], labels: bool) -> list[Any]:
-        """What every node of the tape is, from those numbers or Values."""
+    def replayed(
+        self, parameters: list[Any], inputs: list[Any], labels: bool, scope: str = ""
+    ) -> list[Any]:
+        """What every node of the tape is, from those numbers or Values.
+
+        With `labels` the nodes are called as they were, and are in the scopes that they were in,
+        inside of `scope`.
+        """
         tape = self.tape
         nodes: list[Any] = [*tape.constants.tolist(), *parameters, *inputs]
         table = rows()
@@ -113,6 +119,7 @@ class Program:
                 if cut:
                     x, y = (v.data if isinstance(v, Value) else v for v in (x, y))
                 label, where, _ = tape.notes[note] if labels else ("", "", "")
+                where = f"{scope}/{where}" if scope and where else scope or where
                 mode = modes.setdefault(where, Mode(scope=where)) if where else None
                 with entered(mode) if mode else nullcontext():
                     made = ops[k](x) if y is None else ops[k](x, y)

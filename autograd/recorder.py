@@ -29,6 +29,7 @@ from autograd.value import (
     Note,
     Value,
     at_once,
+    bad_result,
     called,
     present_mode,
     set_mode,
@@ -71,7 +72,7 @@ class Recorded(Mode):
                 node.b, node.y = (None, b) if type(b) is not Value and _is_plain(b) else (b, y)
         if self.anomaly:
             if z - z != 0.0:
-                raise NonFiniteError(f"{op.name} = {z!r} at x = {x!r}, y = {y!r}")
+                raise NonFiniteError(bad_result(op, x, y, z, a, b, node.line))
             tape.ask("<=", node, _LARGEST)
             tape.ask(">=", node, -_LARGEST)
         return node
@@ -153,6 +154,10 @@ class Recorder:
         self._meet(node)
         return node
 
+    def placed(self, value: Any) -> Any:
+        """What stands on the tape for one of several values."""
+        return self.operand(value, value._data) if type(value) is Value else value
+
     def ask(self, order: str, x: Any, y: Any) -> bool:
         """The answer to a comparison, kept as a guard."""
         if not self.running:
@@ -210,12 +215,16 @@ class Recorder:
         function: Callable[..., Any],
         args: Sequence[Any],
         named: Mapping[str, Any] = MappingProxyType({}),
+        anomaly: bool = False,
     ) -> Any:
-        """What the function returns, with everything it does recorded."""
+        """What the function returns, with everything it does recorded.
+
+        With `anomaly`, the first operation that makes inf or nan raises NonFiniteError.
+        """
         mode = present_mode()
         # Each is one step of the interpreter, in which it looks for no signal.  A context manager
         # would miss what it has to undo if Ctrl-C came at the start of its `__exit__`.
-        watch = partial(at_once, _watching(_watched.add, self, Recorded(self)))
+        watch = partial(at_once, _watching(_watched.add, self, Recorded(self, anomaly=anomaly)))
         undo = partial(at_once, _watching(_watched.discard, self, mode))
         try:
             watch()

@@ -2,6 +2,7 @@
 
 import math
 import operator
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -60,8 +61,7 @@ class Traced(Ops):
     """
 
     __slots__ = (
-        "_row", "a", "b", "cut", "grad", "kind", "kinds", "number", "operands", "serial", "tape",
-        "x", "y",
+        "_row", "a", "b", "cut", "kind", "kinds", "number", "operands", "serial", "tape", "x", "y",
     )  # fmt: skip
     __array_ufunc__ = None
 
@@ -81,7 +81,6 @@ class Traced(Ops):
         self.b: Any = None
         self.x: Any = math.nan
         self.y: Any = math.nan
-        self.grad = 0.0
         self.serial = len(tape.nodes)
         tape.nodes.append(self)
 
@@ -97,9 +96,19 @@ class Traced(Ops):
 
     # ------------------------------------------------------------------ what a node knows
 
+    def _known(self, name: str) -> None:
+        """RecordingError if the function asks an argument how it was computed, or is called."""
+        asks = sys._getframe(2).f_globals.get("__name__", "").partition(".")[0]
+        if self.kind is None and not self.operands and asks not in ("autograd", "nn"):
+            raise RecordingError(
+                f"compile: the .{name} of an argument is not known to a replay; pass what is "
+                "wanted of it as an argument"
+            )
+
     @property
     def op(self) -> Operation | None:
         """The row of the operation that made it."""
+        self._known("op")
         if self.kind in _CHOICES and not self.plain:
             raise RecordingError(
                 "a derivative is taken inside a compiled function through `select`; "
@@ -110,6 +119,7 @@ class Traced(Ops):
     @property
     def label(self) -> str:
         """Its name."""
+        self._known("label")
         return self._row.label
 
     @label.setter
@@ -120,6 +130,7 @@ class Traced(Ops):
     @property
     def scope(self) -> str:
         """The scopes that it was made in."""
+        self._known("scope")
         return self._row.scope
 
     @scope.setter
@@ -130,16 +141,19 @@ class Traced(Ops):
     @property
     def line(self) -> str:
         """The user's source line that made it."""
+        self._known("line")
         return self._row.line
 
     @property
     def is_leaf(self) -> bool:
         """Whether differentiation ends here."""
+        self._known("is_leaf")
         return self.a is None and self.b is None
 
     @property
     def parents(self) -> tuple[Any, ...]:
         """The nodes among its operands."""
+        self._known("parents")
         return tuple(parent for parent in (self.a, self.b) if parent is not None)
 
     @property
@@ -151,6 +165,14 @@ class Traced(Ops):
     def data(self, data: object) -> None:
         raise RecordingError(
             "compile: the function changes the .data of a node, which a replay would not repeat"
+        )
+
+    @property
+    def grad(self) -> float:
+        """Refused: there is no gradient yet, and that of an argument is not known to a replay."""
+        raise RecordingError(
+            "compile: the .grad of a number that is recorded is not known to a replay; pass it as "
+            "an argument"
         )
 
     def item(self) -> "Traced":
@@ -209,7 +231,9 @@ class Traced(Ops):
             return self.apply(vars(Ops)["__pos__"], self, None)  # type: ignore[no-any-return]
         # This is how a transform takes its variable in, and makes a leaf of a plain number.
         self.tape.strict = True
-        return Traced(self.tape, self.number, DETACH, call, (self,), SOLID, True)
+        note = self.tape.note(None)
+        row = Note(None, "", note.scope, note.line, call)
+        return Traced(self.tape, self.number, DETACH, row, (self,), SOLID, True)
 
     # ------------------------------------------------------------------ what Python may ask
 

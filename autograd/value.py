@@ -40,14 +40,19 @@ class Note(Origin):
     """What is known of one node beyond its row: a label, a scope, a source line, hooks."""
 
     def __init__(
-        self, op: Operation | None, label: str = "", scope: str = "", line: str = ""
+        self,
+        op: Operation | None,
+        label: str = "",
+        scope: str = "",
+        line: str = "",
+        call: "Call | None" = None,
     ) -> None:
         self._op: Any = op
         self.label = label
         self.scope = scope
         self.line = line
         self.hooks: tuple[Hook, ...] = ()
-        self._call: Call | None = None
+        self._call = call
 
     @property
     def op(self) -> Operation | None:
@@ -81,6 +86,9 @@ def _hooked(hooks: tuple[Hook, ...], grad: float) -> float:
 
 
 LEAF: Final = Note(None)
+# How many hooks were ever registered: what serves many leaves looks at each of them only when this
+# has changed.
+registrations: Final = [0]
 
 
 class Call(Origin):
@@ -256,7 +264,7 @@ class Mode:
             row = node._row.op
             node._row = Note(row, "", self.scope, line) if row else _leaf_row("", self.scope, line)
             if z - z != 0.0:
-                raise NonFiniteError(_first_bad(op, x, y, z, a, b, line))
+                raise NonFiniteError(bad_result(op, x, y, z, a, b, line))
         return node
 
 
@@ -684,6 +692,7 @@ class Value(Ops):
             raise TypeError(f"register_hook: expected a function of the gradient, got {hook!r}")
         note = self._own_note()
         note.hooks = (*note.hooks, hook)
+        registrations[0] += 1
 
         def remove() -> None:
             note = self._own_note()
@@ -979,7 +988,7 @@ def _operand_text(name: str, number: float, node: Value | None) -> str:
     return f"{name} = {number!r}{label}"
 
 
-def _first_bad(
+def bad_result(
     op: Operation,
     x: float,
     y: float | None,
@@ -1028,7 +1037,7 @@ def first_nonfinite(order: Iterable[Value]) -> str:
                 name = f" {node.label!r}" if node.label else ""
                 return f"the leaf{name} is {node.data!r}"
             y = getattr(node, "y", None)
-            return _first_bad(node.op, node.x, y, node.data, node.a, node.b, node.line)
+            return bad_result(node.op, node.x, y, node.data, node.a, node.b, node.line)
     for node in reversed(order):
         if node.op is None or not node.grad:
             continue
@@ -1038,7 +1047,7 @@ def first_nonfinite(order: Iterable[Value]) -> str:
             partial = getattr(node, name)
             if partial - partial != 0.0 or (node.grad * partial) - (node.grad * partial) != 0.0:
                 y = getattr(node, "y", None)
-                where = _first_bad(node.op, node.x, y, node.data, node.a, node.b, node.line)
+                where = bad_result(node.op, node.x, y, node.data, node.a, node.b, node.line)
                 return f"dL/dz * dz/{name} is {node.grad!r} * {partial!r} in {where}"
     return ""
 
