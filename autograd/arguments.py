@@ -36,6 +36,7 @@ class Call:
 
     Attributes:
         tree: the arguments; those given by name, if any, are in a dict at the end.
+        places: where the numbers of each argument start among those of a sample, and the end.
         numbers: of shape (samples, numbers of a sample).
         batched: whether an array has rows, each a sample.
         values: a bit for each number of a sample, the first in the lowest bit: whether it is a
@@ -53,71 +54,77 @@ class Call:
     ) -> None:
         self.named, self.in_graph, self.values = bool(named), False, 0
         self.tree: list[Any] = [*args, named] if named else list(args)
-        for k in differentiated:
-            if not 0 <= k < len(args):
-                raise TypeError(f"no argument {k} to differentiate: {len(args)} given")
-            self.tree[k] = rebuilt(self.tree[k], map(_real, leaves(self.tree[k])))
-        if len(self.tree) == 1 and type(self.tree[0]) is np.ndarray and self.tree[0].ndim == 2:
-            (x,) = self.tree
-            if x.dtype.kind in _PLAIN and len(x):
-                self.batched, self.columns = True, [x]
+        if len(self.tree) == 1 and type(args[0]) is np.ndarray and args[0].ndim == 2:
+            (x,) = args
+            if x.dtype.kind in ("f" if differentiated else _PLAIN) and len(x):
+                self.batched, self.columns, self.places = True, [x], [0, x.shape[1]]
                 self.numbers = np.ascontiguousarray(x, dtype=np.float64)
                 self.key: Any = ("rows", x.shape[1], x.dtype.kind == "f")
                 if differentiated:
                     self.values = (1 << x.shape[1]) - 1
                 return
-        self._read()
-        if differentiated:
-            widths = [sum(map(_width, leaves([arg]))) for arg in self.tree]
-            for k in differentiated:
-                self.values |= ((1 << widths[k]) - 1) << sum(widths[:k])
+        self._read(differentiated)
+        for k in differentiated:
+            self.values |= (1 << self.places[k + 1]) - (1 << self.places[k])
 
-    def _read(self) -> None:
+    def _read(self, differentiated: Sequence[int]) -> None:
         """Find the numbers, the columns and the key of any other arguments."""
-        self.batched, count, width = False, 1, 0
         kinds: list[Any] = []
         columns: list[Any] = []
-        parts = list(leaves(self.tree))
-        if any(isinstance(part, np.ndarray) and not part.ndim for part in parts):
-            # An array without dimensions is a number, whose type says whether it is a whole one.
-            parts = [p.item() if isinstance(p, np.ndarray) and not p.ndim else p for p in parts]
+        places, width = [0], 0
+        replaced = False
+        parts: list[Any] = []
+        for k, arg in enumerate(self.tree):
+            for part in (arg,) if type(arg) is float else leaves(arg):
+                if type(part) is float:
+                    kind = "number"
+                elif type(part) is Value:
+                    kind = "number"
+                    self.in_graph = True
+                    self.values |= 1 << width
+                else:
+                    given = part
+                    if isinstance(part, np.ndarray) and not part.ndim:
+                        # It is a number, whose type says whether it is a whole one.
+                        part = part.item()
+                    if k in differentiated:
+                        part = _real(part)
+                    replaced = replaced or part is not given
+                    kind = _kind(part)
+                parts.append(part)
+                kinds.append(kind)
+                if kind == "number" or kind == "whole":
+                    columns.append(part)
+                    width += 1
+                elif kind[0] == "rows":
+                    columns.append(part.reshape(len(part), -1))
+                    width += columns[-1].shape[1]
+            places.append(width)
+        if replaced:
             self.tree = rebuilt(self.tree, iter(parts))
-        for part in parts:
-            if type(part) is float:
-                kinds.append("number")
-                columns.append(part)
-            elif type(part) is Value:
-                self.in_graph = True
-                self.values |= 1 << width
-                kinds.append("number")
-                columns.append(number_of(part))
-            elif isinstance(part, np.ndarray):
-                if self.batched and len(part) != count:
-                    raise ValueError(
-                        f"compile: arrays of {count} and of {len(part)} rows; a row is a sample"
-                    )
-                self.batched, count = True, len(part)
-                if not count:
-                    raise ValueError("compile: the array has no rows")
-                if part.dtype.kind not in _NUMBERS:
-                    raise TypeError(f"compile: expected an array of numbers, got {part.dtype}")
-                kinds.append(("rows", part.shape[1:], part.dtype.kind in _WHOLE))
-                columns.append(part.reshape(count, -1))
-                width += columns[-1].shape[1] - 1
-            else:
-                kinds.append(_kind(part))
-                if type(kinds[-1]) is tuple:
-                    continue
-                columns.append(number(part, "compile"))
-            width += 1
-        self.columns = columns
-        self.numbers = np.empty((count, width))
-        at = 0
-        for column in columns:
-            step = column.shape[1] if isinstance(column, np.ndarray) else 1
-            self.numbers[:, at : at + step] = column
-            at += step
+        self.columns, self.places = columns, places
         self.key = (_nesting(self.tree), tuple(kinds))
+        self.numbers = self._gathered(width)
+
+    def _gathered(self, width: int) -> Array:
+        """The columns' numbers side by side."""
+        arrays = [column for column in self.columns if isinstance(column, np.ndarray)]
+        self.batched = bool(arrays)
+        if not arrays:
+            return np.array([[_plain(column) for column in self.columns]], dtype=np.float64)
+        count = len(arrays[0])
+        for array in arrays:
+            if len(array) != count:
+                raise ValueError(
+                    f"compile: arrays of {count} and of {len(array)} rows; a row is a sample"
+                )
+        made = np.empty((count, width))
+        at = 0
+        for column in self.columns:
+            step = column.shape[1] if isinstance(column, np.ndarray) else 1
+            made[:, at : at + step] = column if isinstance(column, np.ndarray) else _plain(column)
+            at += step
+        return made
 
     def of(self, row: Array) -> "Call":
         """The call of one sample."""
@@ -180,16 +187,20 @@ class Call:
 
     def like(self, k: int, back: Array) -> Any:
         """The part of the gradients that belongs to an argument, nested as it is."""
-        at = sum(_width(part) for part in leaves(self.tree[:k]))
+        at, arg = self.places[k], self.tree[k]
+        sums = back[0].tolist() if len(back) == 1 else back.sum(axis=0).tolist()
+        if type(arg) is float:
+            return sums[at]
         parts: list[Any] = []
-        for part in leaves([self.tree[k]]):
-            width = _width(part)
+        for part in leaves(arg):
             if isinstance(part, np.ndarray):
+                width = int(part[0].size)
                 parts.append(back[:, at : at + width].reshape(part.shape))
             else:
-                parts.append(float(back[:, at].sum()) if width else 0.0)
+                width = 1 if type(part) is float else _width(part)
+                parts.append(sums[at] if width else 0.0)
             at += width
-        return rebuilt([self.tree[k]], iter(parts))[0]
+        return rebuilt(arg, iter(parts))
 
 
 def _real(part: Any) -> Any:
@@ -200,16 +211,31 @@ def _real(part: Any) -> Any:
 
 
 def _kind(part: Any) -> Any:
-    """The kind of an argument that is no array: a tuple for one that is a part of the key."""
+    """The kind of an argument: "number", "whole", or a tuple: ("rows", shape, whole) of an array,
+    ("fixed", class, itself) of what is a part of the key."""
     if type(part) is float or type(part) is Value:
         return "number"
     if isinstance(part, Ops):
         raise CarriedError
+    if isinstance(part, np.ndarray):
+        if not len(part):
+            raise ValueError("compile: the array has no rows")
+        if part.dtype.kind not in _NUMBERS:
+            raise TypeError(f"compile: expected an array of numbers, got {part.dtype}")
+        return "rows", part.shape[1:], part.dtype.kind in _WHOLE
     if type(part) is int or isinstance(part, np.integer):
         return "whole" if -EXACT < part < EXACT else ("fixed", int, int(part))
     if isinstance(part, _FIXED):
         return "fixed", type(part), part
+    number(part, "compile")
     return "number"
+
+
+def _plain(part: Any) -> float:
+    """The number of an argument."""
+    if type(part) is float:
+        return part
+    return number_of(part) if type(part) is Value else number(part, "compile")
 
 
 def _width(part: Any) -> int:
@@ -229,15 +255,20 @@ def _nesting(tree: Any) -> Any:
 
     Raises TypeError for a container that has more than that, which would not reach the function.
     """
+    kind = type(tree)
+    if kind is float:
+        return 0
     if isinstance(tree, dict):
-        inside = tuple((type(key), key, _nesting(part)) for key, part in tree.items())
+        inside = tuple([(type(key), key, _nesting(part)) for key, part in tree.items()])
     elif isinstance(tree, list | tuple):
-        inside = tuple(map(_nesting, tree))
+        inside = tuple([_nesting(part) for part in tree])
     else:
         return 0
+    if kind is list or kind is tuple or kind is dict:
+        return kind, inside
     if getattr(tree, "__dict__", None) or getattr(tree, "default_factory", None) is not None:
         raise TypeError(
             f"compile: an argument of the class {type(tree).__name__} has more than its entries, "
             "which would be lost; pass a plain list, tuple or dict"
         )
-    return type(tree), inside
+    return kind, inside

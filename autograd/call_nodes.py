@@ -221,7 +221,7 @@ class Played(Block):
     ) -> None:  # fmt: skip
         self.one, self.exact, self.row, self.given = one, exact, row, given
         self.known, self._gradient, self.scope = slopes, gradient, scope
-        self.numbers = one.numbers()
+        self.numbers = one.kept_numbers()
         self.bundles = _bundles(one, given)
         self._unfolded: list[Any] | None = None
 
@@ -426,7 +426,7 @@ def results(played: Played, out: list[float], values: int) -> list[Any]:
     for k, (z, at) in enumerate(zip(out, one.program.tape.outputs.tolist(), strict=True)):
         same = result.same[k]
         if not result.kinds[k] & (values << 1 | SOLID):
-            found.append(result.types[k](z))
+            found.append(z if result.types is None else result.types[k](z))
         elif same is not None:
             found.append(same if type(same) is Value else played.given[same])
         elif not one.depends[k] & leading:

@@ -23,6 +23,7 @@ from autograd.value import (
     present_call,
     present_mode,
     recording,
+    registrations,
 )
 
 try:
@@ -75,6 +76,8 @@ class Compiled:
         self._shelf = Shelf(options.cache)
         self._strict: set[Any] = set()  # shapes that recordings serve for one kind of call only
         self._surroundings = Surroundings(function) if surroundings else None
+        # A number that is another one when what the function closes over or names has changed.
+        self.state: Callable[[], int] = self._surroundings.state if self._surroundings else int
         self._signature: inspect.Signature | None = None
         self._latest: tuple[Recording, ...] = ()
         self._here = threading.local()
@@ -138,15 +141,13 @@ class Compiled:
     def adopt(self, args: Sequence[Any], recordings: list[Recording]) -> None:
         """Take recordings that were made elsewhere, for calls with arguments like these."""
         for one in reversed(recordings):
-            self._shelf.add(self._key(Call(args), False), one)
-
-    def state(self) -> int:
-        """A number that tells apart what the function closes over and names."""
-        return 0 if self._surroundings is None else self._surroundings.state()
+            self._shelf.keep(self._key(Call(args), False), one)
 
     def _key(self, call: Call, quiet: bool) -> Any:
         shape = call.key, self.state()
-        return (shape, call.values, quiet) if shape in self._strict else shape
+        if self._strict and shape in self._strict:
+            return shape, call.values, quiet
+        return shape
 
     def _record(
         self, call: Call, quiet: bool, row: Array, tried: list[Recording]
@@ -168,7 +169,7 @@ class Compiled:
                     key = shape, call.values, quiet
             finally:
                 recorder.forget()
-            self._shelf.add(key, one)
+            self._shelf.keep(key, one)
             return one, True
         finally:
             if waited:
@@ -325,8 +326,8 @@ class Compiled:
         """The result as numbers."""
         out, form, reduction = served.out, served.one.form, self.options.reduction
         if not call.batched:
-            types = served.one.result.types
-            return rebuilt(form, map(_as, types, out[0].tolist()))
+            types, numbers = served.one.result.types, iter(out[0].tolist())
+            return rebuilt(form, numbers if types is None else map(_as, types, numbers))
         if reduction is not None:
             total = np.add.reduce(out)
             if reduction == "mean":
@@ -375,9 +376,8 @@ class Compiled:
         sink = Sink()
         served = self.differentiated(call, sink)
         shown, total = self.shown(call, served), sink.total()
-        for p in total:
-            if p.hooks:
-                total[p] = item(hooked(p, total[p]))
+        if registrations[0]:
+            total = {p: item(hooked(p, slope)) for p, slope in total.items()}
         with one_pass:  # nothing that another thread adds gets lost
             grad_writer(total, map(operator.add, grads(total), total.values()))()
         return shown
@@ -391,15 +391,16 @@ class Compiled:
         mode = present_mode()
         if mode is not None and type(mode) is not Mode:
             return transform.value_and_grad(self, argnums)(*args, **named)
-        chosen = from_the_start(argument_numbers(argnums, self.__name__), args)
+        single = type(argnums) is int and 0 <= argnums < len(args)  # the usual case, quickly
+        chosen = [argnums] if single else from_the_start(argument_numbers(argnums, "grad"), args)
         call = self._call(args, named, chosen)
         outer = call.in_graph or present_call() is not None or (mode is not None and mode.anomaly)
         if outer and not call.batched and (mode is None or mode.recording):
             return transform.value_and_grad(self, argnums)(*args, **named)
         served = self.differentiated(call, Sink())
         parts = [call.like(k, served.back) for k in chosen]
-        several = not isinstance(argnums, SupportsIndex)
-        return self.shown(call, served), tuple(parts) if several else parts[0]
+        single = single or hasattr(argnums, "__index__")
+        return self.shown(call, served), parts[0] if single else tuple(parts)
 
     def parameter_gradients(self, *args: Any, **named: Any) -> tuple[Any, Array]:
         """(result, gradient in the parameters as an array), in the order of `.parameters`."""

@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from autograd.program import Program
 from autograd.recorder import Recorder
 from autograd.tape import SELECT, SOLID, Index, kinds_of
 from autograd.transform import leaves, rebuilt
-from autograd.value import Value, accumulate, grads, numbers
+from autograd.value import Value, accumulate, grads
 
 Array = Any
 BLOCKS = (1, 8, 16, 32, 64)  # samples that are computed side by side
 _NONE = np.zeros(0)
+_data = attrgetter("_data")  # without the property: there may be thousands of them in each call
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,14 @@ class Result:
 
     Attributes:
         form: the nesting, with whole numbers for the places of the outputs.
-        types: of the outputs that are plain: float, int or bool.
+        types: what an output is where it is plain: float, int or bool; None if all are floats.
         kinds: for each output the bits of the inputs that make it a Value, and SOLID.
         same: for each output the number of the input that it is, or the leaf from outside, if it
             is no more than that.
     """
 
     form: Any
-    types: tuple[type, ...]
+    types: tuple[type, ...] | None
     kinds: tuple[int, ...]
     same: tuple[Any, ...]
 
@@ -56,9 +58,10 @@ class Result:
             one if type(one) is Value and one not in recorder.born else inputs.get(id(one))
             for one in outputs
         ]
+        types = tuple(_type(one) for one in outputs)
         made = cls(
             rebuilt(result, iter(range(len(outputs)))),
-            tuple(_type(one) for one in outputs),
+            None if set(types) <= {float} else types,
             tuple(kinds_of(one) for one in outputs),
             tuple(same),
         )
@@ -68,7 +71,7 @@ class Result:
     def plain(cls, form: Any) -> "Result":
         """A result of numbers that depend on Values."""
         count = sum(1 for _ in leaves(form))
-        return cls(form, (float,) * count, (SOLID,) * count, (None,) * count)
+        return cls(form, None, (SOLID,) * count, (None,) * count)
 
 
 def _type(output: Any) -> type:
@@ -87,6 +90,7 @@ class Recording:
         wanted: the engine.
 
     Attributes:
+        outputs: how many numbers the result has.
         read: leaves whose `.grad` is an input, after those that come from the arguments.
         derived: what was made of it once, and is forgotten with it: programs of its derivatives,
             and the bundle of its parameters.
@@ -103,6 +107,7 @@ class Recording:
         self.program, self.parameters = program, parameters
         self.result: Result = result if isinstance(result, Result) else Result.plain(result)
         self.read = list(read)
+        self.outputs = len(program.tape.outputs)
         self.engine = engine(program, wanted)
         self.own = runs(np.arange(len(parameters)), len(program.tape.constants))
         self.derived: dict[str, Any] = {}
@@ -112,18 +117,17 @@ class Recording:
         self._depends: list[int] | None = None
 
     @property
-    def outputs(self) -> int:
-        """How many numbers the result has."""
-        return len(self.program.tape.outputs)
-
-    @property
     def form(self) -> Any:
         """The nesting of the result, with whole numbers for the places of the outputs."""
         return self.result.form
 
     def numbers(self) -> Array:
-        """The parameters' numbers, now; the same array while they are the same."""
-        found = np.array(numbers(self.parameters), dtype=np.float64)
+        """The parameters' numbers, now."""
+        return np.fromiter(map(_data, self.parameters), np.float64, len(self.parameters))
+
+    def kept_numbers(self) -> Array:
+        """The same to be kept: one array while they do not change."""
+        found = self.numbers()
         if found.tobytes() != self._numbers.tobytes():
             self._numbers = found
         return self._numbers
@@ -295,7 +299,7 @@ class Shelf:
         with self._lock:
             return [one for found in self.kept.values() for one in found]
 
-    def add(self, key: Any, one: Recording) -> None:
+    def keep(self, key: Any, one: Recording) -> None:
         """Keep one more, and forget what is too much; Ctrl-C comes before all of it or after."""
         with self._lock:
             kept = OrderedDict(self.kept)

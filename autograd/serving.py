@@ -49,6 +49,9 @@ class Sink:
 
     def total(self) -> dict[Value, float]:
         """The gradient of each parameter."""
+        if len(self.found) == 1:
+            one, gradients = self.found[0]
+            return dict(zip(one.parameters, gradients.tolist(), strict=True))
         total: dict[Value, float] = {}
         for one, gradients in self.found:
             for p, slope in zip(one.parameters, gradients.tolist(), strict=True):
@@ -56,7 +59,7 @@ class Sink:
         return total
 
 
-@dataclass
+@dataclass(slots=True)
 class Wish:
     """What is wanted of a call: `scale` times the gradients of the outputs, or none if it is None;
     and where parameters come from and go to."""
@@ -65,7 +68,7 @@ class Wish:
     scale: float | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Served:
     """What came of a call.
 
@@ -85,7 +88,7 @@ class Served:
         return self.used[0]
 
 
-@dataclass
+@dataclass(slots=True)
 class Ran:
     """What one recording gave for some samples."""
 
@@ -123,14 +126,17 @@ class Runner:
             out, held, back = (np.concatenate([one[k] for one in found]) for k in (1, 2, 3))
         else:
             good, out, held, back = one.run(numbers, where, wide, seeds, gradients)
-        back = back[:, :width]
+        if one.read:
+            back = back[:, :width]
         if not good and not (
             np.isfinite(out[held == HELD]).all()
             and (seeds is None or (np.isfinite(gradients).all() and np.isfinite(back).all()))
         ):
             # Where inf or nan appear, the order of operations matters: the eager one decides.
             return self.exactly(one, x, wish)
-        return Ran(good or bool((held == HELD).all()), out, held, back, gradients)
+        if not good:
+            good = bool((held == HELD).all())
+        return Ran(good, out, held, back, gradients)
 
     def exactly(self, one: Recording, x: Array, wish: Wish) -> Ran:
         """The same in the eager order."""
@@ -161,8 +167,7 @@ class Runner:
 
 
 def _seeds(one: Recording, wish: Wish) -> Array | None:
-    outputs = len(one.program.tape.outputs)
-    return None if wish.scale is None else np.full(outputs, wish.scale)
+    return None if wish.scale is None else np.full(one.outputs, wish.scale)
 
 
 def serve(

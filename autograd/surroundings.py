@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import islice
-from operator import attrgetter, is_
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,6 @@ _KEPT = 64  # states that are told apart; after more of them an old one counts a
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic)
 _OPAQUE = (Ops, type, types.ModuleType, types.BuiltinFunctionType)
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
-_contents = attrgetter("cell_contents")
-_defaults = attrgetter("__defaults__", "__kwdefaults__")
 
 
 @dataclass
@@ -44,11 +42,9 @@ class _Walk:
     parts: list[tuple[str, Any]] = field(default_factory=list)
     held: list[Any] = field(default_factory=list)
     found: list[Any] = field(default_factory=list)
-    cells: list[Any] = field(default_factory=list)
-    contents: list[Any] = field(default_factory=list)
-    tables: list[tuple[dict[str, Any], list[str], list[Any]]] = field(default_factory=list)
-    functions: list[Any] = field(default_factory=list)
-    defaults: list[Any] = field(default_factory=list)
+    cells: list[tuple[Any, Any]] = field(default_factory=list)
+    names: list[tuple[Callable[[str], Any], str, Any]] = field(default_factory=list)
+    defaults: list[tuple[Any, Any, Any]] = field(default_factory=list)
     lists: list[tuple[Any, list[Any]]] = field(default_factory=list)
     dicts: list[tuple[Any, list[Any], list[Any]]] = field(default_factory=list)
     sets: list[tuple[Any, Any]] = field(default_factory=list)
@@ -60,16 +56,16 @@ class _Walk:
     def is_same(self) -> bool:
         """Whether everything is as it was; a number that was put in anew may count as another."""
         try:
-            if not all(map(is_, map(_contents, self.cells), self.contents)):
-                return False
+            for cell, value in self.cells:
+                if cell.cell_contents is not value:
+                    return False
         except ValueError:  # a cell that is empty now
             return False
-        for table, names, values in self.tables:
-            if not all(map(is_, map(table.get, names), values)):
+        for get, name, value in self.names:
+            if get(name) is not value:
                 return False
-        if self.functions:
-            now = [part for one in map(_defaults, self.functions) for part in one]
-            if not all(map(is_, now, self.defaults)):
+        for one, values, named in self.defaults:
+            if one.__defaults__ is not values or one.__kwdefaults__ is not named:
                 return False
         for one, entries in self.lists:
             if len(one) != len(entries) or not all(map(is_, one, entries)):
@@ -85,24 +81,27 @@ class _Walk:
         for one, data in self.arrays:
             if one.tobytes() != data:
                 return False
-        return all(len(one) == length for one, length in self.lengths)
+        for one, length in self.lengths:
+            if len(one) != length:
+                return False
+        return True
 
     # ------------------------------------------------------------------ functions
 
     def function(self, name: str, one: Any) -> None:
         """What a function, a method, a `partial` or an object that can be called depends on."""
         if isinstance(one, partial):
-            self.add(f"the arguments of {name}", [one.args, one.keywords])
+            self.see(f"the arguments of {name}", [one.args, one.keywords])
             self.function(name, one.func)
         elif isinstance(one, types.MethodType):
-            self.add(f"the object of {name}", one.__self__)
+            self.see(f"the object of {name}", one.__self__)
             self.function(name, one.__func__)
         elif isinstance(one, types.FunctionType):
             self._code(name, one)
         elif hasattr(one, "__wrapped__"):
             self.function(name, one.__wrapped__)
         else:
-            self.add(name, one)
+            self.see(name, one)
 
     def _code(self, name: str, one: types.FunctionType) -> None:
         if id(one) in self.seen or _is_library(one):
@@ -111,9 +110,8 @@ class _Walk:
         self.held.append(one)
         self.parts.append((name, id(one.__code__)))
         if one.__defaults__ or one.__kwdefaults__:
-            self.functions.append(one)
-            self.defaults += [one.__defaults__, one.__kwdefaults__]
-            self.add(f"a default of {name}", [one.__defaults__, one.__kwdefaults__])
+            self.defaults.append((one, one.__defaults__, one.__kwdefaults__))
+            self.see(f"a default of {name}", [one.__defaults__, one.__kwdefaults__])
         for label, cell in zip(one.__code__.co_freevars, one.__closure__ or (), strict=True):
             if len(self.parts) > PLACES:
                 return
@@ -122,20 +120,16 @@ class _Walk:
             except ValueError:  # nothing is in it yet
                 self.parts.append((label, None))
                 continue
-            self.cells.append(cell)
-            self.contents.append(value)
-            self.add(label, value)
+            self.cells.append((cell, value))
+            self.see(label, value)
         names = [n for n in _global_names(one.__code__) if n in one.__globals__]
-        names = names[: max(0, PLACES - len(self.parts))]
-        values = [one.__globals__[n] for n in names]
-        if names:
-            self.tables.append((one.__globals__, names, values))
-        for label, value in zip(names, values, strict=True):
-            self.add(label, value)
+        for label in names[: max(0, PLACES - len(self.parts))]:
+            self.names.append((one.__globals__.get, label, one.__globals__[label]))
+            self.see(label, one.__globals__[label])
 
     # ------------------------------------------------------------------ values
 
-    def add(self, name: str, value: Any) -> None:
+    def see(self, name: str, value: Any) -> None:
         """Something that a function depends on."""
         self.parts.append((name, self._print(name, value)))
 
@@ -205,10 +199,9 @@ class _Walk:
                     names[n] = None
                 elif type(part) is types.FunctionType and one is not table:
                     self._code(f"{name}.{n}", part)
-        if names:
-            self.tables.append((table, list(names), [table.get(n) for n in names]))
         for n in names:
-            self.add(f"{name}.{n}", getattr(value, n, None))
+            self.names.append((table.get, n, table.get(n)))
+            self.see(f"{name}.{n}", getattr(value, n, None))
 
 
 class Surroundings:
