@@ -35,6 +35,7 @@ from autograd.value import (
     one_pass,
     restorer,
     topological,
+    unfold,
     user_line,
     visited,
 )
@@ -204,6 +205,7 @@ def _record(f: Function, inputs: tuple[Tree, ...], parameters: Any) -> _Case:
         root = f(*rebuilt(list(inputs), iter(nodes)))
     if not isinstance(root, Value):
         raise TypeError(f"check_gradients: f must return one Value, got {type(root).__name__}")
+    unfold(root)
     labels = list(_labels(inputs))
     chosen = [parameter for _, parameter in named]
     return _Case(

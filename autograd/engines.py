@@ -31,13 +31,14 @@ from autograd.lowering import (
 )
 from autograd.ops import Operation
 from autograd.program import Program
-from autograd.tape import ORDER, one_recording
-from autograd.value import rows
+from autograd.tape import ORDER
+from autograd.value import forkable_lock, rows
 
 Array = Any
 LOOPS = 5  # of a contraction: three over lanes, one over terms, one over samples
 WIDTH = 6 + 4 * LOOPS + 1
 HELD, FAILED, DOUBTFUL = 1, 0, 2  # what became of a sample's guards
+_one_build = forkable_lock()  # of native code
 # Where the sides of a guard are so close, relatively, a regrouped sum may have turned its answer.
 CLOSE = 1e-9
 
@@ -738,7 +739,7 @@ class NumbaEngine:
     name = "numba"
 
     def __init__(self, program: Program) -> None:
-        with one_recording:
+        with _one_build:
             from autograd import kernels
 
             self.run = kernels.sweep

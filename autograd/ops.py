@@ -62,6 +62,8 @@ class Origin:
     scope = ""
     line = ""
     hooks: tuple[Hook, ...] = ()
+    # Whether the node is many operations at once: it has `pull` and `push` in place of partials.
+    many = False
 
     @property
     def op(self) -> "Operation | None":

@@ -96,6 +96,11 @@ def _adjoints(
         op: Any = node.op
         if op is None:  # a leaf that was wanted
             continue
+        if op.many:
+            for parent, amount in op.pull(node, g):
+                if parent in along:
+                    give(parent, amount)
+            continue
         x, y = _recorded(node)
         lost = type(node) is Value and node.data != node.data
         for k, parent in ((1, node.a), (2, node.b)):
@@ -265,8 +270,8 @@ def _forward(
         if not isinstance(leaf, Value):
             node = Value(leaf if type(leaf) is float else number(leaf, what))
         elif records:
-            before.append(leaf)
             node = +leaf
+            before.extend(node.parents)  # a plain number on a tape enters as a leaf
         else:
             node = leaf.detach()
         nodes.append(node)
@@ -316,7 +321,7 @@ def _output(part: Any, what: str) -> Value:
     return Value(number(part, f"{what}: the function's result"))
 
 
-def _positions(argnums: Argnums, what: str) -> tuple[int, ...]:
+def argument_numbers(argnums: Argnums, what: str) -> tuple[int, ...]:
     """The arguments that are chosen, as a tuple."""
     try:
         if isinstance(argnums, SupportsIndex):
@@ -328,7 +333,7 @@ def _positions(argnums: Argnums, what: str) -> tuple[int, ...]:
         ) from None
 
 
-def _counted(positions: tuple[int, ...], args: Sequence[Any]) -> list[int]:
+def from_the_start(positions: tuple[int, ...], args: Sequence[Any]) -> list[int]:
     """The same from the start; negative ones are counted from the last argument."""
     count = len(args)
     for k in positions:
@@ -459,11 +464,11 @@ def value_and_grad(
     """
     if not callable(f):
         raise TypeError(f"value_and_grad: expected a function, got {type(f).__name__}")
-    positions = _positions(argnums, "grad")
+    positions = argument_numbers(argnums, "grad")
 
     @_wraps(f)
     def both(*args: Tree, **kwargs: Any) -> tuple[Any, Tree]:
-        chosen = _counted(positions, args)
+        chosen = from_the_start(positions, args)
         ran = _forward("grad", f, args, chosen, kwargs, single=True, has_aux=has_aux)
         seeds: list[tuple[Value, Any]] = [(ran.outputs[0], 1.0)]
         found = ran.shown([*ran.outputs, *ran.gradient(seeds, ran.graph)], ran.values)
@@ -540,7 +545,10 @@ def _push_numbers(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
     for node in ran.inner:
         if node.a in tangent or node.b in tangent:
             z = node.data
-            total = _total(node, tangent, node.x, getattr(node, "y", None), z)
+            if node.op.many:  # type: ignore[union-attr]  # it is computed
+                total = node.op.push(node, tangent, False)  # type: ignore[union-attr]
+            else:
+                total = _total(node, tangent, node.x, getattr(node, "y", None), z)
             if total is not None or z != z:
                 tangent[node] = total if z == z else math.nan
 
@@ -553,7 +561,10 @@ def _push_values(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
             if type(node) is Value and node.data != node.data:
                 tangent[node] = node  # its own derivative, which is nan and depends on it
                 continue
-            total = _total(node, tangent, *_recorded(node), node)
+            if node.op.many:  # type: ignore[union-attr]
+                total = node.op.push(node, tangent, True)  # type: ignore[union-attr]
+            else:
+                total = _total(node, tangent, *_recorded(node), node)
             if total is not None:
                 tangent[node] = total
     if ran.call.traces:  # numbers on a tape are asked at the outputs only
@@ -595,11 +606,11 @@ def jacobian(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree
     """
     if not callable(f):
         raise TypeError(f"jacobian: expected a function, got {type(f).__name__}")
-    positions = _positions(argnums, "jacobian")
+    positions = argument_numbers(argnums, "jacobian")
 
     @_wraps(f)
     def matrix(*args: Tree, **kwargs: Any) -> Tree:
-        chosen = _counted(positions, args)
+        chosen = from_the_start(positions, args)
         ran = _forward("jacobian", f, args, chosen, kwargs)
         nodes, outputs = ran.nodes, ran.outputs
         if len(outputs) <= len(nodes):
@@ -626,11 +637,11 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Tree]:
     """
     if not callable(f):
         raise TypeError(f"hessian: expected a function, got {type(f).__name__}")
-    positions = _positions(argnums, "hessian")
+    positions = argument_numbers(argnums, "hessian")
 
     @_wraps(f)
     def second(*args: Tree, **kwargs: Any) -> Tree:
-        chosen = _counted(positions, args)
+        chosen = from_the_start(positions, args)
         ran = _forward("hessian", f, args, chosen, kwargs, single=True)
         first = ran.call.run(ran.gradient, [(ran.outputs[0], 1.0)], True)
         rows = [ran.again([(slope, 1.0)], ran.graph) for slope in first]

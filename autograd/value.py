@@ -41,14 +41,19 @@ class Note(Origin):
     """What is known of one node beyond its row: a label, a scope, a source line, hooks."""
 
     def __init__(
-        self, op: Operation | None, label: str = "", scope: str = "", line: str = ""
+        self,
+        op: Operation | None,
+        label: str = "",
+        scope: str = "",
+        line: str = "",
+        call: "Call | None" = None,
     ) -> None:
         self._op: Any = op
         self.label = label
         self.scope = scope
         self.line = line
         self.hooks: tuple[Hook, ...] = ()
-        self._call: Call | None = None
+        self._call = call
 
     @property
     def op(self) -> Operation | None:
@@ -82,6 +87,9 @@ def _hooked(hooks: tuple[Hook, ...], grad: float) -> float:
 
 
 LEAF: Final = Note(None)
+# How many hooks were ever registered: what serves many leaves looks at each of them only when this
+# has changed.
+registrations: Final = [0]
 
 
 class Call(Origin):
@@ -257,7 +265,7 @@ class Mode:
             row = node._row.op
             node._row = Note(row, "", self.scope, line) if row else _leaf_row("", self.scope, line)
             if z - z != 0.0:
-                raise NonFiniteError(_first_bad(op, x, y, z, a, b, line))
+                raise NonFiniteError(bad_result(op, x, y, z, a, b, line))
         return node
 
 
@@ -683,6 +691,7 @@ class Value(Ops):
             raise TypeError(f"register_hook: expected a function of the gradient, got {hook!r}")
         note = self._own_note()
         note.hooks = (*note.hooks, hook)
+        registrations[0] += 1
 
         def remove() -> None:
             note = self._own_note()
@@ -859,6 +868,21 @@ def _visit(
             node = pop()
 
 
+def unfold(*roots: Value) -> None:
+    """Make compiled calls behind the roots the scalar graphs that the functions would have recorded.
+
+    The nodes that are their results stay the same objects, with the same numbers.
+    """
+    calls: dict[Any, list[Value]] = {}
+    for node in visited(*roots)[0]:
+        op: Any = node.op
+        call = op.call_of(node) if op.many else None
+        if call is not None:
+            calls.setdefault(call, []).append(node)
+    for call, nodes in calls.items():
+        call.unfold(nodes)
+
+
 def forkable_lock() -> Any:
     """An RLock that a forked child finds free: it must not wait for a thread that it has not."""
     lock = threading.RLock()
@@ -961,7 +985,7 @@ def _operand_text(name: str, number: float, node: Value | None) -> str:
     return f"{name} = {number!r}{label}"
 
 
-def _first_bad(
+def bad_result(
     op: Operation,
     x: float,
     y: float | None,
@@ -1010,7 +1034,7 @@ def first_nonfinite(order: Iterable[Value]) -> str:
                 name = f" {node.label!r}" if node.label else ""
                 return f"the leaf{name} is {node.data!r}"
             y = getattr(node, "y", None)
-            return _first_bad(node.op, node.x, y, node.data, node.a, node.b, node.line)
+            return bad_result(node.op, node.x, y, node.data, node.a, node.b, node.line)
     for node in reversed(order):
         if node.op is None or not node.grad:
             continue
@@ -1020,7 +1044,7 @@ def first_nonfinite(order: Iterable[Value]) -> str:
             partial = getattr(node, name)
             if partial - partial != 0.0 or (node.grad * partial) - (node.grad * partial) != 0.0:
                 y = getattr(node, "y", None)
-                where = _first_bad(node.op, node.x, y, node.data, node.a, node.b, node.line)
+                where = bad_result(node.op, node.x, y, node.data, node.a, node.b, node.line)
                 return f"dL/dz * dz/{name} is {node.grad!r} * {partial!r} in {where}"
     return ""
 
@@ -1033,6 +1057,8 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
                 break
         else:
             return
+    unfold(root)
+    inner, leaves = visited(root)
     text = first_nonfinite([*leaves, *inner])
     if text:
         nonfinite(f"backward: {text}")
@@ -1040,6 +1066,9 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
 
 def fault(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]) -> str:
     """What went wrong first in a pass with these seeds, run again without hooks; '' if nothing."""
+    seeds = list(seeds)
+    unfold(*(root for root, _ in seeds))
+    inner, leaves = visited(*(root for root, _ in seeds))
     order = [*leaves, *inner]
     with one_pass:
         undo = restorer(order)

@@ -37,8 +37,11 @@ from nn.training import History, Loss, Metric, TrainingError, _Run, samples
 try:
     import numpy as np
 
-    from autograd.compiled import Compiled, Flat, Recording, _Call
+    from autograd.arguments import Call
+    from autograd.compiled import Compiled, Options
+    from autograd.flat import Flat
     from autograd.program import Program
+    from autograd.recordings import Recording
 except ModuleNotFoundError as error:
     if error.name != "numpy":
         raise
@@ -381,8 +384,9 @@ class _Machine:
             chosen = [values[place] for place in places.tolist()]
             known.append(Recording(program, chosen, 0, spec.engine))
         self.first = known[0]
-        self.compiled = Compiled(_refuse, spec.engine, spec.exact, None, 1, len(known))
-        self.compiled._cache[_Call([column[:1] for column in columns]).key] = known
+        options = Options(spec.engine, spec.exact, cache=len(known))
+        self.compiled = Compiled(_refuse, options, surroundings=False)
+        self.compiled.adopt([column[:1] for column in columns], known)
         self.flat = Flat(self.compiled, values)
 
     def run(self, low: int, high: int, numbers: Array) -> Part:
@@ -424,7 +428,7 @@ class _Machine:
 
 def _place(rows: list[Array], wanted: list[float]) -> int:
     """The first row with those numbers; nan is like nan here."""
-    numbers = _Call(rows).numbers
+    numbers = Call(rows).numbers
     same = (numbers == wanted) | (np.isnan(numbers) & np.isnan(wanted))
     return int(np.flatnonzero(same.all(axis=1))[0])
 
@@ -516,6 +520,9 @@ class Rows:
         high = self.count if high is None else high
         if not 0 <= low < high <= self.count:
             raise ValueError(f"rows {low} to {high} are not within the file's {self.count}")
+        if self.function.state() != self._state:  # what the function closes over has changed
+            self._known.clear()
+            self._learn(0)
         pieces = self._pieces(low, high)
         todo = list(range(len(pieces)))
         numbers = self.flat.numbers.copy()
@@ -572,6 +579,11 @@ class Rows:
         one = self.function.last
         if len(one.program.tape.outputs) != 1 or one.form != 0:
             raise TypeError(f"{self.function.__name__}: must return one number to be averaged")
+        if one.read:
+            raise RecordingError(
+                f"{self.function.__name__}: it reads the .grad of a parameter, which workers do "
+                "not know"
+            )
         if one in self._known:
             raise RecordingError(
                 f"{self.function.__name__}: row {row} of {self.files[0].path} takes a known way "
@@ -584,6 +596,7 @@ class Rows:
             )
         self.flat.where(one)  # that all its parameters are there
         self._known.append(one)
+        self._state = self.function.state()
         entries = [
             (one.program.digest, [self.flat.place[p] for p in one.parameters], one)
             for one in self._known
@@ -598,7 +611,7 @@ class Rows:
             tuple(np.array(places, dtype=np.int64) for _, places, _ in entries),
             len(self.flat.parameters),
             one.engine.name,
-            self.function.exact,
+            self.function.options.exact,
             self.files,
         )
         self._job = Job(spec)

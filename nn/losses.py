@@ -414,7 +414,7 @@ def _logit(name: str, z: Number) -> None:
 
 def _share(name: str, what: str, of: Number) -> Number:
     """The number, if it lies in [0, 1]; a probability that is nan passes, as nan does anywhere."""
-    data = of.data if isinstance(of, Value) else number(of, f"{name}: {what}")
+    data = of.data if isinstance(of, Ops) else number(of, f"{name}: {what}")
     if not 0.0 <= data <= 1.0 and (what == "target" or data == data):
         logits = "; if the outputs are logits, pass from_logits=True" * (what == "probability")
         raise ValueError(f"{name}: a {what} must lie in [0, 1], got {data!r}{logits}")
