@@ -124,8 +124,8 @@ class _Watched(Adam):
         self.memories: list[Any] = []
         self._keep(p.data for p in self.groups[0].parameters)
 
-    def step(self) -> None:
-        super().step()
+    def step(self, closure: Any = None) -> None:
+        super().step(closure)
         numbers = (p.data for group in self.groups for p in group.parameters)
         self._keep(numbers)
 
