@@ -23,7 +23,7 @@ from autograd.paths import explain
 from autograd.player import play
 from autograd.rules import RuleError
 from autograd.tape import RecordingError, argmax, replaced, select
-from autograd.transform import grad, hessian, hvp, jvp, value_and_grad, vjp
+from autograd.transform import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from autograd.value import (
     NonFiniteError,
     NonFiniteWarning,
@@ -64,6 +64,7 @@ __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
     "grad",
     "hessian",
     "hvp",
+    "jacobian",
     "jvp",
     "no_grad",
     "play",

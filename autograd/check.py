@@ -21,7 +21,7 @@ from typing import Any
 from autograd import precise
 from autograd.define import ridders
 from autograd.names import names
-from autograd.ops import Operation, number
+from autograd.ops import Operation, item, number
 from autograd.player import handed
 from autograd.transform import Tree, hvp, leaves, rebuilt
 from autograd.value import (
@@ -29,6 +29,7 @@ from autograd.value import (
     Note,
     Value,
     entered,
+    no_grad,
     one_pass,
     restorer,
     topological,
@@ -566,7 +567,7 @@ def _by_doubles(case: _Case, k: int, noise: float) -> _Seen:
             for parameter, data in zip(case.parameters, before, strict=True):
                 parameter.data = data
         strayed.append([(op, side) for op, side, _ in traced.sides] != signature)
-        return float(out)
+        return item(out)
 
     x, best = case.at[k], (math.nan, math.inf)
     for scale in _SCALES:
@@ -763,7 +764,8 @@ def _second(case: _Case, precision: int, seed: int) -> list[Row]:
     def of_one_argument(parts: list[Any]) -> Any:
         return case.f(*rebuilt(list(case.inputs), iter(parts)))
 
-    found = hvp(of_one_argument, case.at[:count], v)
+    with no_grad():  # numbers, also where f depends on parameters
+        found = hvp(of_one_argument, case.at[:count], v)
     rows = []
     for k in range(count):
 
@@ -841,12 +843,12 @@ def finite_differences(f: Function, *inputs: Tree, step: float = 1e-5) -> Tree:
     >>> abs(slope - 6.0) < 1e-8
     True
     """
-    given = [float(leaf) for leaf in leaves(list(inputs))]
+    given = [item(leaf) for leaf in leaves(list(inputs))]
     slopes = []
     for k in range(len(given)):
         ends = []
         for h in (step, -step):
             moved = [Value(x + h if i == k else x) for i, x in enumerate(given)]
-            ends.append(float(f(*rebuilt(list(inputs), iter(moved)))))
+            ends.append(item(f(*rebuilt(list(inputs), iter(moved)))))
         slopes.append((ends[0] - ends[1]) / (2 * step))
     return tuple(rebuilt(list(inputs), iter(slopes)))

@@ -4,13 +4,22 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, repeat
+from operator import call
 from typing import Any, Self
 
 from autograd.ops import Ops, number
 from autograd.tape import Recorded, Recorder, RecordingError, number_of, one_recording
 from autograd.transform import hvp, leaves, rebuilt
-from autograd.value import Value, accumulate, at_once, one_pass, present_mode
+from autograd.value import (
+    Value,
+    accumulate,
+    at_once,
+    grad_writer,
+    number_writer,
+    numbers,
+    one_pass,
+    present_mode,
+)
 
 try:
     import numpy as np
@@ -47,8 +56,7 @@ class Recording:
 
     def numbers(self) -> Array:
         """The parameters' numbers, now."""
-        count = len(self.parameters)
-        return np.fromiter((p.data for p in self.parameters), dtype=np.float64, count=count)
+        return np.array(numbers(self.parameters))
 
     def memory(self, samples: int) -> tuple[Encoded, Array, Array]:
         """The code for so many samples, and this thread's memory for it."""
@@ -384,7 +392,7 @@ class Compiled:
         shown, total = self._shown(call, one, out), sink.total()
         with one_pass:  # nothing that another thread adds gets lost
             slopes = [p.grad + slope for p, slope in total.items()]
-            at_once(map(setattr, total, repeat("grad"), slopes))
+            grad_writer(total, slopes)()
         return shown
 
     def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...] = 0) -> Any:
@@ -497,7 +505,7 @@ class Flat:
         self.compiled = compiled
         self.parameters = list(parameters)
         self.place = {p: i for i, p in enumerate(self.parameters)}
-        self.numbers = np.array([p.data for p in self.parameters])
+        self.numbers = np.array(numbers(self.parameters))
         self.gradients = np.zeros(len(self.parameters))
         self._where: dict[Recording, Array] = {}
         self._plans: dict[Any, _Plan] = {}
@@ -562,14 +570,15 @@ class Flat:
 
     def write(self) -> None:
         """Give numbers and gradients to the Values, in one step that Ctrl-C cannot split."""
-        count = len(self.parameters)
-        names = chain(repeat("data", count), repeat("grad", count))
-        numbers = [*self.numbers.tolist(), *self.gradients.tolist()]
-        at_once(map(setattr, self.parameters * 2, names, numbers))
+        written = [
+            number_writer(self.parameters, self.numbers.tolist()),
+            grad_writer(self.parameters, self.gradients.tolist()),
+        ]
+        at_once(map(call, written))
 
     def read(self) -> None:
         """Take the numbers from the Values."""
-        self.numbers[:] = [p.data for p in self.parameters]
+        self.numbers[:] = numbers(self.parameters)
 
     def __enter__(self) -> Self:
         self.read()
@@ -737,11 +746,11 @@ class _Call:
         numbers = iter(row.tolist())
         count = 0
 
-        def one(whole: bool) -> Any:
+        def one(whole: bool, plain: bool = True) -> Any:
             nonlocal count
             data = next(numbers)
             count += 1
-            return recorder.enter(int(data) if whole else data, f"x{count - 1}")
+            return recorder.enter(int(data) if whole else data, f"x{count - 1}", plain)
 
         made = []
         for part in leaves(list(self.args)):
@@ -751,7 +760,8 @@ class _Call:
             elif part is None or isinstance(part, bool | str):
                 made.append(part)
             else:
-                made.append(one(not isinstance(part, Value) and hasattr(part, "__index__")))
+                node = isinstance(part, Value)
+                made.append(one(not node and hasattr(part, "__index__"), not node))
         arguments: list[Any] = rebuilt(list(self.args), iter(made))
         return arguments
 

@@ -20,6 +20,7 @@ Derivatives are written to be good to 4 units in the last place wherever the res
 
 import ast
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
@@ -51,6 +52,11 @@ class Origin:
     def op(self) -> "Operation | None":
         """The operation; None for a leaf."""
         raise NotImplementedError
+
+    @property
+    def call(self) -> Any:
+        """The call of a transform in which a leaf was made; None outside of any."""
+        return None
 
     def pullback(self, node: Any) -> None:
         """Add the node's adjoint, times the local derivatives, to those of its parents."""
@@ -280,7 +286,50 @@ def _foreign(operand: object, what: str) -> float:
 
     if isinstance(operand, Real):
         return float(operand)
+    plain = unboxed(operand)
+    if plain is not operand:
+        return number(plain, what)
     raise TypeError(refusal(operand, what))
+
+
+def unboxed(operand: object) -> object:
+    """Python's own object for a NumPy scalar or an array without dimensions; others as they are.
+
+    >>> unboxed("text")
+    'text'
+    """
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not isinstance(operand, numpy.generic | numpy.ndarray):
+        return operand
+    if operand.ndim or operand.dtype.char not in "?bhilqBHILQefdFD":  # no dates, no long doubles
+        return operand
+    found: object = operand.item()
+    return found
+
+
+def item(operand: Any) -> float:
+    """The number of a Value, or a plain number as a float, where no gradient is wanted.
+
+    >>> item(2), item(True)
+    (2.0, 1.0)
+    """
+    found: float = operand.item() if isinstance(operand, Ops) else float(operand)
+    return found
+
+
+def is_foreign(operand: object, method: str) -> bool:
+    """Whether another class has a reflected `method` of its own, which must be asked.
+
+    Python's text, containers, numbers and arrays are no such classes: they would repeat themselves
+    or raise without advice.
+    """
+    kind = type(operand)
+    return (
+        kind.__module__ not in ("builtins", "decimal", "fractions")
+        and not isinstance(operand, Ops | float | int)
+        and not hasattr(kind, "__array__")
+        and getattr(kind, method, None) not in (None, getattr(object, method, None))
+    )
 
 
 def refusal(operand: object, what: str) -> str:
@@ -415,4 +464,8 @@ class Ops:
 
     def apply(self, op: Operation, x: Any, y: Any) -> Any:
         """The result of `op` on operands of which at least one is of this class."""
+        raise NotImplementedError
+
+    def item(self) -> Any:
+        """The number alone."""
         raise NotImplementedError

@@ -216,7 +216,7 @@ class Player(Sequence[Event]):
         found: dict[Value, float] = {}
         for event in self._events[: self.position + 1]:
             if event.kind != "forward":
-                found[event.target or event.node] = event.grad
+                found[event.node if event.target is None else event.target] = event.grad
         return found
 
     def html(self) -> str:

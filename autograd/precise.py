@@ -278,8 +278,13 @@ def enough(numbers: Iterable[float]) -> int:
 class Carrier(Ops):
     """A decimal number that user functions compute with in the place of a Value."""
 
-    def __init__(self, run: "Run", data: Decimal) -> None:
-        self.run, self.data = run, data
+    def __init__(self, run: "Run", exact: Decimal) -> None:
+        self.run, self.exact = run, exact
+
+    @property
+    def data(self) -> "Carrier":
+        """Itself: what is done with the number still moves the result."""
+        return self
 
     def apply(self, op: Operation, x: Any, y: Any) -> "Carrier":
         """The operation, and a note of the side that it took."""
@@ -289,20 +294,45 @@ class Carrier(Ops):
         return self.run.decimal(other)
 
     def __lt__(self, other: Any) -> bool:
-        return self.data < self._other(other)
+        return self.exact < self._other(other)
 
     def __le__(self, other: Any) -> bool:
-        return self.data <= self._other(other)
+        return self.exact <= self._other(other)
 
     def __gt__(self, other: Any) -> bool:
-        return self.data > self._other(other)
+        return self.exact > self._other(other)
 
     def __ge__(self, other: Any) -> bool:
-        return self.data >= self._other(other)
+        return self.exact >= self._other(other)
+
+    def __eq__(self, other: object) -> bool:
+        try:
+            return self.exact == self._other(other)
+        except TypeError:
+            return NotImplemented
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        return self.exact != 0
+
+    # These are not refused: the function has run on Values before, where no_grad() is known.
+    def item(self) -> float:
+        """Its number as a double."""
+        return float(self)
 
     def __float__(self) -> float:
         self.run.rounded = True  # a step of 1e-20 does not survive this; doubles must decide
-        return float(self.data)
+        return float(self.exact)
+
+    def __int__(self) -> int:
+        return int(float(self))
+
+    def __round__(self, digits: int | None = None) -> float:
+        return round(float(self), digits)
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self.exact), spec)
 
     def detach(self) -> "Carrier":
         """Itself: a branch cut from the graph still moves the result, and that must show."""
@@ -320,6 +350,11 @@ class Run(Mode):
         self.rounded = False
         self.sides: list[tuple[Operation, tuple[bool, ...]]] = []
 
+    @property
+    def refuses(self) -> bool:
+        """Never: the function has run on Values before, where no_grad() is known."""
+        return False
+
     def child(self, change: str, to: Any) -> "Mode":
         """Itself: scopes do not matter here, and `no_grad` must not hide a branch."""
         return self
@@ -327,7 +362,7 @@ class Run(Mode):
     def decimal(self, operand: Any) -> Decimal:
         """The exact decimal of an operand of any kind that may be met."""
         if type(operand) is Carrier:
-            return operand.data
+            return operand.exact
         if isinstance(operand, Value):
             given = self.given.get(operand)
             return Decimal(operand.data) if given is None else given

@@ -22,7 +22,7 @@ except ModuleNotFoundError:
 from autograd import files
 from autograd.draw import Graph, quote
 from autograd.lowering import CHOOSE, GATHER, LARGEST, MASKED, ROW, SHARED, Instruction, Lowered
-from autograd.ops import Ops
+from autograd.ops import Ops, item
 from autograd.tape import (
     ARGMAX,
     DETACH,
@@ -294,7 +294,7 @@ class Program:
             nodes[o] if isinstance(nodes[o], Value) else Value(nodes[o]) for o in tape.outputs
         ]
         held = all(
-            list(ORDER.values())[order](float(nodes[x]), float(nodes[y])) == bool(answer)
+            list(ORDER.values())[order](item(nodes[x]), item(nodes[y])) == bool(answer)
             for order, x, y, answer in tape.guards.tolist()
         )
         return Lifted(given, entered, outputs, held)

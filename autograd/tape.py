@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from autograd.ops import Operation, Ops, Origin, number
+from autograd import advice
+from autograd.ops import Operation, Ops, Origin, is_foreign, item, number, unboxed
 from autograd.value import (
     Mode,
     NonFiniteError,
@@ -30,11 +31,14 @@ ORDER: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "==": operator.eq,
 }
-_slot = Value.__dict__["data"]
+_slot = Value.__dict__["_data"]
 # What is recorded watches all Values, so it is one function at a time; one may record another.
 # Rows are compiled under it too.
 one_recording: Final = forkable_lock()
-_user_compares = {"__lt__", "__le__", "__gt__", "__ge__", "__float__", "_compared"}
+_user_compares = {
+    "__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__bool__", "item", "_converted", "_compared",
+    "_equalled",
+}  # fmt: skip
 
 
 class RecordingError(RuntimeError):
@@ -180,7 +184,12 @@ class Traced(Ops):
 
     def _ask(self, order: str, other: Any) -> bool:
         if not isinstance(other, Ops):
-            other = number(other, "a comparison")
+            try:
+                other = number(other, "a comparison")
+            except TypeError:
+                if is_foreign(other, "__lt__"):
+                    return NotImplemented  # type: ignore[no-any-return]
+                raise
         return self.tape.ask(order, self, other)
 
     def __lt__(self, other: Any) -> bool:
@@ -196,27 +205,43 @@ class Traced(Ops):
         return self._ask(">=", other)
 
     def __eq__(self, other: object) -> bool:
-        if self is other or not self.plain or not isinstance(other, int | float | Ops):
-            return self is other
+        other = unboxed(other)
+        if not isinstance(other, int | float | Ops):
+            return NotImplemented
         return self._ask("==", other)
 
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
-        return not self._ask("==", 0.0) if self.plain else True
+        return not self._ask("==", 0.0)
+
+    def item(self) -> "Traced":
+        """As `.data`."""
+        return self.detach()
 
     def __float__(self) -> float:
+        return self._converted("float")
+
+    def __int__(self) -> int:
+        return int(self._converted("int"))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self._converted("rounded number"), digits)
+
+    def _converted(self, to: str) -> float:
+        # What comes from plain arguments alone is a float in the function itself.
+        mode = present_mode()
+        if not self.plain and (mode is None or mode.refuses):
+            raise TypeError(advice.conversion(to, sys._getframe(2)))
+        return self.asked()
+
+    def asked(self) -> float:
+        """Its number, with a guard for it."""
         if self.number != self.number:
             self.tape.ask("==", self, self)
         else:
             self.tape.ask("==", self, self.number)
         return self.number
-
-    def __int__(self) -> int:
-        return int(float(self))
-
-    def __round__(self, digits: int | None = None) -> Any:
-        return round(float(self), digits)
 
     def __format__(self, spec: str) -> str:
         return format(self.number, spec)
@@ -231,13 +256,13 @@ class Index(Traced):
     __slots__ = ()
 
     def __index__(self) -> int:
-        return int(float(self))
+        return int(self.asked())
 
     def __mod__(self, other: int) -> int:
-        return int(self) % other
+        return int(self.asked()) % other
 
     def __floordiv__(self, other: int) -> int:
-        return int(self) // other
+        return int(self.asked()) // other
 
 
 _traced = (Traced,)
@@ -253,6 +278,8 @@ class Recorded(Mode):
     """The mode in which operations go to a tape."""
 
     __slots__ = ("tape",)
+
+    traces = True
 
     def __init__(
         self, tape: "Recorder", recording: bool = True, scope: str = "", anomaly: bool = False
@@ -324,10 +351,10 @@ class Recorder:
             found = self.notes[key] = Note(op, "", scope, line)
         return found
 
-    def enter(self, data: float, label: str) -> Traced:
-        """A new input; a whole number can select."""
+    def enter(self, data: float, label: str, plain: bool = True) -> Traced:
+        """A new input; a whole number can select.  `plain` is whether it was given as a number."""
         kind = Index if type(data) is int else Traced
-        node = kind(self, float(data), None, Note(None, label), (), True)
+        node = kind(self, float(data), None, Note(None, label), (), plain)
         self.inputs.append(node)
         return node
 
@@ -382,6 +409,9 @@ def _read(node: Value) -> float:
 
 
 def _write(node: Value, data: float) -> None:
+    if isinstance(data, Ops):
+        raise TypeError("v.data = ...: expected a real number, got Value; write .data for it")
+    data = number(data, "v.data = ...")
     mode = present_mode()
     if type(mode) is Recorded and node not in mode.tape.born:
         frame = sys._getframe(1)
@@ -420,7 +450,12 @@ def select(values: Sequence[Any], index: Any) -> Any:
     chosen = values[int(index.number)]
     data = number_of(chosen) if isinstance(chosen, Ops) else float(chosen)
     tape = index.tape
-    return Traced(tape, data, SELECT, tape.note(None), (index, *values), False)
+    plain = all(map(_is_plain, values))
+    return Traced(tape, data, SELECT, tape.note(None), (index, *values), plain)
+
+
+def _is_plain(value: Any) -> bool:
+    return not isinstance(value, Ops) or bool(getattr(value, "plain", False))
 
 
 def replaced(values: Sequence[Any], index: Any, instead: float) -> list[Any]:
@@ -443,13 +478,13 @@ def replaced(values: Sequence[Any], index: Any, instead: float) -> list[Any]:
 def masked(value: Any, index: Any, place: float, instead: float) -> Any:
     """`instead` where the index is that place, else the value."""
     if not isinstance(index, _traced):
-        return instead if float(index) == place else value
+        return instead if item(index) == place else value
     data = number_of(value) if isinstance(value, Ops) else float(value)
     if index.number == place:
         data = float(instead)
     tape = index.tape
     operands = (value, index, float(place), float(instead))
-    return Traced(tape, data, MASK, tape.note(None), operands, False)
+    return Traced(tape, data, MASK, tape.note(None), operands, _is_plain(value))
 
 
 def chosen(values: Sequence[Any], index: Any) -> Any:
@@ -464,7 +499,7 @@ def chosen(values: Sequence[Any], index: Any) -> Any:
         for value, mask in zip(values, masks, strict=True):
             total = total + value * mask
         return total
-    place = float(index)
+    place = item(index)
     return values[int(min(max(place, 0.0), len(values) - 1.0)) if place == place else 0]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd import rows, value_and_grad
-from autograd.ops import Operation, Ops
+from autograd.ops import Operation, Ops, item
 from nn.options import named
 
 Activation = str | Callable[[Any], Any] | None
@@ -137,7 +137,7 @@ def value_and_slope(function: Callable[[Any], Any] | None, u: float) -> tuple[fl
         return u, 1.0
     if isinstance(function, Operation):
         z = function.value(u, function.default)
-        return z, float(function.dx(u, function.default, z)) if z == z else z
+        return z, item(function.dx(u, function.default, z)) if z == z else z
     return value_and_grad(function)(u)
 
 

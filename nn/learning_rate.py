@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd import Value, quiet_gc, recording
+from autograd.ops import item
 from autograd.transform import gradients
 from nn import tables
 from nn.choices import loss_of, maker_of
@@ -131,7 +132,7 @@ def _outcome(loss: list[float], best: float) -> str:
 
 def _loss(model: Module, data: tuple[list[Any], list[Any]], loss: Loss) -> float:
     with unscoped(), quiet_gc():
-        return float(loss([model(x) for x in data[0]], data[1]))
+        return item(loss([model(x) for x in data[0]], data[1]))
 
 
 @dataclass
@@ -307,7 +308,7 @@ def largest_curvature(model: Module, data: Any, loss: Loss, rounds: int = 100) -
 
         def times(v: list[float]) -> list[float]:
             pairs = [(s, w) for s, w in zip(slopes, v, strict=True) if isinstance(s, Value)]
-            return [float(x) for x in gradients(pairs, parameters, create_graph=False)]
+            return [item(x) for x in gradients(pairs, parameters, create_graph=False)]
 
         value = _dominant(times, len(parameters), rounds)
         if value < 0.0:  # the largest of H is that of H - value, which has no negative ones

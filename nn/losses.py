@@ -585,7 +585,7 @@ def _crossentropy(
         row = log_softmax(row)
     elif from_logits and len(row) > 1:
         apart, top = shifted(row, name)
-        if not share:
+        if not isinstance(share, Ops) and not share:
             return 0.0
         return times(share, log_normalizer(apart, top) - select(apart, target))
     elif not from_logits:

@@ -8,6 +8,7 @@ says `learning_rate` for `lr` and `rho` or `beta_1` for the decay rates.
 import math
 from typing import Any, ClassVar
 
+from autograd.value import grad_writer
 from nn.activations import exact_sum
 from nn.columns import Column, divided, larger, like, root
 from nn.optimizer import Optimizer, Options, State, named_values
@@ -336,8 +337,7 @@ def clip_norm(parameters: Any, largest: float) -> float:
     if not math.isfinite(norm):
         raise ArithmeticError(f"clip_norm: the norm of the gradients is {norm!r}")
     if norm > largest:
-        for parameter in chosen:
-            parameter.grad *= largest / norm
+        grad_writer(chosen, [parameter.grad * (largest / norm) for parameter in chosen])()
     return norm
 
 
@@ -351,10 +351,10 @@ def clip_value(parameters: Any, largest: float) -> None:
     0.5
     """
     largest = real(largest, "clip_value: largest", POSITIVE)
-    for _, parameter in named_values(parameters):
-        if parameter.grad != parameter.grad:
-            raise ArithmeticError("clip_value: a gradient is nan")
-        parameter.grad = max(-largest, min(largest, parameter.grad))
+    chosen = [value for _, value in named_values(parameters)]
+    if any(parameter.grad != parameter.grad for parameter in chosen):
+        raise ArithmeticError("clip_value: a gradient is nan")
+    grad_writer(chosen, [max(-largest, min(largest, parameter.grad)) for parameter in chosen])()
 
 
 AdaGrad = Adagrad

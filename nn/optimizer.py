@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -9,7 +10,7 @@ from operator import call, setitem
 from typing import Any, ClassVar
 
 from autograd import Value
-from autograd.value import UNTOUCHED, at_once
+from autograd.value import UNTOUCHED, at_once, grad_writer, grads, number_writer, numbers
 from nn import storage
 from nn.columns import Column, Numbers, quietly
 from nn.module import Module
@@ -17,6 +18,30 @@ from nn.options import AT_LEAST_0, advice, real, truth, whole
 
 State = dict[str, Any]  # a column for each parameter's number, or a float for all
 Options = dict[str, Any]
+
+
+class Spent(float):
+    """A gradient that a step has used: what a backward pass adds to it makes it `Stacked`.
+
+    So a step can tell that `zero_grad` was forgotten, and nothing else costs anything.
+    """
+
+    __slots__ = ()
+
+    def __add__(self, other: float) -> "Stacked":
+        return Stacked(float(self) + other)
+
+    def __sub__(self, other: float) -> "Stacked":
+        return Stacked(float(self) - other)
+
+    def __mul__(self, other: float) -> "Spent":
+        return type(self)(float(self) * other)
+
+
+class Stacked(Spent):
+    """The sum of a gradient that a step has used and of what came after."""
+
+    __slots__ = ()
 
 
 class Group:
@@ -148,26 +173,22 @@ class Optimizer(ABC):
         kind, loss = type(self).__name__, None if closure is None else closure()
         if all(p.grad is UNTOUCHED for group in self.groups for p in group.parameters):
             raise ValueError(f"{kind}.step: no gradient yet; call loss.backward() first")
-        made: list[tuple[Column, Column, State]] = []
+        made: list[Callable[[], object]] = []
         for group in self.groups:
-            x = Numbers(p.data for p in group.parameters)
-            g = Numbers(p.grad for p in group.parameters)
+            x, g = Numbers(numbers(group.parameters)), Numbers(grads(group.parameters))
+            if Stacked in map(type, g):
+                warnings.warn(
+                    f"{kind}.step: the gradients of the last step are still in these; call "
+                    "zero_grad() between a step and the next backward()",
+                    stacklevel=2,
+                )
             new, state = self._moved(group, x, g)
             _refuse(new, group.names, f"{kind}.step: with lr={group.options['lr']:g} the new")
-            made.append((x, new, state))
-        old = [group.state for group in self.groups]
-        try:
-            for group, (_, new, state) in zip(self.groups, made, strict=True):
-                for parameter, datum in zip(group.parameters, new, strict=True):
-                    parameter.data = datum
-                group.state = state
-            self.taken += 1
-        except BaseException:  # Ctrl-C
-            for group, (x, _, _), state in zip(self.groups, made, old, strict=True):
-                for parameter, datum in zip(group.parameters, x, strict=True):
-                    parameter.data = datum
-                group.state = state
-            raise
+            made.append(number_writer(group.parameters, new))
+            made.append(grad_writer(group.parameters, [*map(Spent, g)]))
+            made.append(partial(setattr, group, "state", state))
+        made.append(partial(setattr, self, "taken", self.taken + 1))
+        at_once(map(call, made))
         return loss
 
     def step_flat(self, flat: Any) -> None:
@@ -295,9 +316,9 @@ def named_values(parameters: Any) -> list[tuple[str, Value]]:
     return made
 
 
-def _refuse(numbers: Column, names: list[str], what: str) -> None:
-    if not isinstance(numbers, Numbers) and math.isfinite(float(numbers.sum())):
+def _refuse(column: Column, names: list[str], what: str) -> None:
+    if not isinstance(column, Numbers) and math.isfinite(float(column.sum())):
         return
-    for x, name in zip(map(float, numbers), names, strict=True):
+    for x, name in zip(map(float, column), names, strict=True):
         if x - x != 0.0:
             raise ArithmeticError(f"{what} {name} is {x!r}; nothing was changed")

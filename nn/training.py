@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autograd import NonFiniteError, Value, no_grad, quiet_gc, topological
+from autograd.ops import item
 from autograd.value import accumulate, first_nonfinite, present_mode, set_mode
 from nn import storage, tables
 from nn.choices import loss_of, metrics_of, optimizer_of
@@ -461,12 +462,10 @@ class _Run:
             else:
                 with no_grad():
                     outputs = [self.model(x) for x in inputs]
-                    loss = float(self.loss(outputs, targets)) if with_loss else math.nan
+                    loss = item(self.loss(outputs, targets)) if with_loss else math.nan
         finally:
             self.model.train(training)
-        return loss, {
-            name: float(metric(outputs, targets)) for name, metric in self.metrics.items()
-        }
+        return loss, {name: item(metric(outputs, targets)) for name, metric in self.metrics.items()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """The checkpoint."""

@@ -178,7 +178,7 @@ def test_a_branch_cut_from_the_graph_is_seen_end_to_end() -> None:
     report = check_gradients(lambda x: x * x.data, 3.0)
     assert report.verdict is Verdict.FAIL
     assert "cut from the graph" in str(report)
-    report = check_gradients(lambda x: x * float(x.detach()), 3.0)
+    report = check_gradients(lambda x: x * x.detach().item(), 3.0)
     assert report.verdict is Verdict.FAIL
 
 
@@ -370,11 +370,11 @@ def test_decimals_of_a_function_are_ordered_detached_and_refuse_what_is_no_numbe
     seen: list[Any] = []
 
     def f(x: Any) -> Any:
-        seen.append((x < 3, x <= 3, x > 3, x >= 3, float(x) == 2.0))
+        seen.append((x < 3, x <= 3, x > 3, x >= 3, x == 2.0, x.item() == 2.0))
         return x * x if x >= Value(1.0) else x.detach() * 0.0 + x
 
     assert check_gradients(f, 2.0).verdict is Verdict.PASS
-    assert seen[0] == (True, True, False, False, True)
+    assert seen[0] == (True, True, False, False, True, True)
     assert check_gradients(f, 0.5).verdict is Verdict.PASS
 
     def odd(x: Any) -> Any:
@@ -608,12 +608,12 @@ def test_what_is_cut_from_the_graph_is_told() -> None:
         "every operation and sum is right, so a branch is cut from the graph: "
         ".data, float() or detach() in the function?"
     )
-    for f, slope in ((cut, 12.0), (lambda x: x * x + float(x), 5.0)):
+    for f, slope in ((cut, 12.0), (lambda x: x * x + x.item(), 5.0)):
         (row,) = check_gradients(f, 2.0).rows
         assert (row.verdict, row.note) == (Verdict.FAIL, note)
         assert row.analytic == 4.0
         assert row.referee == pytest.approx(slope, rel=1e-9)
-    (row,) = check_gradients(lambda x: x * x if float(x) > 1 else x, 2.0).rows
+    (row,) = check_gradients(lambda x: x * x if x.item() > 1 else x, 2.0).rows
     assert (row.verdict, row.referee) == (Verdict.PASS, 4.0)
 
 
@@ -964,10 +964,10 @@ def test_a_replay_is_asked_also_for_inputs_without_effect() -> None:
 
 def test_a_branch_that_moves_the_result_through_float_is_told_from_one_that_decides() -> None:
     def decides(x: Any) -> Any:
-        return x * x if float(x) > 1.0 else x
+        return x * x if x.item() > 1.0 else x
 
     def moves_a_little(x: Any) -> Any:
-        return x * 100.0 + float(x) * 2.0
+        return x * 100.0 + x.item() * 2.0
 
     assert check_gradients(decides, 1.5).rows[0].error == 1e-15 * 3.0
     (row,) = check_gradients(moves_a_little, 1.5).rows

@@ -15,6 +15,7 @@ import pytest
 
 import autograd
 from autograd import Value, argmax, no_grad, scope, select
+from autograd.ops import item
 from autograd.program import Program, Tape
 from autograd.tape import ARGMAX, DETACH, MASK, SELECT
 from nn import MLP
@@ -248,7 +249,7 @@ def test_lists_are_computed_again() -> None:
     assert program.evaluate([], [0, 3.0, 2.0]) == [3.0, 1.0, 0]
     x = [Value(3.0), Value(2.0)]
     made = program.evaluate([], [1, *x])
-    assert [float(one) for one in made] == [2.0, 6.0, 0.0]
+    assert [item(one) for one in made] == [2.0, 6.0, 0.0]
 
 
 # ---------------------------------------------------------------------- to keep

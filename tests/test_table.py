@@ -102,11 +102,12 @@ def test_generated_methods_give_the_bits_of_the_row(name: str) -> None:
         node = getattr(nodes[0], name)(*nodes[1:])
         z = op.value(*operands)
         assert bits(node.data) == bits(z), operands
-        node.grad = 1.0
+        node.grad = 1.0 if z == z else math.nan  # a value that is nan has nan derivatives
         for leaf in nodes:
             leaf.grad = 0.0
         op.pullback(node)
-        for leaf, partial in zip(nodes, partials(op, operands, z), strict=True):
+        found = partials(op, operands, z) if z == z else [math.nan] * op.arity
+        for leaf, partial in zip(nodes, found, strict=True):
             assert leaf.grad == partial or (leaf.grad != leaf.grad and partial != partial), operands
 
 

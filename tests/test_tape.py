@@ -133,24 +133,38 @@ def test_only_what_the_function_itself_reads_of_a_leaf_is_guarded() -> None:
     assert guards(lambda x: x.maximum(w) + w.tanh() ** 2) == 0
     assert guards(lambda x: x * w if w > 1.0 else x) == 1
     assert guards(lambda x: x * w.data) == 1
-    assert guards(lambda x: x * float(w)) == 1
+    assert guards(lambda x: x * w.item()) == 1
+    assert guards(lambda x: x if w == 3.0 else 2.0 * x) == 1
+    assert guards(lambda x: x if w else 2.0 * x) == 1
     changed = compiled(lambda x: x * w.data, 2.0)
     w.data = 5.0
     assert changed(2.0) == 10.0
     assert changed.recorded == 2
 
 
-def test_what_is_no_plain_number_is_true_as_a_node_is_and_asks_nothing() -> None:
+def test_what_was_chosen_is_plain_if_all_it_was_chosen_from_is() -> None:
+    w = Value(5.0)
+
     def f(i: Any, x: Any) -> Any:
         chosen: Any = select([x[0], x[1]], i)
         kept: Any = autograd.replaced(x, i, 0.0)[0]
+        other: Any = select([x[0], w], i)
+        covered: Any = autograd.replaced([w, x[0]], i, 0.0)[0]
         assert (chosen.kind, kept.kind) == (SELECT, MASK)
-        assert (chosen.plain, kept.plain) == (False, False)
-        return chosen if chosen and kept and chosen != kept else kept
+        assert (chosen.plain, kept.plain, other.plain, covered.plain) == (True, True, False, False)
+        return chosen + kept + other + covered
 
-    made = compiled(f, 0, [1.0, 2.0])
-    orders = made.program.tape.guards[:, 0].tolist()
-    assert 4 not in orders  # nothing was compared with ==
+    assert compiled(f, 0, [1.0, 2.0])(1, [1.0, 2.0]) == 2.0 + 1.0 + 5.0 + 5.0
+
+
+def test_a_float_of_plain_arguments_is_theirs_and_of_a_parameter_is_refused() -> None:
+    w = Value(3.0)
+    made = compiled(lambda x: w * float(x * 2.0), 2.0)
+    assert (made(2.0), made(4.0)) == (12.0, 24.0)
+    with pytest.raises(TypeError, match=r"float\(w \* x\): a Value as a plain float"):
+        compiled(lambda x: x * float(w * x), 2.0)
+    with pytest.raises(TypeError, match="a Value as a plain float"):
+        compiled(lambda x: x * float(x), Value(2.0))
 
 
 def test_where_the_largest_stands_is_a_plain_number_that_can_be_compared() -> None:

@@ -22,7 +22,6 @@ import numpy as np
 import autograd
 from autograd import Value, draw, engines, grad, topological
 from autograd.program import Program
-from autograd.tape import _slot
 from autograd.value import present_mode, set_mode
 from nn import MLP, fit, mse
 from nn.module import present_scoping, set_scoping
@@ -30,6 +29,8 @@ from nn.optim import Adam
 
 # Runs until it is interrupted or done; then a text says what is broken, '' that nothing is.
 Trial = Callable[[float], tuple[bool, str]]
+
+_UNWATCHED = vars(Value)["data"]
 
 
 def interrupted(work: Callable[[], Any], seconds: float) -> bool:
@@ -453,9 +454,9 @@ def run(kind: str, trials: int, seed: int = 0) -> tuple[int, list[str]]:
                 gc.enable()
             if warnings.filters != filters:
                 text += "; the filters of warnings are not as they were"
-            if vars(Value)["data"] is not _slot:
+            if vars(Value)["data"] is not _UNWATCHED:
                 text += "; Values are watched as in a recording"
-                setattr(Value, "data", _slot)  # noqa: B010 - mypy knows it as a slot
+                setattr(Value, "data", _UNWATCHED)  # noqa: B010 - mypy knows it as a slot
             if np.geterr() != settings:
                 text += "; NumPy's warnings are not as they were"
                 np.seterr(**settings)
