@@ -31,7 +31,7 @@ PRINTED = str.maketrans(
     "\N{MINUS SIGN}\N{EN DASH}\N{MULTIPLICATION SIGN}\N{MIDDLE DOT}\N{DIVISION SIGN}", "--**/"
 )
 _SUPERSCRIPTS = "\N{SUPERSCRIPT TWO}\N{SUPERSCRIPT THREE}"
-_ELSEWHERE = {"ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "sgn": "sign"}
+_ELSEWHERE = {"ln": "log", "sgn": "sign"}
 _POWER = "a power is written **, as in x**2"
 
 
@@ -180,8 +180,8 @@ class _Reader:
     def call(self, name: str, at: int) -> Any:
         op = rows().get(name)
         if op is None:
-            here = _ELSEWHERE.get(name)
-            near = f"; write {here}(...)" if here else meant(name, rows())
+            here = _ELSEWHERE.get(name, re.sub("^arc", "a", name))
+            near = f"; write {here}(...)" if here in rows() else meant(name, rows())
             raise self.fail(f"unknown function {name!r:.40}{near}", at)
         self.deeper()
         arguments = []

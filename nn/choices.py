@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from autograd.ops import item
 from nn import losses, metrics, optim
 from nn.module import Module
 from nn.optimizer import Optimizer
@@ -76,6 +77,19 @@ def metrics_of(given: Any) -> dict[str, Callable[[Any, Any], float]]:
         if name in found:
             raise ValueError(f"metrics: two of them are called {name!r}; write a function for one")
         found[name] = function
+    return found
+
+
+def measured(
+    metrics: dict[str, Callable[[Any, Any], float]], outputs: Any, targets: Any
+) -> dict[str, float]:
+    """The metrics' numbers by name; what a metric cannot use is an error that names it."""
+    found = {}
+    for name, metric in metrics.items():
+        try:
+            found[name] = item(metric(outputs, targets))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"metrics: {name}: {error}") from error
     return found
 
 

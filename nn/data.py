@@ -3,7 +3,7 @@
 import gzip
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -44,8 +44,8 @@ class Dataset:
     ) -> "Dataset":
         """The Dataset of a DataFrame: one column is the target, the others are features.
 
-        Text and truth values in the target's column are classes, and so are whole numbers from 0
-        on without a gap; other numbers stay numbers.
+        Text and truth values in the target's column are classes, and so are the numbers 0, 1, ...
+        where each of them is there; other numbers stay numbers.
 
         Args:
             target: the name of the target's column.
@@ -53,8 +53,9 @@ class Dataset:
 
         Raises ValueError for a column that is not there, for text in a feature and for gaps.
         """
-        names = [str(name) for name in table.columns]
-        return cls._of("from_table", names, tables.samples(table, "from_table"), target, features)
+        # Column by column: a table of ints and floats as one array would be floats throughout.
+        columns = {str(n): tables.samples(table[n], "from_table") for n in table.columns}
+        return cls._of("from_table", columns, target, features)
 
     @classmethod
     def from_csv(
@@ -76,33 +77,31 @@ class Dataset:
         ([[150.0, 1.0], [120.0, 0.0]], [0, 1], ['apple', 'banana'])
         """
         names, rows = tables.read_csv(path, delimiter)
-        return cls._of("from_csv", names, rows, target, features)
+        columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+        return cls._of("from_csv", columns, target, features)
 
     @classmethod
     def _of(
         cls,
         what: str,
-        names: list[str],
-        rows: Sequence[Any],
+        columns: Mapping[str, Sequence[Any]],
         target: str,
         features: Sequence[str] | None,
     ) -> "Dataset":
-        chosen = [name for name in names if name != target] if features is None else [*features]
-        places = {name: i for i, name in enumerate(names)}
-        at = [named(name, f"{what}: columns", places) for name in [*chosen, target]]
-        columns = [[row[i] for row in rows] for i in at]
-        tables.complete([[x] for x in columns[-1]], what, [target], text=True)
-        targets = columns.pop()
-        found: list[Any] = list(dict.fromkeys(targets))
-        if any(isinstance(x, str | bool) for x in found):
-            found = sorted(map(str, found))
-            targets = [found.index(str(x)) for x in targets]
-        elif set(found) == set(range(len(found))):
-            found = sorted(found)
+        targets = list(named(str(target), f"{what}: columns", columns))
+        tables.complete([[y] for y in targets], what, [target], text=True)
+        classes: list[Any] = list(dict.fromkeys(targets))
+        if any(isinstance(y, str | bool) for y in classes):
+            classes = sorted(map(str, classes))
+            targets = [classes.index(str(y)) for y in targets]
+        elif set(classes) == set(range(len(classes))):  # also as floats, as pandas may have them
+            targets, classes = [int(y) for y in targets], list(range(len(classes)))
         else:
-            found = []
-        inputs = tables.complete(list(zip(*columns, strict=True)), what, chosen, text=False)
-        return cls([list(map(float, row)) for row in inputs], targets, list(map(str, found)))
+            classes = []
+        chosen = [name for name in columns if name != str(target)] if features is None else features
+        inputs = list(zip(*(named(n, f"{what}: columns", columns) for n in chosen), strict=True))
+        tables.complete(inputs, what, chosen, text=False)
+        return cls([[float(x) for x in row] for row in inputs], targets, [*map(str, classes)])
 
     def split(self, test: float = 0.2, seed: int = 0) -> "tuple[Dataset, Dataset]":
         """A training and a test set with the same share of each class, shuffled by the seed.

@@ -1,7 +1,16 @@
 """What other libraries call things, and what to write here: read by messages and by the guide."""
 
-# Keyword arguments; where a name has several meanings, the one that the callee knows is named.
+# Arguments and attributes; of several meanings, the one that the callee knows is named.
 OPTIONS: dict[str, tuple[str, ...]] = {
+    "nin": ("fan_in",),
+    "nout": ("fan_out",),
+    "nonlin": ("activation",),
+    "w": ("weights",),
+    "b": ("bias",),
+    "units": ("fan_out",),
+    "weight": ("weights", "class_weight"),
+    "pos_weight": ("class_weight",),
+    "size_average": ("reduction",),
     "learning_rate": ("lr", "rate"),
     "initial_learning_rate": ("rate",),
     "base_lr": ("rate",),
@@ -40,12 +49,6 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 
 # Names of classes and functions, with what to write.
 NAMES: dict[str, str] = {
-    # micrograd
-    "nin": "fan_in",
-    "nout": "fan_out",
-    "nonlin": "activation",
-    "w": "weights",
-    "b": "bias",
     # layers of PyTorch and Keras
     "Linear": "nn.Layer(fan_in, fan_out)",
     "Dense": "nn.Layer(fan_in, fan_out, activation)",

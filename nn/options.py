@@ -2,7 +2,7 @@
 
 import operator
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from autograd.expressions import meant
@@ -103,10 +103,17 @@ def named(name: str, what: str, known: Mapping[str, T]) -> T:
     raise ValueError(f"{what}: there is no {name!r}{advice(name, known)}")
 
 
-def advice(name: str, known: Mapping[str, Any]) -> str:
-    """What to write instead of a name: what another library's is called here, or one that is close.
+def advice(name: str, known: Iterable[str]) -> str:
+    """What to write instead of a name, see `renamed`; all that are known if nothing is close."""
+    known = list(known)
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return renamed(name, known) or f"; there are {', '.join(known[:_SHOWN])}{more}"
 
-    >>> advice("Relu", {"relu": 1}), advice("gamma", {"rate": 1, "factor": 2})
+
+def renamed(name: str, known: Iterable[str]) -> str:
+    """What another library's name is here, or one that is close; '' if there is neither.
+
+    >>> renamed("Relu", ["relu"]), renamed("gamma", ["rate", "factor"])
     ("; did you mean 'relu'?", "; it is called 'factor' here")
     """
     for here in OPTIONS.get(name, ()):
@@ -114,9 +121,5 @@ def advice(name: str, known: Mapping[str, Any]) -> str:
             return f"; it is called {here!r} here"
     if name in NAMES:
         return f"; write {NAMES[name]}"
-    if near := meant(name, known):
-        return near
-    if longer := [other for other in known if other.startswith(name)]:
-        return f"; did you mean {' or '.join(map(repr, longer))}?"
-    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    return f"; there are {', '.join([*known][:_SHOWN])}{more}"
+    longer = [repr(other) for other in known if other.startswith(name)]
+    return meant(name, known) or f"; did you mean {' or '.join(longer)}?" * bool(longer)
