@@ -1,11 +1,13 @@
 """Neurons, layers and networks: what they compute, with any activation, and what they refuse."""
 
 import functools
+import json
 import math
 import random
 import re
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +15,16 @@ import pytest
 import nn
 from autograd import Value, rows
 from nn import MLP, Embedding, Layer, Neuron, Sequential, init, softmax
-from nn.activations import Moments, activation_function, moments, value_and_slope
+from nn.activations import COMPOSED, Moments, activation_function, moments, value_and_slope
+from tests.golden.peers import ACTIVATIONS as COMPARED
+from tests.golden.peers import POINTS
 
 X = [0.5, -1.25, 2.0]
 W = [0.75, -0.5, 0.25]
 
 # Every operation that can stand after a neuron, and two that are none.
 UNARY = {name for name, op in rows().items() if op.arity == 1 or op.default is not None}
-ACTIVATIONS: list[Any] = [*sorted(UNARY), None, lambda u: u * u + 1.0]
+ACTIVATIONS: list[Any] = [*sorted(UNARY), *COMPOSED, None, lambda u: u * u + 1.0]
 
 
 def name_of(activation: Any) -> str:
@@ -44,6 +48,24 @@ def test_a_neuron_is_f_of_the_weighted_sum_with_the_chain_rules_gradients(activa
     for weight, one, w, d in zip(neuron.weights, x, W, X, strict=True):
         assert weight.grad == pytest.approx(slope * d, rel=1e-13)
         assert one.grad == pytest.approx(slope * w, rel=1e-13)
+
+
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "activations.json").read_text())
+
+
+def test_every_composed_activation_is_compared_with_pytorch() -> None:
+    assert {label.split()[0] for label in COMPARED} == set(COMPOSED)
+
+
+@pytest.mark.parametrize("label", COMPARED)
+def test_a_composed_activation_and_its_slope_are_those_of_pytorch(label: str) -> None:
+    function = functools.partial(COMPOSED[label.split()[0]], **COMPARED[label])
+    for x, value, slope in zip(
+        POINTS, *(GOLDEN[label][k] for k in ("value", "slope")), strict=True
+    ):
+        assert function(x) == pytest.approx(value, rel=1e-14)
+        assert value_and_slope(function, x)[0] == function(x)
+        assert value_and_slope(function, x)[1] == pytest.approx(slope, rel=1e-13, abs=1e-15)
 
 
 def make(module: Any, *arguments: Any, **options: Any) -> Any:
