@@ -287,7 +287,9 @@ def _initializer(init: Initializer | str | None, activation: Activation) -> Init
 
 def _row(x: Any, expected: int, name: str) -> Row:
     """One sample's inputs, as many as there must be."""
-    row: Any = x if type(x) is list else sample(x)
+    if type(x) is list and len(x) == expected and type(x[0]) is not list:
+        return x  # the usual case
+    row: Any = sample(x)
     if not is_row(row):
         kind = type(x).__name__
         raise TypeError(

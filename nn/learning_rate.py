@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd import Value, quiet_gc, recording
-from autograd.ops import item
+from autograd.ops import item, number
 from autograd.transform import gradients
 from nn import tables
 from nn.choices import loss_of, maker_of
 from nn.module import Module, unscoped
 from nn.optim import SGD, Optimizer
-from nn.options import real, whole
+from nn.options import whole
 from nn.replay import Replay
 from nn.training import Loss, TrainingError, fit, samples
 
@@ -195,8 +195,8 @@ def find_learning_rate(
     """
     loss, steps = loss_of(loss), whole(steps, "find_learning_rate: steps")
     seed = whole(seed, "find_learning_rate: seed", None)
-    low, high = real(low, "find_learning_rate: low"), real(high, "find_learning_rate: high")
-    if not 0.0 < low < high or steps < 10:
+    low, high = number(low, "find_learning_rate: low"), number(high, "find_learning_rate: high")
+    if not 0.0 < low < high < math.inf or steps < 10:
         raise ValueError(
             f"find_learning_rate: low must be more than 0 and less than high, and steps at least "
             f"10, got {low!r}, {high!r}, {steps!r}"

@@ -117,7 +117,9 @@ def of_numbers(
             return 0.0
         if not isinstance(z, Ops):
             z = number(z, f"{name}: output")
-        return times(weight, term(z, finite_target(name, y, i)))
+        if type(y) is not float or y - y != 0.0:
+            y = finite_target(name, y, i)
+        return term(z, y) if weight == 1.0 else weight * term(z, y)
 
     def terms() -> list[tuple[Any, Number]]:
         made: list[tuple[Any, Number]] = []

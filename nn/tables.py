@@ -50,7 +50,7 @@ def samples(data: Any, what: str) -> Sequence[Any]:
             f"{what}: expected a list or an array of samples, got a {kind}: {data!r:.60}; write "
             "[x] for one sample"
         )
-    return [sample(row) for row in rows]
+    return [row if type(row) is list else sample(row) for row in rows]
 
 
 def outputs(data: Any, count: int, what: str) -> Sequence[Any]:
