@@ -18,10 +18,11 @@ from nn import tables
 from nn.options import whole
 
 Average = Literal["binary", "macro", "micro", "weighted"]
+Threshold = float | None
 Matrix = list[list[int]]
 
 
-def classes(outputs: Any, threshold: float | None = None) -> list[int]:
+def classes(outputs: Any, threshold: Threshold = None) -> list[int]:
     """The class that each sample's outputs speak for.
 
     >>> classes([[0.1, 2.0], [3.0, 1.0]]), classes([[0.3], [-0.2]])
@@ -31,7 +32,7 @@ def classes(outputs: Any, threshold: float | None = None) -> list[int]:
     return _classes("classes", rows, threshold)
 
 
-def accuracy(outputs: Any, targets: Any, threshold: float | None = None) -> float:
+def accuracy(outputs: Any, targets: Any, threshold: Threshold = None) -> float:
     """The share of samples whose class is the target's.
 
     Targets are class indices or one-hot rows; for a single output also -1 for class 0, and a share
@@ -44,7 +45,7 @@ def accuracy(outputs: Any, targets: Any, threshold: float | None = None) -> floa
     return sum(k == t for k, t in zip(said, wanted, strict=True)) / len(said)
 
 
-def confusion_matrix(outputs: Any, targets: Any, threshold: float | None = None) -> Matrix:
+def confusion_matrix(outputs: Any, targets: Any, threshold: Threshold = None) -> Matrix:
     """How often class i (row) was taken for class j (column).
 
     >>> confusion_matrix([[0.1, 2.0], [3.0, 1.0], [0.0, 1.0]], [1, 1, 0])
@@ -54,53 +55,42 @@ def confusion_matrix(outputs: Any, targets: Any, threshold: float | None = None)
 
 
 def precision(
-    outputs: Any,
-    targets: Any,
-    average: Average = "binary",
-    threshold: float | None = None,
-    zero_division: float = 0.0,
+    outputs: Any, targets: Any, average: Average = "binary", threshold: Threshold = None
 ) -> float:
     """The share of those taken for a class that are of it: TP / (TP + FP).
 
     Args:
         average: "binary" is that of class 1 of two; for more classes "macro" is the mean over the
             classes, "weighted" the mean with the classes' counts, and "micro" that of all counts.
-        zero_division: what it is where nothing was taken for the class.
+
+    Where nothing was taken for the class it is 0, as in scikit-learn.
 
     >>> precision([0.9, 0.8, 0.3, 0.7], [1, 0, 0, 1], threshold=0.5)
     0.6666666666666666
     """
-    return _score("precision", outputs, targets, average, threshold, zero_division)
+    return _score("precision", outputs, targets, average, threshold)
 
 
 def recall(
-    outputs: Any,
-    targets: Any,
-    average: Average = "binary",
-    threshold: float | None = None,
-    zero_division: float = 0.0,
+    outputs: Any, targets: Any, average: Average = "binary", threshold: Threshold = None
 ) -> float:
     """The share of those of a class that were taken for it: TP / (TP + FN); see `precision`.
 
     >>> recall([0.9, 0.8, 0.3, 0.7], [1, 0, 1, 1], threshold=0.5)
     0.6666666666666666
     """
-    return _score("recall", outputs, targets, average, threshold, zero_division)
+    return _score("recall", outputs, targets, average, threshold)
 
 
 def f1(
-    outputs: Any,
-    targets: Any,
-    average: Average = "binary",
-    threshold: float | None = None,
-    zero_division: float = 0.0,
+    outputs: Any, targets: Any, average: Average = "binary", threshold: Threshold = None
 ) -> float:
     """The harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN); see `precision`.
 
     >>> f1([0.9, 0.8, 0.3, 0.7], [1, 0, 0, 1], threshold=0.5)
     0.8
     """
-    return _score("f1", outputs, targets, average, threshold, zero_division)
+    return _score("f1", outputs, targets, average, threshold)
 
 
 def top_k(outputs: Any, targets: Any, k: int = 5) -> float:
@@ -176,7 +166,7 @@ def _pairs(name: str, outputs: Any, targets: Any) -> tuple[list[list[float]], li
     return rows, wanted
 
 
-def _classes(name: str, rows: list[list[float]], threshold: float | None) -> list[int]:
+def _classes(name: str, rows: list[list[float]], threshold: Threshold) -> list[int]:
     alone = [row[0] for row in rows if len(row) == 1]
     if threshold is None:
         inside = all(0.0 <= z <= 1.0 for z in alone)
@@ -211,7 +201,7 @@ def _class(name: str, target: Any, width: int, sample: int) -> int:
 
 
 def _both(
-    name: str, outputs: Any, targets: Any, threshold: float | None
+    name: str, outputs: Any, targets: Any, threshold: Threshold
 ) -> tuple[list[int], list[int], int]:
     """The classes that were said and those that were wanted, and how many there are."""
     rows, wanted = _pairs(name, outputs, targets)
@@ -221,7 +211,7 @@ def _both(
     return said, right, max([width, 2, *(k + 1 for k in right)])
 
 
-def _matrix(name: str, outputs: Any, targets: Any, threshold: float | None) -> Matrix:
+def _matrix(name: str, outputs: Any, targets: Any, threshold: Threshold) -> Matrix:
     said, wanted, size = _both(name, outputs, targets, threshold)
     matrix = [[0] * size for _ in range(size)]
     for k, target in zip(said, wanted, strict=True):
@@ -229,14 +219,7 @@ def _matrix(name: str, outputs: Any, targets: Any, threshold: float | None) -> M
     return matrix
 
 
-def _score(
-    name: str,
-    outputs: Any,
-    targets: Any,
-    average: Average,
-    threshold: float | None,
-    zero_division: float,
-) -> float:
+def _score(name: str, outputs: Any, targets: Any, average: Average, threshold: Threshold) -> float:
     matrix = _matrix(name, outputs, targets, threshold)
     right = [matrix[k][k] for k in range(len(matrix))]
     of_class, said = [sum(row) for row in matrix], [sum(c) for c in zip(*matrix, strict=True)]
@@ -247,7 +230,7 @@ def _score(
     }[name]
 
     def share(part: tuple[int, int]) -> float:
-        return part[0] / part[1] if part[1] else float(zero_division)
+        return part[0] / part[1] if part[1] else 0.0
 
     # As in scikit-learn, a class that is neither said nor wanted does not count.
     there = [k for k in range(len(matrix)) if said[k] or of_class[k]]

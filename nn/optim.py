@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from autograd.value import grad_writer
 from nn.activations import exact_sum
 from nn.columns import Column, divided, larger, like, root
-from nn.optimizer import Optimizer, Options, State, named_values
+from nn.optimizer import Moved, Optimizer, Options, State, named_values
 from nn.options import POSITIVE, real
 
 __all__ = [  # noqa: RUF022 - in the order of the text
@@ -53,9 +53,7 @@ class SGD(Optimizer):
             raise ValueError("SGD: nesterov needs a momentum, and no dampening")
         return options
 
-    def update(
-        self, x: Column, g: Column, state: State, step: int, **options: Any
-    ) -> tuple[Column, State]:
+    def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
         """The step that the class describes."""
         lr, momentum = options["lr"], options["momentum"]
         if not momentum:
@@ -76,9 +74,7 @@ class Adagrad(Optimizer):
     rate = 0.01
     defaults: ClassVar[Options] = {"lr_decay": 0.0, "initial": 0.0, "eps": 1e-10}
 
-    def update(
-        self, x: Column, g: Column, state: State, step: int, **options: Any
-    ) -> tuple[Column, State]:
+    def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
         """The step that the class describes."""
         rate = options["lr"] / (1.0 + (step - 1) * options["lr_decay"])
         s = like(x, state.get("squares", options["initial"])) + g * g
@@ -94,9 +90,7 @@ class Adadelta(Optimizer):
     rate = 1.0
     defaults: ClassVar[Options] = {"rho": 0.9, "eps": 1e-6}
 
-    def update(
-        self, x: Column, g: Column, state: State, step: int, **options: Any
-    ) -> tuple[Column, State]:
+    def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
         """The step that the class describes."""
         rho, eps = options["rho"], options["eps"]
         s = rho * like(x, state.get("squares")) + (1.0 - rho) * g * g
@@ -114,9 +108,7 @@ class RMSprop(Optimizer):
     rate = 0.01
     defaults: ClassVar[Options] = {"alpha": 0.99, "eps": 1e-8, "momentum": 0.0}
 
-    def update(
-        self, x: Column, g: Column, state: State, step: int, **options: Any
-    ) -> tuple[Column, State]:
+    def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
         """The step that the class describes."""
         lr, alpha, eps = options["lr"], options["alpha"], options["eps"]
         s = alpha * like(x, state.get("squares")) + (1.0 - alpha) * g * g
@@ -143,9 +135,7 @@ class Adam(Optimizer):
 
     defaults: ClassVar[Options] = {"betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False}
 
-    def update(
-        self, x: Column, g: Column, state: State, step: int, **options: Any
-    ) -> tuple[Column, State]:
+    def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
         """The step that the class describes."""
         b1, b2 = options["betas"]
         m, v = like(x, state.get("mean")), like(x, state.get("squares"))
@@ -167,9 +157,7 @@ class AdamW(Adam):
     defaults: ClassVar[Options] = {**Adam.defaults, "weight_decay": 0.01}
     decoupled = True
 
-    def update(
-        self, x: Column, g: Column, state: State, step: int, **options: Any
-    ) -> tuple[Column, State]:
+    def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
         """The step that the class describes."""
         kept = 1.0 - options["lr"] * options["weight_decay"]
         return super().update(kept * x, g, state, step, **options)
@@ -184,9 +172,7 @@ class Adamax(Optimizer):
     rate = 0.002
     defaults: ClassVar[Options] = {"betas": (0.9, 0.999), "eps": 1e-8}
 
-    def update(
-        self, x: Column, g: Column, state: State, step: int, **options: Any
-    ) -> tuple[Column, State]:
+    def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
         """The step that the class describes."""
         b1, b2 = options["betas"]
         m = like(x, state.get("mean"))
@@ -205,9 +191,7 @@ class NAdam(Optimizer):
     rate = 0.002
     defaults: ClassVar[Options] = {"betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 0.004}
 
-    def update(
-        self, x: Column, g: Column, state: State, step: int, **options: Any
-    ) -> tuple[Column, State]:
+    def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
         """The step that the class describes."""
         (b1, b2), lr = options["betas"], options["lr"]
         now, after = (
@@ -255,9 +239,7 @@ class LBFGS(Optimizer):
         if len(self.groups) > 1:
             raise ValueError("LBFGS: the curvature is that of all parameters; give one group")
 
-    def update(
-        self, x: Column, g: Column, state: State, step: int, **options: Any
-    ) -> tuple[Column, State]:
+    def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
         """The step that the class describes."""
         if not state:
             first = min(1.0, 1.0 / (exact_sum(abs(g)) or 1.0)) * options["lr"]
@@ -300,14 +282,14 @@ def _newton(g: Column, pairs: list[tuple[Column, Column]]) -> Column:
     return q
 
 
-def _along(x: Column, g: Column, d: Column, t: float, memory: State) -> tuple[Column, State]:
+def _along(x: Column, g: Column, d: Column, t: float, memory: State) -> Moved:
     """The first step on a new line."""
     line = {"origin": x, "gradient": g, "direction": d, "length": t, "pairs": len(memory) / 2.0}
     ends = {"tries": 0.0, "low": 0.0, "low slope": _dot(g, d), "high": 0.0, "high slope": 0.0}
     return x + t * d, {**memory, **line, **ends}
 
 
-def _elsewhere(x: Column, d: Column, slope: float, state: State) -> tuple[Column, State]:
+def _elsewhere(x: Column, d: Column, slope: float, state: State) -> Moved:
     """Another step on the same line: beyond, or between two ends where the slope has two signs."""
     t = state["length"]
     end = "high" if slope > 0.0 else "low"

@@ -18,6 +18,7 @@ from nn.options import AT_LEAST_0, advice, real, truth, whole
 
 State = dict[str, Any]  # a column for each parameter's number, or a float for all
 Options = dict[str, Any]
+Moved = tuple[Column, State]  # the new numbers and the new state
 
 
 class Spent(float):
@@ -114,9 +115,7 @@ class Optimizer(ABC):
             raise ValueError(f"{type(self).__name__}: no parameters")
 
     @abstractmethod
-    def update(
-        self, x: Column, g: Column, state: State, step: int, **options: Any
-    ) -> tuple[Column, State]:
+    def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
         """The new numbers and the new state, from numbers, gradients and state; changes nothing.
 
         x and g are columns (`nn.columns`): lists, or arrays.  `state` holds columns and floats;
@@ -210,7 +209,7 @@ class Optimizer(ABC):
             made.append(partial(setattr, group, "state", state))
         at_once(map(call, made))
 
-    def _moved(self, group: Group, x: Column, g: Column) -> tuple[Column, State]:
+    def _moved(self, group: Group, x: Column, g: Column) -> Moved:
         """What `update` makes of a group's numbers and gradients, which are looked at first."""
         _refuse(g, group.names, f"{type(self).__name__}.step: the gradient of")
         options = group.options

@@ -59,7 +59,7 @@ def test_every_composed_activation_is_compared_with_pytorch() -> None:
 
 @pytest.mark.parametrize("label", COMPARED)
 def test_a_composed_activation_and_its_slope_are_those_of_pytorch(label: str) -> None:
-    function = functools.partial(COMPOSED[label.split()[0]], **COMPARED[label])
+    function: Any = functools.partial(COMPOSED[label.split()[0]], **COMPARED[label])
     for x, value, slope in zip(
         POINTS, *(GOLDEN[label][k] for k in ("value", "slope")), strict=True
     ):

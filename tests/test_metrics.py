@@ -83,11 +83,10 @@ def test_a_share_stands_for_the_class_that_it_is_nearer_to() -> None:
     assert metrics.accuracy([[2.0], [-2.0]], [True, False]) == 1.0
 
 
-def test_what_is_undefined_is_0_or_what_is_asked_for() -> None:
+def test_what_is_undefined_is_0() -> None:
     outputs, targets = [[-1.0], [-2.0]], [1, 0]  # nothing is taken for class 1
     assert metrics.precision(outputs, targets) == 0.0
-    assert math.isnan(metrics.precision(outputs, targets, zero_division=math.nan))
-    assert metrics.recall([[1.0]], [0], zero_division=1.0) == 1.0
+    assert metrics.recall([[1.0]], [0]) == 0.0
     assert metrics.accuracy([[1.0], [2.0]], [1, 1]) == 1.0  # a batch of one class
 
 
