@@ -410,6 +410,7 @@ class Value(Ops):
     Args:
         data: a real number; it is stored as a float.
         label: a name to show in drawings and messages.
+        requires_grad: True, which is PyTorch's word for it: every Value has a gradient.
 
     Attributes:
         data: the number.  Change it on leaves only, as an optimizer does; any real number may be
@@ -443,7 +444,12 @@ class Value(Ops):
     y: float
     _row: Origin
 
-    def __init__(self, data: float, label: str = "") -> None:
+    def __init__(self, data: float, label: str = "", *, requires_grad: bool = True) -> None:
+        if requires_grad is not True:
+            raise TypeError(
+                "Value: every Value has a gradient; requires_grad=False is a plain number here, or "
+                "v.detach() where it comes out of a graph"
+            )
         if type(data) is not float:
             if isinstance(data, Ops):
                 raise TypeError(refusal(data, "Value"))
@@ -460,6 +466,12 @@ class Value(Ops):
             where = mode.scope
             self._row = _leaf_row(label, where) if label or where else _call.get() or LEAF
             mode.new_leaf(self)
+
+    # Descriptors, and no `__getattr__`: a missing attribute costs what it did.
+    _prev = _children = advice.Renamed(".parents")
+    _local_grads = advice.Renamed(".dx and .dy")
+    _op = advice.Renamed(".op")
+    _backward = advice.Renamed(".backward(), or autograd.define_op for an operation of your own")
 
     # ------------------------------------------------------------------ what a node knows
 

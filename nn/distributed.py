@@ -29,7 +29,8 @@ from autograd.tape import number_of
 from autograd.transform import leaves
 from nn.columns import quietly
 from nn.module import Module, unscoped
-from nn.optim import Optimizer
+from nn.optimizer import Optimizer
+from nn.options import whole
 from nn.replay import rows as stacked
 from nn.schedules import Schedule
 from nn.training import History, Loss, Metric, TrainingError, _Run, samples
@@ -724,13 +725,13 @@ def fit(
     model: Module,
     paths: Sequence[str | os.PathLike[str]],
     *,
-    loss: Loss,
-    optimizer: Optimizer,
+    loss: Loss | str,
+    optimizer: Optimizer | str,
     epochs: int,
     batch_size: int | None = None,
-    schedule: Schedule | None = None,
+    schedule: Schedule | Callable[[int], float] | None = None,
     validation: Any = None,
-    metrics: Iterable[Metric] = (),
+    metrics: Iterable[Metric | str] = (),
     seed: int = 0,
     clip: float | None = None,
     patience: int | None = None,
@@ -767,21 +768,18 @@ def fit(
     """
     if isinstance(paths, str | os.PathLike) or len(paths) != 2:
         raise ValueError("fit: expected two files, [inputs, targets]")
-    for name, number in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
-        if number is None and name != "epochs":
-            continue
-        if not isinstance(number, int) or number < 1:
-            raise ValueError(f"fit: {name} must be a whole number of at least 1, got {number!r}")
+    epochs = whole(epochs, "fit: epochs")
+    batch_size = None if batch_size is None else whole(batch_size, "fit: batch_size")
+    patience = None if patience is None else whole(patience, "fit: patience")
     if isinstance(validation, float):
         raise ValueError(
             f"fit: validation={validation:g} would be a share of data in memory; with files give "
             "the data itself, such as rows that were kept out of the files"
         )
-    chosen = list(metrics)
-    if chosen and validation is None:
-        raise ValueError("fit: metrics are of the validation data; give some")
     held = None if validation is None else samples(validation, "validation")
-    run = _Run(model, loss, optimizer, schedule, chosen, clip)
+    run = _Run(model, loss, optimizer, schedule, metrics, clip)
+    if run.metrics and validation is None:
+        raise ValueError("fit: metrics are of the validation data; give some")
 
     def ready() -> Callable[[], None]:
         run.start(seed, checkpoint, resume)

@@ -12,6 +12,7 @@ from autograd.atomic import Setting
 from autograd.ops import number
 from autograd.value import number_writer
 from nn import storage
+from nn.options import renamed
 
 Numbers = Any  # a float, or a list of Numbers
 Hook = Callable[["Module", tuple[Any, ...], Any], None]
@@ -94,6 +95,12 @@ class Module(ABC):
     def __getstate__(self) -> dict[str, Any]:
         # A copy's parameters are new leaves, which carry no scope yet.
         return {key: part for key, part in vars(self).items() if key != "_stamped"}
+
+    def __getattr__(self, name: str) -> Any:
+        """Only asked for what is not there: an AttributeError with the name that it has here."""
+        known = [n for n in [*vars(self), *dir(type(self))] if not n.startswith("_")]
+        hint = "" if name.startswith("__") else renamed(name, known)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
 
     @abstractmethod
     def forward(self, *inputs: Any) -> Any:

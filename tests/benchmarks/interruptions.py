@@ -21,7 +21,6 @@ import numpy as np
 import autograd
 from autograd import Value, draw, engines, grad, topological
 from autograd.program import Program
-
 from autograd.value import one_pass, present_mode, set_mode
 from nn import MLP, fit, mse
 from nn.module import present_scoping, set_scoping
@@ -102,8 +101,8 @@ class _Watched(Adam):
         self.memories: list[Any] = []
         self._keep(p.data for p in self.groups[0].parameters)
 
-    def step(self) -> None:
-        super().step()
+    def step(self, closure: Any = None) -> None:
+        super().step(closure)
         numbers = (p.data for group in self.groups for p in group.parameters)
         self._keep(numbers)
 
