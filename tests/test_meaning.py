@@ -113,7 +113,6 @@ CONVERSIONS: dict[str, tuple[Callable[[Any], Any], Any, str]] = {
     "float": (float, 2.25, "v.data"),
     "int": (int, 2, "v.data"),
     "complex": (complex, 2.25 + 0j, "v.data"),
-    "round": (round, 2, "v.data"),
     "round to a digit": (lambda v: round(v, 1), 2.2, "v.data"),
     "sqrt": (lambda v: math.sqrt(v), 1.5, "v.sqrt() or autograd.sqrt(v)"),
     "fabs": (lambda v: math.fabs(v), 2.25, "v.abs() or autograd.abs(v)"),

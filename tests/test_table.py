@@ -8,6 +8,7 @@ import pickle
 import random
 import zlib
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ def test_value_is_within_2_ulp_and_partials_within_4(name: str) -> None:
                 )
 
 
+@pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")  # what is tried is where they are
 @pytest.mark.parametrize("name", NAMES)
 def test_second_derivatives_are_right_to_1e_12(name: str) -> None:
     op, rng = rows()[name], seeded(name)
@@ -163,6 +165,7 @@ SECOND_ENDS: list[Any] = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")  # what is tried is where they are
 @pytest.mark.parametrize(("name", "operands", "seconds"), SECOND_ENDS)
 def test_second_derivatives_at_ends_and_kinks(
     name: str, operands: tuple[float, ...], seconds: list[float]
@@ -203,7 +206,8 @@ def test_the_row_of_a_derivative_has_the_bits_of_the_derivative(slope: Operation
         node.grad = 1.0
         slope.pullback(node)
         for leaf, dz in zip(nodes, partials(slope, operands, node.data), strict=True):
-            assert leaf.grad == dz or (leaf.grad != leaf.grad and dz != dz), operands
+            # A value that is nan has nan derivatives.
+            assert leaf.grad == dz or (leaf.grad != leaf.grad and node.data * dz != dz), operands
 
 
 def test_the_row_of_a_derivative_is_found_by_name_and_is_no_operation_of_its_own() -> None:
@@ -937,7 +941,7 @@ def test_rounding_a_value_is_an_operation_and_digits_are_refused() -> None:
     rounded = round(x)
     assert type(rounded) is Value
     assert (rounded.op, rounded.data) == (rows()["round"], 3.0)
-    with pytest.raises(TypeError, match=r"round\(v\.data, digits\)"):
+    with pytest.raises(TypeError, match=r"^round\(x, 1\): a Value as a plain rounded number"):
         round(x, 1)
 
 
