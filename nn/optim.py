@@ -197,9 +197,9 @@ class Optimizer(ABC):
             self._checked(options)
             if set(options) != set(self.groups[0].options):
                 raise ValueError(f"{kind}: the state's options are {sorted(options)}")
-        for group, (options, one) in zip(self.groups, loaded, strict=True):
-            group.options, group.state = options, one
-        self.taken = taken
+        new: list[dict[str, Any]] = [{"options": options, "state": one} for options, one in loaded]
+        # One step, which Ctrl-C cannot split.
+        at_once(map(dict.update, map(vars, [*self.groups, self]), [*new, {"taken": taken}]))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a file, whole or not at all."""
