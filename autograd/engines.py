@@ -5,11 +5,12 @@ import hashlib
 import importlib.util
 import math
 import os
+import re
 import sys
 import tempfile
-import types
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
 from functools import cache
 from pathlib import Path
@@ -30,13 +31,14 @@ from autograd.lowering import (
 )
 from autograd.ops import Operation
 from autograd.program import Program
-from autograd.tape import ORDER, one_recording
-from autograd.value import rows
+from autograd.tape import ORDER
+from autograd.value import forkable_lock, rows
 
 Array = Any
 LOOPS = 5  # of a contraction: three over lanes, one over terms, one over samples
 WIDTH = 6 + 4 * LOOPS + 1
 HELD, FAILED, DOUBTFUL = 1, 0, 2  # what became of a sample's guards
+_one_build = forkable_lock()  # of native code
 # Where the sides of a guard are so close, relatively, a regrouped sum may have turned its answer.
 CLOSE = 1e-9
 
@@ -67,8 +69,9 @@ class Encoded:
         tape = program.tape
         self.outputs = self._flagged(program.address[tape.outputs])
         order, x, y, answer = tape.guards.T
-        # Constants, parameters and inputs are what they are; anything else may have been rounded.
-        rounded = (x >= tape.sources) | (y >= tape.sources)
+        # Constants, parameters and inputs are what they are; anything else may have been rounded,
+        # which does not matter where a number is compared with itself: whether it is nan.
+        rounded = ((x >= tape.sources) | (y >= tape.sources)) & (x != y)
         x, y = self._flagged(program.address[x]), self._flagged(program.address[y])
         self.guards = np.stack([order, x, y, answer, rounded], axis=1).astype(np.int64)
         self.pool = np.concatenate([*self._parts, np.zeros(1, dtype=np.int64)])
@@ -264,20 +267,42 @@ class _Arrays(ast.NodeTransformer):
         return ast.Call(ast.Name("where"), parts, [])
 
 
-def _elementwise(name: str) -> Callable[..., Any]:
-    function = np.frompyfunc(getattr(math, name), 1, 1)
-    return lambda x: function(x).astype(np.float64)
+class _Functions:
+    """NumPy's functions of arrays by the names of `math`; where it has none, number by number."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        function = next((f for f in _candidates(name) if _agrees(f, name)), None)
+        if function is None:
+            exact = _row_of(name)
+            by_number = np.frompyfunc(exact.value, exact.arity, 1)
+            function = lambda *arrays: by_number(*arrays).astype(np.float64)  # noqa: E731
+        setattr(self, name, function)
+        return function
 
 
-_NUMPY = types.SimpleNamespace(
-    **{
-        name: getattr(np, {"fabs": "abs", "pow": "power", "asin": "arcsin", "acos": "arccos",
-                           "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh",
-                           "acosh": "arccosh", "atanh": "arctanh"}.get(name, name))
-        if name not in ("erf", "erfc") else _elementwise(name)
-        for name in sorted({op.libm for op in rows().values() if op.libm} | {"pow"})
-    }
-)  # fmt: skip
+def _candidates(name: str) -> list[Any]:
+    """What NumPy may call a function of `math`: arcsin is asin."""
+    names = (name, "arc" + name[1:], {"pow": "power"}.get(name, name))
+    found = [getattr(np, other, None) for other in names]
+    return [one for one in found if isinstance(one, np.ufunc)]
+
+
+def _agrees(function: Any, name: str) -> bool:
+    """Whether NumPy's function is the one of `math`: its `remainder` is another."""
+    own = getattr(math, name)
+    for operands in ((-1.75, 2.5), (2.5, -1.75), (0.375, 0.625), (1.5, 3.25)):
+        with suppress(ValueError):
+            wanted = own(*operands[: function.nin])
+            if not abs(function(*operands[: function.nin]) - wanted) <= 1e-12 * abs(wanted):
+                return False
+    return True
+
+
+def _row_of(libm: str) -> Operation:
+    return next(op for op in rows().values() if op.libm == libm)
+
+
+_NUMPY = _Functions()
 
 
 def _text(op: Operation, tree: ast.expr, arrays: bool) -> str:
@@ -433,7 +458,8 @@ class NumpyEngine:
             starts, whole = _terms(code, start, lanes)
             x, y = (memory[at(code.pool[p : p + whole])] for p in (px, py))
             sums = np.add.reduceat(x * y, starts[:-1], axis=0)
-            memory[code.pool[z : z + lanes, None] + np.arange(B)] += sign * sums
+            places = code.pool[z : z + lanes, None] + np.arange(B)
+            np.add.at(memory, places.ravel(), sign * sums.ravel())  # a lane may be there twice
             return
         target = memory[z : z + lanes * B].reshape(lanes, B)
         if kind == ROW:
@@ -513,9 +539,11 @@ _ROW = """\
 import math
 
 from numba import carray, cfunc, njit, types
+from numba.core.typing import signature
 
 from autograd.kernels import power_of_e
 
+{externals}
 inf, nan, pi = math.inf, math.nan, math.pi
 numbers, wholes = types.CPointer(types.float64), types.CPointer(types.int64)
 kind = types.void(numbers, numbers, wholes, wholes, types.int64)
@@ -629,7 +657,32 @@ def _source(op: Operation) -> str:
     texts = {"dy": "0.0", "dy_parts": ""}
     for name, tree in named.items():
         texts |= {name: text(tree), f"{name}_parts": parts(tree)}
-    return _ROW.format(op=op, **texts)
+    called = sorted(set(re.findall(r"math\.(\w+)\(", " ".join(texts.values()))))
+    lacking = [name for name in called if not _in_numba(name)]
+    for name in lacking:
+        texts = {key: part.replace(f"math.{name}(", f"{name}(") for key, part in texts.items()}
+    return _ROW.format(op=op, externals="\n".join(map(_external, lacking)), **texts)
+
+
+def _in_numba(name: str) -> bool:
+    """Whether numba knows the function of `math`."""
+    from numba.core.typing import mathdecl
+
+    own = getattr(math, name)
+    return any(function is own for function, _ in mathdecl.registry.globals)
+
+
+def _external(name: str) -> str:
+    """A line that makes a function of C's library known to numba."""
+    from llvmlite import binding
+
+    if binding.address_of_symbol(name) is None:
+        raise NotImplementedError(
+            f"{name}: neither numba nor C's library has a function of this name, so the row cannot "
+            'be compiled; use engine="numpy"'
+        )
+    kinds = ", ".join(["types.float64"] * (1 + _row_of(name).arity))
+    return f'{name} = types.ExternalFunction("{name}", signature({kinds}))'
 
 
 def cache_folder() -> Path:
@@ -686,7 +739,7 @@ class NumbaEngine:
     name = "numba"
 
     def __init__(self, program: Program) -> None:
-        with one_recording:
+        with _one_build:
             from autograd import kernels
 
             self.run = kernels.sweep

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -23,11 +24,15 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
     new file is as public as the user's umask says, an old one stays as public as it was.  A process
     that is killed meanwhile leaves its temporary file; the next one that writes removes it.
 
-    Raises IsADirectoryError for a folder, and OSError as `open` does.
+    Raises IsADirectoryError for a folder, FileNotFoundError for a file in a folder that is not
+    there, and OSError as `open` does.
     """
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a directory; give a file name")
+    if not target.parent.is_dir():
+        text = f"there is no folder {target.parent}; make it with os.makedirs"
+        raise FileNotFoundError(errno.ENOENT, text, str(target))
     remove_leftovers(target)
     while not _written(target, data):
         pass  # another process took the file for a leftover before it could be locked

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from autograd import rules
-from autograd.ops import Operation, Ops, number
+from autograd.ops import Operation, Ops, is_foreign, number
 
 _METHOD = """\
 def {name}({parameters}):
@@ -21,8 +21,8 @@ def {name}({parameters}):
     if mode is not None:
         return mode.record(z, op, {a}, {b}, x, {y})
     node = new(Value)
-    node.data = z
-    node.grad = untouched
+    node._data = z
+    node._grad = untouched
     node._row = op
     node.a = {a}
     node.b = {b}
@@ -31,16 +31,26 @@ def {name}({parameters}):
 """
 
 _UNARY = """\
-    x = a.data"""
+    x = a._data"""
 
 _BINARY = """\
-    x = a.data
+    x = a._data
     if type(b) is Value:
-        y = b.data
+        y = b._data
     else:
         y = other(b, a, op)
         if y is NotImplemented:
             return b.apply(op, a, b)
+        b = None"""
+
+_OPERATOR = """\
+    x = a._data
+    if type(b) is Value:
+        y = b._data
+    else:
+        y = other(b, a, op, {reflected!r})
+        if y is NotImplemented:
+            return b.apply(op, a, b) if isinstance(b, Ops) else y
         b = None"""
 
 _REFLECTED = """\
@@ -48,19 +58,25 @@ _REFLECTED = """\
     if x is NotImplemented:
         return a.apply(op, a, b)
     a = None
-    y = b.data"""
+    y = b._data"""
 
 
-def other(operand: object, node: Ops, op: Operation) -> Any:
+def other(operand: object, node: Ops, op: Operation, reflected: str = "") -> Any:
     """The number that stands beside a node; NotImplemented where the other side must be asked.
 
-    Raises TypeError, with what to write instead, for text, complex numbers and containers.
+    `reflected` is the method of an operator that another class may have.  Raises TypeError, with
+    what to write instead, for text, complex numbers and containers.
     """
     if type(operand) is float:
         return operand
     if isinstance(operand, Ops) and type(operand) is not type(node):
         return NotImplemented
-    return number(operand, op.name)
+    try:
+        return number(operand, op.name)
+    except TypeError:
+        if reflected and is_foreign(operand, reflected):
+            return NotImplemented
+        raise
 
 
 def _guarded(lines: list[str], otherwise: str) -> str:
@@ -85,10 +101,17 @@ def formula(op: Operation) -> str:
     return ", ".join(f"{n} = {text}" for n, text in zip(names, op.textbook, strict=False))
 
 
-def method_source(op: Operation, rows: dict[str, Operation], reflected: bool = False) -> str:
-    """The source of the method that evaluates the operation and records a node."""
+def method_source(
+    op: Operation, rows: dict[str, Operation], reflected: bool = False, operator: str = ""
+) -> str:
+    """The source of the method that evaluates the operation and records a node.
+
+    For an `operator`, which another class may take over, it is the name of the reflected method.
+    """
     unary = op.arity == 1
     operands = _UNARY if unary else _REFLECTED if reflected else _BINARY
+    if operator:
+        operands = _OPERATOR.format(reflected=operator)
     default = "" if op.default is None else f"={op.default}"
     parameters = "a" if unary else "b, a" if reflected else f"a, b{default}"
     end = "z = op.value(x)" if unary else "z = op.value(x, y)"
@@ -107,15 +130,15 @@ def method_source(op: Operation, rows: dict[str, Operation], reflected: bool = F
 
 def pullback_source(op: Operation, rows: dict[str, Operation]) -> str:
     """The source of the function that adds dL/dz * dz/dx to dL/dx, and the same for y."""
-    reads = {"x": "node.x", "y": "node.y", "z": "node.data"}
-    lines = ["g = node.grad"]
+    reads = {"x": "node.x", "y": "node.y", "z": "node._data"}
+    lines = ["g = node._grad"]
     for parent, name, tree in zip("ab", ("dx", "dy"), op.partial_trees, strict=False):
         text = ast.unparse(tree)
-        if text == "0.0":
-            continue
         factor = {"1": "+= g", "-1": "-= g"}.get(text, f"+= g * {reads.get(text, name)}")
-        block = [f"{parent}.grad {factor}"]
-        if factor.endswith(name):
+        block = [f"{parent}._grad {factor}"]
+        if text == "0.0":  # nothing is handed on, unless the value is nan
+            block = ["if node._data != node._data:", f"    {parent}._grad += node._data"]
+        elif factor.endswith(name):
             operands = list(reads)[: op.arity]
             end = (
                 f"{name} = op.{name}({', '.join((*operands, *(['None'] * (op.arity == 1)), 'z'))})"
@@ -138,6 +161,8 @@ def install(
 
     `names` are the globals of the generated source: the class, and how it looks up the mode.
     """
+    for slope in op.slopes.values():
+        install(slope, value, rows, names)
     names = {
         **rules.CONSTANTS,
         **names,
@@ -146,6 +171,7 @@ def install(
         "math": math,
         "other": other,
         "op": op,
+        "Ops": Ops,
     }
     op.method = rules.define(op.name, method_source(op, rows), names)
     # The row's own function takes the place of the inherited method, which spares a lookup.
@@ -156,7 +182,12 @@ def install(
     if op.arity == 2:
         op.reverse = rules.define("r" + op.name, method_source(op, rows, reflected=True), names)
         made[op.reflected] = op.reverse
+        operators = [name for name, attribute in vars(Ops).items() if attribute is op.reflected]
+        if operators:  # `v * other` may be left to the other, `v.mul(other)` may not
+            source = method_source(op, rows, operator=operators[0])
+            made[op] = rules.define(op.name, source, names)
     for name, attribute in vars(Ops).items():
         if attribute in made:
             setattr(value, name, made[attribute])
-    setattr(value, op.name, op.method)
+    if vars(Ops).get(op.name) is op:  # and not the row of a derivative
+        setattr(value, op.name, op.method)

@@ -123,6 +123,25 @@ def substitute(tree: ast.expr, trees: Mapping[str, ast.expr]) -> ast.expr:
     return _Substitute(trees).visit(_copy(tree))  # type: ignore[no-any-return]
 
 
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """A rule with other names in it, all exchanged at once.
+
+    >>> renamed("x * z", {"x": "z", "z": "x"})
+    'z * x'
+    """
+    tree = ast.parse(text, mode="eval").body
+    return ast.unparse(substitute(tree, {old: ast.Name(new) for old, new in names.items()}))
+
+
+def is_number(tree: ast.AST) -> bool:
+    """Whether the rule is a number that depends on nothing.
+
+    >>> is_number(parse("-1", {"x"}, {})), is_number(parse("x - x", {"x"}, {}))
+    (True, False)
+    """
+    return not any(isinstance(node, ast.Name) for node in ast.walk(tree))
+
+
 def written_out(tree: ast.expr, parts: Mapping[str, ast.expr]) -> ast.expr:
     """A copy of the tree with its shared parts, and theirs, in place of their names."""
     for name, part in reversed(list(parts.items())):

@@ -1,17 +1,23 @@
-"""Derivatives as functions of functions: grad, value_and_grad, vjp, jvp, hessian, hvp.
+"""Derivatives as functions of functions: grad, value_and_grad, vjp, jvp, jacobian, hessian, hvp.
 
 Arguments and results are numbers in any nesting of lists, tuples and dicts.  The transforms nest:
-a function that differentiates can itself be differentiated.
+where a derivative depends on anything from outside of the differentiated function (a Value among
+the arguments, a parameter that the function uses, the variable of an outer derivative), it is
+recorded too, and what is returned are Values.  Inside `no_grad()` it is always numbers.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, overload
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, SupportsIndex, overload
 
-from autograd.ops import number
-from autograd.value import Value, one_pass, recording, restorer, sweep, topological, visited
+from autograd.ops import item, number, unboxed
+from autograd.value import Call, Value, derivatives, fault, hooked, nonfinite, visited
 
 Tree = Any  # a number, a Value, or a list, tuple or dict of such
+Argnums = SupportsIndex | Sequence[SupportsIndex]
 
 
 def leaves(tree: Tree) -> Iterator[Any]:
@@ -27,77 +33,118 @@ def leaves(tree: Tree) -> Iterator[Any]:
             yield part
 
 
+_NESTINGS = (dict, list, tuple)
+
+
+def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
+    """The same nesting with function(leaf) in the place of each leaf, in order."""
+    if not isinstance(tree, _NESTINGS):
+        return function(tree)
+    if isinstance(tree, dict):
+        return {key: mapped(function, part) for key, part in tree.items()}
+    parts = [mapped(function, part) for part in tree]
+    if hasattr(tree, "_fields"):
+        return type(tree)(*parts)
+    return type(tree)(parts)
+
+
 def rebuilt(tree: Tree, numbers: Iterator[Any]) -> Tree:
     """The same nesting with other leaves, taken in order."""
-    if isinstance(tree, dict):
-        return {key: rebuilt(part, numbers) for key, part in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(rebuilt(part, numbers) for part in tree))
-    if isinstance(tree, list | tuple):
-        return type(tree)(rebuilt(part, numbers) for part in tree)
-    return next(numbers)
+    return mapped(lambda leaf: next(numbers), tree)
 
 
 def _matched(tree: Tree, other: Tree, what: str) -> list[Any]:
     count, numbers = sum(1 for _ in leaves(tree)), list(leaves(other))
     if count != len(numbers):
         raise ValueError(f"{what}: expected {count} number(s), one for each, got {len(numbers)}")
-    return numbers
+    return [one if isinstance(one, Value) else number(one, what) for one in numbers]
 
 
-def _enter(tree: Tree, what: str) -> tuple[list[Value], bool, Tree]:
-    """New nodes for the numbers of a tree, whether one was a Value already, and the tree of nodes.
-
-    A Value enters through a node of its own (+v), so that an inner derivative cannot mistake the
-    outer variable for its own (perturbation confusion) and the outer one still sees through it.
-    """
-    given = list(leaves(tree))
-    nodes = [+leaf if isinstance(leaf, Value) else Value(number(leaf, what)) for leaf in given]
-    nested = any(isinstance(leaf, Value) for leaf in given)
-    return nodes, nested, rebuilt(tree, iter(nodes))
+# ---------------------------------------------------------------------- backward, recorded
 
 
-def _adjoints(outputs: list[tuple[Value, Any]], wanted: list[Value]) -> list[Any]:
+def _adjoints(
+    inner: list[Value], outputs: list[tuple[Value, Any]], wanted: list[Value]
+) -> list[Any]:
     """d(sum of seed * output)/d(wanted) as Values or numbers, themselves differentiable."""
-    order = topological(*(output for output, _ in outputs))
+    # Only what depends on the wanted nodes needs an adjoint; the rest may be all of an outer graph.
+    along: set[Value | None] = set(wanted)
+    for node in inner:
+        if node.a in along or node.b in along:
+            along.add(node)
     adjoint: dict[Value, Any] = {}
 
     def give(node: Value, amount: Any) -> None:
         adjoint[node] = adjoint[node] + amount if node in adjoint else amount
 
     for output, seed in outputs:
-        give(output, seed if output.data == output.data else math.nan)
+        if output in along:
+            z = output.data
+            # A value that is nan has nan derivatives, to every order: it is its own derivative.
+            give(output, seed if z == z else output * seed)
     kept = set(wanted)
-    for node in reversed(order):
-        op = node.op
+    for node in reversed(inner):
+        if node not in along:
+            continue
         g = adjoint.get(node) if node in kept else adjoint.pop(node, None)
-        if op is None or g is None or (not isinstance(g, Value) and g == 0.0):
+        if g is None or (not isinstance(g, Value) and g == 0.0):
+            continue
+        if type(node) is Value and node.hooks:
+            g = hooked(node, g)
+            if node in kept:
+                adjoint[node] = g
+        op: Any = node.op
+        if op is None:  # a leaf that was wanted
+            continue
+        if op.many:
+            for parent, amount in op.pull(node, g):
+                if parent in along:
+                    give(parent, amount)
             continue
         x, y = _recorded(node)
-        for parent, partial in ((node.a, "dx"), (node.b, "dy")):
-            if parent is not None:
-                factor = getattr(op, partial)(x, y, node)
-                if isinstance(factor, Value) or factor != 0:
-                    give(parent, g if factor == 1 else -g if factor == -1 else g * factor)
-    return [adjoint.get(node, 0.0) for node in wanted]
+        lost = type(node) is Value and node.data != node.data
+        for k, parent in ((1, node.a), (2, node.b)):
+            if parent is not None and parent in along:
+                factor = node if lost else (op.dx if k == 1 else op.dy)(x, y, node)
+                # A factor that is a Value may be 1 or 0 now, and depend on something.
+                if isinstance(factor, Value):
+                    give(parent, g * factor)
+                elif factor == 1 or factor == -1:
+                    give(parent, g if factor == 1 else -g)
+                elif factor != 0 or (op.texts[k] != "0.0" and not _is_finite(g)):
+                    give(parent, g * factor)
+    return [_arrived(node, adjoint.get(node, 0.0)) for node in wanted]
+
+
+def _arrived(node: Value, g: Any) -> Any:
+    """The adjoint of a wanted node; those that were computed have had their hooks run."""
+    return hooked(node, g) if type(node) is Value and node.is_leaf and node.hooks else g
+
+
+def _is_finite(g: Any) -> bool:
+    """Whether 0 * g is 0; a number on a tape is not asked."""
+    if isinstance(g, Value):
+        return type(g) is not Value or math.isfinite(g.data)
+    return math.isfinite(g)
 
 
 def _recorded(node: Value) -> tuple[Any, Any]:
     """The node's operands, as Values where they are nodes, at the numbers that were recorded."""
-    operands: list[Any] = []
-    for parent, name in ((node.a, "x"), (node.b, "y")):
-        recorded = getattr(node, name, None)
-        if parent is None or recorded is None:
-            operands.append(recorded)
-        elif type(parent) is not Value or parent.data == recorded or recorded != recorded:
-            operands.append(parent)
-        else:
-            raise RuntimeError(
-                f"{node.op.name if node.op else ''}: operand {name} was {recorded!r} in the forward"
-                f" pass and its .data is {parent.data!r} now; higher derivatives need the forward"
-                " pass again"
-            )
-    return operands[0], operands[1]
+    x, y = node.x, getattr(node, "y", None)
+    a, b = node.a, node.b
+    if type(a) is Value and a.data != x and x == x:
+        raise _changed(node, "x", x, a.data)
+    if type(b) is Value and b.data != y and y == y:
+        raise _changed(node, "y", y, b.data)
+    return x if a is None else a, y if b is None else b
+
+
+def _changed(node: Value, name: str, then: Any, now: float) -> RuntimeError:
+    return RuntimeError(
+        f"{node.op.name if node.op else ''}: operand {name} was {then!r} in the forward pass and "
+        f"its .data is {now!r} now; higher derivatives, and derivatives that depend on Values from "
+        "outside, need the forward pass again (inside no_grad() the numbers can be had)"
+    )
 
 
 def gradients(
@@ -108,27 +155,224 @@ def gradients(
     With `create_graph` they are Values that can be differentiated again (a number 0 where nothing
     depends on the node), else numbers.
     """
+    inner, ends = visited(*(output for output, _ in outputs))
+    return _gradients(inner, ends, outputs, wanted, create_graph)
+
+
+def _gradients(
+    inner: list[Value],
+    ends: list[Value],
+    outputs: list[tuple[Value, Any]],
+    wanted: list[Value],
+    create_graph: bool,
+) -> list[Any]:
+    """The same for a graph that has been visited."""
     if create_graph:
-        return _adjoints(outputs, wanted)
-    inner, leaves = visited(*(output for output, _ in outputs))
-    order = inner + leaves
-    with one_pass:
-        undo = restorer(order)
-        try:
-            for leaf in leaves:
-                leaf.grad = 0.0
-            sweep(inner, leaves, [(output, number(seed, "seed")) for output, seed in outputs])
-            reached = set(order)
-            return [node.grad if node in reached else 0.0 for node in wanted]
-        finally:
-            undo()
+        _refuse_choices(ends)
+        return _adjoints(inner, outputs, wanted)
+    for output, seed in outputs:
+        if type(seed) is not float:
+            outputs = [(output, item(seed)) for output, seed in outputs]
+            break
+    return derivatives(inner, ends, outputs, wanted)
+
+
+def _refuse_choices(ends: list[Value]) -> None:
+    """RecordingError for what looks like a leaf on a tape and was chosen among computed numbers."""
+    for end in ends:
+        if type(end) is not Value:
+            _ = end.op
+
+
+# ---------------------------------------------------------------------- a call of a transform
+
+
+@dataclass(slots=True)
+class _Forward:
+    """What a transform's function did at a point: how its arguments entered, and the graph.
+
+    Attributes:
+        what: the transform's name.
+        nodes: the numbers of the arguments, as they entered.
+        result: what the function returned; `outputs` are its numbers as Values.
+        aux: what it returned beside the result.
+        before: the Values among the arguments; the graph is not followed into them.
+        values: whether it leads out of the call and the caller records: Values are returned then.
+        graph: whether the derivative must be recorded.
+    """
+
+    call: Call
+    what: str
+    nodes: list[Value]
+    result: Tree
+    outputs: list[Value]
+    aux: Any
+    before: list[Value]
+    inner: list[Value]
+    ends: list[Value]
+    values: bool
+    graph: bool
+
+    def gradient(self, seeds: list[tuple[Value, Any]], graph: bool) -> list[Any]:
+        """The derivatives of the sum of seed * output in the nodes."""
+        return _gradients(self.inner, self.ends, seeds, self.nodes, graph)
+
+    def again(self, seeds: list[tuple[Any, Any]], graph: bool) -> list[Any]:
+        """The same for what was itself computed by a recorded backward pass."""
+        known = [(slope, seed) for slope, seed in seeds if isinstance(slope, Value)]
+        inner, ends = visited(*(slope for slope, _ in known), without=self.before)
+        return _gradients(inner, ends, known, self.nodes, graph)
+
+    def shown(self, found: list[Any], values: bool) -> list[Any]:
+        """What is returned: Values, or numbers where nothing is to be differentiated further."""
+        if values:
+            return [one if isinstance(one, Value) else Value(one) for one in found]
+        return [one if type(one) is float else one.data for one in found]
+
+    def check(self, shown: list[Any], values: bool, seeds: list[tuple[Any, Any]]) -> None:
+        """Warn, or raise under `detect_anomaly`, if a number that is returned is inf or nan."""
+        if self.call.traces:
+            return
+        numbers = [one.data for one in shown] if values else shown
+        if not all(map(math.isfinite, numbers)):
+            _complain(self.what, numbers, seeds)
+
+
+def _complain(what: str, numbers: list[float], seeds: list[tuple[Any, Any]]) -> None:
+    text, plain = "", [(root, item(seed)) for root, seed in seeds if isinstance(root, Value)]
+    for some in (plain[:1], plain):  # what the user wrote, before what was made to derive it
+        text = text or fault(*visited(*(root for root, _ in some)), some)
+    bad = next(one for one in numbers if not math.isfinite(one))
+    nonfinite(f"{what}: {text or f'the result is {bad!r}'}")
+
+
+def _forward(
+    what: str,
+    function: Callable[..., Any],
+    args: Sequence[Tree],
+    chosen: Sequence[int],
+    kwargs: dict[str, Any],
+    single: bool = False,
+    has_aux: bool = False,
+) -> _Forward:
+    """The function at these arguments, recorded, to be differentiated in the chosen ones.
+
+    A Value enters through a node of its own (+v), so that an inner derivative cannot mistake the
+    outer variable for its own (perturbation confusion) and the outer one still sees through it.
+    """
+    call = Call()
+    records = call.records
+    nodes: list[Value] = []
+    before: list[Value] = []
+
+    def enter(leaf: Any) -> Value:
+        node: Value
+        if not isinstance(leaf, Value):
+            node = Value(leaf if type(leaf) is float else number(leaf, what))
+        elif records:
+            node = +leaf
+            before.extend(node.parents)  # a plain number on a tape enters as a leaf
+        else:
+            node = leaf.detach()
+        nodes.append(node)
+        return node
+
+    def inside() -> tuple[Tree, Any, list[Value]]:
+        arguments = list(args)
+        for k in chosen:
+            arguments[k] = mapped(enter, args[k])
+        result, aux = function(*arguments, **kwargs), None
+        if has_aux:
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise TypeError(f"{what}: with has_aux the function must return (result, aux)")
+            result, aux = result
+        parts = [result] if single else leaves(result)
+        return result, aux, [_output(part, what) for part in parts]
+
+    result, aux, outputs = call.run(inside)
+    beside = [part for part in leaves(aux) if isinstance(part, Value)] if has_aux else []
+    inner, ends = visited(*outputs, *beside, without=before)
+    values = records and (not call.owns_all(ends) or _reaches(inner, [*outputs, *beside], before))
+    graph = values or call.traces
+    return _Forward(call, what, nodes, result, outputs, aux, before, inner, ends, values, graph)
+
+
+def _reaches(inner: list[Value], outputs: list[Value], before: list[Value]) -> bool:
+    """Whether any of the Values `before` is an output, or an operand of a node."""
+    if not before:
+        return False
+    known: set[Value | None] = set(before)
+    return any(output in known for output in outputs) or any(
+        node.a in known or node.b in known for node in inner
+    )
+
+
+def _output(part: Any, what: str) -> Value:
+    """A result of a function as a Value; a plain number depends on nothing."""
+    if isinstance(part, Value):
+        return part
+    if isinstance(part, list | tuple | dict):
+        raise TypeError(f"{what}: the function must return one number, got {part!r}; use vjp")
+    if isinstance(unboxed(part), bool):
+        raise TypeError(
+            f"{what}: the function returned a truth value, {part!r}, as a comparison does; "
+            "it has no slope"
+        )
+    return Value(number(part, f"{what}: the function's result"))
+
+
+def argument_numbers(argnums: Argnums, what: str) -> tuple[int, ...]:
+    """The arguments that are chosen, as a tuple."""
+    try:
+        if isinstance(argnums, SupportsIndex):
+            return (operator.index(argnums),)
+        return tuple(operator.index(k) for k in argnums)
+    except TypeError:
+        raise TypeError(
+            f"{what}: argnums must be a whole number or several, as in (0, 1), got {argnums!r}"
+        ) from None
+
+
+def from_the_start(positions: tuple[int, ...], args: Sequence[Any]) -> list[int]:
+    """The same from the start; negative ones are counted from the last argument."""
+    count = len(args)
+    for k in positions:
+        if not -count <= k < count:
+            raise TypeError(f"no argument {k} to differentiate: {count} given by position")
+    found = [k % count for k in positions]
+    if len(found) > 1 and len(set(found)) < len(found):
+        raise ValueError(f"argnums {positions} has an argument twice")
+    return found
+
+
+def _like(args: Sequence[Tree], chosen: list[int], argnums: Argnums) -> Tree:
+    """The nesting of a derivative in the chosen arguments: a tuple if there may be several."""
+    if hasattr(argnums, "__index__"):
+        return args[chosen[0]]
+    return tuple(args[k] for k in chosen)
+
+
+# ---------------------------------------------------------------------- the transforms
 
 
 @overload
 def grad(f: Value, inputs: Tree, create_graph: bool = ...) -> Tree: ...
 @overload
-def grad(f: Callable[..., Any], inputs: int | tuple[int, ...] = ...) -> Callable[..., Tree]: ...
-def grad(f: Any, inputs: Any = 0, create_graph: bool = False) -> Any:
+def grad(
+    f: Callable[..., Any], argnums: Argnums = ..., /, *, has_aux: bool = ...
+) -> Callable[..., Tree]: ...
+@overload
+def grad(
+    f: Callable[..., Any], *, argnums: Argnums, has_aux: bool = ...
+) -> Callable[..., Tree]: ...
+def grad(
+    f: Any,
+    inputs: Any = None,
+    create_graph: bool = False,
+    *,
+    argnums: Argnums | None = None,
+    has_aux: bool = False,
+) -> Any:
     """d(output)/d(inputs), or the function that computes the gradient of a function.
 
     `grad(output, inputs)` takes a Value and Values in any nesting, and returns numbers in the same
@@ -136,11 +380,16 @@ def grad(f: Any, inputs: Any = 0, create_graph: bool = False) -> Any:
     differentiated again.  An input that the output does not depend on has derivative 0.
 
     `grad(f)` returns a function of the same arguments as `f` whose result is the gradient with
-    respect to the first argument; `grad(f, 1)` the second, `grad(f, (0, 1))` a tuple of both.
-    Called with numbers it gives numbers, with Values it gives Values.
+    respect to the first argument; `grad(f, 1)` the second, `grad(f, -1)` the last, and
+    `grad(f, argnums=(0, 1))` a tuple of both.  With `has_aux`, f returns (result, anything else),
+    and the function (gradient, anything else).  It returns numbers where the result depends on
+    its numbers alone, and Values where it depends on Values from outside, such as an argument, a
+    parameter that f uses, or the variable of an outer derivative.
 
-    Raises TypeError if `f` is neither, if an input is not a Value, or if f's result is not one
-    number; RuntimeError if `create_graph` meets a leaf that changed since the forward pass.
+    Warns (NonFiniteWarning) where the output or a derivative is inf or nan, naming the first
+    operation at fault.  Raises TypeError if `f` is neither, if an input is not a Value, or if f's
+    result is not one number; RuntimeError if a recorded pass meets a leaf that changed since the
+    forward pass.
 
     >>> x = Value(3.0)
     >>> grad(x**3, x)
@@ -150,56 +399,92 @@ def grad(f: Any, inputs: Any = 0, create_graph: bool = False) -> Any:
     18.0
     >>> grad(lambda p: p["w"] * p["x"] + p["b"])({"w": 2.0, "x": -1.0, "b": 0.5})
     {'w': -1.0, 'x': 2.0, 'b': 1.0}
+    >>> grad(lambda x: x * grad(lambda y: x * y)(1.0))(2.0)
+    4.0
     """
     if isinstance(f, Value):
-        wanted = list(leaves(inputs))
-        for node in wanted:
-            if not isinstance(node, Value):
-                raise TypeError(f"grad: inputs must be Values, got {type(node).__name__}")
-        return rebuilt(inputs, iter(gradients([(f, 1.0)], wanted, create_graph)))
+        return _of_output(f, inputs, create_graph)
     if not callable(f):
         raise TypeError(f"grad: expected a Value or a function, got {type(f).__name__}")
-    both = value_and_grad(f, inputs)
-    return lambda *args, **kwargs: both(*args, **kwargs)[1]
+    if create_graph:
+        raise TypeError(
+            "grad: create_graph is for grad(output, inputs); the gradient of a function is a Value "
+            "wherever it depends on Values"
+        )
+    if inputs is not None:
+        if argnums is not None:
+            raise TypeError("grad: the arguments to differentiate are given twice")
+        argnums = inputs
+    both = value_and_grad(f, 0 if argnums is None else argnums, has_aux=has_aux)
+
+    @_wraps(f)
+    def gradient(*args: Tree, **kwargs: Any) -> Any:
+        value, found = both(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
+
+    return gradient
+
+
+def _of_output(output: Value, inputs: Tree, create_graph: bool) -> Tree:
+    """`grad(output, inputs)`."""
+    wanted = list(leaves(inputs))
+    for node in wanted:
+        if not isinstance(node, Value):
+            raise TypeError(f"grad: inputs must be Values, got {type(node).__name__}")
+    call, seeds = Call(), [(output, 1.0)]
+    inner, ends = visited(output)
+    found = _gradients(inner, ends, seeds, wanted, create_graph or call.traces)
+    if create_graph:
+        found = [one if isinstance(one, Value) else Value(one) for one in found]
+    if not call.traces:
+        numbers = [item(one) for one in (output, *found)]
+        if not all(map(math.isfinite, numbers)):
+            _complain("grad", numbers, seeds)
+    elif not create_graph:
+        found = [one if type(one) is float else one.data for one in found]
+    return rebuilt(inputs, iter(found))
+
+
+def _wraps(f: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`functools.wraps` for a function that may be a model, whose attributes stay its own."""
+    return wraps(f, updated=())
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0
+    f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False
 ) -> Callable[..., tuple[Any, Tree]]:
     """The function that returns (f(...), gradient) with respect to the chosen argument(s).
 
+    With `has_aux`, f returns (result, anything else), and so is the first part of what comes back.
+
     >>> value_and_grad(lambda x: x * x)(3.0)
     (9.0, 6.0)
+    >>> value_and_grad(lambda x: (x * x, "aux"), has_aux=True)(3.0)
+    ((9.0, 'aux'), 6.0)
     """
     if not callable(f):
         raise TypeError(f"value_and_grad: expected a function, got {type(f).__name__}")
-    chosen = argnums if isinstance(argnums, tuple) else (argnums,)
+    positions = argument_numbers(argnums, "grad")
 
+    @_wraps(f)
     def both(*args: Tree, **kwargs: Any) -> tuple[Any, Tree]:
-        for k in chosen:
-            if not 0 <= k < len(args):
-                raise TypeError(f"no argument {k} to differentiate: {len(args)} given")
-        with recording():
-            nodes, nested, entered = _enter([args[k] for k in chosen], "grad")
-            arguments = list(args)
-            for k, argument in zip(chosen, entered, strict=True):
-                arguments[k] = argument
-            output = _scalar(f(*arguments, **kwargs), "grad")
-            gradient = gradients([(output, 1.0)], nodes, nested)
-        parts = rebuilt([args[k] for k in chosen], iter(gradient))
-        value = output if nested else output.data
-        return value, tuple(parts) if isinstance(argnums, tuple) else parts[0]
+        chosen = from_the_start(positions, args)
+        ran = _forward("grad", f, args, chosen, kwargs, single=True, has_aux=has_aux)
+        seeds: list[tuple[Value, Any]] = [(ran.outputs[0], 1.0)]
+        found = ran.shown([*ran.outputs, *ran.gradient(seeds, ran.graph)], ran.values)
+        ran.check(found, ran.values, seeds)
+        numbers = iter(found)
+        value = next(numbers)
+        if has_aux:
+            value = value, ran.aux if ran.values else _numbers(ran.aux)
+        return value, rebuilt(_like(args, chosen, argnums), numbers)
 
     return both
 
 
-def _scalar(output: Any, what: str) -> Value:
-    """The result of a function as one Value; a plain number depends on nothing."""
-    if isinstance(output, Value):
-        return output
-    if isinstance(output, list | tuple | dict):
-        raise TypeError(f"{what}: the function must return one number, got {output!r}; use vjp")
-    return Value(number(output, f"{what}: the function's result"))
+def _numbers(tree: Tree) -> Tree:
+    """The same nesting with numbers for Values."""
+    return mapped(lambda part: part.data if isinstance(part, Value) else part, tree)
 
 
 def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
@@ -209,20 +494,19 @@ def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], 
     >>> out, pull([1.0, 10.0])
     ([6.0, 5.0], (13.0, 12.0))
     """
-    with recording():
-        nodes, nested, entered = _enter(list(primals), "vjp")
-        result = f(*entered)
-        outputs = [_scalar(part, "vjp") for part in leaves(result)]
+    ran = _forward("vjp", f, primals, range(len(primals)), {})
+    outputs, result = ran.outputs, ran.result
 
     def pull(weights: Tree) -> tuple[Tree, ...]:
-        seeds = _matched(result, weights, "vjp's weights")
-        graph = nested or any(isinstance(seed, Value) for seed in seeds)
-        with recording():
-            gradient = gradients(list(zip(outputs, seeds, strict=True)), nodes, graph)
-        return tuple(rebuilt(list(primals), iter(gradient)))
+        seeds = list(zip(outputs, _matched(result, weights, "vjp's weights"), strict=True))
+        now = Call()
+        values = now.records and (ran.values or any(isinstance(w, Value) for _, w in seeds))
+        found = ran.gradient(seeds, values or now.traces)
+        found = ran.shown(found, values)
+        ran.check([*ran.shown(outputs, values), *found], values, seeds)
+        return tuple(rebuilt(list(primals), iter(found)))
 
-    shown = outputs if nested else [output.data for output in outputs]
-    return rebuilt(result, iter(shown)), pull
+    return rebuilt(result, iter(ran.shown(outputs, ran.values))), pull
 
 
 def jvp(
@@ -234,45 +518,138 @@ def jvp(
     ([6.0, 5.0], [3.0, 1.0])
     """
     directions = _matched(list(primals), list(tangents), "jvp's tangents")
-    with recording():
-        nodes, nested, entered = _enter(list(primals), "jvp")
-        nested = nested or any(isinstance(direction, Value) for direction in directions)
-        result = f(*entered)
-        outputs = [_scalar(part, "jvp") for part in leaves(result)]
-        tangent: dict[Value, Any] = dict(zip(nodes, directions, strict=True))
-        for node in topological(*outputs):
-            op = node.op
-            if op is None or node in tangent:
+    ran = _forward("jvp", f, primals, range(len(primals)), {})
+    call, outputs = ran.call, ran.outputs
+    values = ran.values or (call.records and any(isinstance(one, Value) for one in directions))
+    slopes = _pushed(ran, directions, values or call.traces)
+    found = ran.shown([*outputs, *slopes], values)
+    ran.check(found, values, [(output, 1.0) for output in outputs])
+    numbers = iter(found)
+    return rebuilt(ran.result, numbers), rebuilt(ran.result, numbers)
+
+
+def _pushed(ran: _Forward, directions: list[Any], graph: bool) -> list[Any]:
+    """The derivatives of the outputs along a direction of the nodes."""
+    tangent: dict[Value | None, Any] = {}
+    for node, t in zip(ran.nodes, directions, strict=True):
+        if isinstance(t, Value):
+            tangent[node] = t if graph else t.data
+        elif t != 0.0:
+            tangent[node] = t
+    (_push_values if graph else _push_numbers)(ran, tangent)
+    return [tangent.get(output, 0.0) for output in ran.outputs]
+
+
+def _push_numbers(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
+    """Give every node that depends on those with a tangent its own, a number."""
+    for node in ran.inner:
+        if node.a in tangent or node.b in tangent:
+            z = node.data
+            if node.op.many:  # type: ignore[union-attr]  # it is computed
+                total = node.op.push(node, tangent, False)  # type: ignore[union-attr]
+            else:
+                total = _total(node, tangent, node.x, getattr(node, "y", None), z)
+            if total is not None or z != z:
+                tangent[node] = total if z == z else math.nan
+
+
+def _push_values(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
+    """The same with recorded operations."""
+    _refuse_choices(ran.ends)
+    for node in ran.inner:
+        if (node.a in tangent or node.b in tangent) and node not in tangent:
+            if type(node) is Value and node.data != node.data:
+                tangent[node] = node  # its own derivative, which is nan and depends on it
                 continue
-            x, y = _recorded(node) if nested else (node.x, getattr(node, "y", None))
-            z = node if nested else node.data
-            total: Any = 0.0
-            for parent, partial in ((node.a, op.dx), (node.b, op.dy if op.arity == 2 else None)):
-                t = tangent.get(parent, 0.0) if parent is not None else 0.0
-                if partial is not None and (isinstance(t, Value) or t != 0.0):
-                    total = partial(x, y, z) * t + total
-            tangent[node] = total if node.data == node.data else math.nan
-    slopes = iter([tangent.get(output, 0.0) for output in outputs])
-    shown = iter(outputs if nested else [output.data for output in outputs])
-    return rebuilt(result, shown), rebuilt(result, slopes)
+            if node.op.many:  # type: ignore[union-attr]
+                total = node.op.push(node, tangent, True)  # type: ignore[union-attr]
+            else:
+                total = _total(node, tangent, *_recorded(node), node)
+            if total is not None:
+                tangent[node] = total
+    if ran.call.traces:  # numbers on a tape are asked at the outputs only
+        for output in dict.fromkeys(ran.outputs):
+            z = output.data
+            if output in tangent and not z == z:  # noqa: SIM201 - asked as a backward pass asks
+                tangent[output] = output
 
 
-def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Tree]:
-    """The function that computes f's second derivatives: for each number of the argument, a nesting
-    like the argument.
+def _total(node: Value, tangent: dict[Value | None, Any], x: Any, y: Any, z: Any) -> Any:
+    """The tangent of a node from those of its operands; None if it does not depend on them.
+
+    As backward, what a local derivative of 0 stops cannot make nan out of 0 * inf.
+    """
+    op: Any = node.op
+    total = None
+    for k, t in ((1, tangent.get(node.a)), (2, tangent.get(node.b))):
+        if t is None or op.texts[k] == "0.0":
+            continue
+        factor = (op.dx if k == 1 else op.dy)(x, y, z)
+        if isinstance(factor, Value) or factor != 0:
+            total = factor * t if total is None else factor * t + total
+        elif total is None:
+            total = 0.0
+    return total
+
+
+def jacobian(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:
+    """The function that computes f's derivatives: for each number of its result, a nesting like
+    the argument(s).
+
+    It makes a backward pass for each number of the result, or a forward pass for each number of
+    the argument, whichever are fewer.
+
+    >>> jacobian(lambda p: [p[0] * p[1], p[0] + p[1]])([2.0, 3.0])
+    [[3.0, 2.0], [1.0, 1.0]]
+    >>> jacobian(lambda x, y: {"product": x * y}, argnums=(0, 1))(2.0, 3.0)
+    {'product': (3.0, 2.0)}
+    """
+    if not callable(f):
+        raise TypeError(f"jacobian: expected a function, got {type(f).__name__}")
+    positions = argument_numbers(argnums, "jacobian")
+
+    @_wraps(f)
+    def matrix(*args: Tree, **kwargs: Any) -> Tree:
+        chosen = from_the_start(positions, args)
+        ran = _forward("jacobian", f, args, chosen, kwargs)
+        nodes, outputs = ran.nodes, ran.outputs
+        if len(outputs) <= len(nodes):
+            rows = [ran.gradient([(output, 1.0)], ran.graph) for output in outputs]
+        else:
+            directions = [[float(one is node) for one in nodes] for node in nodes]
+            columns = [_pushed(ran, direction, ran.graph) for direction in directions]
+            rows = [list(row) for row in zip(*columns, strict=True)] or [[] for _ in outputs]
+        found = ran.shown([one for row in rows for one in row], ran.values)
+        values = ran.shown(outputs, ran.values)
+        ran.check([*values, *found], ran.values, [(output, 1.0) for output in outputs])
+        like, numbers = _like(args, chosen, argnums), iter(found)
+        return rebuilt(ran.result, iter([rebuilt(like, numbers) for _ in rows]))
+
+    return matrix
+
+
+def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Tree]:
+    """The function that computes f's second derivatives: for each number of the argument(s), a
+    nesting like the argument(s).
 
     >>> hessian(lambda p: p[0] ** 2 * p[1])([3.0, 5.0])
     [[10.0, 6.0], [6.0, 0.0]]
     """
+    if not callable(f):
+        raise TypeError(f"hessian: expected a function, got {type(f).__name__}")
+    positions = argument_numbers(argnums, "hessian")
 
+    @_wraps(f)
     def second(*args: Tree, **kwargs: Any) -> Tree:
-        with recording():
-            nodes, nested, entered = _enter(args[argnum], "hessian")
-            arguments = [*args[:argnum], entered, *args[argnum + 1 :]]
-            output = _scalar(f(*arguments, **kwargs), "hessian")
-            first = gradients([(output, 1.0)], nodes, create_graph=True)
-            rows = [gradients([(_scalar(slope, "hessian"), 1.0)], nodes, nested) for slope in first]
-        return rebuilt(args[argnum], iter([rebuilt(args[argnum], iter(row)) for row in rows]))
+        chosen = from_the_start(positions, args)
+        ran = _forward("hessian", f, args, chosen, kwargs, single=True)
+        first = ran.call.run(ran.gradient, [(ran.outputs[0], 1.0)], True)
+        rows = [ran.again([(slope, 1.0)], ran.graph) for slope in first]
+        found = ran.shown([one for row in rows for one in row], ran.values)
+        seeds = [(slope, 1.0) for slope in (*ran.outputs, *first)]
+        ran.check([*ran.shown(ran.outputs, ran.values), *found], ran.values, seeds)
+        like, numbers = _like(args, chosen, argnums), iter(found)
+        return rebuilt(like, iter([rebuilt(like, numbers) for _ in rows]))
 
     return second
 
@@ -284,11 +661,12 @@ def hvp(f: Callable[[Tree], Any], x: Tree, v: Tree) -> Tree:
     [10.0, 6.0]
     """
     weights = _matched(x, v, "hvp's vector")
-    with recording():
-        nodes, nested, entered = _enter(x, "hvp")
-        nested = nested or any(isinstance(weight, Value) for weight in weights)
-        first = gradients([(_scalar(f(entered), "hvp"), 1.0)], nodes, create_graph=True)
-        along = [
-            (_scalar(slope, "hvp"), weight) for slope, weight in zip(first, weights, strict=True)
-        ]
-        return rebuilt(x, iter(gradients(along, nodes, nested)))
+    ran = _forward("hvp", f, [x], [0], {}, single=True)
+    call = ran.call
+    values = ran.values or (call.records and any(isinstance(one, Value) for one in weights))
+    first = call.run(ran.gradient, [(ran.outputs[0], 1.0)], True)
+    along = list(zip(first, weights, strict=True))
+    found = ran.shown(ran.again(along, values or call.traces), values)
+    shown = ran.shown(ran.outputs, values)
+    ran.check([*shown, *found], values, [(ran.outputs[0], 1.0), *along])
+    return rebuilt(x, iter(found))

@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from functools import partial, wraps
 from itertools import repeat
-from typing import Any, Final, ParamSpec, TypeVar, final
+from operator import attrgetter
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, final
 
-from autograd import record
+from autograd import advice, record
 from autograd.atomic import Setting, context
 from autograd.atomic import at_once as at_once
-from autograd.ops import Hook, Operation, Ops, Origin, number, refusal
+from autograd.ops import Hook, Operation, Ops, Origin, is_foreign, number, refusal, unboxed
+from autograd.ops import rows as rows  # everybody takes it from here
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,7 +30,7 @@ UNTOUCHED: Final = float("0.0")
 
 
 class NonFiniteWarning(RuntimeWarning):
-    """A backward pass met inf or nan; the message names the first operation that made it."""
+    """A value or a derivative is inf or nan; the message names the first operation at fault."""
 
 
 class NonFiniteError(ArithmeticError):
@@ -38,22 +41,41 @@ class Note(Origin):
     """What is known of one node beyond its row: a label, a scope, a source line, hooks."""
 
     def __init__(
-        self, op: Operation | None, label: str = "", scope: str = "", line: str = ""
+        self,
+        op: Operation | None,
+        label: str = "",
+        scope: str = "",
+        line: str = "",
+        call: "Call | None" = None,
     ) -> None:
         self._op: Any = op
         self.label = label
         self.scope = scope
         self.line = line
         self.hooks: tuple[Hook, ...] = ()
+        self._call = call
 
     @property
     def op(self) -> Operation | None:
         """The operation; None for a leaf."""
         return self._op  # type: ignore[no-any-return]
 
+    @property
+    def call(self) -> "Call | None":
+        """The call of a transform in which a leaf was made; None outside of any."""
+        return self._call
+
+    @staticmethod
+    def of(row: Origin) -> "Note":
+        """What a row says of its node, as a Note that is shared with no other node."""
+        note = Note(row.op, row.label, row.scope, row.line)
+        note.hooks = row.hooks
+        note._call = row.call
+        return note
+
     def pullback(self, node: Any) -> None:
         """Run the hooks on the node's finished adjoint, then pull it back."""
-        node.grad = _hooked(self.hooks, node.grad)
+        node._grad = _hooked(self.hooks, node._grad)
         self._op.pullback(node)
 
 
@@ -65,10 +87,94 @@ def _hooked(hooks: tuple[Hook, ...], grad: float) -> float:
 
 
 LEAF: Final = Note(None)
+# How many hooks were ever registered: what serves many leaves looks at each of them only when this
+# has changed.
+registrations: Final = [0]
+
+
+class Call(Origin):
+    """One call of a transform, and the row of the leaves that are made while its function runs.
+
+    These leaves are the call's own.  Any other leaf that its graph reaches comes from outside, and
+    then the derivative depends on it: it must be recorded too, if the caller records.
+
+    Attributes:
+        records: whether the caller records operations.
+        traces: whether the caller writes numbers to a tape, see `Mode.traces`.
+        around: the call in whose function this one was made; None if there is none.
+    """
+
+    __slots__ = ("_inside", "around", "records", "traces")
+
+    def __init__(self) -> None:
+        mode = _mode.get()
+        self.around = _call.get()
+        if mode is None:
+            self.records, self.traces, self._inside = True, False, _PLAIN
+        else:
+            self.records, self.traces = mode.recording, mode.traces
+            self._inside = mode if mode.recording else mode.child("recording", True)
+
+    @property
+    def op(self) -> None:
+        """None: it is the row of leaves."""
+        return None
+
+    @property
+    def call(self) -> "Call":
+        """Itself."""
+        return self
+
+    def owns(self, leaf: "Value") -> bool:
+        """Whether the leaf was made in this call, or in one inside it."""
+        call: Call | None = leaf._row.call
+        while call is not None and call is not self:
+            call = call.around
+        return call is self
+
+    def owns_all(self, leaves: "Iterable[Value]") -> bool:
+        """Whether it owns each of the leaves."""
+        for leaf in leaves:  # noqa: SIM110 - a generator would cost twice as much
+            if leaf._row is not self and not self.owns(leaf):
+                return False
+        return True
+
+    def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """What the function returns; its operations are recorded and its leaves are this call's."""
+        mode, around = _mode.get(), _call.get()
+        # No context managers: Python looks for Ctrl-C at the start of an `__exit__`.
+        try:
+            try:
+                _mode.set(self._inside)
+                _call.set(self)
+                return function(*args, **kwargs)
+            finally:
+                _call.set(around)
+        finally:
+            _mode.set(mode)
+
+
+def present_call() -> Call | None:
+    """The innermost call of a transform whose function runs here and now; None outside of any."""
+    return _call.get()
+
+
+def _leaf_row(label: str = "", scope: str = "", line: str = "") -> Origin:
+    """The row of a leaf that is made in a mode."""
+    call = _call.get()
+    if not (label or scope or line):
+        return call or LEAF
+    note = Note(None, label, scope, line)
+    note._call = call
+    return note
 
 
 class Mode:
-    """What recording does differently here: nothing at all, a scope, a check for inf and nan."""
+    """What recording does differently here: nothing at all, a scope, a check for inf and nan.
+
+    `traces` is whether the numbers themselves go to a tape, so that a derivative is computed with
+    recorded operations even where a float would do.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -80,6 +186,8 @@ class Mode:
         "scope",
         "top",
     )
+
+    traces = False
 
     def __init__(self, recording: bool = True, scope: str = "", anomaly: bool = False) -> None:
         self.recording = recording
@@ -118,6 +226,11 @@ class Mode:
         """A mode of this kind."""
         return Mode(recording, scope, anomaly)
 
+    @property
+    def refuses(self) -> bool:
+        """Whether `float(v)` is refused, as it would cut a branch from what is recorded."""
+        return self.recording
+
     def new_leaf(self, leaf: "Value") -> None:
         """Told of each leaf that is made in this mode."""
 
@@ -132,8 +245,8 @@ class Mode:
     ) -> "Value":
         """The node of a result, as this mode wants it."""
         node: Value = object.__new__(Value)
-        node.data = z
-        node.grad = UNTOUCHED
+        node._data = z
+        node._grad = UNTOUCHED
         if self.recording:
             row = self.rows.get(op)
             if row is None:
@@ -145,13 +258,14 @@ class Mode:
             if y is not None:
                 node.y = y
         else:
-            node._row = LEAF
+            node._row = _call.get() or LEAF
             node.a = node.b = None
         if self.anomaly:
             line = user_line()
-            node._row = Note(node._row.op, "", self.scope, line)
+            row = node._row.op
+            node._row = Note(row, "", self.scope, line) if row else _leaf_row("", self.scope, line)
             if z - z != 0.0:
-                raise NonFiniteError(_first_bad(op, x, y, z, a, b, line))
+                raise NonFiniteError(bad_result(op, x, y, z, a, b, line))
         return node
 
 
@@ -160,6 +274,7 @@ class Mode:
 _MOST_MODES = 10_000
 _PLAIN: Final = Mode()
 _mode: ContextVar[Mode | None] = ContextVar("mode", default=None)
+_call: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
 class _Entered(Setting[Mode | None]):
@@ -295,15 +410,22 @@ class Value(Ops):
     Args:
         data: a real number; it is stored as a float.
         label: a name to show in drawings and messages.
+        requires_grad: True, which is PyTorch's word for it: every Value has a gradient.
 
     Attributes:
-        data: the number.  Change it on leaves only, as an optimizer does.
+        data: the number.  Change it on leaves only, as an optimizer does; any real number may be
+            assigned, and is stored as a float.
         grad: dL/d(this) after `L.backward()`.  Leaves add up; inner nodes hold the last pass.
         op: the row of the table that made it; None for a leaf.
         a, b: the parents of the first and the second operand; None for a plain number.
         x, y: the operands' numbers at the time of the forward pass (an operation's nodes only).
 
     Raises TypeError for text, complex numbers, containers, arrays and Values.
+
+    A Value is compared by its number (`v == 1.0`, `v < w`, `if v:`) and hashed by identity, so
+    two Values of the same number are two keys of a dict.  `float(v)` and `math.exp(v)` would lose
+    the gradient without a word: they raise TypeError while operations are recorded.  Use
+    `v.data` for the number alone; inside `no_grad()` all of them give it.
 
     >>> w, x, b = Value(2.0, "w"), Value(-1.0, "x"), Value(0.5, "b")
     >>> y = (w * x + b).tanh()
@@ -312,37 +434,73 @@ class Value(Ops):
     (-0.1807, 0.3614, 0.1807)
     """
 
-    __slots__ = ("_row", "a", "b", "data", "grad", "x", "y")
+    __slots__ = ("_data", "_grad", "_row", "a", "b", "x", "y")
 
-    # np.array * Value must reach __rmul__ once instead of making an array of Values.
-    __array_ufunc__ = None
-
-    data: float
-    grad: float
+    _data: float
+    _grad: float
     a: "Value | None"
     b: "Value | None"
     x: float
     y: float
     _row: Origin
 
-    def __init__(self, data: float, label: str = "") -> None:
+    def __init__(self, data: float, label: str = "", *, requires_grad: bool = True) -> None:
+        if requires_grad is not True:
+            raise TypeError(
+                "Value: every Value has a gradient; requires_grad=False is a plain number here, or "
+                "v.detach() where it comes out of a graph"
+            )
         if type(data) is not float:
             if isinstance(data, Ops):
                 raise TypeError(refusal(data, "Value"))
             data = number(data, "Value")
         if not isinstance(label, str):
             raise TypeError(f"Value: expected a label of text, got {label!r}")
-        self.data = data
-        self.grad = UNTOUCHED
+        self._data = data
+        self._grad = UNTOUCHED
         self.a = self.b = None
         mode = _mode.get()
-        where = ""
-        if mode is not None:
+        if mode is None:
+            self._row = Note(None, label) if label else LEAF
+        else:
             where = mode.scope
+            self._row = _leaf_row(label, where) if label or where else _call.get() or LEAF
             mode.new_leaf(self)
-        self._row = Note(None, label, where) if label or where else LEAF
+
+    # Descriptors, and no `__getattr__`: a missing attribute costs what it did.
+    _prev = _children = advice.Renamed(".parents")
+    _local_grads = advice.Renamed(".dx and .dy")
+    _op = advice.Renamed(".op")
+    _backward = advice.Renamed(".backward(), or autograd.define_op for an operation of your own")
 
     # ------------------------------------------------------------------ what a node knows
+
+    # What a user assigns is checked; the engine, which writes floats, uses the slots.
+    def _set_data(self, data: float) -> None:
+        self._data = data if type(data) is float else _stored(data, "data")
+
+    def _set_grad(self, grad: float) -> None:
+        self._grad = grad if type(grad) is float else _stored(grad, "grad")
+
+    if TYPE_CHECKING:
+
+        @property
+        def data(self) -> float:
+            """The number."""
+
+        @data.setter
+        def data(self, data: float) -> None: ...
+
+        @property
+        def grad(self) -> float:
+            """What backward passes have added."""
+
+        @grad.setter
+        def grad(self, grad: float) -> None: ...
+
+    else:
+        data = property(attrgetter("_data"), _set_data, doc="The number.")
+        grad = property(attrgetter("_grad"), _set_grad, doc="What backward passes have added.")
 
     @property
     def op(self) -> Operation | None:
@@ -402,12 +560,14 @@ class Value(Ops):
             return math.nan
         return float(getattr(op, name)(self.x, getattr(self, "y", None), self.data))
 
+    @property
+    def hooks(self) -> tuple[Hook, ...]:
+        """The functions that see its gradient in each pass, see `register_hook`."""
+        return self._row.hooks
+
     def _own_note(self) -> Note:
         """This node's Note, shared with no other node."""
-        row = self._row
-        note = Note(row.op, row.label, row.scope, row.line)
-        note.hooks = row.hooks
-        self._row = note
+        self._row = note = Note.of(self._row)
         return note
 
     # ------------------------------------------------------------------ numbers
@@ -421,24 +581,64 @@ class Value(Ops):
                 return operand.apply(op, x, y)
         return op.method(x, y) if isinstance(x, Value) else op.reverse(y, x)
 
+    # These read `.data` and not the slot, so that a recording is told.
     def __lt__(self, other: "Value | float") -> bool:
-        y = _compared(other)
+        y = other if type(other) is float else _compared(other, "__gt__")
         return y if y is NotImplemented else self.data < y
 
     def __le__(self, other: "Value | float") -> bool:
-        y = _compared(other)
+        y = other if type(other) is float else _compared(other, "__ge__")
         return y if y is NotImplemented else self.data <= y
 
     def __gt__(self, other: "Value | float") -> bool:
-        y = _compared(other)
+        y = other if type(other) is float else _compared(other, "__lt__")
         return y if y is NotImplemented else self.data > y
 
     def __ge__(self, other: "Value | float") -> bool:
-        y = _compared(other)
+        y = other if type(other) is float else _compared(other, "__le__")
         return y if y is NotImplemented else self.data >= y
 
-    def __float__(self) -> float:
+    def __eq__(self, other: object) -> bool:
+        y = other if type(other) is float else _equalled(other)
+        return y if y is NotImplemented else bool(self.data == y)  # of NumPy's floats too
+
+    __hash__ = object.__hash__  # by identity: nodes of equal numbers are still two nodes
+
+    def __bool__(self) -> bool:
+        return self.data != 0.0
+
+    def item(self) -> float:
+        """The number, as `.data`: for printing, plotting and comparing, without a gradient."""
         return self.data
+
+    def __float__(self) -> float:
+        return self._converted("float")
+
+    def __int__(self) -> int:
+        return int(self._converted("int"))
+
+    def __trunc__(self) -> int:
+        return int(self._converted("int"))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        if digits is None:
+            return self.round()  # the operation
+        return round(self._converted("rounded number"), digits)
+
+    def _converted(self, to: str) -> float:
+        mode = _mode.get()
+        if mode is None or mode.refuses:
+            raise TypeError(advice.conversion(to, sys._getframe(2)))
+        return self.data
+
+    def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """NumPy's operators, which ask the Value; its other functions are refused with advice."""
+        names = advice.NUMPY_OPERATORS.get(function.__name__)
+        if names is not None and method == "__call__" and not options:
+            x, y = (unboxed(operand) for operand in inputs)
+            asked = getattr(x, names[0]) if isinstance(x, Value) else getattr(y, names[1])
+            return asked(y if isinstance(x, Value) else x)
+        raise TypeError(advice.numpy_function(function.__name__))
 
     def __format__(self, spec: str) -> str:
         return format(self.data, spec) if spec else repr(self)
@@ -454,7 +654,7 @@ class Value(Ops):
                 "a computed Value cannot be copied or pickled without its whole graph; "
                 "copy its number with v.detach(), or save the leaves and compute it again"
             )
-        return _leaf, (self.data, self.label, self.grad)
+        return _leaf, (self.data, self.label, self._grad)
 
     def __copy__(self) -> "Value":
         make, arguments = self.__reduce__()
@@ -483,13 +683,14 @@ class Value(Ops):
         """Set the gradient of every leaf it was computed from (itself, if it is one) to 0."""
         for node in topological(self):
             if node.is_leaf:
-                node.grad = 0.0
+                node._grad = 0.0
 
     def register_hook(self, hook: Hook) -> Callable[[], None]:
         """Have `hook(grad)` called in each backward pass once this node's gradient is complete.
 
         If it returns a number, that number takes the gradient's place.  For a leaf it sees what
-        this pass adds.  Returns a function that removes the hook.
+        this pass adds.  In a pass that is itself recorded, the gradient is a Value.  Returns a
+        function that removes the hook.
 
         >>> v = Value(3.0)
         >>> remove = v.register_hook(lambda g: max(-1.0, min(1.0, g)))  # clip
@@ -502,6 +703,7 @@ class Value(Ops):
             raise TypeError(f"register_hook: expected a function of the gradient, got {hook!r}")
         note = self._own_note()
         note.hooks = (*note.hooks, hook)
+        registrations[0] += 1
 
         def remove() -> None:
             note = self._own_note()
@@ -510,18 +712,105 @@ class Value(Ops):
         return remove
 
 
+def hooked(node: Value, grad: Any) -> Any:
+    """What a node's hooks make of its gradient in a recorded pass: a number or a Value."""
+    for hook in node.hooks:
+        changed: Any = hook(grad)
+        if changed is not None:
+            grad = changed if isinstance(changed, Value) else number(changed, "a hook's result")
+    return grad
+
+
 def _leaf(data: float, label: str, grad: float) -> Value:
     leaf = Value(data, label)
     if grad != 0.0:
-        leaf.grad = grad
+        leaf._grad = grad
     return leaf
 
 
-def _compared(other: object) -> Any:
+def _stored(operand: object, name: str) -> float:
+    if isinstance(operand, Ops):
+        raise TypeError(
+            f"v.{name} = ...: expected a real number, got {type(operand).__name__}; write .data "
+            f"for its number, as in p.data = p.data - lr * p.grad, or q.data for another Value q"
+        )
+    return number(operand, f"v.{name} = ...")
+
+
+def _compared(other: object, reflected: str) -> Any:
+    """The number that a Value is compared with; NotImplemented where the other side is asked."""
     if type(other) is Value:
         return other.data
-    # Another carrier of the operations knows how it is compared.
-    return NotImplemented if isinstance(other, Ops) else number(other, "a comparison")
+    if isinstance(other, Ops):
+        return NotImplemented  # another carrier of the operations knows how it is compared
+    try:
+        return number(other, "a comparison")
+    except TypeError:
+        if is_foreign(other, reflected):
+            return NotImplemented
+        raise
+
+
+def _equalled(other: object) -> Any:
+    """The same for ==, where anything that is no number is not equal, and arrays are refused."""
+    if type(other) is Value:
+        return other.data
+    if other is None or isinstance(other, Ops | str | bytes):
+        return NotImplemented
+    from numbers import Number
+
+    other = unboxed(other)
+    if isinstance(other, Number):
+        return other
+    if hasattr(type(other), "__array__"):
+        raise TypeError(refusal(other, "=="))
+    return NotImplemented
+
+
+def numbers(nodes: Iterable[Value]) -> list[float]:
+    """The `.data` of each node.
+
+    >>> numbers([Value(1.0), Value(2.0)])
+    [1.0, 2.0]
+    """
+    return [node._data for node in nodes]
+
+
+def grads(nodes: Iterable[Value]) -> list[float]:
+    """The `.grad` of each node.
+
+    >>> grads([Value(1.0), Value(2.0)])
+    [0.0, 0.0]
+    """
+    return [node._grad for node in nodes]
+
+
+def number_writer(nodes: Iterable[Value], numbers: Iterable[float]) -> Callable[[], object]:
+    """A function, for one call, that gives each node its `.data`, which must be a float.
+
+    The call is one step of the interpreter, in which it looks for no signal: Ctrl-C comes before
+    all of it or after.
+
+    >>> v = Value(1.0)
+    >>> _ = number_writer([v], [2.0])()
+    >>> v.data
+    2.0
+    """
+    mode = _mode.get()
+    # A recording hears of what is assigned to `.data`, and refuses it.
+    name = "data" if mode is not None and mode.traces else "_data"
+    return partial(at_once, map(setattr, nodes, repeat(name), numbers))
+
+
+def grad_writer(nodes: Iterable[Value], grads: Iterable[float]) -> Callable[[], object]:
+    """The same for `.grad`.
+
+    >>> v = Value(1.0)
+    >>> _ = grad_writer([v], [2.0])()
+    >>> v.grad
+    2.0
+    """
+    return partial(at_once, map(setattr, nodes, repeat("_grad"), grads))
 
 
 def topological(*roots: Value) -> list[Value]:
@@ -539,17 +828,25 @@ def topological(*roots: Value) -> list[Value]:
     return order
 
 
-def visited(*roots: Value) -> tuple[list[Value], list[Value]]:
-    """The computed nodes, operands before results, and the leaves that the roots come from."""
+def visited(*roots: Value, without: Iterable[Value] = ()) -> tuple[list[Value], list[Value]]:
+    """The computed nodes, operands before results, and the leaves that the roots come from.
+
+    It does not go into the nodes `without`, nor into what only they are computed from.
+    """
     inner: list[Value] = []
     leaves: list[Value] = []
-    _visit(roots, inner, leaves)
+    _visit(roots, inner, leaves, without)
     return inner, leaves
 
 
-def _visit(roots: tuple[Value, ...], inner: list[Value], leaves: list[Value]) -> None:
+def _visit(
+    roots: tuple[Value, ...],
+    inner: list[Value],
+    leaves: list[Value],
+    without: Iterable[Value] = (),
+) -> None:
     emit, emit_leaf = inner.append, leaves.append
-    seen: set[Value | None] = {None}
+    seen: set[Value | None] = {None, *without}
     see = seen.add
     path: list[Value] = []  # from the root to the node whose operands are being visited
     push, pop = path.append, path.pop
@@ -583,6 +880,21 @@ def _visit(roots: tuple[Value, ...], inner: list[Value], leaves: list[Value]) ->
             node = pop()
 
 
+def unfold(*roots: Value) -> None:
+    """Make compiled calls behind the roots the scalar graphs that the functions would have recorded.
+
+    The nodes that are their results stay the same objects, with the same numbers.
+    """
+    calls: dict[Any, list[Value]] = {}
+    for node in visited(*roots)[0]:
+        op: Any = node.op
+        call = op.call_of(node) if op.many else None
+        if call is not None:
+            calls.setdefault(call, []).append(node)
+    for call, nodes in calls.items():
+        call.unfold(nodes)
+
+
 def forkable_lock() -> Any:
     """An RLock that a forked child finds free: it must not wait for a thread that it has not."""
     lock = threading.RLock()
@@ -612,8 +924,7 @@ def restorer(nodes: Iterable[Value]) -> Callable[[], object]:
     0.0
     """
     nodes = list(nodes)
-    kept = [node.grad for node in nodes]
-    return partial(at_once, map(setattr, nodes, repeat("grad"), kept))
+    return grad_writer(nodes, grads(nodes))
 
 
 def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]) -> None:
@@ -621,20 +932,20 @@ def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
     hooked = []
     for leaf in leaves:
         if leaf._row.hooks:
-            hooked.append((leaf, leaf.grad))
-            leaf.grad = 0.0
-        elif leaf.grad is UNTOUCHED:
-            leaf.grad = 0.0
+            hooked.append((leaf, leaf._grad))
+            leaf._grad = 0.0
+        elif leaf._grad is UNTOUCHED:
+            leaf._grad = 0.0
     for node in inner:
-        node.grad = 0.0
+        node._grad = 0.0
     for root, seed in seeds:
         # A value that is nan has nan derivatives, whatever a formula would make of its operands.
-        root.grad += seed if root.data == root.data else math.nan
+        root._grad += seed if root._data == root._data else math.nan
     for node in reversed(inner):
-        if node.grad:
+        if node._grad:
             node._row.pullback(node)
     for leaf, before in hooked:
-        leaf.grad = before + _hooked(leaf._row.hooks, leaf.grad)
+        leaf._grad = before + _hooked(leaf._row.hooks, leaf._grad)
 
 
 def accumulate(
@@ -655,6 +966,29 @@ def accumulate(
             raise
 
 
+def derivatives(
+    inner: list[Value],
+    leaves: list[Value],
+    seeds: Iterable[tuple[Value, float]],
+    wanted: Iterable[Value],
+) -> list[float]:
+    """The derivatives of the sum of seed * root in the wanted nodes; no `.grad` changes.
+
+    `inner` and `leaves` are what `visited` gives for the roots.
+    """
+    order = inner + leaves
+    with one_pass:
+        undo = restorer(order)
+        try:
+            for leaf in leaves:
+                leaf._grad = 0.0
+            sweep(inner, leaves, seeds)
+            reached = set(order)
+            return [node._grad if node in reached else 0.0 for node in wanted]
+        finally:
+            undo()
+
+
 # ---------------------------------------------------------------------- inf and nan
 
 
@@ -663,7 +997,7 @@ def _operand_text(name: str, number: float, node: Value | None) -> str:
     return f"{name} = {number!r}{label}"
 
 
-def _first_bad(
+def bad_result(
     op: Operation,
     x: float,
     y: float | None,
@@ -679,15 +1013,19 @@ def _first_bad(
     return f"{call} = {z!r} at {', '.join(operands)}" + (f", at {line}" if line else "")
 
 
+def _is_ours(frame: FrameType) -> bool:
+    """Whether it runs code of this package, or generated by it."""
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return package in ("autograd", "nn") or frame.f_code.co_filename.startswith("<autograd ")
+
+
 def user_line() -> str:
     """'file:line' of the innermost frame that is neither this package's nor generated by it."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        generated = frame.f_code.co_filename.startswith("<autograd ")
-        if not generated and package not in ("autograd", "nn"):
+        if not _is_ours(frame):
             return f"{called(frame.f_code.co_filename)}:{frame.f_lineno}"
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return ""
 
 
@@ -708,7 +1046,7 @@ def first_nonfinite(order: Iterable[Value]) -> str:
                 name = f" {node.label!r}" if node.label else ""
                 return f"the leaf{name} is {node.data!r}"
             y = getattr(node, "y", None)
-            return _first_bad(node.op, node.x, y, node.data, node.a, node.b, node.line)
+            return bad_result(node.op, node.x, y, node.data, node.a, node.b, node.line)
     for node in reversed(order):
         if node.op is None or not node.grad:
             continue
@@ -718,38 +1056,60 @@ def first_nonfinite(order: Iterable[Value]) -> str:
             partial = getattr(node, name)
             if partial - partial != 0.0 or (node.grad * partial) - (node.grad * partial) != 0.0:
                 y = getattr(node, "y", None)
-                where = _first_bad(node.op, node.x, y, node.data, node.a, node.b, node.line)
+                where = bad_result(node.op, node.x, y, node.data, node.a, node.b, node.line)
                 return f"dL/dz * dz/{name} is {node.grad!r} * {partial!r} in {where}"
     return ""
 
 
 def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
     """Warn, or raise under `detect_anomaly`, if the root or a leaf's gradient is not finite."""
-    if root.data - root.data == 0.0:
+    if root._data - root._data == 0.0:
         for leaf in leaves:
-            if leaf.grad - leaf.grad != 0.0:
+            if leaf._grad - leaf._grad != 0.0:
                 break
         else:
             return
+    unfold(root)
+    inner, leaves = visited(root)
     text = first_nonfinite([*leaves, *inner])
+    if text:
+        nonfinite(f"backward: {text}")
+
+
+def fault(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]) -> str:
+    """What went wrong first in a pass with these seeds, run again without hooks; '' if nothing."""
+    seeds = list(seeds)
+    unfold(*(root for root, _ in seeds))
+    inner, leaves = visited(*(root for root, _ in seeds))
+    order = [*leaves, *inner]
+    with one_pass:
+        undo = restorer(order)
+        try:
+            for node in order:
+                node._grad = 0.0
+            for root, seed in seeds:
+                root._grad += seed if root._data == root._data else math.nan
+            for node in reversed(inner):
+                if node._grad and node.op is not None:
+                    node.op.pullback(node)
+            return first_nonfinite(order)
+        finally:
+            undo()
+
+
+def nonfinite(text: str) -> None:
+    """Warn of inf or nan at the user's line; NonFiniteError under `detect_anomaly`."""
     mode = _mode.get()
     if mode is not None and mode.anomaly:
         raise NonFiniteError(text)
-    if text:
-        warnings.warn(f"backward: {text}", NonFiniteWarning, stacklevel=4)
+    level, frame = 1, sys._getframe(0)
+    while _is_ours(frame) and frame.f_back is not None:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, NonFiniteWarning, stacklevel=level)
 
 
 # What the generated methods need beside the operation itself; `define_op` needs it again.
 INSTALLED_WITH = {"get_mode": _mode.get, "untouched": UNTOUCHED}
-
-
-def rows() -> dict[str, Operation]:
-    """Every operation by name: the table's, and those defined since."""
-    return {
-        name: op
-        for name, op in (vars(Ops)).items()
-        if isinstance(op, Operation) and op.name == name
-    }
 
 
 for _op in rows().values():

@@ -30,7 +30,8 @@ from autograd.tape import number_of
 from autograd.transform import leaves
 from nn.columns import quietly
 from nn.module import Module, unscoped
-from nn.optim import Optimizer
+from nn.optimizer import Optimizer
+from nn.options import whole
 from nn.replay import rows as stacked
 from nn.schedules import Schedule
 from nn.training import History, Loss, Metric, TrainingError, _Run, samples
@@ -38,8 +39,11 @@ from nn.training import History, Loss, Metric, TrainingError, _Run, samples
 try:
     import numpy as np
 
-    from autograd.compiled import Compiled, Flat, Recording, _Call
+    from autograd.arguments import Call
+    from autograd.compiled import Compiled, Options
+    from autograd.flat import Flat
     from autograd.program import Program
+    from autograd.recordings import Recording
 except ModuleNotFoundError as error:
     if error.name != "numpy":
         raise
@@ -382,8 +386,9 @@ class _Machine:
             chosen = [values[place] for place in places.tolist()]
             known.append(Recording(program, chosen, 0, spec.engine))
         self.first = known[0]
-        self.compiled = Compiled(_refuse, spec.engine, spec.exact, None, 1, len(known))
-        self.compiled._cache[_Call([column[:1] for column in columns]).key] = known
+        options = Options(spec.engine, spec.exact, cache=len(known))
+        self.compiled = Compiled(_refuse, options, surroundings=False)
+        self.compiled.adopt([column[:1] for column in columns], known)
         self.flat = Flat(self.compiled, values)
 
     def run(self, low: int, high: int, numbers: Array) -> Part:
@@ -425,7 +430,7 @@ class _Machine:
 
 def _place(rows: list[Array], wanted: list[float]) -> int:
     """The first row with those numbers; nan is like nan here."""
-    numbers = _Call(rows).numbers
+    numbers = Call(rows).numbers
     same = (numbers == wanted) | (np.isnan(numbers) & np.isnan(wanted))
     return int(np.flatnonzero(same.all(axis=1))[0])
 
@@ -517,6 +522,9 @@ class Rows:
         high = self.count if high is None else high
         if not 0 <= low < high <= self.count:
             raise ValueError(f"rows {low} to {high} are not within the file's {self.count}")
+        if self.function.state() != self._state:  # what the function closes over has changed
+            self._known.clear()
+            self._learn(0)
         pieces = self._pieces(low, high)
         todo = list(range(len(pieces)))
         numbers = self.flat.numbers.copy()
@@ -573,6 +581,11 @@ class Rows:
         one = self.function.last
         if len(one.program.tape.outputs) != 1 or one.form != 0:
             raise TypeError(f"{self.function.__name__}: must return one number to be averaged")
+        if one.read:
+            raise RecordingError(
+                f"{self.function.__name__}: it reads the .grad of a parameter, which workers do "
+                "not know"
+            )
         if one in self._known:
             raise RecordingError(
                 f"{self.function.__name__}: row {row} of {self.files[0].path} takes a known way "
@@ -585,6 +598,7 @@ class Rows:
             )
         self.flat.where(one)  # that all its parameters are there
         self._known.append(one)
+        self._state = self.function.state()
         entries = [
             (one.program.digest, [self.flat.place[p] for p in one.parameters], one)
             for one in self._known
@@ -599,7 +613,7 @@ class Rows:
             tuple(np.array(places, dtype=np.int64) for _, places, _ in entries),
             len(self.flat.parameters),
             one.engine.name,
-            self.function.exact,
+            self.function.options.exact,
             self.files,
         )
         self._job = Job(spec)
@@ -712,13 +726,13 @@ def fit(
     model: Module,
     paths: Sequence[str | os.PathLike[str]],
     *,
-    loss: Loss,
-    optimizer: Optimizer,
+    loss: Loss | str,
+    optimizer: Optimizer | str,
     epochs: int,
     batch_size: int | None = None,
-    schedule: Schedule | None = None,
+    schedule: Schedule | Callable[[int], float] | None = None,
     validation: Any = None,
-    metrics: Iterable[Metric] = (),
+    metrics: Iterable[Metric | str] = (),
     seed: int = 0,
     clip: float | None = None,
     patience: int | None = None,
@@ -755,21 +769,18 @@ def fit(
     """
     if isinstance(paths, str | os.PathLike) or len(paths) != 2:
         raise ValueError("fit: expected two files, [inputs, targets]")
-    for name, number in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
-        if number is None and name != "epochs":
-            continue
-        if not isinstance(number, int) or number < 1:
-            raise ValueError(f"fit: {name} must be a whole number of at least 1, got {number!r}")
+    epochs = whole(epochs, "fit: epochs")
+    batch_size = None if batch_size is None else whole(batch_size, "fit: batch_size")
+    patience = None if patience is None else whole(patience, "fit: patience")
     if isinstance(validation, float):
         raise ValueError(
             f"fit: validation={validation:g} would be a share of data in memory; with files give "
             "the data itself, such as rows that were kept out of the files"
         )
-    chosen = list(metrics)
-    if chosen and validation is None:
-        raise ValueError("fit: metrics are of the validation data; give some")
     held = None if validation is None else samples(validation, "validation")
-    run = _Run(model, loss, optimizer, schedule, chosen, clip)
+    run = _Run(model, loss, optimizer, schedule, metrics, clip)
+    if run.metrics and validation is None:
+        raise ValueError("fit: metrics are of the validation data; give some")
 
     def ready() -> Callable[[], None]:
         run.start(seed, checkpoint, resume)

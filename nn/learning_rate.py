@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd import Value, quiet_gc, recording
+from autograd.ops import item, number
 from autograd.transform import gradients
+from nn import tables
+from nn.choices import loss_of, maker_of
 from nn.module import Module, unscoped
 from nn.optim import SGD, Optimizer
+from nn.options import whole
 from nn.replay import Replay
 from nn.training import Loss, TrainingError, finished, fit, samples
 
@@ -60,12 +64,12 @@ def learning_rate_sweep(
     model: Module,
     data: Any,
     *,
-    loss: Loss,
+    loss: Loss | str,
     rates: Sequence[float],
     epochs: int = 50,
     batch_size: int | None = None,
     seed: int = 0,
-    optimizer: Maker = _sgd,
+    optimizer: Maker | str = _sgd,
     compiled: bool = False,
 ) -> Sweep:
     """A Sweep: the model trained with each rate from the numbers it has now, on copies.
@@ -82,6 +86,8 @@ def learning_rate_sweep(
         optimizer: makes the optimizer from the model and the rate; plain SGD if left out.
         compiled: as in `fit`.
     """
+    rates = tables.numbers(rates, "learning_rate_sweep: rates")
+    loss, make = loss_of(loss), maker_of(optimizer)
     if not rates:
         raise ValueError("learning_rate_sweep: no rates")
     curves = []
@@ -93,7 +99,7 @@ def learning_rate_sweep(
                 copied,
                 data,
                 loss=loss,
-                optimizer=optimizer(copied, rate),
+                optimizer=make(copied, rate),
                 epochs=epochs,
                 batch_size=batch_size,
                 seed=seed,
@@ -126,7 +132,7 @@ def _outcome(loss: list[float], best: float) -> str:
 
 def _loss(model: Module, data: tuple[list[Any], list[Any]], loss: Loss) -> float:
     with unscoped(), quiet_gc():
-        return float(loss([model(x) for x in data[0]], data[1]))
+        return item(loss([model(x) for x in data[0]], data[1]))
 
 
 @dataclass
@@ -167,13 +173,13 @@ def find_learning_rate(
     model: Module,
     data: Any,
     *,
-    loss: Loss,
+    loss: Loss | str,
     low: float = 1e-4,
     high: float = 10.0,
     steps: int = 60,
     batch_size: int | None = None,
     seed: int = 0,
-    optimizer: Maker = _sgd,
+    optimizer: Maker | str = _sgd,
     curvature_samples: int = 64,
     compiled: bool = False,
 ) -> RangeTest:
@@ -187,6 +193,9 @@ def find_learning_rate(
 
     Raises ValueError for a range that is none, and if the loss never falls.
     """
+    loss, steps = loss_of(loss), whole(steps, "find_learning_rate: steps")
+    seed = whole(seed, "find_learning_rate: seed", None)
+    low, high = number(low, "find_learning_rate: low"), number(high, "find_learning_rate: high")
     if not 0.0 < low < high < math.inf or steps < 10:
         raise ValueError(
             f"find_learning_rate: low must be more than 0 and less than high, and steps at least "
@@ -195,8 +204,10 @@ def find_learning_rate(
     inputs, targets = samples(data)
     copied = copy.deepcopy(model)
     rates = [low * (high / low) ** (i / (steps - 1)) for i in range(steps)]
-    stepper = optimizer(copied, low)
-    size = batch_size or len(inputs)
+    stepper = maker_of(optimizer)(copied, low)
+    size = (
+        len(inputs) if batch_size is None else whole(batch_size, "find_learning_rate: batch_size")
+    )
     order: list[int] = []
     losses: list[float] = []
 
@@ -297,7 +308,7 @@ def largest_curvature(model: Module, data: Any, loss: Loss, rounds: int = 100) -
 
         def times(v: list[float]) -> list[float]:
             pairs = [(s, w) for s, w in zip(slopes, v, strict=True) if isinstance(s, Value)]
-            return [float(x) for x in gradients(pairs, parameters, create_graph=False)]
+            return [item(x) for x in gradients(pairs, parameters, create_graph=False)]
 
         value = _dominant(times, len(parameters), rounds)
         if value < 0.0:  # the largest of H is that of H - value, which has no negative ones

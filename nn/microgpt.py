@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd import Value
+from autograd.ops import item
 from nn.init import normal
 from nn.layers import Embedding, Layer
 from nn.losses import sparse_categorical_crossentropy
@@ -148,8 +149,8 @@ class MicroGPT(Module):
         rng = random.Random(seed)  # noqa: S311
         tokens = [END]
         while len(tokens) < self.block:
-            row = [float(z) / temperature for z in (logits or self)(tokens)[-1]]
-            drawn = rng.choices(range(len(row)), [float(p) for p in softmax(row)])[0]
+            row = [item(z) / temperature for z in (logits or self)(tokens)[-1]]
+            drawn = rng.choices(range(len(row)), [item(p) for p in softmax(row)])[0]
             if drawn == END:
                 break
             tokens.append(drawn)

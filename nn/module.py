@@ -5,13 +5,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
-from itertools import repeat
 from typing import Any, Self
 
 from autograd import Value, scope
-from autograd.atomic import Setting, at_once
+from autograd.atomic import Setting
 from autograd.ops import number
+from autograd.value import number_writer
 from nn import storage
+from nn.options import renamed
 
 Numbers = Any  # a float, or a list of Numbers
 Hook = Callable[["Module", tuple[Any, ...], Any], None]
@@ -94,6 +95,12 @@ class Module(ABC):
     def __getstate__(self) -> dict[str, Any]:
         # A copy's parameters are new leaves, which carry no scope yet.
         return {key: part for key, part in vars(self).items() if key != "_stamped"}
+
+    def __getattr__(self, name: str) -> Any:
+        """Only asked for what is not there: an AttributeError with the name that it has here."""
+        known = [n for n in [*vars(self), *dir(type(self))] if not n.startswith("_")]
+        hint = "" if name.startswith("__") else renamed(name, known)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
 
     @abstractmethod
     def forward(self, *inputs: Any) -> Any:
@@ -233,7 +240,7 @@ class Module(ABC):
                     raise ValueError(f"{where}: a shared parameter cannot be two numbers")
                 numbers[value] = data
         # One step, which Ctrl-C cannot split.
-        at_once(map(setattr, numbers, repeat("data"), numbers.values()))
+        number_writer(numbers, numbers.values())()
 
     def _entries(self) -> Iterator[tuple[str, Any]]:
         """The state's entries: a Value, or a list in which there is nothing but Values."""

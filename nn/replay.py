@@ -6,6 +6,7 @@ from typing import Any
 
 import autograd
 from autograd import Value
+from autograd.ops import item
 from nn.module import Module, unscoped
 
 Loss = Callable[[list[Any], list[Any]], Any]
@@ -53,7 +54,7 @@ class Replay:
                 break
         xs, ys = [inputs[i] for i in chosen.values()], [targets[i] for i in chosen.values()]
         with unscoped():
-            whole = float(self._loss([self._model(x) for x in xs], ys))
+            whole = item(self._loss([self._model(x) for x in xs], ys))
         mean = self.loss(xs, ys)
         if not abs(whole - mean) <= 1e-9 * max(abs(whole), abs(mean)) and mean == mean:
             raise ValueError(
@@ -73,7 +74,7 @@ class Replay:
 
     def loss(self, inputs: Sequence[Any], targets: Sequence[Any]) -> float:
         """The loss of some samples."""
-        sums = [float(self.flat(xs, ys)) for xs, ys in _alike(inputs, targets)]
+        sums = [item(self.flat(xs, ys)) for xs, ys in _alike(inputs, targets)]
         return math.fsum(sums) / len(inputs) if all(map(math.isfinite, sums)) else math.nan
 
     def outputs(self, inputs: Sequence[Any]) -> list[Any]:

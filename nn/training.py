@@ -10,16 +10,28 @@ from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import repeat
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from autograd import NonFiniteError, Value, files, no_grad, quiet_gc, topological
 from autograd.atomic import at_once, context, together, undo_of
-from autograd.value import accumulate, first_nonfinite, present_mode, set_mode
-from nn import storage
+from autograd.ops import item
+from autograd.value import (
+    accumulate,
+    first_nonfinite,
+    number_writer,
+    numbers,
+    present_mode,
+    set_mode,
+)
+from nn import storage, tables
+from nn.choices import loss_of, measured, metrics_of, optimizer_of
 from nn.data import Dataset
 from nn.module import Module, present_scoping, set_scoping, unscoped
-from nn.optim import Optimizer, clip_norm
+from nn.optim import clip_norm
+from nn.optimizer import Optimizer
+from nn.options import POSITIVE, generator, real, whole
 from nn.replay import Replay, rows
 from nn.schedules import ReduceOnPlateau, Schedule
 
@@ -99,37 +111,43 @@ class TrainingError(NonFiniteError):
 
 
 def samples(data: Any, what: str = "data") -> Samples:
-    """Inputs and targets of a Dataset or a pair, as two lists of one length."""
+    """Inputs and targets of a Dataset or a pair, as two lists of one length.
+
+    Inputs and targets may be lists, arrays, DataFrames or Series; ValueError, with row and column,
+    for a number that is missing, nan or inf.
+    """
     if isinstance(data, Dataset):
         return list(data.features), list(data.targets)
-    try:
-        inputs, targets = data
-    except (TypeError, ValueError):
-        kind = type(data).__name__
-        raise TypeError(f"{what}: expected a Dataset or (inputs, targets), got {kind}") from None
-    if _are_paths((inputs, targets)):
+    if not isinstance(data, list | tuple) or len(data) != 2:
+        kind, hint = type(data).__name__, ""
+        if hasattr(data, "columns"):
+            hint = "; Dataset.from_table(table, target=...) makes one"
+        raise TypeError(f"{what}: expected a Dataset or (inputs, targets), got {kind}{hint}")
+    if _are_paths(data):
         raise TypeError(
-            f"{what}: expected numbers in memory, got the paths {inputs} and {targets}; "
+            f"{what}: expected numbers in memory, got the paths {data[0]} and {data[1]}; "
             "numpy.load them"
         )
+    inputs = tables.complete(data[0], f"{what}: inputs")
+    targets = tables.complete(data[1], f"{what}: targets")
     if len(inputs) != len(targets):
         raise ValueError(f"{what}: {len(inputs)} inputs, but {len(targets)} targets")
-    if not len(inputs):
+    if not inputs:
         raise ValueError(f"{what}: no samples")
-    return list(inputs), list(targets)
+    return inputs, targets
 
 
 def fit(
     model: Module,
     data: Any,
     *,
-    loss: Loss,
-    optimizer: Optimizer,
+    loss: Loss | str,
+    optimizer: Optimizer | str,
     epochs: int,
     batch_size: int | None = None,
-    schedule: Schedule | None = None,
+    schedule: Schedule | Callable[[int], float] | None = None,
     validation: Any = None,
-    metrics: Iterable[Metric] = (),
+    metrics: Iterable[Metric | str] = (),
     seed: int = 0,
     clip: float | None = None,
     patience: int | None = None,
@@ -145,15 +163,18 @@ def fit(
 
     Args:
         model: called with one sample's inputs at a time.
-        data: a Dataset, or (inputs, targets), or the paths of two .npy files of them, which may be
-            larger than memory: `nn.distributed.fit` then does the work, and says what is different.
-        loss: of a batch: `loss(outputs, targets)`, such as `nn.mse`, gives one Value.
-        optimizer: of the model's parameters.
+        data: a Dataset, or (inputs, targets): lists, arrays, DataFrames or Series; or the paths of
+            two .npy files of them, which may be larger than memory: `nn.distributed.fit` then does
+            the work, and says what is different.
+        loss: of a batch: `loss(outputs, targets)`, such as `nn.mse`, gives one Value; or its name,
+            as in "mse".
+        optimizer: of the model's parameters; or its name, as in "adam", with its defaults.
         epochs: passes over the data, in all; a resumed run takes those that are missing.
         batch_size: samples per step; all of them if left out.
-        schedule: the learning rate of each step; the optimizer's own if left out.
+        schedule: the learning rate of each step, from a function of the number of steps taken; the
+            optimizer's own if left out.
         validation: data like `data`, or the share of `data` to set apart, chosen by the seed.
-        metrics: functions like `nn.metrics.accuracy` of (outputs, targets).
+        metrics: functions like `nn.metrics.accuracy` of (outputs, targets), or their names.
         seed: shuffles the batches.
         clip: the largest norm that the gradients of a step may have.
         patience: stop after so many epochs without a better loss (the validation's, if there is
@@ -175,7 +196,8 @@ def fit(
     `history.interrupted` is True, and `history.stopped` says where it was.
 
     Raises TrainingError, naming the first operation at fault, when a loss or gradient is inf or
-    nan; TypeError for a cluster with data in memory.
+    nan; ValueError, by row and column, for data that is missing, nan or inf, and for an optimizer
+    of another model; TypeError for a cluster with data in memory.
 
     >>> from nn import MLP, mse, fit
     >>> from nn.optim import SGD
@@ -220,18 +242,16 @@ def fit(
             f"fit: a cluster reads files, but the data is {_kind(data)} in memory; numpy.save the "
             "inputs and the targets where all workers see them, and give the two .npy files' paths"
         )
-    run = _Run(model, loss, optimizer, schedule, list(metrics), clip)
+    run = _Run(model, loss, optimizer, schedule, metrics, clip)
     inputs, targets = samples(data)
     held: Samples | None = None
-    if isinstance(validation, float):
-        (inputs, targets), held = _apart(inputs, targets, validation, seed)
+    if isinstance(validation, Real):
+        (inputs, targets), held = _apart(inputs, targets, float(validation), seed)
     elif validation is not None:
         held = samples(validation, "validation")
-    size = len(inputs) if batch_size is None else batch_size
-    least = 1 if patience is None else patience
-    for name, count in (("epochs", epochs), ("batch_size", size), ("patience", least)):
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"fit: {name} must be a whole number of at least 1, got {count!r}")
+    size = len(inputs) if batch_size is None else whole(batch_size, "fit: batch_size")
+    epochs = whole(epochs, "fit: epochs")
+    patience = None if patience is None else whole(patience, "fit: patience")
 
     def ready() -> Callable[[], None]:
         run.start(seed, checkpoint, resume)
@@ -268,14 +288,16 @@ class _Run:
     def __init__(
         self,
         model: Module,
-        loss: Loss,
-        optimizer: Optimizer,
-        schedule: Schedule | None,
-        metrics: list[Metric],
+        loss: Loss | str,
+        optimizer: Optimizer | str,
+        schedule: Schedule | Callable[[int], float] | None,
+        metrics: Iterable[Metric | str],
         clip: float | None,
     ) -> None:
-        self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.schedule, self.metrics, self.clip = schedule, metrics, clip
+        self.model, self.loss = model, loss_of(loss)
+        self.optimizer = optimizer_of(optimizer, model)
+        self.schedule, self.metrics = schedule, metrics_of(metrics)
+        self.clip = None if clip is None else real(clip, "fit: clip", POSITIVE)
         self.history = History()
         self.best, self.waited = math.inf, 0
         self.best_state: dict[str, Any] | None = None
@@ -284,7 +306,7 @@ class _Run:
 
     def start(self, seed: int, checkpoint: str | os.PathLike[str] | None, resume: bool) -> None:
         """From the beginning, or from the checkpoint if that is wanted and it is there."""
-        self.rng = random.Random(seed)  # noqa: S311 - no secret
+        self.rng = generator(seed)
         if checkpoint is not None:
             files.remove_leftovers(checkpoint)
         if resume:
@@ -447,7 +469,8 @@ class _Run:
             cause = first_nonfinite(topological(loss))
             where = f"epoch {len(self.history) + 1}, step {self.optimizer.taken + 1}"
             because = f": {cause}" if cause else ""
-            advice = f"; the learning rate was {self.optimizer.lr:g}, try a lower one"
+            rate = f"; the learning rate was {self.optimizer.lr:g}, try a lower one"
+            advice = rate if self.optimizer.taken else ""  # no step, so nothing that it has done
             raise TrainingError(f"{where}: {error}{because}{advice}", self.history) from None
         if self.replay is not None:
             self.replay.flat.read()
@@ -479,10 +502,10 @@ class _Run:
             else:
                 with no_grad():
                     outputs = [self.model(x) for x in inputs]
-                    loss = float(self.loss(outputs, targets)) if with_loss else math.nan
+                    loss = item(self.loss(outputs, targets)) if with_loss else math.nan
         finally:
             undo()
-        return loss, {_name(metric): float(metric(outputs, targets)) for metric in self.metrics}
+        return loss, measured(self.metrics, outputs, targets)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """The checkpoint."""
@@ -533,13 +556,16 @@ class _Run:
     def _undo_of_load(self, plateau: ReduceOnPlateau | None) -> Callable[[], object]:
         """A function, for one call, that takes back, in one step, whatever `load` changes."""
         groups = self.optimizer.groups
-        changed: list[tuple[Any, str]] = [(p, "data") for p in self.model.parameters()]
-        changed += [(group, name) for group in groups for name in ("options", "state")]
+        parameters = list(self.model.parameters())
+        changed: list[tuple[Any, str]] = [
+            (group, name) for group in groups for name in ("options", "state")
+        ]
         changed += [(self.optimizer, "taken")]
         changed += [(self, name) for name in ("best", "waited", "best_state", "history", "rng")]
         if plateau is not None:
             changed += [(plateau, name) for name in vars(plateau)]
-        return undo_of(*zip(*changed, strict=True))
+        weights = number_writer(parameters, numbers(parameters))
+        return together([weights, undo_of(*zip(*changed, strict=True))])
 
 
 def _history(stored: Any) -> History:
@@ -565,17 +591,13 @@ def _taken(samples: Any, batch: list[int]) -> Any:
     return [samples[i] for i in batch] if isinstance(samples, list) else samples[batch]
 
 
-def _name(metric: Metric) -> str:
-    return getattr(metric, "__name__", type(metric).__name__)
-
-
 def _apart(
     inputs: Sequence[Any], targets: Sequence[Any], share: float, seed: int
 ) -> tuple[Samples, Samples]:
     if not 0.0 < share < 1.0:
         raise ValueError(f"fit: validation must be data or a share between 0 and 1, got {share!r}")
     order = list(range(len(inputs)))
-    random.Random(seed).shuffle(order)  # noqa: S311 - no secret
+    generator(seed).shuffle(order)
     count = round(share * len(order))
     if not 0 < count < len(order):
         raise ValueError(f"fit: {share:g} of {len(order)} samples leaves one side empty")

@@ -27,8 +27,8 @@ from autograd import (
     play,
     scope,
 )
-from autograd.compiled import Recording
 from autograd.program import Program
+from autograd.recordings import Recording
 from nn import MLP, fit, mse
 from nn.optim import Adam
 
@@ -58,7 +58,8 @@ def of_gradients(k: int) -> Any:
     for _ in range(200):
         y = (y * (1.0 + k / 10)).sin() + SHARED
     (slope,) = grad(y, [SHARED])
-    twice = hvp(lambda p: (p[0] * SHARED).exp() * p[1], [0.1 * k, 2.0], [1.0, 1.0])
+    with no_grad():
+        twice = hvp(lambda p: (p[0] * SHARED).exp() * p[1], [0.1 * k, 2.0], [1.0, 1.0])
     report = check_gradients(lambda x: (x * SHARED).tanh() * x, 0.5 + k)
     return [y.data, slope, twice, str(report), len(play(y))]
 
@@ -109,7 +110,7 @@ def of_recorded(k: int) -> Any:
     """What functions give that all of them share, whoever records them."""
     found: list[Any] = []
     for one in COMPILED.values():
-        found += [one(BATCH), one(BATCH[: 1 + k]), one.value_and_grad(BATCH[k].tolist())]
+        found += [one(BATCH).data, one(BATCH[: 1 + k]).data, one.value_and_grad(BATCH[k].tolist())]
         # One branch has a parameter more than the other.
         slopes = one.parameter_gradients(BATCH[k].tolist())[1].tolist()
         found.append({NAMES[p]: g for p, g in zip(one.parameters, slopes, strict=True)})

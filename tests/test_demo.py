@@ -58,7 +58,7 @@ def test_iris_is_complete_and_its_split_keeps_the_classes_even() -> None:
     assert iris.split(0.2, seed=6)[0] != train_set
     everything = sorted(map(tuple, train_set.features + test_set.features))
     assert everything == sorted(map(tuple, iris.features))
-    with pytest.raises(ValueError, match="share between 0 and 1"):
+    with pytest.raises(ValueError, match="test must be between 0 and 1"):
         iris.split(1.5)
 
 

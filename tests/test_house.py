@@ -18,7 +18,7 @@ FILES = sorted([*ROOT.glob("autograd/**/*.py"), *ROOT.glob("nn/**/*.py")])
 TABLE_AT_IMPORT = set(markdown().splitlines())
 
 # A file imports from files above it only.
-ORDER = ["rules", "ops", "record", "value", "transform"]
+ORDER = ["rules", "ops", "advice", "record", "value", "transform"]
 
 
 def imported(path: Path) -> set[str]:

@@ -15,14 +15,18 @@ import pytest
 
 import autograd
 from autograd import Value, argmax, no_grad, scope, select
+from autograd.ops import item
 from autograd.program import Program, Tape
 from autograd.tape import ARGMAX, DETACH, MASK, SELECT
+from autograd.transform import leaves, rebuilt
 from nn import MLP
 
 
 def recorded(f: Callable[..., Any], *arguments: Any) -> Program:
+    """The program of a function of Values, and of whole numbers."""
     compiled = autograd.compile(f)
-    compiled(*arguments)
+    given = [Value(x) if isinstance(x, float) else x for x in leaves(arguments)]
+    compiled(*rebuilt(arguments, iter(given)))
     program: Program = compiled.program
     return program
 
@@ -248,7 +252,7 @@ def test_lists_are_computed_again() -> None:
     assert program.evaluate([], [0, 3.0, 2.0]) == [3.0, 1.0, 0]
     x = [Value(3.0), Value(2.0)]
     made = program.evaluate([], [1, *x])
-    assert [float(one) for one in made] == [2.0, 6.0, 0.0]
+    assert [item(one) for one in made] == [2.0, 6.0, 0.0]
 
 
 # ---------------------------------------------------------------------- to keep

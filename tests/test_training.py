@@ -406,12 +406,12 @@ def test_every_point_of_the_moons_is_where_the_formula_says(count: int) -> None:
 def test_data_that_is_not_asked_for_otherwise_and_what_is_refused() -> None:
     assert load_moons() == load_moons(200, 0.1, 0)
     for options in ({"count": 1}, {"noise": math.inf}, {"noise": -0.1}):
-        with pytest.raises(ValueError, match="load_moons: count >= 2 and noise >= 0"):
+        with pytest.raises(ValueError, match=r"^load_moons: (count|noise) must be a"):
             load_moons(**options)
     iris = load_iris()
     assert iris.split() == iris.split(0.2, 0)
     for share in (0.0, 1.0):
-        with pytest.raises(ValueError, match="split: test must be a share"):
+        with pytest.raises(ValueError, match="split: test must be between 0 and 1"):
             iris.split(share)
     for part in (*iris.split(), iris.standardized()):
         assert part.names == ["setosa", "versicolor", "virginica"]

@@ -166,9 +166,12 @@ def test_a_leaf_that_changed_since_the_forward_pass_stops_higher_derivatives() -
 
 def test_nan_reaches_every_order() -> None:
     x = Value(-1.0)
-    assert math.isnan(grad(x.log(), x))
-    assert math.isnan(float(grad(x.log(), x, create_graph=True)))
-    assert math.isnan(jvp(lambda v: v.log(), (-1.0,), (1.0,))[1])
+    with pytest.warns(NonFiniteWarning, match=r"grad: log\(x\) = nan at x = -1.0"):
+        assert math.isnan(grad(x.log(), x))
+    with pytest.warns(NonFiniteWarning, match=r"grad: log\(x\) = nan at x = -1.0"):
+        assert math.isnan(grad(x.log(), x, create_graph=True).data)
+    with pytest.warns(NonFiniteWarning, match=r"jvp: log\(x\) = nan at x = -1.0"):
+        assert math.isnan(jvp(lambda v: v.log(), (-1.0,), (1.0,))[1])
     with pytest.warns(NonFiniteWarning):
         x.log().backward()
 
@@ -196,7 +199,7 @@ def test_a_directional_derivative_can_be_differentiated_in_point_and_direction()
     assert grad(lambda x: jvp(lambda y: y * y, (x,), (1.0,))[0])(3.0) == 6.0
     out, along = jvp(lambda y: [y * y, y], (Value(3.0),), (1.0,))
     assert [type(part) for part in out] == [Value, Value]
-    assert [float(part) for part in along] == [6.0, 1.0]
+    assert [part.data for part in along] == [6.0, 1.0]
 
 
 def test_a_leaf_from_outside_has_no_tangent() -> None:
@@ -212,7 +215,7 @@ SAYS: list[tuple[Any, type[Exception], str]] = [
     (lambda: vjp(lambda x: x, "1"), TypeError, "vjp: expected a real number"),
     (lambda: vjp(lambda x: ["1"], 1.0), TypeError, "vjp: the function's result: expected a real"),
     (lambda: vjp(lambda x: x, 1.0)[1]([1, 2]), ValueError, "vjp's weights: expected 1 number"),
-    (lambda: vjp(lambda x: x, 1.0)[1]("1"), TypeError, "seed: expected a real number"),
+    (lambda: vjp(lambda x: x, 1.0)[1]("1"), TypeError, "vjp's weights: expected a real number"),
     (lambda: jvp(lambda x: x, ("1",), (1.0,)), TypeError, "jvp: expected a real number"),
     (lambda: jvp(lambda x: x, (1.0,), ()), ValueError, "jvp's tangents: expected 1 number"),
     (lambda: jvp(lambda x: "1", (1.0,), (1.0,)), TypeError, "jvp: the function's result"),
@@ -278,8 +281,9 @@ def test_a_local_derivative_of_one_or_minus_one_makes_no_product() -> None:
 
 def test_a_gradient_of_exactly_zero_goes_no_further() -> None:
     x = Value(0.0)
-    (slope,) = grad((x * 0.0).log() * 0.0, [x], create_graph=True)
-    assert float(slope) == 0.0 or math.isnan(float(slope))
+    with pytest.warns(NonFiniteWarning, match=r"log\(x\) = -inf"):
+        (slope,) = grad((x * 0.0).log() * 0.0, [x], create_graph=True)
+    assert math.isnan(slope.data)
     unrelated = Value(1.0)
     unrelated.grad = 5.0
     assert grad(x, [unrelated]) == [0.0]

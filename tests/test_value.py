@@ -246,18 +246,19 @@ def test_a_node_tells_its_operation_operands_and_local_derivatives() -> None:
         _ = exp(w).dy
 
 
-def test_comparisons_are_by_value_and_equality_is_identity() -> None:
+def test_comparisons_and_equality_are_by_value_and_hashing_is_by_identity() -> None:
     one, two, again = Value(1.0), Value(2.0), Value(1.0)
     assert one < two
     assert two > 1
     assert one <= again
     assert one >= 1.0
     assert one > 0
-    assert one != again
+    assert one == again
+    assert one != two
     assert len({one, two, again}) == 3
     assert max(one, two) is two
     assert min([two, one]) is one
-    assert float(sum([one, two])) == 3.0
+    assert sum([one, two]) == 3.0
     assert abs(Value(-2.0)).data == 2.0
     assert f"{Value(2.5):.1f}" == "2.5"
     with pytest.raises(TypeError, match="str"):

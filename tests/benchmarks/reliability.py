@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 from autograd import NonFiniteWarning, rows
 from autograd.faults import faults, planted
-from tests.benchmarks import accuracy, fuzz, interruptions, memory, random_graphs
+from tests.benchmarks import accuracy, fuzz, interruptions, memory, random_functions, random_graphs
+from tests.functions.trial import tried
 from tests.reference import CROSSES_ZERO
 
 Row = tuple[str, str, str]
@@ -20,6 +21,8 @@ def _accuracy(share: float) -> Iterator[Row]:
     values, slopes = max(z for z, *_ in ulps), max(max(rest) for _, *rest in ulps)
     found = f"value within {values:.2f} ulp, derivatives within {slopes:.2f}"
     yield "operations against mpmath", f"{len(rows())} rows, {points} points each", found
+    second = max(accuracy.worst_second(name, points) for name in rows())
+    yield "second derivatives", f"{len(rows())} rows, {2 * points} points each", f"{second:.1e}"
 
 
 def _graphs(share: float) -> Iterator[Row]:
@@ -27,6 +30,14 @@ def _graphs(share: float) -> Iterator[Row]:
         tally = random_graphs.compare(max(200, int(count * share)), 0, [engine], 10)
         found = f"{len(tally.wrong[engine])} out of bounds"
         yield f"random graphs, {engine}", f"{tally.compared:,} against MPFR", found
+
+
+def _functions(share: float) -> Iterator[Row]:
+    for name, engine in random_functions.ENGINES.items():
+        tally = tried(range(max(100, int(10_000 * share))), engine)
+        much = f"{tally.functions:,}, {tally.compared:,} answers"
+        found = f"{len(tally.failures)} wrong, {tally.refused:,} refused, {tally.skipped:,} skipped"
+        yield f"random functions, {name}", much, found
 
 
 def _faults(share: float) -> Iterator[Row]:
@@ -83,6 +94,7 @@ def _attacks(share: float) -> Iterator[Row]:
 PARTS: dict[str, Callable[[float], Iterator[Row]]] = {
     "accuracy": _accuracy,
     "graphs": _graphs,
+    "functions": _functions,
     "faults": _faults,
     "interruptions": _interruptions,
     "memory": _memory,

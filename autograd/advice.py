@@ -1,0 +1,85 @@
+"""What to write instead, where Python or NumPy asks a Value for a plain number."""
+
+import linecache
+import re
+from types import FrameType
+from typing import Any
+
+from autograd.ops import Operation, Ops
+
+# What NumPy's operators ask of a Value on the left, and of one on the right.
+NUMPY_OPERATORS = {
+    "add": ("__add__", "__radd__"),
+    "subtract": ("__sub__", "__rsub__"),
+    "multiply": ("__mul__", "__rmul__"),
+    "divide": ("__truediv__", "__rtruediv__"),
+    "true_divide": ("__truediv__", "__rtruediv__"),
+    "floor_divide": ("__floordiv__", "__rfloordiv__"),
+    "remainder": ("__mod__", "__rmod__"),
+    "power": ("__pow__", "__rpow__"),
+    "less": ("__lt__", "__gt__"),
+    "less_equal": ("__le__", "__ge__"),
+    "greater": ("__gt__", "__lt__"),
+    "greater_equal": ("__ge__", "__le__"),
+    "equal": ("__eq__", "__eq__"),
+    "not_equal": ("__ne__", "__ne__"),
+}
+
+
+class Renamed:
+    """An attribute of micrograd's or microgpt's: asking for it says what it is called here."""
+
+    def __init__(self, here: str) -> None:
+        self._here = here
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, node: object, owner: type) -> Any:
+        raise AttributeError(f"{owner.__name__} has no {self._name}; write {self._here}")
+
+    def __set__(self, node: object, given: object) -> None:
+        self.__get__(node, type(node))
+
+
+def _row(name: str) -> str:
+    """The operation that a function of `math` or NumPy is here; '' if there is none."""
+    name = {"fabs": "abs", "absolute": "abs", "positive": "pos", "negative": "neg"}.get(name, name)
+    name = re.sub("^arc", "a", name)
+    return name if isinstance(vars(Ops).get(name), Operation) else ""
+
+
+def conversion(to: str, frame: FrameType) -> str:
+    """Why the frame gets no plain number from a Value, and what to write instead."""
+    wrote = _expression(frame)
+    called = re.match(r"(?:\w+\.)*(\w+)\(", wrote)
+    row = _row(called[1]) if called else ""
+    start = f"{wrote}: " if wrote else ""
+    start += f"a Value as a plain {to} would lose its gradient"
+    if row:
+        return f"{start}; write v.{row}() or autograd.{row}(v), or v.data for the number alone"
+    return (
+        f"{start}; write v.data or v.item() for the number alone, or use no_grad(); functions of "
+        "`math` are methods here, as in v.sqrt() or autograd.sqrt(v)"
+    )
+
+
+def numpy_function(name: str) -> str:
+    """Why NumPy's function is refused for a Value, and what to write instead."""
+    row = _row(name)
+    if row:
+        return f"np.{name} of a Value: write v.{row}() or autograd.{row}(v), one Value at a time"
+    return (
+        f"np.{name} of a Value: NumPy's functions know no gradients; use the operations of "
+        "autograd, one Value at a time, or v.data for the number alone"
+    )
+
+
+def _expression(frame: FrameType) -> str:
+    """What the frame is computing now, as it stands in the source; '' if that is not known."""
+    places = list(frame.f_code.co_positions())
+    first, last, start, end = places[frame.f_lasti // 2]
+    if first is None or first != last or start is None or end is None:
+        return ""
+    line = linecache.getline(frame.f_code.co_filename, first, frame.f_globals)
+    return line.encode()[start:end].decode(errors="replace")
