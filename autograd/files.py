@@ -78,6 +78,14 @@ def remove_leftovers(path: str | os.PathLike[str]) -> None:
     """Remove the temporary files that processes left which were killed while they wrote this file.
 
     Those of other processes that are writing now are locked, and stay.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     left = Path(folder, ".run.0123456789abcdef")
+    ...     left.touch()
+    ...     remove_leftovers(Path(folder, "run"))
+    ...     left.exists()
+    False
     """
     target = Path(path)
     name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}")

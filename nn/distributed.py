@@ -25,6 +25,7 @@ from typing import Any
 
 import autograd
 from autograd import RecordingError, Value, quiet_gc
+from autograd.atomic import context
 from autograd.tape import number_of
 from autograd.transform import leaves
 from nn.columns import quietly
@@ -672,7 +673,7 @@ def mean_gradient(
     return mean, rows.flat.gradients
 
 
-@contextlib.contextmanager
+@context
 def connect(address: str | None = None, workers: int | None = None) -> Iterator[Client]:
     """A dask Client: of the scheduler at an address, or of workers of its own on this machine.
 

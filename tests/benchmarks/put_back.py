@@ -202,11 +202,33 @@ def loading(folder: Path) -> Trial:
     old, new = _model(0), _model(1)
     new.save(folder / "model")
 
+    def started() -> Adam:
+        first, *rest = old.parameters()
+        return Adam([{"parameters": [first]}, {"parameters": rest, "lr": 0.5}])
+
+    optimizer = started()
+    fresh = optimizer.state_dict()
+    _loss([old(x) for x in _INPUTS], _TARGETS).backward()
+    optimizer.lr = 0.25
+    optimizer.step()
+    optimizer.save(folder / "optimizer")
+    stepped = optimizer.state_dict()
+    old = _model(0)
+
     def trial(press: Press) -> tuple[bool, str]:
-        model = _model(0)
-        hit = press(lambda: model.load(folder / "model"))
-        whole = _seen(model) in (_seen(old), _seen(new))
-        return hit, "" if whole else "half of the parameters are loaded"
+        model, optimizer = _model(0), started()
+
+        def work() -> None:
+            optimizer.load(folder / "optimizer")
+            model.load(folder / "model")
+
+        hit = press(work)
+        broken = []
+        if _seen(model) not in (_seen(old), _seen(new)):
+            broken.append("half of the parameters are loaded")
+        if optimizer.state_dict() not in (fresh, stepped):
+            broken.append("half of the optimizer's state is loaded")
+        return hit, "; ".join(broken)
 
     return trial
 
