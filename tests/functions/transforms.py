@@ -145,6 +145,10 @@ def names(world: World) -> SimpleNamespace:
     transforms = Transforms(world)
     own = {name: getattr(transforms, name) for name in dir(Transforms) if name[0] != "_"}
     table = {name: functools.partial(world.apply, op) for name, op in rows().items()}
+
+    def clip(x: Any, low: Any, high: Any) -> Any:
+        return table["minimum"](table["maximum"](x, low), high)
+
     return SimpleNamespace(
         **table,
         **own,
@@ -153,4 +157,5 @@ def names(world: World) -> SimpleNamespace:
         select=lambda values, index: values[index],
         argmax=lambda values: values.index(max(values)),
         where=lambda condition, x, y: x if condition else y,
+        clip=clip,
     )
