@@ -208,10 +208,13 @@ def _other_mode(
         tally.refused += 1
         return None
     tally.compared += 1
-    # Sums with inf in them are nan in one order, and inf in another.
-    ends = [(math.nan if math.isinf(x) else x) for x in found]
-    pairs = [(math.nan, 0.0) if math.isinf(x) else (x, compare.LOOSE) for x in wanted]
-    pairs = [(x, loose * max(1.0, abs(x))) for x, loose in pairs]
+    # Sums with inf in them are nan in one order, and inf in another; and where one mode does not
+    # carry an adjoint of 0 on, the other may meet 0 * inf.
+    ends = [math.nan if math.isinf(x) else x for x in found]
+    pairs = []
+    for x, y in zip(wanted, ends, strict=False):
+        lost = math.isinf(x) or (x == 0.0 and math.isnan(y))
+        pairs.append((math.nan if lost else x, compare.LOOSE * max(1.0, abs(x))))
     wrong = compare.differences(ends, pairs)
     return ("wrong", f"{wrong} by {step.question.mirror}") if wrong else None
 
