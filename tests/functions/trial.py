@@ -208,13 +208,15 @@ def _other_mode(
         tally.refused += 1
         return None
     tally.compared += 1
-    # Sums with inf in them are nan in one order, and inf in another; and where one mode does not
-    # carry an adjoint of 0 on, the other may meet 0 * inf.
+    # Sums with inf in them are nan in one order, and inf in another.  One mode does not carry an
+    # adjoint of 0 on where the other meets 0 * inf; but what is nan by numbers is nan recorded.
+    forward = step.question.mirror.startswith("pushed")
     ends = [math.nan if math.isinf(x) else x for x in found]
     pairs = []
-    for x, y in zip(wanted, ends, strict=False):
-        lost = math.isinf(x) or (x == 0.0 and math.isnan(y))
-        pairs.append((math.nan if lost else x, compare.LOOSE * max(1.0, abs(x))))
+    for x, y in zip(wanted, ends, strict=True):
+        lost = math.isinf(x) or math.isnan(y)
+        right = y if forward and math.isnan(x) else math.nan if lost else x
+        pairs.append((right, compare.LOOSE * max(1.0, abs(x))))
     wrong = compare.differences(ends, pairs)
     return ("wrong", f"{wrong} by {step.question.mirror}") if wrong else None
 
