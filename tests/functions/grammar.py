@@ -191,7 +191,16 @@ class Writer:
         return f"ag.{op.name}({x}, {y})"
 
     def choice(self, depth: int) -> str:
-        return f"({self.number(depth)} if {self.condition(depth)} else {self.number(depth)})"
+        x, y, condition = self.number(depth), self.number(depth), self.condition(depth)
+        if hasattr(autograd, "where") and self.chance(0.5):
+            order = self.rng.choice(["<", ">=", "=="])
+            low, high = sorted([self.constant(), self.constant()])
+            forms = [
+                f"ag.where({x} {order} {self.number(0)}, {x}, {y})",
+                f"ag.clip({x}, {low}, {high})",
+            ]
+            return self.rng.choice(forms)
+        return f"({x} if {condition} else {y})"
 
     def chosen(self, depth: int) -> str:
         parts = ", ".join(self.number(depth - 1) for _ in range(3))

@@ -45,7 +45,7 @@ def times(x: Terms, y: Terms) -> Terms:
         if s and t and {level for level, _ in s} & {level for level, _ in t}:
             continue
         loss = abs(a) * e + abs(b) * d + d * e + (STEP * abs(a * b) if s or t or d or e else 0.0)
-        c, known = product.get(s | t, (0.0, 0.0))
+        c, known = product.get(s | t, (-0.0, 0.0))  # -0.0 + x is x, its sign included
         product[s | t] = c + a * b, known + loss
     return product
 
@@ -59,12 +59,16 @@ def slope(op: Operation, at: tuple[float, ...], orders: tuple[int, ...]) -> floa
         whole = op.name == "pow" and at[1].is_integer() and (at[0] < 0 or at[1] >= 0)
         if not (whole and orders[1] == 0):
             raise UndecidedError
+    if not all(x == 0.0 or 1e-40 < abs(x) < 1e20 for x in at):
+        raise UndecidedError  # the steps of a difference are too big or too small
     with mp.workprec(BITS):
         try:
-            z = mp.diff(functools.partial(reference.call, op), at, orders)
-            return float(z)
+            d = float(mp.diff(functools.partial(reference.call, op), at, orders))
         except (TypeError, ValueError, ArithmeticError):
             raise UndecidedError from None
+    if abs(d) > 1e60:  # a jump, such as that of atan2
+        raise UndecidedError
+    return d
 
 
 class Jet:

@@ -133,6 +133,19 @@ class Transforms:
             node.terms = terms
         return slopes
 
+    def compile(self, f: Any, exact: bool = False, **_: Any) -> Any:
+        """The same function; unless it is exact, its sums may be regrouped."""
+        world = self.world
+
+        def regrouped(*args: Any) -> Any:
+            before, world.regroup = world.regroup, True
+            try:
+                return f(*mapped(lambda x: x if isinstance(x, int) else world.lift(x), args))
+            finally:
+                world.regroup = before
+
+        return f if exact else regrouped
+
     @contextmanager
     def no_grad(self) -> Iterator[None]:
         before, self.world.cut = self.world.cut, self.world.levels
@@ -145,12 +158,16 @@ def names(world: World) -> SimpleNamespace:
     transforms = Transforms(world)
     own = {name: getattr(transforms, name) for name in dir(Transforms) if name[0] != "_"}
     table = {name: functools.partial(world.apply, op) for name, op in rows().items()}
+
+    def clip(x: Any, low: Any, high: Any) -> Any:
+        return table["minimum"](table["maximum"](x, low), high)
+
     return SimpleNamespace(
         **table,
         **own,
         Value=world.lift,
-        compile=lambda f, **_: f,
         select=lambda values, index: values[index],
         argmax=lambda values: values.index(max(values)),
         where=lambda condition, x, y: x if condition else y,
+        clip=clip,
     )
