@@ -113,12 +113,10 @@ def _adjoints(
                     give(parent, g if factor == 1 else -g)
                 elif factor != 0 or (op.texts[k] != "0.0" and not _is_finite(g)):
                     give(parent, g * factor)
-    return [_arrived(node, adjoint.get(node, 0.0)) for node in wanted]
-
-
-def _arrived(node: Value, g: Any) -> Any:
-    """The adjoint of a wanted node; those that were computed have had their hooks run."""
-    return hooked(node, g) if type(node) is Value and node.is_leaf and node.hooks else g
+    for node in dict.fromkeys(wanted):  # the hooks of computed nodes have been run
+        if type(node) is Value and node.is_leaf and node.hooks and node in adjoint:
+            adjoint[node] = hooked(node, adjoint[node])
+    return [adjoint.get(node, 0.0) for node in wanted]
 
 
 def _is_finite(g: Any) -> bool:
