@@ -15,7 +15,7 @@ from autograd import NonFiniteError, Value, no_grad, quiet_gc, topological
 from autograd.ops import item
 from autograd.value import accumulate, first_nonfinite, present_mode, set_mode
 from nn import storage, tables
-from nn.choices import loss_of, measured, metrics_of, optimizer_of
+from nn.arguments import loss_of, measured, metrics_of, optimizer_of
 from nn.data import Dataset
 from nn.module import Module, present_scoping, set_scoping, unscoped
 from nn.optim import clip_norm
