@@ -108,12 +108,10 @@ def _adjoints(
                     give(parent, g if factor == 1 else -g)
                 elif factor != 0 or (op.texts[k] != "0.0" and not _is_finite(g)):
                     give(parent, g * factor)
-    return [_arrived(node, adjoint.get(node, 0.0)) for node in wanted]
-
-
-def _arrived(node: Value, g: Any) -> Any:
-    """The adjoint of a wanted node; those that were computed have had their hooks run."""
-    return hooked(node, g) if type(node) is Value and node.is_leaf and node.hooks else g
+    for node in dict.fromkeys(wanted):  # the hooks of computed nodes have been run
+        if type(node) is Value and node.is_leaf and node.hooks and node in adjoint:
+            adjoint[node] = hooked(node, adjoint[node])
+    return [adjoint.get(node, 0.0) for node in wanted]
 
 
 def _is_finite(g: Any) -> bool:
@@ -234,8 +232,9 @@ class _Forward:
 
 
 def _complain(what: str, numbers: list[float], seeds: list[tuple[Any, Any]]) -> None:
-    plain = [(root, item(seed)) for root, seed in seeds if isinstance(root, Value)]
-    text = fault(*visited(*(root for root, _ in plain)), plain)
+    text, plain = "", [(root, item(seed)) for root, seed in seeds if isinstance(root, Value)]
+    for some in (plain[:1], plain):  # what the user wrote, before what was made to derive it
+        text = text or fault(*visited(*(root for root, _ in some)), some)
     bad = next(one for one in numbers if not math.isfinite(one))
     nonfinite(f"{what}: {text or f'the result is {bad!r}'}")
 
@@ -534,45 +533,50 @@ def _pushed(ran: _Forward, directions: list[Any], graph: bool) -> list[Any]:
     return [tangent.get(output, 0.0) for output in ran.outputs]
 
 
-# As backward, what a local derivative of exactly 0 stops cannot make nan out of 0 * inf, and a
-# value that is nan has nan derivatives.
-
-
 def _push_numbers(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
     """Give every node that depends on those with a tangent its own, a number."""
-    get = tangent.get
     for node in ran.inner:
-        ta, tb = get(node.a), get(node.b)
-        if ta is None and tb is None:
-            continue
-        op: Any = node.op
-        y, z, total = getattr(node, "y", None), node.data, 0.0
-        if ta is not None and (factor := op.dx(node.x, y, z)) != 0:
-            total = factor * ta
-        if tb is not None and (factor := op.dy(node.x, y, z)) != 0:
-            total = factor * tb + total
-        tangent[node] = total if z == z else math.nan
+        if node.a in tangent or node.b in tangent:
+            z = node.data
+            total = _total(node, tangent, node.x, getattr(node, "y", None), z)
+            if total is not None or z != z:
+                tangent[node] = total if z == z else math.nan
 
 
 def _push_values(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
     """The same with recorded operations."""
     _refuse_choices(ran.ends)
     for node in ran.inner:
-        ta, tb = tangent.get(node.a), tangent.get(node.b)
-        if node in tangent or (ta is None and tb is None):
+        if (node.a in tangent or node.b in tangent) and node not in tangent:
+            if type(node) is Value and node.data != node.data:
+                tangent[node] = node  # its own derivative, which is nan and depends on it
+                continue
+            total = _total(node, tangent, *_recorded(node), node)
+            if total is not None:
+                tangent[node] = total
+    if ran.call.traces:  # numbers on a tape are asked at the outputs only
+        for output in dict.fromkeys(ran.outputs):
+            z = output.data
+            if output in tangent and not z == z:  # noqa: SIM201 - asked as a backward pass asks
+                tangent[output] = output
+
+
+def _total(node: Value, tangent: dict[Value | None, Any], x: Any, y: Any, z: Any) -> Any:
+    """The tangent of a node from those of its operands; None if it does not depend on them.
+
+    As backward, what a local derivative of 0 stops cannot make nan out of 0 * inf.
+    """
+    op: Any = node.op
+    total = None
+    for k, t in ((1, tangent.get(node.a)), (2, tangent.get(node.b))):
+        if t is None or op.texts[k] == "0.0":
             continue
-        op: Any = node.op
-        (x, y), total = _recorded(node), 0.0
-        for t, partial in ((ta, op.dx), (tb, getattr(op, "dy", None))):
-            if t is not None and partial is not None:
-                factor = partial(x, y, node)
-                if isinstance(factor, Value) or factor != 0:
-                    total = factor * t + total
-        lost = type(node) is Value and node.data != node.data
-        tangent[node] = node if lost else total
-    for output in set(ran.outputs) & tangent.keys() if ran.call.traces else ():
-        z = output.data  # numbers on a tape are asked at the outputs only
-        tangent[output] = tangent[output] if z == z else output
+        factor = (op.dx if k == 1 else op.dy)(x, y, z)
+        if isinstance(factor, Value) or factor != 0:
+            total = factor * t if total is None else factor * t + total
+        elif total is None:
+            total = 0.0
+    return total
 
 
 def jacobian(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:

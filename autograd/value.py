@@ -622,13 +622,17 @@ class Value(Ops):
         return self.data
 
     def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        """NumPy's operators, which ask the Value; its other functions are refused with advice."""
+        """NumPy's operators, which ask the Value; its other functions are as those of `math`."""
         names = advice.NUMPY_OPERATORS.get(function.__name__)
         if names is not None and method == "__call__" and not options:
             x, y = (unboxed(operand) for operand in inputs)
             asked = getattr(x, names[0]) if isinstance(x, Value) else getattr(y, names[1])
             return asked(y if isinstance(x, Value) else x)
-        raise TypeError(advice.numpy_function(function.__name__))
+        mode = _mode.get()
+        if mode is None or mode.refuses:
+            raise TypeError(advice.numpy_function(function.__name__))
+        plain = (one.data if isinstance(one, Value) else one for one in inputs)
+        return getattr(function, method)(*plain, **options)
 
     def __format__(self, spec: str) -> str:
         return format(self.data, spec) if spec else repr(self)
