@@ -1,4 +1,4 @@
-"""Arguments of training: a loss, an optimizer and metrics, also by name, and what cannot be used."""
+"""Arguments of training: a loss, an optimizer and metrics, also by name, and what is refused."""
 
 import functools
 import inspect
