@@ -11,7 +11,7 @@ from autograd import Value, quiet_gc, recording
 from autograd.ops import item, number
 from autograd.transform import gradients
 from nn import tables
-from nn.choices import loss_of, maker_of
+from nn.arguments import loss_of, maker_of
 from nn.module import Module, unscoped
 from nn.optim import SGD, Optimizer
 from nn.options import whole

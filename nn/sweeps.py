@@ -13,7 +13,7 @@ from typing import Any
 
 from autograd import files
 from nn import tables
-from nn.choices import loss_of, maker_of
+from nn.arguments import loss_of, maker_of
 from nn.init import Initializer
 from nn.learning_rate import Maker, _loss, _sgd
 from nn.module import Module

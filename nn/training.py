@@ -26,7 +26,7 @@ from autograd.value import (
     set_mode,
 )
 from nn import storage, tables
-from nn.choices import loss_of, measured, metrics_of, optimizer_of
+from nn.arguments import loss_of, measured, metrics_of, optimizer_of
 from nn.data import Dataset
 from nn.module import Module, present_scoping, set_scoping, unscoped
 from nn.optim import clip_norm

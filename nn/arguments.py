@@ -1,4 +1,4 @@
-"""What training may be given by name: a loss, an optimizer, metrics; and what it cannot use."""
+"""Arguments of training: a loss, an optimizer and metrics, also by name, and what is refused."""
 
 import functools
 import inspect

@@ -19,7 +19,7 @@ from nn import (
     mse,
     optim,
 )
-from nn.choices import loss_of, maker_of, metrics_of, optimizer_of
+from nn.arguments import loss_of, maker_of, metrics_of, optimizer_of
 from nn.optim import SGD, Adam
 
 POINTS = [[0.1 * i, 0.2 * (-1) ** i] for i in range(12)]
