@@ -15,7 +15,7 @@ from autograd.check import (
     check_operation,
     finite_differences,
 )
-from autograd.choices import argmax, replaced, select
+from autograd.selection import argmax, replaced, select
 from autograd.define import define_op
 from autograd.draw import Graph, draw
 from autograd.expressions import ExpressionError, expression

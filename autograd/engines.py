@@ -68,8 +68,9 @@ class Encoded:
         tape = program.tape
         self.outputs = self._flagged(program.address[tape.outputs])
         order, x, y, answer = tape.guards.T
-        # Constants, parameters and inputs are what they are; anything else may have been rounded.
-        rounded = (x >= tape.sources) | (y >= tape.sources)
+        # Constants, parameters and inputs are what they are; anything else may have been rounded,
+        # which does not matter where a number is compared with itself: whether it is nan.
+        rounded = ((x >= tape.sources) | (y >= tape.sources)) & (x != y)
         x, y = self._flagged(program.address[x]), self._flagged(program.address[y])
         self.guards = np.stack([order, x, y, answer, rounded], axis=1).astype(np.int64)
         self.pool = np.concatenate([*self._parts, np.zeros(1, dtype=np.int64)])

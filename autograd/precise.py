@@ -331,8 +331,12 @@ class Carrier(Ops):
     def __round__(self, digits: int | None = None) -> float:
         return round(float(self), digits)
 
+    # A text may be read again as a number, which is no exact one either.
     def __format__(self, spec: str) -> str:
-        return format(float(self.exact), spec)
+        return format(float(self), spec)
+
+    def __repr__(self) -> str:
+        return repr(float(self))
 
     def detach(self) -> "Carrier":
         """Itself: a branch cut from the graph still moves the result, and that must show."""

@@ -15,7 +15,7 @@ except ModuleNotFoundError:
     raise ModuleNotFoundError("a Program needs NumPy: pip install 'chainrule[fast]'") from None
 
 from autograd import files, program_file
-from autograd.choices import argmax, chosen, covered
+from autograd.selection import argmax, chosen, covered
 from autograd.draw import Graph, quote
 from autograd.frozen import Tape
 from autograd.lowering import CHOOSE, GATHER, LARGEST, MASKED, ROW, SHARED, Instruction, Lowered

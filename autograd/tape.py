@@ -78,9 +78,7 @@ class Traced(Ops):
         self.tape, self.number, self.kind, self._row = tape, number, kind, row
         self.operands, self.kinds, self.cut = operands, kinds, cut
         self.a: Any = None
-        self.b: Any = None
-        self.x: Any = math.nan
-        self.y: Any = math.nan
+        self.b: Any = None  # x and y are set where there are such operands
         self.serial = len(tape.nodes)
         tape.nodes.append(self)
 

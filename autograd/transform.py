@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, SupportsIndex, overload
+from typing import Any, SupportsIndex, overload, cast
 
 from autograd.ops import item, number, unboxed
 from autograd.value import Call, Value, derivatives, fault, hooked, nonfinite, visited
@@ -33,15 +33,24 @@ def leaves(tree: Tree) -> Iterator[Any]:
             yield part
 
 
+_NESTINGS = (dict, list, tuple)
+
+
+def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
+    """The same nesting with function(leaf) in the place of each leaf, in order."""
+    if not isinstance(tree, _NESTINGS):
+        return function(tree)
+    if isinstance(tree, dict):
+        return {key: mapped(function, part) for key, part in tree.items()}
+    parts = [mapped(function, part) for part in tree]
+    if hasattr(tree, "_fields"):
+        return type(tree)(*parts)
+    return type(tree)(parts)
+
+
 def rebuilt(tree: Tree, numbers: Iterator[Any]) -> Tree:
     """The same nesting with other leaves, taken in order."""
-    if isinstance(tree, dict):
-        return {key: rebuilt(part, numbers) for key, part in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(rebuilt(part, numbers) for part in tree))
-    if isinstance(tree, list | tuple):
-        return type(tree)(rebuilt(part, numbers) for part in tree)
-    return next(numbers)
+    return mapped(lambda leaf: next(numbers), tree)
 
 
 def _matched(tree: Tree, other: Tree, what: str) -> list[Any]:
@@ -94,15 +103,15 @@ def _adjoints(
             continue
         x, y = _recorded(node)
         lost = type(node) is Value and node.data != node.data
-        for parent, name, text in zip((node.a, node.b), ("dx", "dy"), op.texts[1:], strict=False):
+        for k, parent in ((1, node.a), (2, node.b)):
             if parent is not None and parent in along:
-                factor = node if lost else getattr(op, name)(x, y, node)
+                factor = node if lost else (op.dx if k == 1 else op.dy)(x, y, node)
                 # A factor that is a Value may be 1 or 0 now, and depend on something.
                 if isinstance(factor, Value):
                     give(parent, g * factor)
                 elif factor == 1 or factor == -1:
                     give(parent, g if factor == 1 else -g)
-                elif factor != 0 or (text != "0.0" and not _is_finite(g)):
+                elif factor != 0 or (op.texts[k] != "0.0" and not _is_finite(g)):
                     give(parent, g * factor)
     return [_arrived(node, adjoint.get(node, 0.0)) for node in wanted]
 
@@ -121,21 +130,22 @@ def _is_finite(g: Any) -> bool:
 
 def _recorded(node: Value) -> tuple[Any, Any]:
     """The node's operands, as Values where they are nodes, at the numbers that were recorded."""
-    operands: list[Any] = []
-    for parent, name in ((node.a, "x"), (node.b, "y")):
-        recorded = getattr(node, name, None)
-        if parent is None or recorded is None:
-            operands.append(recorded)
-        elif type(parent) is not Value or parent._data == recorded or recorded != recorded:
-            operands.append(parent)
-        else:
-            raise RuntimeError(
-                f"{node.op.name if node.op else ''}: operand {name} was {recorded!r} in the forward"
-                f" pass and its .data is {parent._data!r} now; higher derivatives, and derivatives"
-                " that depend on Values from outside, need the forward pass again (inside"
-                " no_grad() the numbers can be had)"
-            )
-    return operands[0], operands[1]
+    x, y = node.x, getattr(node, "y", None)
+    a, b = node.a, node.b
+    # Not `.data`, which a recording would take for a question.
+    if type(a) is Value and a._data != x and x == x:
+        raise _changed(node, "x", x, a._data)
+    if type(b) is Value and b._data != y and y == y:
+        raise _changed(node, "y", y, b._data)
+    return x if a is None else a, y if b is None else b
+
+
+def _changed(node: Value, name: str, then: Any, now: float) -> RuntimeError:
+    return RuntimeError(
+        f"{node.op.name if node.op else ''}: operand {name} was {then!r} in the forward pass and "
+        f"its .data is {now!r} now; higher derivatives, and derivatives that depend on Values from "
+        "outside, need the forward pass again (inside no_grad() the numbers can be had)"
+    )
 
 
 def gradients(
@@ -161,7 +171,11 @@ def _gradients(
     if create_graph:
         _refuse_choices(ends)
         return _adjoints(inner, outputs, wanted)
-    return derivatives(inner, ends, [(output, item(seed)) for output, seed in outputs], wanted)
+    for output, seed in outputs:
+        if type(seed) is not float:
+            outputs = [(output, item(seed)) for output, seed in outputs]
+            break
+    return derivatives(inner, ends, outputs, wanted)
 
 
 def _refuse_choices(ends: list[Value]) -> None:
@@ -226,8 +240,9 @@ class _Forward:
 
 
 def _complain(what: str, numbers: list[float], seeds: list[tuple[Any, Any]]) -> None:
-    plain = [(root, item(seed)) for root, seed in seeds if isinstance(root, Value)]
-    text = fault(*visited(*(root for root, _ in plain)), plain)
+    text, plain = "", [(root, item(seed)) for root, seed in seeds if isinstance(root, Value)]
+    for some in (plain[:1], plain):  # what the user wrote, before what was made to derive it
+        text = text or fault(*visited(*(root for root, _ in some)), some)
     bad = next(one for one in numbers if not math.isfinite(one))
     nonfinite(f"{what}: {text or f'the result is {bad!r}'}")
 
@@ -248,23 +263,25 @@ def _forward(
     """
     call = Call()
     records = call.records
-    given = [args[k] for k in chosen]
     nodes: list[Value] = []
     before: list[Value] = []
 
+    def enter(leaf: Any) -> Value:
+        node: Value
+        if not isinstance(leaf, Value):
+            node = Value(leaf if type(leaf) is float else number(leaf, what))
+        elif records:
+            node = +leaf
+            before.extend(node.parents)  # a plain number on a tape enters as a leaf
+        else:
+            node = leaf.detach()
+        nodes.append(node)
+        return node
+
     def inside() -> tuple[Tree, Any, list[Value]]:
-        for leaf in leaves(given):
-            if not isinstance(leaf, Value):
-                nodes.append(Value(number(leaf, what)))
-            elif records:
-                entered = +leaf
-                before.extend(entered.parents)  # a plain number on a tape enters as a leaf
-                nodes.append(entered)
-            else:
-                nodes.append(leaf.detach())
         arguments = list(args)
-        for k, argument in zip(chosen, rebuilt(given, iter(nodes)), strict=True):
-            arguments[k] = argument
+        for k in chosen:
+            arguments[k] = mapped(enter, args[k])
         result, aux = function(*arguments, **kwargs), None
         if has_aux:
             if not isinstance(result, tuple) or len(result) != 2:
@@ -324,7 +341,7 @@ def from_the_start(positions: tuple[int, ...], args: Sequence[Any]) -> list[int]
         if not -count <= k < count:
             raise TypeError(f"no argument {k} to differentiate: {count} given by position")
     found = [k % count for k in positions]
-    if len(set(found)) < len(found):
+    if len(found) > 1 and len(set(found)) < len(found):
         raise ValueError(f"argnums {positions} has an argument twice")
     return found
 
@@ -468,7 +485,7 @@ def value_and_grad(
 
 def _numbers(tree: Tree) -> Tree:
     """The same nesting with numbers for Values."""
-    return rebuilt(tree, (part.data if isinstance(part, Value) else part for part in leaves(tree)))
+    return mapped(lambda part: part.data if isinstance(part, Value) else part, tree)
 
 
 def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
@@ -520,36 +537,61 @@ def _pushed(ran: _Forward, directions: list[Any], graph: bool) -> list[Any]:
             tangent[node] = t if graph else t.data
         elif t != 0.0:
             tangent[node] = t
-    if graph:
-        _refuse_choices(ran.ends)
-    for node in ran.inner:
-        if (node.a in tangent or node.b in tangent) and node not in tangent:
-            tangent[node] = _tangent(node, tangent, graph)
-    for output in set(ran.outputs) & tangent.keys() if ran.call.traces else ():
-        z = output.data  # what is on a tape is asked whether it is nan at the outputs only
-        tangent[output] = tangent[output] if z == z else output
+    (_push_values if graph else _push_numbers)(ran, tangent)
     return [tangent.get(output, 0.0) for output in ran.outputs]
 
 
-def _tangent(node: Value, tangent: dict[Value | None, Any], graph: bool) -> Any:
-    """The tangent of a node from those of its operands."""
-    if type(node) is Value and node.data != node.data:
-        return node if graph else math.nan  # a value that is nan has nan derivatives
-    op: Any = node.op
-    if op.many:
-        return op.push(node, tangent, graph)
-    z: Any = node
-    if graph:
-        x, y = _recorded(node)
-    else:
-        x, y, z = node.x, getattr(node, "y", None), node.data
-    total: Any = 0.0
-    for parent, name in ((node.a, "dx"), (node.b, "dy")):
-        if parent in tangent:
-            factor = getattr(op, name)(x, y, z)
-            # As backward: what a factor of exactly 0 stops cannot make nan out of 0 * inf.
-            if isinstance(factor, Value) or factor != 0:
-                total = factor * tangent[parent] + total
+def _push_numbers(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
+    """Give every node that depends on those with a tangent its own, a number."""
+    for node in ran.inner:
+        if node.a in tangent or node.b in tangent:
+            z, op = node.data, cast(Any, node.op)
+            if op.many:
+                total = op.push(node, tangent, False)
+            else:
+                total = _total(op, node, tangent, node.x, getattr(node, "y", None), z)
+            if total is not None or z != z:
+                tangent[node] = total if z == z else math.nan
+
+
+def _push_values(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
+    """The same with recorded operations."""
+    _refuse_choices(ran.ends)
+    for node in ran.inner:
+        if (node.a in tangent or node.b in tangent) and node not in tangent:
+            if type(node) is Value and node.data != node.data:
+                tangent[node] = node  # its own derivative, which is nan and depends on it
+                continue
+            op = cast(Any, node.op)
+            if op.many:
+                total = op.push(node, tangent, True)
+            else:
+                total = _total(op, node, tangent, *_recorded(node), node)
+            if total is not None:
+                tangent[node] = total
+    if ran.call.traces:  # numbers on a tape are asked at the outputs only
+        for output in dict.fromkeys(ran.outputs):
+            z = output.data
+            if output in tangent and not z == z:  # noqa: SIM201 - asked as a backward pass asks
+                tangent[output] = output
+
+
+def _total(
+    op: Any, node: Value, tangent: dict[Value | None, Any], x: Any, y: Any, z: Any
+) -> Any:
+    """The tangent of a node from those of its operands; None if it does not depend on them.
+
+    As backward, what a local derivative of 0 stops cannot make nan out of 0 * inf.
+    """
+    total = None
+    for k, t in ((1, tangent.get(node.a)), (2, tangent.get(node.b))):
+        if t is None or op.texts[k] == "0.0":
+            continue
+        factor = (op.dx if k == 1 else op.dy)(x, y, z)
+        if isinstance(factor, Value) or factor != 0:
+            total = factor * t if total is None else factor * t + total
+        elif total is None:
+            total = 0.0
     return total
 
 

@@ -457,7 +457,8 @@ class Value(Ops):
         if mode is None:
             self._row = Note(None, label) if label else LEAF
         else:
-            self._row = _leaf_row(label, mode.scope)
+            where = mode.scope
+            self._row = _leaf_row(label, where) if label or where else _call.get() or LEAF
             mode.new_leaf(self)
 
     # ------------------------------------------------------------------ what a node knows
@@ -570,28 +571,24 @@ class Value(Ops):
 
     # These read `.data` and not the slot, so that a recording is told.
     def __lt__(self, other: "Value | float") -> bool:
-        y = _compared(other, "__gt__")
+        y = other if type(other) is float else _compared(other, "__gt__")
         return y if y is NotImplemented else self.data < y
 
     def __le__(self, other: "Value | float") -> bool:
-        y = _compared(other, "__ge__")
+        y = other if type(other) is float else _compared(other, "__ge__")
         return y if y is NotImplemented else self.data <= y
 
     def __gt__(self, other: "Value | float") -> bool:
-        y = _compared(other, "__lt__")
+        y = other if type(other) is float else _compared(other, "__lt__")
         return y if y is NotImplemented else self.data > y
 
     def __ge__(self, other: "Value | float") -> bool:
-        y = _compared(other, "__le__")
+        y = other if type(other) is float else _compared(other, "__le__")
         return y if y is NotImplemented else self.data >= y
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is Value:
-            return self.data == other.data
-        if isinstance(other, float | int):
-            return self.data == other
-        y = _equalled(other)
-        return y if y is NotImplemented else bool(self.data == y)
+        y = other if type(other) is float else _equalled(other)
+        return y if y is NotImplemented else bool(self.data == y)  # of NumPy's floats too
 
     __hash__ = object.__hash__  # by identity: nodes of equal numbers are still two nodes
 
@@ -603,7 +600,7 @@ class Value(Ops):
         return self.data
 
     def __float__(self) -> float:
-        return self._converted("float")
+        return float(self._converted("float"))  # of what is recorded, an input to be asked
 
     def __int__(self) -> int:
         return int(self._converted("int"))
@@ -742,11 +739,13 @@ def _compared(other: object, reflected: str) -> Any:
 
 def _equalled(other: object) -> Any:
     """The same for ==, where anything that is no number is not equal, and arrays are refused."""
+    if type(other) is Value:
+        return other.data
+    if other is None or isinstance(other, Ops | str | bytes):
+        return NotImplemented
     from numbers import Number
 
     other = unboxed(other)
-    if other is None or isinstance(other, Ops | str | bytes):
-        return NotImplemented
     if isinstance(other, Number):
         return other
     if hasattr(type(other), "__array__"):
@@ -760,7 +759,7 @@ def numbers(nodes: Iterable[Value]) -> list[float]:
     >>> numbers([Value(1.0), Value(2.0)])
     [1.0, 2.0]
     """
-    return list(map(_get_data, nodes))
+    return [node._data for node in nodes]
 
 
 def grads(nodes: Iterable[Value]) -> list[float]:
@@ -769,10 +768,7 @@ def grads(nodes: Iterable[Value]) -> list[float]:
     >>> grads([Value(1.0), Value(2.0)])
     [0.0, 0.0]
     """
-    return list(map(_get_grad, nodes))
-
-
-_get_data, _get_grad = attrgetter("_data"), attrgetter("_grad")
+    return [node._grad for node in nodes]
 
 
 def number_writer(nodes: Iterable[Value], numbers: Iterable[float]) -> Callable[[], object]:
@@ -786,7 +782,10 @@ def number_writer(nodes: Iterable[Value], numbers: Iterable[float]) -> Callable[
     >>> v.data
     2.0
     """
-    return partial(at_once, map(setattr, nodes, repeat("_data"), numbers))
+    mode = _mode.get()
+    # A recording hears of what is assigned to `.data`, and refuses it.
+    name = "data" if mode is not None and mode.traces else "_data"
+    return partial(at_once, map(setattr, nodes, repeat(name), numbers))
 
 
 def grad_writer(nodes: Iterable[Value], grads: Iterable[float]) -> Callable[[], object]:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from autograd import Value
 from autograd.ops import number
-from autograd.value import UNTOUCHED, at_once
+from autograd.value import UNTOUCHED, at_once, grads, number_writer, numbers
 from nn import storage
 from nn.columns import Column, Numbers, divided, like, quietly, root
 from nn.module import Module
@@ -117,27 +117,16 @@ class Optimizer(ABC):
         kind = type(self).__name__
         if all(p.grad is UNTOUCHED for group in self.groups for p in group.parameters):
             raise ValueError(f"{kind}.step: no gradient yet; call loss.backward() first")
-        made: list[tuple[Column, Column, State]] = []
+        made: list[Callable[[], object]] = []
         for group in self.groups:
-            x = Numbers(p.data for p in group.parameters)
-            g = Numbers(p.grad for p in group.parameters)
+            x, g = Numbers(numbers(group.parameters)), Numbers(grads(group.parameters))
             _refuse(g, group.names, f"{kind}.step: the gradient of")
             new, state = self.update(x, g, group.state, self.taken + 1, **group.options)
             _refuse(new, group.names, f"{kind}.step: with lr={group.options['lr']:g} the new")
-            made.append((x, new, state))
-        old = [group.state for group in self.groups]
-        try:
-            for group, (_, new, state) in zip(self.groups, made, strict=True):
-                for parameter, datum in zip(group.parameters, new, strict=True):
-                    parameter.data = datum
-                group.state = state
-            self.taken += 1
-        except BaseException:  # Ctrl-C
-            for group, (x, _, _), state in zip(self.groups, made, old, strict=True):
-                for parameter, datum in zip(group.parameters, x, strict=True):
-                    parameter.data = datum
-                group.state = state
-            raise
+            made.append(number_writer(group.parameters, new))
+            made.append(partial(setattr, group, "state", state))
+        made.append(partial(setattr, self, "taken", self.taken + 1))
+        at_once(map(call, made))
 
     def step_flat(self, flat: Any) -> None:
         """The step, on the arrays of an `autograd.compiled.Flat` that holds the parameters.

@@ -85,7 +85,7 @@ def test_grad_equals_backward_bit_for_bit_and_create_graph_changes_no_number(
     found = grad(root, leaves)
     root.backward()
     assert found == [leaf.grad for leaf in leaves]
-    graph = [float(g) for g in grad(root, leaves, create_graph=True)]
+    graph = [g.data for g in grad(root, leaves, create_graph=True)]
     for g, leaf in zip(graph, leaves, strict=True):
         assert math.isclose(g, leaf.grad, rel_tol=1e-12, abs_tol=1e-12)
 
