@@ -15,7 +15,6 @@ from autograd.check import (
     check_operation,
     finite_differences,
 )
-from autograd.choices import argmax, replaced, select
 from autograd.define import define_op
 from autograd.draw import Graph, draw
 from autograd.expressions import ExpressionError, expression
@@ -24,6 +23,7 @@ from autograd.paths import explain
 from autograd.piecewise import clip, where
 from autograd.player import play
 from autograd.rules import RuleError
+from autograd.selection import argmax, replaced, select
 from autograd.tape import RecordingError, ReplayError
 from autograd.transform import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from autograd.value import (

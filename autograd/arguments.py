@@ -157,14 +157,16 @@ class Call:
     ) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of sample k, by position and by name, as the function itself takes them.
 
-        `instead` has what stands in the place of some of its numbers.
+        `instead` has what stands in the place of some of its numbers that are not whole.
         """
         place = 0
 
         def one(number: Any) -> Any:
             nonlocal place
             place += 1
-            return number if instead is None else instead.get(place - 1, number)
+            if instead is None or hasattr(number, "__index__"):
+                return number
+            return instead.get(place - 1, number)
 
         made: list[Any] = []
         for part in leaves(self.tree):

@@ -206,13 +206,18 @@ class Compiled:
     def _call(
         self, args: tuple[Any, ...], named: dict[str, Any], differentiated: Sequence[int] = ()
     ) -> Call:
-        """The arguments, bound as the function's signature says."""
+        """The arguments; those given by name where the function's signature has them."""
         if named:
-            if self._signature is None:
-                self._signature = inspect.signature(self.function)
-            bound = self._signature.bind(*args, **named)
-            args, named = bound.args, bound.kwargs
+            args, named = self._bound(args, named)
         return Call(args, named, differentiated)
+
+    def _bound(
+        self, args: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if self._signature is None:
+            self._signature = inspect.signature(self.function)
+        bound = self._signature.bind(*args, **named)
+        return bound.args, bound.kwargs
 
     def _known(self, call: Call, quiet: bool = False) -> list[Recording]:
         return self._shelf.of(self._key(call, quiet))
@@ -391,9 +396,11 @@ class Compiled:
         mode = present_mode()
         if mode is not None and type(mode) is not Mode:
             return transform.value_and_grad(self, argnums)(*args, **named)
+        if named:
+            args, named = self._bound(args, named)
         single = type(argnums) is int and 0 <= argnums < len(args)  # the usual case, quickly
         chosen = [argnums] if single else from_the_start(argument_numbers(argnums, "grad"), args)
-        call = self._call(args, named, chosen)
+        call = Call(args, named, chosen)
         outer = call.in_graph or present_call() is not None or (mode is not None and mode.anomaly)
         if outer and not call.batched and (mode is None or mode.recording):
             return transform.value_and_grad(self, argnums)(*args, **named)

@@ -23,7 +23,7 @@ class Generators:
         if numpy is not None:
             self._found.append(("numpy.random", numpy.mtrand._rand))
         for one in _inside(objects):
-            if isinstance(one, random.Random) or hasattr(one, "bit_generator"):
+            if isinstance(one, random.Random) or _bits(one) is not None:
                 self._found.append((f"a {type(one).__name__} that it holds", one))
         self._before = self._states()
 
@@ -45,8 +45,13 @@ def _state(generator: Any) -> Any:
             return generator.getstate()
         except NotImplementedError:  # it draws from the operating system
             return None
-    bits = getattr(generator, "bit_generator", None) or generator._bit_generator
-    return pickle.dumps(bits.state)
+    return pickle.dumps(_bits(generator).state)
+
+
+def _bits(generator: Any) -> Any:
+    """What drives a generator of NumPy's; None for anything else."""
+    found = getattr(generator, "bit_generator", None)
+    return getattr(generator, "_bit_generator", None) if found is None else found
 
 
 def _inside(things: Iterable[Any]) -> Iterator[Any]:

@@ -78,9 +78,7 @@ class Traced(Ops):
         self.tape, self.number, self.kind, self._row = tape, number, kind, row
         self.operands, self.kinds, self.cut = operands, kinds, cut
         self.a: Any = None
-        self.b: Any = None
-        self.x: Any = math.nan
-        self.y: Any = math.nan
+        self.b: Any = None  # x and y are set where there are such operands
         self.serial = len(tape.nodes)
         tape.nodes.append(self)
 
@@ -184,8 +182,10 @@ class Traced(Ops):
         return self._detached(self.kinds)
 
     def _detached(self, kinds: int) -> "Traced":
+        if self.kinds & ~self.tape.values:
+            # Were an argument a Value, more would be cut off, or nothing at all.
+            self.tape.strict = True
         if self.plain:
-            self.tape.strict = True  # of a Value something would be cut off
             return self
         return Traced(self.tape, self.number, DETACH, self.tape.note(None), (self,), kinds, True)
 
@@ -285,6 +285,12 @@ class Traced(Ops):
     def _converted(self, to: str) -> None:
         """TypeError where the function itself would get one: the gradient would be lost."""
         self.tape.allow(self.plain, to)
+
+    def __getattr__(self, name: str) -> Any:
+        if not self.plain or not hasattr(float, name):
+            raise AttributeError(f"a number that is recorded has no attribute {name!r}")
+        self.tape.strict = True
+        return getattr(self.exact(), name)
 
     def __float__(self) -> float:
         self._converted("float")
@@ -422,12 +428,19 @@ def _is_whole(operand: Any) -> bool:
     )
 
 
+def _is_number(operand: Any) -> bool:
+    kind = type(operand)
+    return issubclass(kind, Ops) or (hasattr(kind, "__float__") and not hasattr(kind, "__len__"))
+
+
 def _computed(name: str, python: Callable[..., Any], reflected: bool) -> Callable[..., Any]:
     """A method that gives a recorded whole number for whole numbers, else what the row gives."""
     found: Any = vars(Ops)[name]
 
     def method(self: Index, *others: Any) -> Any:
         if not all(map(_is_whole, others)):
+            if not all(map(_is_number, others)):
+                return NotImplemented  # a list may be repeated so many times
             return found.__get__(self, Index)(*others)
         operands = (*others, self) if reflected else (self, *others)
         numbers = [int(one.number) if type(one) is Index else int(one) for one in operands]
@@ -457,6 +470,8 @@ def _fixed(name: str, python: Callable[..., Any], reflected: bool) -> Callable[.
     def method(self: Index, *others: Any) -> Any:
         if found is not None and any(type(one) in (Traced, Value) for one in others):
             return found.__get__(self, Index)(*others)
+        if not all(map(_is_number, others)):
+            return NotImplemented
         operands = (*others, self) if reflected else (self, *others)
         return python(*(one.exact() if type(one) is Index else one for one in operands))
 

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, SupportsIndex, overload
+from typing import Any, SupportsIndex, cast, overload
 
 from autograd.ops import item, number, unboxed
 from autograd.value import Call, Value, derivatives, fault, hooked, nonfinite, visited
@@ -130,10 +130,11 @@ def _recorded(node: Value) -> tuple[Any, Any]:
     """The node's operands, as Values where they are nodes, at the numbers that were recorded."""
     x, y = node.x, getattr(node, "y", None)
     a, b = node.a, node.b
-    if type(a) is Value and a.data != x and x == x:
-        raise _changed(node, "x", x, a.data)
-    if type(b) is Value and b.data != y and y == y:
-        raise _changed(node, "y", y, b.data)
+    # Not `.data`, which a recording would take for a question.
+    if type(a) is Value and a._data != x and x == x:
+        raise _changed(node, "x", x, a._data)
+    if type(b) is Value and b._data != y and y == y:
+        raise _changed(node, "y", y, b._data)
     return x if a is None else a, y if b is None else b
 
 
@@ -542,11 +543,11 @@ def _push_numbers(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
     """Give every node that depends on those with a tangent its own, a number."""
     for node in ran.inner:
         if node.a in tangent or node.b in tangent:
-            z = node.data
-            if node.op.many:  # type: ignore[union-attr]  # it is computed
-                total = node.op.push(node, tangent, False)  # type: ignore[union-attr]
+            z, op = node.data, cast(Any, node.op)
+            if op.many:
+                total = op.push(node, tangent, False)
             else:
-                total = _total(node, tangent, node.x, getattr(node, "y", None), z)
+                total = _total(op, node, tangent, node.x, getattr(node, "y", None), z)
             if total is not None or z != z:
                 tangent[node] = total if z == z else math.nan
 
@@ -559,10 +560,11 @@ def _push_values(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
             if type(node) is Value and node.data != node.data:
                 tangent[node] = node  # its own derivative, which is nan and depends on it
                 continue
-            if node.op.many:  # type: ignore[union-attr]
-                total = node.op.push(node, tangent, True)  # type: ignore[union-attr]
+            op = cast(Any, node.op)
+            if op.many:
+                total = op.push(node, tangent, True)
             else:
-                total = _total(node, tangent, *_recorded(node), node)
+                total = _total(op, node, tangent, *_recorded(node), node)
             if total is not None:
                 tangent[node] = total
     if ran.call.traces:  # numbers on a tape are asked at the outputs only
@@ -572,12 +574,11 @@ def _push_values(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
                 tangent[output] = output
 
 
-def _total(node: Value, tangent: dict[Value | None, Any], x: Any, y: Any, z: Any) -> Any:
+def _total(op: Any, node: Value, tangent: dict[Value | None, Any], x: Any, y: Any, z: Any) -> Any:
     """The tangent of a node from those of its operands; None if it does not depend on them.
 
     As backward, what a local derivative of 0 stops cannot make nan out of 0 * inf.
     """
-    op: Any = node.op
     total = None
     for k, t in ((1, tangent.get(node.a)), (2, tangent.get(node.b))):
         if t is None or op.texts[k] == "0.0":

@@ -612,7 +612,7 @@ class Value(Ops):
         return self.data
 
     def __float__(self) -> float:
-        return self._converted("float")
+        return float(self._converted("float"))  # of what is recorded, an input to be asked
 
     def __int__(self) -> int:
         return int(self._converted("int"))

@@ -30,7 +30,8 @@ def check(function: Callable[..., Any], name: str, call: Call, served: Served, w
         if wish.scale is None or not isinstance(outputs[0], Value):
             continue
         found = gradients([(outputs[0], wish.scale)], [*inputs.values(), *slopes], False)
-        own = [served.back[k][place] for place in inputs]
+        back = served.back[k].tolist()
+        own = [back[place] for place in inputs]
         biggest = max([size, *map(abs, found)])
         _compare(name, "gradient in the arguments", own, found[: len(inputs)], biggest)
         for p, slope in zip(slopes, found[len(inputs) :], strict=True):
@@ -53,18 +54,19 @@ def _eager(
     function: Callable[..., Any], call: Call, k: int, differentiate: bool
 ) -> tuple[dict[int, Value], Any]:
     """Inputs of sample k that a gradient is wanted in, by their places, and the function's result."""
-    if not differentiate:
-        args, named = call.plainly(k)
-        with no_grad():
-            return {}, function(*args, **named)
-    inputs = {
-        place: Value(number)
-        for place, number in enumerate(call.numbers[k].tolist())
-        if call.values >> place & 1
-    }
-    args, named = call.plainly(k, inputs)
-    with recording():
-        return inputs, function(*args, **named)
+    numbers = dict(enumerate(call.numbers[k].tolist()))
+    inputs = {}
+    if differentiate:
+        inputs = {place: Value(z) for place, z in numbers.items() if call.values >> place & 1}
+    with recording() if differentiate else no_grad():
+        args, named = call.plainly(k, inputs)
+        try:
+            return inputs, function(*args, **named)
+        except AttributeError:
+            # To a compiled function a number is a Value, and it may use the methods of one.
+            values = {place: Value(z) for place, z in numbers.items()}
+            args, named = call.plainly(k, values | inputs)
+            return inputs, function(*args, **named)
 
 
 def _size(outputs: Sequence[Any]) -> float:
