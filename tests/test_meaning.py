@@ -160,6 +160,17 @@ def test_inside_no_grad_a_conversion_gives_the_number(name: str) -> None:
             assert convert(Value(2.25)) == wanted
 
 
+def test_rounding_to_a_whole_number_is_an_operation_if_there_is_such_a_row() -> None:
+    if "round" not in autograd.rows():
+        with pytest.raises(TypeError, match=r"v\.data"):
+            round(Value(2.25))
+        autograd.define_op("round", "x - x + 2.0", "0.0")
+    assert type(round(Value(2.25))) is Value
+    assert round(Value(2.25)) == 2
+    with no_grad():
+        assert round(Value(2.25)) == 2
+
+
 def test_the_refusal_quotes_what_was_written() -> None:
     x = Value(4.0)
     with pytest.raises(TypeError, match=r"^math\.sqrt\(x \* 2\.0\): a Value as a plain float"):
