@@ -219,7 +219,7 @@ def neighbours(op: Operation, count: int, rng: random.Random) -> Iterator[tuple[
 # erfc end.
 _SIZES = [5e-324, 1e-310, 2.3e-308, 1e-160, 1e-17, 2.0**-26, 0.5, 1 - 2.0**-53, 1 - 2.0**-30, 1.0]
 _SIZES += [1 + 2.0**-52, math.pi / 2, math.pi, 18.7, 22.0, 26.5, 37.0, 709.7, 744.5, 1e16, 1e155]
-_SIZES += [1e300, math.nextafter(math.inf, 0.0)]
+_SIZES += [1e300, math.nextafter(math.inf, 0.0), 709.78]
 # Of all doubles the closest to an odd multiple of pi / 2 (Muller 2016, table 11.1).
 HARDEST = 6381956970095103 * 2.0**797
 

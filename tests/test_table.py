@@ -109,8 +109,7 @@ def test_third_derivatives_come_from_differentiating_the_second(name: str) -> No
 def nested(op: Operation, order: tuple[int, ...]) -> Callable[[list[Any]], Any]:
     """The function for the derivative in these operands, one after the other."""
 
-    def f(at: list[Any]) -> Any:
-        return op(*at)
+    f: Callable[[list[Any]], Any] = lambda at: op(*at)  # noqa: E731
 
     def partial(f: Callable[[list[Any]], Any], k: int) -> Callable[[list[Any]], Any]:
         return lambda at: grad(f)(at)[k]
