@@ -12,6 +12,14 @@ from nn.optimizer import Optimizer
 from nn.options import named
 
 
+def model_of(model: Any) -> Module:
+    """The model itself; TypeError for anything but a module."""
+    if not isinstance(model, Module):
+        hint = "; make one of the class" if inspect.isclass(model) else ""
+        raise TypeError(f"model: expected a module, got {model!r:.60}{hint}")
+    return model
+
+
 def loss_of(loss: Any) -> Callable[[list[Any], list[Any]], Any]:
     """The loss itself, or that of a name, as in "mse".
 
@@ -63,12 +71,8 @@ def metrics_of(given: Any) -> dict[str, Callable[[Any, Any], float]]:
 
     Raises ValueError for a name that is none, TypeError for what is no list of them.
     """
-    if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
-        raise TypeError(
-            f"metrics: expected a list, as in metrics=[nn.metrics.accuracy], got {given!r}"
-        )
     found: dict[str, Callable[[Any, Any], float]] = {}
-    for metric in given:
+    for metric in list_of(given, "metrics", "[nn.metrics.accuracy]"):
         if isinstance(metric, str):
             metric = named(metric, "metrics", metrics.NAMED)
         function = _function(metric, "metrics", "nn.metrics.accuracy")
@@ -78,6 +82,13 @@ def metrics_of(given: Any) -> dict[str, Callable[[Any, Any], float]]:
             raise ValueError(f"metrics: two of them are called {name!r}; write a function for one")
         found[name] = function
     return found
+
+
+def list_of(given: Any, what: str, example: str) -> list[Any]:
+    """The things as a list; TypeError, with an example, for what is no list of them."""
+    if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
+        raise TypeError(f"{what}: expected a list, as in {what}={example}, got {given!r}")
+    return list(given)
 
 
 def measured(

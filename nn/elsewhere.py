@@ -19,8 +19,11 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "final_div_factor": ("end",), "lr_lambda": ("function",), "boundaries": ("milestones",),
 }
 
-# Classes and functions, with what to write.
+# Classes, functions and methods, with what to write.
 NAMES: dict[str, str] = {
+    "compile": 'nn.fit(model, data, loss="mse", optimizer="adam", epochs=...)',
+    "fit": 'nn.fit(model, data, loss="mse", optimizer="adam", epochs=...)',
+    "predict": "autograd.compile(model)(inputs)", "summary": "print(model)",
     "Linear": "nn.Layer(fan_in, fan_out)", "Dense": "nn.Layer(fan_in, fan_out, activation)",
     "Parameter": "autograd.Value(number)", "ModuleList": "a list of modules",
     "ReLU": 'activation="relu"', "LeakyReLU": 'activation="leaky_relu"',

@@ -16,10 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, final
 
-from autograd.ops import number
 from nn.activations import gain
 from nn.examination import Examination, examine
-from nn.options import AT_LEAST_0, Seed, generator, named, real, whole
+from nn.options import AT_LEAST_0, Seed, as_float, generator, named, real, whole
 
 __all__ = [  # noqa: RUF022 - in the order of the text
     "zeros",
@@ -314,7 +313,8 @@ def truncated_normal(mean: float = 0.0, std: float = 0.05, cut: float = 2.0) -> 
     2.2737
     """
     mean = real(mean, "truncated_normal: mean")
-    std, far = real(std, "truncated_normal: std", AT_LEAST_0), number(cut, "truncated_normal: cut")
+    std = real(std, "truncated_normal: std", AT_LEAST_0)
+    far = as_float(cut, "truncated_normal: cut")
     if not far >= 0.1:  # the formula for std loses its digits
         raise ValueError(f"truncated_normal: the cut must be at least 0.1, got {cut!r}")
     return Normal(mean, std, far)

@@ -141,8 +141,10 @@ class Sequential(Module):
     1.0
     """
 
-    def __init__(self, *steps: Callable[[Any], Any], name: str = "sequential") -> None:
+    def __init__(self, *steps: Any, name: str = "sequential") -> None:
         super().__init__(name)
+        if len(steps) == 1 and isinstance(steps[0], list | tuple):  # as Keras has it
+            steps = tuple(steps[0])
         for i, step in enumerate(steps):
             if not callable(step):
                 raise TypeError(f"{name}: step {i} is {step!r}, neither a module nor a function")

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd import Value, quiet_gc, recording
-from autograd.ops import item, number
+from autograd.ops import item
 from autograd.transform import gradients
 from nn import tables
 from nn.arguments import loss_of, maker_of
 from nn.module import Module, unscoped
 from nn.optim import SGD, Optimizer
-from nn.options import whole
+from nn.options import as_float, whole
 from nn.replay import Replay
 from nn.training import Loss, TrainingError, finished, fit, samples
 
@@ -195,7 +195,7 @@ def find_learning_rate(
     """
     loss, steps = loss_of(loss), whole(steps, "find_learning_rate: steps")
     seed = whole(seed, "find_learning_rate: seed", None)
-    low, high = number(low, "find_learning_rate: low"), number(high, "find_learning_rate: high")
+    low, high = as_float(low, "find_learning_rate: low"), as_float(high, "find_learning_rate: high")
     if not 0.0 < low < high < math.inf or steps < 10:
         raise ValueError(
             f"find_learning_rate: low must be more than 0 and less than high, and steps at least "

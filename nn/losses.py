@@ -33,10 +33,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from autograd import NonFiniteError, NonFiniteWarning, select
-from autograd.ops import Ops, number
+from autograd import NonFiniteError, NonFiniteWarning, Value, select  # noqa: F401 - of examples
+from autograd.ops import Ops
 from nn import tables
-from nn.options import AT_LEAST_0, POSITIVE, advice, real, whole
+from nn.options import AT_LEAST_0, POSITIVE, advice, as_float, real, whole
 from nn.probabilities import log_normalizer, log_softmax, shifted, total
 from nn.reductions import (
     Batch,
@@ -609,12 +609,12 @@ def _itself(z: Number) -> Number:
 def _logit(name: str, z: Number) -> None:
     """Raise TypeError for what is no number."""
     if not isinstance(z, Ops):
-        number(z, f"{name}: logit")
+        as_float(z, f"{name}: logit")
 
 
 def _share(name: str, what: str, of: Number) -> Number:
     """The number, if it lies in [0, 1]; a probability that is nan passes, as nan does anywhere."""
-    data = of.data if isinstance(of, Ops) else number(of, f"{name}: {what}")
+    data = tables.plain(of, f"{name}: {what}")
     if not 0.0 <= data <= 1.0 and (what == "target" or data == data):
         logits = "; if the outputs are logits, pass from_logits=True" * (what == "probability")
         raise ValueError(f"{name}: a {what} must lie in [0, 1], got {data!r}{logits}")

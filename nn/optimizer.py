@@ -4,7 +4,7 @@ import math
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from operator import call, setitem
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from autograd.value import UNTOUCHED, at_once, grad_writer, grads, number_writer
 from nn import storage
 from nn.columns import Column, Numbers, quietly
 from nn.module import Module
-from nn.options import AT_LEAST_0, advice, real, truth, whole
+from nn.options import AT_LEAST_0, advice, real, renamed, truth, whole
 
 State = dict[str, Any]  # a column for each parameter's number, or a float for all
 Options = dict[str, Any]
@@ -293,11 +293,15 @@ def _state(group: dict[str, Any]) -> State:
 def _parts(parameters: Any) -> list[dict[str, Any]]:
     if isinstance(parameters, Module | Value):
         return [{"parameters": parameters}]
+    if not isinstance(parameters, Iterable):
+        hint = "; call it" if callable(parameters) else ""
+        raise TypeError(f"parameters: expected a module or Values, got {parameters!r:.60}{hint}")
     parts = [parameters] if isinstance(parameters, dict) else list(parameters)
     if parts and all(isinstance(part, dict) for part in parts):
         for part in parts:
             if "parameters" not in part:
-                raise ValueError(f'a group must have "parameters", got {sorted(part)}')
+                hint = renamed("params", ["parameters"]) if "params" in part else ""
+                raise ValueError(f'a group must have "parameters", got {[*part][:5]}{hint}')
         return parts
     return [{"parameters": parts}]
 

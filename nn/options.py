@@ -24,6 +24,19 @@ _WORDS = {
 }
 
 
+def as_float(value: Any, what: str) -> float:
+    """The number as a float; TypeError, with what was given, for anything that is no real number.
+
+    >>> as_float("0.1", "lr")
+    Traceback (most recent call last):
+    TypeError: lr: expected a real number, got '0.1'
+    """
+    try:
+        return number(value, what)
+    except TypeError:
+        raise TypeError(f"{what}: expected a real number, got {value!r:.60}") from None
+
+
 def real(value: Any, what: str, interval: str = FINITE) -> float:
     """The number as a float, if it lies in the interval.
 
@@ -36,7 +49,7 @@ def real(value: Any, what: str, interval: str = FINITE) -> float:
     Traceback (most recent call last):
     ValueError: momentum must be from 0 to 1, got 1.5
     """
-    x = number(value, what)
+    x = as_float(value, what)
     low, high = map(float, interval[1:-1].split(","))
     inside = low <= x <= high and (x != low or interval[0] == "[")
     if not inside or (x == high and interval[-1] == ")"):

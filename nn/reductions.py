@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from autograd import Value
-from autograd.ops import Ops, number
+from autograd.ops import Ops
 from nn import tables
 from nn.module import grouped
-from nn.options import AT_LEAST_0, real
+from nn.options import AT_LEAST_0, as_float, real
 from nn.probabilities import total
 
 Number = Any  # a float or a Value
@@ -42,7 +42,7 @@ def _batch(
 
 
 def _weights(name: str, what: str, weights: Any, count: int) -> list[float]:
-    listed = tables.samples(weights, f"{name}: {what}s")
+    listed = tables.samples(weights, f"{name}: {what}s", "numbers")
     if len(listed) != count:
         raise ValueError(f"{name}: expected {count} {what}s, one for each, got {listed!r:.80}")
     return [real(w, f"{name}: {what}", AT_LEAST_0) for w in listed]
@@ -70,7 +70,7 @@ def finite_target(name: str, y: Number, sample: int) -> Number:
     """A target as it is if it is a Value, else as a float; nan and inf are refused."""
     if isinstance(y, Ops):
         return y
-    y = number(y, f"{name}: target")
+    y = as_float(y, f"{name}: target")
     if y - y != 0.0:
         raise ValueError(
             f"{name}: sample {sample}: the target is {y!r}; leave the sample out, or give it a "
@@ -116,7 +116,7 @@ def of_numbers(
         if not weight:
             return 0.0
         if not isinstance(z, Ops):
-            z = number(z, f"{name}: output")
+            z = as_float(z, f"{name}: output")
         if type(y) is not float or y - y != 0.0:
             y = finite_target(name, y, i)
         return term(z, y) if weight == 1.0 else weight * term(z, y)

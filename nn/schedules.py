@@ -44,7 +44,7 @@ class Schedule:
                 if steps != sorted(steps):
                     raise ValueError(f"{what} must rise, got {steps}")
                 setattr(self, name, steps)
-            elif not callable(value) and name != "parts":
+            elif name not in ("after", "parts", "function"):
                 positive = name in ("start", "end")
                 setattr(self, name, real(value, what, POSITIVE if positive else AT_LEAST_0))
 
@@ -209,7 +209,7 @@ class WarmUp(Schedule):
     steps: int
 
     def __post_init__(self) -> None:
-        self.after = _schedule(self.after, "WarmUp: after")
+        self.after = schedule(self.after, "WarmUp: after")
         super().__post_init__()
 
     def __call__(self, step: int) -> float:
@@ -233,7 +233,7 @@ class Sequential(Schedule):
     milestones: Sequence[int]
 
     def __post_init__(self) -> None:
-        self.parts = [_schedule(part, "Sequential: a part") for part in self.parts]
+        self.parts = [schedule(part, "Sequential: a part") for part in self.parts]
         super().__post_init__()
         if len(self.milestones) != len(self.parts) - 1:
             raise ValueError(
@@ -264,9 +264,13 @@ class Lambda(Schedule):
         return self.rate * float(self.function(step))
 
 
-def _schedule(given: Any, what: str) -> Any:
-    """A schedule or a function of the step itself; a number as a constant rate."""
-    if callable(given):
+def schedule(given: Any, what: str) -> Any:
+    """A schedule or a function of the step itself; a number as a constant rate.
+
+    >>> schedule(0.5, "schedule")(3)
+    0.5
+    """
+    if callable(given) and not isinstance(given, type):
         return given
     try:
         return Constant(given)

@@ -5,15 +5,16 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from autograd import Value
-from autograd.ops import Ops, number
+from autograd.ops import Ops
+from nn.options import as_float
 
 _FILL = "leave the row out, or fill the gap in"
 
 
 def plain(z: Any, what: str) -> float:
     """A Value's number, or a plain number as a float."""
-    return z.data if isinstance(z, Value) else number(z, what)
+    carrier: Any = z  # a Value, or what stands for one in a recording or a referee
+    return carrier.data if isinstance(z, Ops) else as_float(z, what)
 
 
 def sample(of: Any) -> Any:
@@ -35,7 +36,7 @@ def is_row(of: Any) -> bool:
     return hasattr(of, "__len__") and hasattr(of, "__getitem__")
 
 
-def samples(data: Any, what: str) -> Sequence[Any]:
+def samples(data: Any, what: str, of: str = "samples") -> Sequence[Any]:
     """The samples of a list, an array, a DataFrame or a Series, by position; labels are not asked.
 
     Raises TypeError for what is no sequence, and for dicts.
@@ -47,8 +48,8 @@ def samples(data: Any, what: str) -> Sequence[Any]:
     if not is_row(rows):
         kind = type(data).__name__
         raise TypeError(
-            f"{what}: expected a list or an array of samples, got a {kind}: {data!r:.60}; write "
-            "[x] for one sample"
+            f"{what}: expected a list or an array of {of}, got a {kind}: {data!r:.60}"
+            + "; write [x] for one sample" * (of == "samples")
         )
     return [row if type(row) is list else sample(row) for row in rows]
 
@@ -75,7 +76,7 @@ def numbers(data: Any, what: str) -> list[float]:
     >>> numbers((1, 2.5), "rates")
     [1.0, 2.5]
     """
-    return [plain(x, what) for x in samples(data, what)]
+    return [plain(x, what) for x in samples(data, what, "numbers")]
 
 
 def complete(
@@ -127,7 +128,7 @@ def _wrong(x: Any, text: bool) -> str:
     if x is None or type(x).__name__ in ("NAType", "NaTType"):  # pandas' gaps
         return f"missing; {_FILL}"
     try:
-        x = number(x, "")
+        x = as_float(x, "")
     except TypeError:
         return "" if text else f"{x!r:.40}; make numbers of it, or leave the column out"
     return "" if x - x == 0.0 else f"{x!r}; {_FILL}"

@@ -26,7 +26,7 @@ from autograd.value import (
     set_mode,
 )
 from nn import storage, tables
-from nn.arguments import loss_of, measured, metrics_of, optimizer_of
+from nn.arguments import list_of, loss_of, measured, metrics_of, model_of, optimizer_of
 from nn.data import Dataset
 from nn.module import Module, present_scoping, set_scoping, unscoped
 from nn.optim import clip_norm
@@ -34,6 +34,7 @@ from nn.optimizer import Optimizer
 from nn.options import POSITIVE, generator, real, whole
 from nn.replay import Replay, rows
 from nn.schedules import ReduceOnPlateau, Schedule
+from nn.schedules import schedule as as_schedule
 
 Loss = Callable[[list[Any], list[Any]], Value]
 Metric = Callable[[list[Any], list[Any]], float]
@@ -122,6 +123,8 @@ def samples(data: Any, what: str = "data") -> Samples:
         kind, hint = type(data).__name__, ""
         if hasattr(data, "columns"):
             hint = "; Dataset.from_table(table, target=...) makes one"
+        elif isinstance(data, list | tuple):
+            hint = f" of {len(data)}; of pairs, list(zip(*pairs)) makes one"
         raise TypeError(f"{what}: expected a Dataset or (inputs, targets), got {kind}{hint}")
     if _are_paths(data):
         raise TypeError(
@@ -294,9 +297,10 @@ class _Run:
         metrics: Iterable[Metric | str],
         clip: float | None,
     ) -> None:
-        self.model, self.loss = model, loss_of(loss)
+        self.model, self.loss = model_of(model), loss_of(loss)
         self.optimizer = optimizer_of(optimizer, model)
-        self.schedule, self.metrics = schedule, metrics_of(metrics)
+        self.schedule = None if schedule is None else as_schedule(schedule, "schedule")
+        self.metrics = metrics_of(metrics)
         self.clip = None if clip is None else real(clip, "fit: clip", POSITIVE)
         self.history = History()
         self.best, self.waited = math.inf, 0
@@ -349,6 +353,7 @@ class _Run:
 
         `ready` does what must be done before, and gives the function that does an epoch.
         """
+        callbacks = list_of(callbacks, "callbacks", "[function]")
         # Whoever wrote the loss may leave a mode behind: not every context is safe from Ctrl-C.
         last: list[Callable[[], object]]
         last = [partial(set_mode, present_mode()), partial(set_scoping, present_scoping())]

@@ -18,6 +18,7 @@ from nn import (
     metrics,
     mse,
     optim,
+    schedules,
 )
 from nn.arguments import loss_of, maker_of, metrics_of, optimizer_of
 from nn.optim import SGD, Adam
@@ -79,6 +80,13 @@ def test_names_train_as_the_functions_do() -> None:
             ValueError,
             "^metrics: top_k: top_k: sample 0: expected an output",
         ),
+        ({"callbacks": print}, TypeError, r"^callbacks: expected a list, as in callbacks=\[func"),
+        ({"schedule": "cosine"}, TypeError, "^schedule must be a schedule or a rate, got 'cosine'"),
+        (
+            {"schedule": schedules.Cosine},
+            TypeError,
+            "^schedule must be a schedule or a rate, got <",
+        ),
         ({"clip": -1.0}, ValueError, "^fit: clip must be a finite number above 0"),
         ({"epochs": 2.0}, ValueError, "^fit: epochs must be a whole number of at least 1, got 2.0"),
         ({"seed": "x"}, TypeError, "^seed: expected an int"),
@@ -89,6 +97,23 @@ def test_what_fit_cannot_use_is_refused_by_the_arguments_name(
 ) -> None:
     with pytest.raises(kind, match=words):
         started(**options)
+
+
+def test_a_schedule_may_be_a_number_or_a_function() -> None:
+    assert started(schedule=0.1).loss == started().loss
+    assert started(schedule=lambda step: 0.1).loss == started().loss
+
+
+@pytest.mark.parametrize("model", [MLP, len, None])
+def test_what_is_no_model_is_refused(model: Any) -> None:
+    with pytest.raises(TypeError, match=r"^model: expected a module, got"):
+        fit(model, (POINTS, CLASSES), loss=mse, optimizer="sgd", epochs=1)
+
+
+def test_pairs_in_place_of_two_lists_are_answered() -> None:
+    model = MLP([2, 1], None, seed=0)
+    with pytest.raises(TypeError, match=r"got list of 12; of pairs, list\(zip\(\*pairs\)\) makes"):
+        fit(model, list(zip(POINTS, CLASSES, strict=True)), loss=mse, optimizer="sgd", epochs=1)
 
 
 def test_metrics_with_options_keep_their_names() -> None:

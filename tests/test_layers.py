@@ -159,7 +159,7 @@ def test_sequential_chains_modules_and_functions_and_names_them() -> None:
     outputs = model(X)
     assert math.fsum(p.data for p in outputs) == pytest.approx(1.0, rel=1e-15)
     assert outputs[0].scope == "sequential/softmax"
-    assert model.layers[1].name == "layer 1"  # type: ignore[attr-defined]
+    assert model.layers[1].name == "layer 1"
     assert len(model.parameters()) == 31
 
 
