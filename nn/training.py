@@ -277,6 +277,7 @@ class _Run:
         """Compile model and loss; from here on arrays hold the truth."""
         if isinstance(given, Replay):
             self.replay = given
+            given.look()
         else:
             self.recorded().agrees(inputs, targets)
         self.hold(stack)
@@ -292,6 +293,18 @@ class _Run:
         """Let the replay's arrays hold the truth until the stack ends."""
         assert self.replay is not None
         self.flat = stack.enter_context(self.replay.flat)
+
+    def call(self, callbacks: Iterable[Callable[[int, History], object]]) -> None:
+        """Call them, and go on from what they have made of the model."""
+        try:
+            answers = [callback(len(self.history), self.history) for callback in callbacks]
+        finally:
+            if self.flat is not None:
+                self.flat.read()
+        if self.replay is not None:
+            self.replay.look()
+        if True in answers:
+            self.history.stopped = "a callback asked to stop"
 
     def train(
         self,
@@ -319,8 +332,7 @@ class _Run:
                         epoch()
                         if patience is not None and self.waited >= patience:
                             history.stopped = f"no better loss for {patience} epochs"
-                        if True in [callback(len(history), history) for callback in callbacks]:
-                            history.stopped = "a callback asked to stop"
+                        self.call(callbacks)
                         if checkpoint is not None:
                             self.save(checkpoint)
                         advance(f"loss {history.loss[-1]:.4g}")
@@ -441,6 +453,7 @@ class _Run:
         self.model.eval()
         try:
             if self.replay is not None:
+                self.replay.look()
                 outputs = self.replay.outputs(inputs)
                 loss = self.replay.loss(inputs, targets) if with_loss else math.nan
                 targets = list(targets)
@@ -450,6 +463,8 @@ class _Run:
                     loss = item(self.loss(outputs, targets)) if with_loss else math.nan
         finally:
             self.model.train(training)
+            if self.replay is not None:
+                self.replay.look()
         return loss, {_name(metric): item(metric(outputs, targets)) for metric in self.metrics}
 
     def save(self, path: str | os.PathLike[str]) -> None:
