@@ -104,7 +104,9 @@ class _Walk:
             self.see(name, one)
 
     def _code(self, name: str, one: types.FunctionType) -> None:
-        if id(one) in self.seen or _is_library(one):
+        # The function itself counts whoever wrote it, those that it calls only if they are no
+        # library's.
+        if id(one) in self.seen or (self.parts and _is_library(one)):
             return
         self.seen.add(id(one))
         self.held.append(one)

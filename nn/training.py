@@ -323,6 +323,7 @@ class _Run:
         """Compile model and loss; from here on arrays hold the truth."""
         if isinstance(given, Replay):
             self.replay = given
+            given.look()
         else:
             self.recorded().agrees(inputs, targets)
         self.hold()
@@ -339,6 +340,18 @@ class _Run:
         assert self.replay is not None
         self.replay.flat.read()
         self.flat = self.replay.flat
+
+    def call(self, callbacks: Iterable[Callable[[int, History], object]]) -> None:
+        """Call them, and go on from what they have made of the model."""
+        try:
+            answers = [callback(len(self.history), self.history) for callback in callbacks]
+        finally:
+            if self.flat is not None:
+                self.flat.read()
+        if self.replay is not None:
+            self.replay.look()
+        if True in answers:
+            self.history.stopped = "a callback asked to stop"
 
     def train(
         self,
@@ -369,8 +382,7 @@ class _Run:
                         epoch()
                         if patience is not None and self.waited >= patience:
                             history.stopped = f"no better loss for {patience} epochs"
-                        if True in [callback(len(history), history) for callback in callbacks]:
-                            history.stopped = "a callback asked to stop"
+                        self.call(callbacks)
                         if checkpoint is not None:
                             self.save(checkpoint)
                         advance(f"loss {history.loss[-1]:.4g}")
@@ -501,6 +513,7 @@ class _Run:
         try:
             self.model.eval()
             if self.replay is not None:
+                self.replay.look()
                 outputs = self.replay.outputs(inputs)
                 loss = self.replay.loss(inputs, targets) if with_loss else math.nan
                 targets = list(targets)
@@ -510,6 +523,8 @@ class _Run:
                     loss = item(self.loss(outputs, targets)) if with_loss else math.nan
         finally:
             undo()
+            if self.replay is not None:
+                self.replay.look()
         return loss, measured(self.metrics, outputs, targets)
 
     def save(self, path: str | os.PathLike[str]) -> None:
