@@ -22,9 +22,9 @@ Derivatives are written to be good to 4 units in the last place wherever the res
 Without the columns dxx, dxy and dyy, second derivatives come from differentiating the texts of the
 first.  That is right to 1e-12 for most rows; tanh needs the column, because the derivative of
 `4 * t / ((1 + t) * (1 + t))` is a difference of nearly equal numbers around 0.  With the columns, a
-derivative of a derivative is an operation too: the row `tanh_dx` (`hypot_dx` and `hypot_dy` for a
-row of two operands), whose own derivatives are these texts.  `rows()["tanh_dx"]` finds it.  Higher
-orders come from differentiating the texts of the highest order that is given.
+derivative that is recorded is one node of a row of its own, `tanh_dx` (for two operands, `hypot_dx`
+and `hypot_dy`), whose derivatives are these texts; `rows()["tanh_dx"]` finds it.  Third derivatives
+come from differentiating the texts of the second.
 
 A comparison with nan is false.  A value that is nan has nan derivatives, whatever the texts make of
 its operands; where a value may be a number although an operand is nan, as in hypot(inf, nan), the
