@@ -612,7 +612,10 @@ class Value(Ops):
     def __trunc__(self) -> int:
         return int(self._converted("int"))
 
-    def __round__(self, digits: int | None = None) -> float:
+    def __round__(self, digits: int | None = None) -> Any:
+        row = vars(Ops).get("round")
+        if digits is None and isinstance(row, Operation):
+            return row(self)
         return round(self._converted("rounded number"), digits)
 
     def _converted(self, to: str) -> float:

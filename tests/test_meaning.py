@@ -113,7 +113,6 @@ CONVERSIONS: dict[str, tuple[Callable[[Any], Any], Any, str]] = {
     "float": (float, 2.25, "v.data"),
     "int": (int, 2, "v.data"),
     "complex": (complex, 2.25 + 0j, "v.data"),
-    "round": (round, 2, "v.data"),
     "round to a digit": (lambda v: round(v, 1), 2.2, "v.data"),
     "sqrt": (lambda v: math.sqrt(v), 1.5, "v.sqrt() or autograd.sqrt(v)"),
     "fabs": (lambda v: math.fabs(v), 2.25, "v.abs() or autograd.abs(v)"),
@@ -159,6 +158,17 @@ def test_inside_no_grad_a_conversion_gives_the_number(name: str) -> None:
         assert convert(Value(1.5) * 1.5) == wanted
         with scope("part"):
             assert convert(Value(2.25)) == wanted
+
+
+def test_rounding_to_a_whole_number_is_an_operation_if_there_is_such_a_row() -> None:
+    if "round" not in autograd.rows():
+        with pytest.raises(TypeError, match=r"v\.data"):
+            round(Value(2.25))
+        autograd.define_op("round", "x - x + 2.0", "0.0")
+    assert type(round(Value(2.25))) is Value
+    assert round(Value(2.25)) == 2
+    with no_grad():
+        assert round(Value(2.25)) == 2
 
 
 def test_the_refusal_quotes_what_was_written() -> None:
