@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from autograd import files
 from autograd.draw import Graph, quote
 from autograd.lowering import CHOOSE, GATHER, LARGEST, MASKED, ROW, SHARED, Instruction, Lowered
 from autograd.ops import Ops
+from autograd.rounding import Cone, cone
 from autograd.tape import (
     ARGMAX,
     DETACH,
@@ -199,6 +201,11 @@ class Program:
         self.instructions = lowered.instructions
         self.levels, self.shared, self.slots = lowered.levels, lowered.shared, lowered.slots
         self.address, self.lane_of = lowered.address, lowered.lane_of
+
+    @cached_property
+    def cone(self) -> Cone:
+        """What rounding could decide in it, and what that depends on."""
+        return cone(self)
 
     # ------------------------------------------------------------------ to look at
 
