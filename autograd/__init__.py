@@ -15,7 +15,6 @@ from autograd.check import (
     check_operation,
     finite_differences,
 )
-from autograd.selection import argmax, replaced, select
 from autograd.define import define_op
 from autograd.draw import Graph, draw
 from autograd.expressions import ExpressionError, expression
@@ -23,6 +22,7 @@ from autograd.ops import Op, Operation, Ops
 from autograd.paths import explain
 from autograd.player import play
 from autograd.rules import RuleError
+from autograd.selection import argmax, replaced, select
 from autograd.tape import RecordingError, ReplayError
 from autograd.transform import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from autograd.value import (

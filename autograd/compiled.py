@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Any, SupportsIndex
+from typing import Any
 
 from autograd import transform
 from autograd.ops import item
@@ -398,15 +398,17 @@ class Compiled:
             return transform.value_and_grad(self, argnums)(*args, **named)
         if named:
             args, named = self._bound(args, named)
-        single = type(argnums) is int and 0 <= argnums < len(args)  # the usual case, quickly
-        chosen = [argnums] if single else from_the_start(argument_numbers(argnums, "grad"), args)
+        if type(argnums) is int and 0 <= argnums < len(args):  # the usual case, quickly
+            chosen = [argnums]
+        else:
+            chosen = from_the_start(argument_numbers(argnums, "grad"), args)
         call = Call(args, named, chosen)
         outer = call.in_graph or present_call() is not None or (mode is not None and mode.anomaly)
         if outer and not call.batched and (mode is None or mode.recording):
             return transform.value_and_grad(self, argnums)(*args, **named)
         served = self.differentiated(call, Sink())
         parts = [call.like(k, served.back) for k in chosen]
-        single = single or hasattr(argnums, "__index__")
+        single = type(argnums) is int or hasattr(argnums, "__index__")
         return self.shown(call, served), parts[0] if single else tuple(parts)
 
     def parameter_gradients(self, *args: Any, **named: Any) -> tuple[Any, Array]:

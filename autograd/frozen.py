@@ -66,14 +66,14 @@ def freeze(recorder: Recorder, outputs: list[Any], form: Any) -> tuple[Tape, lis
         if node.kind is None:
             assert row.op is not None
             k = ops.setdefault(row.op.name, len(ops))
-            b = at(operands[1]) if len(operands) == 2 else -1
-            rows.append((k, at(operands[0]), b, 0, node.cut))
+            second = at(operands[1]) if len(operands) == 2 else -1
+            rows.append((k, at(operands[0]), second, 0, node.cut))
         elif node.kind == DETACH:
             rows.append((DETACH, at(operands[0]), -1, 0, True))
         else:
             index, values = (None, operands) if node.kind == ARGMAX else (operands[0], operands[1:])
-            a = -1 if index is None else at(index)
-            rows.append((node.kind, a, len(tables), len(values), node.kind == ARGMAX))
+            choice = -1 if index is None else at(index)
+            rows.append((node.kind, choice, len(tables), len(values), node.kind == ARGMAX))
             tables += map(at, values)
         note.append(notes.setdefault((row.label, row.scope, row.line), len(notes)))
     orders = list(ORDER)
@@ -145,7 +145,7 @@ class _Numbers:
     def at(self, operand: Any) -> int:
         """The place of an operand."""
         if type(operand) in (Traced, Index):
-            return self._places[operand.serial]
+            return self._places[int(operand.serial)]
         if type(operand) is Value and operand not in self.born:
             return len(self.constants) + self.parameters[operand]
         return self.constants[_text(operand)]

@@ -15,11 +15,11 @@ except ModuleNotFoundError:
     raise ModuleNotFoundError("a Program needs NumPy: pip install 'chainrule[fast]'") from None
 
 from autograd import files, program_file
-from autograd.selection import argmax, chosen, covered
 from autograd.draw import Graph, quote
 from autograd.frozen import Tape
 from autograd.lowering import CHOOSE, GATHER, LARGEST, MASKED, ROW, SHARED, Instruction, Lowered
 from autograd.ops import item
+from autograd.selection import argmax, chosen, covered
 from autograd.tape import ARGMAX, DETACH, MASK, ORDER
 from autograd.value import Mode, Value, entered, present_mode, rows, set_mode
 
@@ -286,5 +286,3 @@ def _summary(word: str, ones: list[Instruction]) -> str:
     low, high = min(one.terms[0] for one in ones), max(one.terms[1] for one in ones)
     of = "" if high == 1 else f" of {high}" if low == high else f" of {low} to {high}"
     return f"{word}{of} x {lanes:,}"
-
-

@@ -3,7 +3,6 @@
 import operator
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, repeat
@@ -191,7 +190,7 @@ class Recorder:
         self._seen.setdefault(leaf, leaf._data)
 
     def read(self, leaf: Value, kinds: int) -> Any:
-        """The number of a leaf, cut off from the graph; an input of the recording, as the leaf is."""
+        """The number of a leaf, cut off from the graph: an input of the recording, as it is."""
         if leaf in self.born:
             return leaf._data if kinds == 0 else Value(leaf._data, leaf.label)
         self._meet(leaf)

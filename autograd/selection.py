@@ -1,4 +1,4 @@
-"""Choices by a whole number, which stays an input of a compiled function: select, replaced, argmax."""
+"""Choices by a whole number that stays an input of a compiled function: select and the like."""
 
 from collections.abc import Sequence
 from typing import Any

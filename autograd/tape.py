@@ -60,6 +60,10 @@ class Traced(Ops):
         cut: whether it was made inside `no_grad`.
     """
 
+    if TYPE_CHECKING:
+        x: Any
+        y: Any
+
     __slots__ = (
         "_row", "a", "b", "cut", "kind", "kinds", "number", "operands", "serial", "tape", "x", "y",
     )  # fmt: skip
@@ -375,7 +379,7 @@ class Index(Traced):
     def _detached(self, kinds: int) -> "Index":
         return self
 
-    def exact(self) -> int:  # type: ignore[override]
+    def exact(self) -> int:
         """The int, which the recording is good for alone."""
         self.tape.ask("==", self, self.number)
         return int(self.number)
@@ -464,7 +468,7 @@ def _computed(name: str, python: Callable[..., Any], reflected: bool) -> Callabl
 
 
 def _fixed(name: str, python: Callable[..., Any], reflected: bool) -> Callable[..., Any]:
-    """A method that computes with the int itself; beside a node, what the row gives, if one does."""
+    """A method that computes with the int itself; beside a node it gives what the row gives."""
     found: Any = vars(Ops).get(name)
 
     def method(self: Index, *others: Any) -> Any:
@@ -488,8 +492,8 @@ for _name in ("pow", "mod", "floordiv", "and", "or", "xor", "lshift", "rshift"):
     _python = getattr(operator, f"__{_name}__")
     setattr(Index, f"__{_name}__", _fixed(f"__{_name}__", _python, False))
     setattr(Index, f"__r{_name}__", _fixed(f"__r{_name}__", _python, True))
-setattr(Index, "__divmod__", _fixed("__divmod__", divmod, False))
-setattr(Index, "__rdivmod__", _fixed("__rdivmod__", divmod, True))
+for _name, _reflected in (("divmod", False), ("rdivmod", True)):
+    setattr(Index, f"__{_name}__", _fixed(f"__{_name}__", divmod, _reflected))
 for _name in ("invert", "abs"):
     setattr(Index, f"__{_name}__", _fixed(f"__{_name}__", getattr(operator, _name), False))
 for _name in ("int", "trunc", "floor", "ceil"):

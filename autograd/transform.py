@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, SupportsIndex, overload, cast
+from typing import Any, SupportsIndex, cast, overload
 
 from autograd.ops import item, number, unboxed
 from autograd.value import Call, Value, derivatives, fault, hooked, nonfinite, visited
@@ -576,9 +576,7 @@ def _push_values(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
                 tangent[output] = output
 
 
-def _total(
-    op: Any, node: Value, tangent: dict[Value | None, Any], x: Any, y: Any, z: Any
-) -> Any:
+def _total(op: Any, node: Value, tangent: dict[Value | None, Any], x: Any, y: Any, z: Any) -> Any:
     """The tangent of a node from those of its operands; None if it does not depend on them.
 
     As backward, what a local derivative of 0 stops cannot make nan out of 0 * inf.

@@ -8,7 +8,7 @@ from autograd.arguments import Call
 from autograd.ops import item
 from autograd.serving import Served, Wish
 from autograd.tape import ReplayError
-from autograd.transform import gradients, leaves, rebuilt
+from autograd.transform import gradients, leaves
 from autograd.value import Value, no_grad, recording, topological
 
 # Of the largest number that the function computes on its way: regrouped sums differ in last bits.
@@ -53,7 +53,7 @@ def _total(wish: Wish) -> dict[Value, float]:
 def _eager(
     function: Callable[..., Any], call: Call, k: int, differentiate: bool
 ) -> tuple[dict[int, Value], Any]:
-    """Inputs of sample k that a gradient is wanted in, by their places, and the function's result."""
+    """Inputs of a sample that a gradient is wanted in, by place, and the function's result."""
     numbers = dict(enumerate(call.numbers[k].tolist()))
     inputs = {}
     if differentiate:
@@ -76,9 +76,7 @@ def _size(outputs: Sequence[Any]) -> float:
     return max([x for x in found if math.isfinite(x)], default=0.0)
 
 
-def _compare(
-    name: str, what: str, found: list[float], wanted: list[float], size: float
-) -> None:
+def _compare(name: str, what: str, found: list[float], wanted: list[float], size: float) -> None:
     right = len(found) == len(wanted) and all(
         x == y or (x != x and y != y) or abs(x - y) <= TOLERANCE * size
         for x, y in zip(found, wanted, strict=True)

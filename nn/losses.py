@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from autograd import NonFiniteError, NonFiniteWarning, Value, select
-from autograd.ops import Ops, number
+from autograd.ops import Ops, item, number
 from nn.module import grouped
 from nn.probabilities import log_normalizer, log_softmax, shifted, total
 
@@ -414,7 +414,7 @@ def _logit(name: str, z: Number) -> None:
 
 def _share(name: str, what: str, of: Number) -> Number:
     """The number, if it lies in [0, 1]; a probability that is nan passes, as nan does anywhere."""
-    data = of.data if isinstance(of, Ops) else number(of, f"{name}: {what}")
+    data = item(of) if isinstance(of, Ops) else number(of, f"{name}: {what}")
     if not 0.0 <= data <= 1.0 and (what == "target" or data == data):
         logits = "; if the outputs are logits, pass from_logits=True" * (what == "probability")
         raise ValueError(f"{name}: a {what} must lie in [0, 1], got {data!r}{logits}")

@@ -17,10 +17,10 @@ import pytest
 import autograd
 import nn
 from autograd import RecordingError, Value, argmax, rows, select
-from autograd.selection import chosen, covered, masked
 from autograd.compiled import Compiled, Options
 from autograd.program import Program
 from autograd.recorder import Recorder
+from autograd.selection import chosen, covered, masked
 from nn import MLP, Embedding, mse, sparse_categorical_crossentropy
 from nn.microgpt import MicroGPT, encode
 from tests.spies import Spy

@@ -68,7 +68,9 @@ def test_an_anomaly_is_named_in_its_place_and_finite_numbers_are_none() -> None:
             return y.log()
 
     assert compiled(f, 2.0)(2.0) == pytest.approx(1.6094379124341003)
-    with pytest.raises(NonFiniteError, match=r"^log\(x\) = -inf at x = 0\.0, at test_tape\.py:\d+$"):
+    with pytest.raises(
+        NonFiniteError, match=r"^log\(x\) = -inf at x = 0\.0, at test_tape\.py:\d+$"
+    ):
         compiled(f, -0.5)
     compiled(lambda x: x.log(), 0.0)  # outside, it is a number as any other
 
@@ -77,7 +79,9 @@ def test_an_anomaly_is_named_in_its_place_and_finite_numbers_are_none() -> None:
             return x * 0.0
 
     assert compiled(zero, 2.0)(2.0) == 0.0
-    with pytest.raises(NonFiniteError, match=r"^mul\(x, y\) = inf at x = 2\.0 \('x0'\), y = inf, at "):
+    with pytest.raises(
+        NonFiniteError, match=r"^mul\(x, y\) = inf at x = 2\.0 \('x0'\), y = inf, at "
+    ):
         compiled(lambda x: infinite(x), 2.0)
 
 
