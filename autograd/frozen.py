@@ -8,8 +8,9 @@ import numpy as np
 
 from autograd.ops import Ops
 from autograd.recorder import Recorder
-from autograd.tape import ARGMAX, DETACH, ORDER, Index, Traced, number_of
+from autograd.tape import ARGMAX, DETACH, ORDER, Traced, is_traced, number_of
 from autograd.value import Value
+from autograd.whole import Index
 
 Array = Any
 
@@ -100,12 +101,12 @@ def _live(recorder: Recorder, ends: Iterable[Any]) -> list[Traced]:
     nodes = recorder.nodes
     alive = bytearray(len(nodes))
     for thing in ends:
-        if type(thing) in (Traced, Index):
+        if is_traced(thing):
             alive[thing.serial] = 1
     for node in reversed(nodes):
         if alive[node.serial]:
             for operand in node.operands:
-                if type(operand) in (Traced, Index):
+                if is_traced(operand):
                     alive[operand.serial] = 1
     return [node for node in nodes if alive[node.serial] and node.operands]
 
@@ -133,7 +134,7 @@ class _Numbers:
                     "function, or pass it as an argument"
                 )
             self.parameters.setdefault(operand, len(self.parameters))
-        elif type(operand) not in (Traced, Index):
+        elif not is_traced(operand):
             self.constants.setdefault(_text(operand), len(self.constants))
 
     def place(self, inputs: list[Traced], live: list[Traced]) -> None:
@@ -144,7 +145,7 @@ class _Numbers:
 
     def at(self, operand: Any) -> int:
         """The place of an operand."""
-        if type(operand) in (Traced, Index):
+        if is_traced(operand):
             return self._places[int(operand.serial)]
         if type(operand) is Value and operand not in self.born:
             return len(self.constants) + self.parameters[operand]

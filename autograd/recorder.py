@@ -16,7 +16,6 @@ from autograd.tape import (
     ORDER,
     SOLID,
     Guard,
-    Index,
     RecordingError,
     Traced,
     kinds_of,
@@ -33,6 +32,7 @@ from autograd.value import (
     present_mode,
     set_mode,
 )
+from autograd.whole import Index
 
 _LARGEST = sys.float_info.max
 

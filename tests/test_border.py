@@ -795,7 +795,7 @@ def test_a_recording_may_wait_for_a_thread_that_records() -> None:
 def test_a_recording_may_wait_for_a_thread_that_records_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("autograd.compiled._PATIENCE", 0.05)
+    monkeypatch.setattr("autograd.kept._PATIENCE", 0.05)
     calls = Spy()
     with ThreadPoolExecutor(1) as pool:
 
