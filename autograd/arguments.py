@@ -74,6 +74,7 @@ class Call:
         places, width = [0], 0
         replaced = False
         parts: list[Any] = []
+        part: Any
         for k, arg in enumerate(self.tree):
             for part in (arg,) if type(arg) is float else leaves(arg):
                 if type(part) is float:

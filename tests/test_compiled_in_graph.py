@@ -1,4 +1,4 @@
-"""A compiled function is a part of the graph: the eager one is right, to every order, for every use."""
+"""A compiled function in a graph is what the eager one is, to every order and for every use."""
 
 import copy
 import pickle
@@ -33,6 +33,7 @@ from autograd import (
 )
 from nn import MLP, mse
 from nn.optim import SGD
+from tests.spies import Spy
 
 ENGINES = ["numpy", "numba"]
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -189,10 +190,8 @@ TRANSFORMS = [by_grad, by_value_and_grad, by_vjp, by_jvp, by_create_graph, by_ma
 
 
 def numbers(tree: Any) -> list[float]:
-    found = []
-    for one in autograd.transform.leaves(tree):
-        found.append(one.data if isinstance(one, Value) else one)
-    return found
+    parts = autograd.transform.leaves(tree)
+    return [one.data if isinstance(one, Value) else one for one in parts]
 
 
 def types(tree: Any) -> list[type]:
@@ -379,7 +378,7 @@ def test_a_compiled_model_trains_in_an_eager_loop() -> None:
     assert losses[0][0] > losses[0][3]
 
 
-# ---------------------------------------------------------------------- graphs and what is done to them
+# ---------------------------------------------------------------------- what is done to graphs
 
 
 def test_a_numbers_own_call_counts_not_what_became_of_the_leaves_since() -> None:
@@ -398,11 +397,11 @@ def test_a_numbers_own_call_counts_not_what_became_of_the_leaves_since() -> None
 def test_hooks_run_on_results_arguments_and_leaves() -> None:
     w, x = Value(2.0), Value(3.0)
     y = autograd.compile(lambda x: w * x)(x)
-    seen: list[Any] = []
+    spy = Spy()
     for node in (w, x, y):
-        node.register_hook(lambda g: seen.append(g) or 10.0 * g)
+        node.register_hook(lambda g: 10.0 * spy.note(g)[0])
     (y * 5.0).backward()
-    assert seen == [5.0, 50.0 * 3.0, 50.0 * 2.0] or sorted(seen) == [5.0, 100.0, 150.0]
+    assert sorted(spy.things) == [5.0, 50.0 * 2.0, 50.0 * 3.0]
     assert (w.grad, x.grad) == (1500.0, 1000.0)
     draw(y)  # which unfolds it; the hook stays
     (y * 1.0).backward()
