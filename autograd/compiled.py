@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 
 from autograd import transform
+from autograd.atomic import at_once
 from autograd.ops import item
 from autograd.tape import RecordingError
 from autograd.transform import Argnums, argument_numbers, from_the_start, hvp, leaves, rebuilt
@@ -153,9 +154,12 @@ class Compiled:
         self, call: Call, quiet: bool, row: Array, tried: list[Recording]
     ) -> tuple[Recording, bool]:
         """A recording of the row, and whether it is new: another thread may have made one."""
-        # Without a limit, a function could wait for a thread that calls this very function.
-        waited = self._recording.acquire(timeout=_PATIENCE)
+        locked: list[bool] = []
         try:
+            # Without a limit, a function could wait for a thread that calls this very function.
+            # One step takes the lock and notes it: Ctrl-C cannot come between and leave it held.
+            asked = map(self._recording.acquire, (True,), (_PATIENCE,))
+            at_once(map(locked.append, asked))
             key = self._key(call, quiet)
             others = [one for one in self._shelf.of(key) if one not in tried]
             if others:
@@ -172,7 +176,7 @@ class Compiled:
             self._shelf.keep(key, one)
             return one, True
         finally:
-            if waited:
+            if True in locked:
                 self._recording.release()
 
     def _recorded(self, recorder: Recorder, call: Call, row: Array) -> Recording:
