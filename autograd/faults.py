@@ -15,7 +15,7 @@ from typing import Any
 
 from autograd import record, rules, value
 from autograd.atomic import context, undo_of
-from autograd.ops import Op, Operation
+from autograd.ops import Op, Operation, Ops, Reflected
 from autograd.value import INSTALLED_WITH, Value, rows
 
 # What can go wrong with one local derivative, as a text around the right one.
@@ -198,11 +198,13 @@ def planted(fault: Fault) -> Iterator[Fault]:
 def _places() -> Iterator[tuple[object, str]]:
     """Every attribute that a mistake may change, with its owner."""
     yield value, "sweep"
-    for op in rows().values():
+    ops = list(rows().values())
+    for op in ops:
+        ops += op.slopes.values()
         yield from ((op, name) for name in vars(op))
-        for name, attribute in vars(Value).items():
-            if attribute is op.method or attribute is getattr(op, "reverse", op):
-                yield Value, name
+    for name, row in vars(Ops).items():
+        if isinstance(row, Operation | Reflected):
+            yield Value, name
 
 
 def _plant(fault: Fault) -> None:
