@@ -288,7 +288,9 @@ def test_a_rows_functions_for_arrays_have_the_rows_name() -> None:
 
 ENGINES = ["numpy", "numba"]
 MOST = 5  # factors of a product; with the numbers below, its bits and those of sums fit a double
-EXACT = [rows()[name] for name in ("add", "sub", "mul", "neg", "square", "relu", "abs", "maximum")]
+EXACT: list[Any] = [
+    rows()[name] for name in ("add", "sub", "mul", "neg", "square", "relu", "abs", "maximum")
+]
 
 
 def exact_function(rng: random.Random) -> Callable[..., Any]:
