@@ -1,18 +1,25 @@
-"""Runs a script that can import only what an extra installs: `python tests/only.py EXTRA SCRIPT ...`."""
+"""Runs a script that sees a dependency group and no more: `python tests/only.py GROUP SCRIPT ...`."""
 
 import runpy
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 
-def needed(requirement: Requirement) -> set[str]:
-    """The distributions that a requirement brings along, its own and its extras' included."""
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from run import requirements
+
+
+def needed(group: str) -> set[str]:
+    """The distributions that a group brings along, with all that they require."""
     seen: set[tuple[str, str]] = set()
-    stack = [(canonicalize_name(requirement.name), extra) for extra in ("", *requirement.extras)]
+    wanted = map(Requirement, requirements(group))
+    stack = [(canonicalize_name(one.name), extra) for one in wanted for extra in ("", *one.extras)]
     while stack:
         pair = stack.pop()
         if pair in seen:
@@ -42,12 +49,12 @@ class Refusal:
     def find_spec(self, name: str, path: Sequence[str] | None, target: object = None) -> None:
         """Raise for a hidden module; leave every other to Python."""
         if name.partition(".")[0] in self.hidden:
-            raise ModuleNotFoundError(f"No module named {name!r} (not in the extra)", name=name)
+            raise ModuleNotFoundError(f"No module named {name!r} (not in the group)", name=name)
 
 
 if __name__ == "__main__":
-    _, extra, script, *arguments = sys.argv
-    allowed = needed(Requirement(f"chainrule[{extra}]"))
+    _, group, script, *arguments = sys.argv
+    allowed = needed(group)
     for module in [name for name in sys.modules if name.partition(".")[0] == "packaging"]:
         del sys.modules[module]
     sys.meta_path.insert(0, Refusal(allowed))  # type: ignore[arg-type]

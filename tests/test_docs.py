@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the site, written with what the extra `docs` installs and no more."""
+    """The folder with the site, written with what the group `docs` brings and no more."""
     pytest.importorskip("pdoc")
     folder = tmp_path_factory.mktemp("docs")
     only = [sys.executable, str(ROOT / "tests" / "only.py"), "docs"]
