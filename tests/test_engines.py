@@ -288,7 +288,7 @@ def test_a_rows_functions_for_arrays_have_the_rows_name() -> None:
 
 ENGINES = ["numpy", "numba"]
 MOST = 5  # factors of a product; with the numbers below, its bits and those of sums fit a double
-EXACT: list[Any] = [
+NEVER_ROUNDED: list[Any] = [
     rows()[name] for name in ("add", "sub", "mul", "neg", "square", "relu", "abs", "maximum")
 ]
 
@@ -300,7 +300,7 @@ def exact_function(rng: random.Random) -> Callable[..., Any]:
     numbers, with and without a gradient, and is read and added to several times.
     """
     steps = [
-        (rng.choice([*EXACT, "detach", "no_grad", "select", "replaced", "whole"]),
+        (rng.choice([*NEVER_ROUNDED, "detach", "no_grad", "select", "replaced", "whole"]),
          rng.randrange(1 << 30), rng.randrange(1 << 30))
         for _ in range(rng.randint(2, 14))
     ]  # fmt: skip

@@ -26,6 +26,15 @@ INPUTS, TARGETS = MOONS.features, MOONS.targets
 crossentropy = functools.partial(nn.sparse_categorical_crossentropy, from_logits=True)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def frozen() -> Iterator[None]:
+    """What other tests have left is set aside: the collector would walk it again and again."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 def model() -> Any:
     return nn.MLP([2, 4, 2], "tanh", seed=0)
 
