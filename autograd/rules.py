@@ -115,8 +115,12 @@ class _Substitute(ast.NodeTransformer):
         return self.trees.get(node.id, node)
 
 
-def _copy(tree: ast.expr) -> ast.expr:
-    return ast.parse(ast.unparse(tree), mode="eval").body
+def _copy(tree: Any) -> Any:
+    if isinstance(tree, list):
+        return [_copy(part) for part in tree]
+    if not isinstance(tree, ast.AST):
+        return tree
+    return type(tree)(**{name: _copy(getattr(tree, name, None)) for name in tree._fields})
 
 
 def substitute(tree: ast.expr, trees: Mapping[str, ast.expr]) -> ast.expr:
