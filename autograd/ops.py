@@ -327,8 +327,10 @@ def is_foreign(operand: object, method: str) -> bool:
     """
     kind = type(operand)
     return (
-        kind.__module__ not in ("builtins", "decimal", "fractions")
-        and not isinstance(operand, Ops | float | int)
+        not isinstance(
+            operand, Ops | float | int | complex | str | bytes | list | tuple | set | dict
+        )
+        and kind.__module__ not in ("builtins", "decimal")
         and not hasattr(kind, "__array__")
         and getattr(kind, method, None) not in (None, getattr(object, method, None))
     )

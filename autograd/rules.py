@@ -8,9 +8,10 @@ A rule is one expression in the operands `x` and `y` and, in a derivative, the r
     functions    any row of the table: exp(x), hypot(x, y), sigmoid(x), ...
 
 Rules are parsed with `ast` against this list and never executed as they stand, so a text from
-outside can compute a number and nothing else.  Compare only with `<` and `>`: `==` on Values is
-identity.  A choice must be between forms that agree where they meet, in every derivative that is
-to be right there: `exp(-x) if x > 0 else exp(x)` inside an even function is, `abs(x)` is not.
+outside can compute a number and nothing else.  Compare only with `<` and `>`: what holds at one
+point alone has no derivative.  A choice must be between forms that agree where they meet, in every
+derivative that is to be right there: `exp(-x) if x > 0 else exp(x)` inside an even function is,
+`abs(x)` is not.
 """
 
 import ast

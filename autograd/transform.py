@@ -84,8 +84,6 @@ def _adjoints(
             give(output, seed if z == z else output * seed)
     kept = set(wanted)
     for node in reversed(inner):
-        if node not in along:
-            continue
         g = adjoint.get(node) if node in kept else adjoint.pop(node, None)
         if g is None or (not isinstance(g, Value) and g == 0.0):
             continue
@@ -106,19 +104,24 @@ def _adjoints(
         for k, parent in ((1, node.a), (2, node.b)):
             if parent is not None and parent in along:
                 factor = node if lost else (op.dx if k == 1 else op.dy)(x, y, node)
-                # A factor that is a Value may be 1 or 0 now, and depend on something.
-                if isinstance(factor, Value):
-                    give(parent, g * factor)
-                elif factor == 1 or factor == -1:
-                    give(parent, g if factor == 1 else -g)
-                elif factor != 0 or (op.texts[k] != "0.0" and not _is_finite(g)):
-                    give(parent, g * factor)
-    return [_arrived(node, adjoint.get(node, 0.0)) for node in wanted]
+                amount = _product(g, factor, op.texts[k])
+                if amount is not None:
+                    give(parent, amount)
+    for node in dict.fromkeys(wanted):  # the hooks of computed nodes have been run
+        if type(node) is Value and node.is_leaf and node.hooks and node in adjoint:
+            adjoint[node] = hooked(node, adjoint[node])
+    return [adjoint.get(node, 0.0) for node in wanted]
 
 
-def _arrived(node: Value, g: Any) -> Any:
-    """The adjoint of a wanted node; those that were computed have had their hooks run."""
-    return hooked(node, g) if type(node) is Value and node.is_leaf and node.hooks else g
+def _product(g: Any, factor: Any, text: str) -> Any:
+    """What an adjoint hands on by a local derivative with that text; None if it is nothing."""
+    if isinstance(factor, Value):  # it may be 1 or 0 now, and depend on something
+        return g * factor
+    if factor == 1 or factor == -1:
+        return g if factor == 1 else -g
+    if factor == 0 and (text == "0.0" or _is_finite(g)):
+        return None
+    return g * factor
 
 
 def _is_finite(g: Any) -> bool:
@@ -583,13 +586,12 @@ def _total(op: Any, node: Value, tangent: dict[Value | None, Any], x: Any, y: An
     """
     total = None
     for k, t in ((1, tangent.get(node.a)), (2, tangent.get(node.b))):
-        if t is None or op.texts[k] == "0.0":
-            continue
-        factor = (op.dx if k == 1 else op.dy)(x, y, z)
-        if isinstance(factor, Value) or factor != 0:
-            total = factor * t if total is None else factor * t + total
-        elif total is None:
-            total = 0.0
+        if t is not None:
+            factor = (op.dx if k == 1 else op.dy)(x, y, z)
+            if isinstance(factor, Value) or factor != 0:
+                total = factor * t if total is None else factor * t + total
+            elif total is None and op.texts[k] != "0.0":
+                total = 0.0
     return total
 
 

@@ -608,7 +608,10 @@ class Value(Ops):
     def __trunc__(self) -> int:
         return int(self._converted("int"))
 
-    def __round__(self, digits: int | None = None) -> float:
+    def __round__(self, digits: int | None = None) -> Any:
+        row = vars(Ops).get("round")
+        if digits is None and isinstance(row, Operation):
+            return row(self)
         return round(self._converted("rounded number"), digits)
 
     def _converted(self, to: str) -> float:
@@ -618,13 +621,17 @@ class Value(Ops):
         return self.data
 
     def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        """NumPy's operators, which ask the Value; its other functions are refused with advice."""
+        """NumPy's operators, which ask the Value; its other functions are as those of `math`."""
         names = advice.NUMPY_OPERATORS.get(function.__name__)
         if names is not None and method == "__call__" and not options:
             x, y = (unboxed(operand) for operand in inputs)
             asked = getattr(x, names[0]) if isinstance(x, Value) else getattr(y, names[1])
             return asked(y if isinstance(x, Value) else x)
-        raise TypeError(advice.numpy_function(function.__name__))
+        mode = _mode.get()
+        if mode is None or mode.refuses:
+            raise TypeError(advice.numpy_function(function.__name__))
+        plain = (one.data if isinstance(one, Value) else one for one in inputs)
+        return getattr(function, method)(*plain, **options)
 
     def __format__(self, spec: str) -> str:
         return format(self.data, spec) if spec else repr(self)

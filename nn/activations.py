@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from autograd import rows, value_and_grad
+from autograd import no_grad, rows, value_and_grad
 from autograd.ops import Operation, item
 
 Activation = str | Callable[[Any], Any] | None
@@ -87,7 +87,8 @@ def value_and_slope(function: Callable[[Any], Any] | None, u: float) -> tuple[fl
     if isinstance(function, Operation):
         z = function.value(u, function.default)
         return z, item(function.dx(u, function.default, z)) if z == z else z
-    return value_and_grad(function)(u)
+    with no_grad():  # numbers, also where the function has parameters of its own
+        return value_and_grad(function)(u)
 
 
 def gain(activation: Activation) -> float:
