@@ -256,9 +256,9 @@ class Compiled:
         return served
 
     def arguments(self, args: tuple[Any, ...], named: dict[str, Any]) -> Call:
-        """The arguments of a method that gives numbers.
+        """The arguments of a method of the compiled function.
 
-        Raises RecordingError inside another compiled function, where they would be constants.
+        Raises RecordingError inside another one, where what it gives would be a constant.
         """
         mode = present_mode()
         if mode is not None and mode.traces:
@@ -266,7 +266,28 @@ class Compiled:
                 f"{self.__name__}: a method of a compiled function is used inside another one, "
                 "which a replay would not repeat; call it, and differentiate with autograd.grad"
             )
-        return self._call(args, named)
+        call = self._call(args, named)
+        if mode is not None and mode.anomaly:
+            self._kept.watch(call, not mode.recording)
+        return call
+
+    def numbers(self, args: tuple[Any, ...], named: dict[str, Any]) -> Call:
+        """The arguments of a method that gives numbers.
+
+        Raises TypeError where the derivative of these would be lost without a word.
+        """
+        call = self.arguments(args, named)
+        self._refuse_outer(call)
+        return call
+
+    def _refuse_outer(self, call: Call) -> None:
+        mode = present_mode()
+        if (mode is None or mode.recording) and (call.in_graph or present_call() is not None):
+            raise TypeError(
+                f"{self.__name__}: this gives numbers, and the derivative that goes through Values "
+                "or is being taken would be lost; differentiate with autograd.grad, pass numbers "
+                "(v.data), or use no_grad()"
+            )
 
     def _not_one(self) -> TypeError:
         return TypeError(f"{self.__name__}: must return one number to be differentiated")
@@ -278,13 +299,15 @@ class Compiled:
         the sum over them that is differentiated, or the mean with `reduction="mean"`.
         """
         call, mode = self.arguments(args, named), present_mode()
-        if (call.in_graph and not call.batched) or (mode is not None and mode.anomaly):
-            with recording():  # its adjoints are watched, too
-                result = self(*args, **named)
-            if not isinstance(result, Value):
+        if call.in_graph or (mode is not None and mode.anomaly):
+            with recording():  # an anomaly may be among its adjoints, too
+                result = self._in_graph(call, self._kept.known(call), "")
+            rows = result.tolist() if isinstance(result, np.ndarray) else [result]
+            if not all(isinstance(row, Value) for row in rows):
                 raise self._not_one()
-            result.backward()
-            return result.data
+            sum(rows[1:], rows[0]).backward()
+            found = [row.data for row in rows]
+            return np.array(found) if isinstance(result, np.ndarray) else found[0]
         sink = Sink()
         served = self.differentiated(call, sink)
         shown, total = self.shown(call, served), sink.total()
@@ -310,9 +333,13 @@ class Compiled:
         else:
             chosen = from_the_start(argument_numbers(argnums, "grad"), args)
         call = Call(args, named, chosen)
-        outer = call.in_graph or present_call() is not None or (mode is not None and mode.anomaly)
+        anomaly = mode is not None and mode.anomaly
+        if mode is not None and anomaly:
+            self._kept.watch(call, not mode.recording)
+        outer = call.in_graph or present_call() is not None or anomaly
         if outer and not call.batched and (mode is None or mode.recording):
             return transform.value_and_grad(self, argnums)(*args, **named)
+        self._refuse_outer(call)
         served = self.differentiated(call, Sink())
         parts = [call.like(k, served.back) for k in chosen]
         single = type(argnums) is int or hasattr(argnums, "__index__")
@@ -320,7 +347,7 @@ class Compiled:
 
     def parameter_gradients(self, *args: Any, **named: Any) -> tuple[Any, Array]:
         """(result, gradient in the parameters as an array), in the order of `.parameters`."""
-        sink, call = Sink(), self.arguments(args, named)
+        sink, call = Sink(), self.numbers(args, named)
         served = self.differentiated(call, sink)
         total = sink.total()
         refuse_hooks(total)
@@ -336,7 +363,7 @@ class Compiled:
 
     def per_sample_gradients(self, *args: Any, **named: Any) -> Array:
         """The gradient of each row's result in the parameters: (rows, parameters)."""
-        call = self.arguments(args, named)
+        call = self.numbers(args, named)
         found = []
         used: dict[Recording, None] = {}
         for row in call.numbers:
@@ -358,7 +385,7 @@ class Compiled:
         >>> f(1.0).data, f.hvp([1.0], 1.0).tolist()
         (8.0, [12.0])
         """
-        call = self.arguments(args, named)
+        call = self.numbers(args, named)
         used = self._served(call, Wish(Sink())).used
         order, v = self.parameters, np.asarray(vector, dtype=np.float64)
         if v.shape != (len(order),):

@@ -53,6 +53,7 @@ XY = collections.namedtuple("XY", "x y")
 P = collections.namedtuple("P", "x y")
 Turned = collections.namedtuple("P", "y x")  # type: ignore[name-match]  # of the same name
 REFUSED = (RecordingError, TypeError)
+V = Value(4.0)
 
 
 def caught(x: Any) -> Any:
@@ -176,6 +177,7 @@ SAME: dict[str, tuple[Callable[..., Any], list[tuple[Any, ...]]]] = {
     "a Value or a number": (lambda x: x * 2.0 if isinstance(x, Value) else x, [(Value(4.0),), (Value(9.0),)]),
     "a list with a Value in it": (lambda x: x[0] if x[1] in x[:1] else 5.0 * x[0], [([Value(4.0), 4.0],), ([Value(4.0), 5.0],)]),
     "a Value twice": (lambda x, y: x * 2.0 if x == y else x, [(Value(4.0), Value(4.0)), (Value(4.0), Value(5.0))]),
+    "is": (lambda x, y: x * 2.0 if x is y else x * len({x, y}), [(V, Value(4.0)), (V, V), (Value(5.0), Value(4.0))]),
 }  # fmt: skip
 
 
@@ -675,12 +677,22 @@ def test_a_detection_around_a_call_is_heeded_with_and_without_values() -> None:
     compiled = autograd.compile(lambda x: x.log())
     compiled(1.0)
     compiled(Value(1.0))
-    for argument in (0.0, Value(0.0), np.array([1.0, 0.0])):
+    arguments: list[Any] = [0.0, Value(0.0), np.array([1.0, 0.0])]
+    ways = [compiled, compiled.backward, compiled.value_and_grad, compiled.parameter_gradients]
+    for argument, way in itertools.product(arguments, ways):
         with detect_anomaly(), pytest.raises(NonFiniteError, match=r"log\(x\) = -inf"):
-            compiled(argument)
+            way(argument)
+    with detect_anomaly():
+        assert compiled(1.0) == compiled.backward(Value(1.0)) == 0.0
     root = autograd.compile(lambda x: x.sqrt() * 1.0)
-    ways: list[Any] = [root.value_and_grad, lambda x: root.backward(Value(x))]
-    for differentiate in ways:
+    w = Value(1.0)
+    rooted = autograd.compile(lambda x: w * x.sqrt(), reduction="sum")
+    differentiations: list[Any] = [
+        root.value_and_grad,
+        lambda x: root.backward(Value(x)),
+        lambda x: rooted.backward(Value(x)),
+    ]
+    for differentiate in differentiations:
         with detect_anomaly(), pytest.raises(NonFiniteError, match="sqrt"):
             differentiate(0.0)
 

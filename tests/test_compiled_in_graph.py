@@ -477,6 +477,28 @@ def test_a_method_that_gives_numbers_gives_values_where_a_derivative_goes_throug
     assert f.value_and_grad(2) == (8.0, 12.0)
 
 
+def test_numbers_are_refused_where_a_derivative_would_be_lost() -> None:
+    w = Value(2.0)
+    f = autograd.compile(lambda x: w * x, reduction="sum")
+    rows, flat = np.array([1.0, 2.0]), f.flat([w])
+    methods: list[Any] = [
+        lambda x: f.parameter_gradients(x)[1],
+        lambda x: f.per_sample_gradients(x)[0],
+        lambda x: f.hvp([1.0], x),
+        lambda x: [flat.backward(x)],
+    ]
+    for method in methods:
+        with pytest.raises(TypeError, match="this gives numbers, and the derivative"):
+            method(Value(3.0))
+        with pytest.raises(TypeError, match="this gives numbers, and the derivative"):
+            grad(lambda x: x * method(3.0)[0])(2.0)  # noqa: B023
+        with no_grad():
+            assert len(method(Value(3.0))) == 1
+        assert len(method(3.0)) == 1
+    with pytest.raises(TypeError, match="this gives numbers, and the derivative"):
+        grad(lambda x: x * f.value_and_grad(rows)[0])(2.0)
+
+
 def test_backward_adds_to_the_arguments_that_are_values_too() -> None:
     w = Value(2.0)
     f = autograd.compile(lambda x: w * x)
@@ -485,3 +507,7 @@ def test_backward_adds_to_the_arguments_that_are_values_too() -> None:
     x = Value(3.0)
     f.backward(x * x)
     assert (w.grad, x.grad) == (4.0 + 9.0, 2.0 * 6.0)
+    w.grad, k = 0.0, Value(5.0)
+    g = autograd.compile(lambda x, k: w * x * k)
+    assert g.backward(np.array([1.0, 3.0]), k).tolist() == [10.0, 30.0]
+    assert (w.grad, k.grad) == (20.0, 8.0)
