@@ -112,7 +112,8 @@ class _Substitute(ast.NodeTransformer):
         self.trees = trees
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.trees.get(node.id, node)
+        # A copy for each place: who changes one of them must not change the others.
+        return _copy(self.trees[node.id]) if node.id in self.trees else node
 
 
 def _copy(tree: Any) -> Any:

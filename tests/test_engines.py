@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import autograd
-from autograd import Value, argmax, engines, rows, select
+from autograd import Value, argmax, engines, numba_functions, rows, select
 from autograd.engines import (
     LOOPS,
     Encoded,
@@ -233,7 +233,7 @@ def test_numpys_function_of_the_same_name_may_be_another() -> None:
     remainder: Any = Op("remainder(x, y)", "1", "(z - x) / y", ends="nan", smooth="abs(y) > 0")
     remainder.read("remainder", rows())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engines, "_row_of", lambda name: remainder)
+        patch.setattr(numba_functions, "row_of", lambda name: remainder)
         found = engines._Functions().remainder(np.array([5.0, 5.0, 1.0]), np.array([3.0, 2.0, 0.0]))
     assert found[:2].tolist() == [-1.0, 1.0]
     assert math.isnan(found[2])
@@ -255,7 +255,7 @@ def test_rows_of_exact_operations_have_the_same_bits_for_arrays(name: str) -> No
     for k, at in enumerate(zip(x.tolist(), y.tolist(), strict=True)):
         operands = (*at[: op.arity], None)[:2]
         exact = op.value(*operands[: op.arity])
-        assert z[k].data.hex() == exact.hex() or exact != exact, at
+        assert float(z[k]).hex() == exact.hex() or exact != exact, at
         for partial, own in zip(found, (op.dx, getattr(op, "dy", None)), strict=False):
             assert own is not None
             wanted = float(own(*operands, exact))
@@ -264,8 +264,8 @@ def test_rows_of_exact_operations_have_the_same_bits_for_arrays(name: str) -> No
 
 def test_numba_gets_from_cs_library_what_it_lacks() -> None:
     pytest.importorskip("numba")
-    assert engines._in_numba("tanh")
-    assert not engines._in_numba("fmod")
+    assert numba_functions.is_known("tanh")
+    assert not numba_functions.is_known("fmod")
     source = engines._source(rows()["mod"])
     kinds = ", ".join(["types.float64"] * 3)
     assert f'\nfmod = types.ExternalFunction("fmod", signature({kinds}))\n' in source
@@ -273,7 +273,7 @@ def test_numba_gets_from_cs_library_what_it_lacks() -> None:
     assert "fmod(x, y)" in source
     assert "ExternalFunction" not in engines._source(rows()["tanh"])
     with pytest.raises(NotImplementedError, match=r'no_such: .* use engine="numpy"'):
-        engines._external("no_such")
+        numba_functions.external("no_such")
 
 
 def test_a_rows_functions_for_arrays_have_the_rows_name() -> None:
@@ -419,18 +419,18 @@ def test_a_rows_source_is_written_whole_and_again_when_it_is_another(
     folder = tmp_path / "a" / "b"
     monkeypatch.setenv("CHAINRULE_CACHE", str(folder))
     monkeypatch.setattr(engines, "_executed", execute)
-    assert compiled("the source") == (1, 2)
+    assert compiled("the source") is made
     ((stem, path),) = executed
     assert path == folder / f"{stem}.py"
     path.write_text("damaged")
-    assert compiled("the source") == (1, 2)
+    assert compiled("the source") is made
     before = path.stat().st_mtime_ns
     os.utime(path, ns=(5, 5))
-    assert compiled("the source") == (1, 2)
+    assert compiled("the source") is made
     assert path.stat().st_mtime_ns == 5 != before  # what is right is not written again
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "file" / "no folder"))
-    assert compiled("the source") == (1, 2)
+    assert compiled("the source") is made
     assert executed[-1][1].parent.name.startswith("chainrule-")
     assert executed[-1][1].name == f"{stem}.py"
 
@@ -460,7 +460,7 @@ def test_what_numba_has_left_in_pieces_is_thrown_away_once(
     compiled = engines._compiled.__wrapped__
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
     monkeypatch.setattr(engines, "_executed", execute)
-    assert compiled("the source") == (1, 2)
+    assert compiled("the source") is made
     assert calls == 2
     with pytest.raises(EOFError, match="again"):
         compiled("the source")
