@@ -277,8 +277,9 @@ def test_compiled_training_does_not_grow() -> None:
             validation=MOONS, progress=False, compiled=True,
         )  # fmt: skip
 
-    # A hundred runs, each with recordings of its own of some 150 kB.
-    assert growth(epoch, 50) < 50_000
+    # A hundred runs, each with recordings of its own of some 150 kB.  What the last of them knows
+    # of random generators is some 45 kB, however many there were.
+    assert growth(epoch, 50) < 75_000
 
 
 def test_a_compiled_function_keeps_no_more_recordings_than_its_cache() -> None:
