@@ -20,7 +20,7 @@ from tests.functions.trial import Failure, tried
 jets = names(World())
 
 
-# Not right yet: where a recorded choice leaves the leaves out, a compiled function gives a Value and
+# Not right yet: where a recorded choice leaves the leaves out, a compiled call gives a Value and
 # the eager one a number; and a slope of inf in a part that is not taken makes nan.
 KNOWN = pytest.mark.xfail(reason="types where no leaf is reached; infinite slopes of other parts")
 
