@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from autograd.atomic import Setting, context, no_signal_at_start, together, undo_of
-from autograd.value import restorer
+from autograd.value import number_writer, numbers, restorer
 from nn import MLP
 from tests.benchmarks.presses import At, Press, Watch
 
@@ -196,7 +196,7 @@ def test_numbers_gradients_and_flags_are_put_back_in_one_step() -> None:
     undo = together(
         [
             restorer(parameters),
-            undo_of(parameters, ["data"] * len(parameters)),
+            number_writer(parameters, numbers(parameters)),
             undo_of(modules, ["training"] * len(modules)),
         ]
     )
