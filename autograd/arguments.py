@@ -71,9 +71,11 @@ class Call:
         """Find the numbers, the columns and the key of any other arguments."""
         kinds: list[Any] = []
         columns: list[Any] = []
+        values: dict[int, int] = {}  # of each Value, by `id`, which part it is
         places, width = [0], 0
         replaced = False
         parts: list[Any] = []
+        part: Any
         for k, arg in enumerate(self.tree):
             for part in (arg,) if type(arg) is float else leaves(arg):
                 if type(part) is float:
@@ -82,6 +84,8 @@ class Call:
                     kind = "number"
                     self.in_graph = True
                     self.values |= 1 << width
+                    if values.setdefault(id(part), width) != width:
+                        kinds.append(("same", values[id(part)]))  # `x is y`, as it was given
                 else:
                     given = part
                     if isinstance(part, np.ndarray) and not part.ndim:
@@ -142,11 +146,15 @@ class Call:
             count += 1
             return recorder.enter(int(data) if whole else data, f"x{count - 1}")
 
-        made = []
+        made: list[Any] = []
+        values: dict[int, Any] = {}
         for part in leaves(self.tree):
             if isinstance(part, np.ndarray):
                 whole = part.dtype.kind in _WHOLE
                 made.append(_shaped(part.shape[1:], partial(one, whole)))
+            elif type(part) is Value:
+                entered = one(False)
+                made.append(values.setdefault(id(part), entered))
             else:
                 kind = _kind(part)
                 made.append(part if type(kind) is tuple else one(kind == "whole"))

@@ -176,7 +176,8 @@ class Bundle:
         if len(self.places) == 1:
             self.top._grad += float(slopes[self.places[0]])
         else:
-            self.top._grad = self.top._grad + Vector(slopes[self.order])
+            top: Any = self.top  # whose adjoint is a Vector while the pass runs
+            top._grad = top._grad + Vector(slopes[self.order])
 
     def adjoint(self, slopes: list[Any]) -> Any:
         """The adjoint of the top, from slopes that may be Values."""
@@ -418,7 +419,7 @@ def results(played: Played, out: list[float], values: int) -> list[Any]:
         values: a bit for each number of the arguments: whether it is a Value.
     """
     one, result, scope = played.one, played.one.result, played.scope
-    tops = [None if bundle is None else bundle.top for bundle in played.bundles]
+    a, b = (None if bundle is None else bundle.top for bundle in played.bundles)
     leading = (played.bundles[1] is not None) | values << 1
     hub: Any = None
     made: dict[int, Value] = {}
@@ -433,9 +434,9 @@ def results(played: Played, out: list[float], values: int) -> list[Any]:
             found.append(Value(z))
         else:
             if at not in made and played.single:
-                made[at] = _node(played, z, *tops, scope)
+                made[at] = _node(played, z, a, b, scope)
             elif at not in made:
-                hub = _node(played, 0.0, *tops, scope) if hub is None else hub
+                hub = _node(played, 0.0, a, b, scope) if hub is None else hub
                 made[at] = _node(_part(k), z, hub, None, scope)
             found.append(made[at])
     return found
@@ -443,10 +444,10 @@ def results(played: Played, out: list[float], values: int) -> list[Any]:
 
 def _bundles(one: Recording, given: list[Value | None]) -> tuple[Bundle | None, Bundle | None]:
     """What a call depends on, of the arguments and of the parameters."""
-    width, reached = len(given), 0
-    for bits in one.depends:
-        reached |= bits
-    places = [k for k, value in enumerate(given) if value is not None and reached >> (k + 1) & 1]
+    width, bits = len(given), 0
+    for own_bits in one.depends:
+        bits |= own_bits
+    places = [k for k, value in enumerate(given) if value is not None and bits >> (k + 1) & 1]
     own = bundled([v for v in (given[place] for place in places) if v is not None], places)
     if "bundle" not in one.derived:
         reached = one.reached_parameters()

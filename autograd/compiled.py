@@ -4,13 +4,11 @@ import inspect
 import operator
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Any
 
 from autograd import transform
-from autograd.atomic import at_once
 from autograd.ops import item
 from autograd.tape import RecordingError
 from autograd.transform import Argnums, argument_numbers, from_the_start, hvp, leaves, rebuilt
@@ -34,12 +32,10 @@ try:
     from autograd.arguments import Call, CarriedError
     from autograd.call_nodes import Played, results, slopes_of
     from autograd.flat import Flat, refuse_hooks
+    from autograd.kept import Options, Recordings
     from autograd.program import Program
-    from autograd.randomness import Generators
-    from autograd.recorder import Recorder
-    from autograd.recordings import Recording, Shelf, made
+    from autograd.recordings import Recording
     from autograd.serving import Runner, Served, Sink, Wish, serve
-    from autograd.surroundings import Surroundings
 except ModuleNotFoundError as error:
     if error.name != "numpy":
         raise
@@ -48,19 +44,6 @@ except ModuleNotFoundError as error:
     ) from None
 
 Array = Any
-_PATIENCE = 2.0  # seconds that a thread waits for another one's recording of the same function
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a function is compiled; see `compile`."""
-
-    engine: str = "auto"
-    exact: bool = False
-    reduction: str | None = None
-    threads: int = 1
-    cache: int = 64
-    verify: int = 0
 
 
 class Compiled:
@@ -74,19 +57,15 @@ class Compiled:
         self.__doc__ = function.__doc__
         self.__name__: str = getattr(function, "__name__", "compiled")
         self._runner = Runner(options.exact, options.threads)
-        self._shelf = Shelf(options.cache)
-        self._strict: set[Any] = set()  # shapes that recordings serve for one kind of call only
-        self._surroundings = Surroundings(function) if surroundings else None
-        # A number that is another one when what the function closes over or names has changed.
-        self.state: Callable[[], int] = self._surroundings.state if self._surroundings else int
+        self._kept = Recordings(function, self.__name__, options, surroundings)
+        self.state = self._kept.state
         self._signature: inspect.Signature | None = None
         self._latest: tuple[Recording, ...] = ()
         self._here = threading.local()
-        self._recording = threading.RLock()
         self._calls = count(1)
 
     def __repr__(self) -> str:
-        shapes, found = len(self._shelf), len(self.recordings)
+        shapes, found = len(self._kept.shelf), len(self.recordings)
         return f"compiled {self.__name__}: {found} recording(s) of {shapes} shape(s)"
 
     # ------------------------------------------------------------------ recordings
@@ -94,7 +73,7 @@ class Compiled:
     @property
     def recorded(self) -> int:
         """How many times the function has been recorded."""
-        return self._shelf.added
+        return self._kept.shelf.added
 
     @property
     def last(self) -> Recording:
@@ -132,78 +111,15 @@ class Compiled:
     @property
     def recordings(self) -> list[Recording]:
         """Everything that is kept, the shape that was used last at the end."""
-        return self._shelf.all()
+        return self._kept.shelf.all()
 
     def clear(self) -> None:
         """Forget every recording."""
-        self._shelf.clear()
-        self._strict.clear()
+        self._kept.clear()
 
     def adopt(self, args: Sequence[Any], recordings: list[Recording]) -> None:
         """Take recordings that were made elsewhere, for calls with arguments like these."""
-        for one in reversed(recordings):
-            self._shelf.keep(self._key(Call(args), False), one)
-
-    def _key(self, call: Call, quiet: bool) -> Any:
-        shape = call.key, self.state()
-        if self._strict and shape in self._strict:
-            return shape, call.values, quiet
-        return shape
-
-    def _record(
-        self, call: Call, quiet: bool, row: Array, tried: list[Recording]
-    ) -> tuple[Recording, bool]:
-        """A recording of the row, and whether it is new: another thread may have made one."""
-        locked: list[bool] = []
-        try:
-            # Without a limit, a function could wait for a thread that calls this very function.
-            # One step takes the lock and notes it: Ctrl-C cannot come between and leave it held.
-            asked = map(self._recording.acquire, (True,), (_PATIENCE,))
-            at_once(map(locked.append, asked))
-            key = self._key(call, quiet)
-            others = [one for one in self._shelf.of(key) if one not in tried]
-            if others:
-                return others[0], False
-            recorder = Recorder(call.values, quiet)
-            try:
-                one = self._recorded(recorder, call, row)
-                if recorder.strict and key not in self._strict:
-                    shape = key if len(key) == 2 else key[0]
-                    self._strict.add(shape)
-                    key = shape, call.values, quiet
-            finally:
-                recorder.forget()
-            self._shelf.keep(key, one)
-            return one, True
-        finally:
-            if True in locked:
-                self._recording.release()
-
-    def _recorded(self, recorder: Recorder, call: Call, row: Array) -> Recording:
-        """What the function does with the row."""
-        args, named = call.enter(recorder, row)
-        around = self._surroundings
-        if around is None:
-            result = recorder.run(self.function, args, named)
-            return made(recorder, result, self.__name__, self.options.engine)
-        before = around.walk()
-        generators = Generators(before.found)
-        result = recorder.run(self.function, args, named)
-        moved, changed = generators.moved(), around.changed(before, around.walk())
-        if moved:
-            raise RecordingError(
-                f"{self.__name__}: random numbers were drawn while the function was recorded, and "
-                f"a replay would give the same ones again ({moved} has moved); draw them outside "
-                "and pass them as arguments"
-            )
-        if changed:
-            raise RecordingError(
-                f"{self.__name__}: the function changes {changed!r}, which it closes over or names "
-                "as a global, and a replay would not; return what it computes instead"
-            )
-        one = made(recorder, result, self.__name__, self.options.engine)
-        one.derived["surroundings"] = before  # what it holds must not be freed: it is told by `id`
-        return one
+        self._kept.adopt(Call(args), recordings)
 
     # ------------------------------------------------------------------ calls
 
@@ -223,9 +139,6 @@ class Compiled:
         bound = self._signature.bind(*args, **named)
         return bound.args, bound.kwargs
 
-    def _known(self, call: Call, quiet: bool = False) -> list[Recording]:
-        return self._shelf.of(self._key(call, quiet))
-
     def _served(
         self, call: Call, wish: Wish, known: list[Recording] | None = None, quiet: bool = False
     ) -> Served:
@@ -234,9 +147,9 @@ class Compiled:
         def record(row: Array, tried: list[Recording]) -> tuple[Recording, bool]:
             if wish.sink.flat is not None:
                 wish.sink.flat.write()  # the function runs on the Values
-            return self._record(call, quiet, row, tried)
+            return self._kept.record(call, quiet, row, tried)
 
-        known = self._known(call, quiet) if known is None else known
+        known = self._kept.known(call, quiet) if known is None else known
         served = serve(call, wish, self._runner, known, record, self.__name__)
         self.ran(*served.used)
         if self.options.verify and next(self._calls) % self.options.verify == 0:
@@ -257,17 +170,17 @@ class Compiled:
         except CarriedError:
             return self._inside(args, named)
         if mode is not None and mode.anomaly:
-            self._watch(call, not mode.recording)
+            self._kept.watch(call, not mode.recording)
         if mode is not None and not mode.recording:
             return self.shown(call, self._served(call, Wish(Sink()), quiet=True))
-        known = self._known(call)
+        known = self._kept.known(call)
         if not (call.in_graph or (call.batched and present_call() is not None)):
             single = not call.batched or self.options.reduction is not None
             if not (single and known and known[0].result.is_value):
                 served = self._served(call, Wish(Sink()), known)
                 if not (single and served.one.result.is_value):
                     return self.shown(call, served)
-                known = self._known(call)
+                known = self._kept.known(call)
         return self._in_graph(call, known, "" if mode is None else mode.scope)
 
     def _inside(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
@@ -280,16 +193,6 @@ class Compiled:
             numbers = [Value(n) if type(n) is float else n for n in leaves(tree)]
             args, named = rebuilt(tree, iter(numbers))
             return self.function(*args, **named)
-
-    def _watch(self, call: Call, quiet: bool) -> None:
-        """Run the function for each sample; NonFiniteError names the operation at fault."""
-        for row in call.numbers:
-            recorder = Recorder(call.values, quiet)
-            try:
-                args, named = call.enter(recorder, row)
-                recorder.run(self.function, args, named, anomaly=True)
-            finally:
-                recorder.forget()
 
     def computed(self, args: tuple[Any, ...], named: dict[str, Any], sink: Sink) -> Any:
         """What the function returns, as numbers, with parameters as the sink has them."""
@@ -316,7 +219,7 @@ class Compiled:
             rows.append(results(played, served.out[0].tolist(), call.values))
             used[one] = None
             if call.batched:
-                known = self._known(call)
+                known = self._kept.known(call)
         self.ran(*used)
         form = next(iter(used)).form
         if not call.batched:
@@ -353,9 +256,9 @@ class Compiled:
         return served
 
     def arguments(self, args: tuple[Any, ...], named: dict[str, Any]) -> Call:
-        """The arguments of a method that gives numbers.
+        """The arguments of a method of the compiled function.
 
-        Raises RecordingError inside another compiled function, where they would be constants.
+        Raises RecordingError inside another one, where what it gives would be a constant.
         """
         mode = present_mode()
         if mode is not None and mode.traces:
@@ -363,7 +266,28 @@ class Compiled:
                 f"{self.__name__}: a method of a compiled function is used inside another one, "
                 "which a replay would not repeat; call it, and differentiate with autograd.grad"
             )
-        return self._call(args, named)
+        call = self._call(args, named)
+        if mode is not None and mode.anomaly:
+            self._kept.watch(call, not mode.recording)
+        return call
+
+    def numbers(self, args: tuple[Any, ...], named: dict[str, Any]) -> Call:
+        """The arguments of a method that gives numbers.
+
+        Raises TypeError where the derivative of these would be lost without a word.
+        """
+        call = self.arguments(args, named)
+        self._refuse_outer(call)
+        return call
+
+    def _refuse_outer(self, call: Call) -> None:
+        mode = present_mode()
+        if (mode is None or mode.recording) and (call.in_graph or present_call() is not None):
+            raise TypeError(
+                f"{self.__name__}: this gives numbers, and the derivative that goes through Values "
+                "or is being taken would be lost; differentiate with autograd.grad, pass numbers "
+                "(v.data), or use no_grad()"
+            )
 
     def _not_one(self) -> TypeError:
         return TypeError(f"{self.__name__}: must return one number to be differentiated")
@@ -375,13 +299,15 @@ class Compiled:
         the sum over them that is differentiated, or the mean with `reduction="mean"`.
         """
         call, mode = self.arguments(args, named), present_mode()
-        if (call.in_graph and not call.batched) or (mode is not None and mode.anomaly):
-            with recording():  # its adjoints are watched, too
-                result = self(*args, **named)
-            if not isinstance(result, Value):
+        if call.in_graph or (mode is not None and mode.anomaly):
+            with recording():  # an anomaly may be among its adjoints, too
+                result = self._in_graph(call, self._kept.known(call), "")
+            rows = result.tolist() if isinstance(result, np.ndarray) else [result]
+            if not all(isinstance(row, Value) for row in rows):
                 raise self._not_one()
-            result.backward()
-            return result.data
+            sum(rows[1:], rows[0]).backward()
+            found = [row.data for row in rows]
+            return np.array(found) if isinstance(result, np.ndarray) else found[0]
         sink = Sink()
         served = self.differentiated(call, sink)
         shown, total = self.shown(call, served), sink.total()
@@ -402,20 +328,26 @@ class Compiled:
             return transform.value_and_grad(self, argnums)(*args, **named)
         if named:
             args, named = self._bound(args, named)
-        single = type(argnums) is int and 0 <= argnums < len(args)  # the usual case, quickly
-        chosen = [argnums] if single else from_the_start(argument_numbers(argnums, "grad"), args)
+        if type(argnums) is int and 0 <= argnums < len(args):  # the usual case, quickly
+            chosen = [argnums]
+        else:
+            chosen = from_the_start(argument_numbers(argnums, "grad"), args)
         call = Call(args, named, chosen)
-        outer = call.in_graph or present_call() is not None or (mode is not None and mode.anomaly)
+        anomaly = mode is not None and mode.anomaly
+        if mode is not None and anomaly:
+            self._kept.watch(call, not mode.recording)
+        outer = call.in_graph or present_call() is not None or anomaly
         if outer and not call.batched and (mode is None or mode.recording):
             return transform.value_and_grad(self, argnums)(*args, **named)
+        self._refuse_outer(call)
         served = self.differentiated(call, Sink())
         parts = [call.like(k, served.back) for k in chosen]
-        single = single or hasattr(argnums, "__index__")
+        single = type(argnums) is int or hasattr(argnums, "__index__")
         return self.shown(call, served), parts[0] if single else tuple(parts)
 
     def parameter_gradients(self, *args: Any, **named: Any) -> tuple[Any, Array]:
         """(result, gradient in the parameters as an array), in the order of `.parameters`."""
-        sink, call = Sink(), self.arguments(args, named)
+        sink, call = Sink(), self.numbers(args, named)
         served = self.differentiated(call, sink)
         total = sink.total()
         refuse_hooks(total)
@@ -431,7 +363,7 @@ class Compiled:
 
     def per_sample_gradients(self, *args: Any, **named: Any) -> Array:
         """The gradient of each row's result in the parameters: (rows, parameters)."""
-        call = self.arguments(args, named)
+        call = self.numbers(args, named)
         found = []
         used: dict[Recording, None] = {}
         for row in call.numbers:
@@ -453,7 +385,7 @@ class Compiled:
         >>> f(1.0).data, f.hvp([1.0], 1.0).tolist()
         (8.0, [12.0])
         """
-        call = self.arguments(args, named)
+        call = self.numbers(args, named)
         used = self._served(call, Wish(Sink())).used
         order, v = self.parameters, np.asarray(vector, dtype=np.float64)
         if v.shape != (len(order),):
@@ -515,7 +447,42 @@ def compile(
 ) -> Compiled:
     """The same function at native speed: its first call records it, later calls replay.
 
-    TODO docs
+    Arguments are numbers, Values, or nested lists of them, by position or by name; a NumPy array is
+    a batch whose rows are the samples.  Inside the function a number is a Value.  Leaves from
+    outside are parameters: their numbers, also as `.data` or detached, are read at each call.
+
+    The compiled function answers as the function itself does.  Where Values are among the
+    arguments, or leaves are behind it, and operations are recorded, the result is a Value of the
+    graph, which can be differentiated to every order; inside `no_grad()`, and for arrays, it is
+    plain numbers (for arrays under an outer derivative, one Value a row).
+
+    What the function asks of its numbers (`if x > 0`, `float(x)`, `f"{x}"`) becomes a guard: where
+    the answer is another one, it is recorded again.  Whole numbers stay inputs where `select`,
+    `nn.Embedding` or a sparse loss uses them; used otherwise, each is recorded anew.  What
+    the function closes over, has as defaults or names as globals is compared at each call: numbers,
+    small containers and arrays by what is in them, anything else by identity, with the plain
+    attributes of an object.  What lies deeper cannot be seen: what is inside of objects, containers
+    of more than 1,000 entries, files, the time, `type(x)`.  Use `verify` where in doubt.
+
+    Args:
+        engine: "numpy", "numba", or "auto".
+        exact: replay in the eager order, to the same bits; otherwise sums may be regrouped.
+        reduction: "mean" or "sum" over the rows, or none.
+        threads: over the rows of a batch.
+        cache: how many recordings are kept.
+        verify: run the function itself beside every so many calls, and raise ReplayError with both
+            answers where they differ by more than 1e-9 of the largest number on the way.
+
+    Raises RecordingError for what a replay would not repeat: random numbers, changes of what the
+    function closes over or of a leaf, `backward` inside of it.
+
+    >>> w = Value(3.0, "w")
+    >>> f = compile(lambda x: (w * x).tanh() if x > 0 else w * x)
+    >>> f(-2.0).data, f.value_and_grad(-2.0)
+    (-6.0, (-6.0, 3.0))
+    >>> (f(-2.0) * w).backward()
+    >>> w.grad
+    -12.0
     """
     if not callable(function):
         raise TypeError(f"compile: expected a function, got {type(function).__name__}")

@@ -5,7 +5,6 @@ import hashlib
 import importlib.util
 import math
 import os
-import re
 import sys
 import tempfile
 import warnings
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import files, margins, native_margins, rules
+from autograd import files, margins, native_margins, numba_functions, rules
 from autograd.lowering import (
     CHOOSE,
     CONTRACT,
@@ -351,7 +350,7 @@ class _Functions:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         function = next((f for f in _candidates(name) if _agrees(f, name)), None)
         if function is None:
-            exact = _row_of(name)
+            exact = numba_functions.row_of(name)
             by_number = np.frompyfunc(exact.value, exact.arity, 1)
             function = lambda *arrays: by_number(*arrays).astype(np.float64)  # noqa: E731
         setattr(self, name, function)
@@ -374,10 +373,6 @@ def _agrees(function: Any, name: str) -> bool:
             if not abs(function(*operands[: function.nin]) - wanted) <= 1e-12 * abs(wanted):
                 return False
     return True
-
-
-def _row_of(libm: str) -> Operation:
-    return next(op for op in rows().values() if op.libm == libm)
 
 
 _NUMPY = _Functions()
@@ -824,32 +819,8 @@ def _source(op: Operation) -> str:
     texts = {"dy": "0.0", "dy_parts": ""}
     for name, tree in named.items():
         texts |= {name: text(tree), f"{name}_parts": parts(tree)}
-    called = sorted(set(re.findall(r"math\.(\w+)\(", " ".join(texts.values()))))
-    lacking = [name for name in called if not _in_numba(name)]
-    for name in lacking:
-        texts = {key: part.replace(f"math.{name}(", f"{name}(") for key, part in texts.items()}
-    return _ROW.format(op=op, externals="\n".join(map(_external, lacking)), **texts)
-
-
-def _in_numba(name: str) -> bool:
-    """Whether numba knows the function of `math`."""
-    from numba.core.typing import mathdecl
-
-    own = getattr(math, name)
-    return any(function is own for function, _ in mathdecl.registry.globals)
-
-
-def _external(name: str) -> str:
-    """A line that makes a function of C's library known to numba."""
-    from llvmlite import binding
-
-    if binding.address_of_symbol(name) is None:
-        raise NotImplementedError(
-            f"{name}: neither numba nor C's library has a function of this name, so the row cannot "
-            'be compiled; use engine="numpy"'
-        )
-    kinds = ", ".join(["types.float64"] * (1 + _row_of(name).arity))
-    return f'{name} = types.ExternalFunction("{name}", signature({kinds}))'
+    texts, externals = numba_functions.declared(texts)
+    return _ROW.format(op=op, externals=externals, **texts)
 
 
 def cache_folder() -> Path:

@@ -47,6 +47,7 @@ class Flat:
     Attributes:
         numbers, gradients: arrays in the order of the parameters.
 
+    >>> from autograd import compile
     >>> w = Value(3.0)
     >>> with compile(lambda x: w * w * x).flat([w]) as flat:
     ...     loss = flat.backward(2.0)
@@ -118,7 +119,7 @@ class Flat:
                     return plan.result()
         sink = Sink(self)
         with self._turn:
-            call = compiled.arguments(args, named)
+            call = compiled.numbers(args, named)
             served = compiled.differentiated(call, sink)
             if len(key) > len(args) + 1 and args and Plan.serves(compiled, call, served.used):
                 if len(self._plans) >= MOST_PLANS:

@@ -8,8 +8,9 @@ import numpy as np
 
 from autograd.ops import Ops
 from autograd.recorder import Recorder
-from autograd.tape import ARGMAX, DETACH, ORDER, Index, Traced, number_of
+from autograd.tape import ARGMAX, DETACH, ORDER, Traced, is_traced, number_of
 from autograd.value import Value
+from autograd.whole import Index
 
 Array = Any
 
@@ -66,14 +67,14 @@ def freeze(recorder: Recorder, outputs: list[Any], form: Any) -> tuple[Tape, lis
         if node.kind is None:
             assert row.op is not None
             k = ops.setdefault(row.op.name, len(ops))
-            b = at(operands[1]) if len(operands) == 2 else -1
-            rows.append((k, at(operands[0]), b, 0, node.cut))
+            second = at(operands[1]) if len(operands) == 2 else -1
+            rows.append((k, at(operands[0]), second, 0, node.cut))
         elif node.kind == DETACH:
             rows.append((DETACH, at(operands[0]), -1, 0, True))
         else:
             index, values = (None, operands) if node.kind == ARGMAX else (operands[0], operands[1:])
-            a = -1 if index is None else at(index)
-            rows.append((node.kind, a, len(tables), len(values), node.kind == ARGMAX))
+            choice = -1 if index is None else at(index)
+            rows.append((node.kind, choice, len(tables), len(values), node.kind == ARGMAX))
             tables += map(at, values)
         note.append(notes.setdefault((row.label, row.scope, row.line), len(notes)))
     orders = list(ORDER)
@@ -100,12 +101,12 @@ def _live(recorder: Recorder, ends: Iterable[Any]) -> list[Traced]:
     nodes = recorder.nodes
     alive = bytearray(len(nodes))
     for thing in ends:
-        if type(thing) in (Traced, Index):
+        if is_traced(thing):
             alive[thing.serial] = 1
     for node in reversed(nodes):
         if alive[node.serial]:
             for operand in node.operands:
-                if type(operand) in (Traced, Index):
+                if is_traced(operand):
                     alive[operand.serial] = 1
     return [node for node in nodes if alive[node.serial] and node.operands]
 
@@ -133,7 +134,7 @@ class _Numbers:
                     "function, or pass it as an argument"
                 )
             self.parameters.setdefault(operand, len(self.parameters))
-        elif type(operand) not in (Traced, Index):
+        elif not is_traced(operand):
             self.constants.setdefault(_text(operand), len(self.constants))
 
     def place(self, inputs: list[Traced], live: list[Traced]) -> None:
@@ -144,8 +145,8 @@ class _Numbers:
 
     def at(self, operand: Any) -> int:
         """The place of an operand."""
-        if type(operand) in (Traced, Index):
-            return self._places[operand.serial]
+        if is_traced(operand):
+            return self._places[int(operand.serial)]
         if type(operand) is Value and operand not in self.born:
             return len(self.constants) + self.parameters[operand]
         return self.constants[_text(operand)]

@@ -794,8 +794,9 @@ def _guarded(guards, memory, b, layout, sure):
 
 @njit(**_options)
 def sweep(
-    fcode, bcode, bounding, largest, rows, margins, pool, guards, cleared, measured, outputs, layout,
-    numbers, where, X, seeds, memory, grad, out, held, inputs, gradients, n, B, end, differentiate,
+    fcode, bcode, bounding, largest, rows, margins, pool, guards, cleared, measured, outputs,
+    layout, numbers, where, X, seeds, memory, grad, out, held, inputs, gradients, n, B, end,
+    differentiate,
 ):  # fmt: skip
     """Run a program on the samples X, B at a time; whether nothing is decided otherwise, and all is
     finite."""

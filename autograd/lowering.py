@@ -16,7 +16,7 @@ from autograd.tape import ARGMAX, DETACH, MASK, SELECT
 from autograd.value import rows
 
 if TYPE_CHECKING:
-    from autograd.program import Tape
+    from autograd.frozen import Tape
 
 Array = Any
 # Parameters and constants are shared by all samples; their addresses start here.

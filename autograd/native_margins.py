@@ -3,7 +3,7 @@
 import ast
 from functools import cache
 
-from autograd import margins, rules
+from autograd import margins, numba_functions, rules
 from autograd.rounding import Variant
 from autograd.value import rows
 
@@ -13,9 +13,11 @@ _LOOPS = """\
 import math
 
 from numba import carray, cfunc, njit, types
+from numba.core.typing import signature
 
 from autograd.kernels import bits, number_of, power_of_e
 
+{externals}
 inf, nan, pi = math.inf, math.nan, math.pi
 numbers, wholes = types.CPointer(types.float64), types.CPointer(types.int64)
 kind = types.void(numbers, numbers, wholes, wholes, types.int64)
@@ -104,6 +106,6 @@ def source(variant: Variant, unit: float) -> str:
         return rules.fast(tree, rows()).replace("math.exp(", "power_of_e(")
 
     parts = "\n    ".join(f"{name} = {text(tree)}" for name, tree in found.parts.items())
-    return _LOOPS.format(
-        op=variant.op, unit=unit, parts=parts, margin=text(found.margin), doubt=text(found.doubt)
-    )
+    texts = {"parts": parts, "margin": text(found.margin), "doubt": text(found.doubt)}
+    texts, externals = numba_functions.declared(texts)
+    return _LOOPS.format(op=variant.op, unit=unit, externals=externals, **texts)

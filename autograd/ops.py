@@ -35,6 +35,7 @@ import ast
 import math
 import sys
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 from autograd import rules
@@ -86,6 +87,7 @@ class Operation(Origin):
     # Filled in by `record.install`, once Value exists.
     method: Callable[..., Any]
     reverse: Callable[..., Any]
+    install: Callable[["Operation"], object]
 
     # Filled in by `read`, once the whole table is known.
     value: Callable[..., float]
@@ -117,7 +119,6 @@ class Operation(Origin):
         self.texts = (z, dx) if dy is None else (z, dx, dy)
         self.arity = len(self.texts) - 1
         self.seconds = {"dxx": dxx, "dxy": dxy, "dyy": dyy}
-        self.slopes: dict[str, Operation] = {}
         self.default = y
         self.smooth = smooth
         self.pieces = pieces
@@ -168,9 +169,11 @@ class Operation(Origin):
         Raises RuleError, naming the row, when a text is not a rule in x, y (and z).
         """
         self.name = name
+        self.known = rows
+        vars(self).pop("slopes", None)
         try:
             piece_tree, ends_tree = self._parse({row: op.arity for row, op in rows.items()})
-            self.slopes = self._read_slopes(rows)
+            self._check_seconds()
         except RuleError as error:
             raise RuleError(f"op {name!r}: {error}") from None
         names = {**rules.CONSTANTS, **rows, name: self, "math": math}
@@ -189,11 +192,12 @@ class Operation(Origin):
         else:
             self.value = rules.function(f"{name}_value", xy, self.value_tree, self, names)
         self.is_smooth = rules.function(f"{name}_is_smooth", xy, self.smooth_tree, self, names)
-        self.piece = rules.function(f"{name}_piece", xy, piece_tree, self, names)
+        self.piece = _one_piece
+        if self.pieces:
+            self.piece = rules.function(f"{name}_piece", xy, piece_tree, self, names)
         for partial, tree in zip(("dx", "dy"), self.partial_trees, strict=False):
             made = rules.function(f"{name}_{partial}", f"{xy}, z=None", tree, self, names)
-            slope = self.slopes.get(partial)
-            setattr(self, partial, made if slope is None else _recorded(made, slope))
+            setattr(self, partial, self._recorded(partial, made) if self._has_row(tree) else made)
 
     def _parse(self, arity: dict[str, int]) -> tuple[ast.expr, ast.expr]:
         """Parse the texts into trees; returns those of `pieces` and `ends`, which are not kept."""
@@ -237,37 +241,65 @@ class Operation(Origin):
         """The operation as a call of itself: 'tanh(x)', 'hypot(x, y)'."""
         return f"{self.name}({', '.join('xy'[: self.arity])})"
 
-    def _read_slopes(self, rows: "Mapping[str, Operation]") -> "dict[str, Operation]":
-        """The rows of dz/dx and dz/dy, if there are columns for their derivatives."""
-        operands = "xy"[: self.arity]
+    def _check_seconds(self) -> None:
         wanted = ["dxx", "dxy", "dyy"] if self.arity == 2 else ["dxx"]
         given = [column for column, text in self.seconds.items() if text]
-        if not given:
-            return {}
-        if given != wanted:
+        if given and given != wanted:
             raise RuleError(f"second derivatives need {', '.join(wanted)}; given {given}")
-        if taken := set(self.where) & set(_INSIDE.values()):
+        if given and (taken := set(self.where) & set(_INSIDE.values())):
             raise RuleError(f"a part cannot be called {min(taken)!r}, which is taken")
+
+    def _has_row(self, partial: ast.expr) -> bool:
+        # A plain 1 is no operation, and its derivatives are 0.
+        return bool(self.seconds["dxx"]) and not rules.is_number(partial)
+
+    @cached_property
+    def slopes(self) -> "dict[str, Operation]":
+        """The rows of the local derivatives 'dx' and 'dy', if columns give their derivatives.
+
+        Made when they are first asked for, which spares an import the time.
+        """
         made = {}
-        for k, operand in enumerate(operands):
-            if rules.is_number(self.partial_trees[k]):
-                continue  # a plain 1 is no operation, and its derivatives are 0
-            own = f"d{operand}"
-            inside = {**_INSIDE, own: "z"}
-            where = {**self.where, "value": self.texts[0]}
-            for other, text in zip(operands, self.texts[1:], strict=True):
-                if other != operand:
-                    where[_INSIDE[f"d{other}"]] = rules.renamed(text, _INSIDE)
-            seconds = ["d" + "".join(sorted(operand + other)) for other in operands]
-            texts = [rules.renamed(self.seconds[column], inside) for column in seconds]
-            z = rules.renamed(self.texts[k + 1], _INSIDE)
-            row = Operation(z, *texts, smooth=self.smooth, pieces=self.pieces)
-            row.where = where
-            shown = [self.textbook[k + 1], *(self.seconds[column] for column in seconds)]
-            row.textbook = tuple(map(self._in_operands, shown))
-            row.read(f"{self.name}_{own}", {**rows, self.name: self})
-            made[own] = row
+        for k, partial in enumerate(self.partial_trees):
+            if self._has_row(partial):
+                slope = self._slope("xy"[k])
+                slope.read(f"{self.name}_d{'xy'[k]}", {**self.known, self.name: self})
+                if hasattr(self, "install"):
+                    self.install(slope)
+                made[f"d{'xy'[k]}"] = slope
         return made
+
+    def _slope(self, operand: str) -> "Operation":
+        """The row of the derivative in an operand, not yet read; what it needs are its parts."""
+        operands, own = "xy"[: self.arity], f"d{operand}"
+        where = {**self.where, "value": self.texts[0]}
+        for other, text in zip(operands, self.texts[1:], strict=True):
+            if other != operand:
+                where[_INSIDE[f"d{other}"]] = rules.renamed(text, _INSIDE)
+        text = self.texts[1 + operands.index(operand)]
+        columns = ["d" + "".join(sorted(operand + other)) for other in operands]
+        inside = {**_INSIDE, own: "z"}
+        seconds = [rules.renamed(self.seconds[column], inside) for column in columns]
+        row = Operation(
+            rules.renamed(text, _INSIDE), *seconds, smooth=self.smooth, pieces=self.pieces
+        )
+        row.where = where
+        shown = [
+            self.textbook[1 + operands.index(operand)],
+            *(self.seconds[column] for column in columns),
+        ]
+        row.textbook = tuple(map(self._in_operands, shown))
+        return row
+
+    def _recorded(self, partial: str, numbers: Callable[..., float]) -> Callable[..., Any]:
+        """A local derivative: of numbers by the function, of Values as a node of its own row."""
+
+        def slope(x: Any, y: Any = None, z: Any = None) -> Any:
+            if isinstance(x, Ops) or isinstance(y, Ops):
+                return self.slopes[partial](*(x, y)[: self.arity])
+            return numbers(x, y, z)
+
+        return slope
 
     def _in_operands(self, text: str) -> str:
         """A text in x, y, z, dx, dy and parts, written in the operands alone, for reading."""
@@ -277,15 +309,9 @@ class Operation(Origin):
         return ast.unparse(rules.substitute(tree, {"z": z}))
 
 
-def _recorded(numbers: Callable[..., float], slope: Operation) -> Callable[..., Any]:
-    """A local derivative: of numbers by the function given, of Values as a node of its own row."""
-
-    def partial(x: Any, y: Any = None, z: Any = None) -> Any:
-        if isinstance(x, Ops) or isinstance(y, Ops):
-            return slope(*(x, y)[: slope.arity])
-        return numbers(x, y, z)
-
-    return partial
+def _one_piece(x: object, y: object = None) -> float:
+    """The number of the piece of a row that has one, or one on each side of a kink."""
+    return 0.0
 
 
 class Op(Operation, Generic[Operands]):
@@ -619,18 +645,18 @@ class Ops:
                                  textbook=("y if x > y else x", "0.0 if x > y else 1.0 if x < y else 0.5",
                                            "1.0 if x > y else 0.0 if x < y else 0.5"))
 
-    # C's fmod is exact and has the sign of x.  The others are made of it and are Python's numbers, as
-    # floats: math.floor and round give an int, and raise for inf.
+    # The remainders and steps are Python's numbers, as floats: math.floor and round give an int, and
+    # raise for inf.  C's fmod is exact, with the sign of x; its slope -trunc(x / y) is a whole number.
     fmod       = Op("fmod(x, y)",                   "1",           "-round((x - z) / y)", dxx="0.0", dxy="0.0", dyy="0.0",
                                  textbook=("fmod(x, y)", "1", "(z - x) / y"), pieces="floordiv(x, y)", smooth="abs(fmod(x, y)) > 0")
-    floor      = Op("x - t - 1 if t < 0 else x - t if t > 0 else x", "0.0", t="fmod(x, 1)",
+    # From 2 ** 52 on all numbers are whole, so adding that rounds, from the middle to the even one.
+    round      = Op("x if abs(x) > 4503599627370496 else x + 4503599627370496 - 4503599627370496 if x > 0"
+                    " else -(4503599627370496 - x - 4503599627370496) if x < 0 else x", "0.0",
+                                 textbook=("round(x)", "0.0"), pieces="round(x)", smooth="abs(abs(fmod(x, 1)) - 0.5) > 0")
+    floor      = Op("r - 1 if r > x else r",        "0.0",         r="round(x)",
                                  textbook=("floor(x)", "0.0"), pieces="floor(x)", smooth="abs(fmod(x, 1)) > 0")
     ceil       = Op("-floor(-x)",                   "0.0",
                                  textbook=("ceil(x)", "0.0"),  pieces="ceil(x)",  smooth="abs(fmod(x, 1)) > 0")
-    # To the nearest whole number n, and from the middle to the even one; from 2 ** 52 on, all are whole.
-    round      = Op("x if m > 4503599627370496 else r if x > 0 else -r if x < 0 else x", "0.0",
-                                 m="abs(x)", t="fmod(m, 1)", n="m - t", r="n + 1 if t > 0.5 else n if t < 0.5 else n + fmod(n, 2)",
-                                 textbook=("round(x)", "0.0"), pieces="round(x)", smooth="abs(abs(fmod(x, 1)) - 0.5) > 0")
     mod        = Op("(t + y if y > 0 else t) if t < 0 else (t + y if y < 0 else t) if t > 0 else t * t / y", "1",
                     "-round((x - z) / y)",          t="fmod(x, y)", dxx="0.0", dxy="0.0", dyy="0.0",
                                  textbook=("x - y * floor(x / y)", "1", "-floor(x / y)"),
@@ -655,7 +681,7 @@ class Ops:
         """`round(v)` is the operation; a number of digits has no derivative and is refused."""
         if digits is None:
             return self.round()
-        raise TypeError("round: a Value is rounded to a whole number; write round(v.data, digits)")
+        raise TypeError("round(v, digits) would lose the gradient; v.data is the number alone")
 
     def apply(self, op: Operation, x: Any, y: Any) -> Any:
         """The result of `op` on operands of which at least one is of this class."""

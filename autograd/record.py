@@ -161,8 +161,10 @@ def install(
 
     `names` are the globals of the generated source: the class, and how it looks up the mode.
     """
-    for slope in op.slopes.values():
-        install(slope, value, rows, names)
+    given = names
+    op.install = lambda slope: install(slope, value, rows, given)
+    for slope in vars(op).get("slopes", {}).values():  # those that have been made already
+        op.install(slope)
     names = {
         **rules.CONSTANTS,
         **names,

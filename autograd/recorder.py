@@ -16,7 +16,6 @@ from autograd.tape import (
     ORDER,
     SOLID,
     Guard,
-    Index,
     RecordingError,
     Traced,
     kinds_of,
@@ -33,6 +32,7 @@ from autograd.value import (
     present_mode,
     set_mode,
 )
+from autograd.whole import Index
 
 _LARGEST = sys.float_info.max
 
@@ -190,7 +190,7 @@ class Recorder:
         self._seen.setdefault(leaf, leaf._data)
 
     def read(self, leaf: Value, kinds: int) -> Any:
-        """The number of a leaf, cut off from the graph; an input of the recording, as the leaf is."""
+        """The number of a leaf, cut off from the graph: an input of the recording, as it is."""
         if leaf in self.born:
             return leaf._data if kinds == 0 else Value(leaf._data, leaf.label)
         self._meet(leaf)

@@ -14,9 +14,10 @@ from autograd.frozen import Tape, freeze
 from autograd.ops import Ops, number
 from autograd.program import Program
 from autograd.recorder import Recorder
-from autograd.tape import SELECT, SOLID, Index, kinds_of
+from autograd.tape import SELECT, SOLID, kinds_of
 from autograd.transform import leaves, rebuilt
 from autograd.value import Value, accumulate, grads
+from autograd.whole import Index
 
 Array = Any
 BLOCKS = (1, 8, 16, 32, 64)  # samples that are computed side by side

@@ -5,8 +5,8 @@ some functions otherwise than Python's `math`.  So a number may differ from the 
 is decided by it may turn: a guard, the side of a kink, the end of a domain, which of some numbers
 is the largest.  Beside such numbers runs a bound of how far they may be off, their margin.
 
-Each number x has a magnitude |x| and a bound: unit |x| + margin.  A sum of products |x| (bound of y)
-is then a bound of the sum's own rounding and of what its operands bring along, at once (Higham,
+Each number x has a magnitude |x| and a bound: unit |x| + margin.  A sum of products |x| (bound of
+y) is then a bound of the sum's own rounding and of what its operands bring along, at once (Higham,
 Accuracy and Stability of Numerical Algorithms, 3.3): instructions for sums serve as they are.
 
 Exact numbers have a margin of 0 and decide nothing wrongly: inputs, parameters and constants, sums

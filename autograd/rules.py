@@ -112,11 +112,16 @@ class _Substitute(ast.NodeTransformer):
         self.trees = trees
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.trees.get(node.id, node)
+        # A copy for each place: who changes one of them must not change the others.
+        return _copy(self.trees[node.id]) if node.id in self.trees else node
 
 
-def _copy(tree: ast.expr) -> ast.expr:
-    return ast.parse(ast.unparse(tree), mode="eval").body
+def _copy(tree: Any) -> Any:
+    if isinstance(tree, list):
+        return [_copy(part) for part in tree]
+    if not isinstance(tree, ast.AST):
+        return tree
+    return type(tree)(**{name: _copy(getattr(tree, name, None)) for name in tree._fields})
 
 
 def substitute(tree: ast.expr, trees: Mapping[str, ast.expr]) -> ast.expr:

@@ -1,11 +1,12 @@
-"""Choices by a whole number, which stays an input of a compiled function: select, replaced, argmax."""
+"""Choices by a whole number that stays an input of a compiled function: select and the like."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from autograd.ops import Ops, item, number
-from autograd.tape import ARGMAX, MASK, SELECT, Index, Traced, kinds_of, number_of
+from autograd.tape import ARGMAX, MASK, SELECT, Traced, is_traced, kinds_of, number_of
 from autograd.value import Value
+from autograd.whole import Index
 
 
 def select(values: Sequence[Any], index: Any) -> Any:
@@ -49,7 +50,7 @@ def replaced(values: Sequence[Any], index: Any, instead: float) -> list[Any]:
 
 def masked(value: Any, index: Any, place: float, instead: float) -> Any:
     """`instead` where the index is that place, else the value."""
-    if type(index) not in (Index, Traced):
+    if not is_traced(index):
         return instead if item(index) == place else value
     data = float(instead) if index.number == place else _number(value)
     operands = (value, index, float(place), float(instead))
@@ -86,7 +87,7 @@ def chosen(values: Sequence[Any], index: Any) -> Any:
     Where the index is recorded, the others are there with a factor of 0, so that this can be
     differentiated again.
     """
-    if type(index) in (Index, Traced):
+    if is_traced(index):
         total: Any = 0.0
         masks = [masked(0.0, index, i, 1.0) for i in range(len(values))]
         for value, mask in zip(values, masks, strict=True):
@@ -98,7 +99,7 @@ def chosen(values: Sequence[Any], index: Any) -> Any:
 
 def covered(value: Any, index: Any, place: float, instead: float) -> Any:
     """As `masked`; where the index is recorded, in a way that can be differentiated again."""
-    if type(index) not in (Index, Traced):
+    if not is_traced(index):
         return masked(value, index, place, instead)
     return value * masked(1.0, index, place, 0.0) + masked(0.0, index, place, instead)
 
@@ -111,7 +112,7 @@ def argmax(values: Sequence[Any]) -> Any:
     >>> argmax([1.0, 3.0, 2.0])
     1
     """
-    traced = [v for v in values if type(v) in (Index, Traced)]
+    traced = [v for v in values if is_traced(v)]
     numbers = [number_of(v) if isinstance(v, Ops) else number(v, "argmax") for v in values]
     top = numbers.index(max(numbers)) if all(z == z for z in numbers) else 0
     if not traced:

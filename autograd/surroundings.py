@@ -81,10 +81,7 @@ class _Walk:
         for one, data in self.arrays:
             if one.tobytes() != data:
                 return False
-        for one, length in self.lengths:
-            if len(one) != length:
-                return False
-        return True
+        return not self.lengths or all(len(one) == length for one, length in self.lengths)
 
     # ------------------------------------------------------------------ functions
 

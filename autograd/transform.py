@@ -274,8 +274,10 @@ def _forward(
         elif records:
             node = +leaf
             before.extend(node.parents)  # a plain number on a tape enters as a leaf
-        else:
+        elif type(leaf) is Value:
             node = leaf.detach()
+        else:
+            node = +leaf.detach()  # what is on a tape is cut off, and enters as a leaf
         nodes.append(node)
         return node
 

@@ -885,7 +885,7 @@ def _visit(
 
 
 def unfold(*roots: Value) -> None:
-    """Make compiled calls behind the roots the scalar graphs that the functions would have recorded.
+    """Make of compiled calls behind the roots the scalar graphs that their functions would make.
 
     The nodes that are their results stay the same objects, with the same numbers.
     """
@@ -1010,6 +1010,7 @@ def bad_result(
     b: Value | None,
     line: str,
 ) -> str:
+    """What an operation gave at which operands, and where, for a message on inf or nan."""
     operands = [_operand_text("x", x, a)]
     if y is not None:
         operands.append(_operand_text("y", y, b))

@@ -53,7 +53,7 @@ def _total(wish: Wish) -> dict[Value, float]:
 def _eager(
     function: Callable[..., Any], call: Call, k: int, differentiate: bool
 ) -> tuple[dict[int, Value], Any]:
-    """Inputs of sample k that a gradient is wanted in, by their places, and the function's result."""
+    """Inputs of a sample that a gradient is wanted in, by place, and the function's result."""
     numbers = dict(enumerate(call.numbers[k].tolist()))
     inputs = {}
     if differentiate:

@@ -40,8 +40,9 @@ try:
     import numpy as np
 
     from autograd.arguments import Call
-    from autograd.compiled import Compiled, Options
+    from autograd.compiled import Compiled
     from autograd.flat import Flat
+    from autograd.kept import Options
     from autograd.program import Program
     from autograd.recordings import Recording
 except ModuleNotFoundError as error:

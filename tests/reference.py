@@ -12,9 +12,10 @@ from mpmath import mp, mpf
 from autograd import rows
 from autograd.ops import Operation
 
-# tanh(300) differs from 1 in the 261st digit; the difference must keep 40 digits of its own.
-BITS = 3000
-_STEP = mpf(2) ** -400
+# tanh(300) differs from 1 in the 261st digit; the difference must keep 40 digits of its own, also
+# when it is divided by the square of a step.
+BITS = 2000
+_STEP = mpf(2) ** -200
 
 # Where a derivative passes through 0 although its terms do not: they cancel there, and an error is
 # measured in units of the last place of the terms, which are about 1/4.
@@ -99,7 +100,7 @@ def call(op: Operation, *operands: Any) -> Any:
 
 def value(op: Operation, *operands: float) -> Any:
     """z to full precision."""
-    with mp.workprec(BITS):
+    with mp.workprec(BITS + _step(op, operands, 0)[1]):
         return call(op, *map(mpf, operands))
 
 
@@ -118,7 +119,7 @@ def partial(op: Operation, k: int, *operands: float) -> Any:
 def second(op: Operation, i: int, j: int, *operands: float) -> Any:
     """The second derivative in the operands i and j (0 for x, 1 for y), by central differences."""
     steps = [_step(op, operands, k) for k in range(op.arity)]
-    with mp.workprec(BITS + 1500 + 2 * max(bits for _, bits in steps)):
+    with mp.workprec(BITS + 2 * max(bits for _, bits in steps)):
         at = [mpf(operand) for operand in operands]
 
         def moved(a: int, b: int) -> Any:

@@ -9,3 +9,8 @@ class Spy:
     def __init__(self) -> None:
         self.things: list[Any] = []
         self.named: dict[str, Any] = {}
+
+    def note(self, *things: Any) -> tuple[Any, ...]:
+        """The things, which are kept."""
+        self.things += things
+        return things

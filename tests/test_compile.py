@@ -17,7 +17,8 @@ import pytest
 import autograd
 import nn
 from autograd import RecordingError, Value, argmax, rows, select
-from autograd.compiled import Compiled, Options
+from autograd.compiled import Compiled
+from autograd.kept import Options
 from autograd.program import Program
 from autograd.recorder import Recorder
 from autograd.selection import chosen, covered, masked

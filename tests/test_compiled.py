@@ -11,8 +11,9 @@ import pytest
 import autograd
 from autograd import Value, recordings, select
 from autograd.arguments import Call
-from autograd.compiled import Compiled, Options
+from autograd.compiled import Compiled
 from autograd.flat import Flat, Plan
+from autograd.kept import Options
 from autograd.recorder import Recorder
 from autograd.recordings import BLOCKS, Recording, runs
 from autograd.serving import PART, Sink
@@ -232,16 +233,16 @@ def test_the_oldest_recordings_of_the_oldest_shape_are_forgotten_first() -> None
     one(0.0, 1.0)
     assert len(one.recordings) == 4
     one(1.5)  # its shape is the last that was used now
-    assert [len(found) for found in one._shelf.kept.values()] == [1, 3]
+    assert [len(found) for found in one._kept.shelf.kept.values()] == [1, 3]
     one(0.0, 1.0, 2.0)
-    assert [len(found) for found in one._shelf.kept.values()] == [3, 1]
+    assert [len(found) for found in one._kept.shelf.kept.values()] == [3, 1]
     assert one.recordings[:3] == [third, second, first] or first in one.recordings
     one(1.5, 1.0, 2.0)
-    assert [len(found) for found in one._shelf.kept.values()] == [2, 2]
+    assert [len(found) for found in one._kept.shelf.kept.values()] == [2, 2]
     assert first not in one.recordings  # what was recorded first
     one(2.5, 1.0, 2.0)
     one(0.0, 1.0)
-    assert [len(found) for found in one._shelf.kept.values()] == [3, 1]
+    assert [len(found) for found in one._kept.shelf.kept.values()] == [3, 1]
     single = made(f, cache=1)
     for x in (0.0, 1.5, 2.5):
         single(x)

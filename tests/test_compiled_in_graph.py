@@ -1,4 +1,4 @@
-"""A compiled function is a part of the graph: the eager one is right, to every order, for every use."""
+"""A compiled function in a graph is what the eager one is, to every order and for every use."""
 
 import copy
 import pickle
@@ -33,6 +33,7 @@ from autograd import (
 )
 from nn import MLP, mse
 from nn.optim import SGD
+from tests.spies import Spy
 
 ENGINES = ["numpy", "numba"]
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -189,10 +190,8 @@ TRANSFORMS = [by_grad, by_value_and_grad, by_vjp, by_jvp, by_create_graph, by_ma
 
 
 def numbers(tree: Any) -> list[float]:
-    found = []
-    for one in autograd.transform.leaves(tree):
-        found.append(one.data if isinstance(one, Value) else one)
-    return found
+    parts = autograd.transform.leaves(tree)
+    return [one.data if isinstance(one, Value) else one for one in parts]
 
 
 def types(tree: Any) -> list[type]:
@@ -379,7 +378,7 @@ def test_a_compiled_model_trains_in_an_eager_loop() -> None:
     assert losses[0][0] > losses[0][3]
 
 
-# ---------------------------------------------------------------------- graphs and what is done to them
+# ---------------------------------------------------------------------- what is done to graphs
 
 
 def test_a_numbers_own_call_counts_not_what_became_of_the_leaves_since() -> None:
@@ -398,11 +397,11 @@ def test_a_numbers_own_call_counts_not_what_became_of_the_leaves_since() -> None
 def test_hooks_run_on_results_arguments_and_leaves() -> None:
     w, x = Value(2.0), Value(3.0)
     y = autograd.compile(lambda x: w * x)(x)
-    seen: list[Any] = []
+    spy = Spy()
     for node in (w, x, y):
-        node.register_hook(lambda g: seen.append(g) or 10.0 * g)
+        node.register_hook(lambda g: 10.0 * spy.note(g)[0])
     (y * 5.0).backward()
-    assert seen == [5.0, 50.0 * 3.0, 50.0 * 2.0] or sorted(seen) == [5.0, 100.0, 150.0]
+    assert sorted(spy.things) == [5.0, 50.0 * 2.0, 50.0 * 3.0]
     assert (w.grad, x.grad) == (1500.0, 1000.0)
     draw(y)  # which unfolds it; the hook stays
     (y * 1.0).backward()
@@ -478,6 +477,28 @@ def test_a_method_that_gives_numbers_gives_values_where_a_derivative_goes_throug
     assert f.value_and_grad(2) == (8.0, 12.0)
 
 
+def test_numbers_are_refused_where_a_derivative_would_be_lost() -> None:
+    w = Value(2.0)
+    f = autograd.compile(lambda x: w * x, reduction="sum")
+    rows, flat = np.array([1.0, 2.0]), f.flat([w])
+    methods: list[Any] = [
+        lambda x: f.parameter_gradients(x)[1],
+        lambda x: f.per_sample_gradients(x)[0],
+        lambda x: f.hvp([1.0], x),
+        lambda x: [flat.backward(x)],
+    ]
+    for method in methods:
+        with pytest.raises(TypeError, match="this gives numbers, and the derivative"):
+            method(Value(3.0))
+        with pytest.raises(TypeError, match="this gives numbers, and the derivative"):
+            grad(lambda x: x * method(3.0)[0])(2.0)  # noqa: B023
+        with no_grad():
+            assert len(method(Value(3.0))) == 1
+        assert len(method(3.0)) == 1
+    with pytest.raises(TypeError, match="this gives numbers, and the derivative"):
+        grad(lambda x: x * f.value_and_grad(rows)[0])(2.0)
+
+
 def test_backward_adds_to_the_arguments_that_are_values_too() -> None:
     w = Value(2.0)
     f = autograd.compile(lambda x: w * x)
@@ -486,3 +507,7 @@ def test_backward_adds_to_the_arguments_that_are_values_too() -> None:
     x = Value(3.0)
     f.backward(x * x)
     assert (w.grad, x.grad) == (4.0 + 9.0, 2.0 * 6.0)
+    w.grad, k = 0.0, Value(5.0)
+    g = autograd.compile(lambda x, k: w * x * k)
+    assert g.backward(np.array([1.0, 3.0]), k).tolist() == [10.0, 30.0]
+    assert (w.grad, k.grad) == (20.0, 8.0)

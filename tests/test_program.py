@@ -15,8 +15,9 @@ import pytest
 
 import autograd
 from autograd import Value, argmax, no_grad, scope, select
+from autograd.frozen import Tape
 from autograd.ops import item
-from autograd.program import Program, Tape
+from autograd.program import Program
 from autograd.tape import ARGMAX, DETACH, MASK, SELECT
 from autograd.transform import leaves, rebuilt
 from nn import MLP

@@ -333,7 +333,7 @@ def test_a_loss_is_a_mean_to_nine_digits(off: float, good: bool) -> None:
             replay.agrees([[1.0], [2.0]], [5.0, 6.0])
 
 
-# ---------------------------------------------------------------------- what changes while it trains
+# ---------------------------------------------------------------------- what changes meanwhile
 
 INPUTS = [[0.1 * i, 0.2 * (-1) ** i] for i in range(12)]
 WAVES = [[math.sin(i)] for i in range(12)]
@@ -359,7 +359,7 @@ class Whole(Module):
 
     def forward(self, x: Any) -> Any:
         (part,) = self.parts
-        norm = sum((p.detach() * p.data for p in part.net.parameters()), 0.0).sqrt()
+        norm = sum((p.detach() * p.data for p in part.net.parameters()), Value(0.0)).sqrt()
         return [z / norm for z in part(x)]
 
 
@@ -448,7 +448,7 @@ def test_hooks_that_a_callback_registers_and_models_that_count_are_refused() -> 
     inner = Whole()
     inner.parts = [Counting()]
     for counting in (Counting(), inner):
-        with pytest.raises((ValueError, RecordingError), match="changes .*calls"):
+        with pytest.raises((ValueError, RecordingError), match=r"changes .*calls"):
             fitted(counting, lambda *_: None)
     model = Whole()
     with pytest.raises(ValueError, match=r"parts\.0\.net has a forward hook"):

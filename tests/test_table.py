@@ -23,6 +23,8 @@ from autograd.value import topological
 from tests import reference
 
 NAMES = list(rows())
+# A derivative may be infinite at an end, which a transform warns of.
+ENDLESS = pytest.mark.filterwarnings("ignore::autograd.value.NonFiniteWarning")
 SLOPES = [slope for op in rows().values() for slope in op.slopes.values()]
 GOLDEN = Path(__file__).parent / "golden"
 INF, NAN = math.inf, math.nan
@@ -70,7 +72,7 @@ def test_value_is_within_2_ulp_and_partials_within_4(name: str) -> None:
                 )
 
 
-@pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")  # what is tried is where they are
+@ENDLESS
 @pytest.mark.parametrize("name", NAMES)
 def test_second_derivatives_are_right_to_1e_12(name: str) -> None:
     op, rng = rows()[name], seeded(name)
@@ -164,7 +166,7 @@ SECOND_ENDS: list[Any] = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")  # what is tried is where they are
+@ENDLESS
 @pytest.mark.parametrize(("name", "operands", "seconds"), SECOND_ENDS)
 def test_second_derivatives_at_ends_and_kinks(
     name: str, operands: tuple[float, ...], seconds: list[float]
@@ -205,8 +207,8 @@ def test_the_row_of_a_derivative_has_the_bits_of_the_derivative(slope: Operation
         node.grad = 1.0
         slope.pullback(node)
         for leaf, dz in zip(nodes, partials(slope, operands, node.data), strict=True):
-            # A value that is nan has nan derivatives.
-            assert leaf.grad == dz or (leaf.grad != leaf.grad and node.data * dz != dz), operands
+            is_nan = dz != dz or wanted != wanted
+            assert leaf.grad == dz or (leaf.grad != leaf.grad and is_nan), operands
 
 
 def test_the_row_of_a_derivative_is_found_by_name_and_is_no_operation_of_its_own() -> None:
@@ -517,7 +519,8 @@ def second_texts(op: Operation, operands: tuple[float, ...]) -> list[tuple[int, 
 def second_points(name: str) -> list[tuple[tuple[float, ...], dict[tuple[int, int], Any]]]:
     op, rng = rows()[name], seeded(name)
     extra = [(-1.3,), (30.0,)] if op.arity == 1 else [(0.1, 700.3), (1e-158, 3.0), (1e-200, 1e-250)]
-    points = [*reference.points(op, 8, rng), *reference.neighbours(op, 6, rng)]
+    count = 8 // op.arity
+    points = [*reference.points(op, count, rng), *reference.neighbours(op, count, rng)]
     points += [p for p in extra if op.is_smooth(*p)]
     places = list(itertools.product(range(op.arity), repeat=2))
     return [(p, {(i, j): reference.second(op, i, j, *p) for i, j in places}) for p in points]
@@ -730,7 +733,8 @@ def noticed(op: Operation) -> bool:
         if math.isfinite(float(z)) and reference.ulps(computed, z) > 2:
             return True
         for found, exact in zip(partials(op, operands, computed), slopes, strict=True):
-            if math.isfinite(float(exact)) and error_in_ulps(op, operands, found, exact) > 4:
+            allowed = 0 if op.pieces else 4  # a whole number is exact
+            if math.isfinite(float(exact)) and error_in_ulps(op, operands, found, exact) > allowed:
                 return True
     for name, operands, z, slopes in CONVENTIONS:
         if name == op.name:
@@ -940,7 +944,7 @@ def test_rounding_a_value_is_an_operation_and_digits_are_refused() -> None:
     rounded = round(x)
     assert type(rounded) is Value
     assert (rounded.op, rounded.data) == (rows()["round"], 3.0)
-    with pytest.raises(TypeError, match=r"^round\(x, 1\): a Value as a plain rounded number"):
+    with pytest.raises(TypeError, match=r"round.* v\.data"):
         round(x, 1)
 
 

@@ -465,10 +465,11 @@ def test_metrics_look_at_the_validation_data_or_else_at_what_was_trained_on() ->
     def count(outputs: list[Any], targets: list[Any]) -> float:
         return float(len(targets))
 
-    spy = Spy()  # a plain counter would be seen to change, and refused
+    calls = 0
 
     def counted(outputs: list[Any], targets: list[Any]) -> Any:
-        spy.things.append(1)
+        nonlocal calls
+        calls += 1
         return squared(outputs, targets)
 
     model = MLP([1, 1], None, seed=0)

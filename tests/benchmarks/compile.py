@@ -95,7 +95,7 @@ def casadi(model: MicroGPT, tokens: list[int]) -> float:
     table = rows()
     texts = [_text(table[name], table[name].value_tree, arrays=True) for name in tape.ops]
     lifted = program.lift([w.data for w in function.parameters], [])
-    numbers = program._replayed(lifted.parameters, [], labels=False)
+    numbers = program.replayed(lifted.parameters, [], labels=False)
     for i, (k, a, b) in enumerate(
         zip(tape.code.tolist(), tape.a.tolist(), tape.b.tolist(), strict=True)
     ):

@@ -122,7 +122,8 @@ def shrunk(failure: Failure, most: int = MOST) -> Failure:
 def script(failure: Failure) -> str:
     """A program that shows the failure by itself."""
     trial, question = failure.trial, failure.step.question
-    lines = [f"# {question.name}: {failure.kind}: {failure.text}", PRELUDE, trial.function.source]
+    what = " ".join(failure.text.split())[:200]
+    lines = [f"# {question.name}: {failure.kind}: {what}", PRELUDE, trial.function.source]
     if trial.engine is not None:
         lines.append(f"engine, exact = {trial.engine!r}, {trial.exact}")
         lines.append("c = ag.compile(f, engine=engine, exact=exact)")
