@@ -46,8 +46,9 @@ class Press:
             raise KeyboardInterrupt
 
         old = signal.signal(SIGNAL, handle)
-        # What measures coverage has locks that it could not give back.  What measures the collector,
-        # and the destructors of what other work left, are called where Python swallows exceptions.
+        # What measures coverage has locks that it could not give back.  What measures the
+        # collector, and destructors of what earlier work left, are called where Python swallows
+        # exceptions.
         trace, callbacks = sys.gettrace(), gc.callbacks[:]
         sys.settrace(None)
         gc.callbacks.clear()
