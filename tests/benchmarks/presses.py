@@ -46,11 +46,13 @@ class Press:
             raise KeyboardInterrupt
 
         old = signal.signal(SIGNAL, handle)
-        # What measures coverage has locks that it could not give back, and what measures the
-        # collector is called where Python swallows exceptions.
+        # What measures coverage has locks that it could not give back.  What measures the
+        # collector, and destructors of what earlier work left, are called where Python swallows
+        # exceptions.
         trace, callbacks = sys.gettrace(), gc.callbacks[:]
         sys.settrace(None)
         gc.callbacks.clear()
+        gc.freeze()
         try:
             self.start()
             work()
@@ -62,6 +64,7 @@ class Press:
             signal.signal(SIGNAL, old)
             sys.settrace(trace)
             gc.callbacks[:] = callbacks
+            gc.unfreeze()
         return False
 
 

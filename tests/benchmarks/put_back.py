@@ -131,10 +131,10 @@ def examining(folder: Path) -> Trial:
 
 
 def planting(folder: Path) -> Trial:
-    """Mistakes of every kind, planted in the engine."""
+    """Mistakes planted in the engine, in a row and in the order of its passes."""
     every = faults()
     chosen = [next(f for f in every if f.op == "mul" and f.operand == o) for o in "xyz"]
-    chosen += [next(f for f in every if f.kind == kind) for kind in ("overwrite", "order")]
+    chosen.append(next(f for f in every if f.kind == "order"))
 
     def work() -> None:
         for fault in chosen:
@@ -280,7 +280,8 @@ def resuming(folder: Path) -> Trial:
         hit = press(lambda: made.append(fitted(model, schedule, 4, path, resume=True)))
         hit = hit or made[0].interrupted
         broken = []
-        if vars(schedule) != kept[len(made[0]) if made else 0]:
+        # Where there is no history, it was before `fit` or on the way back from it.
+        if vars(schedule) not in ([kept[len(made[0])]] if made else [kept[0], kept[4]]):
             broken.append("the schedule is of another epoch")
         if _seen(model)[1] != flags:
             broken.append("a module is in another mode")
