@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, SupportsIndex, overload
+from typing import Any, SupportsIndex, cast, overload
 
 from autograd.ops import item, number, unboxed
 from autograd.value import Call, Value, derivatives, fault, hooked, nonfinite, visited
@@ -33,15 +33,24 @@ def leaves(tree: Tree) -> Iterator[Any]:
             yield part
 
 
+_NESTINGS = (dict, list, tuple)
+
+
+def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
+    """The same nesting with function(leaf) in the place of each leaf, in order."""
+    if not isinstance(tree, _NESTINGS):
+        return function(tree)
+    if isinstance(tree, dict):
+        return {key: mapped(function, part) for key, part in tree.items()}
+    parts = [mapped(function, part) for part in tree]
+    if hasattr(tree, "_fields"):
+        return type(tree)(*parts)
+    return type(tree)(parts)
+
+
 def rebuilt(tree: Tree, numbers: Iterator[Any]) -> Tree:
     """The same nesting with other leaves, taken in order."""
-    if isinstance(tree, dict):
-        return {key: rebuilt(part, numbers) for key, part in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(rebuilt(part, numbers) for part in tree))
-    if isinstance(tree, list | tuple):
-        return type(tree)(rebuilt(part, numbers) for part in tree)
-    return next(numbers)
+    return mapped(lambda leaf: next(numbers), tree)
 
 
 def _matched(tree: Tree, other: Tree, what: str) -> list[Any]:
@@ -75,8 +84,6 @@ def _adjoints(
             give(output, seed if z == z else output * seed)
     kept = set(wanted)
     for node in reversed(inner):
-        if node not in along:
-            continue
         g = adjoint.get(node) if node in kept else adjoint.pop(node, None)
         if g is None or (not isinstance(g, Value) and g == 0.0):
             continue
@@ -85,26 +92,34 @@ def _adjoints(
             if node in kept:
                 adjoint[node] = g
         op: Any = node.op
-        if op is None:  # a leaf that was wanted
+        if op.many:
+            for parent, amount in op.pull(node, g):
+                if parent in along:
+                    give(parent, amount)
             continue
         x, y = _recorded(node)
         lost = type(node) is Value and node.data != node.data
-        for parent, name, text in zip((node.a, node.b), ("dx", "dy"), op.texts[1:], strict=False):
+        for k, parent in ((1, node.a), (2, node.b)):
             if parent is not None and parent in along:
-                factor = node if lost else getattr(op, name)(x, y, node)
-                # A factor that is a Value may be 1 or 0 now, and depend on something.
-                if isinstance(factor, Value):
-                    give(parent, g * factor)
-                elif factor == 1 or factor == -1:
-                    give(parent, g if factor == 1 else -g)
-                elif factor != 0 or (text != "0.0" and not _is_finite(g)):
-                    give(parent, g * factor)
-    return [_arrived(node, adjoint.get(node, 0.0)) for node in wanted]
+                factor = node if lost else (op.dx if k == 1 else op.dy)(x, y, node)
+                amount = _product(g, factor, op.texts[k])
+                if amount is not None:
+                    give(parent, amount)
+    for node in dict.fromkeys(wanted):  # the hooks of computed nodes have been run
+        if type(node) is Value and node.is_leaf and node.hooks and node in adjoint:
+            adjoint[node] = hooked(node, adjoint[node])
+    return [adjoint.get(node, 0.0) for node in wanted]
 
 
-def _arrived(node: Value, g: Any) -> Any:
-    """The adjoint of a wanted node; those that were computed have had their hooks run."""
-    return hooked(node, g) if type(node) is Value and node.is_leaf and node.hooks else g
+def _product(g: Any, factor: Any, text: str) -> Any:
+    """What an adjoint hands on by a local derivative with that text; None if it is nothing."""
+    if isinstance(factor, Value):  # it may be 1 or 0 now, and depend on something
+        return g * factor
+    if factor == 1 or factor == -1:
+        return g if factor == 1 else -g
+    if factor == 0 and (text == "0.0" or _is_finite(g)):
+        return None
+    return g * factor
 
 
 def _is_finite(g: Any) -> bool:
@@ -116,21 +131,22 @@ def _is_finite(g: Any) -> bool:
 
 def _recorded(node: Value) -> tuple[Any, Any]:
     """The node's operands, as Values where they are nodes, at the numbers that were recorded."""
-    operands: list[Any] = []
-    for parent, name in ((node.a, "x"), (node.b, "y")):
-        recorded = getattr(node, name, None)
-        if parent is None or recorded is None:
-            operands.append(recorded)
-        elif type(parent) is not Value or parent.data == recorded or recorded != recorded:
-            operands.append(parent)
-        else:
-            raise RuntimeError(
-                f"{node.op.name if node.op else ''}: operand {name} was {recorded!r} in the forward"
-                f" pass and its .data is {parent.data!r} now; higher derivatives, and derivatives"
-                " that depend on Values from outside, need the forward pass again (inside"
-                " no_grad() the numbers can be had)"
-            )
-    return operands[0], operands[1]
+    x, y = node.x, getattr(node, "y", None)
+    a, b = node.a, node.b
+    # Not `.data`, which a recording would take for a question.
+    if type(a) is Value and a._data != x and x == x:
+        raise _changed(node, "x", x, a._data)
+    if type(b) is Value and b._data != y and y == y:
+        raise _changed(node, "y", y, b._data)
+    return x if a is None else a, y if b is None else b
+
+
+def _changed(node: Value, name: str, then: Any, now: float) -> RuntimeError:
+    return RuntimeError(
+        f"{node.op.name if node.op else ''}: operand {name} was {then!r} in the forward pass and "
+        f"its .data is {now!r} now; higher derivatives, and derivatives that depend on Values from "
+        "outside, need the forward pass again (inside no_grad() the numbers can be had)"
+    )
 
 
 def gradients(
@@ -156,7 +172,11 @@ def _gradients(
     if create_graph:
         _refuse_choices(ends)
         return _adjoints(inner, outputs, wanted)
-    return derivatives(inner, ends, [(output, item(seed)) for output, seed in outputs], wanted)
+    for output, seed in outputs:
+        if type(seed) is not float:
+            outputs = [(output, item(seed)) for output, seed in outputs]
+            break
+    return derivatives(inner, ends, outputs, wanted)
 
 
 def _refuse_choices(ends: list[Value]) -> None:
@@ -221,8 +241,9 @@ class _Forward:
 
 
 def _complain(what: str, numbers: list[float], seeds: list[tuple[Any, Any]]) -> None:
-    plain = [(root, item(seed)) for root, seed in seeds if isinstance(root, Value)]
-    text = fault(*visited(*(root for root, _ in plain)), plain)
+    text, plain = "", [(root, item(seed)) for root, seed in seeds if isinstance(root, Value)]
+    for some in (plain[:1], plain):  # what the user wrote, before what was made to derive it
+        text = text or fault(*visited(*(root for root, _ in some)), some)
     bad = next(one for one in numbers if not math.isfinite(one))
     nonfinite(f"{what}: {text or f'the result is {bad!r}'}")
 
@@ -243,22 +264,27 @@ def _forward(
     """
     call = Call()
     records = call.records
-    given = [args[k] for k in chosen]
     nodes: list[Value] = []
     before: list[Value] = []
 
+    def enter(leaf: Any) -> Value:
+        node: Value
+        if not isinstance(leaf, Value):
+            node = Value(leaf if type(leaf) is float else number(leaf, what))
+        elif records:
+            node = +leaf
+            before.extend(node.parents)  # a plain number on a tape enters as a leaf
+        elif type(leaf) is Value:
+            node = leaf.detach()
+        else:
+            node = +leaf.detach()  # what is on a tape is cut off, and enters as a leaf
+        nodes.append(node)
+        return node
+
     def inside() -> tuple[Tree, Any, list[Value]]:
-        for leaf in leaves(given):
-            if not isinstance(leaf, Value):
-                nodes.append(Value(number(leaf, what)))
-            elif records:
-                before.append(leaf)
-                nodes.append(+leaf)
-            else:
-                nodes.append(leaf.detach())
         arguments = list(args)
-        for k, argument in zip(chosen, rebuilt(given, iter(nodes)), strict=True):
-            arguments[k] = argument
+        for k in chosen:
+            arguments[k] = mapped(enter, args[k])
         result, aux = function(*arguments, **kwargs), None
         if has_aux:
             if not isinstance(result, tuple) or len(result) != 2:
@@ -299,7 +325,7 @@ def _output(part: Any, what: str) -> Value:
     return Value(number(part, f"{what}: the function's result"))
 
 
-def _positions(argnums: Argnums, what: str) -> tuple[int, ...]:
+def argument_numbers(argnums: Argnums, what: str) -> tuple[int, ...]:
     """The arguments that are chosen, as a tuple."""
     try:
         if isinstance(argnums, SupportsIndex):
@@ -311,14 +337,14 @@ def _positions(argnums: Argnums, what: str) -> tuple[int, ...]:
         ) from None
 
 
-def _counted(positions: tuple[int, ...], args: Sequence[Any]) -> list[int]:
+def from_the_start(positions: tuple[int, ...], args: Sequence[Any]) -> list[int]:
     """The same from the start; negative ones are counted from the last argument."""
     count = len(args)
     for k in positions:
         if not -count <= k < count:
             raise TypeError(f"no argument {k} to differentiate: {count} given by position")
     found = [k % count for k in positions]
-    if len(set(found)) < len(found):
+    if len(found) > 1 and len(set(found)) < len(found):
         raise ValueError(f"argnums {positions} has an argument twice")
     return found
 
@@ -442,11 +468,11 @@ def value_and_grad(
     """
     if not callable(f):
         raise TypeError(f"value_and_grad: expected a function, got {type(f).__name__}")
-    positions = _positions(argnums, "grad")
+    positions = argument_numbers(argnums, "grad")
 
     @_wraps(f)
     def both(*args: Tree, **kwargs: Any) -> tuple[Any, Tree]:
-        chosen = _counted(positions, args)
+        chosen = from_the_start(positions, args)
         ran = _forward("grad", f, args, chosen, kwargs, single=True, has_aux=has_aux)
         seeds: list[tuple[Value, Any]] = [(ran.outputs[0], 1.0)]
         found = ran.shown([*ran.outputs, *ran.gradient(seeds, ran.graph)], ran.values)
@@ -462,7 +488,7 @@ def value_and_grad(
 
 def _numbers(tree: Tree) -> Tree:
     """The same nesting with numbers for Values."""
-    return rebuilt(tree, (part.data if isinstance(part, Value) else part for part in leaves(tree)))
+    return mapped(lambda part: part.data if isinstance(part, Value) else part, tree)
 
 
 def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
@@ -514,34 +540,58 @@ def _pushed(ran: _Forward, directions: list[Any], graph: bool) -> list[Any]:
             tangent[node] = t if graph else t.data
         elif t != 0.0:
             tangent[node] = t
-    if graph:
-        _refuse_choices(ran.ends)
-    for node in ran.inner:
-        if (node.a in tangent or node.b in tangent) and node not in tangent:
-            tangent[node] = _tangent(node, tangent, graph)
-    for output in set(ran.outputs) & tangent.keys() if ran.call.traces else ():
-        z = output.data  # what is on a tape is asked whether it is nan at the outputs only
-        tangent[output] = tangent[output] if z == z else output
+    (_push_values if graph else _push_numbers)(ran, tangent)
     return [tangent.get(output, 0.0) for output in ran.outputs]
 
 
-def _tangent(node: Value, tangent: dict[Value | None, Any], graph: bool) -> Any:
-    """The tangent of a node from those of its operands."""
-    if type(node) is Value and node.data != node.data:
-        return node if graph else math.nan  # a value that is nan has nan derivatives
-    op: Any = node.op
-    z: Any = node
-    if graph:
-        x, y = _recorded(node)
-    else:
-        x, y, z = node.x, getattr(node, "y", None), node.data
-    total: Any = 0.0
-    for parent, name in ((node.a, "dx"), (node.b, "dy")):
-        if parent in tangent:
-            factor = getattr(op, name)(x, y, z)
-            # As backward: what a factor of exactly 0 stops cannot make nan out of 0 * inf.
+def _push_numbers(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
+    """Give every node that depends on those with a tangent its own, a number."""
+    for node in ran.inner:
+        if node.a in tangent or node.b in tangent:
+            z, op = node.data, cast(Any, node.op)
+            if op.many:
+                total = op.push(node, tangent, False)
+            else:
+                total = _total(op, node, tangent, node.x, getattr(node, "y", None), z)
+            if total is not None or z != z:
+                tangent[node] = total if z == z else math.nan
+
+
+def _push_values(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
+    """The same with recorded operations."""
+    _refuse_choices(ran.ends)
+    for node in ran.inner:
+        if (node.a in tangent or node.b in tangent) and node not in tangent:
+            if type(node) is Value and node.data != node.data:
+                tangent[node] = node  # its own derivative, which is nan and depends on it
+                continue
+            op = cast(Any, node.op)
+            if op.many:
+                total = op.push(node, tangent, True)
+            else:
+                total = _total(op, node, tangent, *_recorded(node), node)
+            if total is not None:
+                tangent[node] = total
+    if ran.call.traces:  # numbers on a tape are asked at the outputs only
+        for output in dict.fromkeys(ran.outputs):
+            z = output.data
+            if output in tangent and not z == z:  # noqa: SIM201 - asked as a backward pass asks
+                tangent[output] = output
+
+
+def _total(op: Any, node: Value, tangent: dict[Value | None, Any], x: Any, y: Any, z: Any) -> Any:
+    """The tangent of a node from those of its operands; None if it does not depend on them.
+
+    As backward, what a local derivative of 0 stops cannot make nan out of 0 * inf.
+    """
+    total = None
+    for k, t in ((1, tangent.get(node.a)), (2, tangent.get(node.b))):
+        if t is not None:
+            factor = (op.dx if k == 1 else op.dy)(x, y, z)
             if isinstance(factor, Value) or factor != 0:
-                total = factor * tangent[parent] + total
+                total = factor * t if total is None else factor * t + total
+            elif total is None and op.texts[k] != "0.0":
+                total = 0.0
     return total
 
 
@@ -559,11 +609,11 @@ def jacobian(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree
     """
     if not callable(f):
         raise TypeError(f"jacobian: expected a function, got {type(f).__name__}")
-    positions = _positions(argnums, "jacobian")
+    positions = argument_numbers(argnums, "jacobian")
 
     @_wraps(f)
     def matrix(*args: Tree, **kwargs: Any) -> Tree:
-        chosen = _counted(positions, args)
+        chosen = from_the_start(positions, args)
         ran = _forward("jacobian", f, args, chosen, kwargs)
         nodes, outputs = ran.nodes, ran.outputs
         if len(outputs) <= len(nodes):
@@ -590,11 +640,11 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Tree]:
     """
     if not callable(f):
         raise TypeError(f"hessian: expected a function, got {type(f).__name__}")
-    positions = _positions(argnums, "hessian")
+    positions = argument_numbers(argnums, "hessian")
 
     @_wraps(f)
     def second(*args: Tree, **kwargs: Any) -> Tree:
-        chosen = _counted(positions, args)
+        chosen = from_the_start(positions, args)
         ran = _forward("hessian", f, args, chosen, kwargs, single=True)
         first = ran.call.run(ran.gradient, [(ran.outputs[0], 1.0)], True)
         rows = [ran.again([(slope, 1.0)], ran.graph) for slope in first]

@@ -7,18 +7,19 @@ import sys
 import threading
 import warnings
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from functools import partial, wraps
 from itertools import repeat
 from operator import attrgetter
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, final
 
 from autograd import advice, record
+from autograd.atomic import Setting, context
+from autograd.atomic import at_once as at_once
 from autograd.ops import Hook, Operation, Ops, Origin, is_foreign, number, refusal, unboxed
+from autograd.ops import rows as rows  # everybody takes it from here
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,14 +41,19 @@ class Note(Origin):
     """What is known of one node beyond its row: a label, a scope, a source line, hooks."""
 
     def __init__(
-        self, op: Operation | None, label: str = "", scope: str = "", line: str = ""
+        self,
+        op: Operation | None,
+        label: str = "",
+        scope: str = "",
+        line: str = "",
+        call: "Call | None" = None,
     ) -> None:
         self._op: Any = op
         self.label = label
         self.scope = scope
         self.line = line
         self.hooks: tuple[Hook, ...] = ()
-        self._call: Call | None = None
+        self._call = call
 
     @property
     def op(self) -> Operation | None:
@@ -81,6 +87,9 @@ def _hooked(hooks: tuple[Hook, ...], grad: float) -> float:
 
 
 LEAF: Final = Note(None)
+# How many hooks were ever registered: what serves many leaves looks at each of them only when this
+# has changed.
+registrations: Final = [0]
 
 
 class Call(Origin):
@@ -256,7 +265,7 @@ class Mode:
             row = node._row.op
             node._row = Note(row, "", self.scope, line) if row else _leaf_row("", self.scope, line)
             if z - z != 0.0:
-                raise NonFiniteError(_first_bad(op, x, y, z, a, b, line))
+                raise NonFiniteError(bad_result(op, x, y, z, a, b, line))
         return node
 
 
@@ -268,24 +277,21 @@ _mode: ContextVar[Mode | None] = ContextVar("mode", default=None)
 _call: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
-class _Entered:
+class _Entered(Setting[Mode | None]):
     """A context in which a changed Mode holds, for this thread and this task only.
 
     As a decorator it holds for each call; a generator function is refused, because the mode would
     leak into whatever runs between its steps.
     """
 
+    variable = _mode
+
     def __init__(self, change: str, to: Any) -> None:
         self._change, self._to = change, to
-        self._tokens: list[Token[Mode | None]] = []
 
-    def __enter__(self) -> Self:
-        mode = _mode.get() or _PLAIN
-        self._tokens.append(_mode.set(mode.child(self._change, self._to)))
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        _mode.reset(self._tokens.pop())
+    def inside(self, before: Mode | None) -> Mode:
+        """The mode with the change."""
+        return (before or _PLAIN).child(self._change, self._to)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         code = getattr(function, "__code__", None)
@@ -308,19 +314,21 @@ def present_mode() -> Mode | None:
     return _mode.get()
 
 
-# Sets what `present_mode` gave, in one step of the interpreter.  Python looks for Ctrl-C at the
-# start of an `__exit__`, and whoever catches it there must leave the mode by other means.
+# Sets what `present_mode` gave, in one step of the interpreter.
 set_mode: Final = _mode.set
 
 
-@contextmanager
-def entered(mode: Mode) -> Iterator[None]:
+class entered(Setting[Mode | None]):  # noqa: N801 - reads like no_grad
     """A context in which operations are recorded by `mode`, for this thread and task only."""
-    token = _mode.set(mode)
-    try:
-        yield
-    finally:
-        _mode.reset(token)
+
+    variable = _mode
+
+    def __init__(self, mode: Mode) -> None:
+        self._inner = mode
+
+    def inside(self, before: Mode | None) -> Mode:
+        """The mode that was given."""
+        return self._inner
 
 
 class no_grad(_Entered):  # noqa: N801 - PyTorch's name
@@ -376,7 +384,7 @@ class scope(_Entered):  # noqa: N801 - reads like no_grad
         super().__init__("scope", name)
 
 
-@contextmanager
+@context
 def quiet_gc() -> Iterator[None]:
     """A context in which Python's cycle collector rests; graphs are freed without it.
 
@@ -387,8 +395,8 @@ def quiet_gc() -> Iterator[None]:
     ...     (Value(2.0) * 3.0).backward()
     """
     enabled = gc.isenabled()
-    gc.disable()
     try:
+        gc.disable()
         yield
     finally:
         if enabled:
@@ -402,6 +410,7 @@ class Value(Ops):
     Args:
         data: a real number; it is stored as a float.
         label: a name to show in drawings and messages.
+        requires_grad: True, which is PyTorch's word for it: every Value has a gradient.
 
     Attributes:
         data: the number.  Change it on leaves only, as an optimizer does; any real number may be
@@ -435,7 +444,12 @@ class Value(Ops):
     y: float
     _row: Origin
 
-    def __init__(self, data: float, label: str = "") -> None:
+    def __init__(self, data: float, label: str = "", *, requires_grad: bool = True) -> None:
+        if requires_grad is not True:
+            raise TypeError(
+                "Value: every Value has a gradient; requires_grad=False is a plain number here, or "
+                "v.detach() where it comes out of a graph"
+            )
         if type(data) is not float:
             if isinstance(data, Ops):
                 raise TypeError(refusal(data, "Value"))
@@ -449,8 +463,15 @@ class Value(Ops):
         if mode is None:
             self._row = Note(None, label) if label else LEAF
         else:
-            self._row = _leaf_row(label, mode.scope)
+            where = mode.scope
+            self._row = _leaf_row(label, where) if label or where else _call.get() or LEAF
             mode.new_leaf(self)
+
+    # Descriptors, and no `__getattr__`: a missing attribute costs what it did.
+    _prev = _children = advice.Renamed(".parents")
+    _local_grads = advice.Renamed(".dx and .dy")
+    _op = advice.Renamed(".op")
+    _backward = advice.Renamed(".backward(), or autograd.define_op for an operation of your own")
 
     # ------------------------------------------------------------------ what a node knows
 
@@ -562,28 +583,24 @@ class Value(Ops):
 
     # These read `.data` and not the slot, so that a recording is told.
     def __lt__(self, other: "Value | float") -> bool:
-        y = _compared(other, "__gt__")
+        y = other if type(other) is float else _compared(other, "__gt__")
         return y if y is NotImplemented else self.data < y
 
     def __le__(self, other: "Value | float") -> bool:
-        y = _compared(other, "__ge__")
+        y = other if type(other) is float else _compared(other, "__ge__")
         return y if y is NotImplemented else self.data <= y
 
     def __gt__(self, other: "Value | float") -> bool:
-        y = _compared(other, "__lt__")
+        y = other if type(other) is float else _compared(other, "__lt__")
         return y if y is NotImplemented else self.data > y
 
     def __ge__(self, other: "Value | float") -> bool:
-        y = _compared(other, "__le__")
+        y = other if type(other) is float else _compared(other, "__le__")
         return y if y is NotImplemented else self.data >= y
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is Value:
-            return self.data == other.data
-        if isinstance(other, float | int):
-            return self.data == other
-        y = _equalled(other)
-        return y if y is NotImplemented else bool(self.data == y)
+        y = other if type(other) is float else _equalled(other)
+        return y if y is NotImplemented else bool(self.data == y)  # of NumPy's floats too
 
     __hash__ = object.__hash__  # by identity: nodes of equal numbers are still two nodes
 
@@ -595,7 +612,7 @@ class Value(Ops):
         return self.data
 
     def __float__(self) -> float:
-        return self._converted("float")
+        return float(self._converted("float"))  # of what is recorded, an input to be asked
 
     def __int__(self) -> int:
         return int(self._converted("int"))
@@ -603,7 +620,9 @@ class Value(Ops):
     def __trunc__(self) -> int:
         return int(self._converted("int"))
 
-    def __round__(self, digits: int | None = None) -> float:
+    def __round__(self, digits: int | None = None) -> Any:
+        if digits is None:
+            return self.round()  # the operation
         return round(self._converted("rounded number"), digits)
 
     def _converted(self, to: str) -> float:
@@ -613,13 +632,17 @@ class Value(Ops):
         return self.data
 
     def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        """NumPy's operators, which ask the Value; its other functions are refused with advice."""
+        """NumPy's operators, which ask the Value; its other functions are as those of `math`."""
         names = advice.NUMPY_OPERATORS.get(function.__name__)
         if names is not None and method == "__call__" and not options:
             x, y = (unboxed(operand) for operand in inputs)
             asked = getattr(x, names[0]) if isinstance(x, Value) else getattr(y, names[1])
             return asked(y if isinstance(x, Value) else x)
-        raise TypeError(advice.numpy_function(function.__name__))
+        mode = _mode.get()
+        if mode is None or mode.refuses:
+            raise TypeError(advice.numpy_function(function.__name__))
+        plain = (one.data if isinstance(one, Value) else one for one in inputs)
+        return getattr(function, method)(*plain, **options)
 
     def __format__(self, spec: str) -> str:
         return format(self.data, spec) if spec else repr(self)
@@ -684,6 +707,7 @@ class Value(Ops):
             raise TypeError(f"register_hook: expected a function of the gradient, got {hook!r}")
         note = self._own_note()
         note.hooks = (*note.hooks, hook)
+        registrations[0] += 1
 
         def remove() -> None:
             note = self._own_note()
@@ -733,11 +757,13 @@ def _compared(other: object, reflected: str) -> Any:
 
 def _equalled(other: object) -> Any:
     """The same for ==, where anything that is no number is not equal, and arrays are refused."""
+    if type(other) is Value:
+        return other.data
+    if other is None or isinstance(other, Ops | str | bytes):
+        return NotImplemented
     from numbers import Number
 
     other = unboxed(other)
-    if other is None or isinstance(other, Ops | str | bytes):
-        return NotImplemented
     if isinstance(other, Number):
         return other
     if hasattr(type(other), "__array__"):
@@ -751,7 +777,7 @@ def numbers(nodes: Iterable[Value]) -> list[float]:
     >>> numbers([Value(1.0), Value(2.0)])
     [1.0, 2.0]
     """
-    return list(map(_get_data, nodes))
+    return [node._data for node in nodes]
 
 
 def grads(nodes: Iterable[Value]) -> list[float]:
@@ -760,10 +786,7 @@ def grads(nodes: Iterable[Value]) -> list[float]:
     >>> grads([Value(1.0), Value(2.0)])
     [0.0, 0.0]
     """
-    return list(map(_get_grad, nodes))
-
-
-_get_data, _get_grad = attrgetter("_data"), attrgetter("_grad")
+    return [node._grad for node in nodes]
 
 
 def number_writer(nodes: Iterable[Value], numbers: Iterable[float]) -> Callable[[], object]:
@@ -777,7 +800,10 @@ def number_writer(nodes: Iterable[Value], numbers: Iterable[float]) -> Callable[
     >>> v.data
     2.0
     """
-    return partial(at_once, map(setattr, nodes, repeat("_data"), numbers))
+    mode = _mode.get()
+    # A recording hears of what is assigned to `.data`, and refuses it.
+    name = "data" if mode is not None and mode.traces else "_data"
+    return partial(at_once, map(setattr, nodes, repeat(name), numbers))
 
 
 def grad_writer(nodes: Iterable[Value], grads: Iterable[float]) -> Callable[[], object]:
@@ -858,6 +884,21 @@ def _visit(
             node = pop()
 
 
+def unfold(*roots: Value) -> None:
+    """Make of compiled calls behind the roots the scalar graphs that their functions would make.
+
+    The nodes that are their results stay the same objects, with the same numbers.
+    """
+    calls: dict[Any, list[Value]] = {}
+    for node in visited(*roots)[0]:
+        op: Any = node.op
+        call = op.call_of(node) if op.many else None
+        if call is not None:
+            calls.setdefault(call, []).append(node)
+    for call, nodes in calls.items():
+        call.unfold(nodes)
+
+
 def forkable_lock() -> Any:
     """An RLock that a forked child finds free: it must not wait for a thread that it has not."""
     lock = threading.RLock()
@@ -871,10 +912,6 @@ def forkable_lock() -> Any:
 # Passes of two threads may meet in the same leaves, and their sums would get lost: one at a time.
 # A hook may start a pass inside a pass.
 one_pass: Final = forkable_lock()
-
-# Runs a `map` of functions written in C to its end in one step of the interpreter, in which it
-# looks for no signal: Ctrl-C comes before all of it, or after.
-at_once: Final[Callable[[Iterable[object]], object]] = partial(deque, maxlen=0)
 
 
 def restorer(nodes: Iterable[Value]) -> Callable[[], object]:
@@ -964,7 +1001,7 @@ def _operand_text(name: str, number: float, node: Value | None) -> str:
     return f"{name} = {number!r}{label}"
 
 
-def _first_bad(
+def bad_result(
     op: Operation,
     x: float,
     y: float | None,
@@ -973,6 +1010,7 @@ def _first_bad(
     b: Value | None,
     line: str,
 ) -> str:
+    """What an operation gave at which operands, and where, for a message on inf or nan."""
     operands = [_operand_text("x", x, a)]
     if y is not None:
         operands.append(_operand_text("y", y, b))
@@ -1013,7 +1051,7 @@ def first_nonfinite(order: Iterable[Value]) -> str:
                 name = f" {node.label!r}" if node.label else ""
                 return f"the leaf{name} is {node.data!r}"
             y = getattr(node, "y", None)
-            return _first_bad(node.op, node.x, y, node.data, node.a, node.b, node.line)
+            return bad_result(node.op, node.x, y, node.data, node.a, node.b, node.line)
     for node in reversed(order):
         if node.op is None or not node.grad:
             continue
@@ -1023,7 +1061,7 @@ def first_nonfinite(order: Iterable[Value]) -> str:
             partial = getattr(node, name)
             if partial - partial != 0.0 or (node.grad * partial) - (node.grad * partial) != 0.0:
                 y = getattr(node, "y", None)
-                where = _first_bad(node.op, node.x, y, node.data, node.a, node.b, node.line)
+                where = bad_result(node.op, node.x, y, node.data, node.a, node.b, node.line)
                 return f"dL/dz * dz/{name} is {node.grad!r} * {partial!r} in {where}"
     return ""
 
@@ -1036,6 +1074,8 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
                 break
         else:
             return
+    unfold(root)
+    inner, leaves = visited(root)
     text = first_nonfinite([*leaves, *inner])
     if text:
         nonfinite(f"backward: {text}")
@@ -1043,6 +1083,9 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
 
 def fault(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]) -> str:
     """What went wrong first in a pass with these seeds, run again without hooks; '' if nothing."""
+    seeds = list(seeds)
+    unfold(*(root for root, _ in seeds))
+    inner, leaves = visited(*(root for root, _ in seeds))
     order = [*leaves, *inner]
     with one_pass:
         undo = restorer(order)
@@ -1072,15 +1115,6 @@ def nonfinite(text: str) -> None:
 
 # What the generated methods need beside the operation itself; `define_op` needs it again.
 INSTALLED_WITH = {"get_mode": _mode.get, "untouched": UNTOUCHED}
-
-
-def rows() -> dict[str, Operation]:
-    """Every operation by name: the table's, and those defined since."""
-    return {
-        name: op
-        for name, op in (vars(Ops)).items()
-        if isinstance(op, Operation) and op.name == name
-    }
 
 
 for _op in rows().values():

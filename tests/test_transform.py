@@ -1,11 +1,15 @@
-"""grad, value_and_grad, vjp, jvp, hessian and hvp: nesting, higher orders, refusals."""
+"""grad, value_and_grad, vjp, jvp, jacobian, hessian and hvp: nestings, orders, refusals."""
 
+import functools
+import gc
+import inspect
 import math
 import random
 from typing import Any, NamedTuple
 
 import pytest
 
+import autograd
 from autograd import (
     NonFiniteWarning,
     Value,
@@ -13,6 +17,7 @@ from autograd import (
     grad,
     hessian,
     hvp,
+    jacobian,
     jvp,
     no_grad,
     rows,
@@ -21,6 +26,7 @@ from autograd import (
     value_and_grad,
     vjp,
 )
+from nn import MLP
 
 
 def tangled(p: Any) -> Any:
@@ -301,3 +307,178 @@ def test_nested_named_tuples_keep_their_kind() -> None:
     found = grad(lambda p: p.first[0] * p.second["a"])(Pair([2.0], {"a": 3.0}))
     assert found == Pair([3.0], {"a": 2.0})
     assert type(found) is Pair
+
+
+def product(x: Any, y: Any, z: Any = 1.0) -> Any:
+    """x times y times z."""
+    return x * y * z
+
+
+class Two:
+    """A whole number of another library."""
+
+    def __index__(self) -> int:
+        return 2
+
+
+def test_arguments_are_chosen_by_name_from_the_end_and_several_at_once() -> None:
+    assert grad(product, argnums=1)(2.0, 3.0) == grad(product, -1)(2.0, 3.0) == 2.0
+    for both in ((0, 1), [0, 1], [0, -1], range(2)):
+        assert grad(product, argnums=both)(2.0, 3.0) == (3.0, 2.0)
+        assert value_and_grad(product, both)(2.0, 3.0) == (6.0, (3.0, 2.0))
+    assert grad(product, argnums=Two())(2.0, 3.0, 4.0) == 6.0
+    assert grad(product, argnums=(2,))(2.0, 3.0, 4.0) == (6.0,)
+    assert grad(product, argnums=())(2.0, 3.0) == ()
+    assert grad(lambda p, q: p["a"] * q[0], argnums=(1, 0))({"a": 2.0}, [3.0]) == (
+        [2.0],
+        {"a": 3.0},
+    )
+    assert hessian(product, argnums=(0, 1))(2.0, 3.0) == ((0.0, 1.0), (1.0, 0.0))
+    assert hessian(lambda x, y: x * x * y, argnums=-1)(2.0, 3.0) == 0.0
+    assert jacobian(lambda x, y: {"p": x * y}, argnums=[0, 1])(2.0, 3.0) == {"p": (3.0, 2.0)}
+
+
+untyped: Any = autograd
+WRONG: list[tuple[Any, type[Exception], str]] = [
+    (
+        lambda: untyped.grad(product, 2)(2.0, 3.0),
+        TypeError,
+        "no argument 2 to differentiate: 2 given",
+    ),
+    (
+        lambda: untyped.grad(product, -3)(2.0, 3.0),
+        TypeError,
+        "no argument -3 to differentiate: 2 given",
+    ),
+    (
+        lambda: untyped.grad(product)(x=2.0, y=3.0),
+        TypeError,
+        "no argument 0 .*: 0 given by position",
+    ),
+    (
+        lambda: untyped.grad(product, (0, 0))(2.0, 3.0),
+        ValueError,
+        r"argnums \(0, 0\) has an argument twice",
+    ),
+    (lambda: untyped.grad(product, (0, -2))(2.0, 3.0), ValueError, "has an argument twice"),
+    (
+        lambda: untyped.grad(product, 1.0),
+        TypeError,
+        "grad: argnums must be a whole number or several",
+    ),
+    (
+        lambda: untyped.grad(product, "x"),
+        TypeError,
+        "grad: argnums must be a whole number or several",
+    ),
+    (lambda: untyped.hessian(product, [0.5]), TypeError, "hessian: argnums must be"),
+    (lambda: untyped.jacobian(product, None), TypeError, "jacobian: argnums must be"),
+    (lambda: untyped.grad(product, 0, argnums=1), TypeError, "given twice"),
+    (
+        lambda: untyped.grad(product, create_graph=True),
+        TypeError,
+        "create_graph is for grad.output",
+    ),
+    (lambda: untyped.grad(Value(1.0)), TypeError, "grad: inputs must be Values, got NoneType"),
+    (lambda: untyped.hessian(3.0), TypeError, "hessian: expected a function, got float"),
+    (lambda: untyped.jacobian(3.0), TypeError, "jacobian: expected a function, got float"),
+    (
+        lambda: untyped.grad(product, has_aux=True)(2.0, 3.0),
+        TypeError,
+        r"must return \(result, aux\)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "text"), WRONG, ids=range(len(WRONG)))
+def test_a_wrong_choice_is_refused(call: Any, kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind, match=text):
+        call()
+
+
+def test_what_comes_back_is_called_as_the_function() -> None:
+    for made in (grad(product), value_and_grad(product), hessian(product), jacobian(product)):
+        assert (made.__name__, made.__doc__) == ("product", "x times y times z.")
+        assert str(inspect.signature(made)).startswith("(x: Any, y: Any, z: Any = 1.0)")
+    assert callable(grad(functools.partial(product, 2.0)))
+    assert grad(sin)(0.0) == 1.0
+    model = MLP([1, 1], None, seed=0)
+    made = value_and_grad(model, argnums=0)
+    assert "neurons" not in vars(made)
+    assert not set(vars(made)) - {"__wrapped__"}
+
+
+def test_what_is_returned_beside_the_result_is_handed_on() -> None:
+    def f(x: Any, w: Any) -> Any:
+        return x * x * w, {"twice": x * 2.0, "text": "t", "list": [w, 7]}
+
+    gradient, aux = grad(f, has_aux=True)(3.0, 2.0)
+    assert (gradient, aux) == (12.0, {"twice": 6.0, "text": "t", "list": [2.0, 7]})
+    assert [type(part) for part in (aux["twice"], *aux["list"])] == [float, float, int]
+    (value, aux), gradient = value_and_grad(f, argnums=(0, 1), has_aux=True)(3.0, 2.0)
+    assert (value, gradient, aux["twice"]) == (18.0, (12.0, 9.0), 6.0)
+    w = Value(2.0)
+    gradient, aux = grad(f, has_aux=True)(3.0, w)
+    assert [type(part) for part in (gradient, aux["twice"], *aux["list"])] == [Value] * 3 + [int]
+    # What is beside the result may lead outside where the result does not.
+    gradient, aux = grad(lambda x: (x * x, x * w), has_aux=True)(3.0)
+    assert (type(gradient), aux.data, grad(aux, w)) == (Value, 6.0, 3.0)
+
+
+def test_a_jacobian_has_the_nesting_of_the_result_and_in_it_that_of_the_argument() -> None:
+    def f(p: Any) -> Any:
+        return {"a": [p["x"] * p["y"][0], 1.0], "b": (p["y"][1] ** 2,)}
+
+    at = {"x": 2.0, "y": (3.0, 4.0)}
+    zero = {"x": 0.0, "y": (0.0, 0.0)}
+    wanted = {
+        "a": [{"x": 3.0, "y": (2.0, 0.0)}, zero],
+        "b": ({"x": 0.0, "y": (0.0, 8.0)},),
+    }
+    assert jacobian(f)(at) == wanted
+    wide = jacobian(lambda x: {"a": [x, x * x, 5.0]})(3.0)  # forward
+    assert wide == {"a": [1.0, 6.0, 0.0]}
+    assert jacobian(lambda x: x * x)(3.0) == 6.0
+    assert jacobian(lambda p: [])([1.0]) == []
+    assert jacobian(lambda p: [1.0, 2.0])([]) == [[], []]
+    assert jacobian(lambda x, scale: [x * scale])(2.0, scale=3.0) == [3.0]
+
+
+@pytest.mark.parametrize("results", [1, 3, 5])
+def test_a_jacobian_is_made_by_the_fewer_passes(
+    monkeypatch: pytest.MonkeyPatch, results: int
+) -> None:
+    passes = dict.fromkeys(("derivatives", "_pushed"), 0)
+    for name in passes:
+        made = getattr(autograd.transform, name)
+
+        def counted(*args: Any, name: str = name, made: Any = made) -> Any:
+            passes[name] += 1
+            return made(*args)
+
+        monkeypatch.setattr(autograd.transform, name, counted)
+    found = jacobian(lambda p: [p[0] * p[1] * k + p[2] for k in range(results)])([2.0, 3.0, 4.0])
+    assert found == [[3.0 * k, 2.0 * k, 1.0] for k in range(results)]
+    backward, forward = passes["derivatives"], passes["_pushed"]
+    assert (backward, forward) == ((results, 0) if results <= 3 else (0, 3))
+
+
+def test_what_a_transform_made_is_freed_without_the_cycle_collector() -> None:
+    w = Value(3.0)
+
+    def calls() -> None:
+        grad(lambda x: x * grad(lambda y: x * y * w)(x))(2.0)
+        vjp(lambda x: x * w, 2.0)[1](w)
+        jvp(lambda x: x * w, (2.0,), (w,))
+        hessian(lambda p: p[0] * p[1] * w)([1.0, 2.0])
+        jacobian(lambda p: [p[0] * w])([1.0, 2.0])
+        hvp(lambda x: x * x * w, 2.0, w)
+
+    calls()
+    gc.collect()
+    gc.disable()
+    try:
+        calls()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -21,6 +21,9 @@ def _accuracy(share: float) -> Iterator[Row]:
     values, slopes = max(z for z, *_ in ulps), max(max(rest) for _, *rest in ulps)
     found = f"value within {values:.2f} ulp, derivatives within {slopes:.2f}"
     yield "operations against mpmath", f"{len(rows())} rows, {points} points each", found
+    second = max(accuracy.worst_second(name, points) for name in rows())
+    tried = f"{len(rows())} rows, {2 * points} points each"
+    yield "second derivatives", tried, f"within {second:.1e}"
 
 
 def _graphs(share: float) -> Iterator[Row]:
@@ -63,6 +66,8 @@ def _interruptions(share: float) -> Iterator[Row]:
         hits, broken = interruptions.run(kind, trials)
         tried = f"{interruptions.count(kind, trials)} trials, {hits} hit"
         yield f"Ctrl-C in {kind}", tried, f"{len(broken)} left half done"
+    hits, broken = interruptions.killed(trials)
+    yield "kill -9 in fit", f"{trials} trials, {hits} hit", f"{len(broken)} left half done"
 
 
 def _memory(share: float) -> Iterator[Row]:
