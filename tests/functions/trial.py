@@ -27,6 +27,7 @@ PRELUDE = Path(prelude.__file__).read_text()
 # With other names for the package, which the text then does not import.
 _PRELUDE = compile(PRELUDE.replace("import autograd as ag\n", ""), prelude.__file__, "exec")
 DEEPEST = 3  # so many derivatives inside each other
+HUGE = 1e10  # beside such numbers, sums in another order are other numbers
 EXACT = 0.3  # the share of compiled functions that replay to the bit
 
 
@@ -250,8 +251,11 @@ def _loose(answers: Answers, step: Step, wanted: list[float], known: bool) -> li
     constants = [part.value for part in ast.walk(ast.parse(call)) if isinstance(part, ast.Constant)]
     largest = max([1.0, *(abs(x) for x in constants if isinstance(x, float | int))])
     # What makes nan or inf of finite numbers, such as 1 / (a - b), may make a number of them when
-    # it is summed in another order.
-    vague = 0.0 if answers.trial.exact or "inf" in call or "nan" in call else math.inf
+    # it is summed in another order; and of huge ones nothing may be left.
+    exact = answers.trial.exact
+    if not exact and largest > HUGE:
+        return [math.inf] * len(wanted)
+    vague = 0.0 if exact or "inf" in call or "nan" in call else math.inf
     return [compare.LOOSE * max(abs(x), largest) if math.isfinite(x) else vague for x in wanted]
 
 
