@@ -170,6 +170,6 @@ def test_the_core_passes_its_tests_on_the_other_pythons(python: str, tmp_path: P
     inside = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     packages = ["pytest", "hypothesis", "mpmath", "gmpy2"]
     run(inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ROOT, *packages)
-    names = ["table", "value", "transform", "define", "random_graphs", "schedules"]
+    names = ["table", "value", "transform", "nesting", "define", "random_graphs", "schedules"]
     files = [ROOT / "tests" / f"test_{name}.py" for name in names]
     run(inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, cwd=ROOT)
