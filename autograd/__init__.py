@@ -20,9 +20,11 @@ from autograd.draw import Graph, draw
 from autograd.expressions import ExpressionError, expression
 from autograd.ops import Op, Operation, Ops
 from autograd.paths import explain
+from autograd.piecewise import clip, where
 from autograd.player import play
 from autograd.rules import RuleError
-from autograd.tape import RecordingError, argmax, replaced, select
+from autograd.selection import argmax, replaced, select
+from autograd.tape import RecordingError, ReplayError
 from autograd.transform import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from autograd.value import (
     NonFiniteError,
@@ -51,9 +53,12 @@ __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
     "check_operation",
     "compile",
     "RecordingError",
+    "ReplayError",
     "select",
     "argmax",
     "replaced",
+    "where",
+    "clip",
     "finite_differences",
     "define_op",
     "detect_anomaly",

@@ -16,7 +16,7 @@ import graphviz
 from autograd import files, render
 from autograd.names import names, variables
 from autograd.ops import Operation
-from autograd.value import UNTOUCHED, Value, topological
+from autograd.value import UNTOUCHED, Value, topological, unfold
 
 # Orange against blue is told apart by all common kinds of colour blindness (Okabe and Ito 2008);
 # the lighter tints keep black text readable.
@@ -229,6 +229,7 @@ def draw(
         raise ValueError(f"draw: direction must be LR, TB, RL or BT, got {direction!r}")
     if not isinstance(root, Value):
         raise TypeError(f"draw: expected a Value, got {type(root).__name__}")
+    unfold(root)
     order = topological(root)
     scope = variables(sys._getframe(1)) if len(order) <= 10_000 else {}
     kept = set(order)

@@ -16,7 +16,7 @@ from autograd.tape import ARGMAX, DETACH, MASK, SELECT
 from autograd.value import rows
 
 if TYPE_CHECKING:
-    from autograd.program import Tape
+    from autograd.frozen import Tape
 
 Array = Any
 # Parameters and constants are shared by all samples; their addresses start here.
@@ -80,6 +80,19 @@ class Instruction:
         for size, stride in zip(self.sizes[:3], self.zs[:3], strict=True):
             grid = (grid[:, None] + stride * np.arange(size)).ravel()
         return grid
+
+    @property
+    def products(self) -> tuple[Array, Array, Array]:
+        """Of a sum of products, each product's lane and the addresses of its factors."""
+        if self.kind == GATHER:
+            x, y, lanes = self.pool
+            return np.repeat(lanes, self.counts), x, y
+        steps = np.indices(self.sizes).reshape(len(self.sizes), -1)
+        z, x, y = (
+            base + np.dot(strides, steps)
+            for base, strides in ((self.z, self.zs), (self.x, self.xs), (self.y, self.ys))
+        )
+        return z, x, y
 
     @property
     def operands(self) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 
 from autograd.names import names, variables
 from autograd.player import handed
-from autograd.value import Value, visited
+from autograd.value import Value, unfold, visited
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     """
     if k < 1:
         raise ValueError(f"explain: k must be at least 1, got {k!r}")
+    unfold(root)
     inner, leaves = visited(root)
     if leaf not in {*inner, *leaves}:
         raise ValueError("explain: the leaf is not among the nodes that the root was computed from")

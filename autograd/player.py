@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 from autograd import files, rules
 from autograd.names import names, variables
 from autograd.ops import Operation
-from autograd.value import Value, rows, topological, visited
+from autograd.value import Value, rows, topological, unfold, visited
 
 if TYPE_CHECKING:
     from autograd.widget import PlayerWidget
@@ -305,6 +305,7 @@ def play(root: Value, scope: Mapping[str, Any] | None = None) -> Player:
     """
     if not isinstance(root, Value):
         raise TypeError(f"play: expected a Value, got {type(root).__name__}")
+    unfold(root)
     order = topological(root)
     caller = variables(sys._getframe(1)) if scope is None and len(order) <= 10_000 else scope
     name = names(order, caller)

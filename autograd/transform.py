@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, SupportsIndex, overload
+from typing import Any, SupportsIndex, cast, overload
 
 from autograd.ops import item, number, unboxed
 from autograd.value import Call, Value, derivatives, fault, hooked, nonfinite, visited
@@ -92,7 +92,10 @@ def _adjoints(
             if node in kept:
                 adjoint[node] = g
         op: Any = node.op
-        if op is None:  # a leaf that was wanted
+        if op.many:
+            for parent, amount in op.pull(node, g):
+                if parent in along:
+                    give(parent, amount)
             continue
         x, y = _recorded(node)
         lost = type(node) is Value and node.data != node.data
@@ -130,10 +133,11 @@ def _recorded(node: Value) -> tuple[Any, Any]:
     """The node's operands, as Values where they are nodes, at the numbers that were recorded."""
     x, y = node.x, getattr(node, "y", None)
     a, b = node.a, node.b
-    if type(a) is Value and a.data != x and x == x:
-        raise _changed(node, "x", x, a.data)
-    if type(b) is Value and b.data != y and y == y:
-        raise _changed(node, "y", y, b.data)
+    # Not `.data`, which a recording would take for a question.
+    if type(a) is Value and a._data != x and x == x:
+        raise _changed(node, "x", x, a._data)
+    if type(b) is Value and b._data != y and y == y:
+        raise _changed(node, "y", y, b._data)
     return x if a is None else a, y if b is None else b
 
 
@@ -268,10 +272,12 @@ def _forward(
         if not isinstance(leaf, Value):
             node = Value(leaf if type(leaf) is float else number(leaf, what))
         elif records:
-            before.append(leaf)
             node = +leaf
-        else:
+            before.extend(node.parents)  # a plain number on a tape enters as a leaf
+        elif type(leaf) is Value:
             node = leaf.detach()
+        else:
+            node = +leaf.detach()  # what is on a tape is cut off, and enters as a leaf
         nodes.append(node)
         return node
 
@@ -319,7 +325,7 @@ def _output(part: Any, what: str) -> Value:
     return Value(number(part, f"{what}: the function's result"))
 
 
-def _positions(argnums: Argnums, what: str) -> tuple[int, ...]:
+def argument_numbers(argnums: Argnums, what: str) -> tuple[int, ...]:
     """The arguments that are chosen, as a tuple."""
     try:
         if isinstance(argnums, SupportsIndex):
@@ -331,7 +337,7 @@ def _positions(argnums: Argnums, what: str) -> tuple[int, ...]:
         ) from None
 
 
-def _counted(positions: tuple[int, ...], args: Sequence[Any]) -> list[int]:
+def from_the_start(positions: tuple[int, ...], args: Sequence[Any]) -> list[int]:
     """The same from the start; negative ones are counted from the last argument."""
     count = len(args)
     for k in positions:
@@ -462,11 +468,11 @@ def value_and_grad(
     """
     if not callable(f):
         raise TypeError(f"value_and_grad: expected a function, got {type(f).__name__}")
-    positions = _positions(argnums, "grad")
+    positions = argument_numbers(argnums, "grad")
 
     @_wraps(f)
     def both(*args: Tree, **kwargs: Any) -> tuple[Any, Tree]:
-        chosen = _counted(positions, args)
+        chosen = from_the_start(positions, args)
         ran = _forward("grad", f, args, chosen, kwargs, single=True, has_aux=has_aux)
         seeds: list[tuple[Value, Any]] = [(ran.outputs[0], 1.0)]
         found = ran.shown([*ran.outputs, *ran.gradient(seeds, ran.graph)], ran.values)
@@ -542,8 +548,11 @@ def _push_numbers(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
     """Give every node that depends on those with a tangent its own, a number."""
     for node in ran.inner:
         if node.a in tangent or node.b in tangent:
-            z = node.data
-            total = _total(node, tangent, node.x, getattr(node, "y", None), z)
+            z, op = node.data, cast(Any, node.op)
+            if op.many:
+                total = op.push(node, tangent, False)
+            else:
+                total = _total(op, node, tangent, node.x, getattr(node, "y", None), z)
             if total is not None or z != z:
                 tangent[node] = total if z == z else math.nan
 
@@ -556,7 +565,11 @@ def _push_values(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
             if type(node) is Value and node.data != node.data:
                 tangent[node] = node  # its own derivative, which is nan and depends on it
                 continue
-            total = _total(node, tangent, *_recorded(node), node)
+            op = cast(Any, node.op)
+            if op.many:
+                total = op.push(node, tangent, True)
+            else:
+                total = _total(op, node, tangent, *_recorded(node), node)
             if total is not None:
                 tangent[node] = total
     if ran.call.traces:  # numbers on a tape are asked at the outputs only
@@ -566,12 +579,11 @@ def _push_values(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
                 tangent[output] = output
 
 
-def _total(node: Value, tangent: dict[Value | None, Any], x: Any, y: Any, z: Any) -> Any:
+def _total(op: Any, node: Value, tangent: dict[Value | None, Any], x: Any, y: Any, z: Any) -> Any:
     """The tangent of a node from those of its operands; None if it does not depend on them.
 
     As backward, what a local derivative of 0 stops cannot make nan out of 0 * inf.
     """
-    op: Any = node.op
     total = None
     for k, t in ((1, tangent.get(node.a)), (2, tangent.get(node.b))):
         if t is not None:
@@ -597,11 +609,11 @@ def jacobian(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree
     """
     if not callable(f):
         raise TypeError(f"jacobian: expected a function, got {type(f).__name__}")
-    positions = _positions(argnums, "jacobian")
+    positions = argument_numbers(argnums, "jacobian")
 
     @_wraps(f)
     def matrix(*args: Tree, **kwargs: Any) -> Tree:
-        chosen = _counted(positions, args)
+        chosen = from_the_start(positions, args)
         ran = _forward("jacobian", f, args, chosen, kwargs)
         nodes, outputs = ran.nodes, ran.outputs
         if len(outputs) <= len(nodes):
@@ -628,11 +640,11 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Tree]:
     """
     if not callable(f):
         raise TypeError(f"hessian: expected a function, got {type(f).__name__}")
-    positions = _positions(argnums, "hessian")
+    positions = argument_numbers(argnums, "hessian")
 
     @_wraps(f)
     def second(*args: Tree, **kwargs: Any) -> Tree:
-        chosen = _counted(positions, args)
+        chosen = from_the_start(positions, args)
         ran = _forward("hessian", f, args, chosen, kwargs, single=True)
         first = ran.call.run(ran.gradient, [(ran.outputs[0], 1.0)], True)
         rows = [ran.again([(slope, 1.0)], ran.graph) for slope in first]

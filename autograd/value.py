@@ -7,18 +7,19 @@ import sys
 import threading
 import warnings
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from functools import partial, wraps
 from itertools import repeat
 from operator import attrgetter
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, final
 
 from autograd import advice, record
+from autograd.atomic import Setting, context
+from autograd.atomic import at_once as at_once
 from autograd.ops import Hook, Operation, Ops, Origin, is_foreign, number, refusal, unboxed
+from autograd.ops import rows as rows  # everybody takes it from here
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,14 +41,19 @@ class Note(Origin):
     """What is known of one node beyond its row: a label, a scope, a source line, hooks."""
 
     def __init__(
-        self, op: Operation | None, label: str = "", scope: str = "", line: str = ""
+        self,
+        op: Operation | None,
+        label: str = "",
+        scope: str = "",
+        line: str = "",
+        call: "Call | None" = None,
     ) -> None:
         self._op: Any = op
         self.label = label
         self.scope = scope
         self.line = line
         self.hooks: tuple[Hook, ...] = ()
-        self._call: Call | None = None
+        self._call = call
 
     @property
     def op(self) -> Operation | None:
@@ -81,6 +87,9 @@ def _hooked(hooks: tuple[Hook, ...], grad: float) -> float:
 
 
 LEAF: Final = Note(None)
+# How many hooks were ever registered: what serves many leaves looks at each of them only when this
+# has changed.
+registrations: Final = [0]
 
 
 class Call(Origin):
@@ -256,7 +265,7 @@ class Mode:
             row = node._row.op
             node._row = Note(row, "", self.scope, line) if row else _leaf_row("", self.scope, line)
             if z - z != 0.0:
-                raise NonFiniteError(_first_bad(op, x, y, z, a, b, line))
+                raise NonFiniteError(bad_result(op, x, y, z, a, b, line))
         return node
 
 
@@ -268,24 +277,21 @@ _mode: ContextVar[Mode | None] = ContextVar("mode", default=None)
 _call: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
-class _Entered:
+class _Entered(Setting[Mode | None]):
     """A context in which a changed Mode holds, for this thread and this task only.
 
     As a decorator it holds for each call; a generator function is refused, because the mode would
     leak into whatever runs between its steps.
     """
 
+    variable = _mode
+
     def __init__(self, change: str, to: Any) -> None:
         self._change, self._to = change, to
-        self._tokens: list[Token[Mode | None]] = []
 
-    def __enter__(self) -> Self:
-        mode = _mode.get() or _PLAIN
-        self._tokens.append(_mode.set(mode.child(self._change, self._to)))
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        _mode.reset(self._tokens.pop())
+    def inside(self, before: Mode | None) -> Mode:
+        """The mode with the change."""
+        return (before or _PLAIN).child(self._change, self._to)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         code = getattr(function, "__code__", None)
@@ -308,19 +314,21 @@ def present_mode() -> Mode | None:
     return _mode.get()
 
 
-# Sets what `present_mode` gave, in one step of the interpreter.  Python looks for Ctrl-C at the
-# start of an `__exit__`, and whoever catches it there must leave the mode by other means.
+# Sets what `present_mode` gave, in one step of the interpreter.
 set_mode: Final = _mode.set
 
 
-@contextmanager
-def entered(mode: Mode) -> Iterator[None]:
+class entered(Setting[Mode | None]):  # noqa: N801 - reads like no_grad
     """A context in which operations are recorded by `mode`, for this thread and task only."""
-    token = _mode.set(mode)
-    try:
-        yield
-    finally:
-        _mode.reset(token)
+
+    variable = _mode
+
+    def __init__(self, mode: Mode) -> None:
+        self._inner = mode
+
+    def inside(self, before: Mode | None) -> Mode:
+        """The mode that was given."""
+        return self._inner
 
 
 class no_grad(_Entered):  # noqa: N801 - PyTorch's name
@@ -376,7 +384,7 @@ class scope(_Entered):  # noqa: N801 - reads like no_grad
         super().__init__("scope", name)
 
 
-@contextmanager
+@context
 def quiet_gc() -> Iterator[None]:
     """A context in which Python's cycle collector rests; graphs are freed without it.
 
@@ -387,8 +395,8 @@ def quiet_gc() -> Iterator[None]:
     ...     (Value(2.0) * 3.0).backward()
     """
     enabled = gc.isenabled()
-    gc.disable()
     try:
+        gc.disable()
         yield
     finally:
         if enabled:
@@ -604,7 +612,7 @@ class Value(Ops):
         return self.data
 
     def __float__(self) -> float:
-        return self._converted("float")
+        return float(self._converted("float"))  # of what is recorded, an input to be asked
 
     def __int__(self) -> int:
         return int(self._converted("int"))
@@ -613,9 +621,8 @@ class Value(Ops):
         return int(self._converted("int"))
 
     def __round__(self, digits: int | None = None) -> Any:
-        row = vars(Ops).get("round")
-        if digits is None and isinstance(row, Operation):
-            return row(self)
+        if digits is None:
+            return self.round()  # the operation
         return round(self._converted("rounded number"), digits)
 
     def _converted(self, to: str) -> float:
@@ -700,6 +707,7 @@ class Value(Ops):
             raise TypeError(f"register_hook: expected a function of the gradient, got {hook!r}")
         note = self._own_note()
         note.hooks = (*note.hooks, hook)
+        registrations[0] += 1
 
         def remove() -> None:
             note = self._own_note()
@@ -876,6 +884,21 @@ def _visit(
             node = pop()
 
 
+def unfold(*roots: Value) -> None:
+    """Make of compiled calls behind the roots the scalar graphs that their functions would make.
+
+    The nodes that are their results stay the same objects, with the same numbers.
+    """
+    calls: dict[Any, list[Value]] = {}
+    for node in visited(*roots)[0]:
+        op: Any = node.op
+        call = op.call_of(node) if op.many else None
+        if call is not None:
+            calls.setdefault(call, []).append(node)
+    for call, nodes in calls.items():
+        call.unfold(nodes)
+
+
 def forkable_lock() -> Any:
     """An RLock that a forked child finds free: it must not wait for a thread that it has not."""
     lock = threading.RLock()
@@ -889,10 +912,6 @@ def forkable_lock() -> Any:
 # Passes of two threads may meet in the same leaves, and their sums would get lost: one at a time.
 # A hook may start a pass inside a pass.
 one_pass: Final = forkable_lock()
-
-# Runs a `map` of functions written in C to its end in one step of the interpreter, in which it
-# looks for no signal: Ctrl-C comes before all of it, or after.
-at_once: Final[Callable[[Iterable[object]], object]] = partial(deque, maxlen=0)
 
 
 def restorer(nodes: Iterable[Value]) -> Callable[[], object]:
@@ -982,7 +1001,7 @@ def _operand_text(name: str, number: float, node: Value | None) -> str:
     return f"{name} = {number!r}{label}"
 
 
-def _first_bad(
+def bad_result(
     op: Operation,
     x: float,
     y: float | None,
@@ -991,6 +1010,7 @@ def _first_bad(
     b: Value | None,
     line: str,
 ) -> str:
+    """What an operation gave at which operands, and where, for a message on inf or nan."""
     operands = [_operand_text("x", x, a)]
     if y is not None:
         operands.append(_operand_text("y", y, b))
@@ -1031,7 +1051,7 @@ def first_nonfinite(order: Iterable[Value]) -> str:
                 name = f" {node.label!r}" if node.label else ""
                 return f"the leaf{name} is {node.data!r}"
             y = getattr(node, "y", None)
-            return _first_bad(node.op, node.x, y, node.data, node.a, node.b, node.line)
+            return bad_result(node.op, node.x, y, node.data, node.a, node.b, node.line)
     for node in reversed(order):
         if node.op is None or not node.grad:
             continue
@@ -1041,7 +1061,7 @@ def first_nonfinite(order: Iterable[Value]) -> str:
             partial = getattr(node, name)
             if partial - partial != 0.0 or (node.grad * partial) - (node.grad * partial) != 0.0:
                 y = getattr(node, "y", None)
-                where = _first_bad(node.op, node.x, y, node.data, node.a, node.b, node.line)
+                where = bad_result(node.op, node.x, y, node.data, node.a, node.b, node.line)
                 return f"dL/dz * dz/{name} is {node.grad!r} * {partial!r} in {where}"
     return ""
 
@@ -1054,6 +1074,8 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
                 break
         else:
             return
+    unfold(root)
+    inner, leaves = visited(root)
     text = first_nonfinite([*leaves, *inner])
     if text:
         nonfinite(f"backward: {text}")
@@ -1061,6 +1083,9 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
 
 def fault(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]) -> str:
     """What went wrong first in a pass with these seeds, run again without hooks; '' if nothing."""
+    seeds = list(seeds)
+    unfold(*(root for root, _ in seeds))
+    inner, leaves = visited(*(root for root, _ in seeds))
     order = [*leaves, *inner]
     with one_pass:
         undo = restorer(order)
@@ -1090,15 +1115,6 @@ def nonfinite(text: str) -> None:
 
 # What the generated methods need beside the operation itself; `define_op` needs it again.
 INSTALLED_WITH = {"get_mode": _mode.get, "untouched": UNTOUCHED}
-
-
-def rows() -> dict[str, Operation]:
-    """Every operation by name: the table's, and those defined since."""
-    return {
-        name: op
-        for name, op in (vars(Ops)).items()
-        if isinstance(op, Operation) and op.name == name
-    }
 
 
 for _op in rows().values():

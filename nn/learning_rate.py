@@ -16,7 +16,7 @@ from nn.module import Module, unscoped
 from nn.optim import SGD, Optimizer
 from nn.options import as_float, whole
 from nn.replay import Replay
-from nn.training import Loss, TrainingError, fit, samples
+from nn.training import Loss, TrainingError, finished, fit, samples
 
 Maker = Callable[[Module, float], Optimizer]
 
@@ -106,7 +106,7 @@ def learning_rate_sweep(
                 progress=False,
                 compiled=compiled,
             )
-            curves.append(Curve(rate, [start, *history.loss]))
+            curves.append(Curve(rate, [start, *finished(history).loss]))
         except TrainingError as error:
             curves.append(Curve(rate, [start, *error.history.loss, math.inf]))
     best = min(curve.final for curve in curves)
@@ -240,7 +240,7 @@ def find_learning_rate(
             )
         except TrainingError:
             break
-        losses.append(history.loss[0])
+        losses.append(finished(history).loss[0])
         if losses[-1] > 4.0 * min(losses) and len(losses) > 5:
             break
     curvature = largest_curvature(

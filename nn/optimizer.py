@@ -260,9 +260,12 @@ class Optimizer(ABC):
             if set(options) != set(self.groups[0].options):
                 raise ValueError(f"{kind}: the state's options are {sorted(options)}")
         checked = [self._checked(options) for options, _ in loaded]
-        for group, options, (_, one) in zip(self.groups, checked, loaded, strict=True):
-            group.options, group.state = options, one
-        self.taken = taken
+        parts = zip(checked, loaded, strict=True)
+        new: list[dict[str, Any]] = [
+            {"options": options, "state": one} for options, (_, one) in parts
+        ]
+        # One step, which Ctrl-C cannot split.
+        at_once(map(dict.update, map(vars, [*self.groups, self]), [*new, {"taken": taken}]))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a file, whole or not at all."""

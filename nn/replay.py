@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import autograd
-from autograd import Value
+from autograd import Value, no_grad
 from autograd.ops import item
 from nn.module import Module, unscoped
 
@@ -16,8 +16,9 @@ _SAMPLES = 8  # with different targets, on which the mean over samples is compar
 class Replay:
     """What `fit(..., compiled=True)` runs instead of the model and the loss.
 
-    One sample's loss is recorded (again for another shape, or another branch taken) and replayed
-    for the rows of a batch; the loss of a batch is the mean over its samples.
+    One sample's loss is recorded (again for another shape, another branch taken, or another state
+    of the model's modules) and replayed for the rows of a batch; the loss of a batch is the mean
+    over its samples.
 
     Args:
         model: called with one sample's inputs.
@@ -29,33 +30,56 @@ class Replay:
     """
 
     def __init__(self, model: Module, loss: Loss, parameters: Sequence[Value]) -> None:
-        for path, module in model.named_modules():
+        self._model, self._loss = model, loss
+        self._states: dict[Any, int] = {}
+        # `compile` compares what a function closes over, but does not look deep into a model: the
+        # number of the state that its modules are in stands for them.
+        self._state = state = [0]
+
+        def sample(x: Any, y: Any, state: list[int] = state) -> Any:
+            return loss([model(x)], [y])
+
+        def forward(x: Any, state: list[int] = state) -> Any:
+            return model(x)
+
+        self._compiled = autograd.compile(sample, reduction="sum", cache=256)
+        self._forward = autograd.compile(forward, cache=256)
+        self.flat = self._compiled.flat(parameters)
+        self._outputs = self._forward.flat(parameters)
+        self.look()
+
+    def look(self) -> None:
+        """Look at the model's modules again, after they may have been changed.
+
+        Raises ValueError for a forward hook.
+        """
+        for path, module in self._model.named_modules():
             if module._hooks:
                 raise ValueError(
                     f"fit: {path or module.name} has a forward hook, which compiled=True would not "
                     "run; remove it, or train without"
                 )
-
-        def sample(x: Any, y: Any) -> Any:
-            return loss([model(x)], [y])
-
-        self._model, self._loss = model, loss
-        self._compiled = autograd.compile(sample, reduction="sum", cache=256)
-        self._forward = autograd.compile(lambda x: model(x), cache=256)
-        self.flat = self._compiled.flat(parameters)
-        self._outputs = self._forward.flat(parameters)
+        self._state[0] = self._states.setdefault(_settings(self._model), len(self._states))
 
     def agrees(self, inputs: Sequence[Any], targets: Sequence[Any]) -> None:
-        """Raise ValueError if the loss of a batch is not the mean over its samples."""
+        """Raise ValueError if the loss of a batch is not the mean over its samples, or if the model
+        changes when it is called."""
         chosen: dict[str, int] = {}
         for i, target in enumerate(targets):
             chosen.setdefault(repr(target), i)
             if len(chosen) == _SAMPLES:
                 break
         xs, ys = [inputs[i] for i in chosen.values()], [targets[i] for i in chosen.values()]
-        with unscoped():
+        before = _settings(self._model)
+        with unscoped(), no_grad():
             whole = item(self._loss([self._model(x) for x in xs], ys))
         mean = self.loss(xs, ys)
+        changed = sorted(set(_settings(self._model)) - set(before))
+        if changed:
+            raise ValueError(
+                f"fit: the model changes {changed[0][0]} when it is called, which compiled=True "
+                "would not repeat; train without"
+            )
         if not abs(whole - mean) <= 1e-9 * max(abs(whole), abs(mean)) and mean == mean:
             raise ValueError(
                 f"fit: compiled=True takes the mean over samples, {mean!r}, but the loss of the "
@@ -86,6 +110,19 @@ class Replay:
             for i, place in enumerate(places.tolist()):
                 found[place] = _row(columns, i)
         return [found[i] for i in range(len(inputs))]
+
+
+def _settings(model: Module) -> tuple[tuple[str, str], ...]:
+    """What the modules are set to, by path: plain attributes, and which their parameters are."""
+    found: list[tuple[str, str]] = []
+    for path, module in model.named_modules():
+        at = f"{path}." if path else ""
+        found.append((f"{at}training", str(module.training)))
+        for name, part in vars(module).items():
+            if name[:1] != "_" and isinstance(part, bool | int | float | str | None):
+                found.append((f"{at}{name}", f"{type(part).__name__} {part!r}"))
+    found.append(("parameters", " ".join(str(id(p)) for p in model.parameters())))
+    return tuple(found)
 
 
 def _row(columns: Any, i: int) -> Any:

@@ -18,7 +18,7 @@ from nn.init import Initializer
 from nn.learning_rate import Maker, _loss, _sgd
 from nn.module import Module
 from nn.options import whole
-from nn.training import Loss, TrainingError, _bar, fit, samples
+from nn.training import Loss, TrainingError, _bar, finished, fit, samples
 
 __all__ = ["Grid", "Trained", "sweep"]
 PICTURE_EVERY = 1.0  # seconds: a picture takes about a fifth of one
@@ -139,7 +139,7 @@ def _run(rate: float, start: Initializer | None, seed: int, task: _Task) -> list
         )
     except TrainingError as error:
         return [before, *error.history.loss, math.inf]
-    return [before, *history.loss]
+    return [before, *finished(history).loss]
 
 
 def sweep(

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from autograd import Value
 from autograd.ops import Ops
 from nn.options import as_float
 
@@ -14,7 +13,8 @@ _FILL = "leave the row out, or fill the gap in"
 
 def plain(z: Any, what: str) -> float:
     """A Value's number, or a plain number as a float."""
-    return z.data if isinstance(z, Value) else as_float(z, what)
+    carrier: Any = z  # a Value, or what stands for one in a recording or a referee
+    return carrier.data if isinstance(z, Ops) else as_float(z, what)
 
 
 def sample(of: Any) -> Any:

@@ -6,14 +6,25 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import repeat
 from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from autograd import NonFiniteError, Value, no_grad, quiet_gc, topological
+from autograd import NonFiniteError, Value, files, no_grad, quiet_gc, topological
+from autograd.atomic import at_once, context, together, undo_of
 from autograd.ops import item
-from autograd.value import accumulate, first_nonfinite, present_mode, set_mode
+from autograd.value import (
+    accumulate,
+    first_nonfinite,
+    number_writer,
+    numbers,
+    present_mode,
+    set_mode,
+)
 from nn import storage, tables
 from nn.arguments import list_of, loss_of, measured, metrics_of, model_of, optimizer_of
 from nn.data import Dataset
@@ -41,6 +52,7 @@ class History:
         rate: the learning rate of the epoch's last step.
         weights: every parameter after each epoch, if `fit` was told to watch.
         stopped: why it ended before the last epoch; '' if it did not.
+        interrupted: whether Ctrl-C ended it, which `stopped` says in words.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -49,6 +61,7 @@ class History:
     rate: list[float] = field(default_factory=list)
     weights: list[list[float]] = field(default_factory=list)
     stopped: str = ""
+    interrupted: bool = False
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -71,6 +84,19 @@ class History:
         from nn import plots
 
         return plots.history(self)
+
+
+def finished(history: History) -> History:
+    """The history, of a run that nobody interrupted; KeyboardInterrupt for any other.
+
+    Whatever is computed from whole runs asks here: a run that Ctrl-C cut short is no result.
+
+    >>> finished(History(loss=[1.0])).loss
+    [1.0]
+    """
+    if history.interrupted:
+        raise KeyboardInterrupt
+    return history
 
 
 class TrainingError(NonFiniteError):
@@ -169,10 +195,12 @@ def fit(
         cluster: a dask Client, such as `nn.distributed.connect` gives, whose workers share the rows
             of the two files; the bits are those of training on the files without it.
 
-    Ctrl-C ends training between two steps: the model and the history are whole, and
-    `history.stopped` says so.  Raises TrainingError, naming the first operation at fault, when a
-    loss or gradient is inf or nan; ValueError, by row and column, for data that is missing, nan or
-    inf, and for an optimizer of another model; TypeError for a cluster with data in memory.
+    Ctrl-C ends training between two steps: the model and the history are whole,
+    `history.interrupted` is True, and `history.stopped` says where it was.
+
+    Raises TrainingError, naming the first operation at fault, when a loss or gradient is inf or
+    nan; ValueError, by row and column, for data that is missing, nan or inf, and for an optimizer
+    of another model; TypeError for a cluster with data in memory.
 
     >>> from nn import MLP, mse, fit
     >>> from nn.optim import SGD
@@ -227,12 +255,12 @@ def fit(
     size = len(inputs) if batch_size is None else whole(batch_size, "fit: batch_size")
     epochs = whole(epochs, "fit: epochs")
     patience = None if patience is None else whole(patience, "fit: patience")
-    run.start(seed, checkpoint, resume)
 
-    def ready(stack: contextlib.ExitStack) -> Callable[[], None]:
+    def ready() -> Callable[[], None]:
+        run.start(seed, checkpoint, resume)
         data, kept = (inputs, targets), held
         if compiled:
-            run.compile(compiled, inputs, targets, stack)
+            run.compile(compiled, inputs, targets)
             data = rows(inputs), rows(targets)
             kept = held and (rows(held[0]), rows(held[1]))
         return lambda: run.epoch(*data, size, kept, watch)
@@ -283,21 +311,22 @@ class _Run:
     def start(self, seed: int, checkpoint: str | os.PathLike[str] | None, resume: bool) -> None:
         """From the beginning, or from the checkpoint if that is wanted and it is there."""
         self.rng = generator(seed)
+        if checkpoint is not None:
+            files.remove_leftovers(checkpoint)
         if resume:
             if checkpoint is None:
                 raise ValueError("fit: resume=True needs the checkpoint to resume from")
             if Path(checkpoint).exists():
                 self.load(checkpoint)
 
-    def compile(
-        self, given: bool | Replay, inputs: Any, targets: Any, stack: contextlib.ExitStack
-    ) -> None:
+    def compile(self, given: bool | Replay, inputs: Any, targets: Any) -> None:
         """Compile model and loss; from here on arrays hold the truth."""
         if isinstance(given, Replay):
             self.replay = given
+            given.look()
         else:
             self.recorded().agrees(inputs, targets)
-        self.hold(stack)
+        self.hold()
 
     def recorded(self) -> Replay:
         """A Replay of model and loss."""
@@ -306,14 +335,27 @@ class _Run:
         self.replay = Replay(self.model, self.loss, list(everything))
         return self.replay
 
-    def hold(self, stack: contextlib.ExitStack) -> None:
-        """Let the replay's arrays hold the truth until the stack ends."""
+    def hold(self) -> None:
+        """Let the replay's arrays hold the truth until `train` ends."""
         assert self.replay is not None
-        self.flat = stack.enter_context(self.replay.flat)
+        self.replay.flat.read()
+        self.flat = self.replay.flat
+
+    def call(self, callbacks: Iterable[Callable[[int, History], object]]) -> None:
+        """Call them, and go on from what they have made of the model."""
+        try:
+            answers = [callback(len(self.history), self.history) for callback in callbacks]
+        finally:
+            if self.flat is not None:
+                self.flat.read()
+        if self.replay is not None:
+            self.replay.look()
+        if True in answers:
+            self.history.stopped = "a callback asked to stop"
 
     def train(
         self,
-        ready: Callable[[contextlib.ExitStack], Callable[[], None]],
+        ready: Callable[[], Callable[[], None]],
         epochs: int,
         patience: int | None,
         checkpoint: str | os.PathLike[str] | None,
@@ -322,37 +364,50 @@ class _Run:
     ) -> History:
         """The History after so many epochs, or fewer if something ends training.
 
-        `ready` enters what it needs and gives the function that does an epoch.
+        `ready` does what must be done before, and gives the function that does an epoch.
         """
-        history, callbacks = self.history, list_of(callbacks, "callbacks", "[function]")
-        mode, scoping = present_mode(), present_scoping()
+        callbacks = list_of(callbacks, "callbacks", "[function]")
+        # Whoever wrote the loss may leave a mode behind: not every context is safe from Ctrl-C.
+        last: list[Callable[[], object]]
+        last = [partial(set_mode, present_mode()), partial(set_scoping, present_scoping())]
+        leave = together(last)
         try:
-            with contextlib.ExitStack() as stack:
-                epoch = ready(stack)
-                stack.enter_context(quiet_gc())
-                stack.enter_context(unscoped())
-                advance = stack.enter_context(_bar(epochs - len(history), progress))
-                try:
+            try:
+                epoch = ready()
+                history = self.history
+                if self.flat is not None:
+                    last.append(self.flat.writer())
+                with quiet_gc(), unscoped(), _bar(epochs - len(history), progress) as advance:
                     while len(history) < epochs and not history.stopped:
                         epoch()
                         if patience is not None and self.waited >= patience:
                             history.stopped = f"no better loss for {patience} epochs"
-                        if True in [callback(len(history), history) for callback in callbacks]:
-                            history.stopped = "a callback asked to stop"
+                        self.call(callbacks)
                         if checkpoint is not None:
                             self.save(checkpoint)
                         advance(f"loss {history.loss[-1]:.4g}")
-                except KeyboardInterrupt:
-                    history.stopped = f"interrupted in epoch {len(history) + 1}"
-        finally:
-            # Ctrl-C may have come where a context was about to do so.
-            set_mode(mode)
-            set_scoping(scoping)
-            if self.flat is not None:
-                self.flat.write()
+            finally:
+                leave()
+            self._settle(patience)
+        except KeyboardInterrupt:
+            self._interrupted(epochs)
+            self._settle(patience)
+        return self.history
+
+    def _interrupted(self, epochs: int) -> None:
+        """Have the history say that Ctrl-C came, and when."""
+        history = self.history
+        done = len(history)
+        over = done >= epochs or history.stopped
+        text = f"interrupted {f'after epoch {done}' if over else f'in epoch {done + 1}'}"
+        if history.stopped:
+            text = f"{history.stopped}; {text}"
+        vars(history).update(stopped=text, interrupted=True)
+
+    def _settle(self, patience: int | None) -> None:
+        """Go back to the parameters of the best epoch, if `fit` was asked to be patient."""
         if patience is not None and self.best_state is not None:
             self.model.load_state_dict(self.best_state)
-        return history
 
     def epoch(
         self,
@@ -363,19 +418,14 @@ class _Run:
         watch: bool = False,
     ) -> None:
         """One pass over the data, and a line of history at its end, and only then."""
-        before = self.rng.getstate()
         order = list(range(len(inputs)))
         if size < len(order):
             self.rng.shuffle(order)
         total = 0.0
-        try:
-            for start in range(0, len(order), size):
-                batch = order[start : start + size]
-                loss = self.step(_taken(inputs, batch), _taken(targets, batch))
-                total += loss * len(batch)
-        except BaseException:
-            self.rng.setstate(before)
-            raise
+        for start in range(0, len(order), size):
+            batch = order[start : start + size]
+            loss = self.step(_taken(inputs, batch), _taken(targets, batch))
+            total += loss * len(batch)
         if self.replay is not None:
             self.replay.flat.write()
         self.close(total / len(order), held or (inputs, targets), held is not None, watch)
@@ -404,11 +454,13 @@ class _Run:
         best: dict[str, Any] = {"waited": self.waited + 1}
         if watched < self.best:
             best = {"best": watched, "waited": 0, "best_state": self.model.state_dict()}
+        changes = [(vars(self), best), (vars(history), line)]
         if isinstance(self.schedule, ReduceOnPlateau):
-            self.schedule.observe(watched)
-        # Each is one step, which Ctrl-C cannot split: no list gets ahead of another.
-        vars(self).update(best)
-        vars(history).update(line)
+            observed = copy(self.schedule)
+            observed.observe(watched)
+            changes.append((vars(self.schedule), vars(observed)))
+        # One step, which Ctrl-C cannot split: nothing gets ahead of anything else.
+        at_once(map(dict.update, *zip(*changes, strict=True)))
 
     def step(self, inputs: list[Any], targets: list[Any]) -> float:
         """The loss of a batch, and a step of the optimizer."""
@@ -456,10 +508,12 @@ class _Run:
     def examine(self, data: Samples, with_loss: bool) -> tuple[float, dict[str, float]]:
         """Loss, if it is wanted, and metrics of the model as it is."""
         inputs, targets = data
-        training = self.model.training
-        self.model.eval()
+        modules = [module for _, module in self.model.named_modules()]
+        undo = undo_of(modules, repeat("training"))
         try:
+            self.model.eval()
             if self.replay is not None:
+                self.replay.look()
                 outputs = self.replay.outputs(inputs)
                 loss = self.replay.loss(inputs, targets) if with_loss else math.nan
                 targets = list(targets)
@@ -468,7 +522,9 @@ class _Run:
                     outputs = [self.model(x) for x in inputs]
                     loss = item(self.loss(outputs, targets)) if with_loss else math.nan
         finally:
-            self.model.train(training)
+            undo()
+            if self.replay is not None:
+                self.replay.look()
         return loss, measured(self.metrics, outputs, targets)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -495,8 +551,7 @@ class _Run:
         if not isinstance(stored, dict) or set(stored) != _PARTS:
             raise ValueError(f"fit: {name} is not a checkpoint")
         plateau = self.schedule if isinstance(self.schedule, ReduceOnPlateau) else None
-        model, optimizer = self.model.state_dict(), self.optimizer.state_dict()
-        observed = plateau.state_dict() if plateau else {}
+        undo = self._undo_of_load(plateau)
         try:
             history = _history(stored["history"])
             best, waited, best_state = stored["best"]
@@ -507,17 +562,30 @@ class _Run:
             if plateau and stored["plateau"]:
                 plateau.load_state_dict(stored["plateau"])
             version, words, gauss = stored["random"]
-            self.rng.setstate((version, tuple(words), gauss))
+            rng = random.Random()  # noqa: S311 - no secret
+            rng.setstate((version, tuple(words), gauss))
             found = {"best": float(best), "waited": int(waited), "best_state": best_state}
+            found |= {"rng": rng}
+            vars(self).update(found, history=history)
         except BaseException as error:
-            self.model.load_state_dict(model)
-            self.optimizer.load_state_dict(optimizer)
-            if plateau:
-                plateau.load_state_dict(observed)
+            undo()
             if isinstance(error, TypeError | ValueError | KeyError | OverflowError):
                 raise ValueError(f"fit: {name} is not a checkpoint of this run: {error}") from None
             raise
-        vars(self).update(found, history=history)
+
+    def _undo_of_load(self, plateau: ReduceOnPlateau | None) -> Callable[[], object]:
+        """A function, for one call, that takes back, in one step, whatever `load` changes."""
+        groups = self.optimizer.groups
+        parameters = list(self.model.parameters())
+        changed: list[tuple[Any, str]] = [
+            (group, name) for group in groups for name in ("options", "state")
+        ]
+        changed += [(self.optimizer, "taken")]
+        changed += [(self, name) for name in ("best", "waited", "best_state", "history", "rng")]
+        if plateau is not None:
+            changed += [(plateau, name) for name in vars(plateau)]
+        weights = number_writer(parameters, numbers(parameters))
+        return together([weights, undo_of(*zip(*changed, strict=True))])
 
 
 def _history(stored: Any) -> History:
@@ -528,6 +596,8 @@ def _history(stored: Any) -> History:
     if not all(isinstance(x, float) for numbers in lists for x in numbers):
         raise TypeError("its history is not made of numbers")
     columns: list[list[Any]] = [*lists[1:3], *history.metrics.values(), history.weights]
+    if type(history.interrupted) is not bool:
+        raise TypeError("its history does not say whether it was interrupted")
     if not isinstance(history.stopped, str) or any(len(c) > len(history.loss) for c in columns):
         raise ValueError("its history has more lines than epochs")
     return history
@@ -558,15 +628,10 @@ def _apart(
     )
 
 
-@contextlib.contextmanager
+@context
 def _bar(count: int, wanted: bool | None, unit: str = "epoch") -> Any:
     """A function that advances a progress bar by one, or does nothing."""
     bar: Any = None
-    if sys.stderr.isatty() if wanted is None else wanted:
-        with contextlib.suppress(ImportError):
-            from tqdm import tqdm
-
-            bar = tqdm(total=count, desc="training", unit=unit)
 
     def advance(note: str) -> None:
         if bar is not None:
@@ -574,6 +639,11 @@ def _bar(count: int, wanted: bool | None, unit: str = "epoch") -> Any:
             bar.update()
 
     try:
+        if sys.stderr.isatty() if wanted is None else wanted:
+            with contextlib.suppress(ImportError):
+                from tqdm import tqdm
+
+                bar = tqdm(total=count, desc="training", unit=unit)
         yield advance
     finally:
         if bar is not None:

@@ -9,9 +9,15 @@ import numpy as np
 import pytest
 
 import autograd
-from autograd import Value, compiled, select
-from autograd.compiled import BLOCKS, PART, Compiled, Flat, Recording, _Call, _Plan, _runs, _Sink
-from autograd.tape import Recorder
+from autograd import Value, recordings, select
+from autograd.arguments import Call
+from autograd.compiled import Compiled
+from autograd.flat import Flat, Plan
+from autograd.kept import Options
+from autograd.recorder import Recorder
+from autograd.recordings import BLOCKS, Recording, runs
+from autograd.serving import PART, Sink
+from tests.spies import Spy
 
 W = [Value(0.5), Value(-1.5), Value(2.0)]
 
@@ -36,8 +42,8 @@ def made(f: Any, *arguments: Any, **options: Any) -> Compiled:
         ([9], 1, [[1, 9, 1]]),
     ],
 )
-def test_places_are_gathered_in_runs(places: list[int], start: int, rows: list[Any]) -> None:
-    found = _runs(np.array(places, dtype=np.int64), start)
+def test_places_are_gathered_inruns(places: list[int], start: int, rows: list[Any]) -> None:
+    found = runs(np.array(places, dtype=np.int64), start)
     assert found.tolist() == rows
     assert (found.shape, found.dtype) == ((len(rows), 3), np.int64)
 
@@ -76,26 +82,27 @@ def test_memory_is_for_the_smallest_block_that_holds_the_samples_and_each_thread
 def test_the_key_of_a_call_is_what_a_recording_depends_on() -> None:
     rows = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     whole = np.array([1, 2, 3], dtype=np.int16)
-    call = _Call([[0.5, Value(2.0)], rows, {"k": 3, "n": None}, True, "text", whole])
+    call = Call([[0.5, Value(2.0)], rows, {"k": 3, "n": None}, True, "text", whole])
     assert call.batched is True
     assert call.key == (
-        ("list", ("list", 0, 0), 0, ("dict", ("k", 0), ("n", 0)), 0, 0, 0),
-        ("number", "value", ("rows", (2,), False), "whole", ("fixed", None), ("fixed", True),
-         ("fixed", "text"), ("rows", (), True)),
+        (list, ((list, (0, 0)), 0, (dict, ((str, "k", 0), (str, "n", 0))), 0, 0, 0)),
+        ("number", "number", ("rows", (2,), False), "whole", ("fixed", type(None), None),
+         ("fixed", bool, True), ("fixed", str, "text"), ("rows", (), True)),
     )  # fmt: skip
+    assert (call.in_graph, call.values) == (True, 0b10)
     assert call.numbers.tolist() == [
         [0.5, 2.0, 1.0, 2.0, 3.0, 1.0], [0.5, 2.0, 3.0, 4.0, 3.0, 2.0],
         [0.5, 2.0, 5.0, 6.0, 3.0, 3.0],
     ]  # fmt: skip
-    single = _Call([np.float64(1.5), np.array(2.5), np.int64(3), (1.0,)])
+    single = Call([np.float64(1.5), np.array(2.5), np.int64(3), (1.0,)])
     assert (single.batched, single.numbers.tolist()) == (False, [[1.5, 2.5, 3.0, 1.0]])
     assert single.key == (
-        ("list", 0, 0, 0, ("tuple", 0)), ("number", "number", "whole", "number")
+        (list, (0, 0, 0, (tuple, (0,)))), ("number", "number", "whole", "number")
     )  # fmt: skip
+    assert (single.in_graph, single.values) == (False, 0)
     row = call.of(call.numbers[1])
     assert (row.batched, row.numbers.tolist(), row.key) == (False, [[*call.numbers[1]]], call.key)
-    assert row.args is call.args
-    assert row.columns is call.columns
+    assert (row.tree, row.values) == (call.tree, call.values)
 
 
 @pytest.mark.parametrize(
@@ -104,14 +111,14 @@ def test_the_key_of_a_call_is_what_a_recording_depends_on() -> None:
         (np.ones((3, 2)), ("rows", 2, True)),
         (np.ones((3, 2), dtype=np.float32), ("rows", 2, True)),
         (np.ones((3, 2), dtype=np.uint8), ("rows", 2, False)),
-        (np.ones((3, 2), dtype=bool), (("list", 0), (("rows", (2,), False),))),
-        (np.ones(3), (("list", 0), (("rows", (), False),))),
-        (np.ones((3, 2, 2)), (("list", 0), (("rows", (2, 2), False),))),
-        (np.ones((3, 2, 2), dtype=int), (("list", 0), (("rows", (2, 2), True),))),
+        (np.ones((3, 2), dtype=bool), ((list, (0,)), (("rows", (2,), False),))),
+        (np.ones(3), ((list, (0,)), (("rows", (), False),))),
+        (np.ones((3, 2, 2)), ((list, (0,)), (("rows", (2, 2), False),))),
+        (np.ones((3, 2, 2), dtype=int), ((list, (0,)), (("rows", (2, 2), True),))),
     ],
 )
 def test_one_array_is_a_batch(array: Any, key: Any) -> None:
-    call = _Call([array])
+    call = Call([array])
     assert (call.batched, call.key) == (True, key)
     assert call.numbers.tolist() == array.reshape(3, -1).astype(float).tolist()
     assert call.numbers.dtype == np.dtype(np.float64)
@@ -130,44 +137,45 @@ def test_one_array_is_a_batch(array: Any, key: Any) -> None:
 )
 def test_what_is_no_call_is_refused(args: list[Any], error: type[Exception], why: str) -> None:
     with pytest.raises(error, match=why):
-        _Call(args)
+        Call(args)
 
 
 def test_arguments_enter_a_recording_as_they_are_nested() -> None:
-    call = _Call([np.array([[[1, 2], [3, 4]], [[5, 6], [7, 8]]]), {"a": 2, "b": (Value(0.5), None)},
+    call = Call([np.array([[[1, 2], [3, 4]], [[5, 6], [7, 8]]]), {"a": 2, "b": (Value(0.5), None)},
                   "text", np.array([0.5, 1.5])])  # fmt: skip
     recorder = Recorder()
-    matrix, tree, text, number = call.enter(recorder, call.numbers[1])
+    (matrix, tree, text, number), named = call.enter(recorder, call.numbers[1])
+    assert named == {}
     assert [[v.number for v in row] for row in matrix] == [[5.0, 6.0], [7.0, 8.0]]
     assert (tree["a"].number, tree["b"][0].number, tree["b"][1], text) == (2.0, 0.5, None, "text")
     assert number.number == 1.5
-    assert [node.label for node in recorder.inputs] == [f"x{i}" for i in range(7)]
+    assert [node._row.label for node in recorder.inputs] == [f"x{i}" for i in range(7)]
     whole = [hasattr(node, "__index__") for node in recorder.inputs]
     assert whole == [True] * 5 + [False, False]
 
 
 def test_gradients_are_nested_as_their_arguments() -> None:
     rows = np.arange(4.0).reshape(2, 2)
-    call = _Call([[1.0, Value(2.0)], rows, {"n": None, "t": "text", "x": 3.0}])
+    call = Call([[1.0, Value(2.0)], rows, {"n": None, "t": "text", "x": 3.0}])
     back = np.array([[1.0, 2.0, 3.0, 4.0, 5.0], [10.0, 20.0, 30.0, 40.0, 50.0]])
     assert call.like(0, back) == [11.0, 22.0]
     assert call.like(1, back).tolist() == [[3.0, 4.0], [30.0, 40.0]]
     assert call.like(2, back) == {"n": 0.0, "t": 0.0, "x": 55.0}
-    with pytest.raises(TypeError, match=r"^no argument 3 to differentiate: 3 given$"):
-        call.like(3, back)
-    column = _Call([np.array([1.0, 2.0])])
+    with pytest.raises(TypeError, match=r"^no argument 3 to differentiate: 3 given"):
+        made(lambda x, y, z: x * y * z).value_and_grad(1.0, 2.0, 3.0, argnums=3)
+    column = Call([np.array([1.0, 2.0])])
     assert column.like(0, np.array([[7.0], [8.0]])).tolist() == [7.0, 8.0]
 
 
 def test_results_that_are_kept_are_plain() -> None:
-    assert compiled._plain({1: (0, [1, 2])}) == {"1": [0, [1, 2]]}
-    assert compiled._plain(0) == 0
+    assert recordings._plain({1: (0, [1, 2])}) == {"1": [0, [1, 2]]}
+    assert recordings._plain(0) == 0
 
 
 def test_a_sink_adds_up_what_recordings_give() -> None:
     first = made(lambda x: W[0] * x + W[1], 1.0).last
     second = made(lambda x: W[1] * x * W[2], 1.0).last
-    sink = _Sink()
+    sink = Sink()
     for one, gradients in ((first, [1.0, 2.0]), (second, [10.0, 20.0]), (first, [0.5, 0.25])):
         sink.keep(one, np.array(gradients))
     assert sink.total() == {W[0]: 1.5, W[1]: 12.25, W[2]: 20.0}
@@ -175,7 +183,7 @@ def test_a_sink_adds_up_what_recordings_give() -> None:
     assert (numbers.tolist(), len(gradients)) == ([-1.5, 2.0], 2)
     assert where is second.own
     flat = Flat(made(lambda x: W[0] * x), [W[2], W[1], W[0]])
-    other = _Sink(flat)
+    other = Sink(flat)
     numbers, where, gradients = other.arrays(second)
     assert numbers is flat.numbers
     assert (where.tolist(), len(gradients)) == ([[0, 1, 1], [1, 0, 1]], 3)
@@ -225,16 +233,16 @@ def test_the_oldest_recordings_of_the_oldest_shape_are_forgotten_first() -> None
     one(0.0, 1.0)
     assert len(one.recordings) == 4
     one(1.5)  # its shape is the last that was used now
-    assert [len(found) for found in one._cache.values()] == [1, 3]
+    assert [len(found) for found in one._kept.shelf.kept.values()] == [1, 3]
     one(0.0, 1.0, 2.0)
-    assert [len(found) for found in one._cache.values()] == [3, 1]
+    assert [len(found) for found in one._kept.shelf.kept.values()] == [3, 1]
     assert one.recordings[:3] == [third, second, first] or first in one.recordings
     one(1.5, 1.0, 2.0)
-    assert [len(found) for found in one._cache.values()] == [2, 2]
+    assert [len(found) for found in one._kept.shelf.kept.values()] == [2, 2]
     assert first not in one.recordings  # what was recorded first
     one(2.5, 1.0, 2.0)
     one(0.0, 1.0)
-    assert [len(found) for found in one._cache.values()] == [3, 1]
+    assert [len(found) for found in one._kept.shelf.kept.values()] == [3, 1]
     single = made(f, cache=1)
     for x in (0.0, 1.5, 2.5):
         single(x)
@@ -260,10 +268,11 @@ def test_the_parameters_are_those_of_all_programs_that_ran() -> None:
 
 
 def test_each_row_goes_to_the_recording_that_is_good_for_it() -> None:
-    calls: list[float] = []
+    spy = Spy()
+    calls = spy.things
 
     def f(x: Any) -> Any:
-        calls.append(x.number)
+        spy.things.append(x.number)
         return W[0] * x if x > 2 else W[1] * x * x if x > 1 else W[2] * x
 
     one = made(f)
@@ -408,7 +417,7 @@ def test_a_call_of_arrays_that_was_made_before_needs_only_its_numbers(
     slope = (2.0 + 12.0 + 30.0) * (1.0 if factor is None else factor)
     for k in range(3):
         if k == 2:
-            monkeypatch.setattr(one, "_each", None)  # the plan does all
+            monkeypatch.setattr(one, "_served", None)  # the plan does all
             y = y + 1.0
         found = flat.backward(x, y)
         want = np.array([4.0, 24.0, 60.0]) + y
@@ -421,7 +430,7 @@ def test_a_call_of_arrays_that_was_made_before_needs_only_its_numbers(
         assert len(flat._plans) == 1
         assert one.last is one.recordings[0]
     (key,) = flat._plans
-    assert key == (threading.get_ident(), (3, 2), x.dtype, (3,), y.dtype)
+    assert key == (threading.get_ident(), one.state(), (3, 2), x.dtype, (3,), y.dtype)
 
 
 def test_what_a_plan_cannot_serve_is_run_as_any_call() -> None:
@@ -429,8 +438,9 @@ def test_what_a_plan_cannot_serve_is_run_as_any_call() -> None:
     x = np.array([1.0, 2.0])
     for options, served in (({}, True), ({"exact": True}, False), ({"threads": 2}, False)):
         one = made(lambda x, *k: w * x, **options)
-        assert _Plan.serves(one, _Call([x])) is served
-        assert _Plan.serves(one, _Call([x, 1.0])) is False
+        one(x)
+        assert Plan.serves(one, Call([x]), [one.last]) is served
+        assert Plan.serves(one, Call([x, 1.0]), [one.last]) is False
         flat = Flat(one, [w])
         for _ in range(2):
             assert flat.backward(x).tolist() == [2.0, 4.0]
@@ -467,6 +477,7 @@ def test_a_flat_serves_a_choice_of_rows() -> None:
          "^compile: reduction must be 'mean', 'sum' or None, got 'max'$"),
         ({"threads": 0}, ValueError, "^compile: threads and cache must be at least 1$"),
         ({"cache": 0}, ValueError, "^compile: threads and cache must be at least 1$"),
+        ({"verify": -1}, ValueError, "^compile: verify must be 0 or a number of calls, got -1$"),
         ({"engine": "jax"}, ValueError,
          "^compile: engine must be 'auto', 'numpy' or 'numba', got 'jax'$"),
     ],
@@ -485,12 +496,10 @@ def test_the_defaults_are_those_of_the_signature() -> None:
         if name != "function"
     }
     assert found == {
-        "engine": "auto", "exact": False, "reduction": None, "threads": 1, "cache": 64,
+        "engine": "auto", "exact": False, "reduction": None, "threads": 1, "cache": 64, "verify": 0,
     }  # fmt: skip
     one = autograd.compile(lambda x: x, engine="numpy", exact=True, threads=3, cache=5)
-    assert (one.engine, one.exact, one.reduction, one.threads, one.cache) == (
-        "numpy", True, None, 3, 5
-    )  # fmt: skip
+    assert one.options == Options("numpy", True, None, 3, 5)
 
 
 @pytest.mark.parametrize("vector", [[1.0], [1.0, 2.0, 3.0], [[1.0, 2.0]]])
@@ -511,7 +520,7 @@ def test_an_array_without_dimensions_is_a_number_of_its_type() -> None:
 
 
 def test_a_call_is_another_for_another_nesting() -> None:
-    keys = [_Call([one]).key for one in ({"a": [1.0]}, {"a": 1.0}, {"b": 1.0}, [1.0], (1.0,), 1.0)]
+    keys = [Call([one]).key for one in ({"a": [1.0]}, {"a": 1.0}, {"b": 1.0}, [1.0], (1.0,), 1.0)]
     assert len(set(keys)) == 6
 
 
@@ -551,4 +560,4 @@ def test_what_is_found_once_is_kept() -> None:
     flat = Flat(one, W)
     assert flat.where(one.last) is flat.where(one.last)
     one.hvp([1.0, 1.0], 1.0)
-    assert len(one._hvps) == 1
+    assert "along" in one.last.derived

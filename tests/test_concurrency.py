@@ -27,8 +27,8 @@ from autograd import (
     play,
     scope,
 )
-from autograd.compiled import Recording
 from autograd.program import Program
+from autograd.recordings import Recording
 from nn import MLP, fit, mse
 from nn.optim import Adam
 
@@ -110,7 +110,7 @@ def of_recorded(k: int) -> Any:
     """What functions give that all of them share, whoever records them."""
     found: list[Any] = []
     for one in COMPILED.values():
-        found += [one(BATCH), one(BATCH[: 1 + k]), one.value_and_grad(BATCH[k].tolist())]
+        found += [one(BATCH).data, one(BATCH[: 1 + k]).data, one.value_and_grad(BATCH[k].tolist())]
         # One branch has a parameter more than the other.
         slopes = one.parameter_gradients(BATCH[k].tolist())[1].tolist()
         found.append({NAMES[p]: g for p, g in zip(one.parameters, slopes, strict=True)})

@@ -12,13 +12,16 @@ import autograd
 from autograd import Value, argmax, select
 from autograd.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, ROW, SHARED, _boxes
 from autograd.program import Program
+from autograd.transform import leaves, rebuilt
 
 WEIGHTS = [Value(1.0 + i / 8) for i in range(24)]
 
 
 def recorded(f: Callable[..., Any], *arguments: Any) -> Program:
+    """The program of a function of Values, and of whole numbers."""
     compiled = autograd.compile(f)
-    compiled(*arguments)
+    given = [Value(x) if isinstance(x, float) else x for x in leaves(arguments)]
+    compiled(*rebuilt(arguments, iter(given)))
     program: Program = compiled.program
     return program
 

@@ -15,15 +15,19 @@ import pytest
 
 import autograd
 from autograd import Value, argmax, no_grad, scope, select
+from autograd.frozen import Tape
 from autograd.ops import item
-from autograd.program import Program, Tape
+from autograd.program import Program
 from autograd.tape import ARGMAX, DETACH, MASK, SELECT
+from autograd.transform import leaves, rebuilt
 from nn import MLP
 
 
 def recorded(f: Callable[..., Any], *arguments: Any) -> Program:
+    """The program of a function of Values, and of whole numbers."""
     compiled = autograd.compile(f)
-    compiled(*arguments)
+    given = [Value(x) if isinstance(x, float) else x for x in leaves(arguments)]
+    compiled(*rebuilt(arguments, iter(given)))
     program: Program = compiled.program
     return program
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd import Value
+from autograd import RecordingError, Value
 from nn import (
     MLP,
     TrainingError,
@@ -331,3 +331,128 @@ def test_a_loss_is_a_mean_to_nine_digits(off: float, good: bool) -> None:
     else:
         with pytest.raises(ValueError, match="takes the mean over samples"):
             replay.agrees([[1.0], [2.0]], [5.0, 6.0])
+
+
+# ---------------------------------------------------------------------- what changes meanwhile
+
+INPUTS = [[0.1 * i, 0.2 * (-1) ** i] for i in range(12)]
+WAVES = [[math.sin(i)] for i in range(12)]
+
+
+class Part(Module):
+    """Three times its outputs while it trains, and a number that it is set to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.factor = MLP([2, 3, 1], "tanh", seed=0), 1.0
+
+    def forward(self, x: Any) -> Any:
+        return [z * (3.0 if self.training else 1.0) * self.factor for z in self.net(x)]
+
+
+class Whole(Module):
+    """Has the part inside, where `compile` does not look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = [Part()]
+
+    def forward(self, x: Any) -> Any:
+        (part,) = self.parts
+        norm = sum((p.detach() * p.data for p in part.net.parameters()), Value(0.0)).sqrt()
+        return [z / norm for z in part(x)]
+
+
+def history(compiled: bool, change: Any, loss: Any = mse) -> list[Any]:
+    model = Whole()
+    kept: list[list[float]] = []
+
+    def callback(epoch: int, _: Any) -> None:
+        change(model, epoch)
+        kept.append([p.data for p in model.parameters()])
+
+    found = fit(
+        model, (INPUTS, WAVES), loss=loss, optimizer=SGD(model, lr=0.1), epochs=4, batch_size=5,
+        validation=(INPUTS[:5], WAVES[:5]), callbacks=[callback], compiled=compiled,
+    )  # fmt: skip
+    return [*found.loss, *found.validation_loss, *(x for row in kept for x in row)]
+
+
+def clip(model: Any, epoch: int) -> None:
+    for p in model.parameters():
+        p.data = max(-0.3, min(0.3, p.data))
+
+
+def grow(model: Any, epoch: int) -> None:
+    model.parts[0].factor *= 2.0
+
+
+@pytest.mark.parametrize("change", [lambda *_: None, clip, grow])
+def test_what_callbacks_do_to_a_model_is_heeded(change: Any) -> None:
+    assert history(True, change) == pytest.approx(history(False, change), rel=1e-9)
+
+
+def test_a_loss_that_a_callback_changes_is_the_new_one() -> None:
+    found = []
+    for compiled in (True, False):
+        weight = {"of the slope": [1.0]}
+
+        def loss(outputs: list[Any], targets: list[Any], weight: Any = weight) -> Any:
+            return mse(outputs, targets) * weight["of the slope"][0]
+
+        def double(model: Any, epoch: int, weight: Any = weight) -> None:
+            weight["of the slope"][0] *= 2.0
+
+        found.append(history(compiled, double, loss))
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
+
+
+def test_a_callback_that_is_interrupted_has_changed_what_it_has_changed() -> None:
+    model = Whole()
+
+    def stop(epoch: int, _: Any) -> None:
+        model.parameters()[0].data = 0.125
+        raise KeyboardInterrupt
+
+    fit(
+        model,
+        (INPUTS, WAVES),
+        loss=mse,
+        optimizer=SGD(model, lr=0.1),
+        epochs=4,
+        callbacks=[stop],
+        compiled=True,
+    )
+    assert model.parameters()[0].data == 0.125
+
+
+def test_hooks_that_a_callback_registers_and_models_that_count_are_refused() -> None:
+    class Counting(Part):
+        calls = 0
+
+        def forward(self, x: Any) -> Any:
+            self.calls += 1
+            return super().forward(x)
+
+    def fitted(model: Module, callback: Any) -> None:
+        fit(
+            model,
+            (INPUTS, WAVES),
+            loss=mse,
+            optimizer=SGD(model, lr=0.1),
+            epochs=4,
+            callbacks=[callback],
+            compiled=True,
+        )
+
+    inner = Whole()
+    inner.parts = [Counting()]
+    for counting in (Counting(), inner):
+        with pytest.raises((ValueError, RecordingError), match=r"changes .*calls"):
+            fitted(counting, lambda *_: None)
+    model = Whole()
+    with pytest.raises(ValueError, match=r"parts\.0\.net has a forward hook"):
+        fitted(model, lambda *_: model.parts[0].net.register_forward_hook(lambda *_: None))
+    other = Whole()
+    with pytest.raises(TypeError, match="has a hook, and hooks are not run"):
+        fitted(other, lambda *_: other.parameters()[0].register_hook(lambda g: g))
