@@ -88,6 +88,8 @@ class Call:
                         kinds.append(("same", values[id(part)]))  # `x is y`, as it was given
                 else:
                     given = part
+                    if hasattr(part, "to_numpy"):  # a table of labelled rows, or a column
+                        part = part.to_numpy()
                     if isinstance(part, np.ndarray) and not part.ndim:
                         # It is a number, whose type says whether it is a whole one.
                         part = part.item()

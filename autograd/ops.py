@@ -628,6 +628,8 @@ class Ops:
                                  c="erfc(-p) + 1.1283791670955126 * e * q",
                                  textbook=("x * erfc(-x / sqrt(2)) / 2", "erfc(-x / sqrt(2)) / 2 + x * exp(-x * x / 2) / sqrt(2 * pi)"))
 
+    softsign   = Op("x / (1 + t) if t < inf else sign(x)", "1 / (1 + t) / (1 + t)", t="abs(x)", smooth="abs(x) > 0",
+                                 textbook=("x / (1 + abs(x))", "1 / ((1 + abs(x)) * (1 + abs(x)))"))
     relu       = Op("0.0 if x < 0 else x",          "1.0 if x > 0 else 0.0",         smooth="abs(x) > 0")
     leaky_relu = Op("x if x > 0 else y * x",        "1.0 if x > 0 else y",          "0.0 if x > 0 else x",
                                  y=0.01,                                             smooth="abs(x) > 0")

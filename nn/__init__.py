@@ -15,7 +15,7 @@ if not getattr(_autograd, "__chainrule__", False):
 from typing import TYPE_CHECKING
 
 from nn import data, init, losses, metrics, optim, plots, schedules
-from nn.activations import celu, hardtanh, mish, selu, softsign
+from nn.activations import celu, hardtanh, mish, selu
 from nn.layers import MLP, Embedding, Layer, Neuron, Sequential
 from nn.learning_rate import find_learning_rate, learning_rate_sweep
 from nn.losses import (
@@ -61,7 +61,6 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "mish",
     "selu",
     "celu",
-    "softsign",
     "hardtanh",
     "softmax",
     "log_softmax",

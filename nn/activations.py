@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from autograd import no_grad, rows, value_and_grad
+from autograd import clip, no_grad, rows, value_and_grad
 from autograd.ops import Operation, Ops, item
 from nn.options import named
 
@@ -43,27 +43,16 @@ def celu(x: Number, alpha: float = 1.0) -> Number:
     return alpha * Ops.elu(x / alpha)
 
 
-def softsign(x: Number) -> Number:
-    """x / (1 + |x|) (Bergstra et al. 2009).
-
-    Its slope is a difference here, which for |x| = 10^k has 16 - k digits.
-
-    >>> softsign(3.0), softsign(-1.0)
-    (0.75, -0.5)
-    """
-    return x / (1.0 + abs(x))
-
-
 def hardtanh(x: Number, low: float = -1.0, high: float = 1.0) -> Number:
-    """x between two bounds, and the bound beyond (Collobert 2004); at a bound the slope is 1/2.
+    """x between two bounds, and the bound beyond (Collobert 2004); see `autograd.clip`.
 
     >>> hardtanh(0.25), hardtanh(-7.0)
     (0.25, -1.0)
     """
-    return Ops.maximum(Ops.minimum(x, high), low)
+    return clip(x, low, high)
 
 
-COMPOSED = {function.__name__: function for function in (mish, selu, celu, softsign, hardtanh)}
+COMPOSED = {function.__name__: function for function in (mish, selu, celu, hardtanh)}
 
 
 def activation_function(activation: Activation) -> Callable[[Any], Any] | None:

@@ -295,7 +295,8 @@ def _parts(parameters: Any) -> list[dict[str, Any]]:
         return [{"parameters": parameters}]
     if not isinstance(parameters, Iterable):
         hint = "; call it" if callable(parameters) else ""
-        raise TypeError(f"parameters: expected a module or Values, got {parameters!r:.60}{hint}")
+        kind = type(parameters).__name__
+        raise TypeError(f"parameters: expected a module or Values, got a {kind}{hint}")
     parts = [parameters] if isinstance(parameters, dict) else list(parameters)
     if parts and all(isinstance(part, dict) for part in parts):
         for part in parts:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import autograd
 from autograd import Value
 from nn import MLP, fit, init, learning_rate_sweep, metrics, mse, tables
 from nn.data import Dataset, load_iris
@@ -151,6 +152,16 @@ def test_a_model_given_a_table_says_that_it_takes_one_sample() -> None:
     assert model(np.array(ROWS[1]))[0].data == model(Column(ROWS[1], "ab"))[0].data
     with pytest.raises(TypeError, match="expected a sequence of numbers or Values, got dict"):
         model({0: 1.0, 1: 2.0})
+
+
+@pytest.mark.parametrize("kind", ["arrays", "float32", "tables", "pandas"])
+def test_a_compiled_model_takes_a_table_as_its_rows(kind: str) -> None:
+    model = MLP([2, 1], None, seed=0)
+    fast = autograd.compile(model)
+    (wanted,) = zip(*(model(row) for row in ROWS), strict=True)
+    (got,) = fast(KINDS[kind](ROWS, AMOUNTS)[0])
+    assert got.tolist() == pytest.approx([z.data for z in wanted], rel=1e-12)
+    assert metrics.mae(fast(KINDS[kind](ROWS, AMOUNTS)[0]), AMOUNTS) > 0.0
 
 
 # ------------------------------------------------------------------ numbers

@@ -29,7 +29,6 @@ ACTIVATIONS: dict[str, dict[str, float]] = {
     "selu": {},
     "celu": {},
     "celu 2": {"alpha": 2.0},
-    "softsign": {},
     "hardtanh": {},
 }
 
