@@ -60,9 +60,7 @@ class _Places:
 
     def of(self, addresses: Array) -> Array:
         """Where numbers are, or their first samples."""
-        return np.where(
-            addresses < SHARED, self.lane(addresses), self.first + addresses - SHARED
-        )
+        return np.where(addresses < SHARED, self.lane(addresses), self.first + addresses - SHARED)
 
     def flagged(self, addresses: Array) -> Array:
         """Places times two, plus one if every sample has its own number."""
@@ -149,9 +147,7 @@ class Encoded:
         self._pooled_so_far += len(numbers)
         return start
 
-    def _forward(
-        self, one: Instruction, to: _Places, x: _Places, y: _Places
-    ) -> list[int]:
+    def _forward(self, one: Instruction, to: _Places, x: _Places, y: _Places) -> list[int]:
         """The row of an instruction whose results and operands are in these places."""
         z = to.lane(one.z)
         if one.kind == CONTRACT:
@@ -392,9 +388,7 @@ def _numpy_margins(variant: Variant) -> Callable[..., Any]:
     found = margins.margins(op, variant.inexact, variant.unsigned)
     lines = [f"{part} = {_text(op, tree, True)}" for part, tree in found.parts.items()]
     results = ", ".join(_text(op, tree, True) for tree in (found.margin, found.doubt))
-    source = "\n    ".join(
-        [f"def {op.name}_margins(x, y, z, p, q):", *lines, f"return {results}"]
-    )
+    source = "\n    ".join([f"def {op.name}_margins(x, y, z, p, q):", *lines, f"return {results}"])
     made: Callable[..., Any] = rules.define(f"{op.name}_margins", source + "\n", names)
     return made
 
@@ -565,7 +559,8 @@ class NumpyEngine:
                 places = _at(np.array([p, q]), sample)
                 x, y = memory[places]
                 margin = _margins(code, memory, places).sum(axis=0)
-                close[k] = (margin != 0.0) & ~(abs(x - y) > margin)
+                # Compared with itself a number is another one only if it may be nan.
+                close[k] = (margin != 0.0) & ~(abs(x - y) > margin if p != q else margin < np.inf)
         return doubtful, close
 
     def _row_in_doubt(self, row: list[int], code: Encoded, memory: Array) -> Array:
@@ -639,7 +634,9 @@ class NumpyEngine:
         flagged = code.pool[px : px + whole][starts[:-1, None] + index]
         return (flagged >> 1) + (flagged & 1) * sample
 
-    def _backward(self, row: list[int], code: Encoded, memory: Array, grad: Array, sample: Array) -> None:
+    def _backward(
+        self, row: list[int], code: Encoded, memory: Array, grad: Array, sample: Array
+    ) -> None:
         if row[0] == CONTRACT:
             # The adjoint is the first or the second factor.
             X, Y = (memory, grad) if row[-1] else (grad, memory)  # noqa: N806
@@ -649,7 +646,10 @@ class NumpyEngine:
         B = len(sample)  # noqa: N806
         if kind == GATHER:
             starts, whole = _terms(code, start, lanes)
-            ax, ay = _at(code.pool[px : px + whole], sample), _at(code.pool[py : py + whole], sample)
+            ax, ay = (
+                _at(code.pool[px : px + whole], sample),
+                _at(code.pool[py : py + whole], sample),
+            )
             g = sign * grad[code.pool[z : z + lanes, None] + sample]
             g = np.repeat(g, np.diff(starts), axis=0)
             if wx:

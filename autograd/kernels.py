@@ -753,6 +753,8 @@ def _close(guards, memory, j, b, layout, wide):
         g, h, apart = guards[j, 5] * 2, guards[j, 6] * 2, layout[3] - layout[2]
     unit = layout[4] * _UNIT
     margin = _margin(memory, g, b, apart, unit) + _margin(memory, h, b, apart, unit)
+    if p == q:  # compared with itself a number is another one only if it may be nan
+        return not margin < math.inf
     return margin != 0.0 and not abs(memory[_at(p, b)] - memory[_at(q, b)]) > margin
 
 
@@ -794,8 +796,9 @@ def _guarded(guards, memory, b, layout, sure):
 
 @njit(**_options)
 def sweep(
-    fcode, bcode, bounding, largest, rows, margins, pool, guards, cleared, measured, outputs, layout,
-    numbers, where, X, seeds, memory, grad, out, held, inputs, gradients, n, B, end, differentiate,
+    fcode, bcode, bounding, largest, rows, margins, pool, guards, cleared, measured, outputs,
+    layout, numbers, where, X, seeds, memory, grad, out, held, inputs, gradients, n, B, end,
+    differentiate,
 ):  # fmt: skip
     """Run a program on the samples X, B at a time; whether nothing is decided otherwise, and all is
     finite."""

@@ -7,10 +7,11 @@ operands have the margins p and q, two more rules in the language of the rows sa
     doubt    above 0 where a comparison of the row's texts may have another answer within the
              margins, or where z jumps
 
-The margin is |dz/dx| p + |dz/dy| q, and ULPS for functions that native code, NumPy and Python's
-`math` round differently.  That is right where slopes are steady: a row whose slopes have a pole
-tells where by its `smooth` column, and is in doubt for APART times the margins around it.  Where
-margins are too wide for slopes to tell (many periods of a sine, a pole of tan), it is inf.
+The margin is |dz/dx| p + |dz/dy| q, with the slopes at the ends of x +- p and y +- q, and ULPS for
+functions that native code, NumPy and Python's `math` round differently.  That is right where slopes
+are steady: a row whose slopes have a pole tells where by its `smooth` column, and is in doubt for
+APART times the margins around it.  Where margins are too wide for slopes to tell (many periods of a
+sine, a pole of tan), it is inf.
 """
 
 import ast
@@ -24,9 +25,10 @@ from autograd.ops import Operation
 from autograd.value import rows
 
 ULPS = 16  # between two values of one row; each is promised within a few of the true one
-TINY = 1e-290  # below it, what a function gives is good to UNDERFLOW only
-UNDERFLOW = 1e-306
 NONE = 1e-300  # a margin is 0, or above this
+UNDERFLOW = 1e-299
+TINY = 1e-280  # below it, what a function gives is good to UNDERFLOW only
+LARGE = 1e300  # above it, it may overflow
 STEADY = 2.0**-10  # how far operands and z may move, beside themselves and 1, for slopes to tell
 STEEP = 2.0**20  # |x dz/dx| beside |z| and 1, of what has no periods
 APART = 1024.0  # margins from the pole of a slope, where the slope changes by some thousandths
@@ -146,7 +148,9 @@ def _is_exact(tree: ast.AST) -> bool:
             case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
                 inside = [one for side in (left, right) for one in ast.walk(side)]
                 # A product in a sum may be rounded once, with the sum.
-                if any(isinstance(one, ast.BinOp) and isinstance(one.op, ast.Mult) for one in inside):
+                if any(
+                    isinstance(one, ast.BinOp) and isinstance(one.op, ast.Mult) for one in inside
+                ):
                     return False
     return True
 
@@ -180,6 +184,23 @@ def _has_poles(op: Operation) -> bool:
     )
 
 
+@cache
+def _mixes(op: Operation) -> bool:
+    """Whether a pole is a point of both operands, as that of atan2."""
+    sides = [side for test in _tests(op) for side in (test.left, test.comparators[0])]
+    return _has_poles(op) and any(all(rules.uses(side, v) for v in "xy") for side in sides)
+
+
+class _Unconditional(ast.NodeTransformer):
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        return ast.Tuple([self.visit(node.body), self.visit(node.orelse)])
+
+
+def _without_tests(tree: ast.expr) -> ast.expr:
+    """The branches of a tree, whichever is taken."""
+    return _Unconditional().visit(tree)  # type: ignore[no-any-return]
+
+
 def _tree(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
@@ -199,16 +220,27 @@ class _Writer:
 
     def __post_init__(self) -> None:
         self.moving = "".join(v for v in "xy" if v in self.inexact + self.unsigned)
-        self.ends: dict[str, Range] = {}
-        for v in "xy"[: self.op.arity]:
-            self.ends[v] = (f"{v}0", f"{v}1") if v in self.moving else (v, v)
-        for v in self.moving:
-            p = f"{APART!r} * {_MARGIN[v]}" if _has_poles(self.op) else _MARGIN[v]
+        self.near = {
+            v: (self.part(f"{v} - {_MARGIN[v]}"), self.part(f"{v} + {_MARGIN[v]}"))
+            for v in self.inexact
+        }
+        self.ends: dict[str, Range] = {v: (v, v) for v in "xy"[: self.op.arity]}
+        for v in self.ends if _mixes(self.op) and self.moving else self.moving:
+            self.ends[v] = f"{v}0", f"{v}1"
+            p = self.apart(v)
             below, above = f"{v} - {p}", f"{v} + {p}"
             if v in self.unsigned:  # from a zero with a minus to one without
                 below = f"{below} if abs({v}) > 0 else -0.0 - {p}"
                 above = f"{above} if abs({v}) > 0 else 0.0 + {p}"
             self.parts |= {f"{v}0": below, f"{v}1": above}
+
+    def apart(self, v: str) -> str:
+        """How far around an operand nothing may be decided otherwise."""
+        if not _has_poles(self.op):
+            return _MARGIN[v]
+        if not _mixes(self.op):
+            return f"{APART!r} * {_MARGIN[v]}"
+        return f"{APART!r} * ({self.reach(self.moving)})"
 
     def part(self, text: str) -> str:
         """The name of a part with this text."""
@@ -247,26 +279,45 @@ class _Writer:
         text = f"{slack!r} * {total} + {self.noise(total)}"
         for what, bound in bounds.items():
             text = f"({text} if {what} < {bound} else inf)"
+        if is_exact(self.op):
+            text = f"0.0 if {self.reach(self.inexact)} < {NONE!r} else {text}"
         return self.part(text)
 
+    def reach(self, operands: str) -> str:
+        """The sum of the margins of some operands."""
+        return " + ".join(_MARGIN[v] for v in operands) or "0.0"
+
     def slope(self, v: str) -> str:
-        """The size of the slope in an operand."""
+        """The size of the slope in an operand: the largest at the ends, and how much it varies."""
         partial = self.op.partial_trees["xy".index(v)]
-        return self.part(f"abs({self.at(partial, dict(zip(self.ends, self.ends, strict=True)))})")
+        whole = _without_tests(rules.written_out(partial, self.op.where_trees))
+        ends = {u: self.near.get(u, (u,)) if rules.uses(whole, u) else (u,) for u in self.ends}
+        corners = itertools.product(*ends.values())
+        slopes = [
+            self.part(f"abs({self.at(partial, dict(zip(ends, corner, strict=True)))})")
+            for corner in corners
+        ]
+        while len(slopes) > 1:  # nan if one is
+            a, b, *slopes = slopes
+            slopes.append(a if a == b else self.part(f"0.5 * ({a} + {b}) + 1.5 * abs({a} - {b})"))
+        return slopes[0]
 
     def moved(self, v: str) -> str:
         """How far z moves by the margin of one operand."""
-        p = _MARGIN[v]
-        return self.part(f"0.0 if {p} < {NONE!r} else {self.slope(v)} * {p}")
+        p, slope = _MARGIN[v], self.slope(v)
+        least = f"({2 * NONE!r} if {slope} > 0 else 0.0)"
+        return self.part(f"0.0 if {p} < {NONE!r} else {slope} * {p} + {least}")
 
     def noise(self, moved: str) -> str:
-        """How far two values of the row are apart for the same operands."""
-        noise = f"{_NOISE!r} * abs(z)"
-        if is_exact(self.op):
-            return f"({noise} if {moved} > 0 else 0.0)"
+        """How far two values of the row are apart by rounding and underflow alone."""
+        noise = f"({_NOISE!r} * (abs(z) + {moved}) if abs(z) < {LARGE!r} else inf)"
         lost = f"{UNDERFLOW!r}"
-        for v in self.ends:  # what a function gives for 0 is exact
-            lost = f"({lost} if abs({v}) > 0 else 0.0)"
+        if is_exact(self.op):
+            lost = f"({lost} if abs(z) > 0 else 0.0)"
+            noise = f"({noise} if {moved} > 0 else 0.0)"
+        else:
+            for v in self.ends:  # what a function gives for 0 is exact
+                lost = f"({lost} if abs({v}) > 0 else 0.0)"
         return f"{noise} + ({lost} if abs(z) < {TINY!r} else 0.0)"
 
     # ------------------------------------------------------------------ doubt
@@ -286,13 +337,16 @@ class _Writer:
     def jumps(self) -> list[str]:
         """1 where z jumps within the margins: by a step, or where an operand crosses 0."""
         if _jumps(self.op):
-            still = " + ".join(_MARGIN[v] for v in self.moving) or "0.0"
-            return [f"(0.0 if {still} < {NONE!r} else {self.leaps()})"]
+            return [f"(0.0 if {self.reach(self.moving)} < {NONE!r} else {self.leaps()})"]
         crossing = [v for v in signed(self.op) if v in self.moving]
         if not crossing:
             return []
         always = all(all(_differs_at_zero(self.op, v)) for v in crossing)
-        apart = " + ".join(f"(1.0 if {v}0 > 0 else 1.0 if {v}1 < 0 else 0.0)" for v in crossing)
+        still = f"1.0 if {self.reach(self.moving)} < {NONE!r} else 0.0"
+        apart = " + ".join(
+            f"(1.0 if {v}0 > 0 else 1.0 if {v}1 < 0 else {'0.0' if v in self.unsigned else still})"
+            for v in crossing
+        )
         leaps = "1.0" if always else self.leaps()
         return [f"(0.0 if {apart} > {len(crossing) - 0.5} else {leaps})"]
 

@@ -12,6 +12,7 @@ _LOOPS = """\
 
 import math
 
+import numpy as np
 from numba import carray, cfunc, njit, types
 
 from autograd.kernels import bits, number_of, power_of_e
@@ -29,69 +30,67 @@ def margin(x, y, z, p, q):
 
 @njit(error_model="numpy")
 def of_lines(memory, doubt, row, g, h, B):
-    # x and y lie in lines: no place has to be looked up.
+    # x and y lie in lines, or y is one number: no place has to be looked up.
     n, first, to, apart, unit = row[2] * B, row[3], row[4], row[10], row[11] * {unit!r}
     x, z, made = memory[row[14] : row[14] + n], memory[first : first + n], memory[to : to + n]
-    y = memory[row[16] : row[16] + n]
+    y, q = memory[row[16] : row[16] + n], memory[h : h + n] - unit * memory[h - apart : h - apart + n]
+    if row[15] == 2:
+        y, q = np.full(n, y[0]), np.full(n, q[0])
     bound, size = memory[g : g + n], memory[g - apart : g - apart + n]
-    other, second = memory[h : h + n], memory[h - apart : h - apart + n]
     most = 0
-    if row[15] == 1:
-        for k in range(n):
-            p, q = bound[k] - unit * size[k], other[k] - unit * second[k]
-            m, d = margin(x[k], y[k], z[k], p, q)
-            made[k] += m
-            most = max(most, bits(d))
-    else:
-        q = other[0] - unit * second[0]
-        for k in range(n):
-            m, d = margin(x[k], y[0], z[k], bound[k] - unit * size[k], q)
-            made[k] += m
-            most = max(most, bits(d))
+    for k in range(n):
+        m, d = margin(x[k], y[k], z[k], bound[k] - unit * size[k], q[k])
+        made[k] += m
+        most = max(most, bits(d))
     if most > 0:
         for k in range(n):
-            i = k if row[15] == 1 else 0
-            p, q = bound[k] - unit * size[k], other[i] - unit * second[i]
-            doubt[k % B] += margin(x[k], y[i], z[k], p, q)[1]
+            doubt[k % B] += margin(x[k], y[k], z[k], bound[k] - unit * size[k], q[k])[1]
+
+
+@njit(error_model="numpy")
+def of_largest(memory, doubt, pool, row, B):
+    # All samples of a lane have one margin.
+    first, to, apart, unit = row[3], row[4], row[10], row[11] * {unit!r}
+    doubtful, left, right = 0, np.empty(B), np.empty(B)
+    for l in range(row[2]):
+        i, j, g, h = pool[row[5] + l], pool[row[6] + l], pool[row[7] + l], pool[row[8] + l]
+        x, y, z = memory[i >> 1 :], memory[j >> 1 :], memory[first + l * B :]
+        if not i & 1:
+            left[:] = x[0]
+            x = left
+        if not j & 1:
+            right[:] = y[0]
+            y = right
+        p = memory[g >> 1] - unit * memory[(g >> 1) - apart]
+        q = memory[h >> 1] - unit * memory[(h >> 1) - apart]
+        most = 0
+        for b in range(B):
+            m, d = margin(x[b], y[b], z[b], p, q)
+            most, doubtful = max(most, bits(m)), max(doubtful, bits(d))
+        memory[to + l] += number_of(most)
+    doubt[0] += number_of(doubtful)
 
 
 @cfunc(kind, cache=True, error_model="numpy")
 def margins(memory, doubt, pool, row, B):
     memory, pool, row = carray(memory, 1 << 40), carray(pool, 1 << 40), carray(row, 17)
     doubt = carray(doubt, 1 << 40)
-    lanes, first, to = row[2], row[3], row[4]
-    apart, unit, wide = row[10], row[11] * {unit!r}, row[12]
-    if wide and row[13] == 1 and row[15] != 0:
+    first, to, apart, unit = row[3], row[4], row[10], row[11] * {unit!r}
+    if not row[12]:
+        of_largest(memory, doubt, pool, row, B)
+    elif row[13] == 1 and row[15] != 0:
         of_lines(memory, doubt, row, pool[row[7]] >> 1, pool[row[8]] >> 1, B)
-        return
-    doubtful = 0
-    for l in range(lanes):
-        i, j, g, h = pool[row[5] + l], pool[row[6] + l], pool[row[7] + l], pool[row[8] + l]
-        x, y = memory[i >> 1 :], memory[j >> 1 :]
-        z = memory[first + l * B : first + l * B + B]
-        bound, other = memory[g >> 1 :], memory[h >> 1 :]
-        size, second = memory[(g >> 1) - apart :], memory[(h >> 1) - apart :]
-        i, j = i & 1, j & 1
-        if wide:
-            made = memory[to + l * B : to + l * B + B]
+    else:
+        for l in range(row[2]):
+            i, j, g, h = pool[row[5] + l], pool[row[6] + l], pool[row[7] + l], pool[row[8] + l]
             for b in range(B):
-                p, q = bound[i * b] - unit * size[i * b], other[j * b] - unit * second[j * b]
-                m, d = margin(x[i * b], y[j * b], z[b], p, q)
-                made[b] += m
+                x, y = (i >> 1) + (i & 1) * b, (j >> 1) + (j & 1) * b
+                u, v = (g >> 1) + (g & 1) * b, (h >> 1) + (h & 1) * b
+                p = memory[u] - unit * memory[u - apart]
+                q = memory[v] - unit * memory[v - apart]
+                m, d = margin(memory[x], memory[y], memory[first + l * B + b], p, q)
+                memory[to + l * B + b] += m
                 doubt[b] += d
-            continue
-        p, q = bound[0] - unit * size[0], other[0] - unit * second[0]
-        most = 0
-        if i == 1 and j == 1:
-            for b in range(B):
-                m, d = margin(x[b], y[b], z[b], p, q)
-                most, doubtful = max(most, bits(m)), max(doubtful, bits(d))
-        else:
-            for b in range(B):
-                m, d = margin(x[i * b], y[j * b], z[b], p, q)
-                most, doubtful = max(most, bits(m)), max(doubtful, bits(d))
-        memory[to + l] += number_of(most)
-    doubt[0] += number_of(doubtful)
 """
 
 
