@@ -29,6 +29,7 @@ NONE = 1e-300  # a margin is 0, or above this
 UNDERFLOW = 1e-299
 TINY = 1e-280  # below it, what a function gives is good to UNDERFLOW only
 LARGE = 1e300  # above it, it may overflow
+HUGE = 1e280  # a margin from which on the terms of a sum may have overflowed
 STEADY = 2.0**-10  # how far operands and z may move, beside themselves and 1, for slopes to tell
 STEEP = 2.0**20  # |x dz/dx| beside |z| and 1, of what has no periods
 APART = 1024.0  # margins from the pole of a slope, where the slope changes by some thousandths
@@ -37,6 +38,30 @@ _NOISE = ULPS * 2.0**-52
 _STEPS = {"ceil", "floor", "fmod", "remainder", "trunc"}  # functions of libm that jump
 _ROUNDED = {"fabs", "sqrt", *_STEPS}  # by IEEE 754, so the same everywhere
 _MARGIN = {"x": "p", "y": "q"}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of the table with those of its operands that may be off.
+
+    Attributes:
+        op: its name.
+        inexact: the operands that may have been rounded, as in "xy".
+        unsigned: those whose zeros may have the other sign, if that matters.
+    """
+
+    op: str
+    inexact: str
+    unsigned: str
+
+
+def variant(op: Operation, inexact: str, unsigned: str) -> Variant:
+    """The row with such operands; one with margins of 0 does where none is off, so there are few.
+
+    >>> variant(rows()["relu"], "", "x")
+    Variant(op='relu', inexact='x', unsigned='')
+    """
+    return Variant(op.name, inexact or "x", "".join(v for v in signed(op) if v in unsigned))
 
 
 @dataclass(frozen=True)
@@ -324,7 +349,7 @@ class _Writer:
 
     def doubt(self) -> str:
         """Above 0 where an answer may be another, as the text of a rule."""
-        found = [f"(0.0 if {_MARGIN[v]} < 1e300 else 1.0)" for v in self.moving]
+        found = [f"(0.0 if {_MARGIN[v]} < {HUGE!r} else 1.0)" for v in self.moving]
         for test in _tests(self.op):
             sides = [self.range(side) for side in (test.left, test.comparators[0])]
             less, more = sides if isinstance(test.ops[0], ast.Lt) else sides[::-1]

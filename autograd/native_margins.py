@@ -4,7 +4,6 @@ import ast
 from functools import cache
 
 from autograd import margins, rules
-from autograd.rounding import Variant
 from autograd.value import rows
 
 _LOOPS = """\
@@ -29,22 +28,35 @@ def margin(x, y, z, p, q):
 
 
 @njit(error_model="numpy")
-def of_lines(memory, doubt, row, g, h, B):
-    # x and y lie in lines, or y is one number: no place has to be looked up.
+def of_each(memory, doubt, pool, row, B):
+    # Every sample of a lane has its own margin.
     n, first, to, apart, unit = row[2] * B, row[3], row[4], row[10], row[11] * {unit!r}
-    x, z, made = memory[row[14] : row[14] + n], memory[first : first + n], memory[to : to + n]
-    y, q = memory[row[16] : row[16] + n], memory[h : h + n] - unit * memory[h - apart : h - apart + n]
-    if row[15] == 2:
-        y, q = np.full(n, y[0]), np.full(n, q[0])
-    bound, size = memory[g : g + n], memory[g - apart : g - apart + n]
+    z, made = memory[first : first + n], memory[to : to + n]
+    g, h = pool[row[7]] >> 1, pool[row[8]] >> 1
+    if row[13] == 1 and row[15] != 0:  # x lies in a line, and y, or it is one number
+        x, y = memory[row[14] : row[14] + n], memory[row[16] : row[16] + n]
+        p = memory[g : g + n] - unit * memory[g - apart : g - apart + n]
+        if row[15] == 1:
+            q = memory[h : h + n] - unit * memory[h - apart : h - apart + n]
+        else:
+            y, q = np.full(n, y[0]), np.full(n, memory[h] - unit * memory[h - apart])
+    else:
+        x, y, p, q = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+        for l in range(row[2]):
+            i, j, g, h = pool[row[5] + l], pool[row[6] + l], pool[row[7] + l], pool[row[8] + l]
+            for b in range(B):
+                k, u, v = l * B + b, (g >> 1) + (g & 1) * b, (h >> 1) + (h & 1) * b
+                x[k], y[k] = memory[(i >> 1) + (i & 1) * b], memory[(j >> 1) + (j & 1) * b]
+                p[k] = memory[u] - unit * memory[u - apart]
+                q[k] = memory[v] - unit * memory[v - apart]
     most = 0
     for k in range(n):
-        m, d = margin(x[k], y[k], z[k], bound[k] - unit * size[k], q[k])
+        m, d = margin(x[k], y[k], z[k], p[k], q[k])
         made[k] += m
         most = max(most, bits(d))
     if most > 0:
         for k in range(n):
-            doubt[k % B] += margin(x[k], y[k], z[k], bound[k] - unit * size[k], q[k])[1]
+            doubt[k % B] += margin(x[k], y[k], z[k], p[k], q[k])[1]
 
 
 @njit(error_model="numpy")
@@ -74,28 +86,15 @@ def of_largest(memory, doubt, pool, row, B):
 @cfunc(kind, cache=True, error_model="numpy")
 def margins(memory, doubt, pool, row, B):
     memory, pool, row = carray(memory, 1 << 40), carray(pool, 1 << 40), carray(row, 17)
-    doubt = carray(doubt, 1 << 40)
-    first, to, apart, unit = row[3], row[4], row[10], row[11] * {unit!r}
-    if not row[12]:
-        of_largest(memory, doubt, pool, row, B)
-    elif row[13] == 1 and row[15] != 0:
-        of_lines(memory, doubt, row, pool[row[7]] >> 1, pool[row[8]] >> 1, B)
+    if row[12]:
+        of_each(memory, carray(doubt, 1 << 40), pool, row, B)
     else:
-        for l in range(row[2]):
-            i, j, g, h = pool[row[5] + l], pool[row[6] + l], pool[row[7] + l], pool[row[8] + l]
-            for b in range(B):
-                x, y = (i >> 1) + (i & 1) * b, (j >> 1) + (j & 1) * b
-                u, v = (g >> 1) + (g & 1) * b, (h >> 1) + (h & 1) * b
-                p = memory[u] - unit * memory[u - apart]
-                q = memory[v] - unit * memory[v - apart]
-                m, d = margin(memory[x], memory[y], memory[first + l * B + b], p, q)
-                memory[to + l * B + b] += m
-                doubt[b] += d
+        of_largest(memory, carray(doubt, 1 << 40), pool, row, B)
 """
 
 
 @cache
-def source(variant: Variant, unit: float) -> str:
+def source(variant: margins.Variant, unit: float) -> str:
     """The loops for a row of which some operands may be off; `unit` is that of bounds."""
     found = margins.margins(rows()[variant.op], variant.inexact, variant.unsigned)
 

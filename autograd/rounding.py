@@ -28,20 +28,11 @@ if TYPE_CHECKING:
 
 Array = Any
 SMALLEST = 1e-140  # of a magnitude that is not 0: products of two do not underflow
-LARGE = 1e300  # the magnitude of inf, which a sum of exact terms does not move
+INFINITE = 1e150  # the magnitude of inf, beside which what has not overflowed does not matter
 UNIT = 2.0**-53  # by which one addition or multiplication rounds, relatively
 _SPARE = 8  # roundings beside one for each term in either order
 _EXACT_FACTOR = 2.0**20  # the largest power of two that multiplies without rounding
 _SUMS = (CONTRACT, GATHER)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A row of the table with those of its operands that may be off."""
-
-    op: str
-    inexact: str
-    unsigned: str
 
 
 @dataclass(frozen=True)
@@ -69,7 +60,7 @@ class Cone:
     """
 
     steps: list[Step] = field(default_factory=list)
-    rows: list[Variant] = field(default_factory=list)
+    rows: list[margins.Variant] = field(default_factory=list)
     lanes: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     guards: Array = field(default_factory=lambda: np.zeros(0, dtype=bool))
     unit: int = _SPARE
@@ -174,7 +165,7 @@ class _Search:
         self.needed = np.zeros(len(self.exact.inexact), dtype=bool)
         self.read: list[Array] = [np.zeros(0, dtype=np.int64)]
         self.table = rows()
-        self.rows: dict[Variant, int] = {}
+        self.rows: dict[margins.Variant, int] = {}
         self.steps: list[Step] = []
 
     def run(self) -> Cone:
@@ -220,10 +211,10 @@ class _Search:
 
     def _keep_row(self, one: Instruction, wanted: bool) -> None:
         exact, name = self.exact, self.program.tape.ops[one.op]
-        variant = Variant(
-            name, exact.operands(exact.inexact, one), exact.operands(exact.unsigned, one)
-        )
-        if wanted or margins.decides(self.table[name], variant.inexact, variant.unsigned):
+        inexact = exact.operands(exact.inexact, one)
+        unsigned = exact.operands(exact.unsigned, one)
+        if wanted or margins.decides(self.table[name], inexact, unsigned):
+            variant = margins.variant(self.table[name], inexact, unsigned)
             number = self.rows.setdefault(variant, len(self.rows))
             self._keep_whole(replace(one, op=number), one.pool)
 

@@ -11,8 +11,8 @@ import pytest
 
 import autograd
 from autograd import engines, margins, rows
+from autograd.margins import Variant
 from autograd.ops import Operation
-from autograd.rounding import Variant
 
 SPECIAL = [
     0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, math.pi / 2, 1e-17, -1e-17, 1e-290, 0.9999999, -0.99999999,
@@ -151,8 +151,8 @@ def test_what_a_row_decides_by(name: str, inexact: str, unsigned: str, expected:
 
 
 def test_a_comparison_of_a_rounded_function_decides_also_by_exact_operands() -> None:
-    op = autograd.define_op("bent", "exp(x) if exp(x) > 2 else 2.0", "exp(x) if exp(x) > 2 else 0.0",
-                            smooth="abs(exp(x) - 2) > 0")  # fmt: skip
+    texts = "exp(x) if exp(x) > 2 else 2.0", "exp(x) if exp(x) > 2 else 0.0"
+    op = autograd.define_op("bent", *texts, smooth="abs(exp(x) - 2) > 0")
     assert margins.decides(op, "", "")
     found = margins.margins(op, "")
     edge = math.log(2.0)
