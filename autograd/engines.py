@@ -31,7 +31,7 @@ from autograd.lowering import (
 )
 from autograd.ops import Operation
 from autograd.program import Program
-from autograd.rounding import LARGE, SMALLEST, UNIT, Step, Variant, runs
+from autograd.rounding import INFINITE, SMALLEST, UNIT, Step, runs
 from autograd.tape import ORDER
 from autograd.value import forkable_lock, rows
 
@@ -400,7 +400,7 @@ def _numpy_row(op: Operation) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 @cache
-def _numpy_margins(variant: Variant) -> Callable[..., Any]:
+def _numpy_margins(variant: margins.Variant) -> Callable[..., Any]:
     """The margin and the doubt of a row, as arrays, of x, y, z, p and q."""
     names = {**rules.CONSTANTS, "math": _NUMPY, "where": np.where}
     op = rows()[variant.op]
@@ -416,7 +416,7 @@ def _magnitudes(numbers: Array) -> Array:
     """How large numbers are, as `rounding` measures them."""
     found = abs(numbers)
     found = np.where((found > 0.0) & (found < SMALLEST), SMALLEST, found)
-    return np.where(found == np.inf, LARGE, found)
+    return np.where(found == np.inf, INFINITE, found)
 
 
 def _margins(code: "Encoded", memory: Array, places: Array) -> Array:
@@ -578,7 +578,9 @@ class NumpyEngine:
                 places = _at(np.array([p, q]), sample)
                 x, y = memory[places]
                 margin = _margins(code, memory, places).sum(axis=0)
-                close[k] = (margin != 0.0) & ~(abs(x - y) > margin)
+                # Compared with itself, a number is another one only if it may be nan.
+                apart = (abs(x - y) > margin) | (p == q)
+                close[k] = (margin != 0.0) & ~(apart & (margin < margins.HUGE))
         return doubtful, close
 
     def _row_in_doubt(self, row: list[int], code: Encoded, memory: Array) -> Array:
@@ -601,9 +603,10 @@ class NumpyEngine:
         x, margin = memory[places], _margins(code, memory, places)
         top, most = (np.maximum.reduceat(part, begin[:-1], axis=0) for part in (x, margin))
         counts = np.diff(begin)
-        near = ~(x + margin + np.repeat(most, counts, axis=0) < np.repeat(top, counts, axis=0))
+        most, top = (np.repeat(part, counts, axis=0) for part in (most, top))
+        near = ~((x + margin + most < top) & (most < margins.HUGE))
         several = np.add.reduceat(near, begin[:-1], axis=0, dtype=np.int64) > 1
-        return (several & (most != 0.0)).any(axis=0)
+        return (several & (most[begin[:-1]] != 0.0)).any(axis=0)
 
     def _forward(self, row: list[int], code: Encoded, memory: Array, sample: Array) -> None:
         if row[0] == CONTRACT:

@@ -18,6 +18,7 @@ _double = ir.DoubleType()
 _long = ir.IntType(64)
 _LOOSE = ("contract", "reassoc")
 _UNIT = 2.0**-53
+_HUGE = 1e280  # a margin from which on the terms of a sum may have overflowed
 
 
 def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
@@ -612,7 +613,7 @@ def _magnitude(x):
     """How large a number is, as `rounding` measures it."""
     size = abs(x)
     size = 1e-140 if size < 1e-140 and size > 0.0 else size
-    return 1e300 if size == math.inf else size
+    return 1e150 if size == math.inf else size
 
 
 @njit(**_options)
@@ -634,7 +635,8 @@ def _measure(memory, measured, layout, n, B, wide):
             most = 0
             for b in range(B):
                 most = max(most, bits(abs(numbers[b])))
-            size = _magnitude(number_of(most))
+            size = number_of(most)  # inf stays what it is: beside it there may be large numbers
+            size = 1e-140 if size < 1e-140 and size > 0.0 else size
             memory[to + n + first + l] = size
             memory[bounds + n + first + l] = unit * size
 
@@ -718,7 +720,8 @@ def _largest_in_doubt(row, pool, memory, doubt, B):
                     x = np.full(B, x[0])
                 if again:
                     for b in range(B):
-                        near[b] += 0.0 if x[b] + margin[b] + most[b] < top[b] else 1.0
+                        far = x[b] + margin[b] + most[b] < top[b] and most[b] < _HUGE
+                        near[b] += 0.0 if far else 1.0
                     continue
                 for b in range(B):
                     top[b] = x[b] if x[b] > top[b] else top[b]
@@ -737,7 +740,7 @@ def _is_near(numbers, bounds, memory, apart, unit):
         most = most if margin <= most else margin
     for t in range(len(numbers)):
         x, margin = memory[numbers[t] >> 1], _margin(memory, bounds[t], 0, apart, unit)
-        near += 0 if x + margin + most < top else 1
+        near += 0 if x + margin + most < top and most < _HUGE else 1
     return 1.0 if near > 1 and most != 0.0 else 0.0
 
 
@@ -753,7 +756,9 @@ def _close(guards, memory, j, b, layout, wide):
         g, h, apart = guards[j, 5] * 2, guards[j, 6] * 2, layout[3] - layout[2]
     unit = layout[4] * _UNIT
     margin = _margin(memory, g, b, apart, unit) + _margin(memory, h, b, apart, unit)
-    return margin != 0.0 and not abs(memory[_at(p, b)] - memory[_at(q, b)]) > margin
+    # Compared with itself, a number is another one only if it may be nan.
+    apart = p == q or abs(memory[_at(p, b)] - memory[_at(q, b)]) > margin
+    return margin != 0.0 and not (apart and margin < _HUGE)
 
 
 @njit(**_options)

@@ -7,10 +7,11 @@ operands have the margins p and q, two more rules in the language of the rows sa
     doubt    above 0 where a comparison of the row's texts may have another answer within the
              margins, or where z jumps
 
-The margin is |dz/dx| p + |dz/dy| q, and ULPS for functions that native code, NumPy and Python's
-`math` round differently.  That is right where slopes are steady: a row whose slopes have a pole
-tells where by its `smooth` column, and is in doubt for APART times the margins around it.  Where
-margins are too wide for slopes to tell (many periods of a sine, a pole of tan), it is inf.
+The margin is |dz/dx| p + |dz/dy| q, with the slopes at the ends of x +- p and y +- q, and ULPS for
+functions that native code, NumPy and Python's `math` round differently.  That is right where slopes
+are steady: a row whose slopes have a pole tells where by its `smooth` column, and is in doubt for
+APART times the margins around it.  Where margins are too wide for slopes to tell (many periods of a
+sine, a pole of tan), it is inf.
 """
 
 import ast
@@ -24,9 +25,11 @@ from autograd.ops import Operation
 from autograd.value import rows
 
 ULPS = 16  # between two values of one row; each is promised within a few of the true one
-TINY = 1e-290  # below it, what a function gives is good to UNDERFLOW only
-UNDERFLOW = 1e-306
 NONE = 1e-300  # a margin is 0, or above this
+UNDERFLOW = 1e-299
+TINY = 1e-280  # below it, what a function gives is good to UNDERFLOW only
+LARGE = 1e300  # above it, it may overflow
+HUGE = 1e280  # a margin from which on the terms of a sum may have overflowed
 STEADY = 2.0**-10  # how far operands and z may move, beside themselves and 1, for slopes to tell
 STEEP = 2.0**20  # |x dz/dx| beside |z| and 1, of what has no periods
 APART = 1024.0  # margins from the pole of a slope, where the slope changes by some thousandths
@@ -34,7 +37,32 @@ SLACK = 1 + 2.0**-6  # for such changes
 _NOISE = ULPS * 2.0**-52
 _STEPS = {"ceil", "floor", "fmod", "remainder", "trunc"}  # functions of libm that jump
 _ROUNDED = {"fabs", "sqrt", *_STEPS}  # by IEEE 754, so the same everywhere
+WHOLE = 2.0**52  # from it on, the numbers of two pieces may be rounded to the same one
 _MARGIN = {"x": "p", "y": "q"}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of the table with those of its operands that may be off.
+
+    Attributes:
+        op: its name.
+        inexact: the operands that may have been rounded, as in "xy".
+        unsigned: those whose zeros may have the other sign, if that matters.
+    """
+
+    op: str
+    inexact: str
+    unsigned: str
+
+
+def variant(op: Operation, inexact: str, unsigned: str) -> Variant:
+    """The row with such operands; one with margins of 0 does where none is off, so there are few.
+
+    >>> variant(rows()["relu"], "", "x")
+    Variant(op='relu', inexact='x', unsigned='')
+    """
+    return Variant(op.name, inexact or "x", "".join(v for v in signed(op) if v in unsigned))
 
 
 @dataclass(frozen=True)
@@ -85,7 +113,7 @@ def compared(op: Operation) -> tuple[str, bool]:
     (('y', False), ('xy', False), ('', False))
     """
     sides = [side for test in _tests(op) for side in (test.left, test.comparators[0])]
-    trees = [*sides, op.value_tree] if _jumps(op) else sides
+    trees = [*sides, *_pieces(op), op.value_tree] if _jumps(op) else sides
     names = "".join(v for v in "xy" if any(rules.uses(tree, v) for tree in trees))
     return names, not all(_is_decided(test) for test in _tests(op))
 
@@ -100,9 +128,15 @@ def _is_decided(test: ast.Compare) -> bool:
 
 
 def _jumps(op: Operation) -> bool:
-    """Whether the row calls a function that jumps."""
-    called = rules.calls(_whole(op, op.value_tree))
-    return any(rows()[name].libm in _STEPS for name in called)
+    """Whether the row has jumps: its own, by its column `pieces`, or those of what it calls."""
+    called = [rows()[name] for name in rules.calls(_whole(op, op.value_tree))]
+    return bool(op.pieces) or any(one.pieces or one.libm in _STEPS for one in called)
+
+
+def _pieces(op: Operation) -> list[ast.expr]:
+    """The rule that numbers the row's pieces, if it has many jumps."""
+    arities = {name: row.arity for name, row in rows().items()}
+    return [rules.parse(op.pieces, "xy"[: op.arity], arities)] if op.pieces else []
 
 
 @cache
@@ -139,7 +173,7 @@ def is_exact(op: Operation) -> bool:
 def _is_exact(tree: ast.AST) -> bool:
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Name(id=name)) if rows()[name].libm not in _ROUNDED:
+            case ast.Call(func=ast.Name(id=name)) if not _is_rounded_alike(name):
                 return False
             case ast.BinOp(op=ast.Pow()):
                 return False
@@ -153,17 +187,22 @@ def _is_exact(tree: ast.AST) -> bool:
     return True
 
 
+def _is_rounded_alike(name: str) -> bool:
+    """Whether all engines give the same bits for a row; a step is computed without rounding."""
+    return bool(rows()[name].pieces) or rows()[name].libm in _ROUNDED
+
+
 def _whole(op: Operation, tree: ast.expr) -> ast.expr:
-    """A tree of the row in x and y alone, in which only functions of libm are called."""
+    """A tree of the row in x and y alone, in which functions of libm and steps are called."""
     z = rules.written_out(op.value_tree, op.where_trees)
     tree = rules.substitute(rules.written_out(tree, op.where_trees), {"z": z})
-    return rules.expand(tree, rows())
+    return rules.expand(tree, {name: row for name, row in rows().items() if not row.pieces})
 
 
 @cache
 def _tests(op: Operation) -> list[ast.Compare]:
     """The comparisons of a row that has kinks or ends."""
-    if not op.smooth:
+    if not op.smooth or op.pieces:
         return []
     trees = [_whole(op, tree) for tree in (op.value_tree, *op.partial_trees, op.smooth_tree)]
     found = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Compare)]
@@ -180,6 +219,23 @@ def _has_poles(op: Operation) -> bool:
         for tree in trees
         for node in ast.walk(tree)
     )
+
+
+@cache
+def _mixes(op: Operation) -> bool:
+    """Whether a pole is a point of both operands, as that of atan2."""
+    sides = [side for test in _tests(op) for side in (test.left, test.comparators[0])]
+    return _has_poles(op) and any(all(rules.uses(side, v) for v in "xy") for side in sides)
+
+
+class _Unconditional(ast.NodeTransformer):
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        return ast.Tuple([self.visit(node.body), self.visit(node.orelse)])
+
+
+def _without_tests(tree: ast.expr) -> ast.expr:
+    """The branches of a tree, whichever is taken."""
+    return _Unconditional().visit(tree)  # type: ignore[no-any-return]
 
 
 def _tree(text: str) -> ast.expr:
@@ -201,16 +257,27 @@ class _Writer:
 
     def __post_init__(self) -> None:
         self.moving = "".join(v for v in "xy" if v in self.inexact + self.unsigned)
-        self.ends: dict[str, Range] = {}
-        for v in "xy"[: self.op.arity]:
-            self.ends[v] = (f"{v}0", f"{v}1") if v in self.moving else (v, v)
-        for v in self.moving:
-            p = f"{APART!r} * {_MARGIN[v]}" if _has_poles(self.op) else _MARGIN[v]
+        self.near = {
+            v: (self.part(f"{v} - {_MARGIN[v]}"), self.part(f"{v} + {_MARGIN[v]}"))
+            for v in self.inexact
+        }
+        self.ends: dict[str, Range] = {v: (v, v) for v in "xy"[: self.op.arity]}
+        for v in self.ends if _mixes(self.op) and self.moving else self.moving:
+            self.ends[v] = f"{v}0", f"{v}1"
+            p = self.apart(v)
             below, above = f"{v} - {p}", f"{v} + {p}"
             if v in self.unsigned:  # from a zero with a minus to one without
                 below = f"{below} if abs({v}) > 0 else -0.0 - {p}"
                 above = f"{above} if abs({v}) > 0 else 0.0 + {p}"
             self.parts |= {f"{v}0": below, f"{v}1": above}
+
+    def apart(self, v: str) -> str:
+        """How far around an operand nothing may be decided otherwise."""
+        if not _has_poles(self.op):
+            return _MARGIN[v]
+        if not _mixes(self.op):
+            return f"{APART!r} * {_MARGIN[v]}"
+        return f"{APART!r} * ({self.reach(self.moving)})"
 
     def part(self, text: str) -> str:
         """The name of a part with this text."""
@@ -249,33 +316,52 @@ class _Writer:
         text = f"{slack!r} * {total} + {self.noise(total)}"
         for what, bound in bounds.items():
             text = f"({text} if {what} < {bound} else inf)"
+        if is_exact(self.op):
+            text = f"0.0 if {self.reach(self.inexact)} < {NONE!r} else {text}"
         return self.part(text)
 
+    def reach(self, operands: str) -> str:
+        """The sum of the margins of some operands."""
+        return " + ".join(_MARGIN[v] for v in operands) or "0.0"
+
     def slope(self, v: str) -> str:
-        """The size of the slope in an operand."""
+        """The size of the slope in an operand: the largest at the ends, and how much it varies."""
         partial = self.op.partial_trees["xy".index(v)]
-        return self.part(f"abs({self.at(partial, dict(zip(self.ends, self.ends, strict=True)))})")
+        whole = _without_tests(rules.written_out(partial, self.op.where_trees))
+        ends = {u: self.near.get(u, (u,)) if rules.uses(whole, u) else (u,) for u in self.ends}
+        corners = itertools.product(*ends.values())
+        slopes = [
+            self.part(f"abs({self.at(partial, dict(zip(ends, corner, strict=True)))})")
+            for corner in corners
+        ]
+        while len(slopes) > 1:  # nan if one is
+            a, b, *slopes = slopes
+            slopes.append(a if a == b else self.part(f"0.5 * ({a} + {b}) + 1.5 * abs({a} - {b})"))
+        return slopes[0]
 
     def moved(self, v: str) -> str:
         """How far z moves by the margin of one operand."""
-        p = _MARGIN[v]
-        return self.part(f"0.0 if {p} < {NONE!r} else {self.slope(v)} * {p}")
+        p, slope = _MARGIN[v], self.slope(v)
+        least = f"({2 * NONE!r} if {slope} > 0 else 0.0)"
+        return self.part(f"0.0 if {p} < {NONE!r} else {slope} * {p} + {least}")
 
     def noise(self, moved: str) -> str:
-        """How far two values of the row are apart for the same operands."""
-        noise = f"{_NOISE!r} * abs(z)"
-        if is_exact(self.op):
-            return f"({noise} if {moved} > 0 else 0.0)"
+        """How far two values of the row are apart by rounding and underflow alone."""
+        noise = f"({_NOISE!r} * (abs(z) + {moved}) if abs(z) < {LARGE!r} else inf)"
         lost = f"{UNDERFLOW!r}"
-        for v in self.ends:  # what a function gives for 0 is exact
-            lost = f"({lost} if abs({v}) > 0 else 0.0)"
+        if is_exact(self.op):
+            lost = f"({lost} if abs(z) > 0 else 0.0)"
+            noise = f"({noise} if {moved} > 0 else 0.0)"
+        else:
+            for v in self.ends:  # what a function gives for 0 is exact
+                lost = f"({lost} if abs({v}) > 0 else 0.0)"
         return f"{noise} + ({lost} if abs(z) < {TINY!r} else 0.0)"
 
     # ------------------------------------------------------------------ doubt
 
     def doubt(self) -> str:
         """Above 0 where an answer may be another, as the text of a rule."""
-        found = [f"(0.0 if {_MARGIN[v]} < 1e300 else 1.0)" for v in self.moving]
+        found = [f"(0.0 if {_MARGIN[v]} < {HUGE!r} else 1.0)" for v in self.moving]
         for test in _tests(self.op):
             sides = [self.range(side) for side in (test.left, test.comparators[0])]
             less, more = sides if isinstance(test.ops[0], ast.Lt) else sides[::-1]
@@ -286,15 +372,36 @@ class _Writer:
         return self.part(" + ".join([*found, *self.jumps()]) or "0.0")
 
     def jumps(self) -> list[str]:
-        """1 where z jumps within the margins: by a step, or where an operand crosses 0."""
-        if _jumps(self.op):
-            still = " + ".join(_MARGIN[v] for v in self.moving) or "0.0"
-            return [f"(0.0 if {still} < {NONE!r} else {self.leaps()})"]
+        """Above 0 where z jumps within the margins: by a step, or where an operand crosses 0."""
+        return [*self.steps(), *self.crossings()]
+
+    def steps(self) -> list[str]:
+        """Above 0 where a step lies within the margins."""
+        if not _jumps(self.op):
+            return []
+        text = self.leaps() if not self.op.pieces else self.passed(*_pieces(self.op))
+        return [f"(0.0 if {self.reach(self.moving)} < {NONE!r} else {text})"]
+
+    def passed(self, piece: ast.expr) -> str:
+        """Above 0 where the corners of the margins lie in different pieces."""
+        first, *others = self.corners(piece)
+        tests = [f"(0.0 if abs({first}) < {WHOLE!r} else 1.0)"]
+        tests += [f"(0.0 if abs(({other}) - ({first})) < 0.5 else 1.0)" for other in others]
+        if "y" in self.moving:  # pieces are crowded around 0
+            tests.append("(0.0 if y0 > 0 else 0.0 if y1 < 0 else 1.0)")
+        return " + ".join(tests)
+
+    def crossings(self) -> list[str]:
+        """Above 0 where an operand whose sign matters crosses 0."""
         crossing = [v for v in signed(self.op) if v in self.moving]
         if not crossing:
             return []
         always = all(all(_differs_at_zero(self.op, v)) for v in crossing)
-        apart = " + ".join(f"(1.0 if {v}0 > 0 else 1.0 if {v}1 < 0 else 0.0)" for v in crossing)
+        still = f"1.0 if {self.reach(self.moving)} < {NONE!r} else 0.0"
+        apart = " + ".join(
+            f"(1.0 if {v}0 > 0 else 1.0 if {v}1 < 0 else {'0.0' if v in self.unsigned else still})"
+            for v in crossing
+        )
         leaps = "1.0" if always else self.leaps()
         return [f"(0.0 if {apart} > {len(crossing) - 0.5} else {leaps})"]
 
@@ -302,16 +409,20 @@ class _Writer:
         """Above 0 where z is further apart at the corners of the margins than slopes say."""
         moved = " + ".join(self.moved(v) for v in self.inexact) or "0.0"
         allowed = f"{4 * APART!r} * ({moved}) + {4 * _NOISE!r} * abs(z) + {NONE!r}"
-        sides = itertools.product(*(dict.fromkeys(ends) for ends in self.ends.values()))
-        corners = [dict(zip(self.ends, corner, strict=True)) for corner in sides]
-        # No parts: they are computed only where they are asked for.
-        whole = rules.written_out(self.op.value_tree, self.op.where_trees)
-        first, *others = (
-            ast.unparse(rules.substitute(whole, {v: ast.Name(name) for v, name in one.items()}))
-            for one in corners
-        )
+        first, *others = self.corners(rules.written_out(self.op.value_tree, self.op.where_trees))
         tests = [f"(0.0 if abs(({other}) - ({first})) < {allowed} else 1.0)" for other in others]
         return " + ".join(tests) or "0.0"
+
+    def corners(self, tree: ast.expr) -> list[str]:
+        """The texts of a tree at the corners of the margins.
+
+        These are no parts, so that they are computed only where they are asked for.
+        """
+        sides = itertools.product(*(dict.fromkeys(ends) for ends in self.ends.values()))
+        places = [
+            {v: ast.Name(end) for v, end in zip(self.ends, one, strict=True)} for one in sides
+        ]
+        return [ast.unparse(rules.substitute(tree, place)) for place in places]  # type: ignore[arg-type]
 
     # ------------------------------------------------------------------ ranges
 
@@ -339,8 +450,11 @@ class _Writer:
                 return self.extremes([*self.range(body), *self.range(orelse)])
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 call = f"{name}({', '.join(['{}'] * len(arguments))})"
+                if rows()[name].pieces and len(arguments) == 2:  # it goes up and down
+                    exact = f"{ast.unparse(tree)} if {self.reach(self.moving)} < {NONE!r} else"
+                    return self.part(f"{exact} -inf"), self.part(f"{exact} inf")
                 ends = self.called(call, arguments)
-                return ends if rows()[name].libm in _ROUNDED else self.rounded(ends)
+                return ends if _is_rounded_alike(name) else self.rounded(ends)
         text = ast.unparse(tree)
         return text, text
 

@@ -4,7 +4,6 @@ import ast
 from functools import cache
 
 from autograd import margins, numba_functions, rules
-from autograd.rounding import Variant
 from autograd.value import rows
 
 _LOOPS = """\
@@ -12,6 +11,7 @@ _LOOPS = """\
 
 import math
 
+import numpy as np
 from numba import carray, cfunc, njit, types
 from numba.core.typing import signature
 
@@ -30,75 +30,73 @@ def margin(x, y, z, p, q):
 
 
 @njit(error_model="numpy")
-def of_lines(memory, doubt, row, g, h, B):
-    # x and y lie in lines: no place has to be looked up.
+def of_each(memory, doubt, pool, row, B):
+    # Every sample of a lane has its own margin.
     n, first, to, apart, unit = row[2] * B, row[3], row[4], row[10], row[11] * {unit!r}
-    x, z, made = memory[row[14] : row[14] + n], memory[first : first + n], memory[to : to + n]
-    y = memory[row[16] : row[16] + n]
-    bound, size = memory[g : g + n], memory[g - apart : g - apart + n]
-    other, second = memory[h : h + n], memory[h - apart : h - apart + n]
-    most = 0
-    if row[15] == 1:
-        for k in range(n):
-            p, q = bound[k] - unit * size[k], other[k] - unit * second[k]
-            m, d = margin(x[k], y[k], z[k], p, q)
-            made[k] += m
-            most = max(most, bits(d))
+    z, made = memory[first : first + n], memory[to : to + n]
+    g, h = pool[row[7]] >> 1, pool[row[8]] >> 1
+    if row[13] == 1 and row[15] != 0:  # x lies in a line, and y, or it is one number
+        x, y = memory[row[14] : row[14] + n], memory[row[16] : row[16] + n]
+        p = memory[g : g + n] - unit * memory[g - apart : g - apart + n]
+        if row[15] == 1:
+            q = memory[h : h + n] - unit * memory[h - apart : h - apart + n]
+        else:
+            y, q = np.full(n, y[0]), np.full(n, memory[h] - unit * memory[h - apart])
     else:
-        q = other[0] - unit * second[0]
-        for k in range(n):
-            m, d = margin(x[k], y[0], z[k], bound[k] - unit * size[k], q)
-            made[k] += m
-            most = max(most, bits(d))
+        x, y, p, q = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+        for l in range(row[2]):
+            i, j, g, h = pool[row[5] + l], pool[row[6] + l], pool[row[7] + l], pool[row[8] + l]
+            for b in range(B):
+                k, u, v = l * B + b, (g >> 1) + (g & 1) * b, (h >> 1) + (h & 1) * b
+                x[k], y[k] = memory[(i >> 1) + (i & 1) * b], memory[(j >> 1) + (j & 1) * b]
+                p[k] = memory[u] - unit * memory[u - apart]
+                q[k] = memory[v] - unit * memory[v - apart]
+    most = 0
+    for k in range(n):
+        m, d = margin(x[k], y[k], z[k], p[k], q[k])
+        made[k] += m
+        most = max(most, bits(d))
     if most > 0:
         for k in range(n):
-            i = k if row[15] == 1 else 0
-            p, q = bound[k] - unit * size[k], other[i] - unit * second[i]
-            doubt[k % B] += margin(x[k], y[i], z[k], p, q)[1]
+            doubt[k % B] += margin(x[k], y[k], z[k], p[k], q[k])[1]
+
+
+@njit(error_model="numpy")
+def of_largest(memory, doubt, pool, row, B):
+    # All samples of a lane have one margin.
+    first, to, apart, unit = row[3], row[4], row[10], row[11] * {unit!r}
+    doubtful, left, right = 0, np.empty(B), np.empty(B)
+    for l in range(row[2]):
+        i, j, g, h = pool[row[5] + l], pool[row[6] + l], pool[row[7] + l], pool[row[8] + l]
+        x, y, z = memory[i >> 1 :], memory[j >> 1 :], memory[first + l * B :]
+        if not i & 1:
+            left[:] = x[0]
+            x = left
+        if not j & 1:
+            right[:] = y[0]
+            y = right
+        p = memory[g >> 1] - unit * memory[(g >> 1) - apart]
+        q = memory[h >> 1] - unit * memory[(h >> 1) - apart]
+        most = 0
+        for b in range(B):
+            m, d = margin(x[b], y[b], z[b], p, q)
+            most, doubtful = max(most, bits(m)), max(doubtful, bits(d))
+        memory[to + l] += number_of(most)
+    doubt[0] += number_of(doubtful)
 
 
 @cfunc(kind, cache=True, error_model="numpy")
 def margins(memory, doubt, pool, row, B):
     memory, pool, row = carray(memory, 1 << 40), carray(pool, 1 << 40), carray(row, 17)
-    doubt = carray(doubt, 1 << 40)
-    lanes, first, to = row[2], row[3], row[4]
-    apart, unit, wide = row[10], row[11] * {unit!r}, row[12]
-    if wide and row[13] == 1 and row[15] != 0:
-        of_lines(memory, doubt, row, pool[row[7]] >> 1, pool[row[8]] >> 1, B)
-        return
-    doubtful = 0
-    for l in range(lanes):
-        i, j, g, h = pool[row[5] + l], pool[row[6] + l], pool[row[7] + l], pool[row[8] + l]
-        x, y = memory[i >> 1 :], memory[j >> 1 :]
-        z = memory[first + l * B : first + l * B + B]
-        bound, other = memory[g >> 1 :], memory[h >> 1 :]
-        size, second = memory[(g >> 1) - apart :], memory[(h >> 1) - apart :]
-        i, j = i & 1, j & 1
-        if wide:
-            made = memory[to + l * B : to + l * B + B]
-            for b in range(B):
-                p, q = bound[i * b] - unit * size[i * b], other[j * b] - unit * second[j * b]
-                m, d = margin(x[i * b], y[j * b], z[b], p, q)
-                made[b] += m
-                doubt[b] += d
-            continue
-        p, q = bound[0] - unit * size[0], other[0] - unit * second[0]
-        most = 0
-        if i == 1 and j == 1:
-            for b in range(B):
-                m, d = margin(x[b], y[b], z[b], p, q)
-                most, doubtful = max(most, bits(m)), max(doubtful, bits(d))
-        else:
-            for b in range(B):
-                m, d = margin(x[i * b], y[j * b], z[b], p, q)
-                most, doubtful = max(most, bits(m)), max(doubtful, bits(d))
-        memory[to + l] += number_of(most)
-    doubt[0] += number_of(doubtful)
+    if row[12]:
+        of_each(memory, carray(doubt, 1 << 40), pool, row, B)
+    else:
+        of_largest(memory, carray(doubt, 1 << 40), pool, row, B)
 """
 
 
 @cache
-def source(variant: Variant, unit: float) -> str:
+def source(variant: margins.Variant, unit: float) -> str:
     """The loops for a row of which some operands may be off; `unit` is that of bounds."""
     found = margins.margins(rows()[variant.op], variant.inexact, variant.unsigned)
 

@@ -5,9 +5,9 @@ some functions otherwise than Python's `math`.  So a number may differ from the 
 is decided by it may turn: a guard, the side of a kink, the end of a domain, which of some numbers
 is the largest.  Beside such numbers runs a bound of how far they may be off, their margin.
 
-Each number x has a magnitude |x| and a bound: unit |x| + margin.  A sum of products |x| (bound of
-y) is then a bound of the sum's own rounding and of what its operands bring along, at once (Higham,
-Accuracy and Stability of Numerical Algorithms, 3.3): instructions for sums serve as they are.
+Each number x has a magnitude |x| and a bound: unit |x| + margin.  For a product x y, |x| times the
+bound of y bounds how it is rounded and what y brings along, at once; so instructions for sums of
+products serve bounds as they are (Higham, Accuracy and Stability of Numerical Algorithms, 3.3).
 
 Exact numbers have a margin of 0 and decide nothing wrongly: inputs, parameters and constants, sums
 of two terms, products, and what IEEE 754 rounds the same everywhere.
@@ -28,20 +28,11 @@ if TYPE_CHECKING:
 
 Array = Any
 SMALLEST = 1e-140  # of a magnitude that is not 0: products of two do not underflow
-LARGE = 1e300  # the magnitude of inf, which a sum of exact terms does not move
+INFINITE = 1e150  # the magnitude of inf, beside which what has not overflowed does not matter
 UNIT = 2.0**-53  # by which one addition or multiplication rounds, relatively
 _SPARE = 8  # roundings beside one for each term in either order
 _EXACT_FACTOR = 2.0**20  # the largest power of two that multiplies without rounding
 _SUMS = (CONTRACT, GATHER)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A row of the table with those of its operands that may be off."""
-
-    op: str
-    inexact: str
-    unsigned: str
 
 
 @dataclass(frozen=True)
@@ -69,7 +60,7 @@ class Cone:
     """
 
     steps: list[Step] = field(default_factory=list)
-    rows: list[Variant] = field(default_factory=list)
+    rows: list[margins.Variant] = field(default_factory=list)
     lanes: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     guards: Array = field(default_factory=lambda: np.zeros(0, dtype=bool))
     unit: int = _SPARE
@@ -107,6 +98,7 @@ def exactness(program: "Program") -> Exactness:
     found = Exactness(np.zeros(slots, bool), np.zeros(slots, bool), np.zeros(slots, np.int64))
     factors = _Factors(program)
     rounded = np.zeros(slots, dtype=bool)  # whether a product of the sum is
+    table = rows()
     for one in program.instructions:
         inexact, unsigned = found.inexact, found.unsigned
         lanes = one.results
@@ -119,7 +111,7 @@ def exactness(program: "Program") -> Exactness:
             inexact[lanes] |= found.terms[lanes] > 1 + ~rounded[lanes]
             unsigned[lanes] = True
         elif one.kind == ROW:
-            op = rows()[program.tape.ops[one.op]]
+            op = table[program.tape.ops[one.op]]
             inexact[lanes] = not margins.is_exact(op)
             for pool in one.pool:
                 inexact[lanes] |= found.of(inexact, pool)
@@ -172,7 +164,8 @@ class _Search:
         self.exact = exactness(program)
         self.needed = np.zeros(len(self.exact.inexact), dtype=bool)
         self.read: list[Array] = [np.zeros(0, dtype=np.int64)]
-        self.rows: dict[Variant, int] = {}
+        self.table = rows()
+        self.rows: dict[margins.Variant, int] = {}
         self.steps: list[Step] = []
 
     def run(self) -> Cone:
@@ -207,7 +200,7 @@ class _Search:
         elif one.kind == ROW:
             self._keep_row(one, bool(len(wanted)))
         elif len(wanted) and one.kind in _SUMS:
-            self._keep_sum(one, wanted)
+            self._keep_sum(one)
         elif len(wanted):
             self._keep_whole(one, one.pool[:1])  # the index is exact
 
@@ -219,19 +212,19 @@ class _Search:
 
     def _keep_row(self, one: Instruction, wanted: bool) -> None:
         exact, name = self.exact, self.program.tape.ops[one.op]
-        variant = Variant(
-            name, exact.operands(exact.inexact, one), exact.operands(exact.unsigned, one)
-        )
-        if wanted or margins.decides(rows()[name], variant.inexact, variant.unsigned):
+        inexact = exact.operands(exact.inexact, one)
+        unsigned = exact.operands(exact.unsigned, one)
+        if wanted or margins.decides(self.table[name], inexact, unsigned):
+            variant = margins.variant(self.table[name], inexact, unsigned)
             number = self.rows.setdefault(variant, len(self.rows))
             self._keep_whole(replace(one, op=number), one.pool)
 
-    def _keep_sum(self, one: Instruction, wanted: Array) -> None:
+    def _keep_sum(self, one: Instruction) -> None:
         """Keep |x| (bound of y) for each product, and what x brings along if it may be off."""
         z, x, y = one.products
         kept = replace(one, sign=1.0)
         if one.kind == GATHER or not self.exact.inexact[one.results].all():
-            chosen = np.isin(z, wanted)
+            chosen = self.needed[z] & self.exact.inexact[z]
             order = np.argsort(z[chosen], kind="stable")
             z, x, y = (part[chosen][order] for part in (z, x, y))
             lanes, counts = np.unique(z, return_counts=True)

@@ -163,9 +163,9 @@ class _Expand(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         assert isinstance(node.func, ast.Name)
-        row = self.rows[node.func.id]
+        row = self.rows.get(node.func.id)
         arguments = [self.visit(argument) for argument in node.args]
-        if row.libm:
+        if row is None or row.libm:
             return ast.Call(node.func, arguments, [])
         operands = dict(zip("xy", arguments, strict=False))
         whole = written_out(row.value_tree, row.where_trees)
@@ -173,7 +173,7 @@ class _Expand(ast.NodeTransformer):
 
 
 def expand(tree: ast.expr, rows: Mapping[str, Row]) -> ast.expr:
-    """A copy of the tree in which only functions of libm are called.
+    """A copy of the tree in which only functions of libm are called, and what is not in `rows`.
 
     Every printer for another language (floats, arrays, C, JavaScript) prints this.
     """

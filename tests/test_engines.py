@@ -21,6 +21,9 @@ import pytest
 import autograd
 from autograd import Value, argmax, engines, numba_functions, rows, select
 from autograd.engines import (
+    DOUBTFUL,
+    FAILED,
+    HELD,
     LOOPS,
     Encoded,
     NumbaEngine,
@@ -284,13 +287,44 @@ def test_a_rows_functions_for_arrays_have_the_rows_name() -> None:
     assert slopes(x, None, None)[0].tolist() == [0.0, 0.0, 1.0]
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "margin", "status"),
+    [
+        (1.0, 2.0, 0.0, FAILED), (2.0, 1.0, 0.0, HELD), (1.0, 1.0, 0.0, FAILED),
+        (1.0, 2.0, 0.5, FAILED), (2.0, 1.0, 0.5, HELD), (1.0, 1.0, 0.5, DOUBTFUL),
+        (1.0, 1.4, 0.5, DOUBTFUL), (1.4, 1.0, 0.5, DOUBTFUL), (0.0, 0.0, 1e-290, DOUBTFUL),
+        (math.inf, 1.0, 0.5, HELD), (-math.inf, 1.0, 0.5, FAILED), (math.inf, 1.0, 0.0, HELD),
+        (math.inf, math.inf, 0.5, DOUBTFUL), (math.nan, 1.0, 0.0, FAILED),
+        (2.0, 1.0, math.inf, DOUBTFUL), (2.0, 1.0, math.nan, DOUBTFUL), (2.0, 1.0, 1e285, DOUBTFUL),
+    ],
+)  # fmt: skip
+def test_a_guard_whose_sides_are_within_their_margins_is_doubtful(
+    x: float, y: float, margin: float, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = autograd.compile(
+        lambda a, b: a if 0.1 * a + 0.2 * a + 0.7 * a > b else b, engine="numpy"
+    )
+    made(2.0, 1.0)
+    code, memory, _ = made.last.memory(1)
+    ((_, p, q, *_),) = code.guards.tolist()
+    memory[[p >> 1, q >> 1]] = x, y
+    machine = made.last.engine
+    assert isinstance(machine, NumpyEngine)
+    monkeypatch.setattr(engines, "_margins", lambda *_: np.array([[margin], [0.0]]))
+    monkeypatch.setattr(machine, "_forward", lambda *_: None)
+    with np.errstate(all="ignore"):
+        assert machine._decided(code, memory).tolist() == [status]
+        # One that is doubtful does not take back that another has failed.
+        code.guards = np.concatenate([code.guards, [[2, q, q, 1, 0, 0, 0]]])
+        assert machine._decided(code, memory).tolist() == [FAILED]
+
+
 # ---------------------------------------------------------------------- engines and eager
 
 ENGINES = ["numpy", "numba"]
 MOST = 5  # factors of a product; with the numbers below, its bits and those of sums fit a double
-NEVER_ROUNDED: list[Any] = [
-    rows()[name] for name in ("add", "sub", "mul", "neg", "square", "relu", "abs", "maximum")
-]
+NEVER_ROUNDED = ["add", "sub", "mul", "neg", "square", "relu", "abs", "maximum"]
+STEPS = [*NEVER_ROUNDED, "detach", "no_grad", "select", "replaced", "whole"]
 
 
 def exact_function(rng: random.Random) -> Callable[..., Any]:
@@ -300,10 +334,9 @@ def exact_function(rng: random.Random) -> Callable[..., Any]:
     numbers, with and without a gradient, and is read and added to several times.
     """
     steps = [
-        (rng.choice([*NEVER_ROUNDED, "detach", "no_grad", "select", "replaced", "whole"]),
-         rng.randrange(1 << 30), rng.randrange(1 << 30))
+        (rng.choice(STEPS), rng.randrange(1 << 30), rng.randrange(1 << 30))
         for _ in range(rng.randint(2, 14))
-    ]  # fmt: skip
+    ]
     ends = [rng.randrange(1 << 30) for _ in range(rng.randint(1, 4))]
     w = [Value(rng.choice([-1.5, -0.5, 0.5, 2.0])) for _ in range(3)]
 
@@ -331,9 +364,10 @@ def exact_function(rng: random.Random) -> Callable[..., Any]:
                 line.append(line[a] * n + line[a])
                 size.append(size[a] + 1)
             else:
-                if what.name in ("mul", "square") and size[a] + size[b] > MOST:
+                if what in ("mul", "square") and size[a] + size[b] > MOST:
                     continue
-                line.append(what(line[a], line[b]) if what.arity == 2 else what(line[a]))
+                row = rows()[what]
+                line.append(row(line[a], line[b]) if row.arity == 2 else row(line[a]))
                 size.append(size[a] + size[b])
             if size[-1] > MOST:
                 line[-1] = line[b]
