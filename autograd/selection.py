@@ -5,7 +5,6 @@ from typing import Any
 
 from autograd.ops import Ops, item, number
 from autograd.tape import ARGMAX, MASK, SELECT, Traced, is_traced, kinds_of, number_of
-from autograd.value import Value
 from autograd.whole import Index
 
 
@@ -71,9 +70,7 @@ def _chosen(
         kinds |= kinds_of(value)
     row = tape.note(None)
     made = Traced(tape, data, kind, row, tuple(map(tape.placed, operands)), kinds)
-    if not made.plain:
-        # It has more parents than two: whoever follows them is told by its `op` that he cannot.
-        made.a = next(v for v in values if type(v) is Value or (type(v) is Traced and not v.plain))
+    made.x = [value for value in values if isinstance(value, Ops)]  # see `refuse_choice`
     return made
 
 
