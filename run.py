@@ -12,7 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-EXTRAS = {"demo": "viz,plot,progress", "test": "test", "docs": "docs"}
+COMMANDS = ("demo", "test", "docs")
 
 
 def call(*command: object) -> None:
@@ -23,10 +23,31 @@ def call(*command: object) -> None:
         sys.exit(status)
 
 
-def installed(extras: str) -> bool:
-    """Whether `.venv` holds the extras for this Python and this pyproject.toml."""
-    stamp = VENV / f"installed-{extras.replace(',', '-')}"
-    return PYTHON.exists() and stamp.exists() and stamp.read_text() == fingerprint()
+def requirements(group: str) -> list[str]:
+    """What a dependency group of pyproject.toml asks for, with this checkout as `chainrule`.
+
+    Read here, because the pip of a new environment may be too old to know groups.
+    """
+    import tomllib
+
+    groups = tomllib.loads((HERE / "pyproject.toml").read_text())["dependency-groups"]
+    texts: list[str] = []
+    for entry in groups[group]:
+        if isinstance(entry, dict):
+            texts += requirements(entry["include-group"])
+        else:
+            texts.append(entry)
+    return texts
+
+
+def stamp(group: str) -> Path:
+    """The file that says for which Python and pyproject.toml the group was installed."""
+    return VENV / f"installed-{group}"
+
+
+def installed(group: str) -> bool:
+    """Whether `.venv` holds the group for this Python and this pyproject.toml."""
+    return PYTHON.exists() and stamp(group).exists() and stamp(group).read_text() == fingerprint()
 
 
 def fingerprint() -> str:
@@ -35,8 +56,8 @@ def fingerprint() -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def install(extras: str) -> None:
-    """Make `.venv` if it is not there and install the project into it, with uv if there is one."""
+def install(group: str) -> None:
+    """Make `.venv` if it is not there and install a group into it, with uv if there is one."""
     uv = shutil.which("uv")
     print(f"setting up .venv with {'uv' if uv else 'pip'} (once) ...", flush=True)
     if not PYTHON.exists():
@@ -46,13 +67,15 @@ def install(extras: str) -> None:
             sys.exit("Python's venv is missing: apt install python3-venv (on Debian and Ubuntu)")
         else:
             call(sys.executable, "-m", "venv", VENV)
-    target = f"{HERE}[{extras}]"
+    ours = [text for text in requirements(group) if text.startswith("chainrule")]
+    others = [text for text in requirements(group) if not text.startswith("chainrule")]
+    targets = [f"-e{HERE}{text.removeprefix('chainrule')}" for text in ours]
     if uv:
-        call(uv, "pip", "install", "--quiet", "--python", PYTHON, "-e", target)
+        call(uv, "pip", "install", "--quiet", "--python", PYTHON, *targets, *others)
     else:
         quiet = ["--quiet", "--disable-pip-version-check"]
-        call(PYTHON, "-m", "pip", "install", *quiet, "-e", target)
-    (VENV / f"installed-{extras.replace(',', '-')}").write_text(fingerprint())
+        call(PYTHON, "-m", "pip", "install", *quiet, *targets, *others)
+    stamp(group).write_text(fingerprint())
 
 
 def main() -> None:
@@ -60,10 +83,12 @@ def main() -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 - this file runs before pyproject.toml is read
         sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__)
-    parser.add_argument("command", choices=list(EXTRAS))
-    command = parser.parse_args().command
-    if not installed(EXTRAS[command]):
-        install(EXTRAS[command])
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("--quick", action="store_true", help="test: what is done in half a minute")
+    options = parser.parse_args()
+    command = options.command
+    if not installed(command):
+        install(command)
     if command == "demo":
         call(PYTHON, "-m", "autograd", "demo", HERE / "out")
     elif command == "docs":
@@ -73,9 +98,12 @@ def main() -> None:
     else:
         call(PYTHON, "-m", "ruff", "check", ".")
         call(PYTHON, "-m", "ruff", "format", "--check", ".")
-        call(PYTHON, "-m", "mypy")
         parallel = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
-        call(PYTHON, "-m", "pytest", "-q", *parallel, "--cov")
+        if options.quick:
+            call(PYTHON, "-m", "pytest", "-q", *parallel, "-m", "quick")
+        else:
+            call(PYTHON, "-m", "mypy")
+            call(PYTHON, "-m", "pytest", "-q", *parallel, "--cov")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from autograd.draw import Graph, draw
 from autograd.expressions import ExpressionError, expression
 from autograd.ops import Op, Operation, Ops
 from autograd.paths import explain
+from autograd.piecewise import clip, where
 from autograd.player import play
 from autograd.rules import RuleError
 from autograd.selection import argmax, replaced, select
@@ -56,6 +57,8 @@ __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
     "select",
     "argmax",
     "replaced",
+    "where",
+    "clip",
     "finite_differences",
     "define_op",
     "detect_anomaly",

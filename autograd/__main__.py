@@ -11,7 +11,7 @@ from typing import Any
 
 from autograd.check import Report, check_gradients
 from autograd.draw import LIMIT, draw
-from autograd.expressions import ExpressionError, expression
+from autograd.expressions import PRINTED, ExpressionError, expression
 from autograd.latex import latex
 from autograd.player import play
 from autograd.render import RenderError
@@ -85,7 +85,7 @@ def assigned(words: list[str]) -> dict[str, float]:
         if name in values:
             raise RefusalError(f"{name} is given twice")
         try:
-            values[name] = float(number)
+            values[name] = float(number.translate(PRINTED))
         except ValueError:
             raise RefusalError(f"{name}: expected a number, got {number!r:.40}") from None
     return values

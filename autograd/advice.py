@@ -3,6 +3,7 @@
 import linecache
 import re
 from types import FrameType
+from typing import Any
 
 from autograd.ops import Operation, Ops
 
@@ -23,6 +24,22 @@ NUMPY_OPERATORS = {
     "equal": ("__eq__", "__eq__"),
     "not_equal": ("__ne__", "__ne__"),
 }
+
+
+class Renamed:
+    """An attribute of micrograd's or microgpt's: asking for it says what it is called here."""
+
+    def __init__(self, here: str) -> None:
+        self._here = here
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, node: object, owner: type) -> Any:
+        raise AttributeError(f"{owner.__name__} has no {self._name}; write {self._here}")
+
+    def __set__(self, node: object, given: object) -> None:
+        self.__get__(node, type(node))
 
 
 def _row(name: str) -> str:

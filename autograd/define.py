@@ -20,9 +20,10 @@ def define_op(name: str, z: str, dx: str, dy: str | None = None, **columns: Any)
     """A new operation of the table, as a function; from now on `v.name()` and `autograd.name(v)`.
 
     The texts are a row as `autograd/ops.py` explains it: z = h(x, y) and its local derivatives in
-    x, y and z, and the columns `smooth`, `textbook`, `y` and shared parts.  The derivatives are
-    compared with finite differences of z at points of both signs, inside `smooth`; a row that
-    disagrees, or that cannot be compared anywhere, is refused and nothing has changed.
+    x, y and z, and the columns `smooth`, `textbook`, `dxx`, `y` and shared parts.  The derivatives
+    are compared with finite differences of z at points of both signs, inside `smooth`, and second
+    derivatives with those of the first; a row that disagrees, or that cannot be compared anywhere,
+    is refused and nothing has changed.
 
     Raises RuleError for a text that is no rule or a derivative that is wrong, ValueError for a
     name that is taken.
@@ -42,8 +43,18 @@ def define_op(name: str, z: str, dx: str, dy: str | None = None, **columns: Any)
     op: Op[Any] = Op(*texts, **columns)
     op.read(name, rows())
     _compare(op)
-    setattr(Ops, name, op)
-    record.install(op, Value, rows(), INSTALLED_WITH)
+    for slope in op.slopes.values():
+        if slope.name in rows():
+            raise ValueError(f"define_op: {slope.name!r}, a derivative of {name!r}, is taken")
+        _compare(slope)
+    try:
+        setattr(Ops, name, op)
+        record.install(op, Value, rows(), INSTALLED_WITH)
+    except BaseException:  # Ctrl-C: the name stays free
+        for owner in (Ops, Value):
+            if name in vars(owner):
+                delattr(owner, name)
+        raise
     return op
 
 

@@ -4,6 +4,9 @@ import math
 import os
 import re
 import sys
+import tempfile
+import textwrap
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ BAD = "#f2b8c6"
 _INK = "#1b1b1b"
 _LINE = "#7a7a76"
 
+WIDEST = 48  # characters in a line of a box
 LIMIT = 300  # boxes; beyond, a picture cannot be read, and beyond some thousands not laid out
 
 
@@ -50,7 +54,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
         return text
 
     def png(self, scale: float = 2.0) -> bytes:
-        """The picture as PNG, `scale` times 96 dots per inch."""
+        """The picture as PNG, `scale` times 96 dots per inch, or fewer where it is very large."""
         data, self.used = render.png(self.source, scale)
         return data
 
@@ -58,27 +62,58 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
         """The graph as Mermaid text, which GitHub and many wikis draw."""
         return self._mermaid
 
-    def render(self, filename: str | os.PathLike[str], *_: Any, **__: Any) -> str:
+    def render(
+        self,
+        filename: str | os.PathLike[str] = "gradients",
+        directory: str | os.PathLike[str] = "",
+        view: bool = False,
+        *_: Any,
+        format: str | None = None,
+        **__: Any,
+    ) -> str:
         """Write the picture to a file, whole or not at all, and return its path.
 
-        The ending chooses the kind: .svg, .png, .pdf, .dot (or .gv), .mmd.
+        The extension sets the format: .svg, .png, .pdf, .dot (or .gv), .mmd.  Another `format` is
+        added to the name, as Graphviz does, and a name without either gets .svg.
+
+        Args:
+            directory: where the file goes.
+            view: whether to open it, as `view()` does.
+            format: "svg", "png", "pdf", "dot" or "mmd".
         """
-        path = Path(filename)
-        kind = path.suffix.lower()
-        if kind == ".svg":
-            data = self.svg().encode()
-        elif kind == ".png":
-            data = self.png()
-        elif kind == ".pdf":
-            data, self.used = render.pdf(self.source)
-        elif kind in (".dot", ".gv"):
-            data = self.source.encode()
-        elif kind == ".mmd":
-            data = self.mermaid().encode()
-        else:
-            raise ValueError(f"render: expected .svg, .png, .pdf, .dot or .mmd, got {path.name!r}")
-        files.write(path, data)
+        path = Path(directory) / filename
+        kind = (format or path.suffix.lstrip(".") or "svg").lower()
+        if path.suffix.lower() != f".{kind}":
+            path = path.with_name(f"{path.name}.{kind}")
+        files.write(path, self._picture(kind, path.name))
+        if view:
+            webbrowser.open(path.absolute().as_uri())
         return str(path)
+
+    def view(self, filename: str | os.PathLike[str] = "", *_: Any, **options: Any) -> str:
+        """Write the picture to a file, in a temporary folder if there is no name, and open it."""
+        name = filename or Path(tempfile.mkdtemp()) / "gradients"
+        return self.render(name, **{**options, "view": True})
+
+    def pipe(self, format: str = "svg", *_: Any, encoding: str | None = None, **__: Any) -> Any:
+        """The picture as bytes in a format of `render`; as text with an encoding."""
+        data = self._picture(format.lower(), format)
+        return data if encoding is None else data.decode(encoding)
+
+    def _picture(self, kind: str, name: str) -> bytes:
+        if kind == "svg":
+            text, self.used = render.svg(render.on_white(self.source))
+            return text.encode()
+        if kind == "png":
+            return self.png()
+        if kind == "pdf":
+            made, self.used = render.pdf(self.source)
+            return made
+        if kind in ("dot", "gv"):
+            return str(self.source).encode()
+        if kind == "mmd":
+            return self.mermaid().encode()
+        raise ValueError(f"render: expected .svg, .png, .pdf, .dot or .mmd, got {name!r}")
 
     def _repr_mimebundle_(self, *_: Any, **__: Any) -> dict[str, str]:
         try:
@@ -103,6 +138,15 @@ def quote(text: str) -> str:
     shown = re.sub(r"^(?=\n)|(?<=\n)(?=\n)", " ", shown)
     shown = shown.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
     return '"' + shown.replace("\n", "\\n") + '"'
+
+
+def _wrapped(line: str) -> list[str]:
+    """The line in pieces that a box is wide enough for, without a change of its characters."""
+    if len(line) <= WIDEST:
+        return [line]
+    return textwrap.wrap(
+        line, WIDEST, expand_tabs=False, replace_whitespace=False, drop_whitespace=False
+    )
 
 
 def _mermaid_quote(text: str) -> str:
@@ -271,6 +315,7 @@ class Picture:
             head = (
                 f"{head} = {formula}" if len(head) + len(formula) <= 36 else f"{head}\n= {formula}"
             )
+        head = "\n".join(part for line in head.split("\n") for part in _wrapped(line))
         grad = "no backward yet" if node.grad is UNTOUCHED else f"grad {self.number(node.grad)}"
         return [head, f"value {self.number(node.data)}", grad]
 

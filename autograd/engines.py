@@ -7,17 +7,18 @@ import math
 import os
 import sys
 import tempfile
-import types
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autograd import files, rules
+from autograd import files, margins, native_margins, numba_functions, rules
 from autograd.lowering import (
     CHOOSE,
     CONTRACT,
@@ -30,16 +31,47 @@ from autograd.lowering import (
 )
 from autograd.ops import Operation
 from autograd.program import Program
+from autograd.rounding import LARGE, SMALLEST, UNIT, Step, Variant, runs
 from autograd.tape import ORDER
 from autograd.value import forkable_lock, rows
 
 Array = Any
 LOOPS = 5  # of a contraction: three over lanes, one over terms, one over samples
 WIDTH = 6 + 4 * LOOPS + 1
-HELD, FAILED, DOUBTFUL = 1, 0, 2  # what became of a sample's guards
 _one_build = forkable_lock()  # of native code
-# Where the sides of a guard are so close, relatively, a regrouped sum may have turned its answer.
-CLOSE = 1e-9
+HELD, FAILED, DOUBTFUL = 1, 0, 2  # what became of a sample: of its guards, or of any decision
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where numbers are in memory: those that all samples share, and behind them the lanes."""
+
+    first: int
+    shared: int
+    block: int  # samples side by side in a lane
+
+    @property
+    def end(self) -> int:
+        """Where the numbers that all samples share end, and the lanes begin."""
+        return self.first + self.shared
+
+    def lane(self, lane: Any) -> Any:
+        """Where a lane begins."""
+        return self.end + lane * self.block
+
+    def of(self, addresses: Array) -> Array:
+        """Where numbers are, or their first samples."""
+        return np.where(addresses < SHARED, self.lane(addresses), self.first + addresses - SHARED)
+
+    def flagged(self, addresses: Array) -> Array:
+        """Places times two, plus one if every sample has its own number."""
+        return self.of(addresses) * 2 + (addresses < SHARED)
+
+    def operand(self, base: int, strides: tuple[int, ...]) -> tuple[int, list[int]]:
+        """The place of an operand of a contraction, and its strides over all loops."""
+        if base >= SHARED:
+            return self.first + base - SHARED, [*strides, 0]
+        return self.lane(base), [*(s * self.block for s in strides), 1]
 
 
 class Encoded:
@@ -49,16 +81,22 @@ class Encoded:
     loops, their strides in z, x and y, and which factor is an adjoint; of others: op, lanes, the
     place (GATHER: the pool's index) of z, the pool's indices of x and y and of where each lane's
     terms start, sign, and whether gradients in x and y are wanted.
+
+    Behind the numbers in memory there are, if rounding could decide anything (see `rounding`), the
+    magnitudes of all numbers and their bounds, and, for blocks of several samples, the magnitudes
+    and bounds that are the largest of a lane's samples.  `bounding` are the rows that compute
+    bounds, and `bounding_largest` those for the largest.
     """
 
     def __init__(self, program: Program, block: int) -> None:
         self.block = block
         self.shared = program.shared + 1  # a one stands behind the parameters
-        self.size = self.shared + program.slots * block
+        self.numbers = _Places(0, self.shared, block)
+        self.end = self.numbers.lane(program.slots)  # of the numbers
         self._parts: list[Array] = []
         self._pooled_so_far = 0
         # What is looked up serves both directions.
-        rows = [self._forward(one) for one in program.instructions]
+        rows = [self._forward(one, *[self.numbers] * 3) for one in program.instructions]
         back = [
             row
             for one, forward in zip(reversed(program.instructions), reversed(rows), strict=True)
@@ -66,20 +104,36 @@ class Encoded:
         ]
         self.forward, self.backward = self._table(rows), self._table(back)
         tape = program.tape
-        self.outputs = self._flagged(program.address[tape.outputs])
-        order, x, y, answer = tape.guards.T
-        # Constants, parameters and inputs are what they are; anything else may have been rounded,
-        # which does not matter where a number is compared with itself: whether it is nan.
-        rounded = ((x >= tape.sources) | (y >= tape.sources)) & (x != y)
-        x, y = self._flagged(program.address[x]), self._flagged(program.address[y])
-        self.guards = np.stack([order, x, y, answer, rounded], axis=1).astype(np.int64)
-        self.pool = np.concatenate([*self._parts, np.zeros(1, dtype=np.int64)])
+        self.outputs = self.numbers.flagged(program.address[tape.outputs])
         # Sums are added to what is there; the other results take its place.
         added = [one.results for one in program.instructions if one.kind in (CONTRACT, GATHER)]
-        lanes = np.unique(np.concatenate([*added, np.zeros(0, dtype=np.int64)]))
-        first = np.flatnonzero(np.diff(lanes, prepend=-2) != 1)
-        counts = np.diff(first, append=len(lanes))
-        self.cleared = np.stack([self.shared + lanes[first] * block, counts * block], axis=1)
+        lanes = runs(np.unique(np.concatenate([*added, np.zeros(0, dtype=np.int64)])))
+        self.cleared = np.stack([self.shared + lanes[:, 0] * block, lanes[:, 1] * block], axis=1)
+        self._measure(program)
+        self.pool = np.concatenate([*self._parts, np.zeros(1, dtype=np.int64)])
+
+    def _measure(self, program: Program) -> None:
+        """The rows that compute bounds, and the guards with the places of theirs."""
+        cone, at = program.cone, 0
+        self.unit = cone.unit * UNIT
+        places = []
+        for block in (self.block, self.block, self.block, 1, 1):
+            places.append(_Places(at, self.shared, block))
+            at = places[-1].lane(program.slots)
+        _, self.magnitudes, self.bounds, self.largest, self.largest_bounds = places
+        self.size = self.end
+        if len(cone.lanes):
+            self.size = at if self.block > 1 else self.largest.first
+        self.layout = np.array([*(one.first for one in places[1:]), cone.unit], dtype=np.int64)
+        self.measured = runs(cone.lanes)
+        steps = cone.steps if self.block > 1 else []
+        self.bounding = self._table([self._bound(one, *places[1:3]) for one in cone.steps])
+        self.bounding_largest = self._table([self._bound(one, *places[3:]) for one in steps])
+        order, x, y, answer = program.tape.guards.T
+        sides = program.address[x], program.address[y]
+        columns = [order, *map(self.numbers.flagged, sides), answer, cone.guards]
+        columns += map(self.largest_bounds.of, sides)
+        self.guards = np.stack(columns, axis=1).astype(np.int64)
 
     @staticmethod
     def _table(table: list[list[int]]) -> Array:
@@ -88,36 +142,28 @@ class Encoded:
             made[k, : len(row)] = row
         return made
 
-    def _flagged(self, addresses: Array) -> Array:
-        """Places times two, plus one if every sample has its own number."""
-        sample = addresses < SHARED
-        place = np.where(sample, self.shared + addresses * self.block, addresses - SHARED)
-        return place * 2 + sample
-
     def _pooled(self, numbers: Array) -> int:
         start = self._pooled_so_far
         self._parts.append(np.asarray(numbers, dtype=np.int64))
         self._pooled_so_far += len(numbers)
         return start
 
-    def _operand(self, base: int, strides: tuple[int, ...]) -> tuple[int, list[int]]:
-        if base >= SHARED:
-            return base - SHARED, [*strides, 0]
-        return self.shared + base * self.block, [*(s * self.block for s in strides), 1]
-
-    def _forward(self, one: Instruction) -> list[int]:
-        z = self.shared + one.z * self.block
+    def _forward(self, one: Instruction, to: _Places, x: _Places, y: _Places) -> list[int]:
+        """The row of an instruction whose results and operands are in these places."""
+        z = to.lane(one.z)
         if one.kind == CONTRACT:
             return _contraction(
-                one.sign, [*one.sizes, self.block],
-                (z, [*(s * self.block for s in one.zs), 1]),
-                self._operand(one.x, one.xs), self._operand(one.y, one.ys),
+                one.sign, [*one.sizes, to.block],
+                (z, [*(s * to.block for s in one.zs), 1]),
+                x.operand(one.x, one.xs), y.operand(one.y, one.ys),
             )  # fmt: skip
         if one.kind == MASKED:
-            return self._masked(one, z)
+            return self._masked(one, to)
         if one.kind == GATHER:
-            z = self._pooled(self.shared + one.pool[2] * self.block)
-        pools = [self._pooled(self._flagged(array)) for array in one.pool[:2]]
+            z = self._pooled(to.lane(one.pool[2]))
+        pools = [
+            self._pooled(side.flagged(array)) for side, array in zip((x, y), one.pool, strict=False)
+        ]
         pools += pools[:1] * (2 - len(pools))  # an operation of one operand is given it twice
         starts = self._pooled(np.concatenate([[0], np.cumsum(one.counts)]))
         if one.kind == CHOOSE:
@@ -130,18 +176,50 @@ class Encoded:
             int(one.wanted[0]), int(one.wanted[1]), *flat,
         ]  # fmt: skip
 
-    def _masked(self, one: Instruction, z: int) -> list[int]:
+    def _masked(self, one: Instruction, places: _Places) -> list[int]:
         """A mask's row; its lanes come in groups, those of one list of values."""
-        value, index, places, instead = one.pool
+        value, index, at, instead = one.pool
         starts = np.concatenate([[0], np.cumsum(one.counts)])
         lines = [self._flat(part)[0] == 1 for part in np.split(value, starts[1:-1])]
         first = starts[:-1]
         pools = (
-            self._flagged(value), self._flagged(index[first]), starts, np.array(lines),
-            instead[first] - SHARED, places[first],
+            places.flagged(value), self.numbers.flagged(index[first]), starts, np.array(lines),
+            places.of(instead[first]), at[first],
         )  # fmt: skip
-        px, py, at, line, other, place = (self._pooled(array) for array in pools)
-        return [one.kind, 0, one.lanes, z, px, py, at, line, len(first), other, place]
+        px, py, begin, line, other, place = (self._pooled(array) for array in pools)
+        z = places.lane(one.z)
+        return [one.kind, 0, one.lanes, z, px, py, begin, line, len(first), other, place]
+
+    def _bound(self, step: Step, magnitudes: _Places, bounds: _Places) -> list[int]:
+        """The row of a step on bounds.
+
+        It is that of the instruction, or: kind, row of the cone, lanes, the places of z and of its
+        bound, the pool's indices of x and y, of their bounds, and of where each lane's entries
+        start, how far behind its magnitude a bound is, the unit, whether every sample has its own
+        bound, and whether x and y lie in lines, and where.
+        """
+        one, wide = step.instruction, bounds is self.bounds
+        if one.kind == CHOOSE and wide:
+            return self._forward(one, bounds, bounds, self.numbers)
+        if one.kind == MASKED and wide:
+            return self._masked(one, bounds)
+        if one.kind in (CONTRACT, GATHER):
+            sides = (bounds if side else magnitudes for side in (step.x_bound, step.y_bound))
+            return self._forward(one, bounds, *sides)
+        operands = one.pool[0], one.pool[-1] if one.kind == ROW else one.pool[0]
+        counts = np.ones(one.lanes, dtype=np.int64) if one.kind == MASKED else one.counts
+        pools = [self._pooled(self.numbers.flagged(array)) for array in operands]
+        pools += [
+            self._pooled(bounds.flagged(array) if wide else bounds.of(array) * 2)
+            for array in operands
+        ]
+        pools.append(self._pooled(np.concatenate([[0], np.cumsum(counts)])))
+        kind = CHOOSE if one.kind == MASKED else one.kind  # the largest of one
+        return [
+            kind, one.op, one.lanes, self.numbers.lane(one.z), bounds.lane(one.z), *pools,
+            bounds.first - magnitudes.first, int(self.layout[-1]), int(wide),
+            *(part for array in operands for part in self._flat(array)),
+        ]  # fmt: skip
 
     def _shared_choice(self, one: Instruction) -> list[int]:
         """How many lanes at a time choose with one index from neighbours, as the columns of a row.
@@ -167,11 +245,11 @@ class Encoded:
 
     def _flat(self, addresses: Array) -> tuple[int, int]:
         """Whether operands lie in a line (1), or are one number (2), or neither (0), and where."""
-        flagged = self._flagged(addresses[:1])[0]
+        place = int(self.numbers.of(addresses[:1])[0])
         if (addresses[0] < SHARED or self.block == 1) and (np.diff(addresses) == 1).all():
-            return 1, int(flagged >> 1)
+            return 1, place
         if addresses[0] >= SHARED and (addresses == addresses[0]).all():
-            return 2, int(flagged >> 1)
+            return 2, place
         return 0, 0
 
     def _backward(self, one: Instruction, forward: list[int]) -> list[list[int]]:
@@ -179,8 +257,8 @@ class Encoded:
             return []
         if one.kind != CONTRACT:
             return [forward]
-        z = self.shared + one.z * self.block, [*(s * self.block for s in one.zs), 1]
-        x, y = self._operand(one.x, one.xs), self._operand(one.y, one.ys)
+        z = self.numbers.lane(one.z), [*(s * self.block for s in one.zs), 1]
+        x, y = self.numbers.operand(one.x, one.xs), self.numbers.operand(one.y, one.ys)
         sizes = [*one.sizes, self.block]
         made = []
         if one.wanted[0]:
@@ -266,20 +344,38 @@ class _Arrays(ast.NodeTransformer):
         return ast.Call(ast.Name("where"), parts, [])
 
 
-def _elementwise(name: str) -> Callable[..., Any]:
-    function = np.frompyfunc(getattr(math, name), 1, 1)
-    return lambda x: function(x).astype(np.float64)
+class _Functions:
+    """NumPy's functions of arrays by the names of `math`; where it has none, number by number."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        function = next((f for f in _candidates(name) if _agrees(f, name)), None)
+        if function is None:
+            exact = numba_functions.row_of(name)
+            by_number = np.frompyfunc(exact.value, exact.arity, 1)
+            function = lambda *arrays: by_number(*arrays).astype(np.float64)  # noqa: E731
+        setattr(self, name, function)
+        return function
 
 
-_NUMPY = types.SimpleNamespace(
-    **{
-        name: getattr(np, {"fabs": "abs", "pow": "power", "asin": "arcsin", "acos": "arccos",
-                           "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh",
-                           "acosh": "arccosh", "atanh": "arctanh"}.get(name, name))
-        if name not in ("erf", "erfc") else _elementwise(name)
-        for name in sorted({op.libm for op in rows().values() if op.libm} | {"pow"})
-    }
-)  # fmt: skip
+def _candidates(name: str) -> list[Any]:
+    """What NumPy may call a function of `math`: arcsin is asin."""
+    names = (name, "arc" + name[1:], {"pow": "power"}.get(name, name))
+    found = [getattr(np, other, None) for other in names]
+    return [one for one in found if isinstance(one, np.ufunc)]
+
+
+def _agrees(function: Any, name: str) -> bool:
+    """Whether NumPy's function is the one of `math`: its `remainder` is another."""
+    own = getattr(math, name)
+    for operands in ((-1.75, 2.5), (2.5, -1.75), (0.375, 0.625), (1.5, 3.25)):
+        with suppress(ValueError):
+            wanted = own(*operands[: function.nin])
+            if not abs(function(*operands[: function.nin]) - wanted) <= 1e-12 * abs(wanted):
+                return False
+    return True
+
+
+_NUMPY = _Functions()
 
 
 def _text(op: Operation, tree: ast.expr, arrays: bool) -> str:
@@ -303,18 +399,50 @@ def _numpy_row(op: Operation) -> tuple[Callable[..., Any], Callable[..., Any]]:
     return made("values", "x, y", [op.value_tree]), made("slopes", "x, y, z", op.partial_trees)
 
 
+@cache
+def _numpy_margins(variant: Variant) -> Callable[..., Any]:
+    """The margin and the doubt of a row, as arrays, of x, y, z, p and q."""
+    names = {**rules.CONSTANTS, "math": _NUMPY, "where": np.where}
+    op = rows()[variant.op]
+    found = margins.margins(op, variant.inexact, variant.unsigned)
+    lines = [f"{part} = {_text(op, tree, True)}" for part, tree in found.parts.items()]
+    results = ", ".join(_text(op, tree, True) for tree in (found.margin, found.doubt))
+    source = "\n    ".join([f"def {op.name}_margins(x, y, z, p, q):", *lines, f"return {results}"])
+    made: Callable[..., Any] = rules.define(f"{op.name}_margins", source + "\n", names)
+    return made
+
+
+def _magnitudes(numbers: Array) -> Array:
+    """How large numbers are, as `rounding` measures them."""
+    found = abs(numbers)
+    found = np.where((found > 0.0) & (found < SMALLEST), SMALLEST, found)
+    return np.where(found == np.inf, LARGE, found)
+
+
+def _margins(code: "Encoded", memory: Array, places: Array) -> Array:
+    """How far the numbers in these places may be off."""
+    sizes = memory[places + code.magnitudes.first]
+    return memory[places + code.bounds.first] - code.unit * sizes
+
+
 def _terms(code: Encoded, start: int, lanes: int) -> tuple[Array, int]:
     """Where each lane's terms start, the end of the last one included, and how many there are."""
     starts = code.pool[start : start + lanes + 1]
     return starts, int(starts[-1])
 
 
-def _masks(row: list[int], code: Encoded, memory: Array, at: Any) -> Array:
+def _at(flagged: Array, sample: Array) -> Array:
+    """The places of numbers, for some samples."""
+    place, own = flagged >> 1, flagged & 1
+    return place[..., None] + own[..., None] * sample
+
+
+def _masks(row: list[int], code: Encoded, memory: Array, sample: Array) -> Array:
     """Whether each lane is the one that its group's index says."""
     lanes, py, start, groups = row[2], row[5], row[6], row[8]
     starts = code.pool[start : start + groups + 1]
     counts = np.diff(starts)
-    index = np.repeat(memory[at(code.pool[py : py + groups])], counts, axis=0)
+    index = np.repeat(memory[_at(code.pool[py : py + groups], sample)], counts, axis=0)
     places = code.pool[row[10] : row[10] + groups] - starts[:-1]
     return index == (np.arange(lanes) + np.repeat(places, counts))[:, None]
 
@@ -351,13 +479,14 @@ class NumpyEngine:
 
     def __init__(self, program: Program) -> None:
         self.ops = [rows()[name] for name in program.tape.ops]
+        self.margins = [_numpy_margins(one) for one in program.cone.rows]
 
     def sweep(
         self, code: Encoded, numbers: Array, where: Array, x: Array, seeds: Array, memory: Array,
         grad: Array, out: Array, held: Array, inputs: Array, gradients: Array,
         differentiate: bool,
     ) -> bool:  # fmt: skip
-        """Whether, for the samples x, all guards held and all results are finite.
+        """Whether, for the samples x, nothing is decided otherwise and all results are finite.
 
         Fills `out`, `held`, `inputs` and `gradients`.  `where` has rows of (place in memory, place
         in numbers and gradients, how many), for runs of parameters.
@@ -374,13 +503,8 @@ class NumpyEngine:
         grad: Array, out: Array, held: Array, inputs: Array, gradients: Array,
         differentiate: bool,
     ) -> bool:  # fmt: skip
-        n, B = code.shared, code.block  # noqa: N806
+        n, B, end = code.shared, code.block, code.end  # noqa: N806
         lane = np.arange(B)
-
-        def at(flagged: Array) -> Array:
-            place, sample = flagged >> 1, flagged & 1
-            return place[..., None] + sample[..., None] * lane
-
         for to, begin, count in where.tolist():
             memory[to : to + count] = numbers[begin : begin + count]
         grad[:n] = 0.0
@@ -392,19 +516,19 @@ class NumpyEngine:
                     memory[place : place + size] = 0.0
                 memory[n : n + x.shape[1] * B] = x[chosen].T.ravel()
                 for row in code.forward.tolist():
-                    self._forward(row, code, memory, at)
-                good = self._guarded(code, memory, at)
+                    self._forward(row, code, memory, lane)
+                good = self._decided(code, memory)
                 held[start : start + count] = good[:count]
-                found = memory[at(code.outputs)]
+                found = memory[_at(code.outputs, lane)]
                 out[start : start + count] = found[:, :count].T
                 if not differentiate:
                     continue
-                grad[n:] = 0.0
+                grad[n:end] = 0.0
                 weight = np.where((good == HELD) & (lane < count), 1.0, 0.0) * seeds[:, None]
                 weight = np.where(found == found, weight, weight * np.nan)
-                np.add.at(grad, at(code.outputs), weight)
+                np.add.at(grad, _at(code.outputs, lane), weight)
                 for row in code.backward.tolist():
-                    self._backward(row, code, memory, grad, at)
+                    self._backward(row, code, memory, grad, lane)
                 back = grad[n : n + x.shape[1] * B].reshape(-1, B)
                 inputs[start : start + count] = back[:, :count].T
         if differentiate:
@@ -414,41 +538,98 @@ class NumpyEngine:
         results = [out, gradients, inputs] if differentiate else [out]
         return bool((held == HELD).all() and all(np.isfinite(part).all() for part in results))
 
-    def _guarded(self, code: Encoded, memory: Array, at: Any) -> Array:
-        """For each sample, whether its guards held; doubtful if rounding could turn one."""
-        failed = np.zeros(code.block, dtype=bool)
+    def _decided(self, code: Encoded, memory: Array) -> Array:
+        """What became of each sample: doubtful if rounding could decide anything otherwise."""
         doubtful = np.zeros(code.block, dtype=bool)
-        for order, p, q, answer, rounded in code.guards.tolist():
-            x, y = memory[at(np.array(p))], memory[at(np.array(q))]
-            close = abs(x - y) <= CLOSE * (abs(x) + abs(y)) if rounded else np.zeros(1, dtype=bool)
-            doubtful |= close
-            failed |= ~close & (list(ORDER.values())[order](x, y) != answer)
-        return np.where(failed, FAILED, np.where(doubtful, DOUBTFUL, HELD))
+        close = np.zeros((len(code.guards), code.block), dtype=bool)
+        if len(code.measured):
+            doubtful, close = self._doubts(code, memory)
+        failed = np.zeros(code.block, dtype=bool)
+        answers, sample = list(ORDER.values()), np.arange(code.block)
+        for (order, p, q, answer, *_), near in zip(code.guards.tolist(), close, strict=True):
+            x, y = memory[_at(np.array([p, q]), sample)]
+            failed |= ~near & (answers[order](x, y) != answer)
+        kept = np.where(failed, FAILED, np.where(close.any(axis=0), DOUBTFUL, HELD))
+        return np.where(doubtful, DOUBTFUL, kept)
 
-    def _forward(self, row: list[int], code: Encoded, memory: Array, at: Any) -> None:
+    def _doubts(self, code: Encoded, memory: Array) -> tuple[Array, Array]:
+        """The samples in which a row may decide otherwise, and for each guard, where it may."""
+
+        def keep(place: int, sizes: Array) -> None:
+            for first, unit in ((code.magnitudes.first, 1.0), (code.bounds.first, code.unit)):
+                memory[first + place : first + place + len(sizes)] = unit * sizes
+
+        keep(0, _magnitudes(memory[: code.shared]))
+        for first, count in code.measured.tolist():
+            place = code.numbers.lane(first)
+            keep(place, _magnitudes(memory[place : place + count * code.block]))
+        sample = np.arange(code.block)
+        doubtful = np.zeros(code.block, dtype=bool)
+        for row in code.bounding.tolist():
+            if row[0] == ROW:
+                doubtful |= self._row_in_doubt(row, code, memory)
+            elif row[0] == LARGEST:
+                doubtful |= self._largest_in_doubt(row, code, memory)
+            else:
+                self._forward(row, code, memory, sample)
+        close = np.zeros((len(code.guards), code.block), dtype=bool)
+        for k, (_, p, q, _, rounded, *_) in enumerate(code.guards.tolist()):
+            if rounded:
+                places = _at(np.array([p, q]), sample)
+                x, y = memory[places]
+                margin = _margins(code, memory, places).sum(axis=0)
+                close[k] = (margin != 0.0) & ~(abs(x - y) > margin)
+        return doubtful, close
+
+    def _row_in_doubt(self, row: list[int], code: Encoded, memory: Array) -> Array:
+        """The samples in which a row may decide otherwise; its results get their margins."""
+        _, k, lanes, z, to, *pools = row[:7]
+        places = [_at(code.pool[p : p + lanes], np.arange(code.block)) for p in pools]
+        found = memory[z : z + lanes * code.block].reshape(lanes, code.block)
+        numbers = [memory[place] for place in places]
+        margin, doubt = self.margins[k](
+            *numbers, found, *(_margins(code, memory, place) for place in places)
+        )
+        memory[to : to + found.size] += np.broadcast_to(margin, found.shape).ravel()
+        return ~np.broadcast_to(doubt <= 0.0, found.shape).all(axis=0)
+
+    def _largest_in_doubt(self, row: list[int], code: Encoded, memory: Array) -> Array:
+        """The samples in which another number may be the largest, of some lists."""
+        lanes, px, starts = row[2], row[5], row[9]
+        begin, whole = _terms(code, starts, lanes)
+        places = _at(code.pool[px : px + whole], np.arange(code.block))
+        x, margin = memory[places], _margins(code, memory, places)
+        top, most = (np.maximum.reduceat(part, begin[:-1], axis=0) for part in (x, margin))
+        counts = np.diff(begin)
+        near = ~(x + margin + np.repeat(most, counts, axis=0) < np.repeat(top, counts, axis=0))
+        several = np.add.reduceat(near, begin[:-1], axis=0, dtype=np.int64) > 1
+        return (several & (most != 0.0)).any(axis=0)
+
+    def _forward(self, row: list[int], code: Encoded, memory: Array, sample: Array) -> None:
         if row[0] == CONTRACT:
             _numpy_contract(memory, memory, memory, row)
             return
         kind, k, lanes, z, px, py, start, sign = row[:8]
-        B = code.block  # noqa: N806
+        B = len(sample)  # noqa: N806
         if kind == GATHER:
             starts, whole = _terms(code, start, lanes)
-            x, y = (memory[at(code.pool[p : p + whole])] for p in (px, py))
+            x, y = (memory[_at(code.pool[p : p + whole], sample)] for p in (px, py))
             sums = np.add.reduceat(x * y, starts[:-1], axis=0)
-            memory[code.pool[z : z + lanes, None] + np.arange(B)] += sign * sums
+            places = code.pool[z : z + lanes, None] + sample
+            np.add.at(memory, places.ravel(), sign * sums.ravel())  # a lane may be there twice
             return
         target = memory[z : z + lanes * B].reshape(lanes, B)
         if kind == ROW:
             op = self.ops[k]
-            x = memory[at(code.pool[px : px + lanes])]
-            y = memory[at(code.pool[py : py + lanes])] if op.arity == 2 else None
+            x = memory[_at(code.pool[px : px + lanes], sample)]
+            y = memory[_at(code.pool[py : py + lanes], sample)] if op.arity == 2 else None
             target[:] = _numpy_row(op)[0](x, y)[0]
         elif kind == CHOOSE:
-            place = self._chosen(row, code, memory, at)
+            place = self._chosen(row, code, memory, sample)
             target[:] = memory[place]
         elif kind == LARGEST:
             starts, whole = _terms(code, start, lanes)
-            numbers = memory[at(code.pool[px : px + whole])]
+            numbers = memory[_at(code.pool[px : px + whole], sample)]
             top = np.maximum.reduceat(numbers, starts[:-1], axis=0)
             counts = np.diff(starts)
             within = np.arange(whole) - np.repeat(starts[:-1], counts)
@@ -459,30 +640,35 @@ class NumpyEngine:
             groups, other = row[8:10]
             starts = code.pool[start : start + groups + 1]
             instead = np.repeat(memory[code.pool[other : other + groups]], np.diff(starts))
-            values = memory[at(code.pool[px : px + lanes])]
-            target[:] = np.where(_masks(row, code, memory, at), instead[:, None], values)
+            values = memory[_at(code.pool[px : px + lanes], sample)]
+            target[:] = np.where(_masks(row, code, memory, sample), instead[:, None], values)
 
-    def _chosen(self, row: list[int], code: Encoded, memory: Array, at: Any) -> Array:
+    def _chosen(self, row: list[int], code: Encoded, memory: Array, sample: Array) -> Array:
         """The place of what each lane chooses."""
         lanes, px, py, start = row[2], row[4], row[5], row[6]
         starts, whole = _terms(code, start, lanes)
-        index = np.nan_to_num(memory[at(code.pool[py : py + lanes])])
+        index = np.nan_to_num(memory[_at(code.pool[py : py + lanes], sample)])
         index = np.clip(index, 0, (np.diff(starts) - 1)[:, None]).astype(np.int64)
         flagged = code.pool[px : px + whole][starts[:-1, None] + index]
-        return (flagged >> 1) + (flagged & 1) * np.arange(code.block)
+        return (flagged >> 1) + (flagged & 1) * sample
 
-    def _backward(self, row: list[int], code: Encoded, memory: Array, grad: Array, at: Any) -> None:
+    def _backward(
+        self, row: list[int], code: Encoded, memory: Array, grad: Array, sample: Array
+    ) -> None:
         if row[0] == CONTRACT:
             # The adjoint is the first or the second factor.
             X, Y = (memory, grad) if row[-1] else (grad, memory)  # noqa: N806
             _numpy_contract(grad, X, Y, row)
             return
         kind, k, lanes, z, px, py, start, sign, wx, wy = row[:10]
-        B = code.block  # noqa: N806
+        B = len(sample)  # noqa: N806
         if kind == GATHER:
             starts, whole = _terms(code, start, lanes)
-            ax, ay = at(code.pool[px : px + whole]), at(code.pool[py : py + whole])
-            g = sign * grad[code.pool[z : z + lanes, None] + np.arange(B)]
+            ax, ay = (
+                _at(code.pool[px : px + whole], sample),
+                _at(code.pool[py : py + whole], sample),
+            )
+            g = sign * grad[code.pool[z : z + lanes, None] + sample]
             g = np.repeat(g, np.diff(starts), axis=0)
             if wx:
                 np.add.at(grad, ax, np.where(g != 0.0, g * memory[ay], 0.0))
@@ -492,18 +678,18 @@ class NumpyEngine:
         g = grad[z : z + lanes * B].reshape(lanes, B)
         if kind == ROW:
             op = self.ops[k]
-            ax = at(code.pool[px : px + lanes])
-            ay = at(code.pool[py : py + lanes]) if op.arity == 2 else None
+            ax = _at(code.pool[px : px + lanes], sample)
+            ay = _at(code.pool[py : py + lanes], sample) if op.arity == 2 else None
             y = memory[ay] if ay is not None else None
             slopes = _numpy_row(op)[1](memory[ax], y, memory[z : z + lanes * B].reshape(lanes, B))
             for wanted, slope, place in zip((wx, wy), slopes, (ax, ay), strict=False):
                 if wanted:
                     np.add.at(grad, place, np.where(g != 0.0, g * slope, 0.0))
         elif kind == MASKED:
-            g = np.where(_masks(row, code, memory, at), 0.0, g)
-            np.add.at(grad, at(code.pool[px : px + lanes]), g)
+            g = np.where(_masks(row, code, memory, sample), 0.0, g)
+            np.add.at(grad, _at(code.pool[px : px + lanes], sample), g)
         else:
-            np.add.at(grad, self._chosen(row, code, memory, at), g)
+            np.add.at(grad, self._chosen(row, code, memory, sample), g)
 
 
 # ---------------------------------------------------------------------- numba
@@ -515,9 +701,11 @@ _ROW = """\
 import math
 
 from numba import carray, cfunc, njit, types
+from numba.core.typing import signature
 
 from autograd.kernels import power_of_e
 
+{externals}
 inf, nan, pi = math.inf, math.nan, math.pi
 numbers, wholes = types.CPointer(types.float64), types.CPointer(types.int64)
 kind = types.void(numbers, numbers, wholes, wholes, types.int64)
@@ -631,7 +819,8 @@ def _source(op: Operation) -> str:
     texts = {"dy": "0.0", "dy_parts": ""}
     for name, tree in named.items():
         texts |= {name: text(tree), f"{name}_parts": parts(tree)}
-    return _ROW.format(op=op, **texts)
+    texts, externals = numba_functions.declared(texts)
+    return _ROW.format(op=op, externals=externals, **texts)
 
 
 def cache_folder() -> Path:
@@ -644,8 +833,8 @@ def cache_folder() -> Path:
 
 
 @cache
-def _compiled(source: str) -> tuple[int, int]:
-    """The addresses of a row's native loops, compiled now or taken from the disk."""
+def _compiled(source: str) -> Any:
+    """The module of a row's native loops, compiled now or taken from the disk."""
     stem = "row_" + hashlib.sha256(source.encode()).hexdigest()[:16]
     folder = cache_folder()
     path = folder / f"{stem}.py"
@@ -657,14 +846,13 @@ def _compiled(source: str) -> tuple[int, int]:
         path = Path(tempfile.mkdtemp(prefix="chainrule-")) / f"{stem}.py"
         path.write_text(source)
     try:
-        module = _executed(stem, path)
+        return _executed(stem, path)
     except Exception:
         # What a full disk or a crash left of numba's files is no reason to fail, nor is Ctrl-C
         # in a callback of LLVM's, which loses it, and the object code.
         for left in (path.parent / "__pycache__").glob(f"{stem}.*.nb[ic]"):
             left.unlink(missing_ok=True)
-        module = _executed(stem, path)
-    return module.values.address, module.slopes.address
+        return _executed(stem, path)
 
 
 def _executed(stem: str, path: Path) -> Any:
@@ -693,7 +881,10 @@ class NumbaEngine:
 
             self.run = kernels.sweep
             made = [_compiled(_source(rows()[name])) for name in program.tape.ops]
-        self.rows = np.array(made or [(0, 0)], dtype=np.int64)
+            kept = [_compiled(native_margins.source(one, UNIT)) for one in program.cone.rows]
+        addresses = [(one.values.address, one.slopes.address) for one in made]
+        self.rows = np.array(addresses or [(0, 0)], dtype=np.int64)
+        self.margins = np.array([one.margins.address for one in kept] or [0], dtype=np.int64)
 
     def sweep(
         self, code: Encoded, numbers: Array, where: Array, x: Array, seeds: Array, memory: Array,
@@ -706,9 +897,11 @@ class NumbaEngine:
         in numbers and gradients, how many), for runs of parameters.
         """
         return self.run(  # type: ignore[no-any-return]
-            code.forward, code.backward, self.rows, code.pool, code.guards, code.cleared,
-            code.outputs, numbers, where, x, seeds, memory, grad, out, held, inputs, gradients,
-            code.shared, code.block, differentiate,
+            code.forward, code.backward, code.bounding, code.bounding_largest, self.rows,
+            self.margins, code.pool, code.guards, code.cleared, code.measured, code.outputs,
+            code.layout,
+            numbers, where, x, seeds, memory, grad, out, held, inputs, gradients,
+            code.shared, code.block, code.end, differentiate,
         )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ input can run anything, take long, or end in anything but a Value or an Expressi
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from autograd.ops import Ops
@@ -26,6 +26,13 @@ _TOKEN = re.compile(
 _SUMS = {"+": "__add__", "-": "__sub__"}
 _PRODUCTS = {"*": "__mul__", "/": "__truediv__"}
 _SIGNS = "+-"
+# Signs as they are printed in books, where a keyboard has others.
+PRINTED = str.maketrans(
+    "\N{MINUS SIGN}\N{EN DASH}\N{MULTIPLICATION SIGN}\N{MIDDLE DOT}\N{DIVISION SIGN}", "--**/"
+)
+_SUPERSCRIPTS = "\N{SUPERSCRIPT TWO}\N{SUPERSCRIPT THREE}"
+_ELSEWHERE = {"ln": "log", "sgn": "sign"}
+_POWER = "a power is written **, as in x**2"
 
 
 class ExpressionError(ValueError):
@@ -50,7 +57,8 @@ class _Reader:
         self.used: set[str] = set()
         self.tokens: list[tuple[str, str, int]] = []
         at = 0
-        while match := _TOKEN.match(text, at):
+        printed = text.translate(PRINTED)
+        while match := _TOKEN.match(printed, at):
             kind = "number" if match[1] else "name" if match[2] else "sign"
             self.tokens.append(
                 (kind, match[match.lastindex or 0], match.start(match.lastindex or 0))
@@ -61,6 +69,16 @@ class _Reader:
 
     def fail(self, why: str, at: int | None = None) -> ExpressionError:
         return ExpressionError(why, self.text, self.tokens[self.k][2] if at is None else at)
+
+    def unexpected(self, expected: str) -> ExpressionError:
+        """What to write instead of the present token, which cannot stand after an operand."""
+        kind, text, at = self.tokens[self.k]
+        if text == "^":
+            return self.fail(_POWER)
+        _, before, start = self.tokens[self.k - 1]
+        if start + len(before) == at and (kind in ("number", "name") or text == "("):
+            return self.fail(f"a product needs its *: write {before:.20}*{text:.20}")
+        return self.fail(expected)
 
     def take(self, sign: str) -> bool:
         kind, text, _ = self.tokens[self.k]
@@ -88,7 +106,7 @@ class _Reader:
             if kind == "end":
                 return result
             if not more:
-                raise self.fail(f"expected an operator, ';' or the end, got {text!r:.20}")
+                raise self.unexpected(f"expected an operator, ';' or the end, got {text!r:.20}")
 
     def chain(self, operators: dict[str, str], part: Any) -> Any:
         left = part()
@@ -153,7 +171,7 @@ class _Reader:
             self.deeper()
             result = self.sum()
             if not self.take(")"):
-                raise self.fail("expected ')'")
+                raise self.unexpected("expected ')'")
             self.depth -= 1
             return result
         what = "the end" if kind == "end" else repr(text)
@@ -162,7 +180,9 @@ class _Reader:
     def call(self, name: str, at: int) -> Any:
         op = rows().get(name)
         if op is None:
-            raise self.fail(f"unknown function {name!r:.40}{_meant(name, rows())}", at)
+            here = _ELSEWHERE.get(name, re.sub("^arc", "a", name))
+            near = f"; write {here}(...)" if here in rows() else meant(name, rows())
+            raise self.fail(f"unknown function {name!r:.40}{near}", at)
         self.deeper()
         arguments = []
         if not self.take(")"):
@@ -170,7 +190,7 @@ class _Reader:
             while self.take(","):
                 arguments.append(self.sum())
             if not self.take(")"):
-                raise self.fail("expected ',' or ')'")
+                raise self.unexpected("expected ',' or ')'")
         self.depth -= 1
         fewest = 1 if op.arity == 1 or op.default is not None else 2
         if not fewest <= len(arguments) <= op.arity:
@@ -190,13 +210,21 @@ class _Reader:
             return CONSTANTS[name]
         if name in rows():
             raise self.fail(f"{name} is a function: write {name}(...)", at)
-        near = _meant(name, self.values)
+        if name[-1] in _SUPERSCRIPTS:
+            raise self.fail(_POWER, at)
+        near = meant(name, self.values)
         raise self.fail(f"{name:.40} has no value{near or f'; give one, as in {name:.40}=1.0'}", at)
 
 
-def _meant(name: str, known: Mapping[str, object]) -> str:
-    near = difflib.get_close_matches(name[:40], known, 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+def meant(name: str, known: Iterable[str]) -> str:
+    """'; did you mean ...?' with the known name that is closest, or nothing if none is close.
+
+    >>> meant("ReLU", ["relu", "tanh"]), meant("zzz", ["relu"])
+    ("; did you mean 'relu'?", '')
+    """
+    spelled = {other.lower().replace("_", ""): other for other in known}
+    near = difflib.get_close_matches(name[:40].lower().replace("_", ""), spelled, 1)
+    return f"; did you mean {spelled[near[0]]!r}?" if near else ""
 
 
 def expression(text: str, values: Mapping[str, Any] | None = None, **more: Any) -> Value:

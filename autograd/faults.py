@@ -10,12 +10,12 @@ import math
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from autograd import record, rules, value
-from autograd.ops import Op, Operation
+from autograd.atomic import context, undo_of
+from autograd.ops import Op, Operation, Ops, Reflected
 from autograd.value import INSTALLED_WITH, Value, rows
 
 # What can go wrong with one local derivative, as a text around the right one.
@@ -136,7 +136,7 @@ def _row(fault: Fault) -> Operation:
 
 def _sources(fault: Fault) -> Iterator[tuple[Operation, str]]:
     """The operations and their pullbacks with a mistake that all of them make."""
-    for op in rows().values():
+    for op in (one for row in rows().values() for one in (row, *row.slopes.values())):
         source = record.pullback_source(op, rows())
         if fault.kind == "overwrite":
             source = re.sub(r"grad ([+-])= ", r"grad = \1", source)
@@ -176,7 +176,7 @@ def _on_what_is_left(
 _sweep = value.sweep
 
 
-@contextmanager
+@context
 def planted(fault: Fault) -> Iterator[Fault]:
     """A context in which the engine makes this mistake; the whole process, all threads.
 
@@ -187,31 +187,43 @@ def planted(fault: Fault) -> Iterator[Fault]:
     >>> a.grad
     1.0
     """
-    with ExitStack() as undo:
-
-        def put(owner: Any, **attributes: Any) -> None:
-            for name, wrong in attributes.items():
-                undo.callback(setattr, owner, name, getattr(owner, name))
-                setattr(owner, name, wrong)
-
-        sweeps: dict[str, Callable[..., None]] = {"order": _by_distance, "stale": _on_what_is_left}
-        if fault.op:
-            op, wrong = rows()[fault.op], _row(fault)
-            undo.callback(record.install, op, Value, rows(), INSTALLED_WITH)
-            put(op, value_tree=wrong.value_tree, partial_trees=wrong.partial_trees)
-            put(op, value=wrong.value, dx=wrong.dx, **({"dy": wrong.dy} if op.arity == 2 else {}))
-            record.install(op, Value, rows(), INSTALLED_WITH)
-        elif fault.kind in sweeps:
-            put(value, sweep=sweeps[fault.kind])
-        else:
-            names = {**rules.CONSTANTS, "math": math}
-            for op, source in _sources(fault):
-                pullback = rules.define(f"{op.name}_pullback", source, {**names, "op": op})
-                put(op, pullback=pullback)
+    undo = undo_of(*zip(*_places(), strict=True))
+    try:
+        _plant(fault)
         yield fault
+    finally:
+        undo()
 
 
-@contextmanager
+def _places() -> Iterator[tuple[object, str]]:
+    """Every attribute that a mistake may change, with its owner."""
+    yield value, "sweep"
+    ops = list(rows().values())
+    for op in ops:
+        ops += op.slopes.values()
+        yield from ((op, name) for name in vars(op))
+    for name, row in vars(Ops).items():
+        if isinstance(row, Operation | Reflected):
+            yield Value, name
+
+
+def _plant(fault: Fault) -> None:
+    sweeps: dict[str, Callable[..., None]] = {"order": _by_distance, "stale": _on_what_is_left}
+    if fault.op:
+        op, wrong = rows()[fault.op], _row(fault)
+        changed = {"value_tree", "partial_trees", "value", "dx", *(["dy"] * (op.arity == 2))}
+        vars(op).update((name, getattr(wrong, name)) for name in changed)
+        record.install(op, Value, rows(), INSTALLED_WITH)
+    elif fault.kind in sweeps:
+        value.sweep = sweeps[fault.kind]
+    else:
+        names = {**rules.CONSTANTS, "math": math}
+        for op, source in _sources(fault):
+            wrong_pullback = rules.define(f"{op.name}_pullback", source, {**names, "op": op})
+            vars(op)["pullback"] = wrong_pullback
+
+
+@context
 def hidden(seed: int) -> Iterator[list[str]]:
     """A context with a mistake that the seed chooses; afterwards the list holds the answer.
 

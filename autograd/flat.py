@@ -1,17 +1,19 @@
 """`Flat`: parameters in one array and their gradients in another, for training at native speed."""
 
 import threading
-from collections.abc import Iterable, Sequence
-from itertools import chain, repeat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from autograd.arguments import Call
+from autograd.atomic import no_signal_at_start, together
 from autograd.recordings import Recording, runs
 from autograd.serving import Sink
 from autograd.transform import rebuilt
-from autograd.value import Value, at_once, numbers, registrations
+from autograd.value import Value, grad_writer, number_writer, numbers, registrations
 
 if TYPE_CHECKING:
     from autograd.compiled import Compiled
@@ -65,6 +67,7 @@ class Flat:
         self._places: dict[int, tuple[list[Value], Any]] = {}
         self._turn = threading.RLock()
         self._registrations = -1
+        self._leaving: Any = ()  # the writer of the last entry, and those of the entries before
 
     def where(self, one: Recording) -> Array:
         """The places of a recording's parameters in the arrays, in runs."""
@@ -132,10 +135,24 @@ class Flat:
 
     def write(self) -> None:
         """Give numbers and gradients to the Values, in one step that Ctrl-C cannot split."""
-        count = len(self.parameters)
-        names = chain(repeat("_data", count), repeat("_grad", count))
-        found = [*self.numbers.tolist(), *self.gradients.tolist()]
-        at_once(map(setattr, self.parameters * 2, names, found))
+        self.writer()()
+
+    def writer(self) -> Callable[[], object]:
+        """A function, for one call, that does what `write` does, with the arrays as they are then.
+
+        It is one step of the interpreter: where a `finally` calls it, Ctrl-C cannot come between.
+        """
+
+        def later(name: str) -> Iterator[float]:
+            arrays = map(getattr, [self], [name])
+            return chain.from_iterable(map(methodcaller("tolist"), arrays))
+
+        return together(
+            [
+                number_writer(self.parameters, later("numbers")),
+                grad_writer(self.parameters, later("gradients")),
+            ]
+        )
 
     def read(self) -> None:
         """Take the numbers from the Values."""
@@ -143,10 +160,13 @@ class Flat:
 
     def __enter__(self) -> Self:
         self.read()
+        self._leaving = self.writer(), self._leaving
         return self
 
+    @no_signal_at_start
     def __exit__(self, *exception: object) -> None:
-        self.write()
+        leave, self._leaving = self._leaving
+        leave()
 
 
 class Plan:

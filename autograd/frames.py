@@ -27,8 +27,8 @@ def frame(player: Player, i: int) -> Graph:
     """
     order = topological(player.root)
     undo, place = restorer(order), player.position
-    event = player.jump(i)
     try:
+        event = player.jump(i)
         found = player.grads()
         for node in order:
             node.grad = found.get(node, UNTOUCHED)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd.arguments import Call
+from autograd.atomic import at_once
 from autograd.randomness import Generators
 from autograd.recorder import Recorder
 from autograd.recordings import Recording, Shelf, made
@@ -75,9 +76,12 @@ class Recordings:
         self, call: Call, quiet: bool, row: Array, tried: list[Recording]
     ) -> tuple[Recording, bool]:
         """A recording of the row, and whether it is new: another thread may have made one."""
-        # Without a limit, a function could wait for a thread that calls this very function.
-        waited = self._turn.acquire(timeout=_PATIENCE)
+        locked: list[bool] = []
         try:
+            # Without a limit, a function could wait for a thread that calls this very function.
+            # One step takes the lock and notes it: Ctrl-C cannot come between and leave it held.
+            asked = map(self._turn.acquire, (True,), (_PATIENCE,))
+            at_once(map(locked.append, asked))
             key = self._key(call, quiet)
             others = [one for one in self.shelf.of(key) if one not in tried]
             if others:
@@ -94,7 +98,7 @@ class Recordings:
             self.shelf.keep(key, one)
             return one, True
         finally:
-            if waited:
+            if True in locked:
                 self._turn.release()
 
     def _recorded(self, recorder: Recorder, call: Call, row: Array) -> Recording:

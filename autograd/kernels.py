@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 _double = ir.DoubleType()
 _long = ir.IntType(64)
 _LOOSE = ("contract", "reassoc")
+_UNIT = 2.0**-53
 
 
 def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
@@ -364,6 +365,23 @@ def _power_of_two(typing: Any, exponent: Any) -> Any:
     return _signature(types.float64, types.int64), generate
 
 
+def _cast(wanted: Any, name: str) -> Any:
+    """The same bits as a number of another type."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return builder.bitcast(given[0], _double if wanted is types.float64 else _long)
+
+    def cast(typing: Any, x: Any) -> Any:
+        return _signature(wanted, x), generate
+
+    cast.__name__ = name
+    return intrinsic(cast)
+
+
+bits = _cast(types.int64, "bits")  # of numbers without a sign: in their order, and nan above all
+number_of = _cast(types.float64, "number_of")
+
+
 @njit(error_model="numpy", fastmath={"contract"})
 def power_of_e(x):
     """e^x within 2 ulp, without branches or calls, so that a loop of it runs in vectors.
@@ -589,12 +607,169 @@ def _backward(code, rows, pool, memory, grad, B):
                             grad[_at(q, b)] += g * memory[_at(p, b)]
 
 
-HELD, FAILED, DOUBTFUL = 1, 0, 2
+@njit(error_model="numpy")
+def _magnitude(x):
+    """How large a number is, as `rounding` measures it."""
+    size = abs(x)
+    size = 1e-140 if size < 1e-140 and size > 0.0 else size
+    return 1e300 if size == math.inf else size
 
 
 @njit(**_options)
-def _guarded(guards, memory, b):
-    """Whether the guards held; doubtful if rounding alone could have turned one."""
+def _measure(memory, measured, layout, n, B, wide):
+    """Put the magnitudes of lanes in their places, and the bounds that they begin with.
+
+    If not wide, of each lane the largest.
+    """
+    to, bounds = (layout[0], layout[1]) if wide else (layout[2], layout[3])
+    unit = layout[4] * _UNIT
+    for r in range(len(measured)):
+        first, count = measured[r, 0], measured[r, 1]
+        start = n + first * B
+        if wide:
+            _measure_line(memory, start, to + start, bounds + start, count * B, unit)
+            continue
+        for l in range(count):
+            numbers = memory[start + l * B : start + l * B + B]
+            most = 0
+            for b in range(B):
+                most = max(most, bits(abs(numbers[b])))
+            size = _magnitude(number_of(most))
+            memory[to + n + first + l] = size
+            memory[bounds + n + first + l] = unit * size
+
+
+@njit(**_options)
+def _measure_line(memory, start, to, bounds, count, unit):
+    numbers, sizes = memory[start : start + count], memory[to : to + count]
+    made = memory[bounds : bounds + count]
+    for i in range(count):
+        size = _magnitude(numbers[i])
+        sizes[i] = size
+        made[i] = unit * size
+
+
+@njit(**_options)
+def _bound(code, rows, pool, memory, layout, doubt, B, wide):
+    """Add margins to bounds; `doubt` is above 0 where a row may decide otherwise.
+
+    If not wide, it is so in the first place if that may happen in any sample.
+    """
+    doubt[:] = 0.0
+    for k in range(len(code)):
+        kind = code[k, 0]
+        if kind == 0:
+            _contract(memory, memory, memory, code, k)
+        elif kind == 2:
+            _row(rows[code[k, 1]], memory, doubt, pool, code, k, B)
+        elif kind == 4:
+            _largest_in_doubt(code[k], pool, memory, doubt, B)
+        elif kind == 3 and not wide:
+            _chosen_bounds(code[k], pool, memory)
+        else:
+            _forward(code[k : k + 1], rows.reshape(-1, 1), pool, memory, B if wide else 1)
+
+
+@njit(**_options)
+def _chosen_bounds(row, pool, memory):
+    """The largest margin of what each lane may choose from."""
+    apart, unit = row[10], row[11] * _UNIT
+    for l in range(row[2]):
+        most = 0
+        for t in range(pool[row[9] + l], pool[row[9] + l + 1]):
+            place = pool[row[7] + t] >> 1
+            most = max(most, bits(memory[place] - unit * memory[place - apart]))
+        memory[row[4] + l] += number_of(most)
+
+
+@njit(**_options)
+def _margin(memory, bound, b, apart, unit):
+    """How far a number may be off whose bound is in that place."""
+    place = _at(bound, b)
+    return memory[place] - unit * memory[place - apart]
+
+
+@njit(**_options)
+def _largest_in_doubt(row, pool, memory, doubt, B):
+    """Note in which samples another number may be the largest, of some lists."""
+    px, gx, apart, unit, wide = row[5], row[7], row[10], row[11] * _UNIT, row[12]
+    if B == 1:
+        for l in range(row[2]):
+            start, end = pool[row[9] + l], pool[row[9] + l + 1]
+            doubt[0] += _is_near(pool[px + start : px + end], pool[gx + start : gx + end], memory,
+                                 apart, unit)  # fmt: skip
+        return
+    top, most, near, margin = np.empty(B), np.empty(B), np.empty(B), np.empty(B)
+    for l in range(row[2]):
+        start, end = pool[row[9] + l], pool[row[9] + l + 1]
+        top[:] = -math.inf
+        most[:] = 0.0
+        near[:] = 0.0
+        for again in range(2):
+            for t in range(start, end):
+                p, g = pool[px + t], pool[gx + t]
+                x, bound, size = memory[p >> 1 :], memory[g >> 1 :], memory[(g >> 1) - apart :]
+                if wide:
+                    for b in range(B):
+                        margin[b] = bound[(g & 1) * b] - unit * size[(g & 1) * b]
+                else:
+                    margin[:] = bound[0] - unit * size[0]
+                if not p & 1:
+                    x = np.full(B, x[0])
+                if again:
+                    for b in range(B):
+                        near[b] += 0.0 if x[b] + margin[b] + most[b] < top[b] else 1.0
+                    continue
+                for b in range(B):
+                    top[b] = x[b] if x[b] > top[b] else top[b]
+                    most[b] = most[b] if margin[b] <= most[b] else margin[b]
+        for b in range(B):
+            doubt[b if wide else 0] += 1.0 if near[b] > 1.0 and most[b] != 0.0 else 0.0
+
+
+@njit(**_options)
+def _is_near(numbers, bounds, memory, apart, unit):
+    """1 if another number than the largest may be it, of one list of one sample."""
+    top, most, near = -math.inf, 0.0, 0
+    for t in range(len(numbers)):
+        x, margin = memory[numbers[t] >> 1], _margin(memory, bounds[t], 0, apart, unit)
+        top = x if x > top else top
+        most = most if margin <= most else margin
+    for t in range(len(numbers)):
+        x, margin = memory[numbers[t] >> 1], _margin(memory, bounds[t], 0, apart, unit)
+        near += 0 if x + margin + most < top else 1
+    return 1.0 if near > 1 and most != 0.0 else 0.0
+
+
+@njit(**_options)
+def _close(guards, memory, j, b, layout, wide):
+    """Whether the sides of a guard are so close that rounding may have turned it."""
+    if guards[j, 4] == 0:
+        return False
+    p, q = guards[j, 1], guards[j, 2]
+    if wide:
+        g, h, apart = p + 2 * layout[1], q + 2 * layout[1], layout[1] - layout[0]
+    else:
+        g, h, apart = guards[j, 5] * 2, guards[j, 6] * 2, layout[3] - layout[2]
+    unit = layout[4] * _UNIT
+    margin = _margin(memory, g, b, apart, unit) + _margin(memory, h, b, apart, unit)
+    return margin != 0.0 and not abs(memory[_at(p, b)] - memory[_at(q, b)]) > margin
+
+
+@njit(**_options)
+def _is_sure(guards, memory, layout, doubt, B):
+    """Whether the largest bounds say that rounding decides nothing, in any sample."""
+    sure = doubt[0] == 0.0
+    for j in range(len(guards)):
+        if guards[j, 4] == 1:
+            for b in range(B):
+                sure &= not _close(guards, memory, j, b, layout, False)
+    return sure
+
+
+@njit(**_options)
+def _guarded(guards, memory, b, layout, sure):
+    """Whether the guards held; doubtful if rounding may have turned one."""
     answer = 1
     for j in range(len(guards)):
         x = memory[_at(guards[j, 1], b)]
@@ -610,7 +785,7 @@ def _guarded(guards, memory, b):
             found = x >= y
         else:
             found = x == y
-        if guards[j, 4] and abs(x - y) <= 1e-9 * (abs(x) + abs(y)):
+        if not sure and _close(guards, memory, j, b, layout, True):
             answer = 2
         elif found != (guards[j, 3] == 1):
             return 0
@@ -619,15 +794,22 @@ def _guarded(guards, memory, b):
 
 @njit(**_options)
 def sweep(
-    fcode, bcode, rows, pool, guards, cleared, outputs, numbers, where, X, seeds,
-    memory, grad, out, held, inputs, gradients, n, B, differentiate,
+    fcode, bcode, bounding, largest, rows, margins, pool, guards, cleared, measured, outputs,
+    layout, numbers, where, X, seeds, memory, grad, out, held, inputs, gradients, n, B, end,
+    differentiate,
 ):  # fmt: skip
-    """Run a program on the samples X, B at a time; whether all guards held and all is finite."""
+    """Run a program on the samples X, B at a time; whether nothing is decided otherwise, and all is
+    finite."""
     samples, width = X.shape
     good, total = True, 0.0
+    doubt = np.zeros(B)
     for r in range(len(where)):
         to, at, count = where[r, 0], where[r, 1], where[r, 2]
         memory[to : to + count] = numbers[at : at + count]
+    if len(measured) > 0:  # what all samples share
+        _measure_line(memory, 0, layout[0], layout[1], n, layout[4] * _UNIT)
+        if B > 1:
+            _measure_line(memory, 0, layout[2], layout[3], n, layout[4] * _UNIT)
     if differentiate:
         grad[:n] = 0.0
     for start in range(0, samples, B):
@@ -638,15 +820,25 @@ def sweep(
                 memory[n + i * B + b] = X[min(start + b, samples - 1), i]
         _forward(fcode, rows, pool, memory, B)
         count = min(B, samples - start)
+        sure = len(measured) == 0
+        if not sure and B > 1:
+            _measure(memory, measured, layout, n, B, False)
+            _bound(largest, margins, pool, memory, layout, doubt, B, False)
+            sure = _is_sure(guards, memory, layout, doubt, B)
+        if not sure:
+            _measure(memory, measured, layout, n, B, True)
+            _bound(bounding, margins, pool, memory, layout, doubt, B, True)
         for b in range(count):
-            held[start + b] = _guarded(guards, memory, b)
+            held[start + b] = _guarded(guards, memory, b, layout, sure)
+            if not sure and doubt[b] > 0.0:
+                held[start + b] = 2
             good &= held[start + b] == 1
             for j in range(len(outputs)):
                 found = memory[_at(outputs[j], b)]
                 out[start + b, j] = found
                 total += found
         if differentiate:
-            grad[n:] = 0.0
+            grad[n:end] = 0.0
             for b in range(count):
                 if held[start + b] == 1:
                     for j in range(len(outputs)):

@@ -82,6 +82,19 @@ class Instruction:
         return grid
 
     @property
+    def products(self) -> tuple[Array, Array, Array]:
+        """Of a sum of products, each product's lane and the addresses of its factors."""
+        if self.kind == GATHER:
+            x, y, lanes = self.pool
+            return np.repeat(lanes, self.counts), x, y
+        steps = np.indices(self.sizes).reshape(len(self.sizes), -1)
+        z, x, y = (
+            base + np.dot(strides, steps)
+            for base, strides in ((self.z, self.zs), (self.x, self.xs), (self.y, self.ys))
+        )
+        return z, x, y
+
+    @property
     def operands(self) -> Array:
         """The addresses that it reads."""
         if self.kind != CONTRACT:

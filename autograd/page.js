@@ -22,6 +22,9 @@ function erfc(x) {
   for (let k = x < 2 ? 400 : 100; k > 0; k--) f = k / 2 / (x + f);
   return Math.exp(-x * x) / (Math.sqrt(Math.PI) * (x + f));
 }
+function fmod(x, y) {
+  return x % y;
+}
 
 // ---------------------------------------------------------------- the two passes
 

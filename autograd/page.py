@@ -6,6 +6,7 @@ can compute every pass itself, also for other inputs.
 
 import ast
 import base64
+import functools
 import html
 import itertools
 import json
@@ -25,6 +26,32 @@ from autograd.value import Value, restorer, rows, topological, visited
 DRAWN = 1_000  # boxes; the browser paints all of them at every step, and nobody can read more
 LARGEST = 200_000  # nodes; a page of more is tens of megabytes
 STILL = 60  # lines of text where there is no picture
+
+
+# What ECMAScript's Math has of the functions that a row may be.
+_MATH = {
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "exp",
+    "expm1", "hypot", "log", "log10", "log1p", "log2", "sin", "sinh", "sqrt", "tan", "tanh",
+}  # fmt: skip
+
+
+def _script() -> str:
+    return (resources.files("autograd") / "page.js").read_text(encoding="utf-8")
+
+
+@functools.cache
+def _function(libm: str) -> str:
+    """What a function of libm is called in the page."""
+    if libm in _MATH:
+        return f"Math.{libm}"
+    if libm == "fabs":
+        return "Math.abs"
+    if f"\nfunction {libm}(" in _script():
+        return libm
+    raise NotImplementedError(
+        f"{libm}: JavaScript has no function of this name, so a page cannot compute it; "
+        "add one to autograd/page.js"
+    )
 
 
 class _JavaScript(ast.NodeTransformer):
@@ -48,10 +75,8 @@ class _JavaScript(ast.NodeTransformer):
                 test = f"{self.print(left)} {symbol} {self.print(right)}"
                 return f"({test} ? {self.print(tree.body)} : {self.print(tree.orelse)})"
             case ast.Call(func=ast.Name(id=name), args=arguments):
-                libm = rows()[name].libm
-                own = {"fabs": "Math.abs", "erf": "erf", "erfc": "erfc"}
                 inside = ", ".join(map(self.print, arguments))
-                return f"{own.get(libm, f'Math.{libm}')}({inside})"
+                return f"{_function(rows()[name].libm)}({inside})"
         raise AssertionError(ast.dump(tree))  # the language has nothing else
 
 
@@ -97,9 +122,9 @@ def _picture(player: Player, order: list[Value], *limits: int) -> tuple[str, dic
     The most boxes that the first limit allows; where their layout fails, those of the next; and
     nothing without a renderer, or where the graph has too few scopes to be collapsed.
     """
-    undo = restorer(order)
-    place, player.position = player.position, len(player) - 1
+    undo, place = restorer(order), player.position
     try:
+        player.position = len(player) - 1
         final = player.grads()
         for node in order:
             node.grad = final.get(node, 0.0)
@@ -157,7 +182,7 @@ def _page(player: Player, order: list[Value], svg: str, boxes: dict[Value, str])
         "PICTURE": svg,
         "DATA": script_json(data),
         "ROWS": "{" + table + "}",
-        "SCRIPT": (here / "page.js").read_text(encoding="utf-8"),
+        "SCRIPT": _script(),
     }
     head, *pieces = (here / "page.html").read_text(encoding="utf-8").split("@@")
     return head + "".join(parts[piece] if i % 2 == 0 else piece for i, piece in enumerate(pieces))

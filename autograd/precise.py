@@ -170,14 +170,30 @@ def _erf(x: Decimal) -> Decimal:
         return total * 2 * (-square).exp() / _pi(_precision()).sqrt()
 
 
+def _fmod(x: Decimal, y: Decimal) -> Decimal:
+    if not (x.is_finite() and y):
+        return Decimal("nan")
+    if not y.is_finite():
+        return y if y.is_nan() else x
+    # Decimal's remainder must be able to write down the quotient.
+    with digits(_precision() + max(0, x.adjusted() - y.adjusted()) + 5):
+        return x % y
+
+
+def _cbrt(x: Decimal) -> Decimal:
+    with digits(_precision() + 10):
+        return (abs(x) ** (ONE / 3)).copy_sign(x)
+
+
 def _asin(x: Decimal) -> Decimal:
     return _atan2(x, ((ONE - x) * (ONE + x)).sqrt())
 
 
-# libm's functions; whatever a row writes as its own call must be here, and a test sees to it.
+# The functions that rows are a call of, in the row or in its textbook's formula.
 LIBM: dict[str, Callable[..., Decimal]] = {
-    "fabs": abs,
+    "abs": abs,
     "sqrt": Decimal.sqrt,
+    "cbrt": _cbrt,
     "exp": Decimal.exp,
     "expm1": _expm1,
     "log": Decimal.ln,
@@ -200,6 +216,10 @@ LIBM: dict[str, Callable[..., Decimal]] = {
     "atanh": _atanh,
     "erf": _erf,
     "erfc": _erfc,
+    "fmod": _fmod,
+    "floor": lambda x: x.to_integral_value(decimal.ROUND_FLOOR),
+    "ceil": lambda x: x.to_integral_value(decimal.ROUND_CEILING),
+    "round": lambda x: x.to_integral_value(decimal.ROUND_HALF_EVEN),
 }
 
 
@@ -251,14 +271,31 @@ class _Printer(ast.NodeTransformer):
 def value(op: Operation) -> Callable[..., Decimal]:
     """The function for z of a row, to the digits of the context in which it is called.
 
-    It gives nan or inf at the row's ends, never an error.
+    It gives nan or inf at the row's ends, never an error.  Raises NotImplementedError for a row
+    that is a call of a function which is not here.
     """
-    if op.libm:
-        return LIBM[op.libm]
+    text = op.textbook[0]
+    if text == op.signature:
+        if op.name not in LIBM:
+            raise NotImplementedError(
+                f"{op.name}: decimal arithmetic has no function of this name, so nothing can be "
+                "checked against it; add one to LIBM in autograd/precise.py"
+            )
+        return LIBM[op.name]
+    return _compiled(f"{op.name}_decimal", text)
+
+
+@functools.cache
+def piece(op: Operation) -> Callable[..., Decimal]:
+    """The function for the number that says which piece of a row with jumps the operands are on."""
+    return _compiled(f"{op.name}_decimal_piece", op.pieces or "0.0")
+
+
+def _compiled(name: str, text: str) -> Callable[..., Decimal]:
     printer = _Printer()
-    tree = printer.visit(ast.parse(op.textbook[0], mode="eval").body)
-    source = f"def {op.name}_decimal(x, y=None):\n    return {ast.unparse(tree)}\n"
-    return rules.define(f"{op.name}_decimal", source, printer.names)
+    tree = printer.visit(ast.parse(text, mode="eval").body)
+    source = f"def {name}(x, y=None):\n    return {ast.unparse(tree)}\n"
+    return rules.define(name, source, printer.names)
 
 
 def enough(numbers: Iterable[float]) -> int:
@@ -328,8 +365,8 @@ class Carrier(Ops):
     def __int__(self) -> int:
         return int(float(self))
 
-    def __round__(self, digits: int | None = None) -> float:
-        return round(float(self), digits)
+    def __round__(self, digits: int | None = None) -> Any:
+        return self.round() if digits is None else round(float(self), digits)
 
     # A text may be read again as a number, which is no exact one either.
     def __format__(self, spec: str) -> str:
@@ -352,7 +389,7 @@ class Run(Mode):
         super().__init__()
         self.given = given
         self.rounded = False
-        self.sides: list[tuple[Operation, tuple[bool, ...]]] = []
+        self.sides: list[tuple[Operation, tuple[Any, ...]]] = []
 
     @property
     def refuses(self) -> bool:
@@ -381,7 +418,7 @@ class Run(Mode):
         numbers = [self.decimal(operand) for operand in operands]
         if op.smooth:
             x, y = numbers[0], numbers[-1]
-            self.sides.append((op, (x > 0, x < 0, x > y, x < y)))
+            self.sides.append((op, (x > 0, x < 0, x > y, x < y, piece(op)(*numbers))))
         else:
             self.sides.append((op, ()))
         return Carrier(self, value(op)(*numbers))

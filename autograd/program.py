@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from autograd.draw import Graph, quote
 from autograd.frozen import Tape
 from autograd.lowering import CHOOSE, GATHER, LARGEST, MASKED, ROW, SHARED, Instruction, Lowered
 from autograd.ops import item
+from autograd.rounding import Cone, cone
 from autograd.selection import argmax, chosen, covered
 from autograd.tape import ARGMAX, DETACH, MASK, ORDER
 from autograd.value import Mode, Value, entered, present_mode, rows, set_mode
@@ -44,6 +46,11 @@ class Program:
         self.instructions = lowered.instructions
         self.levels, self.shared, self.slots = lowered.levels, lowered.shared, lowered.slots
         self.address, self.lane_of = lowered.address, lowered.lane_of
+
+    @cached_property
+    def cone(self) -> Cone:
+        """What rounding could decide in it, and what that depends on."""
+        return cone(self)
 
     # ------------------------------------------------------------------ to look at
 

@@ -161,6 +161,10 @@ def install(
 
     `names` are the globals of the generated source: the class, and how it looks up the mode.
     """
+    given = names
+    op.install = lambda slope: install(slope, value, rows, given)
+    for slope in vars(op).get("slopes", {}).values():  # those that have been made already
+        op.install(slope)
     names = {
         **rules.CONSTANTS,
         **names,
@@ -187,4 +191,5 @@ def install(
     for name, attribute in vars(Ops).items():
         if attribute in made:
             setattr(value, name, made[attribute])
-    setattr(value, op.name, op.method)
+    if vars(Ops).get(op.name) is op:  # and not the row of a derivative
+        setattr(value, op.name, op.method)

@@ -230,9 +230,9 @@ class Recorder:
             self.running = True
             return function(*args, **named)
         finally:
-            undo()
             self.running = False
             self._near = self._user = None
+            undo()
 
     def check(self) -> None:
         """RecordingError if a leaf from outside has another number than when it was used first."""

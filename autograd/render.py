@@ -2,16 +2,22 @@
 
 import atexit
 import functools
+import math
 import re
 import shutil
 import struct
 import subprocess
 import threading
+import unicodedata
+import warnings
 from importlib import resources, util
 from pathlib import Path
 from typing import Any
 
 SECONDS = 20.0  # a layout that takes longer is of a graph that nobody could read
+# Viewers and browsers open no more pixels a side, and drawing takes a second for some millions.
+LARGEST, PIXELS = 16_000, 40_000_000
+READABLE = 0.5  # of 96 dots per inch, where the text is 7 pixels high
 
 # Graphviz knows the widths of Courier by heart, and every monospaced font has the same; with any
 # other font a machine without it would lay out boxes that the text does not fit.
@@ -39,9 +45,37 @@ def _monospaced(text: str) -> str:
     return re.sub(r'font-family="[^"]*Courier[^"]*"', f'font-family="{_FAMILY}"', text)
 
 
+def fitting(text: str, scale: float) -> float:
+    """The scale at which the SVG has not too many pixels, `scale` at most.
+
+    Raises RenderError, with advice, where the text could not be read at that scale.
+
+    >>> fitting('<svg width="72pt" height="36pt">', 2.0)
+    2.0
+    """
+    sizes = re.search(r'<svg\b[^>]*?\bwidth="([\d.]+)pt"[^>]*?\bheight="([\d.]+)pt"', text)
+    if sizes is None:
+        return scale
+    width, height = (max(float(size), 1.0) * 96.0 / 72.0 for size in sizes.groups())
+    most = min(LARGEST / max(width, height), math.sqrt(PIXELS / (width * height)))
+    if most < min(scale, READABLE):
+        raise RenderError(
+            f"the picture is {width:,.0f} x {height:,.0f} pixels at 96 dots per inch, and smaller "
+            "nobody could read it; draw less of the graph (to=one_parameter, scopes, limit=), or "
+            "write .svg, which has any size"
+        )
+    return min(scale, most)
+
+
 def png(dot: str, scale: float = 2.0) -> tuple[bytes, str]:
-    """The picture as PNG, `scale` times 96 dots per inch, and the renderer's name."""
+    """The picture as PNG on white, `scale` times 96 dots per inch, and the renderer's name.
+
+    A picture that would be too large gets fewer dots; see `fitting` for what is raised.
+    """
+    dot = on_white(dot)
     text, used = svg(dot)
+    scale = fitting(text, scale)
+    _warn_of_missing_font(text)
     if util.find_spec("resvg_py"):
         import resvg_py
 
@@ -64,6 +98,11 @@ def png(dot: str, scale: float = 2.0) -> tuple[bytes, str]:
     raise RenderError("PNG needs `pip install 'chainrule[viz]'` (resvg-py), or the program `dot`")
 
 
+def on_white(dot: str) -> str:
+    """The graph with a white ground, as a file needs that may be shown on a dark one."""
+    return dot.replace("bgcolor=transparent", "bgcolor=white", 1)
+
+
 def pdf(dot: str) -> tuple[bytes, str]:
     """The picture as PDF, which only the program `dot` can make."""
     if not shutil.which("dot"):
@@ -71,14 +110,41 @@ def pdf(dot: str) -> tuple[bytes, str]:
             "PDF needs the program `dot` (apt install graphviz, brew install graphviz); "
             "SVG and PNG work without it"
         )
-    return _by_dot(dot, "pdf"), "dot"
+    return _by_dot(on_white(dot), "pdf"), "dot"
+
+
+def _places() -> list[Path]:
+    """Folders where systems have fonts."""
+    places = [Path(p) for p in ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts")]
+    places += [Path.home() / ".fonts", Path.home() / ".local/share/fonts"]
+    return [*places, Path("/System/Library/Fonts"), Path("C:/Windows/Fonts")]
+
+
+@functools.cache
+def _has_wide_font() -> bool:
+    """Whether the system has a font with Chinese, Japanese or Korean characters, by its name."""
+    known = re.compile(
+        "(?i)cjk|wqy|takao|ipa[eg]|hansans|hanserif|fallback|unifont|gothic|mincho|ming|song|sim|"
+        "heiti|pingfang|hiragino|nanum|malgun|batang|gulim|msyh|meiryo"
+    )
+    fonts = (font for place in _places() for font in place.rglob("*.[tToO][tT][fFcC]"))
+    return any(known.search(font.name) for font in fonts)
+
+
+def _warn_of_missing_font(text: str) -> None:
+    wide = next((c for c in text if unicodedata.east_asian_width(c) in "WF"), "")
+    if wide and not _has_wide_font():
+        warnings.warn(
+            f"no font found here has {wide!r}, so the picture has boxes or gaps in its place; "
+            "install one, such as Noto Sans CJK (apt install fonts-noto-cjk), or write .svg",
+            stacklevel=4,
+        )
 
 
 @functools.cache
 def _fonts() -> list[str]:
     """Files of monospaced fonts: the system's, else the one that matplotlib ships."""
-    places = [Path(p) for p in ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts")]
-    places += [Path.home() / ".fonts", Path("/System/Library/Fonts"), Path("C:/Windows/Fonts")]
+    places = _places()
     for name in ("DejaVuSansMono.ttf", "Menlo.ttc", "consola.ttf", "LiberationMono-Regular.ttf"):
         for place in places:
             if found := next(place.rglob(name), None):

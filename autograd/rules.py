@@ -112,16 +112,40 @@ class _Substitute(ast.NodeTransformer):
         self.trees = trees
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.trees.get(node.id, node)
+        # A copy for each place: who changes one of them must not change the others.
+        return _copy(self.trees[node.id]) if node.id in self.trees else node
 
 
-def _copy(tree: ast.expr) -> ast.expr:
-    return ast.parse(ast.unparse(tree), mode="eval").body
+def _copy(tree: Any) -> Any:
+    if isinstance(tree, list):
+        return [_copy(part) for part in tree]
+    if not isinstance(tree, ast.AST):
+        return tree
+    return type(tree)(**{name: _copy(getattr(tree, name, None)) for name in tree._fields})
 
 
 def substitute(tree: ast.expr, trees: Mapping[str, ast.expr]) -> ast.expr:
     """A copy of the tree with other trees in place of some names."""
     return _Substitute(trees).visit(_copy(tree))  # type: ignore[no-any-return]
+
+
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """A rule with other names in it, all exchanged at once.
+
+    >>> renamed("x * z", {"x": "z", "z": "x"})
+    'z * x'
+    """
+    tree = ast.parse(text, mode="eval").body
+    return ast.unparse(substitute(tree, {old: ast.Name(new) for old, new in names.items()}))
+
+
+def is_number(tree: ast.AST) -> bool:
+    """Whether the rule is a number that depends on nothing.
+
+    >>> is_number(parse("-1", {"x"}, {})), is_number(parse("x - x", {"x"}, {}))
+    (True, False)
+    """
+    return not any(isinstance(node, ast.Name) for node in ast.walk(tree))
 
 
 def written_out(tree: ast.expr, parts: Mapping[str, ast.expr]) -> ast.expr:

@@ -5,9 +5,9 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TextIO
 
+from autograd.atomic import context
 from autograd.player import Player
 
 HELP = "n/-> next   b/<- back   f first   l last   r run to where paths meet   q quit"
@@ -68,7 +68,7 @@ def _moved(player: Player, key: str) -> bool:
     return True
 
 
-@contextmanager
+@context
 def _raw(stream: TextIO) -> Iterator[None]:
     """Keys come one by one and unseen, and the terminal is as it was afterwards."""
     import termios

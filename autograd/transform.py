@@ -94,8 +94,6 @@ def _adjoints(
             if node in kept:
                 adjoint[node] = g
         op: Any = node.op
-        if op is None:  # a leaf that was wanted
-            continue
         if op.many:
             for parent, amount in op.pull(node, g, along):
                 if parent in along:
@@ -281,8 +279,10 @@ def _forward(
         elif records:
             node = +leaf
             before.extend(node.parents)  # a plain number on a tape enters as a leaf
-        else:
+        elif type(leaf) is Value:
             node = leaf.detach()
+        else:
+            node = +leaf.detach()  # what is on a tape is cut off, and enters as a leaf
         nodes.append(node)
         return node
 

@@ -7,18 +7,19 @@ import sys
 import threading
 import warnings
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from functools import partial, wraps
 from itertools import repeat
 from operator import attrgetter
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, final
 
 from autograd import advice, record
+from autograd.atomic import Setting, context
+from autograd.atomic import at_once as at_once
 from autograd.ops import Hook, Operation, Ops, Origin, is_foreign, number, refusal, unboxed
+from autograd.ops import rows as rows  # everybody takes it from here
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -276,24 +277,21 @@ _mode: ContextVar[Mode | None] = ContextVar("mode", default=None)
 _call: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
-class _Entered:
+class _Entered(Setting[Mode | None]):
     """A context in which a changed Mode holds, for this thread and this task only.
 
     As a decorator it holds for each call; a generator function is refused, because the mode would
     leak into whatever runs between its steps.
     """
 
+    variable = _mode
+
     def __init__(self, change: str, to: Any) -> None:
         self._change, self._to = change, to
-        self._tokens: list[Token[Mode | None]] = []
 
-    def __enter__(self) -> Self:
-        mode = _mode.get() or _PLAIN
-        self._tokens.append(_mode.set(mode.child(self._change, self._to)))
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        _mode.reset(self._tokens.pop())
+    def inside(self, before: Mode | None) -> Mode:
+        """The mode with the change."""
+        return (before or _PLAIN).child(self._change, self._to)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         code = getattr(function, "__code__", None)
@@ -316,19 +314,21 @@ def present_mode() -> Mode | None:
     return _mode.get()
 
 
-# Sets what `present_mode` gave, in one step of the interpreter.  Python looks for Ctrl-C at the
-# start of an `__exit__`, and whoever catches it there must leave the mode by other means.
+# Sets what `present_mode` gave, in one step of the interpreter.
 set_mode: Final = _mode.set
 
 
-@contextmanager
-def entered(mode: Mode) -> Iterator[None]:
+class entered(Setting[Mode | None]):  # noqa: N801 - reads like no_grad
     """A context in which operations are recorded by `mode`, for this thread and task only."""
-    token = _mode.set(mode)
-    try:
-        yield
-    finally:
-        _mode.reset(token)
+
+    variable = _mode
+
+    def __init__(self, mode: Mode) -> None:
+        self._inner = mode
+
+    def inside(self, before: Mode | None) -> Mode:
+        """The mode that was given."""
+        return self._inner
 
 
 class no_grad(_Entered):  # noqa: N801 - PyTorch's name
@@ -384,7 +384,7 @@ class scope(_Entered):  # noqa: N801 - reads like no_grad
         super().__init__("scope", name)
 
 
-@contextmanager
+@context
 def quiet_gc() -> Iterator[None]:
     """A context in which Python's cycle collector rests; graphs are freed without it.
 
@@ -395,8 +395,8 @@ def quiet_gc() -> Iterator[None]:
     ...     (Value(2.0) * 3.0).backward()
     """
     enabled = gc.isenabled()
-    gc.disable()
     try:
+        gc.disable()
         yield
     finally:
         if enabled:
@@ -410,6 +410,7 @@ class Value(Ops):
     Args:
         data: a real number; it is stored as a float.
         label: a name to show in drawings and messages.
+        requires_grad: True, which is PyTorch's word for it: every Value has a gradient.
 
     Attributes:
         data: the number.  Change it on leaves only, as an optimizer does; any real number may be
@@ -443,7 +444,12 @@ class Value(Ops):
     y: float
     _row: Origin
 
-    def __init__(self, data: float, label: str = "") -> None:
+    def __init__(self, data: float, label: str = "", *, requires_grad: bool = True) -> None:
+        if requires_grad is not True:
+            raise TypeError(
+                "Value: every Value has a gradient; requires_grad=False is a plain number here, or "
+                "v.detach() where it comes out of a graph"
+            )
         if type(data) is not float:
             if isinstance(data, Ops):
                 raise TypeError(refusal(data, "Value"))
@@ -460,6 +466,12 @@ class Value(Ops):
             where = mode.scope
             self._row = _leaf_row(label, where) if label or where else _call.get() or LEAF
             mode.new_leaf(self)
+
+    # Descriptors, and no `__getattr__`: a missing attribute costs what it did.
+    _prev = _children = advice.Renamed(".parents")
+    _local_grads = advice.Renamed(".dx and .dy")
+    _op = advice.Renamed(".op")
+    _backward = advice.Renamed(".backward(), or autograd.define_op for an operation of your own")
 
     # ------------------------------------------------------------------ what a node knows
 
@@ -609,9 +621,8 @@ class Value(Ops):
         return int(self._converted("int"))
 
     def __round__(self, digits: int | None = None) -> Any:
-        row = vars(Ops).get("round")
-        if digits is None and isinstance(row, Operation):
-            return row(self)
+        if digits is None:
+            return self.round()  # the operation
         return round(self._converted("rounded number"), digits)
 
     def _converted(self, to: str) -> float:
@@ -902,10 +913,6 @@ def forkable_lock() -> Any:
 # A hook may start a pass inside a pass.
 one_pass: Final = forkable_lock()
 
-# Runs a `map` of functions written in C to its end in one step of the interpreter, in which it
-# looks for no signal: Ctrl-C comes before all of it, or after.
-at_once: Final[Callable[[Iterable[object]], object]] = partial(deque, maxlen=0)
-
 
 def restorer(nodes: Iterable[Value]) -> Callable[[], object]:
     """A function, for one call, that puts every gradient back to what it is now.
@@ -1108,15 +1115,6 @@ def nonfinite(text: str) -> None:
 
 # What the generated methods need beside the operation itself; `define_op` needs it again.
 INSTALLED_WITH = {"get_mode": _mode.get, "untouched": UNTOUCHED}
-
-
-def rows() -> dict[str, Operation]:
-    """Every operation by name: the table's, and those defined since."""
-    return {
-        name: op
-        for name, op in (vars(Ops)).items()
-        if isinstance(op, Operation) and op.name == name
-    }
 
 
 for _op in rows().values():

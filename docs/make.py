@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 MODULES = [
     *("autograd", "autograd.compiled", "autograd.program", "autograd.faults", "autograd.frames"),
     *("autograd.strategies", "autograd.pytest_plugin"),
-    *("nn", "nn.data", "nn.distributed", "nn.microgpt", "nn.sweeps"),
+    *("nn", "nn.distributed", "nn.microgpt", "nn.sweeps"),
 ]
 FRONT = """\
 # chainrule

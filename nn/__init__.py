@@ -14,26 +14,36 @@ if not getattr(_autograd, "__chainrule__", False):
 
 from typing import TYPE_CHECKING
 
-from nn import init, losses, metrics, optim, plots, schedules
+from nn import data, init, losses, metrics, optim, plots, schedules
+from nn.activations import celu, hardtanh, mish, selu, softsign
 from nn.layers import MLP, Embedding, Layer, Neuron, Sequential
 from nn.learning_rate import find_learning_rate, learning_rate_sweep
 from nn.losses import (
     bce,
     binary_crossentropy,
     categorical_crossentropy,
+    categorical_hinge,
     cce,
+    cosine_similarity,
+    focal,
     hinge,
     huber,
     kl_divergence,
     kld,
+    log_cosh,
     mae,
+    mape,
     mean_absolute_error,
     mean_squared_error,
     mse,
+    msle,
+    poisson,
     scce,
     sparse_categorical_crossentropy,
+    squared_hinge,
 )
 from nn.module import Module, unscoped
+from nn.options import renamed
 from nn.probabilities import log_softmax, logsumexp, softmax
 from nn.storage import FileFormatError
 from nn.training import History, TrainingError, fit
@@ -48,6 +58,11 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "FileFormatError",
     "unscoped",
     "init",
+    "mish",
+    "selu",
+    "celu",
+    "softsign",
+    "hardtanh",
     "softmax",
     "log_softmax",
     "logsumexp",
@@ -56,8 +71,16 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "mean_squared_error",
     "mae",
     "mean_absolute_error",
+    "mape",
+    "msle",
     "huber",
+    "log_cosh",
+    "poisson",
     "hinge",
+    "squared_hinge",
+    "categorical_hinge",
+    "cosine_similarity",
+    "focal",
     "bce",
     "binary_crossentropy",
     "cce",
@@ -69,6 +92,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "optim",
     "schedules",
     "metrics",
+    "data",
     "plots",
     "fit",
     "History",
@@ -87,7 +111,8 @@ def __getattr__(name: str) -> Operation:
     """The activations are the operations of `autograd`, and found under their names here too."""
     op = _autograd.rows().get(name)
     if op is None:
-        raise AttributeError(f"module 'nn' has no attribute or operation {name!r}")
+        hint = renamed(name, __dir__())
+        raise AttributeError(f"module 'nn' has no attribute or operation {name!r}{hint}")
     return op
 
 

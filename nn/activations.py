@@ -1,4 +1,7 @@
-"""What a layer's `activation` may be, and how an activation changes the size of a signal."""
+"""What a layer's `activation` may be, and how an activation changes the size of a signal.
+
+Those of the table of operations are here by name; the functions below are composed of them.
+"""
 
 import math
 from collections.abc import Callable, Iterable
@@ -6,31 +9,81 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd import no_grad, rows, value_and_grad
-from autograd.ops import Operation, item
+from autograd.ops import Operation, Ops, item
+from nn.options import named
 
 Activation = str | Callable[[Any], Any] | None
+Number = Any  # a float or a Value
+
+
+def mish(x: Number) -> Number:
+    """x tanh(softplus(x)) (Misra 2020).
+
+    >>> round(mish(1.0), 6)
+    0.865098
+    """
+    return x * Ops.tanh(Ops.softplus(x))
+
+
+def selu(x: Number) -> Number:
+    """scale * elu(x, alpha), which keeps mean 0 and variance 1 (Klambauer et al. 2017, eq. 2).
+
+    >>> round(selu(1.0), 6), round(selu(-1.0), 6)
+    (1.050701, -1.111331)
+    """
+    return 1.0507009873554805 * Ops.elu(x, 1.6732632423543772)
+
+
+def celu(x: Number, alpha: float = 1.0) -> Number:
+    """alpha * elu(x / alpha), whose slope has no jump for any alpha (Barron 2017).
+
+    >>> celu(2.0, 4.0), round(celu(-4.0, 4.0), 6)
+    (2.0, -2.528482)
+    """
+    return alpha * Ops.elu(x / alpha)
+
+
+def softsign(x: Number) -> Number:
+    """x / (1 + |x|) (Bergstra et al. 2009).
+
+    Its slope is a difference here, which for |x| = 10^k has 16 - k digits.
+
+    >>> softsign(3.0), softsign(-1.0)
+    (0.75, -0.5)
+    """
+    return x / (1.0 + abs(x))
+
+
+def hardtanh(x: Number, low: float = -1.0, high: float = 1.0) -> Number:
+    """x between two bounds, and the bound beyond (Collobert 2004); at a bound the slope is 1/2.
+
+    >>> hardtanh(0.25), hardtanh(-7.0)
+    (0.25, -1.0)
+    """
+    return Ops.maximum(Ops.minimum(x, high), low)
+
+
+COMPOSED = {function.__name__: function for function in (mish, selu, celu, softsign, hardtanh)}
 
 
 def activation_function(activation: Activation) -> Callable[[Any], Any] | None:
     """The function that a layer's `activation` stands for; None for a linear layer.
 
-    Any operation of one operand (or whose second may be left out) by its name, or any function of a
-    Value.  Raises ValueError for a name that is none, with those that are close.
+    Any operation of one operand (or whose second may be left out) or function of this module by its
+    name, or any function of a Value.  Raises ValueError for a name that is none, with the one that
+    is close.
     """
     if activation is None:
         return None
     if isinstance(activation, str):
-        import difflib  # for the message only
-
-        op = rows().get(activation)
-        if op is None:
-            near = difflib.get_close_matches(activation, rows(), 3) or sorted(rows())
-            advice = f"an operation such as {', '.join(near)}; or pass a function of a Value"
-            if "softmax" in activation:
-                advice = "a function of one number; softmax takes a whole layer's outputs, so let "
-                advice += "the loss do it (from_logits=True), or use Sequential(..., softmax)"
-            raise ValueError(f"activation: {activation!r} is not {advice}")
-        activation = op
+        if "softmax" in activation:
+            raise ValueError(
+                f"activation: {activation!r} is not a function of one number; softmax takes a "
+                "whole layer's outputs, so let the loss do it (from_logits=True), or use "
+                "Sequential(..., softmax)"
+            )
+        known: dict[str, Callable[[Any], Any]] = {**rows(), **COMPOSED}
+        activation = named(activation, "activation", known)
     if isinstance(activation, Operation) and activation.arity == 2 and activation.default is None:
         raise ValueError(f"activation: {activation.name} takes two operands")
     if not callable(activation):

@@ -35,6 +35,9 @@ class Numbers(list[float]):
     def __truediv__(self, other: Any) -> "Numbers":
         return self._with(other, float.__truediv__)
 
+    def __abs__(self) -> "Numbers":
+        return Numbers(map(abs, self))
+
     def __rmul__(self, other: float) -> "Numbers":  # type: ignore[override]
         return Numbers([other * x for x in self])
 
@@ -55,6 +58,15 @@ def divided(x: Column, y: Column) -> Column:
     import numpy as np
 
     return np.divide(x, y, out=np.zeros_like(x), where=x != 0.0)
+
+
+def larger(x: Column, y: Column) -> Column:
+    """The larger of x and y, number by number."""
+    if isinstance(x, Numbers):
+        return Numbers(map(max, x, y))
+    import numpy as np
+
+    return np.maximum(x, y)
 
 
 def like(x: Column, numbers: Any) -> Column:

@@ -2,21 +2,106 @@
 
 import gzip
 import math
-import random
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
+
+from nn import tables
+from nn.options import AT_LEAST_0, generator, named, real, whole
 
 Rows = list[list[float]]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Features (samples, width), a class index for each sample, and the classes' names."""
+    """Features (samples, width), a target for each sample, and the classes' names.
+
+    Features and targets may be lists, arrays, DataFrames or Series, and become lists.  Where the
+    targets are classes they are the indices of their names; otherwise there are no names.
+
+    Raises ValueError for features and targets of different lengths, and for a number that is
+    missing, nan or inf, by row and column.
+    """
 
     features: Rows
-    targets: list[int]
+    targets: list[Any]
     names: list[str]
+
+    def __post_init__(self) -> None:
+        for name in ("features", "targets"):
+            rows = tables.complete(getattr(self, name), f"Dataset: {name}")
+            object.__setattr__(self, name, rows)
+        if len(self.features) != len(self.targets):
+            raise ValueError(
+                f"Dataset: {len(self.features)} features, but {len(self.targets)} targets"
+            )
+
+    @classmethod
+    def from_table(
+        cls, table: Any, target: str, *, features: Sequence[str] | None = None
+    ) -> "Dataset":
+        """The Dataset of a DataFrame: one column is the target, the others are features.
+
+        Text and truth values in the target's column are classes, and so are the numbers 0, 1, ...
+        where each of them is there; other numbers stay numbers.
+
+        Args:
+            target: the name of the target's column.
+            features: the names of the features' columns; all others if left out.
+
+        Raises ValueError for a column that is not there, for text in a feature and for gaps.
+        """
+        # Column by column: a table of ints and floats as one array would be floats throughout.
+        columns = {str(n): tables.samples(table[n], "from_table") for n in table.columns}
+        return cls._of("from_table", columns, target, features)
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | os.PathLike[str],
+        target: str,
+        *,
+        features: Sequence[str] | None = None,
+        delimiter: str = ",",
+    ) -> "Dataset":
+        """The Dataset of a CSV file with names in its first line; see `from_table`.
+
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "fruit.csv"
+        ...     _ = path.write_text("weight,round,fruit\\n150,1,apple\\n120,0,banana\\n")
+        ...     fruit = Dataset.from_csv(path, target="fruit")
+        >>> fruit.features, fruit.targets, fruit.names
+        ([[150.0, 1.0], [120.0, 0.0]], [0, 1], ['apple', 'banana'])
+        """
+        names, rows = tables.read_csv(path, delimiter)
+        columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+        return cls._of("from_csv", columns, target, features)
+
+    @classmethod
+    def _of(
+        cls,
+        what: str,
+        columns: Mapping[str, Sequence[Any]],
+        target: str,
+        features: Sequence[str] | None,
+    ) -> "Dataset":
+        targets = list(named(str(target), f"{what}: columns", columns))
+        tables.complete([[y] for y in targets], what, [target], text=True)
+        classes: list[Any] = list(dict.fromkeys(targets))
+        if any(isinstance(y, str | bool) for y in classes):
+            classes = sorted(map(str, classes))
+            targets = [classes.index(str(y)) for y in targets]
+        elif set(classes) == set(range(len(classes))):  # also as floats, as pandas may have them
+            targets, classes = [int(y) for y in targets], list(range(len(classes)))
+        else:
+            classes = []
+        chosen = [name for name in columns if name != str(target)] if features is None else features
+        inputs = list(zip(*(named(n, f"{what}: columns", columns) for n in chosen), strict=True))
+        tables.complete(inputs, what, chosen, text=False)
+        return cls([[float(x) for x in row] for row in inputs], targets, [*map(str, classes)])
 
     def split(self, test: float = 0.2, seed: int = 0) -> "tuple[Dataset, Dataset]":
         """A training and a test set with the same share of each class, shuffled by the seed.
@@ -25,13 +110,11 @@ class Dataset:
         >>> len(train.targets), [test.targets.count(k) for k in range(3)]
         (120, [10, 10, 10])
         """
-        if not 0.0 < test < 1.0:
-            raise ValueError(f"split: test must be a share between 0 and 1, got {test!r}")
-        rng = random.Random(seed)  # noqa: S311 - no secret
+        share, rng = real(test, "split: test", "(0, 1)"), generator(seed)
         chosen: list[int] = []
-        for k in range(len(self.names)):
-            mine = [i for i, target in enumerate(self.targets) if target == k]
-            chosen += rng.sample(mine, round(test * len(mine)))
+        for k in range(max(1, len(self.names))):
+            mine = [i for i, y in enumerate(self.targets) if not self.names or y == k]
+            chosen += rng.sample(mine, round(share * len(mine)))
         rest = [i for i in range(len(self.targets)) if i not in set(chosen)]
         rng.shuffle(rest)
         return self._only(rest), self._only(chosen)
@@ -118,9 +201,8 @@ def load_moons(count: int = 200, noise: float = 0.1, seed: int = 0) -> Dataset:
     >>> len(moons.features), moons.targets.count(1)
     (100, 50)
     """
-    if count < 2 or not 0.0 <= noise < math.inf:
-        raise ValueError(f"load_moons: count >= 2 and noise >= 0, got {count!r} and {noise!r}")
-    rng = random.Random(seed)  # noqa: S311 - no secret
+    count, rng = whole(count, "load_moons: count", 2), generator(seed)
+    noise = real(noise, "load_moons: noise", AT_LEAST_0)
     upper = count - count // 2
     features: Rows = []
     for i in range(count):

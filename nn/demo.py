@@ -19,7 +19,7 @@ from nn.data import Dataset, load_iris
 from nn.metrics import accuracy
 from nn.module import Module
 from nn.optim import SGD
-from nn.training import History
+from nn.training import History, finished
 
 
 def step_by_step() -> Value:
@@ -35,7 +35,7 @@ def step_by_step() -> Value:
 
 def train(model: Module, data: Dataset) -> History:
     """The History of 60 epochs of gradient descent with momentum, all samples in each step."""
-    return fit(
+    history = fit(
         model,
         data,
         loss=functools.partial(sparse_categorical_crossentropy, from_logits=True),
@@ -43,6 +43,7 @@ def train(model: Module, data: Dataset) -> History:
         epochs=60,
         progress=True,
     )
+    return finished(history)
 
 
 def accuracy_of(model: Module, data: Dataset) -> float:

@@ -15,18 +15,23 @@ import os
 import platform
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import autograd
 from autograd import RecordingError, Value, quiet_gc
+from autograd.atomic import context
 from autograd.tape import number_of
 from autograd.transform import leaves
+from nn.columns import quietly
 from nn.module import Module, unscoped
-from nn.optim import Optimizer
+from nn.optimizer import Optimizer
+from nn.options import whole
 from nn.replay import rows as stacked
 from nn.schedules import Schedule
 from nn.training import History, Loss, Metric, TrainingError, _Run, samples
@@ -58,6 +63,9 @@ NUMBERS = 1 << 18  # that a block of one file has at most: 2 MB
 CHUNKS = 64  # a file is cut into about so many, unless it has fewer blocks
 PATHS = 64  # different ways through the function, after which something is wrong with it
 SAMPLE = 64  # rows that a worker compares with the driver's
+# Seconds before workers are asked again when one has died, or nobody is left: 15 in all, in which
+# dask starts another.
+PAUSES = (0.1, 0.2, 0.5, 1.0, 1.0, 2.0, 2.0, 4.0, 4.0)
 _AGREED = 256  # rows on which a batch's loss is compared with the mean over its samples
 
 # One thread for each worker: two that share a core only get into each other's way.  dask would
@@ -164,17 +172,28 @@ def _differs(wanted: dict[str, str]) -> str:
 
 
 def _ask(client: Client, question: Callable[[Any], str], of: Any) -> None:
-    """Raise MismatchError if a worker answers with a reason not to take part, or none is there."""
-    try:
-        answers = client.run(question, of)
-    except ModuleNotFoundError as error:
-        raise MismatchError(
-            f"a worker cannot import {error.name}; install chainrule[distributed] of this "
-            "version there"
-        ) from None
+    """Raise MismatchError if a worker answers with a reason not to take part, or none is there.
+
+    A worker that dies while it is asked is no reason: the others are asked again, and whoever
+    comes in its place.
+    """
+    answers: dict[str, Any] = {}
+    for pause in (*PAUSES, None):
+        answers = client.run(question, of, on_error="return")
+        lost = any(isinstance(answer, OSError) for answer in answers.values())
+        if pause is None or (answers and not lost):
+            break
+        time.sleep(pause)
     if not answers:
         raise MismatchError("the cluster has no workers; start some, or wait for them")
     for worker, answer in answers.items():
+        if isinstance(answer, ModuleNotFoundError):
+            raise MismatchError(
+                f"worker {worker} cannot import {answer.name}; install chainrule[distributed] of "
+                "this version there"
+            )
+        if isinstance(answer, Exception):
+            raise MismatchError(f"worker {worker} gives no answer: {answer}") from answer
         if answer:
             raise MismatchError(f"worker {worker} refuses: {answer}")
 
@@ -392,9 +411,9 @@ class _Machine:
                 # The buffers that are kept for the next block are those of the program that ran
                 # last; which one that is must not depend on the blocks that came before.
                 self.flat._plans.clear()
-            with np.errstate(all="ignore"):  # what overflows is blamed below
-                part.loss += float(np.add.reduce(losses))
-                part.gradient += self.flat.gradients
+            # What overflows is blamed below.
+            part.loss += float(quietly(partial(np.add.reduce, losses)))
+            part.gradient = quietly(partial(np.add, part.gradient, self.flat.gradients))
             if not (math.isfinite(part.loss) and np.isfinite(part.gradient).all()):
                 part.bad = self._blame(rows, losses, start, end)
                 return part
@@ -526,8 +545,7 @@ class Rows:
                         if part.bad:
                             raise ArithmeticError(f"{self.files[0].path}, {part.bad}")
                         total += part.loss
-                        with np.errstate(all="ignore"):
-                            gradient += part.gradient
+                        gradient = quietly(partial(np.add, gradient, part.gradient))
                         summed += 1
                     done += 1
                     if self.progress is not None:
@@ -656,7 +674,7 @@ def mean_gradient(
     return mean, rows.flat.gradients
 
 
-@contextlib.contextmanager
+@context
 def connect(address: str | None = None, workers: int | None = None) -> Iterator[Client]:
     """A dask Client: of the scheduler at an address, or of workers of its own on this machine.
 
@@ -709,13 +727,13 @@ def fit(
     model: Module,
     paths: Sequence[str | os.PathLike[str]],
     *,
-    loss: Loss,
-    optimizer: Optimizer,
+    loss: Loss | str,
+    optimizer: Optimizer | str,
     epochs: int,
     batch_size: int | None = None,
-    schedule: Schedule | None = None,
+    schedule: Schedule | Callable[[int], float] | None = None,
     validation: Any = None,
-    metrics: Iterable[Metric] = (),
+    metrics: Iterable[Metric | str] = (),
     seed: int = 0,
     clip: float | None = None,
     patience: int | None = None,
@@ -752,26 +770,23 @@ def fit(
     """
     if isinstance(paths, str | os.PathLike) or len(paths) != 2:
         raise ValueError("fit: expected two files, [inputs, targets]")
-    for name, number in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
-        if number is None and name != "epochs":
-            continue
-        if not isinstance(number, int) or number < 1:
-            raise ValueError(f"fit: {name} must be a whole number of at least 1, got {number!r}")
+    epochs = whole(epochs, "fit: epochs")
+    batch_size = None if batch_size is None else whole(batch_size, "fit: batch_size")
+    patience = None if patience is None else whole(patience, "fit: patience")
     if isinstance(validation, float):
         raise ValueError(
             f"fit: validation={validation:g} would be a share of data in memory; with files give "
             "the data itself, such as rows that were kept out of the files"
         )
-    chosen = list(metrics)
-    if chosen and validation is None:
-        raise ValueError("fit: metrics are of the validation data; give some")
     held = None if validation is None else samples(validation, "validation")
-    run = _Run(model, loss, optimizer, schedule, chosen, clip)
-    run.start(seed, checkpoint, resume)
-    replay = run.recorded()
+    run = _Run(model, loss, optimizer, schedule, metrics, clip)
+    if run.metrics and validation is None:
+        raise ValueError("fit: metrics are of the validation data; give some")
 
-    def ready(stack: contextlib.ExitStack) -> Callable[[], None]:
-        run.hold(stack)
+    def ready() -> Callable[[], None]:
+        run.start(seed, checkpoint, resume)
+        replay = run.recorded()
+        run.hold()
         with quiet_gc(), unscoped():
             rows = Rows(replay._compiled, paths, replay.flat.parameters, client=client, chunk=chunk)
             rows.flat = replay.flat  # that of the optimizer's steps, in the same order
@@ -786,30 +801,25 @@ def fit(
 
 def _epoch(run: _Run, rows: Rows, size: int) -> float:
     """The mean loss of one pass over the rows, a step of the optimizer for each batch."""
-    before = run.rng.getstate()
     order = list(range(0, len(rows), size))
     if len(order) > 1:
         run.rng.shuffle(order)
     total, optimizer, flat = 0.0, run.optimizer, rows.flat
-    try:
-        for low in order:
-            high = min(low + size, len(rows))
-            if run.schedule is not None:
-                optimizer.lr = run.schedule(optimizer.taken)
-            try:
-                loss = rows.backward(low, high)
-                if run.clip is not None:
-                    norm = math.hypot(*flat.gradients.tolist())
-                    if norm > run.clip:
-                        flat.gradients *= run.clip / norm
-                optimizer.step_flat(flat)
-            except ArithmeticError as error:
-                where = f"epoch {len(run.history) + 1}, step {optimizer.taken + 1}"
-                advice = f"; the learning rate was {optimizer.lr:g}, try a lower one"
-                raise TrainingError(f"{where}: {error}{advice}", run.history) from None
-            total += loss * (high - low)
-    except BaseException:
-        run.rng.setstate(before)
-        raise
+    for low in order:
+        high = min(low + size, len(rows))
+        if run.schedule is not None:
+            optimizer.lr = run.schedule(optimizer.taken)
+        try:
+            loss = rows.backward(low, high)
+            if run.clip is not None:
+                norm = math.hypot(*flat.gradients.tolist())
+                if norm > run.clip:
+                    flat.gradients *= run.clip / norm
+            optimizer.step_flat(flat)
+        except ArithmeticError as error:
+            where = f"epoch {len(run.history) + 1}, step {optimizer.taken + 1}"
+            advice = f"; the learning rate was {optimizer.lr:g}, try a lower one"
+            raise TrainingError(f"{where}: {error}{advice}", run.history) from None
+        total += loss * (high - low)
     flat.write()
     return total / len(rows)

@@ -4,9 +4,12 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 from autograd import Value, recording
+from autograd.atomic import together, undo_of
+from autograd.value import restorer
 from nn.activations import exact_sum, moments, value_and_slope
 from nn.module import Module, unscoped
 
@@ -189,16 +192,21 @@ def examine(
     if targets is not None and len(targets) != len(data):
         raise ValueError(f"examine: {len(data)} samples but {len(targets)} targets")
     parameters = model.parameters()
-    before = [p.grad for p in parameters]
     probes = {name: [_Probe(n.activation) for n in one.neurons] for name, one in layers.items()}
     cotangents: list[float] = []
     rng = random.Random(seed)  # noqa: S311
-    for p in parameters:
-        p.grad = 0.0
+    pairs = [
+        (neuron, probe)
+        for name, layer in layers.items()
+        for neuron, probe in zip(layer.neurons, probes[name], strict=True)
+    ]
+    functions = undo_of((neuron for neuron, _ in pairs), repeat("activation"))
+    undo = together([restorer(parameters), functions])
     try:
-        for name, layer in layers.items():
-            for neuron, probe in zip(layer.neurons, probes[name], strict=True):
-                neuron.activation = probe
+        for p in parameters:
+            p.grad = 0.0
+        for neuron, probe in pairs:
+            neuron.activation = probe
         for i, x in enumerate(data):
             with unscoped(), recording():
                 outputs = model(x)
@@ -220,11 +228,7 @@ def examine(
             for name, one in layers.items()
         }
     finally:
-        for p, grad in zip(parameters, before, strict=True):
-            p.grad = grad
-        for name, layer in layers.items():
-            for neuron, probe in zip(layer.neurons, probes[name], strict=True):
-                neuron.activation = probe.function
+        undo()
     predictions = _predictions(
         list(layers.values()),
         _mean([a * a for x in data for a in map(float, x)]),

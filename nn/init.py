@@ -12,12 +12,13 @@ linear units, Glorot compromises between both, and He adds the factor 2 that rel
 import math
 import random
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, final
 
-from autograd.ops import number
 from nn.activations import gain
 from nn.examination import Examination, examine
+from nn.options import AT_LEAST_0, Seed, as_float, generator, named, real, whole
 
 __all__ = [  # noqa: RUF022 - in the order of the text
     "zeros",
@@ -43,22 +44,8 @@ __all__ = [  # noqa: RUF022 - in the order of the text
     "Initializer",
 ]
 
-Seed = int | random.Random | None
 Fan = Literal["fan_in", "fan_out", "fan_avg"]
 Matrix = list[list[float]]
-
-
-def generator(seed: Seed) -> random.Random:
-    """The source of randomness that a seed stands for.
-
-    An int gives a new one of that seed, a `random.Random` is used itself, and None gives one that
-    is seeded by Python's global one, so that `random.seed(1)` in a script is obeyed.
-    """
-    if isinstance(seed, random.Random):
-        return seed
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-        raise TypeError(f"seed: expected an int, a random.Random or None, got {seed!r}")
-    return random.Random(random.getrandbits(64) if seed is None else seed)  # noqa: S311
 
 
 class Initializer(ABC):
@@ -66,10 +53,22 @@ class Initializer(ABC):
 
     def __call__(self, fan_in: int, fan_out: int, seed: Seed = None) -> Matrix:
         """`fan_out` rows of `fan_in` numbers; an int seed gives the same numbers each time."""
-        for name, fan in (("fan_in", fan_in), ("fan_out", fan_out)):
-            if isinstance(fan, bool) or not isinstance(fan, int) or fan < 1:
-                raise ValueError(f"{self}: {name} must be an int of at least 1, got {fan!r}")
-        return self.draw(fan_in, fan_out, generator(seed))
+        fans = whole(fan_in, f"{self}: fan_in"), whole(fan_out, f"{self}: fan_out")
+        return self.draw(*fans, generator(seed))
+
+    @staticmethod
+    def of(init: "Initializer | str") -> "Initializer":
+        """The initializer itself, or that of a name, with its defaults.
+
+        >>> Initializer.of("he_normal") == he_normal()
+        True
+        """
+        if isinstance(init, str):
+            return named(init, "init", NAMED)()
+        if not isinstance(init, Initializer):
+            hint = ", with its parentheses, as in he_normal()" if callable(init) else ""
+            raise TypeError(f"init: expected an initializer or its name{hint}, got {init!r}")
+        return init
 
     @abstractmethod
     def draw(self, fan_in: int, fan_out: int, rng: random.Random) -> Matrix:
@@ -242,14 +241,6 @@ def narrowing(cut: float) -> float:
 # ---------------------------------------------------------------------- the initializers by name
 
 
-def _checked(what: str, value: float, least: float = -math.inf) -> float:
-    value = number(value, what)
-    if not math.isfinite(value) or value < least:
-        limit = "" if least == -math.inf else f" of at least {least:g}"
-        raise ValueError(f"{what}: expected a finite number{limit}, got {value!r}")
-    return value
-
-
 def zeros() -> Initializer:
     """All weights 0; variance 0.
 
@@ -281,7 +272,7 @@ def constant(value: float = 0.1) -> Initializer:
     >>> constant(0.5)(2, 2)
     [[0.5, 0.5], [0.5, 0.5]]
     """
-    return Constant(_checked("constant", value))
+    return Constant(real(value, "constant"))
 
 
 def uniform(low: float = -0.05, high: float = 0.05) -> Initializer:
@@ -292,7 +283,7 @@ def uniform(low: float = -0.05, high: float = 0.05) -> Initializer:
     >>> uniform(-1.0, 1.0).std(10, 10) ** 2  # doctest: +ELLIPSIS
     0.333333333333333...
     """
-    low, high = _checked("uniform: low", low), _checked("uniform: high", high)
+    low, high = real(low, "uniform: low"), real(high, "uniform: high")
     if low > high:
         raise ValueError(f"uniform: low must not be above high, got {low!r} and {high!r}")
     return Uniform(low, high)
@@ -307,7 +298,7 @@ def normal(mean: float = 0.0, std: float = 0.05) -> Initializer:
     >>> normal(0.0, 0.02).std(10, 10)
     0.02
     """
-    return Normal(_checked("normal: mean", mean), _checked("normal: std", std, 0.0))
+    return Normal(real(mean, "normal: mean"), real(std, "normal: std", AT_LEAST_0))
 
 
 def truncated_normal(mean: float = 0.0, std: float = 0.05, cut: float = 2.0) -> Initializer:
@@ -321,10 +312,12 @@ def truncated_normal(mean: float = 0.0, std: float = 0.05, cut: float = 2.0) -> 
     >>> round(truncated_normal(0.0, 1.0).bound(10, 10), 4)  # 2 / 0.8796
     2.2737
     """
-    mean, std = _checked("truncated_normal: mean", mean), _checked("truncated_normal: std", std, 0)
-    if not number(cut, "truncated_normal: cut") >= 0.1:  # the formula for std loses its digits
+    mean = real(mean, "truncated_normal: mean")
+    std = real(std, "truncated_normal: std", AT_LEAST_0)
+    far = as_float(cut, "truncated_normal: cut")
+    if not far >= 0.1:  # the formula for std loses its digits
         raise ValueError(f"truncated_normal: the cut must be at least 0.1, got {cut!r}")
-    return Normal(mean, std, float(cut))
+    return Normal(mean, std, far)
 
 
 def lecun_normal(gain: float = 1.0, fan: Fan = "fan_in") -> Initializer:
@@ -408,11 +401,15 @@ def orthogonal(gain: float = 1.0) -> Initializer:
     >>> abs(sum(a * b for a, b in zip(*w))) < 1e-15
     True
     """
-    return Orthogonal(_checked("orthogonal: gain", gain))
+    return Orthogonal(real(gain, "orthogonal: gain"))
 
 
 xavier_normal, xavier_uniform = glorot_normal, glorot_uniform
 kaiming_normal, kaiming_uniform = he_normal, he_uniform
+
+NAMED: dict[str, Callable[[], Initializer]] = {
+    name: globals()[name] for name in __all__ if name.islower() and name not in ("gain", "examine")
+}
 
 
 def _scaled(
@@ -425,6 +422,6 @@ def _scaled(
 ) -> Initializer:
     if fan not in ("fan_in", "fan_out", "fan_avg"):
         raise ValueError(f"{what}: fan must be 'fan_in', 'fan_out' or 'fan_avg', got {fan!r}")
-    slope = _checked(f"{what}: negative_slope", negative_slope)
-    gain = _checked(f"{what}: gain", gain, 0.0)
+    slope = real(negative_slope, f"{what}: negative_slope")
+    gain = real(gain, f"{what}: gain", AT_LEAST_0)
     return Scaled(scale / (1.0 + slope * slope), fan, shape, gain)

@@ -13,8 +13,10 @@ from autograd import Value, select
 from autograd.ops import Operation
 from nn import init
 from nn.activations import Activation, activation_function, gain, moments
-from nn.init import Initializer, Seed
+from nn.init import Initializer
 from nn.module import Module, grouped
+from nn.options import Seed, generator, whole
+from nn.tables import is_row, sample
 
 Number = Any  # a float or a Value
 Row = Sequence[Number]
@@ -28,8 +30,9 @@ class Neuron(Module):
         fan_in: how many inputs it has.
         activation: the name of an operation, any function of a Value, or None for none.
         bias: whether there is a b, which starts at 0.
-        init: how the weights start (an `Initializer`); left out, their variance is gain^2 / fan_in
-            with the activation's own gain (`init.gain`), which keeps the size of the signal.
+        init: how the weights start: an `Initializer` or its name, as in "he_normal"; left out,
+            their variance is gain^2 / fan_in with the activation's own gain (`init.gain`), which
+            keeps the size of the signal.
         seed: an int, a `random.Random`, or None.
 
     Raises ValueError for a wrong number of inputs.
@@ -47,23 +50,22 @@ class Neuron(Module):
         activation: Activation = None,
         *,
         bias: bool = True,
-        init: Initializer | None = None,
+        init: Initializer | str | None = None,
         seed: Seed = None,
         name: str = "neuron",
     ) -> None:
         super().__init__(name)
         self.activation = activation_function(activation)
         self.init = _initializer(init, activation)
-        row = self.init(_positive(fan_in, f"{name}: fan_in"), 1, seed)[0]
+        row = self.init(whole(fan_in, f"{name}: fan_in"), 1, seed)[0]
         self.weights = [Value(weight, f"w{i}") for i, weight in enumerate(row)]
         self.bias = Value(0.0, "b") if bias else None
 
     def forward(self, x: Row) -> Value:
         """The neuron's output for one input of `fan_in` numbers."""
-        if _width(x, self.name) != len(self.weights):
-            raise ValueError(_wrong_width(self.name, len(self.weights), x))
+        row = _row(x, len(self.weights), self.name)
         total: Any = None
-        for weight, one in zip(self.weights, x, strict=True):
+        for weight, one in zip(self.weights, row, strict=True):
             total = weight * one if total is None else total + weight * one
         if self.bias is not None:
             total = total + self.bias
@@ -97,19 +99,19 @@ class Layer(Module):
         activation: Activation = None,
         *,
         bias: bool = True,
-        init: Initializer | None = None,
+        init: Initializer | str | None = None,
         seed: Seed = None,
         name: str = "layer",
     ) -> None:
         super().__init__(name)
-        self.fan_in = _positive(fan_in, f"{name}: fan_in")
-        self.fan_out = _positive(fan_out, f"{name}: fan_out")
+        self.fan_in = whole(fan_in, f"{name}: fan_in")
+        self.fan_out = whole(fan_out, f"{name}: fan_out")
         self.activation = activation_function(activation)
         self.init = _initializer(init, activation)
         self.neurons = []
-        for i, row in enumerate(self.init(fan_in, fan_out, seed)):
+        for i, row in enumerate(self.init(self.fan_in, self.fan_out, seed)):
             neuron = Neuron(
-                fan_in, activation, bias=bias, init=_init.zeros(), seed=0, name=f"neuron {i}"
+                self.fan_in, activation, bias=bias, init=_init.zeros(), seed=0, name=f"neuron {i}"
             )
             for weight, data in zip(neuron.weights, row, strict=True):
                 weight.data = data
@@ -118,9 +120,8 @@ class Layer(Module):
 
     def forward(self, x: Row) -> list[Value]:
         """The neurons' outputs for one input of `fan_in` numbers."""
-        if _width(x, self.name) != self.fan_in:
-            raise ValueError(_wrong_width(self.name, self.fan_in, x))
-        return [neuron(x) for neuron in self.neurons]
+        row = _row(x, self.fan_in, self.name)
+        return [neuron(row) for neuron in self.neurons]
 
     def describe(self) -> str:
         """Its fans and its activation."""
@@ -140,8 +141,10 @@ class Sequential(Module):
     1.0
     """
 
-    def __init__(self, *steps: Callable[[Any], Any], name: str = "sequential") -> None:
+    def __init__(self, *steps: Any, name: str = "sequential") -> None:
         super().__init__(name)
+        if len(steps) == 1 and isinstance(steps[0], list | tuple):  # as Keras has it
+            steps = tuple(steps[0])
         for i, step in enumerate(steps):
             if not callable(step):
                 raise TypeError(f"{name}: step {i} is {step!r}, neither a module nor a function")
@@ -164,9 +167,12 @@ class Sequential(Module):
 class MLP(Module):
     """A multi-layer perceptron: layers of the given sizes, the last one linear.
 
+    `MLP(3, [4, 4, 1])` is micrograd's: the number of inputs, then the layers' sizes; with tanh
+    throughout, and a single output is a Value by itself, not a list of one.
+
     Args:
         sizes: the number of inputs and of every layer's neurons, as in [4, 8, 3].
-        activation: that of all layers but the last: an operation's name, a function, or None.
+        activation: that of all layers but the last: a name, a function, or None.
         output: the last layer's; none if left out, so that the outputs can serve as logits.
         bias, init: as for `Neuron`.
         seed: an int, a `random.Random` or None; one source serves all layers, so they differ.
@@ -182,19 +188,25 @@ class MLP(Module):
 
     def __init__(
         self,
-        sizes: Sequence[int],
-        activation: Activation,
+        sizes: Any,
+        activation: Any,
         *,
         output: Activation = None,
         bias: bool = True,
-        init: Initializer | None = None,
+        init: Initializer | str | None = None,
         seed: Seed = None,
         name: str = "mlp",
     ) -> None:
         super().__init__(name)
+        self.alone = isinstance(activation, list | tuple)
+        if self.alone:
+            sizes, activation, output = [sizes, *activation], "tanh", output or "tanh"
+        sizes = sample(sizes)
         if not isinstance(sizes, list | tuple) or len(sizes) < 2:
             raise ValueError(f"{name}: expected at least two sizes, as in [4, 8, 3], got {sizes!r}")
-        rng = _init.generator(seed)
+        sizes = [whole(size, f"{name}: sizes[{i}]") for i, size in enumerate(sizes)]
+        activation_function(activation)  # of two sizes none would look at it
+        rng = generator(seed)
         self.sizes = tuple(sizes)
         last = len(sizes) - 2
         self.layers = [
@@ -210,11 +222,11 @@ class MLP(Module):
             for i, (fan_in, fan_out) in enumerate(pairwise(sizes))
         ]
 
-    def forward(self, x: Row) -> list[Value]:
+    def forward(self, x: Row) -> Any:
         """The last layer's outputs for one input."""
         for layer in self.layers:
             x = layer(x)
-        return list(x)
+        return x[0] if self.alone and len(x) == 1 else list(x)
 
     def describe(self) -> str:
         """Its sizes."""
@@ -239,15 +251,14 @@ class Embedding(Module):
         count: int,
         width: int,
         *,
-        init: Initializer | None = None,
+        init: Initializer | str | None = None,
         seed: Seed = None,
         name: str = "embedding",
     ) -> None:
         super().__init__(name)
-        _positive(count, f"{name}: count")
-        _positive(width, f"{name}: width")
-        self.init = init or _init.normal(0.0, 1.0)
-        rows = _checked_init(self.init)(width, count, seed)
+        shape = whole(width, f"{name}: width"), whole(count, f"{name}: count")
+        self.init = Initializer.of(_init.normal(0.0, 1.0) if init is None else init)
+        rows = self.init(*shape, seed)
         self.table = [
             [Value(data, f"e{i},{j}") for j, data in enumerate(row)] for i, row in enumerate(rows)
         ]
@@ -268,42 +279,30 @@ class Embedding(Module):
 _init = init  # inside the classes `init` is an argument
 
 
-def _initializer(init: Initializer | None, activation: Activation) -> Initializer:
+def _initializer(init: Initializer | str | None, activation: Activation) -> Initializer:
     if init is None:
         # An activation that is not defined on the whole line has no gain.
         square = moments(activation, 1.0).square
         return _init.lecun_normal(gain(activation) if 0.0 < square < math.inf else 1.0)
-    return _checked_init(init)
+    return Initializer.of(init)
 
 
-def _checked_init(init: Initializer) -> Initializer:
-    if not isinstance(init, Initializer):
-        hint = ", with its parentheses, as in he_normal()" if callable(init) else ""
-        raise TypeError(f"init: expected an initializer{hint}, got {init!r}")
-    return init
-
-
-def _positive(count: int, what: str) -> int:
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"{what} must be an int of at least 1, got {count!r}")
-    return count
-
-
-def _width(x: Row, name: str) -> int:
-    try:
-        return len(x)
-    except TypeError:
+def _row(x: Any, expected: int, name: str) -> Row:
+    """One sample's inputs, as many as there must be."""
+    if type(x) is list and len(x) == expected and type(x[0]) is not list:
+        return x  # the usual case
+    row: Any = sample(x)
+    if not is_row(row):
         kind = type(x).__name__
         raise TypeError(
             f"{name}: expected a sequence of numbers or Values, got {kind}; write [x] for one input"
-        ) from None
-
-
-def _wrong_width(name: str, expected: int, x: Row) -> str:
-    plural = "" if expected == 1 else "s"
-    batch = len(x) and hasattr(x[0], "__len__")
-    advice = "; give one sample at a time, as in [model(x) for x in batch]" if batch else ""
-    return f"{name}: expected {expected} input{plural}, got {len(x)}{advice}"
+        )
+    batch = len(row) and isinstance(row[0], list | tuple)
+    if batch or len(row) != expected:
+        plural = "" if expected == 1 else "s"
+        advice = "; give one sample at a time, as in [model(x) for x in batch]" if batch else ""
+        raise ValueError(f"{name}: expected {expected} input{plural}, got {len(row)}{advice}")
+    return row  # type: ignore[no-any-return]
 
 
 def _activation_text(activation: Callable[[Any], Any] | None) -> str:

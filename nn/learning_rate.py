@@ -10,10 +10,13 @@ from typing import Any
 from autograd import Value, quiet_gc, recording
 from autograd.ops import item
 from autograd.transform import gradients
+from nn import tables
+from nn.arguments import loss_of, maker_of
 from nn.module import Module, unscoped
 from nn.optim import SGD, Optimizer
+from nn.options import as_float, whole
 from nn.replay import Replay
-from nn.training import Loss, TrainingError, fit, samples
+from nn.training import Loss, TrainingError, finished, fit, samples
 
 Maker = Callable[[Module, float], Optimizer]
 
@@ -61,12 +64,12 @@ def learning_rate_sweep(
     model: Module,
     data: Any,
     *,
-    loss: Loss,
+    loss: Loss | str,
     rates: Sequence[float],
     epochs: int = 50,
     batch_size: int | None = None,
     seed: int = 0,
-    optimizer: Maker = _sgd,
+    optimizer: Maker | str = _sgd,
     compiled: bool = False,
 ) -> Sweep:
     """A Sweep: the model trained with each rate from the numbers it has now, on copies.
@@ -83,6 +86,8 @@ def learning_rate_sweep(
         optimizer: makes the optimizer from the model and the rate; plain SGD if left out.
         compiled: as in `fit`.
     """
+    rates = tables.numbers(rates, "learning_rate_sweep: rates")
+    loss, make = loss_of(loss), maker_of(optimizer)
     if not rates:
         raise ValueError("learning_rate_sweep: no rates")
     curves = []
@@ -94,14 +99,14 @@ def learning_rate_sweep(
                 copied,
                 data,
                 loss=loss,
-                optimizer=optimizer(copied, rate),
+                optimizer=make(copied, rate),
                 epochs=epochs,
                 batch_size=batch_size,
                 seed=seed,
                 progress=False,
                 compiled=compiled,
             )
-            curves.append(Curve(rate, [start, *history.loss]))
+            curves.append(Curve(rate, [start, *finished(history).loss]))
         except TrainingError as error:
             curves.append(Curve(rate, [start, *error.history.loss, math.inf]))
     best = min(curve.final for curve in curves)
@@ -168,13 +173,13 @@ def find_learning_rate(
     model: Module,
     data: Any,
     *,
-    loss: Loss,
+    loss: Loss | str,
     low: float = 1e-4,
     high: float = 10.0,
     steps: int = 60,
     batch_size: int | None = None,
     seed: int = 0,
-    optimizer: Maker = _sgd,
+    optimizer: Maker | str = _sgd,
     curvature_samples: int = 64,
     compiled: bool = False,
 ) -> RangeTest:
@@ -188,6 +193,9 @@ def find_learning_rate(
 
     Raises ValueError for a range that is none, and if the loss never falls.
     """
+    loss, steps = loss_of(loss), whole(steps, "find_learning_rate: steps")
+    seed = whole(seed, "find_learning_rate: seed", None)
+    low, high = as_float(low, "find_learning_rate: low"), as_float(high, "find_learning_rate: high")
     if not 0.0 < low < high < math.inf or steps < 10:
         raise ValueError(
             f"find_learning_rate: low must be more than 0 and less than high, and steps at least "
@@ -196,8 +204,10 @@ def find_learning_rate(
     inputs, targets = samples(data)
     copied = copy.deepcopy(model)
     rates = [low * (high / low) ** (i / (steps - 1)) for i in range(steps)]
-    stepper = optimizer(copied, low)
-    size = batch_size or len(inputs)
+    stepper = maker_of(optimizer)(copied, low)
+    size = (
+        len(inputs) if batch_size is None else whole(batch_size, "find_learning_rate: batch_size")
+    )
     order: list[int] = []
     losses: list[float] = []
 
@@ -230,7 +240,7 @@ def find_learning_rate(
             )
         except TrainingError:
             break
-        losses.append(history.loss[0])
+        losses.append(finished(history).loss[0])
         if losses[-1] > 4.0 * min(losses) and len(losses) > 5:
             break
     curvature = largest_curvature(

@@ -1,69 +1,264 @@
-"""Metrics: what people want to know of a model beside its loss; plain numbers, no gradients."""
+"""Metrics: what people want to know of a model beside its loss; plain numbers, no gradients.
 
-from collections.abc import Sequence
-from typing import Any
+Every metric is called as `metric(outputs, targets)` and is scikit-learn's of that name, with its
+definition (scikit-learn has the targets first, and takes classes where these take outputs).
+Outputs are Values or numbers, rows of them, arrays, or the columns of a compiled model.
 
-from autograd.ops import item
+Of several outputs the largest is the class that they speak for.  A single one speaks for class 1
+above the `threshold`: 0.5 for probabilities, 0 for logits.  Left out, it is 0 where an output lies
+outside [0, 1], for these are no probabilities, and 0.5 where all lie inside; a warning says so if 0
+would give other classes.
+"""
+
+import math
+import warnings
+from typing import Any, Literal
+
+from nn import tables
+from nn.options import whole
+
+Average = Literal["binary", "macro", "micro", "weighted"]
+Threshold = float | None
+Matrix = list[list[int]]
 
 
-def classes(outputs: Sequence[Any], threshold: float = 0.0) -> list[int]:
+def classes(outputs: Any, threshold: Threshold = None) -> list[int]:
     """The class that each sample's outputs speak for.
-
-    Of several outputs it is the largest; a single one stands for class 1 above the threshold,
-    which is 0 for logits and 0.5 for probabilities.
 
     >>> classes([[0.1, 2.0], [3.0, 1.0]]), classes([[0.3], [-0.2]])
     ([1, 0], [1, 0])
     """
-    found = []
-    for sample in outputs:
-        row = [item(z) for z in sample] if isinstance(sample, list | tuple) else [item(sample)]
-        if not row:
-            raise ValueError("classes: a sample has no outputs")
-        best = max(range(len(row)), key=row.__getitem__)
-        found.append(best if len(row) > 1 else int(row[0] > threshold))
-    return found
+    rows = _rows("classes", outputs, -1)
+    return _classes("classes", rows, threshold)
 
 
-def accuracy(outputs: Sequence[Any], targets: Sequence[Any], threshold: float = 0.0) -> float:
-    """The share of samples whose class is the target's; a target below 0 stands for class 0.
+def accuracy(outputs: Any, targets: Any, threshold: Threshold = None) -> float:
+    """The share of samples whose class is the target's.
+
+    Targets are class indices or one-hot rows; for a single output also -1 for class 0, and a share
+    of more than 1/2 for class 1.
 
     >>> accuracy([[0.1, 2.0], [3.0, 1.0]], [1, 1])
     0.5
     """
-    found = classes(outputs, threshold)
-    if len(found) != len(targets):
-        raise ValueError(f"accuracy: {len(found)} outputs, but {len(targets)} targets")
-    if not found:
-        raise ValueError("accuracy: no samples")
-    right = sum(k == _target(t) for k, t in zip(found, targets, strict=True))
-    return right / len(found)
+    said, wanted, _ = _both("accuracy", outputs, targets, threshold)
+    return sum(k == t for k, t in zip(said, wanted, strict=True)) / len(said)
 
 
-def confusion_matrix(
-    outputs: Sequence[Any], targets: Sequence[Any], threshold: float = 0.0
-) -> list[list[int]]:
+def confusion_matrix(outputs: Any, targets: Any, threshold: Threshold = None) -> Matrix:
     """How often class i (row) was taken for class j (column).
 
     >>> confusion_matrix([[0.1, 2.0], [3.0, 1.0], [0.0, 1.0]], [1, 1, 0])
     [[0, 1], [1, 1]]
     """
-    found, wanted = classes(outputs, threshold), [_target(target) for target in targets]
-    if len(found) != len(wanted):
-        raise ValueError(f"confusion_matrix: {len(found)} outputs, but {len(wanted)} targets")
-    width = max((len(row) for row in outputs if isinstance(row, list | tuple)), default=2)
-    size = max([width, 2, *(k + 1 for k in found + wanted)])
+    return _matrix("confusion_matrix", outputs, targets, threshold)
+
+
+def precision(
+    outputs: Any, targets: Any, average: Average = "binary", threshold: Threshold = None
+) -> float:
+    """The share of those taken for a class that are of it: TP / (TP + FP).
+
+    Args:
+        average: "binary" is that of class 1 of two; for more classes "macro" is the mean over the
+            classes, "weighted" the mean with the classes' counts, and "micro" that of all counts.
+
+    Where nothing was taken for the class it is 0, as in scikit-learn.
+
+    >>> precision([0.9, 0.8, 0.3, 0.7], [1, 0, 0, 1], threshold=0.5)
+    0.6666666666666666
+    """
+    return _score("precision", outputs, targets, average, threshold)
+
+
+def recall(
+    outputs: Any, targets: Any, average: Average = "binary", threshold: Threshold = None
+) -> float:
+    """The share of those of a class that were taken for it: TP / (TP + FN); see `precision`.
+
+    >>> recall([0.9, 0.8, 0.3, 0.7], [1, 0, 1, 1], threshold=0.5)
+    0.6666666666666666
+    """
+    return _score("recall", outputs, targets, average, threshold)
+
+
+def f1(
+    outputs: Any, targets: Any, average: Average = "binary", threshold: Threshold = None
+) -> float:
+    """The harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN); see `precision`.
+
+    >>> f1([0.9, 0.8, 0.3, 0.7], [1, 0, 0, 1], threshold=0.5)
+    0.8
+    """
+    return _score("f1", outputs, targets, average, threshold)
+
+
+def top_k(outputs: Any, targets: Any, k: int = 5) -> float:
+    """The share of samples whose class is among the k largest outputs; of a tie, the later ones.
+
+    >>> top_k([[0.1, 0.6, 0.3], [0.5, 0.3, 0.2]], [2, 2], k=2)
+    0.5
+    """
+    k = whole(k, "top_k: k")
+    rows, wanted = _pairs("top_k", outputs, targets)
+    right = 0
+    for i, (row, target) in enumerate(zip(rows, wanted, strict=True)):
+        if len(row) < 2:
+            raise ValueError(f"top_k: sample {i}: expected an output for each class, got {row}")
+        best = sorted(range(len(row)), key=lambda j: (row[j], j))[-k:]
+        right += _class("top_k", target, len(row), i) in best
+    return right / len(rows)
+
+
+def mae(outputs: Any, targets: Any) -> float:
+    """The mean absolute error: the mean of |z - y| over all numbers.
+
+    >>> mae([2.5, 0.0], [3.0, -0.5])
+    0.5
+    """
+    pairs = [pair for column in _columns("mae", outputs, targets) for pair in column]
+    return math.fsum(abs(z - y) for z, y in pairs) / len(pairs)
+
+
+def r2(outputs: Any, targets: Any) -> float:
+    """1 - sum of (y - z)^2 / sum of (y - mean)^2: the share of the variance that is explained.
+
+    Of several outputs it is the mean over them.  Targets that are all the same have no variance: it
+    is 1 then if the outputs are right, and else 0, as in scikit-learn.
+
+    >>> round(r2([2.5, 0.0, 2.0, 8.0], [3.0, -0.5, 2.0, 7.0]), 4)
+    0.9486
+    """
+    scores = []
+    for column in _columns("r2", outputs, targets):
+        mean = math.fsum(y for _, y in column) / len(column)
+        left = math.fsum((y - z) ** 2 for z, y in column)
+        spread = math.fsum((y - mean) ** 2 for _, y in column)
+        scores.append(1.0 - left / spread if spread else float(left == 0.0))
+    return math.fsum(scores) / len(scores)
+
+
+# Every metric that is one number, by its name, as `fit` takes it.
+NAMED = {f.__name__: f for f in (accuracy, precision, recall, f1, top_k, mae, r2)}
+
+
+def _rows(name: str, outputs: Any, count: int) -> list[list[float]]:
+    """The outputs of each sample as numbers."""
+    rows = []
+    for i, row in enumerate(tables.outputs(outputs, count, f"{name}: outputs")):
+        parts = row if tables.is_row(row) else [row]
+        rows.append([tables.plain(z, f"{name}: output") for z in parts])
+        if not rows[-1]:
+            raise ValueError(f"{name}: sample {i} has no outputs")
+        for z in rows[-1]:
+            if z != z:
+                raise ValueError(f"{name}: sample {i}: an output is nan")
+    return rows
+
+
+def _pairs(name: str, outputs: Any, targets: Any) -> tuple[list[list[float]], list[Any]]:
+    wanted = list(tables.samples(targets, f"{name}: targets"))
+    rows = _rows(name, outputs, len(wanted))
+    if len(rows) != len(wanted):
+        raise ValueError(f"{name}: {len(rows)} outputs, but {len(wanted)} targets")
+    if not rows:
+        raise ValueError(f"{name}: no samples")
+    return rows, wanted
+
+
+def _classes(name: str, rows: list[list[float]], threshold: Threshold) -> list[int]:
+    alone = [row[0] for row in rows if len(row) == 1]
+    if threshold is None:
+        inside = all(0.0 <= z <= 1.0 for z in alone)
+        threshold = 0.5 if inside else 0.0
+        if inside and any(0.0 < z <= 0.5 for z in alone):
+            warnings.warn(
+                f"{name}: all {len(alone)} outputs lie in [0, 1], so they are taken for "
+                "probabilities, with the threshold 0.5; pass threshold=0.5 to say so, or "
+                "threshold=0 if they are logits",
+                stacklevel=5,
+            )
+    return [
+        max(range(len(row)), key=row.__getitem__) if len(row) > 1 else int(row[0] > threshold)
+        for row in rows
+    ]
+
+
+def _class(name: str, target: Any, width: int, sample: int) -> int:
+    """The class of a target; ValueError for what stands for none of them."""
+    if tables.is_row(target):
+        if len(target) > 1:
+            shares = [tables.plain(y, f"{name}: target") for y in target]
+            return max(range(len(shares)), key=shares.__getitem__)
+        target = target[0]
+    y = tables.plain(target, f"{name}: sample {sample}: target")
+    if width == 1 and (y == -1.0 or 0.0 <= y <= 1.0):
+        return int(y > 0.5)
+    if width == 1 or not y >= 0.0 or not y.is_integer():
+        two = " of 0 and 1, for there is one output" if width == 1 else ""
+        raise ValueError(f"{name}: sample {sample}: expected a class index{two}, got {target!r}")
+    return int(y)
+
+
+def _both(
+    name: str, outputs: Any, targets: Any, threshold: Threshold
+) -> tuple[list[int], list[int], int]:
+    """The classes that were said and those that were wanted, and how many there are."""
+    rows, wanted = _pairs(name, outputs, targets)
+    width = max(map(len, rows))
+    said = _classes(name, rows, threshold)
+    right = [_class(name, target, width, i) for i, target in enumerate(wanted)]
+    return said, right, max([width, 2, *(k + 1 for k in right)])
+
+
+def _matrix(name: str, outputs: Any, targets: Any, threshold: Threshold) -> Matrix:
+    said, wanted, size = _both(name, outputs, targets, threshold)
     matrix = [[0] * size for _ in range(size)]
-    for k, target in zip(found, wanted, strict=True):
+    for k, target in zip(said, wanted, strict=True):
         matrix[target][k] += 1
     return matrix
 
 
-def _target(target: Any) -> int:
-    if isinstance(target, list | tuple):  # one-hot, or a single number in a list
-        return (
-            max(range(len(target)), key=target.__getitem__)
-            if len(target) > 1
-            else _target(target[0])
-        )
-    return max(int(item(target)), 0)
+def _score(name: str, outputs: Any, targets: Any, average: Average, threshold: Threshold) -> float:
+    matrix = _matrix(name, outputs, targets, threshold)
+    right = [matrix[k][k] for k in range(len(matrix))]
+    of_class, said = [sum(row) for row in matrix], [sum(c) for c in zip(*matrix, strict=True)]
+    parts = {
+        "precision": list(zip(right, said, strict=True)),
+        "recall": list(zip(right, of_class, strict=True)),
+        "f1": [(2 * r, s + c) for r, s, c in zip(right, said, of_class, strict=True)],
+    }[name]
+
+    def share(part: tuple[int, int]) -> float:
+        return part[0] / part[1] if part[1] else 0.0
+
+    # As in scikit-learn, a class that is neither said nor wanted does not count.
+    there = [k for k in range(len(matrix)) if said[k] or of_class[k]]
+    if average == "binary":
+        if len(matrix) > 2:
+            raise ValueError(
+                f"{name}: {len(matrix)} classes; choose average='macro', 'micro' or 'weighted'"
+            )
+        return share(parts[1])
+    if average == "micro":
+        return share((sum(p for p, _ in parts), sum(q for _, q in parts)))
+    if average == "macro":
+        return math.fsum(share(parts[k]) for k in there) / len(there)
+    if average == "weighted":
+        return math.fsum(share(parts[k]) * of_class[k] for k in there) / sum(of_class)
+    raise ValueError(
+        f"{name}: average must be 'binary', 'macro', 'micro' or 'weighted', got {average!r}"
+    )
+
+
+def _columns(name: str, outputs: Any, targets: Any) -> list[list[tuple[float, float]]]:
+    """The pairs of output and target, column by column."""
+    rows, wanted = _pairs(name, outputs, targets)
+    pairs = []
+    for i, (row, target) in enumerate(zip(rows, wanted, strict=True)):
+        parts = target if tables.is_row(target) else [target]
+        if len(parts) != len(row):
+            raise ValueError(f"{name}: sample {i}: {len(row)} outputs, but {len(parts)} targets")
+        ys = [tables.plain(y, f"{name}: target") for y in parts]
+        pairs.append(list(zip(row, ys, strict=True)))
+    return [list(column) for column in zip(*pairs, strict=True)]

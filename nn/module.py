@@ -4,12 +4,15 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any, Self
 
 from autograd import Value, scope
+from autograd.atomic import Setting
 from autograd.ops import number
+from autograd.value import number_writer
 from nn import storage
+from nn.options import renamed
 
 Numbers = Any  # a float, or a list of Numbers
 Hook = Callable[["Module", tuple[Any, ...], Any], None]
@@ -18,7 +21,7 @@ _KIND = "parameters"
 _scoped: ContextVar[bool] = ContextVar("scoped", default=True)
 
 
-class unscoped:  # noqa: N801 - reads like no_grad
+class unscoped(Setting[bool]):  # noqa: N801 - reads like no_grad
     """A context in which modules open no scopes: pictures lose their groups, and training is fast.
 
     A scope for every neuron makes a forward pass of a small network half as slow again.  Code that
@@ -33,15 +36,11 @@ class unscoped:  # noqa: N801 - reads like no_grad
     ''
     """
 
-    def __init__(self) -> None:
-        self._tokens: list[Token[bool]] = []
+    variable = _scoped
 
-    def __enter__(self) -> Self:
-        self._tokens.append(_scoped.set(False))
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        _scoped.reset(self._tokens.pop())
+    def inside(self, before: bool) -> bool:
+        """No scopes."""
+        return False
 
 
 # What `autograd.value.set_mode` is for the modes.
@@ -96,6 +95,12 @@ class Module(ABC):
     def __getstate__(self) -> dict[str, Any]:
         # A copy's parameters are new leaves, which carry no scope yet.
         return {key: part for key, part in vars(self).items() if key != "_stamped"}
+
+    def __getattr__(self, name: str) -> Any:
+        """Only asked for what is not there: an AttributeError with the name that it has here."""
+        known = [n for n in [*vars(self), *dir(type(self))] if not n.startswith("_")]
+        hint = "" if name.startswith("__") else renamed(name, known)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
 
     @abstractmethod
     def forward(self, *inputs: Any) -> Any:
@@ -234,8 +239,8 @@ class Module(ABC):
                 if value in numbers and numbers[value].hex() != data.hex():
                     raise ValueError(f"{where}: a shared parameter cannot be two numbers")
                 numbers[value] = data
-        for value, data in numbers.items():
-            value.data = data
+        # One step, which Ctrl-C cannot split.
+        number_writer(numbers, numbers.values())()
 
     def _entries(self) -> Iterator[tuple[str, Any]]:
         """The state's entries: a Value, or a list in which there is nothing but Values."""

@@ -6,6 +6,7 @@ gradient, of its true size (4e-18, not 0).
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from autograd import Value, argmax, replaced, select
 from autograd.ops import Ops
 
 Number = Any  # a float or a Value
+LARGEST = sys.float_info.max  # of all numbers that are not infinite
 
 
 def total(terms: Sequence[Number]) -> Number:
@@ -49,15 +51,19 @@ def log_normalizer(apart: Sequence[Number], top: Any) -> Number:
 def logsumexp(logits: Sequence[Number]) -> Number:
     """log(e^z1 + ... + e^zn): a smooth maximum.
 
-    -inf if all logits are -inf, with gradients of 0; inf if one is inf.
+    -inf if all logits are -inf, with gradients of 0; inf if some are inf, which then share the
+    gradient.
 
     >>> logsumexp([Value(1000.0), Value(1000.0)]).data
     1000.6931471805599
     """
     apart, top = shifted(logits, "logsumexp")
     largest = select(logits, top)
-    if largest <= -math.inf:
+    if largest < -LARGEST:
         return Value(-math.inf)
+    if largest > LARGEST:  # inf - inf is no distance; nan counts, too
+        without_end = [z for z in logits if not z < math.inf]
+        return total(without_end) / len(without_end)
     return largest + log_normalizer(apart, top) if len(logits) > 1 else largest
 
 

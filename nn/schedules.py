@@ -5,12 +5,30 @@ needs no state for it.  `ReduceOnPlateau` alone looks at the loss, and has a sta
 """
 
 import math
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
+from nn import tables
+from nn.options import AT_LEAST_0, POSITIVE, advice, real, whole
 
+
+@dataclass
 class Schedule:
-    """What all schedules share: called with a step, they give a rate; every number is checked."""
+    """What all schedules share: called with a step, they give a rate; every number is checked.
+
+    A schedule of your own needs no class: `fit` takes any function of the step.
+    """
+
+    def __new__(cls, *numbers: Any, **named: Any) -> Any:
+        """A schedule whose arguments are checked by `__post_init__`; unknown names are advised."""
+        known = {field.name: None for field in fields(cls)}
+        for name in named:
+            if name not in known:
+                text = f"{cls.__name__}: there is no argument {name!r}{advice(name, known)}"
+                raise TypeError(text)
+        return super().__new__(cls)
 
     def __call__(self, step: int) -> float:
         """The learning rate of the step, which counts from 0."""
@@ -18,14 +36,17 @@ class Schedule:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if isinstance(value, Schedule):
-                continue
-            low = 1 if name in ("steps", "every", "patience") else 0
-            if not isinstance(value, int | float) or not low <= value < math.inf:
-                kind = type(self).__name__
-                raise ValueError(
-                    f"{kind}: {name} must be a number of at least {low}, got {value!r}"
-                )
+            what = f"{type(self).__name__}: {name}"
+            if name in ("steps", "every", "growth", "patience"):
+                setattr(self, name, whole(value, what, 0 if name == "patience" else 1))
+            elif name == "milestones":
+                steps = [whole(n, what, 0) for n in tables.samples(value, what)]
+                if steps != sorted(steps):
+                    raise ValueError(f"{what} must rise, got {steps}")
+                setattr(self, name, steps)
+            elif name not in ("after", "parts", "function"):
+                positive = name in ("start", "end")
+                setattr(self, name, real(value, what, POSITIVE if positive else AT_LEAST_0))
 
 
 @dataclass
@@ -58,6 +79,23 @@ class Step(Schedule):
     def __call__(self, step: int) -> float:
         """The rate that the class describes."""
         return self.rate * self.factor ** (step // self.every)
+
+
+@dataclass
+class MultiStep(Schedule):
+    """rate * factor^(milestones that are reached) (PyTorch's MultiStepLR).
+
+    >>> [round(MultiStep(0.1, [3, 5], factor=0.5)(t), 4) for t in (0, 2, 3, 5)]
+    [0.1, 0.1, 0.05, 0.025]
+    """
+
+    rate: float
+    milestones: Sequence[int]
+    factor: float = 0.1
+
+    def __call__(self, step: int) -> float:
+        """The rate that the class describes."""
+        return self.rate * self.factor ** bisect_right(self.milestones, step)
 
 
 @dataclass
@@ -95,6 +133,27 @@ class Linear(Schedule):
 
 
 @dataclass
+class Polynomial(Schedule):
+    """final + (rate - final) (1 - step / steps)^power, and final from there on.
+
+    It is PyTorch's PolynomialLR, which ends at 0, or Keras' PolynomialDecay.
+
+    >>> [Polynomial(1.0, steps=4, power=2.0)(t) for t in (0, 1, 2, 4, 9)]
+    [1.0, 0.5625, 0.25, 0.0, 0.0]
+    """
+
+    rate: float
+    steps: int
+    power: float = 1.0
+    final: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        """The rate that the class describes."""
+        left = 1.0 - min(step / self.steps, 1.0)
+        return self.final + (self.rate - self.final) * math.pow(left, self.power)
+
+
+@dataclass
 class Cosine(Schedule):
     """final + (rate - final) (1 + cos(pi step / steps)) / 2 (Loshchilov and Hutter 2017, eq. 5).
 
@@ -108,33 +167,123 @@ class Cosine(Schedule):
 
     def __call__(self, step: int) -> float:
         """The rate that the class describes."""
-        done = min(step / self.steps, 1.0)
-        return self.final + (self.rate - self.final) * (1.0 + math.cos(math.pi * done)) / 2.0
+        return _bent(self.rate, self.final, min(step / self.steps, 1.0))
+
+
+@dataclass
+class CosineRestarts(Schedule):
+    """Cosine over and over: after `steps` steps it starts again, each time `growth` times as long.
+
+    Loshchilov and Hutter 2017, eq. 5; PyTorch's CosineAnnealingWarmRestarts.
+
+    >>> [round(CosineRestarts(1.0, steps=2, growth=2)(t), 4) for t in (0, 1, 2, 3, 4, 6)]
+    [1.0, 0.5, 1.0, 0.8536, 0.5, 1.0]
+    """
+
+    rate: float
+    steps: int
+    growth: int = 1
+    final: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        """The rate that the class describes."""
+        length = self.steps
+        if self.growth == 1:
+            step %= length
+        while step >= length:
+            step, length = step - length, length * self.growth
+        return _bent(self.rate, self.final, step / length)
 
 
 @dataclass
 class WarmUp(Schedule):
     """Over the first steps in a straight line up to another schedule, which starts after them.
 
+    A number instead of a schedule is a constant rate.
+
     >>> [WarmUp(Linear(1.0, steps=4), steps=2)(t) for t in (0, 1, 2, 3)]
     [0.5, 1.0, 1.0, 0.75]
     """
 
-    after: Schedule
+    after: "Schedule | Callable[[int], float] | float"
     steps: int
+
+    def __post_init__(self) -> None:
+        self.after = schedule(self.after, "WarmUp: after")
+        super().__post_init__()
 
     def __call__(self, step: int) -> float:
         """The rate that the class describes."""
+        after: Any = self.after
         if step < self.steps:
-            return self.after(0) * (step + 1) / self.steps
-        return self.after(step - self.steps)
+            return float(after(0) * (step + 1) / self.steps)
+        return float(after(step - self.steps))
+
+
+@dataclass
+class Sequential(Schedule):
+    """One schedule after the other: the next one starts, from its step 0, at each milestone.
+
+    >>> two = Sequential([Constant(0.1), Exponential(0.2, 0.5)], milestones=[2])
+    >>> [two(t) for t in range(5)]
+    [0.1, 0.1, 0.2, 0.1, 0.05]
+    """
+
+    parts: Sequence["Schedule | Callable[[int], float] | float"]
+    milestones: Sequence[int]
+
+    def __post_init__(self) -> None:
+        self.parts = [schedule(part, "Sequential: a part") for part in self.parts]
+        super().__post_init__()
+        if len(self.milestones) != len(self.parts) - 1:
+            raise ValueError(
+                f"Sequential: {len(self.parts)} parts meet at {len(self.parts) - 1} milestones, "
+                f"got {len(self.milestones)}"
+            )
+
+    def __call__(self, step: int) -> float:
+        """The rate that the class describes."""
+        k = bisect_right(self.milestones, step)
+        part: Any = self.parts[k]
+        return float(part(step - self.milestones[k - 1] if k else step))
+
+
+@dataclass
+class Lambda(Schedule):
+    """rate * function(step) (PyTorch's LambdaLR).
+
+    >>> Lambda(0.1, lambda step: 0.5**step)(2)
+    0.025
+    """
+
+    rate: float
+    function: Callable[[int], float]
+
+    def __call__(self, step: int) -> float:
+        """The rate that the class describes."""
+        return self.rate * float(self.function(step))
+
+
+def schedule(given: Any, what: str) -> Any:
+    """A schedule or a function of the step itself; a number as a constant rate.
+
+    >>> schedule(0.5, "schedule")(3)
+    0.5
+    """
+    if callable(given) and not isinstance(given, type):
+        return given
+    try:
+        return Constant(given)
+    except (TypeError, ValueError):
+        raise TypeError(f"{what} must be a schedule or a rate, got {given!r}") from None
 
 
 @dataclass
 class OneCycle(Schedule):
-    """Half a cosine up from peak / start to peak, another down to peak / end (Smith 2018).
+    """Half a cosine up from peak / start to peak, another down to peak / start / end (Smith 2018).
 
-    The way up takes the share `warm` of the steps.  Numbers are those of PyTorch's OneCycleLR.
+    The way up takes the share `warm` of the steps, and the last step has the lowest rate.  Numbers
+    are those of PyTorch's OneCycleLR.
 
     >>> [round(OneCycle(1.0, steps=10)(t), 6) for t in (0, 2, 9)]
     [0.04, 1.0, 4e-06]
@@ -148,8 +297,7 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (0.0 < self.warm < 1.0 and self.start > 0.0 and self.end > 0.0):
-            raise ValueError("OneCycle: warm must be between 0 and 1, start and end more than 0")
+        self.warm = real(self.warm, "OneCycle: warm", "(0, 1)")
 
     def __call__(self, step: int) -> float:
         """The rate that the class describes."""
@@ -168,8 +316,9 @@ def _bent(start: float, end: float, done: float) -> float:
 class ReduceOnPlateau(Schedule):
     """rate, times factor whenever the loss has not improved for more than `patience` epochs.
 
-    To improve is to fall below the best so far by the share `threshold` of it.  Call `observe`
-    with each epoch's loss, as `nn.fit` does.
+    To improve is to fall below the best so far by the share `threshold` of its size.  Call
+    `observe` with each epoch's loss, as `nn.fit` does.  It is PyTorch's ReduceLROnPlateau, but for
+    losses below 0, where that takes a rise for an improvement.
 
     >>> schedule = ReduceOnPlateau(0.1, factor=0.5, patience=1)
     >>> for loss in (1.0, 0.9, 0.9, 0.9):
@@ -186,8 +335,7 @@ class ReduceOnPlateau(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.factor < 1.0:
-            raise ValueError(f"ReduceOnPlateau: factor must be less than 1, got {self.factor!r}")
+        self.factor = real(self.factor, "ReduceOnPlateau: factor", "[0, 1)")
         self._now, self._best, self._waited = self.rate, math.inf, 0
 
     def __call__(self, step: int) -> float:
@@ -196,7 +344,7 @@ class ReduceOnPlateau(Schedule):
 
     def observe(self, loss: float) -> None:
         """Take note of an epoch's loss."""
-        if loss < self._best * (1.0 - self.threshold) or self._best == math.inf:
+        if self._best == math.inf or loss < self._best - self.threshold * abs(self._best):
             self._best, self._waited = loss, 0
             return
         self._waited += 1

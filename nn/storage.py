@@ -2,9 +2,10 @@
 
 A float is stored as `float.hex` text, so that it comes back with the same bits.  What is read is
 refused unless it is exactly what `write` makes: no duplicate keys, no NaN literals, no number that
-is spelled another way.
+is spelled another way, and the checksum that was written with it.  Files of version 1 have none.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -29,9 +30,15 @@ def write(path: str | os.PathLike[str], kind: str, content: Any) -> None:
     The file is complete or as it was before.  Raises TypeError for anything but dict (with text
     keys), list, tuple, float, int, bool, str and None.
     """
-    document = {"format": f"chainrule-{kind}", "version": 1, "content": _encoded(content, "")}
-    text = json.dumps(document, allow_nan=False) + "\n"
+    stored = _encoded(content, "")
+    document = {"format": f"chainrule-{kind}", "version": 2, "sha256": _checksum(stored)}
+    text = json.dumps(document | {"content": stored}, allow_nan=False) + "\n"
     files.write(path, text.encode("ascii"))
+
+
+def _checksum(stored: Any) -> str:
+    """Of the content's JSON text without line breaks, whatever breaks the file has."""
+    return hashlib.sha256(json.dumps(stored).encode("ascii")).hexdigest()
 
 
 def read(path: str | os.PathLike[str], kind: str, *, allow_nonfinite: bool = False) -> Any:
@@ -60,16 +67,26 @@ def read(path: str | os.PathLike[str], kind: str, *, allow_nonfinite: bool = Fal
         raise FileFormatError(
             f"{path.name}: not a file of this library, or a damaged one ({error})"
         ) from None
-    if not isinstance(document, dict) or set(document) != {"format", "version", "content"}:
+    parts = {"format", "version", "content"}
+    if not isinstance(document, dict) or set(document) - {"sha256"} != parts:
         raise FileFormatError(f"{path.name}: not a file of this library")
     if document["format"] != f"chainrule-{kind}":
         raise FileFormatError(f"{path.name}: expected {kind}, got {document['format']!r:.60}")
-    if type(document["version"]) is not int or document["version"] != 1:
-        raise FileFormatError(f"{path.name}: version {document['version']!r:.60} is not known here")
+    version = document["version"]
+    if type(version) is not int or version not in (1, 2):
+        raise FileFormatError(f"{path.name}: version {version!r:.60} is not known here")
+    if (version == 2) != ("sha256" in document):
+        raise FileFormatError(f"{path.name}: not a file of this library")
     try:
-        return _decoded(document["content"], "", allow_nonfinite, 0)
+        content = _decoded(document["content"], "", allow_nonfinite, 0)
     except FileFormatError as error:
         raise FileFormatError(f"{path.name}: {error}") from None
+    # Only now it is known that it is not too deep for json.
+    if version == 2 and document["sha256"] != _checksum(document["content"]):
+        raise FileFormatError(
+            f"{path.name}: damaged: the content does not have the checksum it was written with"
+        )
+    return content
 
 
 def _encoded(content: Any, where: str) -> Any:

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from autograd import files
+from nn import tables
+from nn.arguments import loss_of, maker_of
 from nn.init import Initializer
 from nn.learning_rate import Maker, _loss, _sgd
 from nn.module import Module
-from nn.training import Loss, TrainingError, _bar, fit, samples
+from nn.options import whole
+from nn.training import Loss, TrainingError, _bar, finished, fit, samples
 
 __all__ = ["Grid", "Trained", "sweep"]
 PICTURE_EVERY = 1.0  # seconds: a picture takes about a fifth of one
@@ -136,20 +139,20 @@ def _run(rate: float, start: Initializer | None, seed: int, task: _Task) -> list
         )
     except TrainingError as error:
         return [before, *error.history.loss, math.inf]
-    return [before, *history.loss]
+    return [before, *finished(history).loss]
 
 
 def sweep(
     make: Callable[[Any, int], Module],
     data: Any,
     *,
-    loss: Loss,
+    loss: Loss | str,
     rates: Sequence[float],
     initializers: Sequence[Initializer | None] | Mapping[str, Initializer | None] = (None,),
     seeds: Sequence[int] = (0,),
     epochs: int = 20,
     batch_size: int | None = None,
-    optimizer: Maker = _sgd,
+    optimizer: Maker | str = _sgd,
     compiled: bool = False,
     client: Any = None,
     picture: str | os.PathLike[str] | None = None,
@@ -180,6 +183,9 @@ def sweep(
          0.3  he              0.02596    0.006938     0.04498  0 of 2  <- best
          0.3  zeros            0.2222      0.2222      0.2222  0 of 2
     """
+    loss, optimizer = loss_of(loss), maker_of(optimizer)
+    rates = tables.numbers(rates, "sweep: rates")
+    seeds = [whole(seed, "sweep: seeds", None) for seed in tables.samples(seeds, "sweep: seeds")]
     named = dict(initializers) if isinstance(initializers, Mapping) else {}
     if not isinstance(initializers, Mapping):
         named = {"default" if one is None else str(one): one for one in initializers}

@@ -6,19 +6,35 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import repeat
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from autograd import NonFiniteError, Value, no_grad, quiet_gc, topological
+from autograd import NonFiniteError, Value, files, no_grad, quiet_gc, topological
+from autograd.atomic import at_once, context, together, undo_of
 from autograd.ops import item
-from autograd.value import accumulate, first_nonfinite, present_mode, set_mode
-from nn import storage
+from autograd.value import (
+    accumulate,
+    first_nonfinite,
+    number_writer,
+    numbers,
+    present_mode,
+    set_mode,
+)
+from nn import storage, tables
+from nn.arguments import list_of, loss_of, measured, metrics_of, model_of, optimizer_of
 from nn.data import Dataset
 from nn.module import Module, present_scoping, set_scoping, unscoped
-from nn.optim import Optimizer, clip_norm
+from nn.optim import clip_norm
+from nn.optimizer import Optimizer
+from nn.options import POSITIVE, generator, real, whole
 from nn.replay import Replay, rows
 from nn.schedules import ReduceOnPlateau, Schedule
+from nn.schedules import schedule as as_schedule
 
 Loss = Callable[[list[Any], list[Any]], Value]
 Metric = Callable[[list[Any], list[Any]], float]
@@ -36,6 +52,7 @@ class History:
         rate: the learning rate of the epoch's last step.
         weights: every parameter after each epoch, if `fit` was told to watch.
         stopped: why it ended before the last epoch; '' if it did not.
+        interrupted: whether Ctrl-C ended it, which `stopped` says in words.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -44,6 +61,7 @@ class History:
     rate: list[float] = field(default_factory=list)
     weights: list[list[float]] = field(default_factory=list)
     stopped: str = ""
+    interrupted: bool = False
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -68,6 +86,19 @@ class History:
         return plots.history(self)
 
 
+def finished(history: History) -> History:
+    """The history, of a run that nobody interrupted; KeyboardInterrupt for any other.
+
+    Whatever is computed from whole runs asks here: a run that Ctrl-C cut short is no result.
+
+    >>> finished(History(loss=[1.0])).loss
+    [1.0]
+    """
+    if history.interrupted:
+        raise KeyboardInterrupt
+    return history
+
+
 class TrainingError(NonFiniteError):
     """The loss or a gradient became inf or nan; the model is as it was before that step.
 
@@ -81,37 +112,45 @@ class TrainingError(NonFiniteError):
 
 
 def samples(data: Any, what: str = "data") -> Samples:
-    """Inputs and targets of a Dataset or a pair, as two lists of one length."""
+    """Inputs and targets of a Dataset or a pair, as two lists of one length.
+
+    Inputs and targets may be lists, arrays, DataFrames or Series; ValueError, with row and column,
+    for a number that is missing, nan or inf.
+    """
     if isinstance(data, Dataset):
         return list(data.features), list(data.targets)
-    try:
-        inputs, targets = data
-    except (TypeError, ValueError):
-        kind = type(data).__name__
-        raise TypeError(f"{what}: expected a Dataset or (inputs, targets), got {kind}") from None
-    if _are_paths((inputs, targets)):
+    if not isinstance(data, list | tuple) or len(data) != 2:
+        kind, hint = type(data).__name__, ""
+        if hasattr(data, "columns"):
+            hint = "; Dataset.from_table(table, target=...) makes one"
+        elif isinstance(data, list | tuple):
+            hint = f" of {len(data)}; of pairs, list(zip(*pairs)) makes one"
+        raise TypeError(f"{what}: expected a Dataset or (inputs, targets), got {kind}{hint}")
+    if _are_paths(data):
         raise TypeError(
-            f"{what}: expected numbers in memory, got the paths {inputs} and {targets}; "
+            f"{what}: expected numbers in memory, got the paths {data[0]} and {data[1]}; "
             "numpy.load them"
         )
+    inputs = tables.complete(data[0], f"{what}: inputs")
+    targets = tables.complete(data[1], f"{what}: targets")
     if len(inputs) != len(targets):
         raise ValueError(f"{what}: {len(inputs)} inputs, but {len(targets)} targets")
-    if not len(inputs):
+    if not inputs:
         raise ValueError(f"{what}: no samples")
-    return list(inputs), list(targets)
+    return inputs, targets
 
 
 def fit(
     model: Module,
     data: Any,
     *,
-    loss: Loss,
-    optimizer: Optimizer,
+    loss: Loss | str,
+    optimizer: Optimizer | str,
     epochs: int,
     batch_size: int | None = None,
-    schedule: Schedule | None = None,
+    schedule: Schedule | Callable[[int], float] | None = None,
     validation: Any = None,
-    metrics: Iterable[Metric] = (),
+    metrics: Iterable[Metric | str] = (),
     seed: int = 0,
     clip: float | None = None,
     patience: int | None = None,
@@ -127,15 +166,18 @@ def fit(
 
     Args:
         model: called with one sample's inputs at a time.
-        data: a Dataset, or (inputs, targets), or the paths of two .npy files of them, which may be
-            larger than memory: `nn.distributed.fit` then does the work, and says what is different.
-        loss: of a batch: `loss(outputs, targets)`, such as `nn.mse`, gives one Value.
-        optimizer: of the model's parameters.
+        data: a Dataset, or (inputs, targets): lists, arrays, DataFrames or Series; or the paths of
+            two .npy files of them, which may be larger than memory: `nn.distributed.fit` then does
+            the work, and says what is different.
+        loss: of a batch: `loss(outputs, targets)`, such as `nn.mse`, gives one Value; or its name,
+            as in "mse".
+        optimizer: of the model's parameters; or its name, as in "adam", with its defaults.
         epochs: passes over the data, in all; a resumed run takes those that are missing.
         batch_size: samples per step; all of them if left out.
-        schedule: the learning rate of each step; the optimizer's own if left out.
+        schedule: the learning rate of each step, from a function of the number of steps taken; the
+            optimizer's own if left out.
         validation: data like `data`, or the share of `data` to set apart, chosen by the seed.
-        metrics: functions like `nn.metrics.accuracy` of (outputs, targets).
+        metrics: functions like `nn.metrics.accuracy` of (outputs, targets), or their names.
         seed: shuffles the batches.
         clip: the largest norm that the gradients of a step may have.
         patience: stop after so many epochs without a better loss (the validation's, if there is
@@ -153,9 +195,12 @@ def fit(
         cluster: a dask Client, such as `nn.distributed.connect` gives, whose workers share the rows
             of the two files; the bits are those of training on the files without it.
 
-    Ctrl-C ends training between two steps: the model and the history are whole, and
-    `history.stopped` says so.  Raises TrainingError, naming the first operation at fault, when a
-    loss or gradient is inf or nan; TypeError for a cluster with data in memory.
+    Ctrl-C ends training between two steps: the model and the history are whole,
+    `history.interrupted` is True, and `history.stopped` says where it was.
+
+    Raises TrainingError, naming the first operation at fault, when a loss or gradient is inf or
+    nan; ValueError, by row and column, for data that is missing, nan or inf, and for an optimizer
+    of another model; TypeError for a cluster with data in memory.
 
     >>> from nn import MLP, mse, fit
     >>> from nn.optim import SGD
@@ -200,24 +245,22 @@ def fit(
             f"fit: a cluster reads files, but the data is {_kind(data)} in memory; numpy.save the "
             "inputs and the targets where all workers see them, and give the two .npy files' paths"
         )
-    run = _Run(model, loss, optimizer, schedule, list(metrics), clip)
+    run = _Run(model, loss, optimizer, schedule, metrics, clip)
     inputs, targets = samples(data)
     held: Samples | None = None
-    if isinstance(validation, float):
-        (inputs, targets), held = _apart(inputs, targets, validation, seed)
+    if isinstance(validation, Real):
+        (inputs, targets), held = _apart(inputs, targets, float(validation), seed)
     elif validation is not None:
         held = samples(validation, "validation")
-    size = len(inputs) if batch_size is None else batch_size
-    least = 1 if patience is None else patience
-    for name, count in (("epochs", epochs), ("batch_size", size), ("patience", least)):
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"fit: {name} must be a whole number of at least 1, got {count!r}")
-    run.start(seed, checkpoint, resume)
+    size = len(inputs) if batch_size is None else whole(batch_size, "fit: batch_size")
+    epochs = whole(epochs, "fit: epochs")
+    patience = None if patience is None else whole(patience, "fit: patience")
 
-    def ready(stack: contextlib.ExitStack) -> Callable[[], None]:
+    def ready() -> Callable[[], None]:
+        run.start(seed, checkpoint, resume)
         data, kept = (inputs, targets), held
         if compiled:
-            run.compile(compiled, inputs, targets, stack)
+            run.compile(compiled, inputs, targets)
             data = rows(inputs), rows(targets)
             kept = held and (rows(held[0]), rows(held[1]))
         return lambda: run.epoch(*data, size, kept, watch)
@@ -248,14 +291,17 @@ class _Run:
     def __init__(
         self,
         model: Module,
-        loss: Loss,
-        optimizer: Optimizer,
-        schedule: Schedule | None,
-        metrics: list[Metric],
+        loss: Loss | str,
+        optimizer: Optimizer | str,
+        schedule: Schedule | Callable[[int], float] | None,
+        metrics: Iterable[Metric | str],
         clip: float | None,
     ) -> None:
-        self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.schedule, self.metrics, self.clip = schedule, metrics, clip
+        self.model, self.loss = model_of(model), loss_of(loss)
+        self.optimizer = optimizer_of(optimizer, model)
+        self.schedule = None if schedule is None else as_schedule(schedule, "schedule")
+        self.metrics = metrics_of(metrics)
+        self.clip = None if clip is None else real(clip, "fit: clip", POSITIVE)
         self.history = History()
         self.best, self.waited = math.inf, 0
         self.best_state: dict[str, Any] | None = None
@@ -264,23 +310,23 @@ class _Run:
 
     def start(self, seed: int, checkpoint: str | os.PathLike[str] | None, resume: bool) -> None:
         """From the beginning, or from the checkpoint if that is wanted and it is there."""
-        self.rng = random.Random(seed)  # noqa: S311 - no secret
+        self.rng = generator(seed)
+        if checkpoint is not None:
+            files.remove_leftovers(checkpoint)
         if resume:
             if checkpoint is None:
                 raise ValueError("fit: resume=True needs the checkpoint to resume from")
             if Path(checkpoint).exists():
                 self.load(checkpoint)
 
-    def compile(
-        self, given: bool | Replay, inputs: Any, targets: Any, stack: contextlib.ExitStack
-    ) -> None:
+    def compile(self, given: bool | Replay, inputs: Any, targets: Any) -> None:
         """Compile model and loss; from here on arrays hold the truth."""
         if isinstance(given, Replay):
             self.replay = given
             given.look()
         else:
             self.recorded().agrees(inputs, targets)
-        self.hold(stack)
+        self.hold()
 
     def recorded(self) -> Replay:
         """A Replay of model and loss."""
@@ -289,10 +335,11 @@ class _Run:
         self.replay = Replay(self.model, self.loss, list(everything))
         return self.replay
 
-    def hold(self, stack: contextlib.ExitStack) -> None:
-        """Let the replay's arrays hold the truth until the stack ends."""
+    def hold(self) -> None:
+        """Let the replay's arrays hold the truth until `train` ends."""
         assert self.replay is not None
-        self.flat = stack.enter_context(self.replay.flat)
+        self.replay.flat.read()
+        self.flat = self.replay.flat
 
     def call(self, callbacks: Iterable[Callable[[int, History], object]]) -> None:
         """Call them, and go on from what they have made of the model."""
@@ -308,7 +355,7 @@ class _Run:
 
     def train(
         self,
-        ready: Callable[[contextlib.ExitStack], Callable[[], None]],
+        ready: Callable[[], Callable[[], None]],
         epochs: int,
         patience: int | None,
         checkpoint: str | os.PathLike[str] | None,
@@ -317,17 +364,20 @@ class _Run:
     ) -> History:
         """The History after so many epochs, or fewer if something ends training.
 
-        `ready` enters what it needs and gives the function that does an epoch.
+        `ready` does what must be done before, and gives the function that does an epoch.
         """
-        history = self.history
-        mode, scoping = present_mode(), present_scoping()
+        callbacks = list_of(callbacks, "callbacks", "[function]")
+        # Whoever wrote the loss may leave a mode behind: not every context is safe from Ctrl-C.
+        last: list[Callable[[], object]]
+        last = [partial(set_mode, present_mode()), partial(set_scoping, present_scoping())]
+        leave = together(last)
         try:
-            with contextlib.ExitStack() as stack:
-                epoch = ready(stack)
-                stack.enter_context(quiet_gc())
-                stack.enter_context(unscoped())
-                advance = stack.enter_context(_bar(epochs - len(history), progress))
-                try:
+            try:
+                epoch = ready()
+                history = self.history
+                if self.flat is not None:
+                    last.append(self.flat.writer())
+                with quiet_gc(), unscoped(), _bar(epochs - len(history), progress) as advance:
                     while len(history) < epochs and not history.stopped:
                         epoch()
                         if patience is not None and self.waited >= patience:
@@ -336,17 +386,28 @@ class _Run:
                         if checkpoint is not None:
                             self.save(checkpoint)
                         advance(f"loss {history.loss[-1]:.4g}")
-                except KeyboardInterrupt:
-                    history.stopped = f"interrupted in epoch {len(history) + 1}"
-        finally:
-            # Ctrl-C may have come where a context was about to do so.
-            set_mode(mode)
-            set_scoping(scoping)
-            if self.flat is not None:
-                self.flat.write()
+            finally:
+                leave()
+            self._settle(patience)
+        except KeyboardInterrupt:
+            self._interrupted(epochs)
+            self._settle(patience)
+        return self.history
+
+    def _interrupted(self, epochs: int) -> None:
+        """Have the history say that Ctrl-C came, and when."""
+        history = self.history
+        done = len(history)
+        over = done >= epochs or history.stopped
+        text = f"interrupted {f'after epoch {done}' if over else f'in epoch {done + 1}'}"
+        if history.stopped:
+            text = f"{history.stopped}; {text}"
+        vars(history).update(stopped=text, interrupted=True)
+
+    def _settle(self, patience: int | None) -> None:
+        """Go back to the parameters of the best epoch, if `fit` was asked to be patient."""
         if patience is not None and self.best_state is not None:
             self.model.load_state_dict(self.best_state)
-        return history
 
     def epoch(
         self,
@@ -357,19 +418,14 @@ class _Run:
         watch: bool = False,
     ) -> None:
         """One pass over the data, and a line of history at its end, and only then."""
-        before = self.rng.getstate()
         order = list(range(len(inputs)))
         if size < len(order):
             self.rng.shuffle(order)
         total = 0.0
-        try:
-            for start in range(0, len(order), size):
-                batch = order[start : start + size]
-                loss = self.step(_taken(inputs, batch), _taken(targets, batch))
-                total += loss * len(batch)
-        except BaseException:
-            self.rng.setstate(before)
-            raise
+        for start in range(0, len(order), size):
+            batch = order[start : start + size]
+            loss = self.step(_taken(inputs, batch), _taken(targets, batch))
+            total += loss * len(batch)
         if self.replay is not None:
             self.replay.flat.write()
         self.close(total / len(order), held or (inputs, targets), held is not None, watch)
@@ -398,11 +454,13 @@ class _Run:
         best: dict[str, Any] = {"waited": self.waited + 1}
         if watched < self.best:
             best = {"best": watched, "waited": 0, "best_state": self.model.state_dict()}
+        changes = [(vars(self), best), (vars(history), line)]
         if isinstance(self.schedule, ReduceOnPlateau):
-            self.schedule.observe(watched)
-        # Each is one step, which Ctrl-C cannot split: no list gets ahead of another.
-        vars(self).update(best)
-        vars(history).update(line)
+            observed = copy(self.schedule)
+            observed.observe(watched)
+            changes.append((vars(self.schedule), vars(observed)))
+        # One step, which Ctrl-C cannot split: nothing gets ahead of anything else.
+        at_once(map(dict.update, *zip(*changes, strict=True)))
 
     def step(self, inputs: list[Any], targets: list[Any]) -> float:
         """The loss of a batch, and a step of the optimizer."""
@@ -428,7 +486,8 @@ class _Run:
             cause = first_nonfinite(topological(loss))
             where = f"epoch {len(self.history) + 1}, step {self.optimizer.taken + 1}"
             because = f": {cause}" if cause else ""
-            advice = f"; the learning rate was {self.optimizer.lr:g}, try a lower one"
+            rate = f"; the learning rate was {self.optimizer.lr:g}, try a lower one"
+            advice = rate if self.optimizer.taken else ""  # no step, so nothing that it has done
             raise TrainingError(f"{where}: {error}{because}{advice}", self.history) from None
         if self.replay is not None:
             self.replay.flat.read()
@@ -449,9 +508,10 @@ class _Run:
     def examine(self, data: Samples, with_loss: bool) -> tuple[float, dict[str, float]]:
         """Loss, if it is wanted, and metrics of the model as it is."""
         inputs, targets = data
-        training = self.model.training
-        self.model.eval()
+        modules = [module for _, module in self.model.named_modules()]
+        undo = undo_of(modules, repeat("training"))
         try:
+            self.model.eval()
             if self.replay is not None:
                 self.replay.look()
                 outputs = self.replay.outputs(inputs)
@@ -462,10 +522,10 @@ class _Run:
                     outputs = [self.model(x) for x in inputs]
                     loss = item(self.loss(outputs, targets)) if with_loss else math.nan
         finally:
-            self.model.train(training)
+            undo()
             if self.replay is not None:
                 self.replay.look()
-        return loss, {_name(metric): item(metric(outputs, targets)) for metric in self.metrics}
+        return loss, measured(self.metrics, outputs, targets)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """The checkpoint."""
@@ -491,8 +551,7 @@ class _Run:
         if not isinstance(stored, dict) or set(stored) != _PARTS:
             raise ValueError(f"fit: {name} is not a checkpoint")
         plateau = self.schedule if isinstance(self.schedule, ReduceOnPlateau) else None
-        model, optimizer = self.model.state_dict(), self.optimizer.state_dict()
-        observed = plateau.state_dict() if plateau else {}
+        undo = self._undo_of_load(plateau)
         try:
             history = _history(stored["history"])
             best, waited, best_state = stored["best"]
@@ -503,17 +562,30 @@ class _Run:
             if plateau and stored["plateau"]:
                 plateau.load_state_dict(stored["plateau"])
             version, words, gauss = stored["random"]
-            self.rng.setstate((version, tuple(words), gauss))
+            rng = random.Random()  # noqa: S311 - no secret
+            rng.setstate((version, tuple(words), gauss))
             found = {"best": float(best), "waited": int(waited), "best_state": best_state}
+            found |= {"rng": rng}
+            vars(self).update(found, history=history)
         except BaseException as error:
-            self.model.load_state_dict(model)
-            self.optimizer.load_state_dict(optimizer)
-            if plateau:
-                plateau.load_state_dict(observed)
+            undo()
             if isinstance(error, TypeError | ValueError | KeyError | OverflowError):
                 raise ValueError(f"fit: {name} is not a checkpoint of this run: {error}") from None
             raise
-        vars(self).update(found, history=history)
+
+    def _undo_of_load(self, plateau: ReduceOnPlateau | None) -> Callable[[], object]:
+        """A function, for one call, that takes back, in one step, whatever `load` changes."""
+        groups = self.optimizer.groups
+        parameters = list(self.model.parameters())
+        changed: list[tuple[Any, str]] = [
+            (group, name) for group in groups for name in ("options", "state")
+        ]
+        changed += [(self.optimizer, "taken")]
+        changed += [(self, name) for name in ("best", "waited", "best_state", "history", "rng")]
+        if plateau is not None:
+            changed += [(plateau, name) for name in vars(plateau)]
+        weights = number_writer(parameters, numbers(parameters))
+        return together([weights, undo_of(*zip(*changed, strict=True))])
 
 
 def _history(stored: Any) -> History:
@@ -524,6 +596,8 @@ def _history(stored: Any) -> History:
     if not all(isinstance(x, float) for numbers in lists for x in numbers):
         raise TypeError("its history is not made of numbers")
     columns: list[list[Any]] = [*lists[1:3], *history.metrics.values(), history.weights]
+    if type(history.interrupted) is not bool:
+        raise TypeError("its history does not say whether it was interrupted")
     if not isinstance(history.stopped, str) or any(len(c) > len(history.loss) for c in columns):
         raise ValueError("its history has more lines than epochs")
     return history
@@ -537,17 +611,13 @@ def _taken(samples: Any, batch: list[int]) -> Any:
     return [samples[i] for i in batch] if isinstance(samples, list) else samples[batch]
 
 
-def _name(metric: Metric) -> str:
-    return getattr(metric, "__name__", type(metric).__name__)
-
-
 def _apart(
     inputs: Sequence[Any], targets: Sequence[Any], share: float, seed: int
 ) -> tuple[Samples, Samples]:
     if not 0.0 < share < 1.0:
         raise ValueError(f"fit: validation must be data or a share between 0 and 1, got {share!r}")
     order = list(range(len(inputs)))
-    random.Random(seed).shuffle(order)  # noqa: S311 - no secret
+    generator(seed).shuffle(order)
     count = round(share * len(order))
     if not 0 < count < len(order):
         raise ValueError(f"fit: {share:g} of {len(order)} samples leaves one side empty")
@@ -558,15 +628,10 @@ def _apart(
     )
 
 
-@contextlib.contextmanager
+@context
 def _bar(count: int, wanted: bool | None, unit: str = "epoch") -> Any:
     """A function that advances a progress bar by one, or does nothing."""
     bar: Any = None
-    if sys.stderr.isatty() if wanted is None else wanted:
-        with contextlib.suppress(ImportError):
-            from tqdm import tqdm
-
-            bar = tqdm(total=count, desc="training", unit=unit)
 
     def advance(note: str) -> None:
         if bar is not None:
@@ -574,6 +639,11 @@ def _bar(count: int, wanted: bool | None, unit: str = "epoch") -> Any:
             bar.update()
 
     try:
+        if sys.stderr.isatty() if wanted is None else wanted:
+            with contextlib.suppress(ImportError):
+                from tqdm import tqdm
+
+                bar = tqdm(total=count, desc="training", unit=unit)
         yield advance
     finally:
         if bar is not None:

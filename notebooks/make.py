@@ -3,7 +3,8 @@
 `python notebooks/make.py [--check] [name ...]`
 
 With `--check` nothing is written: every source is executed again, and if what comes out is not what
-the committed .ipynb holds, the difference is printed and the exit status is 1.
+the committed .ipynb holds, the difference is printed and the exit status is 1.  A warning is an
+error then.
 """
 
 import difflib
@@ -24,7 +25,10 @@ def sources() -> list[Path]:
     return sorted(HERE.glob("[0-9]*.py"))
 
 
-def executed(source: Path) -> str:
+_WARNINGS_FAIL = "import warnings; warnings.simplefilter('error')"
+
+
+def executed(source: Path, warnings_fail: bool = False) -> str:
     """The text of the notebook with its outputs; the same source gives the same bytes."""
     import jupytext
     import nbformat
@@ -35,14 +39,20 @@ def executed(source: Path) -> str:
         cell.id = f"cell-{i}"
     notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     resources = {"metadata": {"path": str(HERE)}}
-    NotebookClient(
+    client = NotebookClient(
         notebook,
         timeout=300,
         record_timing=False,
         coalesce_streams=True,
         kernel_name="python3",
         resources=resources,
-    ).execute()
+    )
+    with client.setup_kernel():
+        if warnings_fail:
+            # Silent, so that it counts as no cell: messages name cells by their numbers.
+            client.kc.execute(_WARNINGS_FAIL, silent=True)
+        for index, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, index)
     for cell in notebook.cells:
         cell.metadata = {}
         for output in cell.get("outputs", ()):
@@ -96,7 +106,7 @@ def main() -> None:
         if named and not source.stem.startswith(named):  # so `make.py 05` is enough
             continue
         notebook = source.with_suffix(".ipynb")
-        made = executed(source)
+        made = executed(source, warnings_fail=check)
         if not check:
             notebook.write_text(made)
             print(notebook.name)

@@ -28,6 +28,24 @@ def table() -> Iterator[None]:
     _forget()
 
 
+# Files whose tests train, compile, start a process, a browser or a kernel, or try thousands of
+# points.  Everything else is quick: `python3 run.py test --quick` runs it within half a minute.
+SLOW = {
+    "test_attacks", "test_check", "test_compile", "test_concurrency", "test_demo",
+    "test_distributed", "test_docs", "test_init", "test_interruptions", "test_learning_rate",
+    "test_memory", "test_microgpt", "test_notebooks", "test_notebooks_live", "test_optim",
+    "test_packaging", "test_page", "test_plugin", "test_precise", "test_random_graphs",
+    "test_replay", "test_sweeps", "test_training", "README", "coming_from",
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the quick loop."""
+    for item in items:
+        if item.path.stem not in SLOW and "slow" not in item.keywords:
+            item.add_marker("quick")
+
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

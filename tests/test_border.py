@@ -678,7 +678,12 @@ def test_a_detection_around_a_call_is_heeded_with_and_without_values() -> None:
     compiled(1.0)
     compiled(Value(1.0))
     arguments: list[Any] = [0.0, Value(0.0), np.array([1.0, 0.0])]
-    ways = [compiled, compiled.backward, compiled.value_and_grad, compiled.parameter_gradients]
+    ways: list[Any] = [
+        compiled,
+        compiled.backward,
+        compiled.value_and_grad,
+        compiled.parameter_gradients,
+    ]
     for argument, way in itertools.product(arguments, ways):
         with detect_anomaly(), pytest.raises(NonFiniteError, match=r"log\(x\) = -inf"):
             way(argument)

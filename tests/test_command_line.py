@@ -52,6 +52,13 @@ def test_every_operation_can_be_called(name: str) -> None:
     assert found.op is op
 
 
+def test_signs_as_they_are_printed_in_books_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    minus, times = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+    assert expression(f"{minus}x {times} 2 {minus} 1", x=3.0).data == -7.0
+    assert main(["grad", f"2 {times} x", f"x={minus}3"]) == 0
+    assert "value  -6.0" in capsys.readouterr().out
+
+
 def test_parts_are_named_and_used_again() -> None:
     loss = expression("h = tanh(w*x); e = h - 1; e * e + h", w=1, x=0.5)
     labels = {node.label for node in [loss, *loss.parents]}
@@ -84,7 +91,15 @@ BAD = [
     ("1 2", "expected an operator"),
     ("x; x = 2; x", "x has a value already"),
     ("zz * x", "zz has no value"),
-    ("1e", "expected an operator"),
+    ("1e", "a product needs its *: write 1*e"),
+    ("x^2", "a power is written **, as in x**2"),
+    ("(1 + x^2)", "a power is written **"),
+    ("x\N{SUPERSCRIPT TWO}", "a power is written **"),
+    ("2x", "a product needs its *: write 2*x"),
+    ("tanh(2x)", "a product needs its *: write 2*x"),
+    ("2(x + 1)", "a product needs its *: write 2*("),
+    ("ln(x)", "unknown function 'ln'; write log(...)"),
+    ("arctan(x)", "unknown function 'arctan'; write atan(...)"),
     ("x ** ** 2", "got '**'"),
     ("'text'", 'got "\'"'),
     ("x\x00", "expected an operator"),

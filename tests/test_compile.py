@@ -1138,3 +1138,24 @@ def test_what_is_covered_is_instead_of_the_value_at_one_place() -> None:
 def test_an_index_counts_as_a_whole_number() -> None:
     _, found = recorded(lambda i: [range(9)[i], i % 2, i // 2, int(i)], 5)
     assert found == [5, 1, 2, 5]
+
+
+def slopes_inside(x: Any, y: Any) -> Any:
+    """A sum of gradients that a function takes itself, of operations with rows of derivatives."""
+    first = autograd.grad(lambda x, y: x.tanh() * y, (0, 1))(x, y)
+    second = autograd.grad(lambda x, y: x.hypot(y), (0, 1))(x, y)
+    return first[0] * first[1] + second[0] * second[1]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_derivative_inside_is_one_operation_with_its_own(engine: str, tmp_path: Any) -> None:
+    f = autograd.compile(slopes_inside, engine=engine)
+    for at in ((0.7, 1.3), (2.5, -0.9), (-1.5, 0.8)):
+        value, slopes = f.value_and_grad(*at, argnums=(0, 1))
+        wanted, exact = autograd.value_and_grad(slopes_inside, (0, 1))(*at)
+        assert close(value, wanted)
+        assert all(map(close, slopes, exact))
+    program = f.program
+    assert {"tanh_dx", "hypot_dx", "hypot_dy"} <= set(program.tape.ops)
+    program.save(tmp_path / "program")
+    assert Program.load(tmp_path / "program").digest == program.digest

@@ -156,3 +156,51 @@ def test_the_second_operand_is_compared_where_the_first_cannot_be() -> None:
     # It jumps in x at every point that is tried, and so only dz/dy can be told.
     with pytest.raises(RuleError, match="dz/dy = '3' gives 3 at"):
         define_op("steps", "sin(1e9 * x) + 2 * y", "0.0", "3")
+
+
+SOFTSIGN: tuple[str, str] = ("x / t", "1 / (t * t)")
+
+
+def test_second_derivatives_can_be_given_and_are_compared_too() -> None:
+    columns = {"t": "1 + abs(x)", "dxx": "-2 * sign(x) * dx / t"}
+    softsign = define_op("softsigned", *SOFTSIGN, **columns)
+    assert grad(grad(softsign))(3.0) == -2.0 / 4.0**3
+    node: Any = softsign.dx(Value(3.0), None, None)
+    assert node.op is rows()["softsigned_dx"]
+    with pytest.raises(RuleError, match=r"op 'wrong_dx': dz/dx = .* gives .* differences give"):
+        define_op("wrong", *SOFTSIGN, t="1 + abs(x)", dxx="2 * sign(x) * dx / t")
+    assert "wrong" not in rows()
+
+
+def test_the_name_of_a_derivative_is_taken_and_takes_no_other() -> None:
+    with pytest.raises(ValueError, match="'tanh_dx' is taken"):
+        define_op("tanh_dx", "x", "1")
+    define_op("lone_dx", "x * x", "2 * x")
+    with pytest.raises(ValueError, match="'lone_dx', a derivative of 'lone', is taken"):
+        define_op("lone", "x * x * x", "3 * x * x", dxx="6 * x")
+    assert "lone" not in rows()
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_a_function_of_math_is_a_row_without_another_line(engine: str) -> None:
+    pytest.importorskip(engine)
+    radians = define_op("radians", "radians(x)", "0.017453292519943295")
+    x = Value(90.0)
+    radians(x).backward()
+    compiled = autograd.compile(lambda x: radians(x) * x, engine=engine)
+    assert (radians(x).data, x.grad) == (math.pi / 2, math.pi / 180)
+    assert compiled(90.0) == radians(90.0) * 90.0
+
+
+def test_what_a_target_lacks_is_refused_there_by_name() -> None:
+    ulp = define_op("ulp", "ulp(x)", "0.0")
+    assert ulp(Value(1.0)).data == math.ulp(1.0)
+    with pytest.raises(NotImplementedError, match=r"ulp: .*LIBM in autograd/precise\.py"):
+        check_operation(ulp)
+    with pytest.raises(NotImplementedError, match=r"ulp: .*autograd/page\.js"):
+        autograd.play(ulp(Value(1.0)))._repr_html_()
+    pytest.importorskip("numpy")
+    assert autograd.compile(lambda x: ulp(x) + x, engine="numpy")(1.0) == 1.0 + math.ulp(1.0)
+    pytest.importorskip("numba")
+    with pytest.raises(NotImplementedError, match="ulp: neither numba nor C's library"):
+        autograd.compile(lambda x: ulp(x) + x, engine="numba")(1.0)

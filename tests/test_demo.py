@@ -58,7 +58,7 @@ def test_iris_is_complete_and_its_split_keeps_the_classes_even() -> None:
     assert iris.split(0.2, seed=6)[0] != train_set
     everything = sorted(map(tuple, train_set.features + test_set.features))
     assert everything == sorted(map(tuple, iris.features))
-    with pytest.raises(ValueError, match="share between 0 and 1"):
+    with pytest.raises(ValueError, match="test must be between 0 and 1"):
         iris.split(1.5)
 
 
@@ -133,9 +133,9 @@ def test_an_installation_is_used_again_until_its_requirements_change(
     run = run_py()
     monkeypatch.setattr(run, "VENV", tmp_path)
     monkeypatch.setattr(run, "PYTHON", tmp_path / "python")
-    assert not run.installed("viz,plot")
+    assert not run.installed("demo")
     (tmp_path / "python").touch()
-    (tmp_path / "installed-viz-plot").write_text(run.fingerprint())
-    assert run.installed("viz,plot")
-    (tmp_path / "installed-viz-plot").write_text("older")
-    assert not run.installed("viz,plot")
+    (tmp_path / "installed-demo").write_text(run.fingerprint())
+    assert run.installed("demo")
+    (tmp_path / "installed-demo").write_text("older")
+    assert not run.installed("demo")

@@ -475,19 +475,74 @@ def test_the_address_of_a_scheduler_will_do(client: Any, tmp_path: Path) -> None
         pass
 
 
-def test_a_cluster_without_workers_is_refused(tmp_path: Path) -> None:
+def test_a_cluster_without_workers_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Empty:
-        def run(self, *arguments: Any) -> dict[str, str]:
+        def run(self, *arguments: Any, **options: Any) -> dict[str, str]:
+            asked.append(arguments)
             return {}
 
+    asked: list[Any] = []
+    monkeypatch.setattr(distributed, "PAUSES", (0.0, 0.0))  # workers may be on their way
     with pytest.raises(MismatchError, match="the cluster has no workers"):
         mean_gradient(smooth, whole(tmp_path), W, client=Empty())
+    assert len(asked) == 3
+
+
+class Answers:
+    """A client whose workers give these answers, one dict for each time that they are asked."""
+
+    def __init__(self, *answers: dict[str, Any]) -> None:
+        self.answers = list(answers)
+
+    def run(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        return self.answers.pop(0)
+
+
+def test_a_worker_that_dies_while_it_is_asked_is_no_reason_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(distributed, "PAUSES", (0.0, 0.0, 0.0))
+    gone = OSError("connection reset")
+    client = Answers({"a": "", "b": gone}, {}, {"a": "", "c": ""})
+    assert distributed.agree(client) == distributed.fingerprint()
+    assert not client.answers
+    with pytest.raises(MismatchError, match="worker c refuses: it is older"):
+        distributed.agree(Answers({"a": "", "b": gone}, {"a": "", "c": "it is older"}))
+    with pytest.raises(MismatchError, match="worker b gives no answer: connection reset"):
+        distributed.agree(Answers(*[{"a": "", "b": gone}] * 4))
+    with pytest.raises(MismatchError, match="worker b gives no answer: a bug"):
+        distributed.agree(Answers({"a": "", "b": ZeroDivisionError("a bug")}))
+
+
+def test_a_worker_killed_while_training_is_set_up_changes_no_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = stored(tmp_path, [X, X[:, 0]])
+    options: dict[str, Any] = {"loss": mse, "epochs": 1}
+    ask, killed = distributed._ask, []
+
+    def killing(client: Any, question: Any, of: Any) -> None:
+        killed.append(next(iter(client.run(os.getpid).values())))
+        os.kill(killed[0], signal.SIGKILL)
+        ask(client, question, of)
+
+    monkeypatch.setattr(distributed, "_ask", killing)
+    found = []
+    with connect(workers=2) as client:  # of its own: dask gives up a worker that dies twice
+        for where in (None, client):
+            model = MLP([3, 1], None, seed=0)
+            fit(model, paths, optimizer=SGD(model, lr=0.1), client=where, **options)
+            found.append([p.data.hex() for p in model.parameters()])
+    assert found[0] == found[1]
+    assert len(killed) == 1
 
 
 def test_a_worker_without_the_package_is_told_what_to_install(tmp_path: Path) -> None:
     class Bare:
-        def run(self, *arguments: Any) -> None:
-            raise ModuleNotFoundError("No module named 'nn'", name="nn")
+        def run(self, *arguments: Any, **options: Any) -> dict[str, Exception]:
+            return {"a": ModuleNotFoundError("No module named 'nn'", name="nn")}
 
     with pytest.raises(MismatchError, match=r"cannot import nn; install chainrule\[distributed\]"):
         mean_gradient(smooth, whole(tmp_path), W, client=Bare())

@@ -5,6 +5,7 @@ import importlib.util
 import math
 import os
 import re
+import struct
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -194,6 +195,84 @@ def test_unknown_kinds_directories_and_bad_options_are_refused(tmp_path: Path) -
         draw(neuron()[0], direction="up")
     with pytest.raises(TypeError, match="expected a Value"):
         draw(3.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "made"),
+    [
+        ("out", {}, "out.svg"),
+        ("out", {"format": "png"}, "out.png"),
+        ("out.gv", {"format": "svg"}, "out.gv.svg"),
+        ("out.svg", {"format": "svg", "cleanup": True}, "out.svg"),
+        ("out", {"format": "mmd", "directory": "."}, "out.mmd"),
+    ],
+)
+def test_render_takes_what_graphviz_takes(
+    name: str, options: Any, made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Path(draw(neuron()[0]).render(name, **options)) == Path(made)
+    assert [p.name for p in tmp_path.iterdir()] == [made]
+
+
+def test_a_picture_is_piped_and_viewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, opened = draw(neuron()[0]), []
+    monkeypatch.setattr("webbrowser.open", lambda uri: opened.append(uri))
+    assert graph.pipe("dot").startswith(b"digraph")
+    assert graph.pipe(format="svg", encoding="utf-8").startswith("<?xml")
+    with pytest.raises(ValueError, match=r"expected .svg, .png, .pdf, .dot or .mmd, got 'jpg'"):
+        graph.pipe("jpg")
+    kept = graph.view(tmp_path / "kept", format="mmd")
+    assert Path(graph.render(tmp_path / "again.mmd", view=True)).exists()
+    temporary = graph.view()
+    assert opened == [Path(p).as_uri() for p in (kept, str(tmp_path / "again.mmd"), temporary)]
+    assert Path(temporary).suffix == ".svg"
+
+
+def size_of(png: bytes) -> tuple[int, ...]:
+    return struct.unpack(">II", png[16:24])
+
+
+def test_a_png_has_no_more_pixels_than_viewers_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = Value(0.5, "x")
+    for _ in range(8):
+        x = x * 1.1
+    graph = draw(x, constants=False)
+    width, height = size_of(graph.png(1.0))
+    monkeypatch.setattr(render, "LARGEST", int(0.75 * width))
+    assert size_of(graph.png()) == pytest.approx((0.75 * width, 0.75 * height), abs=2)
+    assert size_of(graph.png(0.25)) == pytest.approx((0.25 * width, 0.25 * height), abs=2)
+    monkeypatch.setattr(render, "LARGEST", 16_000)
+    monkeypatch.setattr(render, "PIXELS", width * height // 2)
+    assert size_of(graph.png())[0] == pytest.approx(width * 0.5**0.5, abs=5)
+    monkeypatch.setattr(render, "PIXELS", width * height // 9)
+    with pytest.raises(render.RenderError, match=r"nobody could read it; draw less .*\.svg"):
+        graph.png()
+    assert graph.png(0.25)  # as it was asked for
+
+
+def test_what_is_exported_is_on_white_and_what_is_shown_is_not(tmp_path: Path) -> None:
+    graph = draw(neuron()[0])
+    assert "bgcolor=white" not in graph.source
+    assert 'fill="white"' not in graph.svg()
+    assert 'fill="white"' in Path(graph.render(tmp_path / "graph.svg")).read_text()
+
+
+def test_characters_that_no_font_has_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    y = Value(1.0, "\N{CJK UNIFIED IDEOGRAPH-4E2D}") * 2.0
+    monkeypatch.setattr(render, "_has_wide_font", lambda: True)
+    draw(y).png(1.0)
+    monkeypatch.setattr(render, "_has_wide_font", lambda: False)
+    with pytest.warns(UserWarning, match="no font found here has .*fonts-noto-cjk"):
+        draw(y).png(1.0)
+
+
+def test_long_labels_wrap() -> None:
+    long = "a name of words " * 8 + "x" * 60
+    source = draw(Value(1.0, long) * 2.0).source
+    pieces = re.findall(r'label="([^"]*)"', source)[0].split("\\n")
+    assert max(map(len, pieces)) <= 48
+    assert "".join(pieces).startswith(long)
 
 
 def test_without_any_renderer_the_message_names_both_remedies(

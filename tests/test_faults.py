@@ -119,3 +119,17 @@ def test_the_seed_chooses_what_is_hidden() -> None:
         answers += envelope
     assert answers[0] == answers[1]
     assert len(set(answers)) > 2
+
+
+OPERATORS = ["add", "sub", "mul", "div", "pow", "neg", "tanh"]
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_after_a_mistake_every_function_of_the_engine_is_the_one_from_before(name: str) -> None:
+    # `v * w` and `v.mul(w)` are two functions; one that stayed would be wrong without a word.
+    every = [one for row in rows().values() for one in (row, *row.slopes.values())]
+    before = [dict(vars(one)) for one in every], dict(vars(Value))
+    fault = next(one for one in faults() if one.op == name and one.operand == "z")
+    with planted(fault):
+        assert vars(Value) != before[1]
+    assert ([dict(vars(one)) for one in every], dict(vars(Value))) == before

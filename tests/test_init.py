@@ -93,7 +93,7 @@ def test_the_weights_have_the_mean_the_spread_and_the_bound_that_are_stated(name
 @pytest.mark.parametrize("name", INITIALIZERS)
 @pytest.mark.parametrize("fans", [(0, 1), (1, -1), (1.0, 1), (True, 1)])
 def test_fans_that_are_none_are_refused(name: str, fans: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match=r"fan_(in|out) must be an int of at least 1"):
+    with pytest.raises(ValueError, match=r"fan_(in|out) must be a whole number of at least 1"):
         INITIALIZERS[name]()(*fans)
 
 
@@ -154,11 +154,11 @@ def test_the_short_side_of_an_orthogonal_matrix_is_orthonormal(fans: tuple[int, 
     ("call", "words"),
     [
         (lambda: init.uniform(1.0, -1.0), "low must not be above high"),
-        (lambda: init.uniform(0.0, math.inf), "uniform: high: expected a finite number"),
-        (lambda: init.normal(0.0, -1.0), "normal: std: expected a finite number of at least 0"),
-        (lambda: init.constant(math.nan), "constant: expected a finite number, got nan"),
+        (lambda: init.uniform(0.0, math.inf), "uniform: high must be a finite number"),
+        (lambda: init.normal(0.0, -1.0), "normal: std must be a finite number of at least 0"),
+        (lambda: init.constant(math.nan), "constant must be a finite number, got nan"),
         (lambda: init.truncated_normal(cut=0.0), "the cut must be at least 0.1, got 0.0"),
-        (lambda: init.he_normal(gain=-1.0), "he_normal: gain: expected a finite number"),
+        (lambda: init.he_normal(gain=-1.0), "he_normal: gain must be a finite number"),
         (lambda: init.he_normal(fan="in"), "fan must be 'fan_in', 'fan_out' or 'fan_avg'"),  # type: ignore[arg-type]
         (lambda: init.gain(lambda u: u * 0.0), "has the mean square 0.0"),
     ],
@@ -514,7 +514,7 @@ def test_a_scheme_is_its_scale_fan_and_distribution(base: str, kind: Any, scale:
     for option in {"gain", "negative_slope"} & set(inspect.signature(make).parameters):
         with pytest.raises(TypeError, match=f"^{base}_{kind}: {option}: expected a real"):
             make(**{option: "1"})
-        with pytest.raises(ValueError, match=f"^{base}_{kind}: {option}: expected a finite"):
+        with pytest.raises(ValueError, match=f"^{base}_{kind}: {option} must be a finite"):
             make(**{option: math.inf})
     with pytest.raises(ValueError, match=f"^{base}_{kind}: fan must be"):
         make(fan="fan")
@@ -541,10 +541,10 @@ LIMITS: list[tuple[str, dict[str, Any], str]] = [
     ("uniform", {"high": "1"}, "uniform: high: expected a real"),
     ("normal", {"mean": "1"}, "normal: mean: expected a real"),
     ("normal", {"std": "1"}, "normal: std: expected a real"),
-    ("normal", {"std": -1.0}, "normal: std: expected a finite number of at least 0, got"),
+    ("normal", {"std": -1.0}, "normal: std must be a finite number of at least 0, got"),
     ("truncated_normal", {"mean": "1"}, "truncated_normal: mean: expected a real"),
     ("truncated_normal", {"std": "1"}, "truncated_normal: std: expected a real"),
-    ("truncated_normal", {"std": -1.0}, "truncated_normal: std: expected a finite number of at"),
+    ("truncated_normal", {"std": -1.0}, "truncated_normal: std must be a finite number of at"),
     ("truncated_normal", {"cut": "1"}, "truncated_normal: cut: expected a real"),
     ("truncated_normal", {"cut": 0.09}, "truncated_normal: the cut must be at least 0.1"),
     ("orthogonal", {"gain": "1"}, "orthogonal: gain: expected a real"),

@@ -1,8 +1,10 @@
 """Ctrl-C: the state is the one from before or the one from after, and files are whole."""
 
+import contextlib
 import os
 import sys
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +12,39 @@ import pytest
 
 import autograd
 from autograd import Value, draw, engines, no_grad
-from autograd.flat import Flat
 from autograd.value import present_mode, restorer
-from nn import MLP, fit, mse
+from nn import MLP, Module, find_learning_rate, fit, learning_rate_sweep, mse, training
 from nn.optim import SGD
+from nn.sweeps import sweep
+from nn.training import History
 from tests.benchmarks import interruptions
-
 
 # Interrupted between `open` and `with`, Python closes the file itself, and says so.  Ctrl-C that
 # comes in a callback of LLVM's, which compiles, is said too, and lost: the work goes on.
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+EVERYWHERE = [kind for kind in interruptions.KINDS if kind not in interruptions.SELDOM]
+
+
+@pytest.mark.parametrize("kind", EVERYWHERE)
+def test_at_some_of_all_places_of_the_code_nothing_is_left_half_done(kind: str) -> None:
+    trials, hits, broken = interruptions.everywhere(kind, 25, seed=7)
+    assert not broken
+    assert hits > trials // 2
+
+
 @pytest.mark.parametrize("kind", interruptions.KINDS)
 def test_at_random_moments_nothing_is_left_half_done(kind: str) -> None:
-    hits, broken = interruptions.run(kind, 50, seed=7)
+    hits, broken = interruptions.run(kind, 15, seed=7)
     assert hits or kind in interruptions.SELDOM
+    assert not broken
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of a process with threads
+def test_a_run_that_is_killed_goes_on_to_the_same_bits_and_leaves_no_files() -> None:
+    _, broken = interruptions.killed(15, seed=7)
     assert not broken
 
 
@@ -44,7 +64,7 @@ def test_ctrl_c_on_the_way_out_of_no_grad_does_not_switch_recording_off(
     model = MLP([1, 1], None, seed=0)
     monkeypatch.setattr(no_grad, "__exit__", interrupted)
     history = fit(model, DATA, loss=loss, optimizer=SGD(model, lr=0.1), epochs=3, validation=DATA)
-    assert history.stopped == "interrupted in epoch 1"
+    assert (history.stopped, history.interrupted) == ("interrupted in epoch 1", True)
     assert present_mode() is None
     assert (Value(2.0) * 3.0).parents
 
@@ -98,18 +118,85 @@ def test_ctrl_c_on_the_way_out_of_a_recording_leaves_nobody_watched() -> None:
     assert present_mode() is None
 
 
-def test_ctrl_c_on_the_way_out_of_a_flat_does_not_lose_what_was_learned(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("compiled", [False, True])
+def test_ctrl_c_after_the_last_epoch_loses_nothing_that_was_learned_and_is_said(
+    compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: Any) -> None:
+    @contextlib.contextmanager
+    def closing(*_: Any) -> Iterator[Any]:
+        yield lambda note: None
         raise KeyboardInterrupt
 
     model, other = MLP([1, 1], None, seed=0), MLP([1, 1], None, seed=0)
-    fit(other, DATA, loss=loss, optimizer=SGD(other, lr=0.1), epochs=3, compiled=True)
-    monkeypatch.setattr(Flat, "__exit__", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        fit(model, DATA, loss=loss, optimizer=SGD(model, lr=0.1), epochs=3, compiled=True)
+    options: dict[str, Any] = {"loss": loss, "epochs": 3, "compiled": compiled}
+    whole = fit(other, DATA, optimizer=SGD(other, lr=0.1), **options)
+    monkeypatch.setattr(training, "_bar", closing)
+    history = fit(model, DATA, optimizer=SGD(model, lr=0.1), **options)
     assert [p.data for p in model.parameters()] == [p.data for p in other.parameters()]
+    assert (history.loss, history.interrupted) == (whole.loss, True)
+    assert history.stopped == "interrupted after epoch 3"
+
+
+def test_a_run_that_had_stopped_says_both() -> None:
+    def stop(epoch: int, history: History) -> bool:
+        return True
+
+    def pressed(epoch: int, history: History) -> None:
+        if history.stopped:
+            raise KeyboardInterrupt
+
+    model = MLP([1, 1], None, seed=0)
+    options: dict[str, Any] = {"loss": loss, "optimizer": SGD(model, lr=0.1)}
+    history = fit(model, DATA, callbacks=[stop], epochs=5, **options)
+    assert (history.stopped, history.interrupted) == ("a callback asked to stop", False)
+    history = fit(model, DATA, patience=1, callbacks=[pressed], epochs=1000, **options)
+    assert history.interrupted
+    assert history.stopped == (
+        f"no better loss for 1 epochs; interrupted after epoch {len(history)}"
+    )
+
+
+class Pressed:
+    """A loss in which somebody presses Ctrl-C at the n-th call."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def __call__(self, outputs: list[Any], targets: list[Any]) -> Any:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return loss(outputs, targets)
+
+
+def started(initializer: Any, seed: int) -> Module:
+    return MLP([1, 1], None, seed=seed)
+
+
+BUILT_ON_FIT: dict[str, Callable[[Any], Any]] = {
+    "find_learning_rate": lambda loss: find_learning_rate(started(None, 0), DATA, loss=loss),
+    "learning_rate_sweep": lambda loss: learning_rate_sweep(
+        started(None, 0), DATA, loss=loss, rates=[0.1, 0.5], epochs=6
+    ),
+    "sweep": lambda loss: sweep(started, DATA, loss=loss, rates=[0.1], seeds=[0, 1], epochs=6),
+}
+
+
+@pytest.mark.parametrize("n", [1, 5, 9])
+@pytest.mark.parametrize("name", BUILT_ON_FIT)
+def test_what_is_built_on_fit_takes_no_cut_run_for_a_whole_one(name: str, n: int) -> None:
+    press = Pressed(n)
+    with pytest.raises(KeyboardInterrupt):
+        BUILT_ON_FIT[name](press)
+    assert press.left == 0  # and nothing ran after it
+
+
+def test_a_validation_leaves_a_module_that_its_owner_froze_as_it_is() -> None:
+    model = MLP([1, 2, 1], "tanh", seed=0)
+    model.layers[0].training = False
+    fit(model, DATA, loss=loss, optimizer=SGD(model, lr=0.1), epochs=1, validation=DATA)
+    assert [layer.training for layer in model.layers] == [False, True]
+    assert model.training
 
 
 def test_what_a_crash_left_in_the_cache_of_kernels_is_made_again(

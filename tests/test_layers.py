@@ -1,11 +1,13 @@
 """Neurons, layers and networks: what they compute, with any activation, and what they refuse."""
 
 import functools
+import json
 import math
 import random
 import re
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +15,16 @@ import pytest
 import nn
 from autograd import Value, rows
 from nn import MLP, Embedding, Layer, Neuron, Sequential, init, softmax
-from nn.activations import Moments, activation_function, moments, value_and_slope
+from nn.activations import COMPOSED, Moments, activation_function, moments, value_and_slope
+from tests.golden.peers import ACTIVATIONS as COMPARED
+from tests.golden.peers import POINTS
 
 X = [0.5, -1.25, 2.0]
 W = [0.75, -0.5, 0.25]
 
 # Every operation that can stand after a neuron, and two that are none.
 UNARY = {name for name, op in rows().items() if op.arity == 1 or op.default is not None}
-ACTIVATIONS: list[Any] = [*sorted(UNARY), None, lambda u: u * u + 1.0]
+ACTIVATIONS: list[Any] = [*sorted(UNARY), *COMPOSED, None, lambda u: u * u + 1.0]
 
 
 def name_of(activation: Any) -> str:
@@ -44,6 +48,24 @@ def test_a_neuron_is_f_of_the_weighted_sum_with_the_chain_rules_gradients(activa
     for weight, one, w, d in zip(neuron.weights, x, W, X, strict=True):
         assert weight.grad == pytest.approx(slope * d, rel=1e-13)
         assert one.grad == pytest.approx(slope * w, rel=1e-13)
+
+
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "activations.json").read_text())
+
+
+def test_every_composed_activation_is_compared_with_pytorch() -> None:
+    assert {label.split()[0] for label in COMPARED} == set(COMPOSED)
+
+
+@pytest.mark.parametrize("label", COMPARED)
+def test_a_composed_activation_and_its_slope_are_those_of_pytorch(label: str) -> None:
+    function: Any = functools.partial(COMPOSED[label.split()[0]], **COMPARED[label])
+    for x, value, slope in zip(
+        POINTS, *(GOLDEN[label][k] for k in ("value", "slope")), strict=True
+    ):
+        assert function(x) == pytest.approx(value, rel=1e-14)
+        assert value_and_slope(function, x)[0] == function(x)
+        assert value_and_slope(function, x)[1] == pytest.approx(slope, rel=1e-13, abs=1e-15)
 
 
 def make(module: Any, *arguments: Any, **options: Any) -> Any:
@@ -137,7 +159,7 @@ def test_sequential_chains_modules_and_functions_and_names_them() -> None:
     outputs = model(X)
     assert math.fsum(p.data for p in outputs) == pytest.approx(1.0, rel=1e-15)
     assert outputs[0].scope == "sequential/softmax"
-    assert model.layers[1].name == "layer 1"  # type: ignore[attr-defined]
+    assert model.layers[1].name == "layer 1"
     assert len(model.parameters()) == 31
 
 
@@ -164,16 +186,31 @@ def test_embedding_gives_the_parameters_of_a_row() -> None:
         (lambda: Layer(1, 1)(Value(1.0)), TypeError, r"got Value; write \[x\] for one input"),
         (lambda: Layer(2, 1)([[1.0, 2.0]]), ValueError, r"\[model\(x\) for x in batch\]"),
         (lambda: Layer(1, 1)(["1"]), TypeError, "expected a real number, got str"),
-        (lambda: Layer(0, 1), ValueError, "fan_in must be an int of at least 1, got 0"),
-        (lambda: make(Layer, 1, 2.0), ValueError, "fan_out must be an int of at least 1, got 2.0"),
+        (lambda: Layer(0, 1), ValueError, "fan_in must be a whole number of at least 1, got 0"),
+        (
+            lambda: make(Layer, 1, 2.0),
+            ValueError,
+            "fan_out must be a whole number of at least 1, got 2.0",
+        ),
         (lambda: MLP([3], "tanh"), ValueError, "at least two sizes"),
-        (lambda: MLP([3, 0, 1], "tanh"), ValueError, "layer 0: fan_out must be an int"),
-        (lambda: Layer(1, 1, "tahn"), ValueError, "'tahn' is not an operation such as .*tanh"),
+        (lambda: MLP([3, 0, 1], "tanh"), ValueError, r"sizes\[1\] must be a whole number"),
+        (lambda: Layer(1, 1, "tahn"), ValueError, "'tahn'; did you mean 'tan"),
         (lambda: Layer(1, 1, "softmax"), ValueError, "takes a whole layer's outputs"),
         (lambda: Layer(1, 1, "mul"), ValueError, "activation: mul takes two operands"),
         (lambda: make(Layer, 1, 1, 3), TypeError, "expected a name, a function or None, got 3"),
         (lambda: make(Layer, 1, 1, init=init.zeros), TypeError, r"with its parentheses"),
-        (lambda: make(Layer, 1, 1, init="he"), TypeError, "expected an initializer, got 'he'"),
+        (
+            lambda: make(Layer, 1, 1, init=3),
+            TypeError,
+            "expected an initializer or its name, got 3",
+        ),
+        (lambda: Layer(1, 1, init="he"), ValueError, "'he'; did you mean 'he_normal' or 'he_unif"),
+        (lambda: Layer(1, 1, "ReLU"), ValueError, "no 'ReLU'; write activation=\"relu\""),
+        (lambda: MLP([2, 3], "ReLU"), ValueError, "no 'ReLU'; write activation=\"relu\""),
+        (lambda: MLP([2, 3], "Relu"), ValueError, "no 'Relu'; did you mean 'relu'"),
+        (lambda: make(MLP, 3, "tanh"), ValueError, r"two sizes, as in \[4, 8, 3\], got 3"),
+        (lambda: make(MLP, {2: 3, 4: 1}, "tanh"), ValueError, r"two sizes, .* got {2: 3, 4: 1}"),
+        (lambda: MLP([2, 2.5, 1], "tanh"), ValueError, r"sizes\[1\] must be a whole number"),
         (
             lambda: make(Layer, 1, 1, seed=1.5),
             TypeError,
@@ -272,11 +309,19 @@ def test_an_activation_without_a_gain_starts_as_a_linear_unit() -> None:
 
 
 WRONG: list[tuple[Any, type[Exception], str]] = [
-    (lambda: Neuron(0, name="unit"), ValueError, "unit: fan_in must be an int of at least 1"),
-    (lambda: Layer(0, 1, name="part"), ValueError, "part: fan_in must be an int of at least 1"),
-    (lambda: Layer(1, True, name="part"), ValueError, "part: fan_out must be an int"),
-    (lambda: Embedding(0, 1, name="words"), ValueError, "words: count must be an int"),
-    (lambda: Embedding(1, 0, name="words"), ValueError, "words: width must be an int"),
+    (
+        lambda: Neuron(0, name="unit"),
+        ValueError,
+        "unit: fan_in must be a whole number of at least 1",
+    ),
+    (
+        lambda: Layer(0, 1, name="part"),
+        ValueError,
+        "part: fan_in must be a whole number of at least 1",
+    ),
+    (lambda: Layer(1, True, name="part"), ValueError, "part: fan_out must be a whole number"),
+    (lambda: Embedding(0, 1, name="words"), ValueError, "words: count must be a whole number"),
+    (lambda: Embedding(1, 0, name="words"), ValueError, "words: width must be a whole number"),
     (lambda: Embedding(2, 1, name="words")(True), TypeError, "words: expected an index, got True"),
     (lambda: Embedding(2, 1, name="words")(0.5), TypeError, r"words: expected an index, got 0\.5"),
     (lambda: Neuron(1, name="unit")(3.0), TypeError, "unit: expected a sequence of numbers"),

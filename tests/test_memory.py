@@ -26,6 +26,15 @@ INPUTS, TARGETS = MOONS.features, MOONS.targets
 crossentropy = functools.partial(nn.sparse_categorical_crossentropy, from_logits=True)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def frozen() -> Iterator[None]:
+    """What other tests have left is set aside: the collector would walk it again and again."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 def model() -> Any:
     return nn.MLP([2, 4, 2], "tanh", seed=0)
 
@@ -268,8 +277,9 @@ def test_compiled_training_does_not_grow() -> None:
             validation=MOONS, progress=False, compiled=True,
         )  # fmt: skip
 
-    # A hundred runs, each with recordings of its own of some 150 kB.
-    assert growth(epoch, 50) < 50_000
+    # A hundred runs, each with recordings of its own of some 150 kB.  What the last of them knows
+    # of random generators is some 45 kB, however many there were.
+    assert growth(epoch, 50) < 75_000
 
 
 def test_a_compiled_function_keeps_no_more_recordings_than_its_cache() -> None:

@@ -13,14 +13,6 @@ FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 SOURCES = sorted(FOLDER.glob("[0-9]*.py"))
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
-def test_a_notebook_runs_as_a_script_without_a_warning(source: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(source)], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
-
-
 def check(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
     """`make.py --check`, in a process of its own, for a kernel's sockets outlive the cells."""
     command = [sys.executable, str(folder / "make.py"), "--check", name]
@@ -28,7 +20,9 @@ def check(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
-def test_executed_again_a_notebook_has_the_outputs_that_are_committed(source: Path) -> None:
+def test_executed_again_without_a_warning_a_notebook_has_the_outputs_that_are_committed(
+    source: Path,
+) -> None:
     pytest.importorskip("jupytext")
     pytest.importorskip("ipykernel")
     done = check(FOLDER, source.stem)
@@ -104,6 +98,16 @@ def test_a_stale_notebook_fails_the_check_with_the_difference(small: Path, tmp_p
     assert done.returncode == 1
     assert "-4.5\n+4.0\n" in done.stdout
     assert "make.py" in done.stderr
+
+
+def test_a_warning_in_a_cell_fails_the_check(small: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    shutil.copy(small / "make.py", folder)
+    (folder / "1.py").write_text("# %%\nimport warnings\n\nwarnings.warn('too hot')\n")
+    done = check(folder, "1")
+    assert done.returncode == 1
+    assert "too hot" in done.stderr
 
 
 def test_a_figure_shows_itself_in_a_notebook_that_has_not_imported_pyplot(small: Path) -> None:

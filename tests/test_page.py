@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from autograd import Value, expression, play, rows, scope, topological
-from autograd.page import frame, javascript, page, script_json
+from autograd.ops import Op
+from autograd.page import _function, frame, javascript, page, script_json
 from tests.reference import points
 
 NEURON = "h = tanh(w*x + b); (h - y)**2 + h*h"
@@ -100,10 +101,20 @@ def test_a_page_of_too_many_nodes_is_refused(monkeypatch: pytest.MonkeyPatch) ->
             shown(play(y))
 
 
+def test_a_function_that_javascript_lacks_is_refused_by_name() -> None:
+    radians: Any = Op("2 * fmod(x, 1)", "2")
+    radians.read("row", rows())
+    assert "fmod(x, 1)" in javascript(radians)  # one of page.js
+    assert "Math.atan2(x, y)" in javascript(rows()["atan2"])
+    with pytest.raises(NotImplementedError, match=r"radians: .* autograd/page\.js"):
+        _function("radians")
+
+
 @pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
 def test_every_row_as_javascript_agrees_with_python() -> None:
     cases = []
-    for op in rows().values():
+    table = {slope.name: slope for op in rows().values() for slope in op.slopes.values()} | rows()
+    for op in table.values():
         for at in points(op, 12, random.Random(op.name)):
             z = op.value(*at)
             x, y = (*at, 0.0)[:2]
@@ -114,11 +125,11 @@ def test_every_row_as_javascript_agrees_with_python() -> None:
             cases.append([op.name, *bits])
     script = (Path(__file__).parent.parent / "autograd" / "page.js").read_text()
     functions = script[script.index("function erf(") : script.index("// ------")]
-    table = ", ".join(f"{json.dumps(name)}: {javascript(op)}" for name, op in rows().items())
+    printed = ", ".join(f"{json.dumps(name)}: {javascript(op)}" for name, op in table.items())
     program = (
         functions
         + f"""
-    const rows = {{{table}}};
+    const rows = {{{printed}}};
     const number = (bits) => Buffer.from(bits, "hex").readDoubleBE();
     for (const [name, ...bits] of {json.dumps(cases)}) {{
       const [x, y, ...wanted] = bits.map(number), row = rows[name];

@@ -28,7 +28,8 @@ def run(inputs: list[Any], steps: Any, call: Any) -> Any:
     for op, i, j in steps:
         operands = [line[-1 - i % len(line)], line[-1 - j % len(line)]][: op.arity]
         line.append(call(op, *operands))
-        if op.name in ("square", "mul", "add"):  # else a few squarings overflow and hide the rest
+        # Else a few squarings overflow and hide the rest.
+        if op.name in ("square", "mul", "add", "exp2"):
             line.append(call(rows()["tanh"], line[-1]))
     return line[-1]
 

@@ -225,9 +225,9 @@ def test_bad_arguments_are_refused_before_anything_happens(tmp_path: Path) -> No
     with pytest.raises(ValueError, match="Adam"):
         run(checkpoint=tmp_path / "line", resume=True, optimizer=Adam(model))
     assert changed == bits(model) != before
-    document = json.loads((tmp_path / "line").read_text())
-    del document["content"]["dict"]["model"]
-    (tmp_path / "line").write_text(json.dumps(document))
+    stored = storage.read(tmp_path / "line", "checkpoint")
+    del stored["model"]
+    storage.write(tmp_path / "line", "checkpoint", stored)
     with pytest.raises(ValueError, match="not a checkpoint"):
         run(checkpoint=tmp_path / "line", resume=True)
 
@@ -309,6 +309,8 @@ def test_a_damaged_checkpoint_is_refused_and_nothing_has_changed(
     fresh = bits(model), Adam(model, lr=0.1).state_dict(), ReduceOnPlateau(0.1).state_dict()
     started()
     document = json.loads((tmp_path / "run").read_text())
+    document["version"] = 1  # of which there is no checksum
+    del document["sha256"]
     wrongs: list[Any] = HOSTILE[part]  # type: ignore[assignment]
     for wrong in wrongs[i::2]:
         document["content"]["dict"][part] = wrong
@@ -341,6 +343,7 @@ def test_a_progress_bar_counts_the_epochs_and_training_goes_on_without_tqdm(
         ({"loss": [1, 2.0]}, "not made of numbers"),
         ({"rate": [0.1] * 9}, "more lines than epochs"),
         ({"stopped": 3}, "more lines than epochs"),
+        ({"interrupted": 1}, "whether it was interrupted"),
     ],
 )
 def test_a_checkpoints_history_is_looked_at(
@@ -404,12 +407,12 @@ def test_every_point_of_the_moons_is_where_the_formula_says(count: int) -> None:
 def test_data_that_is_not_asked_for_otherwise_and_what_is_refused() -> None:
     assert load_moons() == load_moons(200, 0.1, 0)
     for options in ({"count": 1}, {"noise": math.inf}, {"noise": -0.1}):
-        with pytest.raises(ValueError, match="load_moons: count >= 2 and noise >= 0"):
+        with pytest.raises(ValueError, match=r"^load_moons: (count|noise) must be a"):
             load_moons(**options)
     iris = load_iris()
     assert iris.split() == iris.split(0.2, 0)
     for share in (0.0, 1.0):
-        with pytest.raises(ValueError, match="split: test must be a share"):
+        with pytest.raises(ValueError, match="split: test must be between 0 and 1"):
             iris.split(share)
     for part in (*iris.split(), iris.standardized()):
         assert part.names == ["setosa", "versicolor", "virginica"]

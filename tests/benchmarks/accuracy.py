@@ -1,4 +1,4 @@
-"""The largest error of each operation's value and local derivatives, in units in the last place."""
+"""The largest errors of each operation: value and first derivatives in ulp, second derivatives."""
 
 import itertools
 import math
@@ -6,21 +6,35 @@ import random
 import zlib
 from collections.abc import Iterable
 
-from autograd import rows
+from autograd import hessian, rows
+from autograd.ops import Operation
 from tests import reference
 
+Point = tuple[float, ...]
 
-def worst(name: str, count: int, more: Iterable[tuple[float, ...]] = ()) -> list[float]:
+
+def worst(name: str, count: int, more: Iterable[Point] = ()) -> list[float]:
     """The largest error of z, dz/dx (and dz/dy), in ulp of the exact result.
 
     Over `count` random points, the ends of what a double can be, and `more`.
     """
     op = rows()[name]
-    rng = random.Random(zlib.crc32(name.encode()))
     found = [0.0] * (1 + op.arity)
-    for operands in itertools.chain(reference.points(op, count, rng), reference.edges(op), more):
+    for operands in itertools.chain(_points(op, count), more):
         found = [max(pair) for pair in zip(found, errors(name, *operands), strict=True)]
     return found
+
+
+def worst_second(name: str, count: int) -> float:
+    """The largest relative error of a second derivative, at as many points and their neighbours."""
+    op = rows()[name]
+    near = reference.neighbours(op, count, random.Random(count))
+    return max(second_error(op, *operands) for operands in (*_points(op, count), *near))
+
+
+def _points(op: Operation, count: int) -> Iterable[Point]:
+    rng = random.Random(zlib.crc32(op.name.encode()))
+    return itertools.chain(reference.points(op, count, rng), reference.edges(op))
 
 
 def errors(name: str, *operands: float) -> list[float]:
@@ -30,7 +44,7 @@ def errors(name: str, *operands: float) -> list[float]:
     z = op.value(*operands)
     if not math.isfinite(z):
         return [0.0] * (1 + op.arity)
-    found = [reference.ulps(z, reference.value(op, *operands))]
+    found = [reference.value_ulps(op, operands, z)]
     for k, dz in enumerate([op.dx, getattr(op, "dy", None)][: op.arity]):
         assert dz is not None
         exact = reference.partial(op, k, *operands)
@@ -39,14 +53,28 @@ def errors(name: str, *operands: float) -> list[float]:
     return found
 
 
+def second_error(op: Operation, *operands: float) -> float:
+    """The largest relative error of all second derivatives at one point."""
+    if not math.isfinite(op.value(*operands)):
+        return 0.0
+    computed = hessian(lambda at: op(*at))(list(operands))
+    places = itertools.product(range(op.arity), repeat=2)
+    return max(reference.second_error(op, i, j, computed[i][j], *operands) for i, j in places)
+
+
 def main(arguments: list[str]) -> None:
     """Print the table; the first argument is the number of points per operation (200)."""
     count = int(arguments[0]) if arguments else 200
-    print("| operation | z | dz/dx | dz/dy |\n|---|---|---|---|")
+    print("| operation | z | dz/dx | dz/dy | second derivatives |\n|---|---|---|---|---|")
     for name in rows():
         cells = [f"{error:.2f}" for error in worst(name, count)]
-        print("| " + " | ".join([name, *cells, *[""] * (3 - len(cells))]) + " |", flush=True)
-    print("\nerrors in ulp of the exact result; silu' and gelu' pass through 0, where terms cancel")
+        cells += [""] * (3 - len(cells)) + [f"{worst_second(name, count):.1e}"]
+        print("| " + " | ".join([name, *cells]) + " |", flush=True)
+    print(
+        "\nerrors in ulp of the exact result, of second derivatives relative to it; silu', gelu',"
+    )
+    print("logaddexp and the second derivatives of silu, gelu and pow pass through 0, where terms")
+    print("cancel: of the last four, the error is relative to the terms")
     hardest = {name: errors(name, reference.HARDEST) for name in ("sin", "cos", "tan")}
     shown = ", ".join(f"{name} {z:.1f}, {name}' {dz:.1f}" for name, (z, dz) in hardest.items())
     print(f"at {reference.HARDEST:.4g}, next to a zero of cos, this libm gives {shown}")

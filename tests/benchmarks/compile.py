@@ -23,6 +23,7 @@ from nn import MLP, fit, metrics, mse, sparse_categorical_crossentropy, unscoped
 from nn.data import load_digits
 from nn.microgpt import MicroGPT, encode
 from nn.optim import Adam
+from nn.training import finished
 
 BATCHES = [1, 8, 64, 512]
 NAME = "andrea"
@@ -294,17 +295,19 @@ def digits() -> None:
     model = MLP([64, 32, 10], "relu", seed=0)
     ends: list[float] = []
     start = time.perf_counter()
-    history = fit(
-        model,
-        train,
-        loss=partial(sparse_categorical_crossentropy, from_logits=True),
-        optimizer=Adam(model, lr=0.01),
-        epochs=30,
-        batch_size=32,
-        validation=test,
-        metrics=[metrics.accuracy],
-        callbacks=[lambda epoch, history: ends.append(time.perf_counter())],
-        compiled=True,
+    history = finished(
+        fit(
+            model,
+            train,
+            loss=partial(sparse_categorical_crossentropy, from_logits=True),
+            optimizer=Adam(model, lr=0.01),
+            epochs=30,
+            batch_size=32,
+            validation=test,
+            metrics=[metrics.accuracy],
+            callbacks=[lambda epoch, history: ends.append(time.perf_counter())],
+            compiled=True,
+        )
     )
     epochs = sorted(after - before for before, after in itertools.pairwise(ends))
     reached = next(i for i, a in enumerate(history.metrics["accuracy"]) if a >= 0.95)

@@ -270,7 +270,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if importlib.util.find_spec("atheris") is None:
-        parser.error("needs atheris: pip install 'chainrule[hardening]'")
+        parser.error("needs atheris: pip install atheris")
     if given.inside:
         _fuzz(given.targets[0], given.seconds)
     print("| target | inputs | seconds | broken |\n|---|---|---|---|")

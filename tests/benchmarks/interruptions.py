@@ -2,13 +2,12 @@
 
 import argparse
 import contextlib
+import decimal
 import gc
 import math
 import os
 import random
 import shutil
-import signal
-import sys
 import tempfile
 import time
 import warnings
@@ -22,33 +21,12 @@ import numpy as np
 import autograd
 from autograd import Value, draw, engines, grad, topological
 from autograd.program import Program
-from autograd.value import present_mode, set_mode
+from autograd.value import one_pass, present_mode, set_mode
 from nn import MLP, fit, mse
 from nn.module import present_scoping, set_scoping
 from nn.optim import Adam
-
-# Runs until it is interrupted or done; then a text says what is broken, '' that nothing is.
-Trial = Callable[[float], tuple[bool, str]]
-_UNWATCHED = vars(Value)["data"]  # while a function is recorded, another one is in its place
-
-
-def interrupted(work: Callable[[], Any], seconds: float) -> bool:
-    """Whether KeyboardInterrupt, raised after so many seconds as Ctrl-C raises it, ended work."""
-    old = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    # What measures coverage has locks that it could not give back.
-    trace = sys.gettrace()
-    sys.settrace(None)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
-        work()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    except KeyboardInterrupt:
-        return True
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
-        sys.settrace(trace)
-    return False
+from tests.benchmarks import put_back
+from tests.benchmarks.presses import After, At, Press, Trial, Watch, forked
 
 
 def _graph(length: int = 400) -> tuple[Value, list[Value]]:
@@ -67,10 +45,10 @@ def backward(folder: Path) -> Trial:
     out.backward()
     after = [node.grad for node in order]
 
-    def trial(seconds: float) -> tuple[bool, str]:
+    def trial(press: Press) -> tuple[bool, str]:
         for node, g in zip(order, before, strict=True):
             node.grad = g
-        hit = interrupted(out.backward, seconds)
+        hit = press(out.backward)
         found = [node.grad for node in order]
         return hit, "" if found in (before, after) else "a .grad is neither old nor new"
 
@@ -83,8 +61,8 @@ def gradient(folder: Path) -> Trial:
     out.backward()
     before = [node.grad for node in order]
 
-    def trial(seconds: float) -> tuple[bool, str]:
-        hit = interrupted(lambda: grad(out, [order[0]]), seconds)
+    def trial(press: Press) -> tuple[bool, str]:
+        hit = press(lambda: grad(out, [order[0]]))
         found = [node.grad for node in order]
         return hit, "" if found == before else "grad changed a .grad"
 
@@ -99,11 +77,10 @@ def _loss(outputs: list[Any], targets: list[Any]) -> Any:
     return mse([y for (y,) in outputs], targets)
 
 
-def _fitted(optimizer: Adam, model: Any, **more: Any) -> Any:
-    data = _INPUTS, _TARGETS
+def _fitted(optimizer: Adam, model: Any, data: Any, **more: Any) -> Any:
     return fit(
         model, data, loss=_loss, optimizer=optimizer, epochs=4, batch_size=2, watch=True,
-        validation=data, progress=False, **more,
+        validation=(_INPUTS, _TARGETS), progress=False, **more,
     )  # fmt: skip
 
 
@@ -124,8 +101,8 @@ class _Watched(Adam):
         self.memories: list[Any] = []
         self._keep(p.data for p in self.groups[0].parameters)
 
-    def step(self) -> None:
-        super().step()
+    def step(self, closure: Any = None) -> None:
+        super().step(closure)
         numbers = (p.data for group in self.groups for p in group.parameters)
         self._keep(numbers)
 
@@ -142,13 +119,13 @@ def _memory(optimizer: Adam) -> list[Any]:
     return [{k: list(map(float, v)) for k, v in g.state.items()} for g in optimizer.groups]
 
 
-def _training(compiled: bool, folder: Path) -> Trial:
+def _training(folder: Path, data: Any = (_INPUTS, _TARGETS), **more: Any) -> Trial:
     model = _model()
     watched = _Watched(model)
-    _fitted(watched, model, compiled=compiled)
+    _fitted(watched, model, data, **more)
     states = watched.states
 
-    def trial(seconds: float) -> tuple[bool, str]:
+    def trial(press: Press) -> tuple[bool, str]:
         path = folder / "checkpoint"
         path.unlink(missing_ok=True)
         made: list[Any] = []
@@ -156,9 +133,9 @@ def _training(compiled: bool, folder: Path) -> Trial:
         optimizer = Adam(model, lr=0.05)
 
         def work() -> None:
-            made.append(_fitted(optimizer, model, checkpoint=path, compiled=compiled))
+            made.append(_fitted(optimizer, model, data, checkpoint=path, **more))
 
-        hit = interrupted(work, seconds) or bool(made[0].stopped)
+        hit = press(work) or made[0].interrupted
         broken = []
         if _bits(model) != states[optimizer.taken]:
             broken.append("the model is between two steps, or its optimizer is elsewhere")
@@ -168,13 +145,12 @@ def _training(compiled: bool, folder: Path) -> Trial:
             one = made[0]
             if not len(one.loss) == len(one.rate) == len(one.validation_loss) == len(one.weights):
                 broken.append("the history's columns differ in length")
-        left = {p.name for p in folder.iterdir()} - {"checkpoint"}
+        left = {p.name for p in folder.iterdir() if p.suffix != ".npy"} - {"checkpoint"}
         if left:
             broken.append(f"files are left: {left}")
         again, resume = _model(), path.exists()
-        history = _fitted(
-            Adam(again, lr=0.05), again, checkpoint=path, resume=resume, compiled=compiled
-        )
+        optimizer = Adam(again, lr=0.05)
+        history = _fitted(optimizer, again, data, checkpoint=path, resume=resume, **more)
         if _bits(again) != states[-1] or len(history) != 4:
             broken.append("the resumed run came to other bits")
         return hit, "; ".join(broken)
@@ -184,12 +160,20 @@ def _training(compiled: bool, folder: Path) -> Trial:
 
 def training(folder: Path) -> Trial:
     """Model, optimizer, history and checkpoint of `fit`, and what a resumed run comes to."""
-    return _training(False, folder)
+    return _training(folder)
 
 
 def training_compiled(folder: Path) -> Trial:
     """The same of `fit(compiled=True)`, whose numbers are in arrays between two epochs."""
-    return _training(True, folder)
+    return _training(folder, compiled=True)
+
+
+def training_on_files(folder: Path) -> Trial:
+    """The same where the samples are in files."""
+    paths = [folder / "inputs.npy", folder / "targets.npy"]
+    for path, numbers in zip(paths, (_INPUTS, _TARGETS), strict=True):
+        np.save(path, np.array(numbers))
+    return _training(folder, paths)
 
 
 def _compiled(engine: str = "auto", **more: Any) -> tuple[Any, list[Value], Any]:
@@ -211,17 +195,19 @@ def recording(folder: Path) -> Trial:
     want = [np.ravel(whole(x)).tolist() for x in inputs]
     before = [(p.data, p.grad) for p in parameters]
 
-    def trial(seconds: float) -> tuple[bool, str]:
+    def trial(press: Press) -> tuple[bool, str]:
         made, leaves, _ = _compiled(cache=3)  # fewer than there are: some are forgotten
 
         def work() -> None:
             for x in inputs:
                 made(x)
 
-        hit = interrupted(work, seconds)
+        hit = press(work)
         broken = []
         if [(p.data, p.grad) for p in leaves] != before:
             broken.append("recording changed a parameter")
+        if made._kept._turn._is_owned():
+            broken.append("a lock is held")
         if len(made.recordings) > 3 or not all(made._kept.shelf.kept.values()):
             broken.append("what is recorded is not whole")
         if [np.ravel(made(x)).tolist() for x in inputs] != want:
@@ -247,10 +233,10 @@ def _calling(engine: str) -> Trial:
         for _ in range(_CALLS):
             made.backward(rows)
 
-    def trial(seconds: float) -> tuple[bool, str]:
+    def trial(press: Press) -> tuple[bool, str]:
         for p in parameters:
             p.grad = 0.0
-        hit = interrupted(work, seconds)
+        hit = press(work)
         found = [p.grad for p in parameters]
         broken = [] if found in sums else ["a .grad is neither old nor new"]
         if made(rows) != want or made.recorded != 2:
@@ -290,11 +276,11 @@ def stepping(folder: Path) -> Trial:
         watched.step_flat(flat)
     states = watched.states
 
-    def trial(seconds: float) -> tuple[bool, str]:
+    def trial(press: Press) -> tuple[bool, str]:
         for p, datum in zip(parameters, start, strict=True):
             p.data, p.grad = datum, 0.0
         optimizer, flat = Adam(parameters, lr=0.05), made.flat(parameters)
-        hit = interrupted(lambda: steps(optimizer, flat), seconds)
+        hit = press(lambda: steps(optimizer, flat))
         taken, broken = optimizer.taken, []
         if [x.hex() for x in flat.numbers.tolist()] != states[taken]:
             broken.append("the arrays are between two steps")
@@ -303,9 +289,7 @@ def stepping(folder: Path) -> Trial:
         if flat.gradients.tolist() not in slopes[taken : taken + 2]:
             broken.append("the gradients are of no step")
         left = [p.data.hex() for p in parameters], [p.grad for p in parameters]
-        # Ctrl-C at the start of `__exit__` leaves the Values as they were.
-        now = [x.hex() for x in flat.numbers.tolist()], flat.gradients.tolist()
-        if left not in (now, (states[0], slopes[0])):
+        if left != ([x.hex() for x in flat.numbers.tolist()], flat.gradients.tolist()):
             broken.append("the Values are between two steps")
         return hit, "; ".join(broken)
 
@@ -319,9 +303,9 @@ def keeping(folder: Path) -> Trial:
     old, new = (one.program for one in made.recordings)
     path = folder / "program.npz"
 
-    def trial(seconds: float) -> tuple[bool, str]:
+    def trial(press: Press) -> tuple[bool, str]:
         old.save(path)
-        hit = interrupted(lambda: new.save(path), seconds)
+        hit = press(lambda: new.save(path))
         found = Program.load(path).digest
         whole = found in (old.digest, new.digest) and [*folder.iterdir()] == [path]
         return hit, "" if whole else "a file is damaged, or a temporary one is left"
@@ -335,7 +319,7 @@ def building(folder: Path) -> Trial:
     While LLVM works, Ctrl-C waits for its next callback, and is lost there.
     """
 
-    def trial(seconds: float) -> tuple[bool, str]:
+    def trial(press: Press) -> tuple[bool, str]:
         shutil.rmtree(folder / "__pycache__", ignore_errors=True)
 
         def work() -> float:
@@ -343,7 +327,7 @@ def building(folder: Path) -> Trial:
             return float(autograd.compile(lambda x: x.tanh(), engine="numba")(0.5))
 
         with mock.patch.dict(os.environ, CHAINRULE_CACHE=str(folder)):
-            hit = interrupted(work, seconds)
+            hit = press(work)
             found = [work(), work()]  # made or read, and read
         left = [path.name for path in folder.iterdir() if path.is_file() and path.suffix != ".py"]
         broken = [f"files are left: {left}"] if left else []
@@ -359,9 +343,9 @@ def saving(folder: Path) -> Trial:
     old, new = MLP([2, 8, 1], "tanh", seed=0), MLP([2, 8, 1], "tanh", seed=1)
     path = folder / "model.json"
 
-    def trial(seconds: float) -> tuple[bool, str]:
+    def trial(press: Press) -> tuple[bool, str]:
         old.save(path)
-        hit = interrupted(lambda: new.save(path), seconds)
+        hit = press(lambda: new.save(path))
         read = MLP([2, 8, 1], "tanh", seed=2)
         read.load(path)
         whole = _bits(read) in (_bits(old), _bits(new)) and [*folder.iterdir()] == [path]
@@ -386,9 +370,9 @@ def drawing(folder: Path) -> Trial:
     picture()
     whole = path.read_text()
 
-    def trial(seconds: float) -> tuple[bool, str]:
+    def trial(press: Press) -> tuple[bool, str]:
         path.unlink(missing_ok=True)
-        hit = interrupted(picture, seconds)
+        hit = press(picture)
         broken = [] if [node.grad for node in order] == before else ["a gradient has changed"]
         if left := {p.name for p in folder.iterdir()} - {path.name}:
             broken.append(f"files are left: {left}")
@@ -399,21 +383,48 @@ def drawing(folder: Path) -> Trial:
     return trial
 
 
-KINDS = {
+KINDS: dict[str, Callable[[Path], Trial]] = {
     "backward": backward,
     "grad": gradient,
     "fit": training,
     "save": saving,
     "draw": drawing,
     "compiled fit": training_compiled,
+    "fit on files": training_on_files,
     "Program.save": keeping,
     "recording": recording,
     "compiled call": calling,
     "compiled call, NumPy": calling_numpy,
     "Flat": stepping,
     "native rows": building,
+    **put_back.KINDS,
 }
 SELDOM = {"native rows": 50}  # seconds each, and so many times fewer trials
+# Python swallows what is raised in a callback of LLVM's, and while a ZipFile is forgotten.
+LOST = {"native rows", "Program.save"}
+
+# What belongs to the whole process: what is said when it is not as it was, how to look, and how to
+# put it back for the next trial.
+_SHARED: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+    "a mode is left": (present_mode, set_mode),
+    "modules open no scopes any more": (present_scoping, set_scoping),
+    "the collector rests": (gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
+    "the filters of warnings are not as they were": (
+        lambda: list(warnings.filters),
+        lambda kept: setattr(warnings, "filters", kept),
+    ),
+    "Values are watched as in a recording": (
+        lambda: vars(Value)["data"],
+        lambda slot: setattr(Value, "data", slot),
+    ),
+    "NumPy's warnings are not as they were": (np.geterr, lambda kept: np.seterr(**kept)),
+    "decimals have other digits": (decimal.getcontext, decimal.setcontext),
+    "random numbers were drawn": (random.getstate, random.setstate),
+    "a lock is held": (
+        lambda: [lock._is_owned() for lock in (one_pass,)],
+        lambda kept: None,
+    ),
+}
 
 
 @contextlib.contextmanager
@@ -427,40 +438,80 @@ def count(kind: str, trials: int) -> int:
     return -(-trials // SELDOM.get(kind, 1))
 
 
+def _tried(kind: str, trial: Trial, press: Press) -> tuple[bool, str]:
+    """Whether it was interrupted, and what is broken, in the whole process too."""
+    before = {text: look() for text, (look, _) in _SHARED.items()}
+    hit, broken = trial(press)
+    texts = [broken] if broken else []
+    if press.came and not hit and kind not in LOST:
+        texts.append("KeyboardInterrupt was swallowed")
+    for text, (look, repair) in _SHARED.items():
+        if look() != before[text]:
+            texts.append(text)
+            repair(before[text])
+    return hit, "; ".join(texts)
+
+
 def run(kind: str, trials: int, seed: int = 0) -> tuple[int, list[str]]:
-    """How many trials were interrupted, and what was broken."""
+    """Of trials at random moments, how many were interrupted, and what was broken."""
     rng = random.Random(seed)
-    settings = np.geterr()
     with _emptied() as folder:
         trial = KINDS[kind](folder)
         start = time.perf_counter()
-        trial(60.0)
-        trial(60.0)
+        trial(Press())
+        trial(Press())
         usual = (time.perf_counter() - start) / 2
+        found = [
+            _tried(kind, trial, After(rng.uniform(0.0, usual))) for _ in range(count(kind, trials))
+        ]
+    return sum(hit for hit, _ in found), [text for _, text in found if text]
+
+
+def everywhere(kind: str, most: int | None = None, seed: int = 0) -> tuple[int, int, list[str]]:
+    """Of trials at each place of the code, or at so many: how many, how many hit, what broke."""
+    with _emptied() as folder:
+        trial = KINDS[kind](folder)
+        trial(Press())
+        trial(Press())
+        watch = Watch()
+        trial(watch)
+        places = watch.places()
+        if most is not None and most < len(places):
+            places = random.Random(seed).sample(places, most)
         hits, broken = 0, []
-        filters = list(warnings.filters)
-        for _ in range(count(kind, trials)):
-            hit, text = trial(rng.uniform(0.0, usual))
+        for place in places:
+            hit, text = _tried(kind, trial, At(place))
             hits += hit
-            if present_mode() is not None:
-                text += "; a mode is left"
-                set_mode(None)
-            if not present_scoping():
-                text += "; modules open no scopes any more"
-                set_scoping(True)
-            if not gc.isenabled():
-                text += "; the collector rests"
-                gc.enable()
-            if warnings.filters != filters:
-                text += "; the filters of warnings are not as they were"
-            if vars(Value)["data"] is not _UNWATCHED:
-                text += "; Values are watched as in a recording"
-                setattr(Value, "data", _UNWATCHED)  # noqa: B010 - mypy knows it as a number
-            if np.geterr() != settings:
-                text += "; NumPy's warnings are not as they were"
-                np.seterr(**settings)
             if text:
-                broken.append(text)
+                broken.append(f"at {place}: {text}")
+    return len(places), hits, broken
+
+
+def killed(trials: int, seed: int = 0) -> tuple[int, list[str]]:
+    """Of runs of `fit` that kill -9 ended at random moments, how many, and what was broken.
+
+    The next run goes on from the checkpoint to the same bits, and nothing is left beside it.
+    """
+    rng, data = random.Random(seed), (_INPUTS, _TARGETS)
+    hits, broken = 0, []
+    with _emptied() as folder:
+        path = folder / "checkpoint"
+
+        def fitted(resume: bool) -> list[str]:
+            model = _model()
+            _fitted(Adam(model, lr=0.05), model, data, checkpoint=path, resume=resume)
+            return _bits(model)
+
+        start = time.perf_counter()
+        final = fitted(False)
+        usual = time.perf_counter() - start
+        for _ in range(trials):
+            path.unlink(missing_ok=True)
+            hits += forked(lambda: fitted(False), rng.uniform(0.0, usual)) != 0
+            if fitted(True) != final:
+                broken.append("the resumed run came to other bits")
+            if [*folder.iterdir()] != [path]:
+                broken.append("files are left")
     return hits, broken
 
 
@@ -469,14 +520,23 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="interruptions", description=__doc__)
     parser.add_argument("kinds", nargs="*", default=list(KINDS), help=", ".join(KINDS))
     parser.add_argument("--trials", type=int, default=200, help="of each kind (200)")
+    parser.add_argument("--places", type=int, default=0, help="of the code, in their stead")
     given = parser.parse_args(arguments)
     if unknown := set(given.kinds) - set(KINDS):
         parser.error(f"no such kind: {', '.join(sorted(unknown))}")
     print("| interrupted | trials | interrupted in time | broken |\n|---|---|---|---|")
     failed = []
     for kind in given.kinds:
-        hits, broken = run(kind, given.trials)
+        if given.places:
+            trials, hits, broken = everywhere(kind, given.places)
+        else:
+            trials = count(kind, given.trials)
+            hits, broken = run(kind, given.trials)
         failed += [f"{kind}: {text}" for text in broken]
-        print(f"| {kind} | {count(kind, given.trials)} | {hits} | {len(broken)} |", flush=True)
+        print(f"| {kind} | {trials} | {hits} | {len(broken)} |", flush=True)
+    if set(given.kinds) == set(KINDS):
+        hits, broken = killed(given.trials)
+        failed += [f"kill -9: {text}" for text in broken]
+        print(f"| fit, by kill -9 | {given.trials} | {hits} | {len(broken)} |")
     for text in dict.fromkeys(failed):
         print(text)

@@ -11,6 +11,7 @@ from autograd import Value, quiet_gc
 from nn import MLP, fit, mse
 from nn.data import load_moons
 from nn.optim import Adam
+from nn.training import finished
 
 
 def resident() -> int:
@@ -42,10 +43,10 @@ def training(epochs: int) -> tuple[int, int]:
     held = []
     tracemalloc.start()
     for epoch in range(1, epochs + 1):
-        fit(
+        finished(fit(
             model, data, loss=lambda made, targets: mse([y for (y,) in made], targets),
             optimizer=optimizer, epochs=1, batch_size=10, progress=False,
-        )  # fmt: skip
+        ))  # fmt: skip
         if epoch in (epochs // 10, epochs):
             gc.collect()
             held.append(tracemalloc.get_traced_memory()[0])

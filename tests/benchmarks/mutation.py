@@ -511,7 +511,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--state", help="a file that keeps what was killed, not to be tried again")
     given = parser.parse_args(arguments)
     if importlib.util.find_spec("mutmut") is None:
-        parser.error("needs mutmut: pip install 'chainrule[hardening]'")
+        parser.error("needs mutmut: pip install mutmut==3.8.1")
     given.files = given.files or files()
     runner = Runner(given)
     _say(HEAD)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 from autograd import NonFiniteWarning, rows
 from autograd.faults import faults, planted
-from tests.benchmarks import accuracy, fuzz, interruptions, memory, random_graphs
+from tests.benchmarks import accuracy, fuzz, interruptions, memory, random_functions, random_graphs
+from tests.functions.trial import tried
 from tests.reference import CROSSES_ZERO
 
 Row = tuple[str, str, str]
@@ -20,6 +21,9 @@ def _accuracy(share: float) -> Iterator[Row]:
     values, slopes = max(z for z, *_ in ulps), max(max(rest) for _, *rest in ulps)
     found = f"value within {values:.2f} ulp, derivatives within {slopes:.2f}"
     yield "operations against mpmath", f"{len(rows())} rows, {points} points each", found
+    second = max(accuracy.worst_second(name, points) for name in rows())
+    tried = f"{len(rows())} rows, {2 * points} points each"
+    yield "second derivatives", tried, f"within {second:.1e}"
 
 
 def _graphs(share: float) -> Iterator[Row]:
@@ -27,6 +31,14 @@ def _graphs(share: float) -> Iterator[Row]:
         tally = random_graphs.compare(max(200, int(count * share)), 0, [engine], 10)
         found = f"{len(tally.wrong[engine])} out of bounds"
         yield f"random graphs, {engine}", f"{tally.compared:,} against MPFR", found
+
+
+def _functions(share: float) -> Iterator[Row]:
+    for name, engine in random_functions.ENGINES.items():
+        tally = tried(range(max(100, int(10_000 * share))), engine)
+        much = f"{tally.functions:,}, {tally.compared:,} answers"
+        found = f"{len(tally.failures)} wrong, {tally.refused:,} refused, {tally.skipped:,} skipped"
+        yield f"random functions, {name}", much, found
 
 
 def _faults(share: float) -> Iterator[Row]:
@@ -54,6 +66,8 @@ def _interruptions(share: float) -> Iterator[Row]:
         hits, broken = interruptions.run(kind, trials)
         tried = f"{interruptions.count(kind, trials)} trials, {hits} hit"
         yield f"Ctrl-C in {kind}", tried, f"{len(broken)} left half done"
+    hits, broken = interruptions.killed(trials)
+    yield "kill -9 in fit", f"{trials} trials, {hits} hit", f"{len(broken)} left half done"
 
 
 def _memory(share: float) -> Iterator[Row]:
@@ -81,6 +95,7 @@ def _attacks(share: float) -> Iterator[Row]:
 PARTS: dict[str, Callable[[float], Iterator[Row]]] = {
     "accuracy": _accuracy,
     "graphs": _graphs,
+    "functions": _functions,
     "faults": _faults,
     "interruptions": _interruptions,
     "memory": _memory,

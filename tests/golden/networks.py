@@ -31,7 +31,6 @@ NETWORKS = {
     "classes": Network([2, 6, 3], "tanh", "crossentropy", _moons.features, _three),
 }
 
-# PyTorch writes Adagrad.
 OPTIMIZERS: dict[str, tuple[float, dict[str, Any]]] = {
     "SGD": (0.1, {}),
     "SGD momentum": (0.05, {"momentum": 0.9}),
@@ -42,5 +41,19 @@ OPTIMIZERS: dict[str, tuple[float, dict[str, Any]]] = {
     "Adagrad": (0.1, {"lr_decay": 1e-2, "weight_decay": 1e-3}),
     "Adam": (0.02, {}),
     "Adam decay": (0.02, {"betas": (0.8, 0.95), "weight_decay": 1e-2}),
+    "Adam amsgrad": (0.05, {"amsgrad": True}),
     "AdamW": (0.02, {"weight_decay": 0.1}),
+    "AdamW amsgrad": (0.05, {"amsgrad": True, "weight_decay": 0.1}),
+    "SGD maximize": (0.001, {"maximize": True, "weight_decay": 0.1}),
+    "Adam maximize": (0.001, {"maximize": True, "weight_decay": 0.1}),
+    "Adadelta": (1.0, {}),
+    "Adadelta decay": (2.0, {"rho": 0.8, "eps": 1e-4, "weight_decay": 1e-2}),
+    "Adamax": (0.02, {}),
+    "Adamax decay": (0.02, {"betas": (0.8, 0.95), "weight_decay": 1e-2}),
+    "NAdam": (0.02, {}),
+    "NAdam decay": (0.02, {"betas": (0.8, 0.95), "momentum_decay": 0.1, "weight_decay": 1e-2}),
+    "LBFGS": (0.1, {"line_search": False, "history_size": 5}),
 }
+
+# Where PyTorch's options have other names.
+THEIRS = {"LBFGS": {"max_iter": 1, "history_size": 5}}

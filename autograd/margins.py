@@ -1,0 +1,387 @@
+"""How far a row carries rounding, and where rounding could turn an answer: read from its text.
+
+A compiled number may lie beside the eager one, by at most its margin.  For a row z = h(x, y) whose
+operands have the margins p and q, two more rules in the language of the rows say what follows:
+
+    margin   how far z may be off
+    doubt    above 0 where a comparison of the row's texts may have another answer within the
+             margins, or where z jumps
+
+The margin is |dz/dx| p + |dz/dy| q, and ULPS for functions that native code, NumPy and Python's
+`math` round differently.  That is right where slopes are steady: a row whose slopes have a pole
+tells where by its `smooth` column, and is in doubt for APART times the margins around it.  Where
+margins are too wide for slopes to tell (many periods of a sine, a pole of tan), it is inf.
+"""
+
+import ast
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+
+from autograd import rules
+from autograd.ops import Operation
+from autograd.value import rows
+
+ULPS = 16  # between two values of one row; each is promised within a few of the true one
+TINY = 1e-290  # below it, what a function gives is good to UNDERFLOW only
+UNDERFLOW = 1e-306
+NONE = 1e-300  # a margin is 0, or above this
+STEADY = 2.0**-10  # how far operands and z may move, beside themselves and 1, for slopes to tell
+STEEP = 2.0**20  # |x dz/dx| beside |z| and 1, of what has no periods
+APART = 1024.0  # margins from the pole of a slope, where the slope changes by some thousandths
+SLACK = 1 + 2.0**-6  # for such changes
+_NOISE = ULPS * 2.0**-52
+_STEPS = {"ceil", "floor", "fmod", "remainder", "trunc"}  # functions of libm that jump
+_ROUNDED = {"fabs", "sqrt", *_STEPS}  # by IEEE 754, so the same everywhere
+_MARGIN = {"x": "p", "y": "q"}
+
+
+@dataclass(frozen=True)
+class Margins:
+    """The two rules for a row, with the parts that they share, in the order of their computation.
+
+    They are in x, y, the result z, and p and q for the operands named in `moving`.
+
+    >>> of_a_sum = margins(rows()["abs"], "x")
+    >>> ast.unparse(of_a_sum.parts["x0"]), of_a_sum.moving
+    ('x - p', 'x')
+    """
+
+    op: Operation
+    moving: str
+    parts: dict[str, ast.expr]
+    margin: ast.expr
+    doubt: ast.expr
+
+
+@cache
+def margins(op: Operation, inexact: str, unsigned: str = "") -> Margins:
+    """The rules for a row of which the operands named in `inexact` may have been rounded.
+
+    `unsigned` names those whose zeros may have the other sign.
+    """
+    text = _Writer(op, inexact, "".join(v for v in signed(op) if v in unsigned))
+    margin = text.margin()
+    doubt = text.doubt() if decides(op, inexact, unsigned) else "0.0"
+    parts = {name: _tree(part) for name, part in text.parts.items()}
+    return Margins(op, text.moving, parts, _tree(margin), _tree(doubt))
+
+
+def decides(op: Operation, inexact: str, unsigned: str = "") -> bool:
+    """Whether rounding could turn an answer inside the row."""
+    names, rounds = compared(op)
+    crossed = set(signed(op)) & set(inexact + unsigned)
+    return bool(rounds or set(names) & set(inexact) or crossed)
+
+
+@cache
+def compared(op: Operation) -> tuple[str, bool]:
+    """The operands that decide a side of a kink, an end or a step, and whether it rounds to do so.
+
+    A row that is smooth everywhere has comparisons, too; both of their sides agree.
+
+    >>> compared(rows()["div"]), compared(rows()["maximum"]), compared(rows()["tanh"])
+    (('y', False), ('xy', False), ('', False))
+    """
+    sides = [side for test in _tests(op) for side in (test.left, test.comparators[0])]
+    trees = [*sides, op.value_tree] if _jumps(op) else sides
+    names = "".join(v for v in "xy" if any(rules.uses(tree, v) for tree in trees))
+    return names, not all(_is_decided(test) for test in _tests(op))
+
+
+def _is_decided(test: ast.Compare) -> bool:
+    """Whether a comparison of exact operands has the same answer everywhere."""
+    sides: list[ast.AST] = [test.left, test.comparators[0]]
+    if any(isinstance(side, ast.Constant) and side.value == 0 for side in sides):
+        # Functions are rounded relatively: their sign is right.
+        sides = [arg for side in sides for arg in getattr(side, "args", [side])]
+    return all(map(_is_exact, sides))
+
+
+def _jumps(op: Operation) -> bool:
+    """Whether the row calls a function that jumps."""
+    called = rules.calls(_whole(op, op.value_tree))
+    return any(rows()[name].libm in _STEPS for name in called)
+
+
+@cache
+def signed(op: Operation) -> str:
+    """The operands whose zeros matter by their sign, as the y of x / y; found by trying.
+
+    >>> signed(rows()["div"]), signed(rows()["relu"])
+    ('y', '')
+    """
+    return "".join(v for v in "xy"[: op.arity] if any(_differs_at_zero(op, v)))
+
+
+def _differs_at_zero(op: Operation, operand: str) -> list[bool]:
+    """Whether the row has two values for -0.0 and 0.0, beside some other operands."""
+    found = []
+    for other in (-2.5, -1.0, -0.0, 0.0, 0.5, 1.0, 2.0, 3.0) if op.arity == 2 else (0.0,):
+        pair = [(zero, other) if operand == "x" else (other, zero) for zero in (-0.0, 0.0)]
+        below, above = (op.value(*operands[: op.arity]) for operands in pair)
+        if below == below and above == above:  # not nan
+            found.append(below != above)
+    return found
+
+
+@cache
+def is_exact(op: Operation) -> bool:
+    """Whether all engines give the same bits for the same operands.
+
+    >>> is_exact(rows()["div"]), is_exact(rows()["exp"])
+    (True, False)
+    """
+    return _is_exact(_whole(op, op.value_tree))
+
+
+def _is_exact(tree: ast.AST) -> bool:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=name)) if rows()[name].libm not in _ROUNDED:
+                return False
+            case ast.BinOp(op=ast.Pow()):
+                return False
+            case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
+                inside = [one for side in (left, right) for one in ast.walk(side)]
+                # A product in a sum may be rounded once, with the sum.
+                if any(
+                    isinstance(one, ast.BinOp) and isinstance(one.op, ast.Mult) for one in inside
+                ):
+                    return False
+    return True
+
+
+def _whole(op: Operation, tree: ast.expr) -> ast.expr:
+    """A tree of the row in x and y alone, in which only functions of libm are called."""
+    z = rules.written_out(op.value_tree, op.where_trees)
+    tree = rules.substitute(rules.written_out(tree, op.where_trees), {"z": z})
+    return rules.expand(tree, rows())
+
+
+@cache
+def _tests(op: Operation) -> list[ast.Compare]:
+    """The comparisons of a row that has kinks or ends."""
+    if not op.smooth:
+        return []
+    trees = [_whole(op, tree) for tree in (op.value_tree, *op.partial_trees, op.smooth_tree)]
+    found = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Compare)]
+    return list({ast.unparse(test): test for test in found}.values())
+
+
+@cache
+def _has_poles(op: Operation) -> bool:
+    """Whether a slope can grow: those of relu and of the larger of two cannot."""
+    trees = [_whole(op, tree) for tree in op.partial_trees]
+    return any(
+        isinstance(node, ast.Call)
+        or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Pow))
+        for tree in trees
+        for node in ast.walk(tree)
+    )
+
+
+def _tree(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+Range = tuple[str, str]  # the texts of the smallest and the largest value
+
+
+@dataclass
+class _Writer:
+    """Writes the rules, part by part; the same text is the same part."""
+
+    op: Operation
+    inexact: str
+    unsigned: str
+    parts: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.moving = "".join(v for v in "xy" if v in self.inexact + self.unsigned)
+        self.ends: dict[str, Range] = {}
+        for v in "xy"[: self.op.arity]:
+            self.ends[v] = (f"{v}0", f"{v}1") if v in self.moving else (v, v)
+        for v in self.moving:
+            p = f"{APART!r} * {_MARGIN[v]}" if _has_poles(self.op) else _MARGIN[v]
+            below, above = f"{v} - {p}", f"{v} + {p}"
+            if v in self.unsigned:  # from a zero with a minus to one without
+                below = f"{below} if abs({v}) > 0 else -0.0 - {p}"
+                above = f"{above} if abs({v}) > 0 else 0.0 + {p}"
+            self.parts |= {f"{v}0": below, f"{v}1": above}
+
+    def part(self, text: str) -> str:
+        """The name of a part with this text."""
+        name = self.names.get(text)
+        if name is None:
+            name = self.names[text] = f"m{len(self.names)}"
+            self.parts[name] = text
+        return name
+
+    def at(self, tree: ast.expr, operands: dict[str, str]) -> str:
+        """The name of the value of one of the row's trees, at these operands."""
+        names: dict[str, ast.expr] = {v: ast.Name(name) for v, name in operands.items()}
+        for name, shared in rules.parts(self.op, tree).items():
+            names[name] = ast.Name(self.part(ast.unparse(rules.substitute(shared, names))))
+        return self.part(ast.unparse(rules.substitute(tree, names)))
+
+    # ------------------------------------------------------------------ the margin
+
+    def margin(self) -> str:
+        """The margin of z, as the text of a rule."""
+        moved = {v: self.moved(v) for v in self.inexact}
+        total = self.part(" + ".join(moved.values()) or "0.0")
+        size = self.part("1 + abs(z)")
+        bounds = {total: f"{STEADY!r} * {size}"}
+        slack = 1.0
+        if _has_poles(self.op):
+            slack = SLACK
+            for v in self.inexact:
+                p = _MARGIN[v]
+                bounds[p] = f"{STEADY!r} * (1 + abs({v}))"
+                steep = self.part(f"0.0 if {p} < {STEADY!r} else abs({v}) * {self.slope(v)}")
+                bounds[steep] = f"{STEEP!r} * {size}"
+                if rules.uses(self.op.partial_trees["xy".index(v)], "z"):
+                    # The slope is taken with z itself, which may not move far then.
+                    bounds[moved[v]] = f"{STEADY!r} * abs(z) + {NONE!r}"
+        text = f"{slack!r} * {total} + {self.noise(total)}"
+        for what, bound in bounds.items():
+            text = f"({text} if {what} < {bound} else inf)"
+        return self.part(text)
+
+    def slope(self, v: str) -> str:
+        """The size of the slope in an operand."""
+        partial = self.op.partial_trees["xy".index(v)]
+        return self.part(f"abs({self.at(partial, dict(zip(self.ends, self.ends, strict=True)))})")
+
+    def moved(self, v: str) -> str:
+        """How far z moves by the margin of one operand."""
+        p = _MARGIN[v]
+        return self.part(f"0.0 if {p} < {NONE!r} else {self.slope(v)} * {p}")
+
+    def noise(self, moved: str) -> str:
+        """How far two values of the row are apart for the same operands."""
+        noise = f"{_NOISE!r} * abs(z)"
+        if is_exact(self.op):
+            return f"({noise} if {moved} > 0 else 0.0)"
+        lost = f"{UNDERFLOW!r}"
+        for v in self.ends:  # what a function gives for 0 is exact
+            lost = f"({lost} if abs({v}) > 0 else 0.0)"
+        return f"{noise} + ({lost} if abs(z) < {TINY!r} else 0.0)"
+
+    # ------------------------------------------------------------------ doubt
+
+    def doubt(self) -> str:
+        """Above 0 where an answer may be another, as the text of a rule."""
+        found = [f"(0.0 if {_MARGIN[v]} < 1e300 else 1.0)" for v in self.moving]
+        for test in _tests(self.op):
+            sides = [self.range(side) for side in (test.left, test.comparators[0])]
+            less, more = sides if isinstance(test.ops[0], ast.Lt) else sides[::-1]
+            if less[0] != less[1] or more[0] != more[1]:
+                found.append(
+                    f"(0.0 if {less[1]} < {more[0]} else 1.0 if {less[0]} < {more[1]} else 0.0)"
+                )
+        return self.part(" + ".join([*found, *self.jumps()]) or "0.0")
+
+    def jumps(self) -> list[str]:
+        """1 where z jumps within the margins: by a step, or where an operand crosses 0."""
+        if _jumps(self.op):
+            still = " + ".join(_MARGIN[v] for v in self.moving) or "0.0"
+            return [f"(0.0 if {still} < {NONE!r} else {self.leaps()})"]
+        crossing = [v for v in signed(self.op) if v in self.moving]
+        if not crossing:
+            return []
+        always = all(all(_differs_at_zero(self.op, v)) for v in crossing)
+        apart = " + ".join(f"(1.0 if {v}0 > 0 else 1.0 if {v}1 < 0 else 0.0)" for v in crossing)
+        leaps = "1.0" if always else self.leaps()
+        return [f"(0.0 if {apart} > {len(crossing) - 0.5} else {leaps})"]
+
+    def leaps(self) -> str:
+        """Above 0 where z is further apart at the corners of the margins than slopes say."""
+        moved = " + ".join(self.moved(v) for v in self.inexact) or "0.0"
+        allowed = f"{4 * APART!r} * ({moved}) + {4 * _NOISE!r} * abs(z) + {NONE!r}"
+        sides = itertools.product(*(dict.fromkeys(ends) for ends in self.ends.values()))
+        corners = [dict(zip(self.ends, corner, strict=True)) for corner in sides]
+        # No parts: they are computed only where they are asked for.
+        whole = rules.written_out(self.op.value_tree, self.op.where_trees)
+        first, *others = (
+            ast.unparse(rules.substitute(whole, {v: ast.Name(name) for v, name in one.items()}))
+            for one in corners
+        )
+        tests = [f"(0.0 if abs(({other}) - ({first})) < {allowed} else 1.0)" for other in others]
+        return " + ".join(tests) or "0.0"
+
+    # ------------------------------------------------------------------ ranges
+
+    def range(self, tree: ast.expr) -> Range:
+        """The smallest and the largest value of a tree within the margins."""
+        match tree:
+            case ast.Name(id=name):
+                return self.ends.get(name, (name, name))
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                low, high = self.range(operand)
+                return self.part(f"-{high}"), self.part(f"-{low}")
+            case ast.UnaryOp(operand=operand):
+                return self.range(operand)
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                return self.between("+", self.range(left), self.range(right))
+            case ast.BinOp(left=left, op=ast.Sub(), right=right):
+                return self.between("-", self.range(left), self.range(right)[::-1])
+            case ast.BinOp(left=left, op=ast.Mult(), right=right):
+                return self.hull("{} * {}", [self.range(left), self.range(right)])
+            case ast.BinOp(left=left, op=ast.Div(), right=right):
+                return self.quotient(self.range(left), self.range(right))
+            case ast.BinOp(left=left, right=right):
+                return self.rounded(self.called("{} ** {}", [left, right]))
+            case ast.IfExp(body=body, orelse=orelse):
+                return self.extremes([*self.range(body), *self.range(orelse)])
+            case ast.Call(func=ast.Name(id=name), args=arguments):
+                call = f"{name}({', '.join(['{}'] * len(arguments))})"
+                ends = self.called(call, arguments)
+                return ends if rows()[name].libm in _ROUNDED else self.rounded(ends)
+        text = ast.unparse(tree)
+        return text, text
+
+    def between(self, sign: str, left: Range, right: Range) -> Range:
+        """From the first ends of both to the second ends."""
+        low = self.part(f"{left[0]} {sign} {right[0]}")
+        same = left[0] == left[1] and right[0] == right[1]
+        return low, low if same else self.part(f"{left[1]} {sign} {right[1]}")
+
+    def quotient(self, left: Range, right: Range) -> Range:
+        """The range of a quotient: everything, if the divisor may be 0."""
+        low, high = self.hull("{} / {}", [left, right])
+        if right[0] == right[1]:
+            return low, high
+        pole = f"{right[0]} > 0 else {{0}} if {right[1]} < 0 else"
+        return (self.part(f"{low} if {pole.format(low)} -inf"),
+                self.part(f"{high} if {pole.format(high)} inf"))  # fmt: skip
+
+    def hull(self, form: str, ranges: Iterable[Iterable[str]]) -> Range:
+        """The range of a form's values at all the given ends."""
+        ends = itertools.product(*(dict.fromkeys(one) for one in ranges))
+        return self.extremes([self.part(form.format(*corner)) for corner in ends])
+
+    def called(self, form: str, arguments: list[ast.expr]) -> Range:
+        """The range of a function, which is at its ends and, where 0 is inside, at 0."""
+        ranges: list[list[str]] = []
+        for low, high in map(self.range, arguments):
+            inside = f"{low} if {low} > 0 else {high} if {high} < 0 else 0.0"
+            ranges.append([low] if low == high else [low, high, self.part(inside)])
+        return self.hull(form, ranges)
+
+    def rounded(self, ends: Range) -> Range:
+        """A range with what engines round differently."""
+        low, high = ends
+        return (self.part(f"{low} - {_NOISE!r} * abs({low})"),
+                self.part(f"{high} + {_NOISE!r} * abs({high})"))  # fmt: skip
+
+    def extremes(self, names: list[str]) -> Range:
+        """The least and the largest of some parts."""
+        low = high = names[0]
+        for other in dict.fromkeys(names[1:]):
+            low = self.part(f"{other} if {other} < {low} else {low}")
+            high = self.part(f"{other} if {other} > {high} else {high}")
+        return low, high

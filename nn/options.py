@@ -1,0 +1,138 @@
+"""Where single options enter: numbers of any library, whole numbers, and names."""
+
+import operator
+import random
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from autograd.expressions import meant
+from autograd.ops import number
+from nn.elsewhere import NAMES, OPTIONS
+
+T = TypeVar("T")
+Seed = int | random.Random | None
+
+POSITIVE, AT_LEAST_0, FINITE = "(0, inf)", "[0, inf)", "(-inf, inf)"
+_SHOWN = 20  # names in a message
+_WORDS = {
+    POSITIVE: "a finite number above 0",
+    AT_LEAST_0: "a finite number of at least 0",
+    FINITE: "a finite number",
+    "(0, 1)": "between 0 and 1",
+    "[0, 1]": "from 0 to 1",
+    "[0, 1)": "at least 0 and less than 1",
+}
+
+
+def as_float(value: Any, what: str) -> float:
+    """The number as a float; TypeError, with what was given, for anything that is no real number.
+
+    >>> as_float("0.1", "lr")
+    Traceback (most recent call last):
+    TypeError: lr: expected a real number, got '0.1'
+    """
+    try:
+        return number(value, what)
+    except TypeError:
+        raise TypeError(f"{what}: expected a real number, got {value!r:.60}") from None
+
+
+def real(value: Any, what: str, interval: str = FINITE) -> float:
+    """The number as a float, if it lies in the interval.
+
+    Takes the numbers of Python, NumPy and pandas, and fractions.  Raises TypeError for anything
+    else, and ValueError, with the interval in words, for a number outside of it and for nan.
+
+    >>> real(1, "momentum", "[0, 1]")
+    1.0
+    >>> real(1.5, "momentum", "[0, 1]")
+    Traceback (most recent call last):
+    ValueError: momentum must be from 0 to 1, got 1.5
+    """
+    x = as_float(value, what)
+    low, high = map(float, interval[1:-1].split(","))
+    inside = low <= x <= high and (x != low or interval[0] == "[")
+    if not inside or (x == high and interval[-1] == ")"):
+        raise ValueError(f"{what} must be {_WORDS[interval]}, got {value!r}")
+    return x
+
+
+def whole(value: Any, what: str, least: int | None = 1) -> int:
+    """The whole number as an int; ValueError for anything else, truth values included.
+
+    With least=None it may be below 0.
+
+    >>> whole(3, "epochs")
+    3
+    >>> whole(2.5, "epochs")
+    Traceback (most recent call last):
+    ValueError: epochs must be a whole number of at least 1, got 2.5
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        count = operator.index(value)
+    except TypeError:
+        count = None
+    if count is None or (least is not None and count < least):
+        limit = "" if least is None else f" of at least {least}"
+        raise ValueError(f"{what} must be a whole number{limit}, got {value!r}")
+    return count
+
+
+def generator(seed: Any) -> random.Random:
+    """The source of randomness that a seed stands for.
+
+    A whole number gives a new one of that seed, a `random.Random` is used itself, and None gives
+    one that is seeded by Python's global one, so that `random.seed(1)` in a script is obeyed.
+    """
+    if isinstance(seed, random.Random):
+        return seed
+    try:
+        if isinstance(seed, bool):
+            raise TypeError
+        chosen = random.getrandbits(64) if seed is None else operator.index(seed)
+    except TypeError:
+        raise TypeError(f"seed: expected an int, a random.Random or None, got {seed!r}") from None
+    return random.Random(chosen)  # noqa: S311 - no secret
+
+
+def truth(value: Any, what: str) -> bool:
+    """The truth value of Python or NumPy as a bool; TypeError for anything else."""
+    if isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "b":
+        return bool(value)
+    raise TypeError(f"{what} must be True or False, got {value!r}")
+
+
+def named(name: str, what: str, known: Mapping[str, T]) -> T:
+    """What is known by the name; ValueError with the names that are close, or with all of them.
+
+    >>> named("he_nrmal", "init", {"he_normal": 1, "zeros": 2})
+    Traceback (most recent call last):
+    ValueError: init: there is no 'he_nrmal'; did you mean 'he_normal'?
+    """
+    if name in known:
+        return known[name]
+    raise ValueError(f"{what}: there is no {name!r}{advice(name, known)}")
+
+
+def advice(name: str, known: Iterable[str]) -> str:
+    """What to write instead of a name, see `renamed`; all that are known if nothing is close."""
+    known = list(known)
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return renamed(name, known) or f"; there are {', '.join(known[:_SHOWN])}{more}"
+
+
+def renamed(name: str, known: Iterable[str]) -> str:
+    """What another library's name is here, or one that is close; '' if there is neither.
+
+    >>> renamed("Relu", ["relu"]), renamed("gamma", ["rate", "factor"])
+    ("; did you mean 'relu'?", "; it is called 'factor' here")
+    """
+    for here in OPTIONS.get(name, ()):
+        if here in known:
+            return f"; it is called {here!r} here"
+    if name in NAMES:
+        return f"; write {NAMES[name]}"
+    longer = [repr(other) for other in known if other.startswith(name)]
+    return meant(name, known) or f"; did you mean {' or '.join(longer)}?" * bool(longer)

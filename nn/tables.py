@@ -1,0 +1,173 @@
+"""Where samples enter: arrays, DataFrames, Series and CSV files become lists of Python numbers."""
+
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from autograd.ops import Ops
+from nn.options import as_float
+
+_FILL = "leave the row out, or fill the gap in"
+
+
+def plain(z: Any, what: str) -> float:
+    """A Value's number, or a plain number as a float."""
+    carrier: Any = z  # a Value, or what stands for one in a recording or a referee
+    return carrier.data if isinstance(z, Ops) else as_float(z, what)
+
+
+def sample(of: Any) -> Any:
+    """One sample: arrays and Series become lists, everything else stays what it is."""
+    if isinstance(of, list | tuple | float | int | Ops):
+        return of
+    for method in ("tolist", "to_list"):
+        if hasattr(of, method):
+            return getattr(of, method)()
+    return of.to_numpy().tolist() if hasattr(of, "to_numpy") else of
+
+
+def is_row(of: Any) -> bool:
+    """Whether a sample is a sequence of numbers: no number, no text, and no dict."""
+    if isinstance(of, list | tuple):
+        return True
+    if isinstance(of, float | int | Ops | str | bytes | Mapping):
+        return False
+    return hasattr(of, "__len__") and hasattr(of, "__getitem__")
+
+
+def samples(data: Any, what: str, of: str = "samples") -> Sequence[Any]:
+    """The samples of a list, an array, a DataFrame or a Series, by position; labels are not asked.
+
+    Raises TypeError for what is no sequence, and for dicts.
+
+    >>> samples([[1.0, 2.0], [3.0, 4.0]], "inputs")
+    [[1.0, 2.0], [3.0, 4.0]]
+    """
+    rows = sample(data)
+    if not is_row(rows):
+        kind = type(data).__name__
+        raise TypeError(
+            f"{what}: expected a list or an array of {of}, got a {kind}: {data!r:.60}"
+            + "; write [x] for one sample" * (of == "samples")
+        )
+    return [row if type(row) is list else sample(row) for row in rows]
+
+
+def outputs(data: Any, count: int, what: str) -> Sequence[Any]:
+    """The outputs by sample; the columns that a compiled model gives for an array are turned.
+
+    Raises ValueError where as many columns as samples leave open which is meant.
+    """
+    shapes = {getattr(part, "shape", None) for part in data} if isinstance(data, list) else set()
+    if shapes == {(count,)}:
+        if len(data) == count:
+            raise ValueError(
+                f"{what}: {count} arrays of {count} numbers may be samples or columns; give "
+                "np.array(outputs) for samples, and np.stack(outputs, axis=1) for columns"
+            )
+        return [list(row) for row in zip(*(column.tolist() for column in data), strict=True)]
+    return samples(data, what)
+
+
+def numbers(data: Any, what: str) -> list[float]:
+    """The numbers of a list, an array or a Series as floats.
+
+    >>> numbers((1, 2.5), "rates")
+    [1.0, 2.5]
+    """
+    return [plain(x, what) for x in samples(data, what, "numbers")]
+
+
+def complete(
+    data: Any, what: str, names: Sequence[str] = (), text: bool | None = None
+) -> list[Any]:
+    """The samples, after a look at every number of them.
+
+    Args:
+        names: of the columns; a DataFrame's own if left out.
+        text: whether text may stand in the place of a number; if left out, in a list it may, for
+            the sake of models of one's own, and in an array or a DataFrame not.
+
+    Raises ValueError, with row and column, for a number that is missing, nan or inf, and for text.
+    """
+    if not names and hasattr(data, "columns"):
+        names = [str(name) for name in data.columns]
+    if text is None:
+        text = isinstance(data, list | tuple)
+    rows = list(samples(data, what))
+    for i, row in enumerate(rows):
+        for path, x in _cells(row, ()):
+            if wrong := _wrong(x, text):
+                raise ValueError(f"{what}: {_place(i, path, names)} is {wrong}")
+    return rows
+
+
+def _place(row: int, path: tuple[int, ...], names: Sequence[str]) -> str:
+    """Where a number stands, in words; rows and columns count from 0."""
+    if not path:
+        return f"row {row}"
+    column = repr(names[path[0]]) if names else str(path[0])
+    return f"row {row}, column {column}" + "".join(f"[{k}]" for k in path[1:])
+
+
+def _cells(row: Any, path: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Any]]:
+    if isinstance(row, list | tuple):
+        for j, part in enumerate(row):
+            if type(part) is float and part - part == 0.0:
+                continue
+            yield from _cells(sample(part), (*path, j))
+    else:
+        yield path, row
+
+
+def _wrong(x: Any, text: bool) -> str:
+    """Why something is no number to train with, and what to do; '' if it is."""
+    if isinstance(x, bool | int | Ops):
+        return ""
+    if x is None or type(x).__name__ in ("NAType", "NaTType"):  # pandas' gaps
+        return f"missing; {_FILL}"
+    try:
+        x = as_float(x, "")
+    except TypeError:
+        return "" if text else f"{x!r:.40}; make numbers of it, or leave the column out"
+    return "" if x - x == 0.0 else f"{x!r}; {_FILL}"
+
+
+def read_csv(
+    path: str | os.PathLike[str], delimiter: str = ","
+) -> tuple[list[str], list[list[Any]]]:
+    """The names in the first line of a CSV file, and its other lines: ints, floats, text, None.
+
+    Raises ValueError, with the line, where one has more or fewer cells than there are names.
+    """
+    name = os.path.basename(os.fspath(path))
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, delimiter=delimiter)
+        names = [cell.strip() for cell in next(reader, [])]
+        lines = []
+        for cells in reader:
+            if not cells:
+                continue
+            if len(cells) != len(names):
+                raise ValueError(
+                    f"{name}, line {reader.line_num}: {len(cells)} cells, but the first line has "
+                    f"{len(names)}"
+                )
+            lines.append([_cell(cell.strip()) for cell in cells])
+    if len(set(names)) < len(names) or not lines:
+        wrong = "the first line names a column twice" if lines else "there are no rows"
+        raise ValueError(f"{name}: {wrong}")
+    return names, lines
+
+
+def _cell(text: str) -> Any:
+    """A cell's number, its text, or None for a gap."""
+    if text.lower() in ("", "na", "n/a", "nan", "null", "none"):
+        return None
+    for kind in (int, float):
+        try:
+            return text if "_" in text else kind(text)  # Python reads 1_000 as 1000
+        except ValueError:
+            continue
+    return text

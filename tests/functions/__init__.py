@@ -1,0 +1,1 @@
+"""Random Python functions: a generator, a second differentiator, questions, and a shrinker."""

@@ -1,0 +1,116 @@
+"""Names of other libraries: each is in the guide, leads to something that is there, and is told."""
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import autograd
+import nn
+import nn.distributed
+import nn.microgpt
+from autograd import Value, rows
+from nn import init, losses, optim, schedules
+from nn.activations import COMPOSED
+from nn.elsewhere import NAMES, OPTIONS
+from nn.optim import Optimizer
+from nn.schedules import Schedule
+
+PAGE = (Path(__file__).parent.parent / "docs" / "coming_from.md").read_text()
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_is_on_the_page_and_leads_to_something(name: str) -> None:
+    here = NAMES[name]
+    assert re.search(rf"\b{name}\b", PAGE)
+    for dotted in re.findall(r"\b(?:nn|autograd)(?:\.\w+)+", here):
+        at: Any = {"nn": nn, "autograd": autograd}[dotted.split(".")[0]]
+        for part in dotted.split(".")[1:]:
+            at = getattr(at, part)
+    for activation in re.findall(r'activation="(\w+)"', here):
+        assert activation in {**rows(), **COMPOSED}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nn_says_what_to_write(name: str) -> None:
+    if hasattr(nn, name):
+        return
+    with pytest.raises(AttributeError, match=re.escape(f"{name!r}; write {NAMES[name]}")):
+        getattr(nn, name)
+
+
+def test_options_of_other_libraries_lead_to_arguments_that_are_there() -> None:
+    known = {"parameters", "lr"}
+    kinds = [*optim.NAMED.values(), *vars(schedules).values()]
+    for kind in kinds:
+        if inspect.isclass(kind) and issubclass(kind, Optimizer):
+            known |= {*kind.defaults, *kind.shared}
+        elif inspect.isclass(kind) and issubclass(kind, Schedule):
+            known |= set(inspect.signature(kind).parameters)
+    known |= {name for loss in losses.NAMED.values() for name in inspect.signature(loss).parameters}
+    known |= {*inspect.signature(nn.Layer).parameters, "weights", "bias"}
+    for name, meanings in OPTIONS.items():
+        assert set(meanings) <= known, name
+        assert name not in meanings
+
+
+def test_what_the_page_says_is_here_is_here() -> None:
+    for dotted in set(re.findall(r"`((?:nn|autograd)(?:\.[a-z_A-Z0-9]+)+)", PAGE)):
+        package, *parts = dotted.split(".")
+        theirs = package == "nn" and parts[0] in {*NAMES, "Module", "ModuleList"}
+        at: Any = {"nn": nn, "autograd": autograd}[package]
+        for part in [] if theirs else parts:
+            at = getattr(at, part)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda: (Value(2.0) * 3.0)._prev, r"write \.parents"),
+        (lambda: Value(2.0)._children, r"write \.parents"),
+        (lambda: Value(2.0)._op, r"write \.op$"),
+        (lambda: Value(2.0)._local_grads, r"write \.dx and \.dy"),
+        (lambda: setattr(Value(2.0), "_backward", len), r"autograd\.define_op"),
+        (lambda: nn.Neuron(2).w, "'w'; it is called 'weights' here"),
+        (lambda: nn.Neuron(2).b, "'b'; it is called 'bias' here"),
+        (lambda: nn.Neuron(2).nonlin, "'nonlin'; it is called 'activation' here"),
+        (lambda: nn.Layer(2, 1).neurns, "'neurns'; did you mean 'neurons'"),
+        (lambda: nn.Layer(2, 1).zzz, "^Layer has no attribute 'zzz'$"),
+        (lambda: nn.mee, "did you mean 'mse'"),
+    ],
+)
+def test_an_attribute_of_another_library_is_an_error_with_the_present_name(
+    ask: Any, words: str
+) -> None:
+    with pytest.raises(AttributeError, match=words):
+        ask()
+    assert not hasattr(Value(1.0), "_prev")
+
+
+def test_requires_grad_is_taken_where_it_is_true_and_answered_where_it_is_not() -> None:
+    assert Value(2.0, requires_grad=True).data == 2.0
+    with pytest.raises(TypeError, match=r"every Value has a gradient; .*v\.detach\(\)"):
+        Value(2.0, requires_grad=False)
+
+
+def test_initializers_have_names() -> None:
+    assert nn.Layer(2, 3, init="he_normal", seed=0).init == init.he_normal()
+    assert nn.MLP([2, 3, 1], "relu", init="zeros").layers[0].init == init.zeros()
+    assert nn.Embedding(3, 2, init="ones").init == init.ones()
+    assert {make() for make in init.NAMED.values()} == {
+        made() for name, made in vars(init).items() if name in init.NAMED
+    }
+
+
+def test_an_mlp_of_micrograd_has_tanh_throughout_and_a_single_output_by_itself() -> None:
+    one, three = nn.MLP(3, [4, 4, 1], seed=0), nn.MLP(3, [4, 3], seed=0)
+    assert isinstance(one([1.0, 2.0, 3.0]), Value)
+    assert len(three([1.0, 2.0, 3.0])) == 3
+    tanh = rows()["tanh"]
+    assert [layer.activation for layer in one.layers] == [tanh] * 3
+    assert one.sizes == (3, 4, 4, 1)
+    assert one.state_dict() == nn.MLP([3, 4, 4, 1], "tanh", output="tanh", seed=0).state_dict()
+    assert nn.MLP(3, [4, 1], output="relu", seed=0).layers[-1].activation is rows()["relu"]

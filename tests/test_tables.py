@@ -1,0 +1,319 @@
+"""Arrays, DataFrames, Series and CSV files as data: rows in order, and gaps by their place."""
+
+import math
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograd import Value
+from nn import MLP, fit, init, learning_rate_sweep, metrics, mse, tables
+from nn.data import Dataset, load_iris
+from nn.optim import SGD
+from nn.options import generator, real, truth, whole
+from nn.sweeps import sweep
+from nn.training import samples
+
+np = pytest.importorskip("numpy")
+
+ROWS, AMOUNTS = [[1.0, 0.0], [2.0, 1.0], [3.0, 0.0]], [1.0, 3.0, 2.0]
+
+
+class Column:
+    """Stands in for a Series whose labels are shuffled: it is asked by label."""
+
+    def __init__(self, numbers: Any, labels: Any) -> None:
+        self.values, self.index = np.array(numbers), list(labels)
+        self.dtype = self.values.dtype
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, label: Any) -> Any:
+        return dict(zip(self.index, self.values, strict=True))[label]
+
+    def tolist(self) -> Any:
+        return self.values.tolist()
+
+
+class Frame:
+    """Stands in for a DataFrame: it is iterated by the names of its columns."""
+
+    def __init__(self, rows: Any, columns: list[str]) -> None:
+        self.values, self.columns = np.array(rows), columns
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Any:
+        return iter(self.columns)
+
+    def __getitem__(self, name: str) -> Column:
+        return Column(self.values[:, self.columns.index(name)], [2, 0, 1])
+
+    def to_numpy(self) -> Any:
+        return self.values
+
+
+def pandas(rows: Any, targets: Any) -> Any:
+    pd = pytest.importorskip("pandas")
+    return pd.DataFrame(rows, columns=["a", "b"], index=[2, 0, 1]), pd.Series(targets, [2, 0, 1])
+
+
+# How a user may have features and targets.
+KINDS: dict[str, Any] = {
+    "lists": lambda x, y: (x, y),
+    "tuples": lambda x, y: (tuple(map(tuple, x)), tuple(y)),
+    "arrays": lambda x, y: (np.array(x), np.array(y)),
+    "float32": lambda x, y: (np.array(x, dtype=np.float32), np.array(y, dtype=np.float32)),
+    "objects": lambda x, y: (np.array(x, dtype=object), np.array(y, dtype=object)),
+    "rows of arrays": lambda x, y: ([np.array(row) for row in x], [np.float64(t) for t in y]),
+    "a column": lambda x, y: (np.array(x), np.array(y)[:, None]),
+    "tables": lambda x, y: (Frame(x, ["a", "b"]), Column(y, [2, 0, 1])),
+    "pandas": pandas,
+}
+each = pytest.mark.parametrize("kind", KINDS)
+
+
+def trained(x: Any, y: Any, **options: Any) -> list[float]:
+    model = MLP([2, 1], None, seed=0)
+    return fit(model, (x, y), loss=mse, optimizer=SGD(model, lr=0.01), epochs=2, **options).loss
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@each
+def test_training_sees_rows_in_order(kind: str, compiled: bool) -> None:
+    data = KINDS[kind](ROWS, AMOUNTS)
+    assert trained(*data, compiled=compiled) == pytest.approx(trained(ROWS, AMOUNTS), rel=1e-12)
+
+
+@each
+def test_losses_metrics_and_datasets_see_rows_in_order(kind: str) -> None:
+    x, y = KINDS[kind](ROWS, AMOUNTS)
+    z = [[Value(0.5)], [Value(2.0)], [Value(2.5)]]
+    assert mse(z, y).data == mse(z, AMOUNTS).data
+    assert metrics.mae(z, y) == metrics.mae(z, AMOUNTS)
+    data = Dataset(x, y, [])
+    assert [list(map(float, row)) for row in data.features] == ROWS
+    assert samples((x, y))[0] == data.features
+
+
+@pytest.mark.parametrize("gap", [math.nan, math.inf, -math.inf, None])
+@pytest.mark.parametrize("side", ["inputs", "targets"])
+@each
+def test_a_gap_is_named_by_row_and_column_before_training(kind: str, side: str, gap: Any) -> None:
+    x, y = [list(row) for row in ROWS], list(AMOUNTS)
+    (x[1] if side == "inputs" else y)[1] = gap
+    if gap is None and kind not in ("lists", "tuples", "objects"):
+        return
+    data = KINDS[kind](x, y)
+    column = "'b'" if kind in ("tables", "pandas") else "1"
+    place = "row 1, column " + column if side == "inputs" else "row 1"
+    with pytest.raises(ValueError, match=f"^data: {side}: {place}.* is (missing|nan|-?inf);") as e:
+        trained(*data)
+    assert "learning rate" not in str(e.value)
+
+
+def test_text_in_an_array_is_named_and_in_a_list_it_is_for_the_model_to_say() -> None:
+    with pytest.raises(ValueError, match=r"inputs: row 1, column 1 is 'x'; make numbers of it"):
+        trained(np.array([[1.0, 2.0], [3.0, "x"]], dtype=object), [1.0, 2.0])
+    assert samples((["ada", "bob"], [0, 1]))[0] == ["ada", "bob"]
+    assert samples(([{"x": 1.0}], [0]))[0] == [{"x": 1.0}]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {0: ROWS, 1: AMOUNTS},
+        (dict(enumerate(ROWS)), AMOUNTS),
+        (ROWS, dict(enumerate(AMOUNTS))),
+        "ab",
+        (ROWS, 5),
+        ({1, 2}, AMOUNTS),
+    ],
+)
+def test_what_is_no_sequence_of_samples_is_refused(data: Any) -> None:
+    with pytest.raises(TypeError, match=r"expected (a Dataset or|a list or an array)"):
+        samples(data)
+
+
+def test_a_table_in_place_of_a_pair_leads_to_a_dataset() -> None:
+    with pytest.raises(TypeError, match=r"Dataset\.from_table\(table, target=\.\.\.\) makes one"):
+        samples(Frame(ROWS, ["a", "b"]))
+
+
+def test_a_model_given_a_table_says_that_it_takes_one_sample() -> None:
+    model = MLP([2, 1], None, seed=0)
+    for batch in (Frame(ROWS, ["a", "b"]), np.array(ROWS), np.array(ROWS[:2])):
+        with pytest.raises(ValueError, match=r"one sample at a time, as in \[model\(x\) for x in"):
+            model(batch)
+    assert model(np.array(ROWS[1]))[0].data == model(Column(ROWS[1], "ab"))[0].data
+    with pytest.raises(TypeError, match="expected a sequence of numbers or Values, got dict"):
+        model({0: 1.0, 1: 2.0})
+
+
+# ------------------------------------------------------------------ numbers
+
+K = np.int64
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.array, lambda k: np.array(k, dtype="i4")])
+def test_whole_numbers_of_numpy_are_sizes_counts_seeds_and_classes(kind: Any) -> None:
+    model = MLP([kind(2), kind(4), 1], "tanh", seed=kind(3))
+    assert model.state_dict() == MLP([2, 4, 1], "tanh", seed=3).state_dict()
+    assert MLP(np.array([2, 4, 1]), "tanh", seed=3).sizes == (2, 4, 1)
+    history = fit(
+        model, (ROWS, AMOUNTS), loss=mse, optimizer=SGD(model, lr=0.01),
+        epochs=kind(2), batch_size=kind(2), seed=kind(1), patience=kind(5), clip=np.float32(9.0),
+    )  # fmt: skip
+    assert len(history) == 2
+    assert init.he_normal()(kind(2), kind(3), kind(1)) == init.he_normal()(2, 3, 1)
+    assert load_iris().split(np.float32(0.5), kind(1)) == load_iris().split(0.5, 1)
+    assert metrics.accuracy([[0.0, 1.0]], [kind(1)]) == 1.0
+
+
+def test_rates_of_numpy_are_those_of_lists() -> None:
+    rates, model = np.logspace(-3, -1, 3), MLP([2, 1], None, seed=0)
+    data = np.array(ROWS), np.array(AMOUNTS)
+
+    def table(rates: Any) -> str:
+        options: dict[str, Any] = {"loss": "mse", "rates": rates, "epochs": 2}
+        return str(learning_rate_sweep(model, data, **options, optimizer="adam"))
+
+    assert table(rates) == table(rates.tolist())
+    with pytest.raises(ValueError, match="no rates"):
+        table(np.array([]))
+    grid = sweep(
+        lambda start, seed: MLP([2, 1], None, init=start, seed=seed),
+        data, loss="mse", rates=rates, seeds=np.arange(2), epochs=1,
+    )  # fmt: skip
+    assert (grid.rates, grid.seeds) == (rates.tolist(), [0, 1])
+    assert [type(x) for x in (*grid.rates, *grid.seeds)] == [float] * 3 + [int] * 2
+
+
+def test_single_options_are_pythons_numbers_or_refused() -> None:
+    for given in (1, np.float32(1.0), np.array(1.0), Fraction(1), np.int8(1), True, np.True_):
+        assert (real(given, "x"), type(real(given, "x"))) == (1.0, float)
+    for given in (1, np.int8(1), np.array(1)):
+        assert (whole(given, "n"), type(whole(given, "n"))) == (1, int)
+    for wrong in (True, np.True_, 1.0, "1", None, np.array([1]), math.nan):
+        with pytest.raises(ValueError, match=r"^n must be a whole number of at least 1, got"):
+            whole(wrong, "n")
+    assert whole(-5, "n", None) == -5
+    assert [truth(x, "t") for x in (True, np.False_)] == [True, False]
+    for wrong in (1, "yes", None):
+        with pytest.raises(TypeError, match=r"^t must be True or False"):
+            truth(wrong, "t")
+    for wrong in (True, 1.5, "1"):
+        with pytest.raises(TypeError, match=r"^seed: expected an int, a random.Random or None"):
+            generator(wrong)
+    assert generator(np.int64(5)).random() == generator(5).random()
+    edges = {
+        "[0, 1]": (0.0, 1.0),
+        "[0, 1)": (0.0, 0.5),
+        "(0, 1)": (0.25, 0.5),
+        "(0, inf)": (1e-9, 9),
+    }
+    for interval, inside in edges.items():
+        for x in inside:
+            assert real(x, "x", interval) == x
+        for x in (-1.0, 2.0 if interval[4] == "1" else math.inf, math.nan):
+            with pytest.raises(ValueError, match=r"^x must be "):
+                real(x, "x", interval)
+    for interval, x in (("[0, 1)", 1.0), ("(0, 1)", 0.0), ("(0, inf)", 0.0)):
+        with pytest.raises(ValueError, match=r"^x must be "):
+            real(x, "x", interval)
+
+
+# ------------------------------------------------------------------ files and tables
+
+
+def csv(folder: Path, text: str) -> Path:
+    path = folder / "data.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_csv_file_is_a_dataset(tmp_path: Path) -> None:
+    path = csv(
+        tmp_path, '\N{ZERO WIDTH NO-BREAK SPACE}size, kind,"age, years"\n1.5,cat,3\n\n2,dog,4\n'
+    )
+    assert Dataset.from_csv(path, "kind") == Dataset([[1.5, 3], [2, 4]], [0, 1], ["cat", "dog"])
+    ages = Dataset.from_csv(path, target="age, years", features=["size"])
+    assert (ages.features, ages.targets, ages.names) == ([[1.5], [2.0]], [3, 4], [])
+    path = csv(tmp_path, "x;y\n1;0\n2;1\n3;1\n")
+    classes = Dataset.from_csv(path, "y", delimiter=";")
+    assert (classes.targets, classes.names) == ([0, 1, 1], ["0", "1"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "data.csv: there are no rows"),
+        ("x,y\n", "data.csv: there are no rows"),
+        ("x,x\n1,2\n", "the first line names a column twice"),
+        ("x,y\n1,2\n3\n", "data.csv, line 3: 1 cells, but the first line has 2"),
+        ("x,y\n1,2\n,3\n", "from_csv: row 1, column 'x' is missing"),
+        ("x,y\n1,2\nNA,3\n", "from_csv: row 1, column 'x' is missing"),
+        ("x,y\n1,2\n3,\n", "from_csv: row 1, column 'y' is missing"),
+        ("x,y\n1,2\nbig,3\n", "from_csv: row 1, column 'x' is 'big'; make numbers of it"),
+        ("x,y\n1_000,2\n", "from_csv: row 0, column 'x' is '1_000'"),
+        ("x,y\ninf,2\n", "from_csv: row 0, column 'x' is inf"),
+        ("x,z\n1,2\n", "from_csv: columns: there is no 'y'; there are x, z"),
+    ],
+)
+def test_a_csv_file_that_is_no_table_of_numbers_is_refused_by_place(
+    text: str, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        Dataset.from_csv(csv(tmp_path, text), "y")
+
+
+def test_a_table_is_a_dataset_column_by_column() -> None:
+    frame = Frame([[0.5, 1], [1.5, 0]], ["x", "y"])
+    assert Dataset.from_table(frame, "y") == Dataset([[0.5], [1.5]], [1, 0], ["0", "1"])
+    with pytest.raises(ValueError, match="columns: there is no 'z'; there are x, y"):
+        Dataset.from_table(frame, "z")
+    with pytest.raises(ValueError, match=r"row 0, column 'x' is nan"):
+        Dataset.from_table(Frame([[math.nan, 1.0]], ["x", "y"]), "y")
+
+
+def test_a_dataframe_keeps_the_kinds_of_its_columns() -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(
+        {
+            "x": [0.5, 1.5, 2.5],
+            "n": [3, 4, 5],
+            "flag": [True, False, True],
+            "kind": ["b", "a", "b"],
+        },
+        index=[7, 7, 3],
+    )
+    data = Dataset.from_table(frame, target="kind")
+    assert data == Dataset([[0.5, 3, 1], [1.5, 4, 0], [2.5, 5, 1]], [1, 0, 1], ["a", "b"])
+    assert Dataset.from_table(frame, "flag", features=["x"]).names == ["False", "True"]
+    counted = Dataset.from_table(frame, "n", features=["x", "flag"])
+    assert (counted.targets, counted.names) == ([3, 4, 5], [])
+    assert [type(y) for y in counted.targets] == [int, int, int]
+    frame["kind"] = frame["kind"].astype("category")
+    assert Dataset.from_table(frame, "kind") == data
+    for gap, column in ((None, "kind"), (math.nan, "x"), (pd.NA, "x")):
+        broken = frame.astype(object)
+        broken.iloc[1, list(frame.columns).index(column)] = gap
+        with pytest.raises(ValueError, match=f"row 1, column '{column}' is (missing|nan)"):
+            Dataset.from_table(broken, "kind")
+
+
+def test_a_dataset_checks_what_it_is_made_of() -> None:
+    with pytest.raises(ValueError, match="Dataset: 3 features, but 2 targets"):
+        Dataset(ROWS, [1, 2], [])
+    with pytest.raises(ValueError, match="Dataset: features: row 0, column 0 is nan"):
+        Dataset([[math.nan]], [1], [])
+    train, test = Dataset(ROWS * 4, AMOUNTS * 4, []).split(0.25)
+    assert (len(train.targets), len(test.targets)) == (9, 3)
+
+
+def test_images_are_named_by_their_places() -> None:
+    with pytest.raises(ValueError, match=r"x: row 1, column 0\[1\] is nan"):
+        tables.complete([[[1.0, 2.0]], [[1.0, math.nan]]], "x")
