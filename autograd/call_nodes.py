@@ -1,20 +1,19 @@
 """A compiled call as a few nodes of a graph: differentiable to every order, at native speed.
 
-A node has two parents at most, so the Values that a call depends on are gathered in *bundles*: a
-chain of nodes, one for each Value, whose adjoint is a vector.  The bundle of a recording's
-parameters is made once and is shared by all of its calls.  Whoever wants to see operations unfolds
-a call into the scalar graph that the function itself would have recorded.
+The bundle of a recording's parameters is made once and is shared by all of its calls.  Whoever
+wants to see operations unfolds a call into the scalar graph that the function itself would have
+recorded.
 """
 
 import math
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import nullcontext
-from itertools import repeat
 from typing import Any
 
 import numpy as np
 
-from autograd.ops import Origin, item
+from autograd.bundles import Block, Bundle, Weights, block_node, bundled
+from autograd.ops import Ops, item
 from autograd.program import recorded_plainly
 from autograd.recordings import Recording
 from autograd.tape import SOLID
@@ -36,184 +35,6 @@ Array = Any
 Name = tuple[str, tuple[int, ...], tuple[int, ...]]
 Derive = Callable[[Recording, Name], Any]
 _MODEST = 1e100  # an adjoint of this size or its inverse may scale slopes that are there already
-
-
-class Vector:
-    """Adjoints of many Values, in the order of their bundle."""
-
-    __slots__ = ("items",)
-
-    def __init__(self, items: Any) -> None:
-        self.items = items
-
-    def __add__(self, other: "Vector") -> "Vector":
-        if isinstance(self.items, list):
-            return Vector([x + y for x, y in zip(self.items, other.items, strict=True)])
-        return Vector(self.items + other.items)
-
-    def __radd__(self, zero: float) -> "Vector":
-        return self
-
-
-class Weights:
-    """Adjoints of the results of a call, by their places."""
-
-    __slots__ = ("items",)
-
-    def __init__(self, items: dict[int, Any]) -> None:
-        self.items = items
-
-    def __add__(self, other: "Weights") -> "Weights":
-        made = dict(self.items)
-        for k, amount in other.items.items():
-            made[k] = made[k] + amount if k in made else amount
-        return Weights(made)
-
-    def __radd__(self, zero: float) -> "Weights":
-        return self
-
-
-class Block(Origin):
-    """What stands in the place of an operation where a node is many at once."""
-
-    many = True
-    arity = 0
-    name = "compiled"
-
-    @property
-    def op(self) -> Any:
-        """Itself."""
-        return self
-
-    def call_of(self, node: Any) -> "Played | None":
-        """The call that the node is a result of; None for one that is no result."""
-        return None
-
-    def pull(self, node: Any, adjoint: Any, along: Container[Any]) -> Iterator[tuple[Value, Any]]:
-        """The adjoints of its parents as Values or numbers that can be differentiated again.
-
-        Only those that are `along` are wanted.
-        """
-        raise NotImplementedError
-
-    def push(self, node: Any, tangents: dict[Any, Any], graph: bool) -> Any:
-        """The tangent of the node from those of its parents; None if it depends on none of them.
-
-        They are Values with `graph`, else numbers.
-        """
-        raise NotImplementedError
-
-
-def _node(op: Block, data: float, a: Any, b: Any, scope: str = "") -> Value:
-    node: Value = object.__new__(Value)
-    node._data = node.x = data
-    node.y = math.nan
-    node._grad = UNTOUCHED
-    node._row = Note(op, "", scope) if scope else op  # type: ignore[arg-type]
-    node.a, node.b = a, b
-    return node
-
-
-# ---------------------------------------------------------------------- bundles
-
-
-class _Link(Block):
-    """One more Value in a bundle: a is the rest of the bundle, b the Value."""
-
-    name = "bundle"
-
-    def __init__(self, place: int) -> None:
-        self.place = place
-
-    def push(self, node: Any, tangents: dict[Any, Any], graph: bool) -> Any:
-        """Tangents by place."""
-        found = dict(tangents.get(node.a) or {})
-        if node.b in tangents:
-            found[self.place] = tangents[node.b]
-        return found
-
-
-class _Top(_Link):
-    """The last link of a bundle, which gives all of its Values their adjoints."""
-
-    def __init__(self, values: Sequence[Value]) -> None:
-        super().__init__(len(values) - 1)
-        self.values = list(values)
-        self.differ = len(set(map(id, values))) == len(values)
-
-    def pullback(self, node: Any) -> None:
-        """To each Value its own."""
-        found, node._grad = node._grad.items.tolist(), 0.0
-        if self.differ:
-            sums = map(float.__add__, grads(self.values), found)
-            at_once(map(setattr, self.values, repeat("_grad"), sums))
-        else:
-            for value, amount in zip(self.values, found, strict=True):
-                value._grad += amount
-
-    def pull(
-        self, node: Any, adjoint: Vector, along: Container[Any]
-    ) -> Iterator[tuple[Value, Any]]:
-        """The same for adjoints that are Values."""
-        for value, amount in zip(self.values, adjoint.items, strict=True):
-            if value in along and (isinstance(amount, Value) or amount != 0.0):
-                yield value, amount
-
-
-_links: list[_Link] = []
-
-
-class Bundle:
-    """Values as one node, `top`, whose adjoint is a Vector; a single one is the node itself.
-
-    Args:
-        values: that a call depends on; there is at least one.
-        places: where each of their slopes is among those of the call.
-    """
-
-    def __init__(self, values: Sequence[Value], places: Sequence[int]) -> None:
-        self.values, self.places = list(values), list(places)
-        self.order = np.array(self.places, dtype=np.int64)
-        while len(_links) < len(values):
-            _links.append(_Link(len(_links)))
-        top: Any = values[0]
-        if len(values) > 1:
-            top = None
-            for value, op in zip(values[:-1], _links, strict=False):
-                top = _node(op, 0.0, top, value)
-            top = _node(_Top(values), 0.0, top, values[-1])
-        self.top: Value = top
-
-    def give(self, slopes: Array) -> None:
-        """Add their slopes to the adjoints of the Values."""
-        if len(self.places) == 1:
-            self.top._grad += float(slopes[self.places[0]])
-        else:
-            top: Any = self.top  # whose adjoint is a Vector while the pass runs
-            top._grad = top._grad + Vector(slopes[self.order])
-
-    def adjoint(self, slopes: dict[int, Any]) -> Any:
-        """The adjoint of the top, from slopes by place, which may be Values."""
-        if len(self.places) == 1:
-            return slopes.get(self.places[0], 0.0)
-        return Vector([slopes.get(place, 0.0) for place in self.places])
-
-    def along(self, tangents: dict[Any, Any]) -> dict[int, Any]:
-        """The tangents of the Values by the places of their slopes."""
-        if self.top not in tangents:
-            return {}
-        found = tangents[self.top]
-        if len(self.places) == 1:
-            return {self.places[0]: found}
-        return {self.places[k]: t for k, t in found.items()}
-
-
-def bundled(values: Sequence[Value], places: Sequence[int]) -> Bundle | None:
-    """The bundle of some Values; None for none."""
-    return Bundle(values, places) if values else None
-
-
-# ---------------------------------------------------------------------- calls
 
 
 class Played(Block):
@@ -299,7 +120,7 @@ class Played(Block):
 
     def pull(self, node: Any, adjoint: Any, along: Container[Any]) -> Iterator[tuple[Value, Any]]:
         """The same, recorded, for the Values that are `along`."""
-        if self.single and node._data != node._data:
+        if self.single and node.data != node.data:
             adjoint = adjoint * node  # nan, and it depends on the call
         weights = {0: adjoint} if self.single else adjoint.items
         wanted = [
@@ -327,7 +148,7 @@ class Played(Block):
     def _again(self) -> list[Any]:
         """The inputs as they are; RuntimeError if they are no longer what they were."""
         x = [n if v is None else v for v, n in zip(self.given, self.row.tolist(), strict=True)]
-        now = np.array([v._data if isinstance(v, Value) else v for v in x])
+        now = np.array([v.data if isinstance(v, Value) else v for v in x])
         if not (
             np.array_equal(now, self.row, equal_nan=True)
             and np.array_equal(self.one.numbers(), self.numbers, equal_nan=True)
@@ -354,7 +175,7 @@ class Played(Block):
                 return None if self.single else {}
             found = self._pushed(along, graph)
             return {k: found[k] for k in reached}
-        if node._data != node._data:
+        if node.data != node.data:
             return node if graph else math.nan
         if graph:
             return self._pushed(along, graph)[0]
@@ -381,20 +202,33 @@ class Played(Block):
                 self._unfolded = self._scalars()
             scalars, outputs = self._unfolded, self.one.program.tape.outputs.tolist()
             places = {outputs[_place(node)]: node for node in nodes}
-            taken = {scalars[at]: node for at, node in places.items()}
+            outside = set(map(id, [*self.one.parameters, *self.given]))
+            taken = {
+                scalars[at]: node for at, node in places.items() if id(scalars[at]) not in outside
+            }
             for node in scalars:
                 if type(node) is Value:
                     node.a, node.b = taken.get(node.a, node.a), taken.get(node.b, node.b)
             for at, node in places.items():
-                made = scalars[at]
-                scope = made.scope if node.scope == self.scope else node.scope
-                note = Note(made.op, node.label or made.label, scope, made.line)
-                note.hooks = node.hooks
-                fields = {"_row": note, "a": made.a, "b": made.b, "x": made.x}
-                fields |= {"y": made.y} if hasattr(made, "y") else {}
-                at_once(map(setattr, [node] * len(fields), fields, fields.values()))
+                self._become(node, scalars[at], id(scalars[at]) in outside)
                 scalars[at] = node
             self._differentiate(scalars, list(places.values()))
+
+    def _become(self, node: Value, made: Any, outside: bool) -> None:
+        """Make a result the node that it is in the scalar graph."""
+        op, scope, line = None, self.scope, ""
+        fields: dict[str, Any] = {"a": None, "b": None}
+        if outside:  # a leaf or an argument that was chosen: it is computed from that
+            op, fields = vars(Ops)["__pos__"], {"a": made, "b": None, "x": made.data}
+        elif type(made) is Value:
+            op, scope, line = made.op, made.scope, made.line
+            names = [name for name in ("a", "b", "x", "y") if hasattr(made, name)]
+            fields = {name: getattr(made, name) for name in names}
+        label = node.label or (made.label if type(made) is Value and not outside else "")
+        note = Note(op, label, scope if node.scope == self.scope else node.scope, line)
+        note.hooks = node.hooks
+        fields["_row"] = note
+        at_once(map(setattr, [node] * len(fields), fields, fields.values()))
 
     def _scalars(self) -> list[Any]:
         """Every node of the tape at the numbers of this call, on the real leaves and arguments."""
@@ -451,14 +285,14 @@ class _Part(Block):
 
     def pull(self, node: Any, adjoint: Any, along: Container[Any]) -> Iterator[tuple[Value, Any]]:
         """To the call."""
-        if node._data != node._data:
+        if node.data != node.data:
             adjoint = adjoint * node  # nan, and it depends on the call
         yield node.a, Weights({self.place: adjoint})
 
     def push(self, node: Any, tangents: dict[Any, Any], graph: bool) -> Any:
         """From the call."""
         found = tangents[node.a].get(self.place)
-        if found is not None and node._data != node._data:
+        if found is not None and node.data != node.data:
             return node if graph else math.nan
         return found
 
@@ -502,10 +336,10 @@ def results(played: Played, values: int) -> list[Any]:
             found.append(Value(z))
         else:
             if at not in made and played.single:
-                made[at] = _node(played, z, a, b, scope)
+                made[at] = block_node(played, z, a, b, scope)
             elif at not in made:
-                hub = _node(played, 0.0, a, b, scope) if hub is None else hub
-                made[at] = _node(_part(k), z, hub, None, scope)
+                hub = block_node(played, 0.0, a, b, scope) if hub is None else hub
+                made[at] = block_node(_part(k), z, hub, None, scope)
             found.append(made[at])
     return found
 

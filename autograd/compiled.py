@@ -35,7 +35,7 @@ try:
     from autograd.kept import Options, Recordings
     from autograd.program import Program
     from autograd.recordings import Recording
-    from autograd.serving import Runner, Served, Sink, Wish, serve
+    from autograd.serving import Runner, Served, Sink, Wish, serve, summed
 except ModuleNotFoundError as error:
     if error.name != "numpy":
         raise
@@ -242,7 +242,7 @@ class Compiled:
             types, numbers = served.one.result.types, iter(out[0].tolist())
             return rebuilt(form, numbers if types is None else map(_as, types, numbers))
         if reduction is not None:
-            total = np.add.reduce(out)
+            total = summed(out)
             if reduction == "mean":
                 total /= len(out)
             return rebuilt(form, iter(total.tolist()))

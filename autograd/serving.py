@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,22 @@ class Served:
     def one(self) -> Recording:
         """The recording of the first row."""
         return self.used[0]
+
+
+def summed(out: Array) -> Array:
+    """The sum over the rows; of inf and -inf it is nan, without a warning."""
+    if np.isfinite(out).all():
+        found: Array = np.add.reduce(out)
+        return found
+    # In a context of its own: Ctrl-C at the start of errstate's `__exit__` would leave NumPy
+    # silent for good.
+    return copy_context().run(_quietly_summed, out)
+
+
+def _quietly_summed(out: Array) -> Array:
+    with np.errstate(all="ignore"):
+        found: Array = np.add.reduce(out)
+        return found
 
 
 @dataclass(slots=True)
@@ -242,8 +259,8 @@ def serve(
 
 
 def _spoil(out: Array, back: Array, parts: list[tuple[Recording, Any]], wish: Wish) -> None:
-    """Where a row is nan, so is the sum or mean over the rows, and a nan has nan derivatives."""
-    if wish.scale is None or not wish.joined or not np.isnan(out).any():
+    """Where the sum or mean over the rows is nan, its derivatives are."""
+    if wish.scale is None or not wish.joined or not np.isnan(summed(out)).any():
         return
     for one, rows in parts:
         bits = 0

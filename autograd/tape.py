@@ -206,8 +206,7 @@ class Traced(Ops):
             # Were an argument a Value, more would be cut off, or nothing at all.
             self.tape.strict = True
         if self.plain:
-            # A transform inside `no_grad` takes its variable in so.
-            return self if present_call() is None else +self
+            return self
         return Traced(self.tape, self.number, DETACH, self.tape.note(None), (self,), kinds, True)
 
     def backward(self, *_: object) -> None:

@@ -107,7 +107,7 @@ def _adjoints(
         for k, parent in ((1, node.a), (2, node.b)):
             if parent is not None and parent in along:
                 factor = node if lost else (op.dx if k == 1 else op.dy)(x, y, node)
-                amount = _product(g, factor, op.texts[k])
+                amount = _product(g, factor, op.texts[k], asks)
                 if amount is not None:
                     give(parent, amount)
     for node in dict.fromkeys(wanted):  # the hooks of computed nodes have been run
@@ -116,21 +116,21 @@ def _adjoints(
     return [adjoint.get(node, 0.0) for node in wanted]
 
 
-def _product(g: Any, factor: Any, text: str) -> Any:
+def _product(g: Any, factor: Any, text: str, asks: bool) -> Any:
     """What an adjoint hands on by a local derivative with that text; None if it is nothing."""
     if isinstance(factor, Value):  # it may be 1 or 0 now, and depend on something
         return g * factor
     if factor == 1 or factor == -1:
         return g if factor == 1 else -g
-    if factor == 0 and (text == "0.0" or _is_finite(g)):
+    if factor == 0 and (text == "0.0" or _is_finite(g, asks)):
         return None
     return g * factor
 
 
-def _is_finite(g: Any) -> bool:
-    """Whether 0 * g is 0; a number on a tape is not asked."""
+def _is_finite(g: Any, asks: bool) -> bool:
+    """Whether 0 * g is 0; a number on a tape is taken for one unless the output is nan."""
     if isinstance(g, Value):
-        return type(g) is not Value or math.isfinite(g.data)
+        return math.isfinite(g.data) if type(g) is Value else not asks
     return math.isfinite(g)
 
 
