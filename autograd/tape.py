@@ -114,9 +114,9 @@ class Traced(Ops):
         return self._row.op
 
     def refuse_choice(self, wanted: Iterable[Any]) -> None:
-        """RecordingError if it was chosen among numbers that depend on any of the wanted ones.
+        """RecordingError if it was chosen, outside of any transform, among what is wanted.
 
-        A choice has more parents than two, and whoever follows them does not see them.
+        Only inside of one a choice knows its parents, which may be more than two.
         """
         targets, seen, stack = set(map(id, wanted)), set[int](), [self]
         while stack:
@@ -126,10 +126,10 @@ class Traced(Ops):
             seen.add(id(node))
             if id(node) in targets and node is not self:
                 raise RecordingError(
-                    "a derivative is taken inside a compiled function through `select`; "
-                    "differentiate the compiled function instead"
+                    "a derivative is taken inside a compiled function through `select`; use "
+                    "autograd.grad of a function, or differentiate the compiled function"
                 )
-            if is_traced(node) and node.kind in CHOICES:
+            if is_traced(node) and node.kind in CHOICES and node.a is None:
                 stack += node.x
             else:
                 stack += [one for one in (node.a, node.b) if one is not None]

@@ -308,7 +308,7 @@ def _forward(
 
 def _is_value(one: Any) -> bool:
     """Whether it is a Value, and no plain number on a tape."""
-    return isinstance(one, Value) and not getattr(one, "plain", False)
+    return isinstance(one, Value) and (type(one) is Value or not cast(Any, one).plain)
 
 
 def _reaches(inner: list[Value], outputs: list[Value], before: list[Value]) -> bool:
@@ -324,7 +324,7 @@ def _reaches(inner: list[Value], outputs: list[Value], before: list[Value]) -> b
 def _output(part: Any, what: str) -> Value:
     """A result of a function as a Value; a plain number depends on nothing."""
     if isinstance(part, Value):
-        return part
+        return part if _is_value(part) else +part
     if isinstance(part, list | tuple | dict):
         raise TypeError(f"{what}: the function must return one number, got {part!r}; use vjp")
     if isinstance(unboxed(part), bool):

@@ -31,11 +31,11 @@ autograd/define.py autograd/faults.py autograd/names.py
 autograd/draw.py autograd/paths.py autograd/terminal.py autograd/player.py autograd/page.py autograd/widget.py
 autograd/frames.py autograd/steps.py
 autograd/check.py
-autograd/tape.py autograd/whole.py autograd/recorder.py autograd/selection.py autograd/randomness.py
+autograd/bundles.py autograd/tape.py autograd/whole.py autograd/recorder.py autograd/selection.py autograd/randomness.py
 autograd/frozen.py autograd/lowering.py autograd/margins.py autograd/rounding.py autograd/program_file.py autograd/program.py
 autograd/kernels.py autograd/numba_functions.py autograd/native_margins.py autograd/engines.py
 autograd/surroundings.py autograd/arguments.py autograd/recordings.py autograd/kept.py
-autograd/bundles.py autograd/call_nodes.py autograd/serving.py autograd/verifying.py autograd/flat.py autograd/compiled.py
+autograd/call_nodes.py autograd/serving.py autograd/verifying.py autograd/flat.py autograd/compiled.py
 autograd/__init__.py
 autograd/pytest_plugin.py
 nn/options.py nn/columns.py nn/tables.py nn/elsewhere.py
@@ -124,7 +124,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 10700, "nn": 4900}
+MOST_IN = {"autograd": 10750, "nn": 4900}
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",
