@@ -1,206 +1,40 @@
 """A compiled call as a few nodes of a graph: differentiable to every order, at native speed.
 
-A node has two parents at most, so the Values that a call depends on are gathered in *bundles*: a
-chain of nodes, one for each Value, whose adjoint is a vector.  The bundle of a recording's
-parameters is made once and is shared by all of its calls.  Whoever wants to see operations unfolds
-a call into the scalar graph that the function itself would have recorded.
+The bundle of a recording's parameters is made once and is shared by all of its calls.  Whoever
+wants to see operations unfolds a call into the scalar graph that the function itself would have
+recorded.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
-from autograd.ops import Origin
+from autograd.bundles import Block, Bundle, Weights, block_node, bundled
+from autograd.ops import Ops, item
 from autograd.program import recorded_plainly
 from autograd.recordings import Recording
 from autograd.tape import SOLID
-from autograd.transform import vjp
+from autograd.transform import jvp, vjp
 from autograd.value import (
     UNTOUCHED,
     Note,
     Value,
+    accumulate,
     at_once,
     grad_writer,
     grads,
+    no_grad,
     one_pass,
     present_call,
 )
 
 Array = Any
+Name = tuple[str, tuple[int, ...], tuple[int, ...]]
+Derive = Callable[[Recording, Name], Any]
 _MODEST = 1e100  # an adjoint of this size or its inverse may scale slopes that are there already
-
-
-class Vector:
-    """Adjoints of many Values, in the order of their bundle."""
-
-    __slots__ = ("items",)
-
-    def __init__(self, items: Any) -> None:
-        self.items = items
-
-    def __add__(self, other: "Vector") -> "Vector":
-        if isinstance(self.items, list):
-            return Vector([x + y for x, y in zip(self.items, other.items, strict=True)])
-        return Vector(self.items + other.items)
-
-    def __radd__(self, zero: float) -> "Vector":
-        return self
-
-
-class Weights:
-    """Adjoints of the results of a call, by their places."""
-
-    __slots__ = ("items",)
-
-    def __init__(self, items: dict[int, Any]) -> None:
-        self.items = items
-
-    def __add__(self, other: "Weights") -> "Weights":
-        made = dict(self.items)
-        for k, amount in other.items.items():
-            made[k] = made[k] + amount if k in made else amount
-        return Weights(made)
-
-    def __radd__(self, zero: float) -> "Weights":
-        return self
-
-
-class Block(Origin):
-    """What stands in the place of an operation where a node is many at once."""
-
-    many = True
-    arity = 0
-    name = "compiled"
-
-    @property
-    def op(self) -> Any:
-        """Itself."""
-        return self
-
-    def call_of(self, node: Any) -> "Played | None":
-        """The call that the node is a result of; None for one that is no result."""
-        return None
-
-    def pull(self, node: Any, adjoint: Any) -> Iterator[tuple[Value, Any]]:
-        """The adjoints of its parents as Values or numbers that can be differentiated again."""
-        raise NotImplementedError
-
-    def push(self, node: Any, tangents: dict[Any, Any], graph: bool) -> Any:
-        """The tangent of the node from those of its parents."""
-        raise NotImplementedError
-
-
-def _node(op: Block, data: float, a: Any, b: Any, scope: str = "") -> Value:
-    node: Value = object.__new__(Value)
-    node._data = node.x = data
-    node.y = math.nan
-    node._grad = UNTOUCHED
-    node._row = Note(op, "", scope) if scope else op  # type: ignore[arg-type]
-    node.a, node.b = a, b
-    return node
-
-
-# ---------------------------------------------------------------------- bundles
-
-
-class _Link(Block):
-    """One more Value in a bundle: a is the rest of the bundle, b the Value."""
-
-    name = "bundle"
-
-    def __init__(self, place: int) -> None:
-        self.place = place
-
-    def push(self, node: Any, tangents: dict[Any, Any], graph: bool) -> Any:
-        """Tangents by place."""
-        found = dict(tangents.get(node.a) or {})
-        if node.b in tangents:
-            found[self.place] = tangents[node.b]
-        return found
-
-
-class _Top(_Link):
-    """The last link of a bundle, which gives all of its Values their adjoints."""
-
-    def __init__(self, values: Sequence[Value]) -> None:
-        super().__init__(len(values) - 1)
-        self.values = list(values)
-        self.differ = len(set(map(id, values))) == len(values)
-
-    def pullback(self, node: Any) -> None:
-        """To each Value its own."""
-        found, node._grad = node._grad.items.tolist(), 0.0
-        if self.differ:
-            sums = map(float.__add__, grads(self.values), found)
-            at_once(map(setattr, self.values, repeat("_grad"), sums))
-        else:
-            for value, amount in zip(self.values, found, strict=True):
-                value._grad += amount
-
-    def pull(self, node: Any, adjoint: Vector) -> Iterator[tuple[Value, Any]]:
-        """The same for adjoints that are Values."""
-        for value, amount in zip(self.values, adjoint.items, strict=True):
-            if isinstance(amount, Value) or amount != 0.0:
-                yield value, amount
-
-
-_links: list[_Link] = []
-
-
-class Bundle:
-    """Values as one node, `top`, whose adjoint is a Vector; a single one is the node itself.
-
-    Args:
-        values: that a call depends on; there is at least one.
-        places: where each of their slopes is among those of the call.
-    """
-
-    def __init__(self, values: Sequence[Value], places: Sequence[int]) -> None:
-        self.places = list(places)
-        self.order = np.array(self.places, dtype=np.int64)
-        while len(_links) < len(values):
-            _links.append(_Link(len(_links)))
-        top: Any = values[0]
-        if len(values) > 1:
-            top = None
-            for value, op in zip(values[:-1], _links, strict=False):
-                top = _node(op, 0.0, top, value)
-            top = _node(_Top(values), 0.0, top, values[-1])
-        self.top: Value = top
-
-    def give(self, slopes: Array) -> None:
-        """Add their slopes to the adjoints of the Values."""
-        if len(self.places) == 1:
-            self.top._grad += float(slopes[self.places[0]])
-        else:
-            top: Any = self.top  # whose adjoint is a Vector while the pass runs
-            top._grad = top._grad + Vector(slopes[self.order])
-
-    def adjoint(self, slopes: list[Any]) -> Any:
-        """The adjoint of the top, from slopes that may be Values."""
-        if len(self.places) == 1:
-            return slopes[self.places[0]]
-        return Vector([slopes[place] for place in self.places])
-
-    def along(self, tangents: dict[Any, Any]) -> dict[int, Any]:
-        """The tangents of the Values by the places of their slopes."""
-        if self.top not in tangents:
-            return {}
-        found = tangents[self.top]
-        if len(self.places) == 1:
-            return {self.places[0]: found}
-        return {self.places[k]: t for k, t in found.items()}
-
-
-def bundled(values: Sequence[Value], places: Sequence[int]) -> Bundle | None:
-    """The bundle of some Values; None for none."""
-    return Bundle(values, places) if values else None
-
-
-# ---------------------------------------------------------------------- calls
 
 
 class Played(Block):
@@ -209,19 +43,19 @@ class Played(Block):
     Args:
         one: the recording that served.
         exact: whether it is replayed in the eager order.
-        row: the numbers of its inputs.
-        given: the Value that each of them is; None for one that is a plain number.
+        row, out: the numbers of its inputs and of its results.
+        given: the Value that each input is; None for one that is a plain number.
         slopes: of the result, if there is a single one, in the inputs and the parameters.
-        gradient: gives the compiled function `slopes_of` of a recording.
+        derive: gives the compiled form of a function that is derived from a recording, by name.
         scope: where the call is made.
     """
 
     def __init__(
-        self, one: Recording, exact: bool, row: Array, given: list[Value | None],
-        slopes: Array | None, gradient: Callable[[Recording], Any], scope: str,
+        self, one: Recording, exact: bool, row: Array, out: list[float],
+        given: list[Value | None], slopes: Array | None, derive: Derive, scope: str,
     ) -> None:  # fmt: skip
-        self.one, self.exact, self.row, self.given = one, exact, row, given
-        self.known, self._gradient, self.scope = slopes, gradient, scope
+        self.one, self.exact, self.row, self.out, self.given = one, exact, row, out, given
+        self.known, self._derive, self.scope = slopes, derive, scope
         self.numbers = one.kept_numbers()
         self.bundles = _bundles(one, given)
         self._unfolded: list[Any] | None = None
@@ -240,70 +74,121 @@ class Played(Block):
             if bundle is not None:
                 yield parent, bundle
 
-    def _weights(self, adjoint: Any) -> dict[int, Any]:
-        return {0: adjoint} if self.single else adjoint.items
-
-    def _slopes(self, weights: dict[int, float]) -> Array:
-        """The gradient of the weighted sum of results, in arguments and parameters."""
-        if self.known is not None and 1 / _MODEST < abs(weights[0]) < _MODEST:
-            return self.known * weights[0]
-        one, row = self.one, self.row[None, :]
-        seeds = np.zeros(len(one.program.tape.outputs))
-        for k, weight in weights.items():
-            seeds[k] = weight
-        slopes = np.empty(len(self.numbers))
-        how = one.exactly if self.exact else one.run
-        good, _, _, back = how(self.numbers, one.own, row, seeds, slopes)
-        if not good and not self.exact:
-            back = one.exactly(self.numbers, one.own, row, seeds, slopes)[3]
-        return np.concatenate([back[0], slopes])
-
-    def _recorded(self, weights: dict[int, Any]) -> list[Any]:
-        """The same as Values that can be differentiated again."""
-        one = self.one
-        x = [n if v is None else v for v, n in zip(self.given, self.row.tolist(), strict=True)]
-        now = np.array([v._data if isinstance(v, Value) else v for v in x])
-        if not (
-            np.array_equal(now, self.row, equal_nan=True)
-            and np.array_equal(one.numbers(), self.numbers, equal_nan=True)
-        ):
-            raise RuntimeError(
-                "compiled: the .data of a Value is another one now than in the forward pass; "
-                "higher derivatives need the forward pass again"
-            )
-        seeds = [weights.get(k, 0.0) for k in range(len(one.program.tape.outputs))]
-        found: list[Any] = self._gradient(one)(x, seeds)
+    def _lost(self, weights: Iterable[int]) -> dict[int, int]:
+        """Places whose derivative is nan because a result is, each with one such result."""
+        found: dict[int, int] = {}
+        for k in weights:
+            if self.out[k] != self.out[k]:
+                reached = [p for bundle in self.bundles if bundle for p in bundle.places]
+                found |= {p: k for p in reached if self.one.depends[k] & self._bit(p)}
         return found
+
+    def _bit(self, place: int) -> int:
+        return 2 << place if place < len(self.given) else 1
+
+    # ------------------------------------------------------------------ backward
 
     def pullback(self, node: Any) -> None:
         """One pass of the engine; to each bundle its part."""
         adjoint = node._grad
         if not self.single:
             node._grad = 0.0
-        slopes = self._slopes(self._weights(adjoint))
+        slopes = self._slopes({0: adjoint} if self.single else adjoint.items)
         for _, bundle in self._parents(node):
             bundle.give(slopes)
 
-    def pull(self, node: Any, adjoint: Any) -> Iterator[tuple[Value, Any]]:
-        """The same, recorded."""
-        slopes = self._recorded(self._weights(adjoint))
+    def _slopes(self, weights: dict[int, float]) -> Array:
+        """The gradient of the weighted sum of results, in inputs and parameters."""
+        lost = self._lost(weights)
+        if self.known is not None and not lost and 1 / _MODEST < abs(weights[0]) < _MODEST:
+            return self.known * weights[0]
+        one, good = self.one, False
+        # The engine would let a result that is nan spoil the derivatives of others.
+        if not self.exact and not any(z != z for z in self.out):
+            seeds, slopes = np.zeros(one.outputs), np.empty(len(self.numbers))
+            for k, weight in weights.items():
+                seeds[k] = weight
+            good, _, _, back = one.run(self.numbers, one.own, self.row[None, :], seeds, slopes)
+            found = np.concatenate([back[0], slopes])
+        if not good:
+            lifted = one.program.lift(self.numbers.tolist(), self.row.tolist())
+            for k, weight in weights.items():
+                accumulate(lifted.outputs[k], weight)
+            found = np.array(grads([*lifted.inputs, *lifted.parameters]))
+        found[list(lost)] = math.nan
+        return found
+
+    def pull(self, node: Any, adjoint: Any, along: Container[Any]) -> Iterator[tuple[Value, Any]]:
+        """The same, recorded, for the Values that are `along`."""
+        if self.single and node.data != node.data:
+            adjoint = adjoint * node  # nan, and it depends on the call
+        weights = {0: adjoint} if self.single else adjoint.items
+        wanted = [
+            place
+            for _, bundle in self._parents(node)
+            for value, place in zip(bundle.values, bundle.places, strict=True)
+            if value in along
+        ]
+        slopes = self._recorded(weights, tuple(wanted))
+        slopes |= {place: weights[k] for place, k in self._lost(weights).items()}
         for parent, bundle in self._parents(node):
             yield parent, bundle.adjoint(slopes)
 
+    def _recorded(self, weights: dict[int, Any], places: tuple[int, ...]) -> dict[int, Any]:
+        """Slopes by place, as Values that can be differentiated again."""
+        x, every = self._again(), range(self.one.outputs)
+        for outputs in (tuple(every), tuple(weights)):
+            compiled = self._derive(self.one, ("slopes", outputs, places))
+            found = compiled(x, [weights.get(k, 0.0) for k in outputs])
+            # What has no weight must not come in as 0 * inf.
+            if len(weights) == len(every) or all(map(math.isfinite, map(item, found))):
+                break
+        return dict(zip(places, found, strict=True))
+
+    def _again(self) -> list[Any]:
+        """The inputs as they are; RuntimeError if they are no longer what they were."""
+        x = [n if v is None else v for v, n in zip(self.given, self.row.tolist(), strict=True)]
+        now = np.array([v.data if isinstance(v, Value) else v for v in x])
+        if not (
+            np.array_equal(now, self.row, equal_nan=True)
+            and np.array_equal(self.one.numbers(), self.numbers, equal_nan=True)
+        ):
+            raise RuntimeError(
+                "compiled: the .data of a Value is another one now than in the forward pass; "
+                "higher derivatives need the forward pass again"
+            )
+        return x
+
+    # ------------------------------------------------------------------ forward
+
     def push(self, node: Any, tangents: dict[Any, Any], graph: bool) -> Any:
-        """The tangents of the results."""
+        """The tangents of the results: of a single one, or by place."""
         along: dict[int, Any] = {}
         for _, bundle in self._parents(node):
             along |= bundle.along(tangents)
-        made: dict[int, Any] = {}
-        for k in range(len(self.one.program.tape.outputs)):
-            slopes = self._recorded({k: 1.0}) if graph else self._slopes({k: 1.0}).tolist()
-            total: Any = 0.0
-            for place, t in along.items():
-                if isinstance(slopes[place], Value) or slopes[place] != 0.0:
-                    total = slopes[place] * t + total
-            made[k] = total
-        return made[0] if self.single else made
+        bits = 0
+        for place in along:
+            bits |= self._bit(place)
+        reached = [k for k, own in enumerate(self.one.depends) if own & bits]
+        if not (self.single and reached):
+            if not reached:
+                return None if self.single else {}
+            found = self._pushed(along, graph)
+            return {k: found[k] for k in reached}
+        if node.data != node.data:
+            return node if graph else math.nan
+        if graph:
+            return self._pushed(along, graph)[0]
+        slopes = self._slopes({0: 1.0}).tolist()
+        return sum(slopes[place] * t for place, t in along.items() if slopes[place])
+
+    def _pushed(self, along: dict[int, Any], graph: bool) -> list[Any]:
+        """The tangents of all results along tangents by place."""
+        places = tuple(sorted(along))
+        compiled = self._derive(self.one, ("tangents", (), places))
+        with nullcontext() if graph else no_grad():
+            found: list[Any] = compiled(self._again(), [along[place] for place in places])
+        return found
 
     # ------------------------------------------------------------------ to be looked at
 
@@ -317,20 +202,33 @@ class Played(Block):
                 self._unfolded = self._scalars()
             scalars, outputs = self._unfolded, self.one.program.tape.outputs.tolist()
             places = {outputs[_place(node)]: node for node in nodes}
-            taken = {scalars[at]: node for at, node in places.items()}
+            outside = set(map(id, [*self.one.parameters, *self.given]))
+            taken = {
+                scalars[at]: node for at, node in places.items() if id(scalars[at]) not in outside
+            }
             for node in scalars:
                 if type(node) is Value:
                     node.a, node.b = taken.get(node.a, node.a), taken.get(node.b, node.b)
             for at, node in places.items():
-                made = scalars[at]
-                scope = made.scope if node.scope == self.scope else node.scope
-                note = Note(made.op, node.label or made.label, scope, made.line)
-                note.hooks = node.hooks
-                fields = {"_row": note, "a": made.a, "b": made.b, "x": made.x}
-                fields |= {"y": made.y} if hasattr(made, "y") else {}
-                at_once(map(setattr, [node] * len(fields), fields, fields.values()))
+                self._become(node, scalars[at], id(scalars[at]) in outside)
                 scalars[at] = node
             self._differentiate(scalars, list(places.values()))
+
+    def _become(self, node: Value, made: Any, outside: bool) -> None:
+        """Make a result the node that it is in the scalar graph."""
+        op, scope, line = None, self.scope, ""
+        fields: dict[str, Any] = {"a": None, "b": None}
+        if outside:  # a leaf or an argument that was chosen: it is computed from that
+            op, fields = vars(Ops)["__pos__"], {"a": made, "b": None, "x": made.data}
+        elif type(made) is Value:
+            op, scope, line = made.op, made.scope, made.line
+            names = [name for name in ("a", "b", "x", "y") if hasattr(made, name)]
+            fields = {name: getattr(made, name) for name in names}
+        label = node.label or (made.label if type(made) is Value and not outside else "")
+        note = Note(op, label, scope if node.scope == self.scope else node.scope, line)
+        note.hooks = node.hooks
+        fields["_row"] = note
+        at_once(map(setattr, [node] * len(fields), fields, fields.values()))
 
     def _scalars(self) -> list[Any]:
         """Every node of the tape at the numbers of this call, on the real leaves and arguments."""
@@ -385,13 +283,18 @@ class _Part(Block):
         """To the call."""
         node.a._grad = node.a._grad + Weights({self.place: node._grad})
 
-    def pull(self, node: Any, adjoint: Any) -> Iterator[tuple[Value, Any]]:
+    def pull(self, node: Any, adjoint: Any, along: Container[Any]) -> Iterator[tuple[Value, Any]]:
         """To the call."""
+        if node.data != node.data:
+            adjoint = adjoint * node  # nan, and it depends on the call
         yield node.a, Weights({self.place: adjoint})
 
     def push(self, node: Any, tangents: dict[Any, Any], graph: bool) -> Any:
         """From the call."""
-        return tangents[node.a].get(self.place, 0.0)
+        found = tangents[node.a].get(self.place)
+        if found is not None and node.data != node.data:
+            return node if graph else math.nan
+        return found
 
 
 _parts: list[_Part] = []
@@ -409,13 +312,12 @@ def _place(node: Value) -> int:
     return op.place if type(op) is _Part else 0
 
 
-def results(played: Played, out: list[float], values: int) -> list[Any]:
+def results(played: Played, values: int) -> list[Any]:
     """The outputs of a call as the function itself would return them: Values where it depends on
     any, else numbers.
 
     Args:
         played: the call.
-        out: the outputs' numbers.
         values: a bit for each number of the arguments: whether it is a Value.
     """
     one, result, scope = played.one, played.one.result, played.scope
@@ -424,7 +326,7 @@ def results(played: Played, out: list[float], values: int) -> list[Any]:
     hub: Any = None
     made: dict[int, Value] = {}
     found: list[Any] = []
-    for k, (z, at) in enumerate(zip(out, one.program.tape.outputs.tolist(), strict=True)):
+    for k, (z, at) in enumerate(zip(played.out, one.program.tape.outputs.tolist(), strict=True)):
         same = result.same[k]
         if not result.kinds[k] & (values << 1 | SOLID):
             found.append(z if result.types is None else result.types[k](z))
@@ -434,10 +336,10 @@ def results(played: Played, out: list[float], values: int) -> list[Any]:
             found.append(Value(z))
         else:
             if at not in made and played.single:
-                made[at] = _node(played, z, a, b, scope)
+                made[at] = block_node(played, z, a, b, scope)
             elif at not in made:
-                hub = _node(played, 0.0, a, b, scope) if hub is None else hub
-                made[at] = _node(_part(k), z, hub, None, scope)
+                hub = block_node(played, 0.0, a, b, scope) if hub is None else hub
+                made[at] = block_node(_part(k), z, hub, None, scope)
             found.append(made[at])
     return found
 
@@ -464,13 +366,39 @@ def _bundles(one: Recording, given: list[Value | None]) -> tuple[Bundle | None, 
     return own, outside
 
 
-def slopes_of(one: Recording) -> Callable[..., Any]:
-    """The function of inputs and weights that gives the gradient of the weighted sum of results, in
-    the inputs and then in the parameters."""
-    replay, parameters = one.program.evaluate, one.parameters
+def derived(one: Recording, name: Name) -> Callable[..., Any]:
+    """A function that is derived from a recording, of its inputs x and of weights or tangents.
 
-    def slopes(x: list[Any], weights: list[Any]) -> list[Any]:
-        own, back = vjp(replay, parameters, x)[1](weights)
-        return [*back, *own]
+    `("slopes", outputs, places)` gives the gradient of the weighted sum of some outputs, in what
+    stands at the places: inputs, then parameters.  `("tangents", (), places)` gives the tangents of
+    all outputs along tangents of those.
+    """
+    what, outputs, places = name
+    parameters, replay = one.parameters, one.program.evaluate
 
-    return slopes
+    def part(x: list[Any]) -> tuple[list[Any], Callable[[list[Any]], list[Any]]]:
+        """What stands at the places, and the results as a function of it."""
+        everything = [*x, *parameters]
+
+        def results(chosen: list[Any]) -> list[Any]:
+            entered = list(everything)
+            for place, value in zip(places, chosen, strict=True):
+                entered[place] = value
+            return replay(entered[len(x) :], entered[: len(x)])
+
+        return [everything[place] for place in places], results
+
+    def slopes(x: list[Any], weights: list[Any]) -> Any:
+        chosen, results = part(x)
+
+        def some(chosen: list[Any]) -> list[Any]:
+            found = results(chosen)
+            return [found[k] for k in outputs]
+
+        return vjp(some, chosen)[1](weights)[0]
+
+    def tangents(x: list[Any], directions: list[Any]) -> Any:
+        chosen, results = part(x)
+        return jvp(results, (chosen,), (directions,))[1]
+
+    return slopes if what == "slopes" else tangents

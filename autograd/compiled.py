@@ -30,12 +30,12 @@ try:
 
     from autograd import verifying
     from autograd.arguments import Call, CarriedError
-    from autograd.call_nodes import Played, results, slopes_of
+    from autograd.call_nodes import Name, Played, derived, results
     from autograd.flat import Flat, refuse_hooks
     from autograd.kept import Options, Recordings
     from autograd.program import Program
     from autograd.recordings import Recording
-    from autograd.serving import Runner, Served, Sink, Wish, serve
+    from autograd.serving import Runner, Served, Sink, Wish, serve, summed
 except ModuleNotFoundError as error:
     if error.name != "numpy":
         raise
@@ -215,8 +215,9 @@ class Compiled:
             if single and one.outputs == 1:
                 slopes = np.concatenate([served.back[0], np.zeros(read), wish.sink.found[-1][1]])
             exact, entered = self.options.exact, [*given, *[None] * read]
-            played = Played(one, exact, wide, entered, slopes, self._slopes, scope)
-            rows.append(results(played, served.out[0].tolist(), call.values))
+            out = served.out[0].tolist()
+            played = Played(one, exact, wide, out, entered, slopes, self._derive, scope)
+            rows.append(results(played, call.values))
             used[one] = None
             if call.batched:
                 known = self._kept.known(call)
@@ -241,7 +242,7 @@ class Compiled:
             types, numbers = served.one.result.types, iter(out[0].tolist())
             return rebuilt(form, numbers if types is None else map(_as, types, numbers))
         if reduction is not None:
-            total = np.add.reduce(out)
+            total = summed(out)
             if reduction == "mean":
                 total /= len(out)
             return rebuilt(form, iter(total.tolist()))
@@ -249,8 +250,10 @@ class Compiled:
 
     def differentiated(self, call: Call, sink: Sink) -> Served:
         """What came of a call; the parameters' gradients go to the sink."""
-        scale = 1.0 / len(call.numbers) if self.options.reduction == "mean" else 1.0
-        served = self._served(call, Wish(sink, scale))
+        reduction = self.options.reduction
+        scale = 1.0 / len(call.numbers) if reduction == "mean" else 1.0
+        joined = reduction is not None and call.batched
+        served = self._served(call, Wish(sink, scale, joined))
         if served.out.shape[1] != 1:
             raise self._not_one()
         return served
@@ -410,20 +413,20 @@ class Compiled:
 
     # ------------------------------------------------------------------ programs of derivatives
 
-    def _derived(self, one: Recording, name: str, function: Callable[..., Any]) -> "Compiled":
+    def _derived(self, one: Recording, name: Any, make: Callable[[], Any]) -> "Compiled":
         found: Compiled | None = one.derived.get(name)
         if found is None:
             options = Options(self.options.engine, self.options.exact, cache=8)
-            found = one.derived.setdefault(name, Compiled(function, options, surroundings=False))
+            found = one.derived.setdefault(name, Compiled(make(), options, surroundings=False))
         return found
 
-    def _slopes(self, one: Recording) -> "Compiled":
-        """The gradient of a recording's results, as a function that can be differentiated again."""
-        return self._derived(one, "slopes", slopes_of(one))
+    def _derive(self, one: Recording, name: Name) -> "Compiled":
+        """A derivative of a recording, as a function that can be differentiated again."""
+        return self._derived(one, name, lambda: derived(one, name))
 
     def _along(self, one: Recording) -> "Compiled":
         """The product of a recording's Hessian with a vector, of parameters, inputs and vector."""
-        return self._derived(one, "along", partial(_second, one.program.evaluate))
+        return self._derived(one, "along", lambda: partial(_second, one.program.evaluate))
 
 
 def _second(replay: Callable[..., Any], parameters: list[Any], x: list[Any], v: list[Any]) -> Any:

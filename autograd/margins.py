@@ -422,7 +422,7 @@ class _Writer:
         places = [
             {v: ast.Name(end) for v, end in zip(self.ends, one, strict=True)} for one in sides
         ]
-        return [ast.unparse(rules.substitute(tree, place)) for place in places]  # type: ignore[arg-type]
+        return [ast.unparse(rules.substitute(tree, place)) for place in places]
 
     # ------------------------------------------------------------------ ranges
 

@@ -27,7 +27,8 @@ def where(condition: Number, a: Number, b: Number) -> Number:
     a, b = (v if isinstance(v, Ops) else number(v, "where") for v in (a, b))
     taken, other = (a, b) if _holds(condition) else (b, a)
     # A number that stands beside a Value may be asked for its gradient, too.
-    return Value(taken) if isinstance(other, Ops) and not isinstance(taken, Ops) else taken
+    beside = isinstance(other, Ops) and not getattr(other, "plain", False)  # as one on a tape is
+    return Value(taken) if beside and not isinstance(taken, Ops) else taken
 
 
 def _holds(condition: Number) -> bool:

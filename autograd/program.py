@@ -21,7 +21,7 @@ from autograd.frozen import Tape
 from autograd.lowering import CHOOSE, GATHER, LARGEST, MASKED, ROW, SHARED, Instruction, Lowered
 from autograd.ops import item
 from autograd.rounding import Cone, cone
-from autograd.selection import argmax, chosen, covered
+from autograd.selection import argmax, chosen, masked
 from autograd.tape import ARGMAX, DETACH, MASK, ORDER
 from autograd.value import Mode, Value, entered, present_mode, rows, set_mode
 
@@ -137,7 +137,7 @@ class Program:
             else:
                 entries = [nodes[e] for e in tape.tables[b : b + count].tolist()]
                 if k == MASK:
-                    made = covered(nodes[a], *entries)
+                    made = masked(nodes[a], *entries)
                 else:
                     made = argmax(entries) if k == ARGMAX else chosen(entries, nodes[a])
             nodes.append(made)

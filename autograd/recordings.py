@@ -111,7 +111,7 @@ class Recording:
         self.outputs = len(program.tape.outputs)
         self.engine = engine(program, wanted)
         self.own = runs(np.arange(len(parameters)), len(program.tape.constants))
-        self.derived: dict[str, Any] = {}
+        self.derived: dict[Any, Any] = {}
         self._codes: dict[int, Encoded] = {}
         self._local = threading.local()
         self._numbers = np.zeros(0)

@@ -1,11 +1,13 @@
 """Choices by a whole number that stays an input of a compiled function: select and the like."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
+from autograd.bundles import Block, Bundle
 from autograd.ops import Ops, item, number
 from autograd.tape import ARGMAX, MASK, SELECT, Traced, is_traced, kinds_of, number_of
-from autograd.value import Value
+from autograd.value import Note, Value, present_call, present_mode
 from autograd.whole import Index
 
 
@@ -29,7 +31,9 @@ def select(values: Sequence[Any], index: Any) -> Any:
     if hasattr(values[0], "__len__"):
         index.tape.met.extend(value for row in values for value in row)
         return [select(column, index) for column in zip(*values, strict=True)]
-    return _chosen(SELECT, index, _number(values[int(index.number)]), (index, *values), values)
+    if len({_is_value(value) for value in values}) > 1:
+        return values[index.exact()]  # a Value or a number, as the index says
+    return chosen(values, index)
 
 
 def replaced(values: Sequence[Any], index: Any, instead: float) -> list[Any]:
@@ -54,7 +58,7 @@ def masked(value: Any, index: Any, place: float, instead: float) -> Any:
         return instead if item(index) == place else value
     data = float(instead) if index.number == place else _number(value)
     operands = (value, index, float(place), float(instead))
-    return _chosen(MASK, index, data, operands, (value,))
+    return _made(MASK, index, data, operands, [value], _Masked(index, place, [value]))
 
 
 def _check(what: str, index: Index, count: int) -> None:
@@ -63,45 +67,93 @@ def _check(what: str, index: Index, count: int) -> None:
         raise IndexError(f"{what}: expected an index from 0 to {count - 1}, got {index.number:.0f}")
 
 
-def _chosen(
-    kind: int, index: Traced, data: float, operands: tuple[Any, ...], values: Sequence[Any]
-) -> Traced:
-    tape, kinds = index.tape, 0
-    for value in values:
-        kinds |= kinds_of(value)
-    row = tape.note(None)
-    made = Traced(tape, data, kind, row, tuple(map(tape.placed, operands)), kinds)
-    if not made.plain:
-        # It has more parents than two: whoever follows them is told by its `op` that he cannot.
-        made.a = next(v for v in values if type(v) is Value or (type(v) is Traced and not v.plain))
-    return made
+def chosen(values: Sequence[Any], index: Any) -> Any:
+    """The value at the place that a number says, or nearest to it."""
+    number = index.number if is_traced(index) else item(index)
+    value = values[int(min(max(number, 0.0), len(values) - 1.0)) if number == number else 0]
+    if not is_traced(index):
+        return value
+    operands = (index, *values)
+    return _made(SELECT, index, _number(value), operands, values, _Selected(index, values))
 
 
 def _number(value: Any) -> float:
     return number_of(value) if isinstance(value, Ops) else float(value)
 
 
-def chosen(values: Sequence[Any], index: Any) -> Any:
-    """The value at the place that a number says, or nearest to it.
-
-    Where the index is recorded, the others are there with a factor of 0, so that this can be
-    differentiated again.
-    """
-    if is_traced(index):
-        total: Any = 0.0
-        masks = [masked(0.0, index, i, 1.0) for i in range(len(values))]
-        for value, mask in zip(values, masks, strict=True):
-            total = total + value * mask
-        return total
-    place = item(index)
-    return values[int(min(max(place, 0.0), len(values) - 1.0)) if place == place else 0]
+def _is_value(value: Any) -> bool:
+    return isinstance(value, Ops) and not getattr(value, "plain", False)
 
 
-def covered(value: Any, index: Any, place: float, instead: float) -> Any:
-    """As `masked`; where the index is recorded, in a way that can be differentiated again."""
-    if not is_traced(index):
-        return masked(value, index, place, instead)
-    return value * masked(1.0, index, place, 0.0) + masked(0.0, index, place, instead)
+def _made(
+    kind: int, index: Traced, data: float, operands: tuple[Any, ...], values: Sequence[Any],
+    choice: "_Choice",
+) -> Traced:  # fmt: skip
+    """A node of the tape that was chosen among values."""
+    tape, kinds = index.tape, 0
+    for value in values:
+        kinds |= kinds_of(value)
+    row = tape.note(None)
+    made = Traced(tape, data, kind, row, tuple(map(tape.placed, operands)), kinds)
+    made.x = [value for value in values if _is_value(value)]  # see `refuse_choice`
+    mode = present_mode()
+    if made.x and present_call() is not None and mode is not None and mode.recording:
+        # A derivative may be taken here, inside of the function that is recorded.
+        made._row = Note(choice, "", row.scope, row.line)  # type: ignore[arg-type]
+        made.a = choice.bundle.top
+    return made
+
+
+# ---------------------------------------------------------------------- derivatives inside
+
+
+class _Choice(Block):
+    """The operation of a node that was chosen among values by a recorded index."""
+
+    def __init__(self, index: Traced, values: Sequence[Any]) -> None:
+        self.index, self.count = index, len(values)
+        self._nodes = [(k, value) for k, value in enumerate(values) if _is_value(value)]
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """The nodes among the values."""
+        return Bundle([node for _, node in self._nodes], [k for k, _ in self._nodes])
+
+    def pull(self, node: Any, adjoint: Any, along: Container[Any]) -> Iterator[tuple[Value, Any]]:
+        """Its adjoint, to the value that was chosen."""
+        wanted = [k for k, value in self._nodes if value in along]
+        yield self.bundle.top, self.bundle.adjoint({k: self.handed(k, adjoint) for k in wanted})
+
+    def handed(self, k: int, adjoint: Any) -> Any:
+        """What of the adjoint goes to value k."""
+        raise NotImplementedError
+
+
+class _Selected(_Choice):
+    name = "select"
+
+    def handed(self, k: int, adjoint: Any) -> Any:
+        # Not a product with 0, which would make nan of an adjoint that is inf.
+        return chosen([0.0, adjoint], masked(0.0, self.index, k, 1.0))
+
+    def push(self, node: Any, tangents: dict[Any, Any], graph: bool) -> Any:
+        along = self.bundle.along(tangents)
+        return chosen([along.get(k, 0.0) for k in range(self.count)], self.index)
+
+
+class _Masked(_Choice):
+    name = "mask"
+
+    def __init__(self, index: Traced, place: float, values: Sequence[Any]) -> None:
+        super().__init__(index, values)
+        self.place = place
+
+    def handed(self, k: int, adjoint: Any) -> Any:
+        return masked(adjoint, self.index, self.place, 0.0)
+
+    def push(self, node: Any, tangents: dict[Any, Any], graph: bool) -> Any:
+        (tangent,) = self.bundle.along(tangents).values()
+        return masked(tangent, self.index, self.place, 0.0)
 
 
 def argmax(values: Sequence[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,15 @@ class Sink:
         else:
             self.sum = gradients if self.sum is None else self.sum + gradients
 
+    def spoil(self, one: Recording) -> None:
+        """Make nan the gradients of what a recording's results depend on."""
+        reached = one.reached_parameters()
+        if self.flat is not None:
+            self.sum[[self.flat.place[one.parameters[k]] for k in reached]] = np.nan
+        for other, gradients in self.found:
+            if other is one:
+                gradients[reached] = np.nan
+
     def total(self) -> dict[Value, float]:
         """The gradient of each parameter."""
         if len(self.found) == 1:
@@ -61,11 +71,17 @@ class Sink:
 
 @dataclass(slots=True)
 class Wish:
-    """What is wanted of a call: `scale` times the gradients of the outputs, or none if it is None;
-    and where parameters come from and go to."""
+    """What is wanted of a call.
+
+    Attributes:
+        sink: where parameters come from and their gradients go.
+        scale: by which the gradients of the outputs are multiplied; None if none are wanted.
+        joined: whether the rows are summed or averaged.
+    """
 
     sink: Sink
     scale: float | None = None
+    joined: bool = False
 
 
 @dataclass(slots=True)
@@ -86,6 +102,22 @@ class Served:
     def one(self) -> Recording:
         """The recording of the first row."""
         return self.used[0]
+
+
+def summed(out: Array) -> Array:
+    """The sum over the rows; of inf and -inf it is nan, without a warning."""
+    if np.isfinite(out).all():
+        found: Array = np.add.reduce(out)
+        return found
+    # In a context of its own: Ctrl-C at the start of errstate's `__exit__` would leave NumPy
+    # silent for good.
+    return copy_context().run(_quietly_summed, out)
+
+
+def _quietly_summed(out: Array) -> Array:
+    with np.errstate(all="ignore"):
+        found: Array = np.add.reduce(out)
+        return found
 
 
 @dataclass(slots=True)
@@ -185,16 +217,19 @@ def serve(
     x = call.numbers
     if known:
         # The usual case: what ran last is good for all samples.
-        ran = runner.run(known[0], x, wish)
+        one = known[0]
+        ran = runner.run(one, x, wish)
         if ran.good:
             if wish.scale is not None:
-                wish.sink.keep(known[0], ran.gradients)
-            return Served([known[0]], ran.out, ran.back)
+                wish.sink.keep(one, ran.gradients)
+                _spoil(ran.out, ran.back, [(one, slice(None))], wish)
+            return Served([one], ran.out, ran.back)
     todo = np.arange(len(x))
     total: Any = None
     back = np.zeros(x.shape)
     tried: list[Recording] = []
     used: list[Recording] = []
+    parts: list[tuple[Recording, Any]] = []
     while len(todo):
         one, fresh = (known.pop(0), False) if known else record(x[todo[0]], tried)
         tried.append(one)
@@ -207,6 +242,7 @@ def serve(
             if wish.scale is not None:
                 wish.sink.keep(one, ran.gradients)
                 back[chosen] = ran.back
+                parts.append((one, chosen))
             if total is None:
                 total = np.empty((len(x), ran.out.shape[1]))
             if used and one.form != used[0].form:
@@ -218,4 +254,20 @@ def serve(
             if one not in used:
                 used.append(one)
         todo = todo[held == FAILED]
+    _spoil(total, back, parts, wish)
     return Served(used, total, back)
+
+
+def _spoil(out: Array, back: Array, parts: list[tuple[Recording, Any]], wish: Wish) -> None:
+    """Where the sum or mean over the rows is nan, its derivatives are."""
+    if wish.scale is None or not wish.joined or not np.isnan(summed(out)).any():
+        return
+    for one, rows in parts:
+        bits = 0
+        for own in one.depends:
+            bits |= own
+        inputs = [k for k in range(back.shape[1]) if bits >> (k + 1) & 1]
+        block = back[rows]
+        block[:, inputs] = np.nan
+        back[rows] = block
+        wish.sink.spoil(one)

@@ -3,7 +3,7 @@
 import math
 import operator
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +24,7 @@ ORDER: dict[str, Callable[[float, float], bool]] = {
 }
 EXACT: Final = 1 << 53  # below it every whole number is a float
 SOLID: Final = 1  # the bit of what is a Value, of whatever kind the arguments are
-_CHOICES = (SELECT, MASK)
+CHOICES = (SELECT, MASK)
 
 
 class RecordingError(RuntimeError):
@@ -111,12 +111,28 @@ class Traced(Ops):
     def op(self) -> Operation | None:
         """The row of the operation that made it."""
         self._known("op")
-        if self.kind in _CHOICES and not self.plain:
-            raise RecordingError(
-                "a derivative is taken inside a compiled function through `select`; "
-                "differentiate the compiled function instead"
-            )
         return self._row.op
+
+    def refuse_choice(self, wanted: Iterable[Any]) -> None:
+        """RecordingError if it was chosen, outside of any transform, among what is wanted.
+
+        Only inside of one a choice knows its parents, which may be more than two.
+        """
+        targets, seen, stack = set(map(id, wanted)), set[int](), [self]
+        while stack:
+            node: Any = stack.pop()
+            if id(node) in seen or type(node) is float:
+                continue
+            seen.add(id(node))
+            if id(node) in targets and node is not self:
+                raise RecordingError(
+                    "a derivative is taken inside a compiled function through `select`; use "
+                    "autograd.grad of a function, or differentiate the compiled function"
+                )
+            if is_traced(node) and node.kind in CHOICES and node.a is None:
+                stack += node.x
+            else:
+                stack += [one for one in (node.a, node.b) if one is not None]
 
     @property
     def label(self) -> str:

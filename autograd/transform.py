@@ -77,11 +77,13 @@ def _adjoints(
     def give(node: Value, amount: Any) -> None:
         adjoint[node] = adjoint[node] + amount if node in adjoint else amount
 
+    asks = False  # whether numbers on a tape are asked, as they are where an output is nan
     for output, seed in outputs:
         if output in along:
             z = output.data
+            asks = asks or z != z
             # A value that is nan has nan derivatives, to every order: it is its own derivative.
-            give(output, seed if z == z else output * seed)
+            give(output, output * seed if z != z else seed)
     kept = set(wanted)
     for node in reversed(inner):
         g = adjoint.get(node) if node in kept else adjoint.pop(node, None)
@@ -93,16 +95,19 @@ def _adjoints(
                 adjoint[node] = g
         op: Any = node.op
         if op.many:
-            for parent, amount in op.pull(node, g):
+            for parent, amount in op.pull(node, g, along):
                 if parent in along:
                     give(parent, amount)
             continue
         x, y = _recorded(node)
-        lost = type(node) is Value and node.data != node.data
+        lost = False
+        if asks or type(node) is Value:
+            z = node.data
+            lost = z != z
         for k, parent in ((1, node.a), (2, node.b)):
             if parent is not None and parent in along:
                 factor = node if lost else (op.dx if k == 1 else op.dy)(x, y, node)
-                amount = _product(g, factor, op.texts[k])
+                amount = _product(g, factor, op.texts[k], asks)
                 if amount is not None:
                     give(parent, amount)
     for node in dict.fromkeys(wanted):  # the hooks of computed nodes have been run
@@ -111,21 +116,21 @@ def _adjoints(
     return [adjoint.get(node, 0.0) for node in wanted]
 
 
-def _product(g: Any, factor: Any, text: str) -> Any:
+def _product(g: Any, factor: Any, text: str, asks: bool) -> Any:
     """What an adjoint hands on by a local derivative with that text; None if it is nothing."""
     if isinstance(factor, Value):  # it may be 1 or 0 now, and depend on something
         return g * factor
     if factor == 1 or factor == -1:
         return g if factor == 1 else -g
-    if factor == 0 and (text == "0.0" or _is_finite(g)):
+    if factor == 0 and (text == "0.0" or _is_finite(g, asks)):
         return None
     return g * factor
 
 
-def _is_finite(g: Any) -> bool:
-    """Whether 0 * g is 0; a number on a tape is not asked."""
+def _is_finite(g: Any, asks: bool) -> bool:
+    """Whether 0 * g is 0; a number on a tape is taken for one unless the output is nan."""
     if isinstance(g, Value):
-        return type(g) is not Value or math.isfinite(g.data)
+        return math.isfinite(g.data) if type(g) is Value else not asks
     return math.isfinite(g)
 
 
@@ -170,7 +175,7 @@ def _gradients(
 ) -> list[Any]:
     """The same for a graph that has been visited."""
     if create_graph:
-        _refuse_choices(ends)
+        _refuse_choices(ends, wanted)
         return _adjoints(inner, outputs, wanted)
     for output, seed in outputs:
         if type(seed) is not float:
@@ -179,11 +184,11 @@ def _gradients(
     return derivatives(inner, ends, outputs, wanted)
 
 
-def _refuse_choices(ends: list[Value]) -> None:
+def _refuse_choices(ends: list[Value], wanted: list[Value]) -> None:
     """RecordingError for what looks like a leaf on a tape and was chosen among computed numbers."""
     for end in ends:
         if type(end) is not Value:
-            _ = end.op
+            cast(Any, end).refuse_choice(wanted)
 
 
 # ---------------------------------------------------------------------- a call of a transform
@@ -301,6 +306,11 @@ def _forward(
     return _Forward(call, what, nodes, result, outputs, aux, before, inner, ends, values, graph)
 
 
+def _is_value(one: Any) -> bool:
+    """Whether it is a Value, and no plain number on a tape."""
+    return isinstance(one, Value) and (type(one) is Value or not cast(Any, one).plain)
+
+
 def _reaches(inner: list[Value], outputs: list[Value], before: list[Value]) -> bool:
     """Whether any of the Values `before` is an output, or an operand of a node."""
     if not before:
@@ -314,7 +324,7 @@ def _reaches(inner: list[Value], outputs: list[Value], before: list[Value]) -> b
 def _output(part: Any, what: str) -> Value:
     """A result of a function as a Value; a plain number depends on nothing."""
     if isinstance(part, Value):
-        return part
+        return part if _is_value(part) else +part
     if isinstance(part, list | tuple | dict):
         raise TypeError(f"{what}: the function must return one number, got {part!r}; use vjp")
     if isinstance(unboxed(part), bool):
@@ -504,7 +514,7 @@ def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], 
     def pull(weights: Tree) -> tuple[Tree, ...]:
         seeds = list(zip(outputs, _matched(result, weights, "vjp's weights"), strict=True))
         now = Call()
-        values = now.records and (ran.values or any(isinstance(w, Value) for _, w in seeds))
+        values = now.records and (ran.values or any(_is_value(w) for _, w in seeds))
         found = ran.gradient(seeds, values or now.traces)
         found = ran.shown(found, values)
         ran.check([*ran.shown(outputs, values), *found], values, seeds)
@@ -524,7 +534,7 @@ def jvp(
     directions = _matched(list(primals), list(tangents), "jvp's tangents")
     ran = _forward("jvp", f, primals, range(len(primals)), {})
     call, outputs = ran.call, ran.outputs
-    values = ran.values or (call.records and any(isinstance(one, Value) for one in directions))
+    values = ran.values or (call.records and any(map(_is_value, directions)))
     slopes = _pushed(ran, directions, values or call.traces)
     found = ran.shown([*outputs, *slopes], values)
     ran.check(found, values, [(output, 1.0) for output in outputs])
@@ -551,23 +561,24 @@ def _push_numbers(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
             z, op = node.data, cast(Any, node.op)
             if op.many:
                 total = op.push(node, tangent, False)
+            elif z != z:
+                total = math.nan
             else:
                 total = _total(op, node, tangent, node.x, getattr(node, "y", None), z)
-            if total is not None or z != z:
-                tangent[node] = total if z == z else math.nan
+            if total is not None:
+                tangent[node] = total
 
 
 def _push_values(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
     """The same with recorded operations."""
-    _refuse_choices(ran.ends)
+    _refuse_choices(ran.ends, ran.nodes)
     for node in ran.inner:
         if (node.a in tangent or node.b in tangent) and node not in tangent:
-            if type(node) is Value and node.data != node.data:
-                tangent[node] = node  # its own derivative, which is nan and depends on it
-                continue
             op = cast(Any, node.op)
             if op.many:
                 total = op.push(node, tangent, True)
+            elif type(node) is Value and node.data != node.data:
+                total = node  # its own derivative, which is nan and depends on it
             else:
                 total = _total(op, node, tangent, *_recorded(node), node)
             if total is not None:
@@ -666,7 +677,7 @@ def hvp(f: Callable[[Tree], Any], x: Tree, v: Tree) -> Tree:
     weights = _matched(x, v, "hvp's vector")
     ran = _forward("hvp", f, [x], [0], {}, single=True)
     call = ran.call
-    values = ran.values or (call.records and any(isinstance(one, Value) for one in weights))
+    values = ran.values or (call.records and any(map(_is_value, weights)))
     first = call.run(ran.gradient, [(ran.outputs[0], 1.0)], True)
     along = list(zip(first, weights, strict=True))
     found = ran.shown(ran.again(along, values or call.traces), values)

@@ -728,21 +728,40 @@ def test_a_derivative_inside_is_the_eager_one_and_has_one(name: str, engine: str
         assert told(grad(compiled)(*arguments)) == told(wanted)
 
 
-@pytest.mark.parametrize(
-    "f",
-    [
-        lambda x, n: grad(lambda t: select([t * 2.0, t * t], n))(x),
-        lambda x, n: jvp(lambda t: select([t * 2.0, t * t], n), (x,), (1.0,))[1],
-        lambda x, n: autograd.vjp(lambda t: select([t * 2.0, t * t], n) * t, x)[1](1.0)[0],
-        lambda x, n: autograd.hessian(lambda t: select([t * 2.0, t * t], n) * t)(x),
-        lambda x, n: grad(lambda t: autograd.replaced([t, t], n, 0.5)[1] * t)(x),
-    ],
-)
-def test_a_derivative_through_a_choice_is_refused_in_every_mode(f: Any) -> None:
-    with pytest.raises(RecordingError, match="differentiate the compiled function instead"):
-        autograd.compile(f)(2.0, 1)
-    with no_grad(), pytest.raises(RecordingError, match="differentiate the compiled function"):
-        autograd.compile(f)(Value(2.0), 1)
+CHOICES: dict[str, Callable[..., Any]] = {
+    "grad": lambda x, n: grad(lambda t: select([t * 2.0, t * t, t.exp()], n))(x),
+    "jvp": lambda x, n: jvp(lambda t: select([t * 2.0, t * t, t.exp()], n), (x,), (1.5,))[1],
+    "vjp": lambda x, n: autograd.vjp(lambda t: select([t * 2.0, t * t, t], n) * t, x)[1](2.0)[0],
+    "hessian": lambda x, n: autograd.hessian(lambda t: select([t, t * t, t.exp()], n) * t)(x),
+    "a mask": lambda x, n: grad(lambda t: autograd.replaced([t, t * t], n, 0.5)[1] * t)(x),
+    "numbers and Values": lambda x, n: grad(lambda t: select([t * t, 3.0, x], n) * t)(x),
+    "the largest": lambda x, n: grad(lambda t: select([t, x, t * t], autograd.argmax([t, x, t * t])) * t)(x),
+    "rows": lambda x, n: grad(lambda t: select([[t, x], [t * t, t], [x, t]], n)[0] * t)(x),
+    "what is chosen outside": lambda x, n: grad(lambda t: select([x, x * x, 2.0 * x], n) * t)(x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_derivative_through_a_choice_is_the_eager_one_and_has_one(name: str, engine: str) -> None:
+    f = CHOICES[name]
+    compiled = autograd.compile(f, engine=engine)
+    for x, n in ((2.0, 0), (0.5, 1), (3.0, 1 if name == "a mask" else 2), (2.0, 1)):
+        assert told(compiled(x, n)) == told(f(Value(x), n))
+        with no_grad():
+            assert told(compiled(Value(x), n)) == told(f(Value(x), n))
+        slope, wanted = grad(compiled)(x, n), grad(f)(x, n)
+        assert told(slope) == told(wanted)
+        assert told(grad(grad(compiled))(x, n)) == told(grad(grad(f))(x, n))
+        assert told(compiled.value_and_grad(x, n)[1]) == told(wanted)
+
+
+def test_inf_among_what_is_not_chosen_does_not_spoil_derivatives() -> None:
+    w = [Value(1.0), Value(math.inf), Value(3.0)]
+    f = autograd.compile(lambda x, n: select(w, n) * x * x)
+    for n, want in ((0, 2.0), (2, 6.0)):
+        assert autograd.hessian(f)(1.5, n).data == want
+        assert f.hvp([0.0] * 3, 1.5, n).tolist() == [0.0] * 3
 
 
 # ---------------------------------------------------------------------- what is not seen

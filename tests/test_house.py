@@ -31,7 +31,7 @@ autograd/define.py autograd/faults.py autograd/names.py
 autograd/draw.py autograd/paths.py autograd/terminal.py autograd/player.py autograd/page.py autograd/widget.py
 autograd/frames.py autograd/steps.py
 autograd/check.py
-autograd/tape.py autograd/whole.py autograd/recorder.py autograd/selection.py autograd/randomness.py
+autograd/bundles.py autograd/tape.py autograd/whole.py autograd/recorder.py autograd/selection.py autograd/randomness.py
 autograd/frozen.py autograd/lowering.py autograd/margins.py autograd/rounding.py autograd/program_file.py autograd/program.py
 autograd/kernels.py autograd/numba_functions.py autograd/native_margins.py autograd/engines.py
 autograd/surroundings.py autograd/arguments.py autograd/recordings.py autograd/kept.py
@@ -104,10 +104,10 @@ CIRCLES: list[set[str]] = [
 ]
 LARGER: dict[str, int] = {
     "autograd/check.py": 652,
-    "autograd/engines.py": 733,
-    "autograd/kernels.py": 723,
+    "autograd/engines.py": 735,
+    "autograd/kernels.py": 727,
     "autograd/ops.py": 496,
-    "autograd/transform.py": 443,
+    "autograd/transform.py": 451,
     "autograd/value.py": 683,
     "nn/distributed.py": 573,
     "nn/training.py": 485,
@@ -124,7 +124,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 10600, "nn": 4900}
+MOST_IN = {"autograd": 10781, "nn": 4834}
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",

@@ -32,9 +32,18 @@ def lines(made: Compiled) -> set[str]:
         lambda i, x: autograd.grad(lambda v: autograd.replaced([v], i, 0.5)[0] * v)(x),
     ],
 )
-def test_a_derivative_through_a_choice_inside_is_refused_wherever_the_node_stands(f: Any) -> None:
-    with pytest.raises(RecordingError, match="differentiate the compiled function instead"):
-        compiled(f, 0, 2.0)
+def test_a_derivative_through_a_choice_inside_is_the_eager_one(f: Any) -> None:
+    made = compiled(f, 0, 2.0)
+    assert (made(0, 2.0), made(0, 5.0)) == (f(0, 2.0), f(0, 5.0))
+
+
+def test_a_choice_that_was_made_outside_of_any_transform_has_no_derivative_inside() -> None:
+    def f(i: Any, x: Any) -> Any:
+        chosen = select([x * 2.0, x * x], i)
+        return autograd.grad(chosen * x, x)
+
+    with pytest.raises(RecordingError, match=r"through `select`; use autograd\.grad of a function"):
+        compiled(f, 0, Value(2.0))
 
 
 def test_a_choice_among_plain_numbers_may_be_differentiated_around() -> None:
@@ -154,13 +163,20 @@ def test_what_was_chosen_is_plain_if_all_it_was_chosen_from_is() -> None:
     def f(i: Any, x: Any) -> Any:
         chosen: Any = select([x[0], x[1]], i)
         kept: Any = autograd.replaced(x, i, 0.0)[0]
-        other: Any = select([x[0], w], i)
+        other: Any = select([x[0] * w, w], i)
         covered: Any = autograd.replaced([w, x[0]], i, 0.0)[0]
         assert (chosen.kind, kept.kind) == (SELECT, MASK)
         assert (chosen.plain, kept.plain, other.plain, covered.plain) == (True, True, False, False)
         return chosen + kept + other + covered
 
     assert compiled(f, 0, [1.0, 2.0])(1, [1.0, 2.0]) == 2.0 + 1.0 + 5.0 + 5.0
+
+
+def test_a_choice_among_values_and_numbers_is_recorded_for_each_kind() -> None:
+    w = Value(5.0)
+    made = compiled(lambda i: select([w, 3.0], i), 0)
+    assert [type(made(i)) for i in (0, 1)] == [Value, float]
+    assert made.recorded == 2
 
 
 def test_a_float_of_plain_arguments_is_theirs_and_of_a_parameter_is_refused() -> None:
