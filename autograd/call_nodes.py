@@ -80,7 +80,7 @@ class Played(Block):
         for k in weights:
             if self.out[k] != self.out[k]:
                 reached = [p for bundle in self.bundles if bundle for p in bundle.places]
-                found |= {p: k for p in reached if self.one.depends[k] & self._bit(p)}
+                found |= {p: k for p in reached if self.one.sloping.outputs[k] & self._bit(p)}
         return found
 
     def _bit(self, place: int) -> int:
@@ -115,7 +115,6 @@ class Played(Block):
             for k, weight in weights.items():
                 accumulate(lifted.outputs[k], weight)
             found = np.array(grads([*lifted.inputs, *lifted.parameters]))
-        found[list(lost)] = math.nan
         return found
 
     def pull(self, node: Any, adjoint: Any, along: Container[Any]) -> Iterator[tuple[Value, Any]]:
@@ -169,7 +168,7 @@ class Played(Block):
         bits = 0
         for place in along:
             bits |= self._bit(place)
-        reached = [k for k, own in enumerate(self.one.depends) if own & bits]
+        reached = [k for k, own in enumerate(self.one.depends.outputs) if own & bits]
         if not (self.single and reached):
             if not reached:
                 return None if self.single else {}
@@ -332,7 +331,7 @@ def results(played: Played, values: int) -> list[Any]:
             found.append(z if result.types is None else result.types[k](z))
         elif same is not None:
             found.append(same if type(same) is Value else played.given[same])
-        elif not one.depends[k] & leading:
+        elif not one.depends.outputs[k] & leading:
             found.append(Value(z))
         else:
             if at not in made and played.single:
@@ -347,12 +346,12 @@ def results(played: Played, values: int) -> list[Any]:
 def _bundles(one: Recording, given: list[Value | None]) -> tuple[Bundle | None, Bundle | None]:
     """What a call depends on, of the arguments and of the parameters."""
     width, bits = len(given), 0
-    for own_bits in one.depends:
+    for own_bits in one.depends.outputs:
         bits |= own_bits
     places = [k for k, value in enumerate(given) if value is not None and bits >> (k + 1) & 1]
     own = bundled([v for v in (given[place] for place in places) if v is not None], places)
     if "bundle" not in one.derived:
-        reached = one.reached_parameters()
+        reached = one.depends.parameters
         found = bundled([one.parameters[k] for k in reached], [width + k for k in reached])
         one.derived["bundle"] = found
     outside: Bundle | None = one.derived["bundle"]

@@ -457,7 +457,8 @@ def compile(
     The compiled function answers as the function itself does.  Where Values are among the
     arguments, or leaves are behind it, and operations are recorded, the result is a Value of the
     graph, which can be differentiated to every order; inside `no_grad()`, and for arrays, it is
-    plain numbers (for arrays under an outer derivative, one Value a row).
+    plain numbers (for arrays under an outer derivative, one Value a row).  What `select` might have
+    chosen is behind a result, too.
 
     What the function asks of its numbers (`if x > 0`, `float(x)`, `f"{x}"`) becomes a guard: where
     the answer is another one, it is recorded again.  Whole numbers stay inputs where `select`,

@@ -2,19 +2,21 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
+from autograd.dependence import Dependence
 from autograd.engines import FAILED, HELD, Encoded, engine
-from autograd.frozen import Tape, freeze
+from autograd.frozen import freeze
 from autograd.ops import Ops, number
 from autograd.program import Program
 from autograd.recorder import Recorder
-from autograd.tape import SELECT, SOLID, kinds_of
+from autograd.tape import SOLID, kinds_of
 from autograd.transform import leaves, rebuilt
 from autograd.value import Value, accumulate, grads
 from autograd.whole import Index
@@ -115,7 +117,6 @@ class Recording:
         self._codes: dict[int, Encoded] = {}
         self._local = threading.local()
         self._numbers = np.zeros(0)
-        self._depends: list[int] | None = None
 
     @property
     def form(self) -> Any:
@@ -133,37 +134,15 @@ class Recording:
             self._numbers = found
         return self._numbers
 
-    @property
-    def depends(self) -> list[int]:
-        """For each output a bit for each input that its gradient goes to, above the lowest bit,
-        which says whether it goes to any parameter."""
-        if self._depends is None:
-            tape = self.program.tape
-            bits = [0] * len(tape.constants) + [1] * tape.parameters
-            bits += [2 << i for i in range(tape.inputs)]
-            tables = tape.tables.tolist()
-            for code, a, b, count, cut in _rows(tape):
-                found = 0
-                for operand in () if cut else _operands(code, a, b, count, tables):
-                    found |= bits[operand]
-                bits.append(found)
-            self._depends = [bits[at] for at in tape.outputs.tolist()]
-        return self._depends
+    @cached_property
+    def depends(self) -> Dependence:
+        """What the outputs depend on."""
+        return Dependence(self.program.tape, slopes=False)
 
-    def reached_parameters(self) -> list[int]:
-        """The parameters that the gradient of any output goes to."""
-        tape = self.program.tape
-        alive = bytearray(len(tape))
-        for at in tape.outputs.tolist():
-            alive[at] = 1
-        tables = tape.tables.tolist()
-        rows = list(_rows(tape))
-        for i in range(len(rows) - 1, -1, -1):
-            if alive[tape.sources + i] and not rows[i][4]:
-                for operand in _operands(*rows[i][:4], tables):
-                    alive[operand] = 1
-        start = len(tape.constants)
-        return [k for k in range(tape.parameters) if alive[start + k]]
+    @cached_property
+    def sloping(self) -> Dependence:
+        """What the outputs depend on, as far as a gradient goes."""
+        return Dependence(self.program.tape, slopes=True)
 
     def widened(self, x: Array, slopes: Iterable[float] | None = None) -> Array:
         """The samples' numbers, with the gradients that the function reads behind them."""
@@ -233,18 +212,6 @@ class Recording:
         found = np.array(held)
         back = np.array(inputs).reshape(len(inputs), x.shape[1])
         return bool((found == HELD).all()), np.array(out), found, back
-
-
-def _rows(tape: Tape) -> Iterator[tuple[int, int, int, int, bool]]:
-    columns = (tape.code, tape.a, tape.b, tape.count, tape.cut)
-    return zip(*(column.tolist() for column in columns), strict=True)
-
-
-def _operands(code: int, a: int, b: int, count: int, tables: list[int]) -> list[int]:
-    """The operands of a row of the tape that a gradient goes to."""
-    if code == SELECT:
-        return tables[b : b + count]
-    return [a, b] if code >= 0 and b >= 0 else [a]
 
 
 def made(recorder: Recorder, result: Any, name: str, wanted: str) -> Recording:

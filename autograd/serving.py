@@ -50,7 +50,7 @@ class Sink:
 
     def spoil(self, one: Recording) -> None:
         """Make nan the gradients of what a recording's results depend on."""
-        reached = one.reached_parameters()
+        reached = one.sloping.parameters
         if self.flat is not None:
             self.sum[[self.flat.place[one.parameters[k]] for k in reached]] = np.nan
         for other, gradients in self.found:
@@ -264,7 +264,7 @@ def _spoil(out: Array, back: Array, parts: list[tuple[Recording, Any]], wish: Wi
         return
     for one, rows in parts:
         bits = 0
-        for own in one.depends:
+        for own in one.sloping.outputs:
             bits |= own
         inputs = [k for k in range(back.shape[1]) if bits >> (k + 1) & 1]
         block = back[rows]

@@ -247,10 +247,13 @@ class Traced(Ops):
 
     def __pos__(self) -> "Traced":
         call = present_call()
+        if call is not None:
+            # This is how a transform takes its variable in: what it gives may be a Value for a
+            # Value alone.
+            self.tape.strict = True
         if call is None or not self.plain:
             return self.apply(vars(Ops)["__pos__"], self, None)  # type: ignore[no-any-return]
-        # This is how a transform takes its variable in, and makes a leaf of a plain number.
-        self.tape.strict = True
+        # A plain number becomes a leaf.
         note = self.tape.note(None)
         row = Note(None, "", note.scope, note.line, call)
         return Traced(self.tape, self.number, DETACH, row, (self,), SOLID, True)

@@ -234,7 +234,7 @@ class _Forward:
         """What is returned: Values, or numbers where nothing is to be differentiated further."""
         if values:
             return [one if isinstance(one, Value) else Value(one) for one in found]
-        return [one if type(one) is float else one.data for one in found]
+        return [one.data if isinstance(one, Value) else float(one) for one in found]
 
     def check(self, shown: list[Any], values: bool, seeds: list[tuple[Any, Any]]) -> None:
         """Warn, or raise under `detect_anomaly`, if a number that is returned is inf or nan."""

@@ -34,7 +34,7 @@ autograd/check.py
 autograd/bundles.py autograd/tape.py autograd/whole.py autograd/recorder.py autograd/selection.py autograd/randomness.py
 autograd/frozen.py autograd/lowering.py autograd/margins.py autograd/rounding.py autograd/program_file.py autograd/program.py
 autograd/kernels.py autograd/numba_functions.py autograd/native_margins.py autograd/engines.py
-autograd/surroundings.py autograd/arguments.py autograd/recordings.py autograd/kept.py
+autograd/dependence.py autograd/surroundings.py autograd/arguments.py autograd/recordings.py autograd/kept.py
 autograd/call_nodes.py autograd/serving.py autograd/verifying.py autograd/flat.py autograd/compiled.py
 autograd/__init__.py
 autograd/pytest_plugin.py
