@@ -11,7 +11,15 @@ from typing import Any
 from autograd import transform
 from autograd.ops import item
 from autograd.tape import RecordingError
-from autograd.transform import Argnums, argument_numbers, from_the_start, hvp, leaves, rebuilt
+from autograd.transform import (
+    Argnums,
+    argument_numbers,
+    from_the_start,
+    hvp,
+    leaves,
+    mapped,
+    rebuilt,
+)
 from autograd.value import (
     Mode,
     Value,
@@ -186,13 +194,18 @@ class Compiled:
     def _inside(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """The function's own result, which becomes a part of what is recorded or checked."""
         try:
-            return self.function(*args, **named)
+            result = self.function(*args, **named)
         except AttributeError:
             # To a compiled function a number is a Value, and it may use the methods of one.
             tree = [args, named]
             numbers = [Value(n) if type(n) is float else n for n in leaves(tree)]
             args, named = rebuilt(tree, iter(numbers))
-            return self.function(*args, **named)
+            result = self.function(*args, **named)
+        mode = present_mode()
+        if mode is not None and mode.traces and not mode.recording:
+            # Inside `no_grad` a compiled function gives numbers, here as elsewhere.
+            return mapped(lambda one: one.item() if isinstance(one, Value) else one, result)
+        return result
 
     def computed(self, args: tuple[Any, ...], named: dict[str, Any], sink: Sink) -> Any:
         """What the function returns, as numbers, with parameters as the sink has them."""

@@ -57,6 +57,10 @@ class Recorded(Mode):
         """A leaf that the function makes itself is a constant of the recording."""
         self.tape.born.add(leaf)
 
+    def meet_transform(self) -> None:
+        """Whether a derivative is a Value depends on what the arguments are."""
+        self.tape.strict = True
+
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Any:
         """The node of a result, on the tape."""
         tape = self.tape

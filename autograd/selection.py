@@ -31,6 +31,8 @@ def select(values: Sequence[Any], index: Any) -> Any:
     if hasattr(values[0], "__len__"):
         index.tape.met.extend(value for row in values for value in row)
         return [select(column, index) for column in zip(*values, strict=True)]
+    if len(set(map(kinds_of, values))) > 1:
+        index.tape.strict = True  # which are Values is another thing for other arguments
     if len({_is_value(value) for value in values}) > 1:
         return values[index.exact()]  # a Value or a number, as the index says
     return chosen(values, index)

@@ -96,6 +96,11 @@ class Traced(Ops):
         """Whether it is a float in the function itself."""
         return not self.kinds & self.tape.values
 
+    def tell_plain(self) -> bool:
+        """As `plain`, for the function: its recording serves calls of one kind alone."""
+        self.tape.strict = True
+        return self.plain
+
     # ------------------------------------------------------------------ what a node knows
 
     def _known(self, name: str) -> None:
@@ -247,15 +252,14 @@ class Traced(Ops):
 
     def __pos__(self) -> "Traced":
         call = present_call()
-        if call is not None:
-            # This is how a transform takes its variable in: what it gives may be a Value for a
-            # Value alone.
-            self.tape.strict = True
         if call is None or not self.plain:
             return self.apply(vars(Ops)["__pos__"], self, None)  # type: ignore[no-any-return]
-        # A plain number becomes a leaf.
+        return self.leaf()  # this is how a transform takes its variable in
+
+    def leaf(self) -> "Traced":
+        """As a `Value` that the function makes of a plain number."""
         note = self.tape.note(None)
-        row = Note(None, "", note.scope, note.line, call)
+        row = Note(None, "", note.scope, note.line, present_call())
         return Traced(self.tape, self.number, DETACH, row, (self,), SOLID, True)
 
     # ------------------------------------------------------------------ what Python may ask

@@ -128,9 +128,12 @@ def _product(g: Any, factor: Any, text: str, asks: bool) -> Any:
 
 
 def _is_finite(g: Any, asks: bool) -> bool:
-    """Whether 0 * g is 0; a number on a tape is taken for one unless the output is nan."""
+    """Whether 0 * g is 0; of a number on a tape this is asked, unless the output is nan."""
+    if type(g) is Value:
+        return math.isfinite(g.data)
     if isinstance(g, Value):
-        return math.isfinite(g.data) if type(g) is Value else not asks
+        zero = g * 0.0
+        return not asks and bool(zero == zero)
     return math.isfinite(g)
 
 
