@@ -16,7 +16,6 @@ from autograd.transform import (
     argument_numbers,
     from_the_start,
     hvp,
-    leaves,
     mapped,
     rebuilt,
 )
@@ -197,9 +196,7 @@ class Compiled:
             result = self.function(*args, **named)
         except AttributeError:
             # To a compiled function a number is a Value, and it may use the methods of one.
-            tree = [args, named]
-            numbers = [Value(n) if type(n) is float else n for n in leaves(tree)]
-            args, named = rebuilt(tree, iter(numbers))
+            args, named = mapped(lambda n: Value(n) if type(n) is float else n, [args, named])
             result = self.function(*args, **named)
         mode = present_mode()
         if mode is not None and mode.traces and not mode.recording:

@@ -104,7 +104,6 @@ CIRCLES: list[set[str]] = [
 ]
 LARGER: dict[str, int] = {
     "autograd/check.py": 652,
-    "autograd/compiled.py": 353,
     "autograd/engines.py": 735,
     "autograd/kernels.py": 727,
     "autograd/ops.py": 496,
@@ -125,7 +124,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 10828, "nn": 4834}
+MOST_IN = {"autograd": 10825, "nn": 4834}
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",
