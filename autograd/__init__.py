@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from autograd.compiled import compile  # noqa: A004
 
 __chainrule__ = True
+__version__ = "0.1.0"
 
 
 try:

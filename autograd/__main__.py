@@ -3,12 +3,14 @@
 import argparse
 import json
 import os
+import platform
 import re
 import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
+from autograd import __version__
 from autograd.check import Report, check_gradients
 from autograd.draw import LIMIT, draw
 from autograd.expressions import PRINTED, ExpressionError, expression
@@ -229,6 +231,8 @@ def parser() -> argparse.ArgumentParser:
         description="A scalar autograd engine in which every number can be explained.",
         epilog='examples: chainrule demo; chainrule grad "tanh(w*x + b)" w=2 x=-1 b=0.5',
     )
+    version = f"chainrule {__version__}, Python {platform.python_version()}"
+    whole.add_argument("--version", action="version", version=version)
     commands = whole.add_subparsers(dest="command", required=True)
     it = '"tanh(w*x + b)" w=2 x=-1 b=0.5'
     one = _command(commands, "demo", demo, "train a small network, draw it", "chainrule demo out")

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import autograd
 from autograd import ExpressionError, Value, expression, rows
 from autograd.__main__ import main, tex
 from autograd.latex import latex
@@ -57,6 +59,16 @@ def test_signs_as_they_are_printed_in_books_are_read(capsys: pytest.CaptureFixtu
     assert expression(f"{minus}x {times} 2 {minus} 1", x=3.0).data == -7.0
     assert main(["grad", f"2 {times} x", f"x={minus}3"]) == 0
     assert "value  -6.0" in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out.split(",")[0]
+    assert (
+        shown == f"chainrule {autograd.__version__}" == f"chainrule {metadata.version('chainrule')}"
+    )
 
 
 def test_parts_are_named_and_used_again() -> None:
