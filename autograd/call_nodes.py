@@ -168,7 +168,7 @@ class Played(Block):
         bits = 0
         for place in along:
             bits |= self._bit(place)
-        reached = [k for k, own in enumerate(self.one.depends.outputs) if own & bits]
+        reached = [k for k, own in enumerate(self.one.sloping.outputs) if own & bits]
         if not (self.single and reached):
             if not reached:
                 return None if self.single else {}

@@ -236,7 +236,7 @@ class _Forward:
     def shown(self, found: list[Any], values: bool) -> list[Any]:
         """What is returned: Values, or numbers where nothing is to be differentiated further."""
         if values:
-            return [one if isinstance(one, Value) else Value(one) for one in found]
+            return [one if _is_value(one) else _leaf(one) for one in found]
         return [one.data if isinstance(one, Value) else float(one) for one in found]
 
     def check(self, shown: list[Any], values: bool, seeds: list[tuple[Any, Any]]) -> None:
@@ -312,6 +312,11 @@ def _forward(
 def _is_value(one: Any) -> bool:
     """Whether it is a Value, and no plain number on a tape."""
     return isinstance(one, Value) and (type(one) is Value or not cast(Any, one).plain)
+
+
+def _leaf(plain: Any) -> Value:
+    """A leaf of a plain number, which may be on a tape."""
+    return cast(Any, plain).leaf() if isinstance(plain, Value) else Value(plain)
 
 
 def _reaches(inner: list[Value], outputs: list[Value], before: list[Value]) -> bool:

@@ -107,7 +107,7 @@ LARGER: dict[str, int] = {
     "autograd/engines.py": 735,
     "autograd/kernels.py": 727,
     "autograd/ops.py": 496,
-    "autograd/transform.py": 454,
+    "autograd/transform.py": 456,
     "autograd/value.py": 685,
     "nn/distributed.py": 573,
     "nn/training.py": 485,
@@ -124,7 +124,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 10825, "nn": 4834}
+MOST_IN = {"autograd": 10832, "nn": 4834}
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",
