@@ -36,14 +36,14 @@ def table() -> Iterator[None]:
 SLOW = {
     "test_attacks", "test_check", "test_compile", "test_concurrency", "test_demo",
     "test_distributed", "test_docs", "test_init", "test_interruptions", "test_learning_rate",
-    "test_memory", "test_microgpt", "test_notebooks", "test_notebooks_live", "test_optim",
-    "test_packaging", "test_page", "test_plugin", "test_precise", "test_random_functions",
-    "test_random_graphs", "test_replay", "test_sweeps", "test_training", "distributed", "README",
-    "coming_from",
+    "test_margins", "test_memory", "test_microgpt", "test_notebooks", "test_notebooks_live",
+    "test_optim", "test_packaging", "test_page", "test_plugin", "test_precise",
+    "test_random_functions", "test_random_graphs", "test_replay", "test_rounding", "test_sweeps",
+    "test_training", "distributed", "README", "coming_from",
 }  # fmt: skip
 
-# Coverage does not watch these, nor the processes that they start: it would double their time, and
-# cheaper tests run the same lines.  So do those that are marked `untraced`.
+# Coverage does not watch these files, nor tests that are marked `untraced`, nor the processes that
+# they start: it would double their time, and cheaper tests run the same lines.
 UNTRACED = {
     "test_concurrency", "test_interruptions", "test_margins", "test_memory", "test_notebooks",
     "test_notebooks_live", "test_packaging", "test_page", "test_random_functions",
