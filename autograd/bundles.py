@@ -6,10 +6,9 @@ chain of nodes, one for each Value, whose adjoint is a vector.
 
 import math
 from collections.abc import Container, Iterator, Sequence
+from functools import cached_property
 from itertools import repeat
 from typing import Any
-
-import numpy as np
 
 from autograd.ops import Origin
 from autograd.value import UNTOUCHED, Note, Value, at_once, grads
@@ -153,7 +152,6 @@ class Bundle:
 
     def __init__(self, values: Sequence[Value], places: Sequence[int]) -> None:
         self.values, self.places = list(values), list(places)
-        self.order = np.array(self.places, dtype=np.int64)
         while len(_links) < len(values):
             _links.append(_Link(len(_links)))
         top: Any = values[0]
@@ -163,6 +161,13 @@ class Bundle:
                 top = block_node(op, 0.0, top, value)
             top = block_node(_Top(values), 0.0, top, values[-1])
         self.top: Value = top
+
+    @cached_property
+    def order(self) -> Array:
+        """The places as an array."""
+        import numpy as np  # a choice has a bundle, too, and needs no NumPy
+
+        return np.array(self.places, dtype=np.int64)
 
     def give(self, slopes: Array) -> None:
         """Add their slopes to the adjoints of the Values."""

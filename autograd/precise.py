@@ -189,6 +189,21 @@ def _asin(x: Decimal) -> Decimal:
     return _atan2(x, ((ONE - x) * (ONE + x)).sqrt())
 
 
+def _remembered(f: Callable[..., Decimal]) -> Callable[..., Decimal]:
+    """The same function, but what it was asked lately it does not compute again.
+
+    A check asks for the same points many times: all slopes at a point share its value, and a step
+    in y leaves exp(x) as it was.
+    """
+
+    @functools.lru_cache(4096)
+    def known(precision: int, signs: tuple[bool, ...], *operands: Decimal) -> Decimal:
+        return f(*operands)
+
+    # 0 and -0 are equal, but their results are not.
+    return lambda *given: known(_precision(), tuple(x.is_signed() for x in given), *given)
+
+
 # The functions that rows are a call of, in the row or in its textbook's formula.
 LIBM: dict[str, Callable[..., Decimal]] = {
     "abs": abs,
@@ -221,8 +236,10 @@ LIBM: dict[str, Callable[..., Decimal]] = {
     "ceil": lambda x: x.to_integral_value(decimal.ROUND_CEILING),
     "round": lambda x: x.to_integral_value(decimal.ROUND_HALF_EVEN),
 }
+LIBM = {name: _remembered(f) for name, f in LIBM.items()}
 
 
+@_remembered
 def _power(x: Decimal, y: Decimal) -> Decimal:
     if not x and not y:
         return ONE

@@ -59,6 +59,7 @@ def test_wrong_gradients_never_pass(case: Case) -> None:
         assert report.verdict not in (Verdict.PASS, Verdict.INCONCLUSIVE), f"{name}\n{report}"
 
 
+@pytest.mark.untraced
 def test_a_sum_of_ten_thousand_terms_that_cancel() -> None:
     case = next(c for c in SMOOTH if c not in QUICK)
     assert check_gradients(case.f, *case.at).verdict is Verdict.PASS
@@ -136,6 +137,7 @@ def test_every_operation_passes(name: str) -> None:
         assert_gradients(f, *at)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("name", list(rows()))
 def test_every_misreading_of_a_row_is_caught_and_the_operation_named(name: str) -> None:
     op = rows()[name]

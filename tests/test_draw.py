@@ -154,6 +154,7 @@ def test_scopes_are_framed_and_above_the_limit_collapsed_one_by_one() -> None:
     assert "44 operations" in "".join(texts(draw(root, limit=6).svg()))
 
 
+@pytest.mark.slow
 def test_a_graph_too_large_is_refused_with_advice_and_never_hangs() -> None:
     x = v = Value(1.0)
     for _ in range(1_000_000):
@@ -367,6 +368,7 @@ def test_without_a_font_of_the_system_matplotlibs_is_taken_and_without_both_none
     render._fonts.cache_clear()
 
 
+@pytest.mark.slow
 def test_a_home_that_cannot_be_written_to_stops_no_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

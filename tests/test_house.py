@@ -124,7 +124,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 10832, "nn": 4834}
+MOST_IN = {"autograd": 10842, "nn": 4834}
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",
@@ -192,7 +192,7 @@ def test_no_function_is_too_long(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_file_opens_with_a_sentence(path: Path) -> None:
-    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    docstring = ast.get_docstring(house.tree(path))
     assert docstring
     assert docstring.split("\n\n")[0].rstrip().endswith(".")
 
@@ -211,9 +211,7 @@ def test_no_operation_is_defined_outside_the_table(path: Path) -> None:
     if path.name == "ops.py":
         return
     defined = {
-        node.name
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef)
+        node.name for node in ast.walk(house.tree(path)) if isinstance(node, ast.FunctionDef)
     }
     assert not defined & set(rows())
 

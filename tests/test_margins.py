@@ -83,6 +83,7 @@ def points(op: Operation, variant: tuple[str, str], rng: random.Random) -> Itera
         yield [x, y, op.value(*(x, y)[: op.arity]), p, q]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(rows()))
 def test_no_operands_within_their_margins_lead_further_or_to_another_side(name: str) -> None:
     op, rng = rows()[name], random.Random(name)
