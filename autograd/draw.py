@@ -231,7 +231,7 @@ def draw(
         raise TypeError(f"draw: expected a Value, got {type(root).__name__}")
     unfold(root)
     order = topological(root)
-    scope = variables(sys._getframe(1)) if len(order) <= 10_000 else {}
+    whole, scope = order, variables(sys._getframe(1)) if len(order) <= 10_000 else {}
     kept = set(order)
     if to is not None:
         if to not in kept:
@@ -239,7 +239,7 @@ def draw(
         kept = _leading_to(order, to)
         order = [node for node in order if node in kept]
     picture = Picture(order, kept, number_format, constants, edges, group, limit)
-    picture.name = names(order, scope) if len(picture.boxes) <= limit else {}
+    picture.name = names(whole, scope) if len(picture.boxes) <= limit else {}
     return picture.graph(direction)
 
 
@@ -294,7 +294,7 @@ class Picture:
         texts = []
         for parent, operand in ((node.a, "x"), (node.b, "y")):
             if parent is not None:
-                texts.append(self.name.get(parent, operand))
+                texts.append(self.name[parent])
             elif operand == "x" or node.op.arity == 2:
                 texts.append(self.number(getattr(node, operand)))
         form = symbol(node.op)
