@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from autograd import files
-from autograd.draw import LIMIT, Graph, Picture
+from autograd.draw import LIMIT, Picture
+from autograd.graph import Graph
 from autograd.player import Player
 from autograd.value import UNTOUCHED, restorer, topological
 
