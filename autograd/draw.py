@@ -24,7 +24,8 @@ _LINE = "#7a7a76"
 _SPACE = {"nodesep": "0.25", "ranksep": "0.45"}
 _TEXT = {"fontname": "Courier", "fontcolor": _INK, "color": _LINE}
 _BOX = _TEXT | {"fontsize": "11", "shape": "box", "style": "rounded,filled", "margin": "0.14,0.08"}
-_EDGE = _TEXT | {"fontsize": "9", "fontcolor": _LINE, "arrowsize": "0.7"}
+# What leads from node to node is kept straight, before what leads to it from a plain number.
+_EDGE = _TEXT | {"fontsize": "9", "fontcolor": _LINE, "arrowsize": "0.7", "weight": "8"}
 
 WIDEST, MOST_LINES = 48, 12  # characters in a line of a box, and lines of a name
 _UNSEEN = "\ufdd0"  # is no character
@@ -305,7 +306,7 @@ class Picture:
                 number, name = self.number(getattr(node, operand)), f"{box}{operand}"
                 look = 'shape=plaintext style="" margin="0.04,0.02" width=0 height=0'
                 dot.append(f'{name} [id={name} label={quote(number)} {look} fontcolor="{_LINE}"]\n')
-                dot.append(f"{name} -> {box} [style=dashed arrowsize=0.5]\n")
+                dot.append(f"{name} -> {box} [style=dashed arrowsize=0.5 weight=1]\n")
                 mermaid.append(f"  {name}([{_mermaid_quote(number)}]) -.-> {box}")
 
 

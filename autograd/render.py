@@ -159,7 +159,7 @@ def _drawn(kind: str, clock: Clock, text: str, **options: Any) -> bytes:
     if missing:
         warnings.warn(
             f"no font of this system has {missing[:8]!r}, so the picture has boxes in its place; "
-            f"install one, such as {_font_for(missing[0])}, or write .svg",
+            f"install {' and '.join(dict.fromkeys(map(_font_for, missing)))}, or write .svg",
             stacklevel=4,
         )
     try:
