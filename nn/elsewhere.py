@@ -17,6 +17,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "eta_min": ("final",), "min_lr": ("final",), "end_learning_rate": ("final",),
     "max_lr": ("peak",), "pct_start": ("warm",), "div_factor": ("start",),
     "final_div_factor": ("end",), "lr_lambda": ("function",), "boundaries": ("milestones",),
+    "line_search_fn": ("line_search",), "start_factor": ("rate",), "end_factor": ("final",),
 }
 
 # Classes, functions and methods, with what to write.

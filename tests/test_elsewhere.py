@@ -90,6 +90,21 @@ def test_an_attribute_of_another_library_is_an_error_with_the_present_name(
     assert not hasattr(Value(1.0), "_prev")
 
 
+@pytest.mark.parametrize(
+    ("module", "name", "words"),
+    [
+        (optim, "adam", r"'nn\.optim' has no attribute 'adam'; did you mean 'Adam'"),
+        (schedules, "StepLR", r"write nn\.schedules\.Step\("),
+        (losses, "MSELoss", r"write nn\.mse"),
+        (nn.metrics, "acuracy", "did you mean 'accuracy'"),
+        (nn.data, "DataLoader", r"write nn\.fit"),
+    ],
+)
+def test_modules_say_what_a_name_is_called_here(module: Any, name: str, words: str) -> None:
+    with pytest.raises(AttributeError, match=words):
+        getattr(module, name)
+
+
 def test_requires_grad_is_taken_where_it_is_true_and_answered_where_it_is_not() -> None:
     assert Value(2.0, requires_grad=True).data == 2.0
     with pytest.raises(TypeError, match=r"every Value has a gradient; .*v\.detach\(\)"):
