@@ -31,6 +31,16 @@ _FAMILY = "DejaVu Sans Mono,Menlo,Consolas,Liberation Mono,Courier New,monospace
 _SIZES = re.compile(r'(<svg\b[^>]*?\bwidth=")([\d.]+)pt("[^>]*?\bheight=")([\d.]+)pt"')
 
 
+# Characters of East Asia, and emoji, which are two columns wide.
+_WIDE = re.compile(
+    "[\u1100-\u115f\u2e80-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f"
+    "\uff01-\uff60\uffe0-\uffe6\U0001f300-\U0001faff\U00020000-\U0003fffd]"
+)
+_CONTROL = {ord(f"{i:x}"): chr(0x0E + i) for i in range(16)}
+_HEXADECIMAL = {ord(control): digit for digit, control in _CONTROL.items()}
+_CODE = re.compile("([\x0e-\x1d]+)MM")
+
+
 class RenderError(RuntimeError):
     """No renderer could make the picture; the message says why, and what to install."""
 
@@ -217,11 +227,21 @@ def _module() -> tuple[Any, Any]:
 
 
 def _by_wasm(dot: str, clock: Clock) -> str:
+    coded = _WIDE.sub(_code, dot)
     # The clock of another thread's layout stops this one, too: it starts again with what is left.
     while True:
-        text = _laid_out(dot, clock.left())
+        text = _laid_out(coded, clock.left())
         if text is not None:
-            return text
+            return _CODE.sub(lambda code: chr(int(code[1].translate(_HEXADECIMAL), 16)), text)
+
+
+def _code(wide: re.Match[str]) -> str:
+    """A character that is two columns wide as two letters, behind its number.
+
+    Graphviz alone takes a character for as wide as its bytes in UTF-8, and control characters, in
+    which the number is written, for nothing.
+    """
+    return f"{ord(wide[0]):x}".translate(_CONTROL) + "MM"
 
 
 def _laid_out(dot: str, seconds: float) -> str | None:

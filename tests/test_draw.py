@@ -419,6 +419,18 @@ def test_wide_characters_wrap_by_their_width() -> None:
     assert "".join(pieces[:3]) == "\u6743\u91cd" * 30
 
 
+def test_a_box_is_as_wide_as_its_wide_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wasmtime")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    wide = "\u6743\u91cd\ud55c\U0001f600\uff01" * 4
+    texts_of = [draw(Value(1.0, label)).svg() for label in ("w" * 40, wide)]
+    narrow, broad = (re.search(r'<svg width="(\d+)pt"', text) for text in texts_of)
+    assert narrow is not None
+    assert broad is not None
+    assert broad[1] == narrow[1]
+    assert wide in texts(texts_of[1])
+
+
 def test_without_any_renderer_the_message_names_both_remedies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
