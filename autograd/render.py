@@ -66,7 +66,7 @@ class Clock:
         """The error for a picture that took too long."""
         return RenderError(
             f"the picture took longer than {SECONDS:g} s; draw less of the graph: "
-            "to=one_parameter, group it by scope, or lower the limit"
+            "to=one_parameter, edges=False, scopes, or a lower limit"
         )
 
 

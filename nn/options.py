@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from autograd.expressions import meant
 from autograd.ops import number
-from nn.elsewhere import NAMES, OPTIONS
+from nn.elsewhere import LEFT_OUT, NAMES, OPTIONS
 
 T = TypeVar("T")
 Seed = int | random.Random | None
@@ -134,6 +134,8 @@ def renamed(name: str, known: Iterable[str]) -> str:
             return f"; it is called {here!r} here"
     if name in NAMES:
         return f"; write {NAMES[name]}"
+    if name in LEFT_OUT and name not in known:
+        return f"; it is left out on purpose: see {LEFT_OUT[name]!r} in docs/left_out.md"
     longer = [repr(other) for other in known if other.startswith(name)]
     return meant(name, known) or f"; did you mean {' or '.join(longer)}?" * bool(longer)
 

@@ -14,7 +14,7 @@ import nn.microgpt
 from autograd import Value, rows
 from nn import init, losses, optim, schedules
 from nn.activations import COMPOSED
-from nn.elsewhere import NAMES, OPTIONS
+from nn.elsewhere import LEFT_OUT, NAMES, OPTIONS
 from nn.optim import Optimizer
 from nn.schedules import Schedule
 
@@ -40,6 +40,15 @@ def test_nn_says_what_to_write(name: str) -> None:
         return
     with pytest.raises(AttributeError, match=re.escape(f"{name!r}; write {NAMES[name]}")):
         getattr(nn, name)
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_what_is_left_out_is_on_its_page(name: str) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "left_out.md").read_text()
+    assert LEFT_OUT[name] in page
+    module = optim if name == "Lion" else nn
+    with pytest.raises(AttributeError, match=rf"left out on purpose: see '{LEFT_OUT[name]}' in"):
+        getattr(module, name)
 
 
 def test_options_of_other_libraries_lead_to_arguments_that_are_there() -> None:

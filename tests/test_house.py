@@ -124,7 +124,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 11007, "nn": 4853}
+MOST_IN = {"autograd": 11007, "nn": 4862}
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",
