@@ -16,8 +16,9 @@ from autograd.check import (
     finite_differences,
 )
 from autograd.define import define_op
-from autograd.draw import Graph, draw
+from autograd.draw import draw
 from autograd.expressions import ExpressionError, expression
+from autograd.graph import Graph
 from autograd.ops import Op, Operation, Ops
 from autograd.paths import explain
 from autograd.piecewise import clip, where

@@ -143,7 +143,10 @@ class Compiled:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if self._signature is None:
             self._signature = inspect.signature(self.function)
-        bound = self._signature.bind(*args, **named)
+        try:
+            bound = self._signature.bind(*args, **named)
+        except TypeError as error:
+            raise TypeError(f"{self.__name__}{self._signature}: {error}") from None
         return bound.args, bound.kwargs
 
     def _served(

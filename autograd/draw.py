@@ -1,19 +1,14 @@
 """The gradient graph as a picture: DOT, SVG, PNG, PDF and Mermaid, grouped by scope."""
 
 import math
-import os
 import re
 import sys
-import tempfile
 import textwrap
-import webbrowser
+import unicodedata
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import graphviz
-
-from autograd import files, render
+from autograd.graph import Graph
 from autograd.names import names, variables
 from autograd.ops import Operation
 from autograd.value import UNTOUCHED, Value, topological, unfold
@@ -26,100 +21,15 @@ NEUTRAL = "#f4f4f2"
 BAD = "#f2b8c6"
 _INK = "#1b1b1b"
 _LINE = "#7a7a76"
+_SPACE = {"nodesep": "0.25", "ranksep": "0.45"}
+_TEXT = {"fontname": "Courier", "fontcolor": _INK, "color": _LINE}
+_BOX = _TEXT | {"fontsize": "11", "shape": "box", "style": "rounded,filled", "margin": "0.14,0.08"}
+# What leads from node to node is kept straight, before what leads to it from a plain number.
+_EDGE = _TEXT | {"fontsize": "9", "fontcolor": _LINE, "arrowsize": "0.7", "weight": "8"}
 
-WIDEST = 48  # characters in a line of a box
+WIDEST, MOST_LINES = 48, 12  # characters in a line of a box, and lines of a name
+_UNSEEN = "\ufdd0"  # is no character
 LIMIT = 300  # boxes; beyond, a picture cannot be read, and beyond some thousands not laid out
-
-
-class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
-    """A `graphviz.Digraph` of a gradient graph that renders with or without the program `dot`.
-
-    Attributes:
-        used: the renderer of the last picture, such as 'dot' or 'wasm'.
-        boxes: the id, in the picture, of the box that shows a node.
-    """
-
-    used = ""
-    boxes: dict[Value, str]
-
-    def __init__(self, body: list[str], mermaid: str) -> None:
-        super().__init__("gradients")
-        self.body += body
-        self.boxes = {}
-        self._mermaid = mermaid
-
-    def svg(self) -> str:
-        """The picture as SVG text.  Raises render.RenderError without any Graphviz."""
-        text, self.used = render.svg(self.source)
-        return text
-
-    def png(self, scale: float = 2.0) -> bytes:
-        """The picture as PNG, `scale` times 96 dots per inch, or fewer where it is very large."""
-        data, self.used = render.png(self.source, scale)
-        return data
-
-    def mermaid(self) -> str:
-        """The graph as Mermaid text, which GitHub and many wikis draw."""
-        return self._mermaid
-
-    def render(
-        self,
-        filename: str | os.PathLike[str] = "gradients",
-        directory: str | os.PathLike[str] = "",
-        view: bool = False,
-        *_: Any,
-        format: str | None = None,
-        **__: Any,
-    ) -> str:
-        """Write the picture to a file, whole or not at all, and return its path.
-
-        The extension sets the format: .svg, .png, .pdf, .dot (or .gv), .mmd.  Another `format` is
-        added to the name, as Graphviz does, and a name without either gets .svg.
-
-        Args:
-            directory: where the file goes.
-            view: whether to open it, as `view()` does.
-            format: "svg", "png", "pdf", "dot" or "mmd".
-        """
-        path = Path(directory) / filename
-        kind = (format or path.suffix.lstrip(".") or "svg").lower()
-        if path.suffix.lower() != f".{kind}":
-            path = path.with_name(f"{path.name}.{kind}")
-        files.write(path, self._picture(kind, path.name))
-        if view:
-            webbrowser.open(path.absolute().as_uri())
-        return str(path)
-
-    def view(self, filename: str | os.PathLike[str] = "", *_: Any, **options: Any) -> str:
-        """Write the picture to a file, in a temporary folder if there is no name, and open it."""
-        name = filename or Path(tempfile.mkdtemp()) / "gradients"
-        return self.render(name, **{**options, "view": True})
-
-    def pipe(self, format: str = "svg", *_: Any, encoding: str | None = None, **__: Any) -> Any:
-        """The picture as bytes in a format of `render`; as text with an encoding."""
-        data = self._picture(format.lower(), format)
-        return data if encoding is None else data.decode(encoding)
-
-    def _picture(self, kind: str, name: str) -> bytes:
-        if kind == "svg":
-            text, self.used = render.svg(render.on_white(self.source))
-            return text.encode()
-        if kind == "png":
-            return self.png()
-        if kind == "pdf":
-            made, self.used = render.pdf(self.source)
-            return made
-        if kind in ("dot", "gv"):
-            return str(self.source).encode()
-        if kind == "mmd":
-            return self.mermaid().encode()
-        raise ValueError(f"render: expected .svg, .png, .pdf, .dot or .mmd, got {name!r}")
-
-    def _repr_mimebundle_(self, *_: Any, **__: Any) -> dict[str, str]:
-        try:
-            return {"image/svg+xml": self.svg()}
-        except render.RenderError as error:
-            return {"text/plain": f"{error}\n\n{self.source}"}
 
 
 def quote(text: str) -> str:
@@ -142,11 +52,24 @@ def quote(text: str) -> str:
 
 def _wrapped(line: str) -> list[str]:
     """The line in pieces that a box is wide enough for, without a change of its characters."""
-    if len(line) <= WIDEST:
+    # Characters of East Asia are two columns wide, so a second one that nobody sees follows them.
+    wide = "".join(c + _UNSEEN * (unicodedata.east_asian_width(c) in "WF") for c in line)
+    if len(wide) <= WIDEST:
         return [line]
-    return textwrap.wrap(
-        line, WIDEST, expand_tabs=False, replace_whitespace=False, drop_whitespace=False
+    pieces = textwrap.wrap(
+        wide, WIDEST, expand_tabs=False, replace_whitespace=False, drop_whitespace=False
     )
+    return [piece.replace(_UNSEEN, "") for piece in pieces]
+
+
+def wrapped(text: str) -> str:
+    """The text in lines that a box is wide enough for, and no more of them than can be read.
+
+    >>> [len(line) for line in wrapped("w" * 100).splitlines()]
+    [48, 48, 4]
+    """
+    lines = [piece for line in text.split("\n") for piece in _wrapped(line)]
+    return "\n".join(lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], "\u2026"])
 
 
 def _mermaid_quote(text: str) -> str:
@@ -231,7 +154,7 @@ def draw(
         raise TypeError(f"draw: expected a Value, got {type(root).__name__}")
     unfold(root)
     order = topological(root)
-    scope = variables(sys._getframe(1)) if len(order) <= 10_000 else {}
+    whole, scope = order, variables(sys._getframe(1)) if len(order) <= 10_000 else {}
     kept = set(order)
     if to is not None:
         if to not in kept:
@@ -239,7 +162,7 @@ def draw(
         kept = _leading_to(order, to)
         order = [node for node in order if node in kept]
     picture = Picture(order, kept, number_format, constants, edges, group, limit)
-    picture.name = names(order, scope) if len(picture.boxes) <= limit else {}
+    picture.name = names(whole, scope) if len(picture.boxes) <= limit else {}
     return picture.graph(direction)
 
 
@@ -294,7 +217,7 @@ class Picture:
         texts = []
         for parent, operand in ((node.a, "x"), (node.b, "y")):
             if parent is not None:
-                texts.append(self.name.get(parent, operand))
+                texts.append(self.name[parent])
             elif operand == "x" or node.op.arity == 2:
                 texts.append(self.number(getattr(node, operand)))
         form = symbol(node.op)
@@ -307,7 +230,11 @@ class Picture:
         nodes = self.boxes[key]
         if isinstance(key, str):
             leaves = sum(node.is_leaf for node in nodes)
-            return [key.rpartition("/")[2], f"{len(nodes) - leaves} operations", f"{leaves} leaves"]
+            return [
+                wrapped(key.rpartition("/")[2]),
+                f"{len(nodes) - leaves} operations",
+                f"{leaves} leaves",
+            ]
         (node,) = nodes
         head = self.name[node]
         if node.op is not None:
@@ -315,9 +242,8 @@ class Picture:
             head = (
                 f"{head} = {formula}" if len(head) + len(formula) <= 36 else f"{head}\n= {formula}"
             )
-        head = "\n".join(part for line in head.split("\n") for part in _wrapped(line))
         grad = "no backward yet" if node.grad is UNTOUCHED else f"grad {self.number(node.grad)}"
-        return [head, f"value {self.number(node.data)}", grad]
+        return [wrapped(head), f"value {self.number(node.data)}", grad]
 
     def _links(self) -> Iterator[tuple[Any, Any, str]]:
         home = {node: key for key, nodes in self.boxes.items() for node in nodes}
@@ -342,13 +268,7 @@ class Picture:
     def graph(self, direction: str) -> Graph:
         """The picture."""
         ids = {key: f"n{i}" for i, key in enumerate(self.boxes)}
-        dot = [
-            f"\trankdir={direction} bgcolor=transparent nodesep=0.25 ranksep=0.45\n",
-            f'\tnode [shape=box style="rounded,filled" fontname=Courier fontsize=11 '
-            f'color="{_LINE}" fontcolor="{_INK}" margin="0.14,0.08"]\n',
-            f'\tedge [color="{_LINE}" fontname=Courier fontsize=9 fontcolor="{_LINE}" '
-            "arrowsize=0.7]\n",
-        ]
+        dot: list[str] = []
         mermaid = [f"flowchart {direction}"]
         frames: dict[str, list[str]] = {}
         for key, box in ids.items():
@@ -373,7 +293,8 @@ class Picture:
             dot.append(f"\t{ids[tail]} -> {ids[head]}{label}\n")
             middle = f"|{_mermaid_quote(text)}|" if text else ""
             mermaid.append(f"  {ids[tail]} -->{middle} {ids[head]}")
-        made = Graph(dot, "\n".join(mermaid))
+        made = Graph(dot, "\n".join(mermaid), node_attr=_BOX, edge_attr=_EDGE)
+        made.graph_attr.update(_SPACE, rankdir=direction, bgcolor="transparent")
         made.boxes = {node: ids[key] for key, nodes in self.boxes.items() for node in nodes}
         return made
 
@@ -385,7 +306,7 @@ class Picture:
                 number, name = self.number(getattr(node, operand)), f"{box}{operand}"
                 look = 'shape=plaintext style="" margin="0.04,0.02" width=0 height=0'
                 dot.append(f'{name} [id={name} label={quote(number)} {look} fontcolor="{_LINE}"]\n')
-                dot.append(f"{name} -> {box} [style=dashed arrowsize=0.5]\n")
+                dot.append(f"{name} -> {box} [style=dashed arrowsize=0.5 weight=1]\n")
                 mermaid.append(f"  {name}([{_mermaid_quote(number)}]) -.-> {box}")
 
 
@@ -407,7 +328,7 @@ def _framed(frames: dict[str, list[str]]) -> list[str]:
         if where:
             dot.append(f"\tsubgraph cluster_{count} {{\n")
             dot.append(
-                f'\tlabel={quote(name)} labeljust=l style=rounded color="{_LINE}" '
+                f'\tlabel={quote(wrapped(name))} labeljust=l style=rounded color="{_LINE}" '
                 f'fontname=Courier fontsize=10 fontcolor="{_LINE}" margin=10\n'
             )
             count += 1

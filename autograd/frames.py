@@ -6,9 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from autograd import files
-from autograd.draw import LIMIT, Graph, Picture
+from autograd.draw import LIMIT, Picture
+from autograd.graph import Graph
 from autograd.player import Player
+from autograd.render import RenderError
 from autograd.value import UNTOUCHED, restorer, topological
+
+PIXELS = 1_000_000_000  # of all frames together, which are kept until the last one is there
 
 _MARK, _TARGET = "#0072b2", "#d55e00"  # whose event it is, and who receives
 
@@ -75,11 +79,12 @@ def animation(
         )
     pictures = []
     for i in chosen:
-        data = frame(player, i).png(1.5)
-        opened = Image.open(io.BytesIO(data)).convert("RGBA")
-        paper = Image.new("RGBA", opened.size, "white")
-        paper.alpha_composite(opened)
-        pictures.append(paper.convert("RGB"))
+        try:
+            data = frame(player, i).png(1.5, PIXELS / len(chosen))
+        except RenderError as error:
+            advice = f"fewer events than {len(chosen):,} leave more pixels for each"
+            raise RenderError(f"{error}; {advice}") from None
+        pictures.append(Image.open(io.BytesIO(data)).convert("RGB").quantize(64))
     size = max(p.width for p in pictures), max(p.height for p in pictures)
     pages = []
     for picture in pictures:

@@ -1,6 +1,7 @@
 """Display names of nodes: the label, else the user's variable, else a short stable one."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -39,8 +40,8 @@ def _found(scope: Mapping[str, Any], wanted: set[Value]) -> dict[Value, str]:
 def names(order: list[Value], scope: Mapping[str, Any] | None = None) -> dict[Value, str]:
     """A name for each node, different for each: label, variable of `scope`, or v1, v2, ...
 
-    The short names count the unnamed nodes in the given order, so the same graph gets the same
-    names in every process.
+    A label stays as it is, except that the second node with it gets "x (2)".  The short names count
+    the unnamed nodes in the given order, so the same graph gets the same names in every process.
 
     >>> w, x = Value(2.0, "w"), Value(3.0)
     >>> y = w * x + 1.0
@@ -48,21 +49,20 @@ def names(order: list[Value], scope: Mapping[str, Any] | None = None) -> dict[Va
     >>> list(names(topological(y), {"x": x}).values())
     ['w', 'x', 'v1', 'v2']
     """
-    found = _found(scope, set(order)) if scope else {}
+    labels = {node: node.label for node in order if node.label}
+    unlabelled = [node for node in order if node not in labels]
     chosen: dict[Value, str] = {}
     taken: set[str] = set()
-    count = 0
-    for node in order:
-        name = node.label or found.get(node, "")
-        if not name:
-            count += 1
-            while f"v{count}" in taken:
-                count += 1
-            name = f"v{count}"
-        base, k = name, 1
-        while name in taken:
-            k += 1
-            name = f"{base} ({k})"
-        taken.add(name)
-        chosen[node] = name
-    return chosen
+    numbers: dict[str, Iterator[int]] = {"": itertools.count(1)}
+    for given in (labels, _found(scope or {}, set(unlabelled)), dict.fromkeys(unlabelled, "")):
+        reserved = taken.union(given.values())
+        for node, base in given.items():
+            if node in chosen:
+                continue
+            name = base
+            while not name or name in taken or (name != base and name in reserved):
+                k = next(numbers.setdefault(base, itertools.count(2)))
+                name = f"{base} ({k})" if base else f"v{k}"
+            taken.add(name)
+            chosen[node] = name
+    return {node: chosen[node] for node in order}

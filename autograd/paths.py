@@ -9,7 +9,7 @@ from typing import Any
 
 from autograd.names import names, variables
 from autograd.player import handed
-from autograd.value import Value, unfold, visited
+from autograd.value import Value, topological, unfold, visited
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
                 found += [(p * local, (path, node, local)) for p, path in best[parent]]
         if found:
             best[node] = heapq.nlargest(k, found, key=lambda one: abs(one[0]))
-    name = names([*leaves, *inner], variables(sys._getframe(1)))
+    name = names(topological(root), variables(sys._getframe(1)))
     whole = total[root]
     paths = []
     for product, link in best[root]:

@@ -16,8 +16,9 @@ except ModuleNotFoundError:
     raise ModuleNotFoundError("a Program needs NumPy: pip install 'chainrule[fast]'") from None
 
 from autograd import files, program_file
-from autograd.draw import Graph, quote
+from autograd.draw import quote
 from autograd.frozen import Tape
+from autograd.graph import Graph
 from autograd.lowering import CHOOSE, GATHER, LARGEST, MASKED, ROW, SHARED, Instruction, Lowered
 from autograd.ops import item
 from autograd.rounding import Cone, cone

@@ -241,7 +241,7 @@ def test_draw_writes_a_file_and_spares_those_of_another_kind(
         ),
         (["play", "x", "x=1", "-o", "no/such/player.html"], "there is no folder no/such"),
         (["draw", "x", "x=1", "-o", "folder.svg"], "folder.svg is a folder"),
-        (["draw", "x", "x=1", "-o", "graph.pdf"], "PDF needs the program"),
+        (["draw", "x", "x=1", "-o", "graph.pdf"], "PDF needs `pip install"),
         (["draw", "x" + " + x" * 400, "x=1", "-o", "graph.svg"], "nodes and this graph has 401"),
         (["grad", "9**9**9"], "too large for a float"),
     ],
@@ -251,6 +251,7 @@ def test_refusals_are_one_line_on_stderr_and_status_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setitem(sys.modules, "svg2pdf_py", None)
     (tmp_path / "folder.svg").mkdir()
     status, out, err = run(capsys, *arguments)
     assert (status, out) == (2, "")

@@ -211,6 +211,9 @@ def test_a_compiled_function_has_the_name_and_text_of_its_function() -> None:
     assert repr(one) == "compiled named: 3 recording(s) of 2 shape(s)"
     assert (one.recorded, len(one.recordings)) == (3, 3)
 
+    with pytest.raises(TypeError, match=r"^named\(x: .*unexpected keyword argument 'y'"):
+        one(1.0, y=2.0)
+
     class Anonymous:
         def __call__(self, x: Any) -> Any:
             return x

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from autograd import Value, play, topological
+from autograd import Value, frames, play, topological
 from autograd.frames import animation, frame
+from autograd.render import RenderError
 
 
 def neuron() -> Value:
@@ -36,6 +37,19 @@ def test_all_frames_of_a_gif_have_one_size(tmp_path: Path) -> None:
     with image.open(path) as opened:
         assert opened.n_frames == 4
     assert [p.name for p in tmp_path.iterdir()] == ["neuron.gif"]
+
+
+def test_the_frames_of_a_gif_share_a_number_of_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = pytest.importorskip("PIL.Image")
+    player = play(neuron(), {})
+    monkeypatch.setattr(frames, "PIXELS", 200_000)
+    with image.open(animation(player, tmp_path / "two.gif", events=[5, 6])) as opened:
+        assert 80_000 < opened.width * opened.height <= 101_000
+    with pytest.raises(RenderError, match="fewer events than 12 leave more pixels"):
+        animation(player, tmp_path / "all.gif", events=[5, 6] * 6)
+    assert [p.name for p in tmp_path.iterdir()] == ["two.gif"]
 
 
 def test_what_is_no_animation_is_refused(tmp_path: Path) -> None:
