@@ -35,7 +35,7 @@ SLOW = {
     "test_distributed", "test_docs", "test_init", "test_interruptions", "test_learning_rate",
     "test_memory", "test_microgpt", "test_notebooks", "test_notebooks_live", "test_optim",
     "test_packaging", "test_page", "test_plugin", "test_precise", "test_random_graphs",
-    "test_replay", "test_sweeps", "test_training", "README", "coming_from",
+    "test_replay", "test_sweeps", "test_training", "test_training_ways", "README", "coming_from",
 }  # fmt: skip
 
 
