@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from nn import data, init, losses, metrics, optim, plots, schedules
 from nn.activations import celu, hardtanh, mish, selu
 from nn.layers import MLP, Embedding, Layer, Neuron, Sequential
-from nn.learning_rate import find_learning_rate, learning_rate_sweep
+from nn.learning_rate import find_learning_rate
 from nn.losses import (
     bce,
     binary_crossentropy,
@@ -46,6 +46,7 @@ from nn.module import Module, unscoped
 from nn.options import renamed
 from nn.probabilities import log_softmax, logsumexp, softmax
 from nn.storage import FileFormatError
+from nn.sweeps import learning_rate_sweep
 from nn.training import History, TrainingError, fit
 
 __all__ = [  # noqa: RUF022 - in the order of use

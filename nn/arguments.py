@@ -11,6 +11,8 @@ from nn.module import Module
 from nn.optimizer import Optimizer
 from nn.options import named
 
+Maker = Callable[[Module, float], Optimizer]  # makes an optimizer from a model and a rate
+
 
 def model_of(model: Any) -> Module:
     """The model itself; TypeError for anything but a module."""
@@ -51,7 +53,7 @@ def optimizer_of(optimizer: Any, model: Module) -> Optimizer:
     return optimizer
 
 
-def maker_of(optimizer: Any) -> Callable[[Module, float], Optimizer]:
+def maker_of(optimizer: Any) -> Maker:
     """What makes an optimizer from a model and a rate: the function or class, or that of a name.
 
     Raises ValueError for a name that is none, TypeError for what makes nothing.

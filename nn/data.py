@@ -12,6 +12,7 @@ from nn import tables
 from nn.options import AT_LEAST_0, absent, generator, named, real, whole
 
 Rows = list[list[float]]
+Samples = tuple[Any, Any]  # inputs and targets, as many of the one as of the other
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,35 @@ class Dataset:
             for row in self.features
         ]
         return Dataset(features, self.targets, self.names)
+
+
+def samples(data: Any, what: str = "data") -> Samples:
+    """Inputs and targets of a Dataset or a pair, as two lists of one length.
+
+    Inputs and targets may be lists, arrays, DataFrames or Series; ValueError, with row and column,
+    for a number that is missing, nan or inf.
+    """
+    if isinstance(data, Dataset):
+        return list(data.features), list(data.targets)
+    if not isinstance(data, list | tuple) or len(data) != 2:
+        kind, hint = type(data).__name__, ""
+        if hasattr(data, "columns"):
+            hint = "; Dataset.from_table(table, target=...) makes one"
+        elif isinstance(data, list | tuple):
+            hint = f" of {len(data)}; of pairs, list(zip(*pairs)) makes one"
+        raise TypeError(f"{what}: expected a Dataset or (inputs, targets), got {kind}{hint}")
+    if all(isinstance(one, str | os.PathLike) for one in data):
+        raise TypeError(
+            f"{what}: expected numbers in memory, got the paths {data[0]} and {data[1]}; "
+            "numpy.load them"
+        )
+    inputs = tables.complete(data[0], f"{what}: inputs")
+    targets = tables.complete(data[1], f"{what}: targets")
+    if len(inputs) != len(targets):
+        raise ValueError(f"{what}: {len(inputs)} inputs, but {len(targets)} targets")
+    if not inputs:
+        raise ValueError(f"{what}: no samples")
+    return inputs, targets
 
 
 def load_iris() -> Dataset:

@@ -13,28 +13,27 @@ import importlib.util
 import math
 import os
 import platform
+import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import autograd
 from autograd import RecordingError, Value, quiet_gc
 from autograd.atomic import context
 from autograd.tape import number_of
 from autograd.transform import leaves
+from nn import training
 from nn.columns import quietly
 from nn.module import Module, unscoped
-from nn.optimizer import Optimizer
-from nn.options import whole
 from nn.replay import rows as stacked
-from nn.schedules import Schedule
-from nn.training import History, Loss, Metric, TrainingError, _Run, samples
+from nn.training import History
 
 try:
     import numpy as np
@@ -407,16 +406,16 @@ class _Machine:
             except _UnknownPath as unknown:
                 part.unknown = start + _place(rows, unknown.args[0])
                 return part
-            if self.compiled.last is not self.first:
-                # The buffers that are kept for the next block are those of the program that ran
-                # last; which one that is must not depend on the blocks that came before.
-                self.flat._plans.clear()
             # What overflows is blamed below.
             part.loss += float(quietly(partial(np.add.reduce, losses)))
             part.gradient = quietly(partial(np.add, part.gradient, self.flat.gradients))
             if not (math.isfinite(part.loss) and np.isfinite(part.gradient).all()):
                 part.bad = self._blame(rows, losses, start, end)
                 return part
+            if self.compiled.last is not self.first:
+                # The buffers that are kept for the next block are those of the program that ran
+                # last; which one that is must not depend on the blocks that came before.
+                self.flat = Flat(self.compiled, self.flat.parameters)
         return part
 
     def _blame(self, rows: list[Array], losses: Array, start: int, end: int) -> str:
@@ -620,7 +619,7 @@ class Rows:
         self._job = Job(spec)
         if self.client is not None:
             if len(self._known) == 1:
-                _ask(self.client, _verdict, self._job)
+                _ask(self.client, Job.refusal, self._job)
             self._sent = self.client.submit(_same, self._job, pure=False)
 
     def _parts(self, pieces: list[tuple[int, int]], numbers: Array) -> Generator[Part]:
@@ -640,10 +639,6 @@ class Rows:
                 while done in held:
                     yield held.pop(done)
                     done += 1
-
-
-def _verdict(job: Job) -> str:
-    return job.refusal()
 
 
 def mean_gradient(
@@ -723,27 +718,60 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
 # ---------------------------------------------------------------------- training
 
 
+@dataclass
+class OnFiles(training.Source):
+    """Batches of neighbouring rows of two files, in this process or on a cluster's workers."""
+
+    files: training.Files
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.recipe.metrics and self.held is None:
+            raise ValueError("fit: metrics are of the validation data; give some")
+        self.held = self.held and (stacked(self.held[0]), stacked(self.held[1]))
+
+    def enter(self) -> None:
+        """Record the loss of a row, and have all workers agree on it."""
+        files, replay = self.files, self.recipe.replay()
+        self.use(replay)
+        with quiet_gc(), unscoped():
+            self.rows = Rows(
+                replay.compiled,
+                files.paths,
+                replay.flat.parameters,
+                client=files.client,
+                chunk=files.chunk,
+            )
+            self.rows.flat = replay.flat  # that of the optimizer's steps, in the same order
+            replay.agrees(*(list(file.open()[:_AGREED]) for file in self.rows.files))
+
+    def batches(self, rng: random.Random) -> Iterator[tuple[tuple[int, int], int]]:
+        """The first row of each batch and the row after its last, the batches shuffled."""
+        size = self.size or len(self.rows)
+        order = list(range(0, len(self.rows), size))
+        if len(order) > 1:
+            rng.shuffle(order)
+        for low in order:
+            high = min(low + size, len(self.rows))
+            yield (low, high), high - low
+
+    def step(self, batch: tuple[int, int]) -> float:
+        """The mean loss of the rows, and a step on the arrays."""
+        try:
+            loss = self.rows.backward(*batch)
+            self.recipe.step(self.flat)
+        except ArithmeticError as error:
+            raise training.StepError(str(error)) from None
+        return loss
+
+
 def fit(
     model: Module,
     paths: Sequence[str | os.PathLike[str]],
     *,
-    loss: Loss | str,
-    optimizer: Optimizer | str,
-    epochs: int,
-    batch_size: int | None = None,
-    schedule: Schedule | Callable[[int], float] | None = None,
-    validation: Any = None,
-    metrics: Iterable[Metric | str] = (),
-    seed: int = 0,
-    clip: float | None = None,
-    patience: int | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
-    resume: bool = False,
-    callbacks: Iterable[Callable[[int, History], object]] = (),
-    watch: bool = False,
-    progress: bool | None = None,
     client: Client = None,
     chunk: int | None = None,
+    **options: Unpack[training.Options],
 ) -> History:
     """The History of training on two .npy files, one of inputs and one of targets.
 
@@ -770,56 +798,7 @@ def fit(
     """
     if isinstance(paths, str | os.PathLike) or len(paths) != 2:
         raise ValueError("fit: expected two files, [inputs, targets]")
-    epochs = whole(epochs, "fit: epochs")
-    batch_size = None if batch_size is None else whole(batch_size, "fit: batch_size")
-    patience = None if patience is None else whole(patience, "fit: patience")
-    if isinstance(validation, float):
-        raise ValueError(
-            f"fit: validation={validation:g} would be a share of data in memory; with files give "
-            "the data itself, such as rows that were kept out of the files"
-        )
-    held = None if validation is None else samples(validation, "validation")
-    run = _Run(model, loss, optimizer, schedule, metrics, clip)
-    if run.metrics and validation is None:
-        raise ValueError("fit: metrics are of the validation data; give some")
-
-    def ready() -> Callable[[], None]:
-        run.start(seed, checkpoint, resume)
-        replay = run.recorded()
-        run.hold()
-        with quiet_gc(), unscoped():
-            rows = Rows(replay._compiled, paths, replay.flat.parameters, client=client, chunk=chunk)
-            rows.flat = replay.flat  # that of the optimizer's steps, in the same order
-            first, wanted = (list(file.open()[:_AGREED]) for file in rows.files)
-            replay.agrees(first, wanted)
-        kept = held and (stacked(held[0]), stacked(held[1]))
-        size = batch_size or len(rows)
-        return lambda: run.close(_epoch(run, rows, size), kept, held is not None, watch)
-
-    return run.train(ready, epochs, patience, checkpoint, callbacks, progress)
-
-
-def _epoch(run: _Run, rows: Rows, size: int) -> float:
-    """The mean loss of one pass over the rows, a step of the optimizer for each batch."""
-    order = list(range(0, len(rows), size))
-    if len(order) > 1:
-        run.rng.shuffle(order)
-    total, optimizer, flat = 0.0, run.optimizer, rows.flat
-    for low in order:
-        high = min(low + size, len(rows))
-        if run.schedule is not None:
-            optimizer.lr = run.schedule(optimizer.taken)
-        try:
-            loss = rows.backward(low, high)
-            if run.clip is not None:
-                norm = math.hypot(*flat.gradients.tolist())
-                if norm > run.clip:
-                    flat.gradients *= run.clip / norm
-            optimizer.step_flat(flat)
-        except ArithmeticError as error:
-            where = f"epoch {len(run.history) + 1}, step {optimizer.taken + 1}"
-            advice = f"; the learning rate was {optimizer.lr:g}, try a lower one"
-            raise TrainingError(f"{where}: {error}{advice}", run.history) from None
-        total += loss * (high - low)
-    flat.write()
-    return total / len(rows)
+    for name in options:
+        if name not in training.Options.__annotations__:
+            raise TypeError(f"fit: there is no argument {name!r} for training on files")
+    return training.fit(model, training.Files(paths, client, chunk), **options)

@@ -3,136 +3,27 @@
 import copy
 import math
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from autograd import Value, quiet_gc, recording
 from autograd.ops import item
 from autograd.transform import gradients
-from nn import tables
-from nn.arguments import loss_of, maker_of
+from nn.arguments import Maker, loss_of, maker_of
+from nn.data import samples
 from nn.module import Module, unscoped
-from nn.optim import SGD, Optimizer
-from nn.options import as_float, whole
-from nn.replay import Replay
-from nn.training import Loss, TrainingError, finished, fit, samples
-
-Maker = Callable[[Module, float], Optimizer]
-
-
-def _sgd(model: Module, rate: float) -> Optimizer:
-    return SGD(model, lr=rate)
-
-
-@dataclass
-class Curve:
-    """The loss of one run: before training, then the mean over each epoch; and its class."""
-
-    rate: float
-    loss: list[float]
-    outcome: str = ""
-
-    @property
-    def final(self) -> float:
-        """The last loss; inf if the run diverged to where there are no numbers."""
-        return self.loss[-1]
-
-
-@dataclass
-class Sweep:
-    """One curve for each rate, from low to high; prints as a table."""
-
-    curves: list[Curve]
-
-    def __str__(self) -> str:
-        lines = ["    rate        start        final  outcome"]
-        lines += [
-            f"{one.rate:8.3g} {one.loss[0]:12.5g} {one.final:12.5g}  {one.outcome}"
-            for one in self.curves
-        ]
-        return "\n".join(lines)
-
-    def figure(self) -> Any:
-        """A matplotlib Figure: loss against epochs, one line for each rate."""
-        from nn import plots
-
-        return plots.sweep(self)
-
-
-def learning_rate_sweep(
-    model: Module,
-    data: Any,
-    *,
-    loss: Loss | str,
-    rates: Sequence[float],
-    epochs: int = 50,
-    batch_size: int | None = None,
-    seed: int = 0,
-    optimizer: Maker | str = _sgd,
-    compiled: bool = False,
-) -> Sweep:
-    """A Sweep: the model trained with each rate from the numbers it has now, on copies.
-
-    The outcome of a curve, by its losses L_0 (before training) ... L_n and the best final loss B
-    of all curves:
-
-    - diverges: L_n is inf or nan, or more than L_0;
-    - good: it has fallen by at least 90 % of L_0 - B;
-    - slow: it is still falling, the last quarter of the epochs by more than 5 % of L_0 - B;
-    - plateaus above the best: the rest.
-
-    Args:
-        optimizer: makes the optimizer from the model and the rate; plain SGD if left out.
-        compiled: as in `fit`.
-    """
-    rates = tables.numbers(rates, "learning_rate_sweep: rates")
-    loss, make = loss_of(loss), maker_of(optimizer)
-    if not rates:
-        raise ValueError("learning_rate_sweep: no rates")
-    curves = []
-    for rate in sorted(rates):
-        copied = copy.deepcopy(model)
-        start = _loss(copied, samples(data), loss)
-        try:
-            history = fit(
-                copied,
-                data,
-                loss=loss,
-                optimizer=make(copied, rate),
-                epochs=epochs,
-                batch_size=batch_size,
-                seed=seed,
-                progress=False,
-                compiled=compiled,
-            )
-            curves.append(Curve(rate, [start, *finished(history).loss]))
-        except TrainingError as error:
-            curves.append(Curve(rate, [start, *error.history.loss, math.inf]))
-    best = min(curve.final for curve in curves)
-    for curve in curves:
-        curve.outcome = _outcome(curve.loss, best)
-    return Sweep(curves)
-
-
-def _outcome(loss: list[float], best: float) -> str:
-    possible = loss[0] - best
-    if not loss[-1] <= loss[0]:
-        return "diverges"
-    if loss[0] - loss[-1] >= 0.9 * possible:
-        return "good"
-    quarter = loss[-1 - max(1, (len(loss) - 1) // 4)]
-    if quarter - loss[-1] > 0.05 * possible:
-        return "slow"
-    # A rate so low that nothing moves falls in a straight line, however little.
-    half = loss[(len(loss) - 1) // 2]
-    steady = loss[0] - half > 0 and (half - loss[-1]) > 0.5 * (loss[0] - half)
-    return "slow" if steady else "plateaus above the best"
-
-
-def _loss(model: Module, data: tuple[list[Any], list[Any]], loss: Loss) -> float:
-    with unscoped(), quiet_gc():
-        return item(loss([model(x) for x in data[0]], data[1]))
+from nn.options import as_float, generator, whole
+from nn.training import (
+    History,
+    InMemory,
+    Loop,
+    Loss,
+    Recipe,
+    Settings,
+    TrainingError,
+    finished,
+)
 
 
 @dataclass
@@ -179,7 +70,7 @@ def find_learning_rate(
     steps: int = 60,
     batch_size: int | None = None,
     seed: int = 0,
-    optimizer: Maker | str = _sgd,
+    optimizer: Maker | str = "sgd",
     curvature_samples: int = 64,
     compiled: bool = False,
 ) -> RangeTest:
@@ -202,55 +93,54 @@ def find_learning_rate(
             f"10, got {low!r}, {high!r}, {steps!r}"
         )
     inputs, targets = samples(data)
+    size = len(inputs)
+    if batch_size is not None:
+        size = whole(batch_size, "find_learning_rate: batch_size")
     copied = copy.deepcopy(model)
     rates = [low * (high / low) ** (i / (steps - 1)) for i in range(steps)]
-    stepper = maker_of(optimizer)(copied, low)
-    size = (
-        len(inputs) if batch_size is None else whole(batch_size, "find_learning_rate: batch_size")
-    )
-    order: list[int] = []
-    losses: list[float] = []
+    recipe = Recipe(copied, loss, maker_of(optimizer)(copied, low), lambda step: rates[step])
+    source = SingleBatches(recipe, None, (inputs, targets), size, compiled, seed)
+    try:
+        settings = Settings(steps, callbacks=[_is_lost], progress=False)
+        losses = finished(Loop(source, settings).run()).loss
+    except TrainingError as error:
+        losses = error.history.loss
+    first = inputs[:curvature_samples], targets[:curvature_samples]
+    return _range_test(rates, losses, largest_curvature(copy.deepcopy(model), first, loss))
 
-    def batch() -> tuple[list[Any], list[Any]]:
-        nonlocal order
-        while len(order) < size:
-            order += (
-                _shuffled(len(inputs), seed + len(losses))
-                if size < len(inputs)
-                else [*range(len(inputs))]
-            )
-        chosen, order = order[:size], order[size:]
-        return [inputs[i] for i in chosen], [targets[i] for i in chosen]
 
-    replay: bool | Replay = compiled
-    if compiled:
-        replay = Replay(copied, loss, copied.parameters())
-        replay.agrees(inputs, targets)
-    for rate in rates:
-        stepper.lr = rate
-        try:
-            history = fit(
-                copied,
-                batch(),
-                loss=loss,
-                optimizer=stepper,
-                epochs=1,
-                progress=False,
-                compiled=replay,
-            )
-        except TrainingError:
-            break
-        losses.append(finished(history).loss[0])
-        if losses[-1] > 4.0 * min(losses) and len(losses) > 5:
-            break
-    curvature = largest_curvature(
-        copy.deepcopy(model), (inputs[:curvature_samples], targets[:curvature_samples]), loss
-    )
-    smooth = _smoothed(losses)
+@dataclass
+class SingleBatches(InMemory):
+    """One batch an epoch; all samples come up before any of them comes again."""
+
+    seed: int = 0
+    order: list[int] = field(default_factory=list, init=False)
+
+    def batches(self, rng: random.Random) -> Iterator[tuple[list[int], int]]:
+        """The next batch."""
+        count = len(self.data[0])
+        while len(self.order) < self.size:
+            order = list(range(count))
+            if self.size < count:
+                generator(self.seed + self.recipe.optimizer.taken).shuffle(order)
+            self.order += order
+        batch, self.order = self.order[: self.size], self.order[self.size :]
+        yield batch, self.size
+
+
+def _is_lost(epoch: int, history: History) -> bool:
+    """Whether the loss is so much above its lowest that no higher rate needs to be tried."""
+    return history.loss[-1] > 4.0 * min(history.loss) and epoch > 5
+
+
+def _range_test(rates: list[float], losses: list[float], curvature: float) -> RangeTest:
+    """The RangeTest of the losses of the first rates."""
+    steps, smooth = len(rates), _smoothed(losses)
     lowest = smooth.index(min(smooth)) if smooth else 0
     if lowest == 0:
         raise ValueError(
-            f"find_learning_rate: the loss never falls between {low:g} and {high:g}; start lower"
+            f"find_learning_rate: the loss never falls between {rates[0]:g} and {rates[-1]:g}; "
+            "start lower"
         )
     # Batches differ by more than a small step changes the loss, and a difference of neighbours
     # would choose by that noise: a slope is that of a line through a fifth of the range.
@@ -261,12 +151,6 @@ def find_learning_rate(
     )
     bound = 2.0 / curvature if curvature > 0.0 else math.inf
     return RangeTest(rates[: len(losses)], losses, smooth, rates[k], reason, bound, curvature)
-
-
-def _shuffled(count: int, seed: int) -> list[int]:
-    order = list(range(count))
-    random.Random(seed).shuffle(order)  # noqa: S311 - no secret
-    return order
 
 
 def _slope(losses: list[float], k: int, reach: int) -> float:

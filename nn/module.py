@@ -134,6 +134,11 @@ class Module(ABC):
 
         return remove
 
+    @property
+    def forward_hooks(self) -> tuple[Hook, ...]:
+        """The hooks that are registered."""
+        return self._hooks
+
     # ------------------------------------------------------------------ what it is made of
 
     def named_modules(self) -> Iterator[tuple[str, "Module"]]:

@@ -8,7 +8,7 @@ says `learning_rate` for `lr` and `rho` or `beta_1` for the decay rates.
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from autograd.value import grad_writer
+from autograd.value import grad_writer, grads
 from nn.activations import exact_sum
 from nn.columns import Column, divided, larger, like, root
 from nn.optimizer import Moved, Optimizer, Options, State, named_values
@@ -314,13 +314,26 @@ def clip_norm(parameters: Any, largest: float) -> float:
     (5.0, 0.8)
     """
     chosen = [value for _, value in named_values(parameters)]
-    largest = real(largest, "clip_norm: largest", POSITIVE)
-    norm = math.hypot(*(parameter.grad for parameter in chosen))
+    norm, scaled = clipped(grads(chosen), real(largest, "clip_norm: largest", POSITIVE))
+    if norm > largest:
+        grad_writer(chosen, scaled)()
+    return norm
+
+
+def clipped(gradients: list[float], largest: float) -> tuple[float, list[float]]:
+    """The Euclidean norm of the gradients, and the gradients scaled to a norm of at most `largest`.
+
+    Raises ArithmeticError if the norm is inf or nan.
+
+    >>> clipped([3.0, 4.0], 10.0)
+    (5.0, [3.0, 4.0])
+    """
+    norm = math.hypot(*gradients)
     if not math.isfinite(norm):
         raise ArithmeticError(f"clip_norm: the norm of the gradients is {norm!r}")
     if norm > largest:
-        grad_writer(chosen, [parameter.grad * (largest / norm) for parameter in chosen])()
-    return norm
+        gradients = [gradient * (largest / norm) for gradient in gradients]
+    return norm, gradients
 
 
 def clip_value(parameters: Any, largest: float) -> None:

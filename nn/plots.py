@@ -4,17 +4,12 @@ import functools
 import io
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograd import no_grad
+from nn.data import samples
 from nn.metrics import classes
 from nn.module import Module, unscoped
-
-if TYPE_CHECKING:
-    from nn.examination import Examination
-    from nn.learning_rate import RangeTest, Sweep
-    from nn.sweeps import Grid
-    from nn.training import History
 
 # Okabe and Ito (2008): told apart with every kind of colour vision.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -53,8 +48,8 @@ def figure(width: float = 6.4, height: float = 4.2) -> Any:
     return _shown()(figsize=(width, height), layout="constrained")
 
 
-def history(run: "History") -> Any:
-    """A Figure of the loss curves, and of the metrics beside them if there are any."""
+def history(run: Any) -> Any:
+    """A Figure of a History: the loss curves, and of the metrics beside them if there are any."""
     drawn = figure(10.0 if run.metrics else 6.4)
     axes = drawn.subplots(1, 2 if run.metrics else 1, squeeze=False)[0]
     epochs = range(1, len(run) + 1)
@@ -73,15 +68,16 @@ def history(run: "History") -> Any:
     return drawn
 
 
-def sweep(found: "Sweep") -> Any:
-    """A Figure of loss against epochs, one line for each rate, named at its end."""
+def sweep(found: Any) -> Any:
+    """A Figure of a Grid of rates: loss against epochs, a line for each rate."""
     drawn = figure(8.2, 4.6)
     axes = drawn.subplots()
-    top = 3.0 * max(curve.loss[0] for curve in found.curves)
-    lowest = min(x for curve in found.curves for x in curve.loss if x > 0.0)
-    for curve, color in zip(found.curves, COLORS * len(found.curves), strict=False):
-        shown = [min(x, 10.0 * top) if x == x else 10.0 * top for x in curve.loss]
-        name = f"{curve.rate:g}: {curve.outcome}"
+    top = 3.0 * max(run.loss[0] for run in found.runs)
+    lowest = min(x for run in found.runs for x in run.loss if x > 0.0)
+    colors = COLORS * len(found.runs)
+    for run, outcome, color in zip(found.runs, found.outcomes, colors, strict=False):
+        shown = [min(x, 10.0 * top) if x == x else 10.0 * top for x in run.loss]
+        name = f"{run.rate:g}: {outcome}"
         axes.plot(range(len(shown)), shown, color=color, linewidth=1.8, label=name)
     axes.set(xlabel="epoch", ylabel="loss", yscale="log", ylim=(0.7 * lowest, top))
     axes.locator_params(axis="x", integer=True)
@@ -89,8 +85,8 @@ def sweep(found: "Sweep") -> Any:
     return drawn
 
 
-def grid(found: "Grid") -> Any:
-    """A Figure of the median loss of each rate (across) and initializer (down), as it is so far.
+def grid(found: Any) -> Any:
+    """A Figure of a Grid so far: the median loss of each rate (across) and initializer (down).
 
     The lowest has a frame; what is not done yet is empty, and what diverged to inf is grey.
     """
@@ -126,8 +122,8 @@ def grid(found: "Grid") -> Any:
     return drawn
 
 
-def range_test(found: "RangeTest") -> Any:
-    """A Figure of loss against rate, with the suggestion and the stability bound as lines."""
+def range_test(found: Any) -> Any:
+    """A Figure of a RangeTest: loss against rate, the suggestion and the stability bound."""
     drawn = figure(7.2, 4.4)
     axes = drawn.subplots()
     axes.plot(found.rates, found.losses, color="0.6", linewidth=1.0, label="loss of each step")
@@ -144,8 +140,8 @@ def range_test(found: "RangeTest") -> Any:
     return drawn
 
 
-def examination(found: "Examination") -> Any:
-    """A Figure of activations, sizes of gradients, and the mean squares with the predicted ones."""
+def examination(found: Any) -> Any:
+    """A Figure of an Examination: activations, gradients, and mean squares with predictions."""
     count = len(found.layers)
     drawn = figure(10.0, 2.2 + 0.36 * max(count, 4))
     left, middle, right = drawn.subplots(1, 3)
@@ -213,8 +209,6 @@ def decision_boundary(model: Module, data: Any, steps: int = 60, threshold: floa
 
     Raises ValueError if the samples have not two features.
     """
-    from nn.training import samples
-
     inputs, targets = samples(data)
     if any(len(x) != 2 for x in inputs):
         raise ValueError(f"decision_boundary: expected 2 features, got {len(inputs[0])}")
@@ -244,7 +238,7 @@ def decision_boundary(model: Module, data: Any, steps: int = 60, threshold: floa
     return drawn
 
 
-def weights(run: "History", names: Sequence[str] = ()) -> Any:
+def weights(run: Any, names: Sequence[str] = ()) -> Any:
     """A Figure of every parameter over the epochs of a run that was told to watch.
 
     Raises ValueError for a run that was not.

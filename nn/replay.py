@@ -42,9 +42,9 @@ class Replay:
         def forward(x: Any, state: list[int] = state) -> Any:
             return model(x)
 
-        self._compiled = autograd.compile(sample, reduction="sum", cache=256)
+        self.compiled = autograd.compile(sample, reduction="sum", cache=256)
         self._forward = autograd.compile(forward, cache=256)
-        self.flat = self._compiled.flat(parameters)
+        self.flat = self.compiled.flat(parameters)
         self._outputs = self._forward.flat(parameters)
         self.look()
 
@@ -54,7 +54,7 @@ class Replay:
         Raises ValueError for a forward hook.
         """
         for path, module in self._model.named_modules():
-            if module._hooks:
+            if module.forward_hooks:
                 raise ValueError(
                     f"fit: {path or module.name} has a forward hook, which compiled=True would not "
                     "run; remove it, or train without"

@@ -1,5 +1,6 @@
 """`sweep`: learning rates x initializers x seeds, trained one after the other or on a cluster."""
 
+import copy
 import io
 import math
 import os
@@ -11,14 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autograd import files
+from autograd import files, quiet_gc
+from autograd.ops import item
 from nn import tables
-from nn.arguments import loss_of, maker_of
+from nn.arguments import Maker, loss_of, maker_of
+from nn.data import samples
 from nn.init import Initializer
-from nn.learning_rate import Maker, _loss, _sgd
-from nn.module import Module
+from nn.module import Module, unscoped
 from nn.options import whole
-from nn.training import Loss, TrainingError, _bar, finished, fit, samples
+from nn.training import Loss, TrainingError, bar, finished, fit
 
 __all__ = ["Grid", "Trained", "sweep"]
 PICTURE_EVERY = 1.0  # seconds: a picture takes about a fifth of one
@@ -36,6 +38,39 @@ class Trained:
     initializer: str
     seed: int
     loss: list[float]
+
+    @property
+    def final(self) -> float:
+        """The last loss."""
+        return self.loss[-1]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the last loss is inf, nan or, but for rounding, more than the first."""
+        return not self.loss[-1] - self.loss[0] <= 1e-9 * abs(self.loss[0])
+
+    def outcome(self, best: float) -> str:
+        """What came of the run, in words, where `best` is the lowest last loss of all runs.
+
+        By its losses L_0 ... L_n:
+
+        - diverges: see `diverged`;
+        - good: it has fallen by at least 90 % of L_0 - best;
+        - slow: it is still falling, the last quarter of the epochs by more than 5 % of L_0 - best;
+        - plateaus above the best: the rest.
+        """
+        loss, possible = self.loss, self.loss[0] - best
+        if self.diverged:
+            return "diverges"
+        if loss[0] - loss[-1] >= 0.9 * possible:
+            return "good"
+        quarter = loss[-1 - max(1, (len(loss) - 1) // 4)]
+        if quarter - loss[-1] > 0.05 * possible:
+            return "slow"
+        # A rate so low that nothing moves falls in a straight line, however little.
+        half = loss[(len(loss) - 1) // 2]
+        steady = loss[0] - half > 0 and (half - loss[-1]) > 0.5 * (loss[0] - half)
+        return "slow" if steady else "plateaus above the best"
 
 
 @dataclass
@@ -55,16 +90,18 @@ class Grid:
     def __len__(self) -> int:
         return len(self.rates) * len(self.initializers) * len(self.seeds)
 
+    def cell(self, rate: float, initializer: str) -> list[Trained]:
+        """The runs of a rate and an initializer, as far as they are done."""
+        return [run for run in self.runs if (run.rate, run.initializer) == (rate, initializer)]
+
     def finals(self, rate: float, initializer: str) -> list[float]:
         """The last losses of all seeds, as far as they are done."""
-        return [
-            one.loss[-1] for one in self.runs if (one.rate, one.initializer) == (rate, initializer)
-        ]
+        return [run.final for run in self.cell(rate, initializer)]
 
     def median(self, rate: float, initializer: str) -> float:
         """The median of the last losses; nan before the first is done."""
-        found = self.finals(rate, initializer)
-        return statistics.median(found) if found else math.nan
+        finals = self.finals(rate, initializer)
+        return statistics.median(finals) if finals else math.nan
 
     @property
     def best(self) -> tuple[float, str]:
@@ -75,32 +112,47 @@ class Grid:
             raise ValueError("sweep: no run is done")
         return min(done, key=lambda cell: cell[0])[1:]
 
+    @property
+    def outcomes(self) -> list[str]:
+        """What came of each run, in words, see `Trained.outcome`."""
+        best = min((run.final for run in self.runs), default=math.nan)
+        return [run.outcome(best) for run in self.runs]
+
+    @property
+    def is_line(self) -> bool:
+        """Whether only the rates differ."""
+        return len(self.initializers) == len(self.seeds) == 1
+
     def __str__(self) -> str:
+        if self.is_line:
+            lines = ["    rate        start        final  outcome"]
+            lines += [
+                f"{run.rate:8.3g} {run.loss[0]:12.5g} {run.final:12.5g}  {outcome}"
+                for run, outcome in zip(self.runs, self.outcomes, strict=True)
+            ]
+            return "\n".join(lines)
         width = max(map(len, ["initializer", *self.initializers]))
         lines = [f"{'rate':>8}  {'initializer':<{width}}  {'median':>10}  {'lowest':>10}"
                  f"  {'highest':>10}  diverged"]  # fmt: skip
         for rate in self.rates:
             for name in self.initializers:
-                found = self.finals(rate, name)
-                if not found:
+                if not (cell := self.cell(rate, name)):
                     continue
-                lost = sum(
-                    not one.loss[-1] <= one.loss[0] * (1.0 + 1e-9)  # but for rounding
-                    for one in self.runs
-                    if (one.rate, one.initializer) == (rate, name)
-                )
+                finals = self.finals(rate, name)
+                diverged = sum(run.diverged for run in cell)
                 mark = "  <- best" if (rate, name) == self.best else ""
                 lines.append(
-                    f"{rate:8.3g}  {name:<{width}}  {statistics.median(found):10.4g}"
-                    f"  {min(found):10.4g}  {max(found):10.4g}  {lost} of {len(found)}{mark}"
+                    f"{rate:8.3g}  {name:<{width}}  {statistics.median(finals):10.4g}"
+                    f"  {min(finals):10.4g}  {max(finals):10.4g}  {diverged} of {len(cell)}{mark}"
                 )
         return "\n".join(lines)
 
     def figure(self) -> Any:
-        """A matplotlib Figure: the median loss of each rate and initializer, coloured."""
+        """A matplotlib Figure: loss against epochs, a line for each rate, if only the rates differ;
+        or else the median loss of each rate and initializer, coloured."""
         from nn import plots
 
-        return plots.grid(self)
+        return plots.sweep(self) if self.is_line else plots.grid(self)
 
 
 @dataclass(frozen=True)
@@ -118,13 +170,15 @@ class _Task:
 
 
 def _run(rate: float, start: Initializer | None, seed: int, task: _Task) -> list[float]:
-    """The losses of one run."""
+    """The losses of one run, the one before training first."""
     if task.fingerprint:
         from nn import distributed
 
         distributed.compare(task.fingerprint)
     model = task.make(start, seed)
-    before = _loss(model, samples(task.data), task.loss)
+    inputs, targets = samples(task.data)
+    with unscoped(), quiet_gc():
+        before = item(task.loss([model(x) for x in inputs], targets))
     try:
         history = fit(
             model,
@@ -142,6 +196,40 @@ def _run(rate: float, start: Initializer | None, seed: int, task: _Task) -> list
     return [before, *finished(history).loss]
 
 
+def learning_rate_sweep(
+    model: Module,
+    data: Any,
+    *,
+    loss: Loss | str,
+    rates: Sequence[float],
+    epochs: int = 50,
+    batch_size: int | None = None,
+    seed: int = 0,
+    optimizer: Maker | str = "sgd",
+    compiled: bool = False,
+) -> Grid:
+    """A Grid: the model trained with each rate from the numbers it has now, on copies.
+
+    `Grid.outcomes` says in words what came of each rate, see `Trained.outcome`.
+
+    Args:
+        optimizer: makes the optimizer from the model and the rate, or is the name of one.
+        compiled: as in `fit`.
+    """
+    return sweep(
+        lambda initializer, seed: copy.deepcopy(model),
+        data,
+        loss=loss,
+        rates=rates,
+        seeds=[seed],
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        compiled=compiled,
+        progress=False,
+    )
+
+
 def sweep(
     make: Callable[[Any, int], Module],
     data: Any,
@@ -152,7 +240,7 @@ def sweep(
     seeds: Sequence[int] = (0,),
     epochs: int = 20,
     batch_size: int | None = None,
-    optimizer: Maker | str = _sgd,
+    optimizer: Maker | str = "sgd",
     compiled: bool = False,
     client: Any = None,
     picture: str | os.PathLike[str] | None = None,
@@ -164,7 +252,7 @@ def sweep(
         make: a fresh model from an initializer and a seed; the seed shuffles the batches, too.
         data, loss, epochs, batch_size, compiled: as for `nn.fit`.
         initializers: a list, or a dict with names of yours; None is the model's own.
-        optimizer: makes the optimizer from the model and the rate; plain SGD if left out.
+        optimizer: makes the optimizer from the model and the rate, or is the name of one.
         client: of `nn.distributed.connect`; this process does the same work if left out.
         picture: a .png, .svg or .pdf that is written again, whole, while results come in.
         progress: a bar; if left out, where tqdm is installed and a terminal watches.
@@ -208,7 +296,7 @@ def sweep(
     work = [(rate, named[name], seed) for rate, name, seed in places]
     drawn = time.monotonic()
     done: dict[int, Trained] = {}
-    with _bar(len(found), progress, "run") as advance, closing(_runs(work, task, client)) as runs:
+    with bar(len(found), progress, "run") as advance, closing(_runs(work, task, client)) as runs:
         for k, losses in runs:
             done[k] = Trained(*places[k], losses)
             found.runs = [done[k] for k in sorted(done)]

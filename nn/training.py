@@ -1,18 +1,22 @@
-"""`fit`: epochs, batches, validation, early stopping and checkpoints around an optimizer."""
+"""`fit`: epochs, batches, validation, early stopping and checkpoints around an optimizer.
+
+There is one loop.  It asks a `Source` for batches and steps: `InMemory`, or `distributed.OnFiles`.
+"""
 
 import contextlib
 import math
 import os
 import random
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import repeat
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict
 
 from autograd import NonFiniteError, Value, files, no_grad, quiet_gc, topological
 from autograd.atomic import at_once, context, together, undo_of
@@ -25,11 +29,11 @@ from autograd.value import (
     present_mode,
     set_mode,
 )
-from nn import storage, tables
+from nn import storage
 from nn.arguments import list_of, loss_of, measured, metrics_of, model_of, optimizer_of
-from nn.data import Dataset
+from nn.data import Samples, samples
 from nn.module import Module, present_scoping, set_scoping, unscoped
-from nn.optim import clip_norm
+from nn.optim import clip_norm, clipped
 from nn.optimizer import Optimizer
 from nn.options import POSITIVE, generator, real, whole
 from nn.replay import Replay, rows
@@ -38,7 +42,7 @@ from nn.schedules import schedule as as_schedule
 
 Loss = Callable[[list[Any], list[Any]], Value]
 Metric = Callable[[list[Any], list[Any]], float]
-Samples = tuple[list[Any], list[Any]]
+StrPath = str | os.PathLike[str]
 
 
 @dataclass
@@ -111,33 +115,477 @@ class TrainingError(NonFiniteError):
         self.history = history
 
 
-def samples(data: Any, what: str = "data") -> Samples:
-    """Inputs and targets of a Dataset or a pair, as two lists of one length.
+@dataclass
+class Recipe:
+    """What is trained, and how a step is taken; the arguments of `fit` with these names."""
 
-    Inputs and targets may be lists, arrays, DataFrames or Series; ValueError, with row and column,
-    for a number that is missing, nan or inf.
+    model: Module
+    loss: Any
+    optimizer: Any
+    schedule: Any = None
+    metrics: Any = ()
+    clip: float | None = None
+
+    def __post_init__(self) -> None:
+        self.model, self.loss = model_of(self.model), loss_of(self.loss)
+        self.optimizer: Optimizer = optimizer_of(self.optimizer, self.model)
+        if self.schedule is not None:
+            self.schedule = as_schedule(self.schedule, "schedule")
+        self.metrics = metrics_of(self.metrics)
+        if self.clip is not None:
+            self.clip = real(self.clip, "fit: clip", POSITIVE)
+        self.parameters = [p for group in self.optimizer.groups for p in group.parameters]
+
+    @property
+    def plateau(self) -> ReduceOnPlateau | None:
+        """The schedule, if it looks at the loss."""
+        return self.schedule if isinstance(self.schedule, ReduceOnPlateau) else None
+
+    def replay(self) -> Replay:
+        """A Replay of model and loss."""
+        everything = dict.fromkeys([*self.parameters, *self.model.parameters()])
+        return Replay(self.model, self.loss, list(everything))
+
+    def step(self, flat: Any = None) -> None:
+        """Clip the gradients and take the optimizer's step, in Values or in the arrays of a Flat.
+
+        Raises ArithmeticError, and changes no number, for what is inf or nan.
+        """
+        if flat is None:
+            if self.clip is not None:
+                clip_norm(self.parameters, self.clip)
+            self.optimizer.step()
+            return
+        if self.clip is not None:
+            where = flat.places(self.parameters)
+            flat.gradients[where] = clipped(flat.gradients[where].tolist(), self.clip)[1]
+        self.optimizer.step_flat(flat)
+
+
+@dataclass
+class Settings:
+    """How long to train, and what to do after each epoch; the arguments of `fit`."""
+
+    epochs: int
+    seed: Any = 0
+    patience: int | None = None
+    checkpoint: StrPath | None = None
+    resume: bool = False
+    callbacks: Any = ()
+    watch: bool = False
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        self.epochs = whole(self.epochs, "fit: epochs")
+        if self.patience is not None:
+            self.patience = whole(self.patience, "fit: patience")
+        self.callbacks = list_of(self.callbacks, "callbacks", "[function]")
+        if self.resume and self.checkpoint is None:
+            raise ValueError("fit: resume=True needs the checkpoint to resume from")
+
+
+# ---------------------------------------------------------------------- sources of batches
+
+
+class StepError(ArithmeticError):
+    """A loss, a gradient or a new number is inf or nan; nothing was changed."""
+
+
+@dataclass
+class Source(ABC):
+    """Where batches come from, and how a step is taken on one.
+
+    Attributes:
+        recipe: what is trained.
+        held: the validation data; None if there are none.
+        replay: runs in place of model and loss; its arrays hold the parameters' numbers from
+            `enter` until training ends.  None if the Values hold them.
     """
-    if isinstance(data, Dataset):
-        return list(data.features), list(data.targets)
-    if not isinstance(data, list | tuple) or len(data) != 2:
-        kind, hint = type(data).__name__, ""
-        if hasattr(data, "columns"):
-            hint = "; Dataset.from_table(table, target=...) makes one"
-        elif isinstance(data, list | tuple):
-            hint = f" of {len(data)}; of pairs, list(zip(*pairs)) makes one"
-        raise TypeError(f"{what}: expected a Dataset or (inputs, targets), got {kind}{hint}")
-    if _are_paths(data):
-        raise TypeError(
-            f"{what}: expected numbers in memory, got the paths {data[0]} and {data[1]}; "
-            "numpy.load them"
-        )
-    inputs = tables.complete(data[0], f"{what}: inputs")
-    targets = tables.complete(data[1], f"{what}: targets")
-    if len(inputs) != len(targets):
-        raise ValueError(f"{what}: {len(inputs)} inputs, but {len(targets)} targets")
-    if not inputs:
-        raise ValueError(f"{what}: no samples")
-    return inputs, targets
+
+    recipe: Recipe
+    held: Samples | None
+    replay: Replay | None = field(default=None, init=False)
+
+    @abstractmethod
+    def enter(self) -> None:
+        """Prepare what lasts until training ends."""
+
+    @abstractmethod
+    def batches(self, rng: random.Random) -> Iterable[tuple[Any, int]]:
+        """Each batch and its size, in the order that the source of randomness gives."""
+
+    @abstractmethod
+    def step(self, batch: Any) -> float:
+        """The loss of the batch, after a step on it; StepError if something is inf or nan."""
+
+    def examined(self) -> Samples | None:
+        """The data that loss and metrics at the end of an epoch are of."""
+        return self.held
+
+    def use(self, replay: Replay) -> None:
+        """Let the arrays of the replay hold the numbers from here on."""
+        replay.flat.read()
+        self.replay = replay
+
+    @property
+    def flat(self) -> Any:
+        """The arrays that hold the numbers; None if the Values do."""
+        return None if self.replay is None else self.replay.flat
+
+    def outputs(self, inputs: Any, targets: Any, with_loss: bool) -> tuple[Any, float]:
+        """The outputs of the model as it is, and the loss if it is wanted."""
+        if self.replay is not None:
+            self.replay.look()
+            outputs = self.replay.outputs(inputs)
+            return outputs, self.replay.loss(inputs, targets) if with_loss else math.nan
+        with no_grad():
+            outputs = [self.recipe.model(x) for x in inputs]
+            return outputs, item(self.recipe.loss(outputs, targets)) if with_loss else math.nan
+
+    def examine(self) -> tuple[float, dict[str, float]]:
+        """The loss of the validation data and the metrics, with the model in its mode for that."""
+        data, recipe = self.examined(), self.recipe
+        if data is None or not (self.held or recipe.metrics):
+            return math.nan, {}
+        modules = [module for _, module in recipe.model.named_modules()]
+        undo = undo_of(modules, repeat("training"))
+        try:
+            recipe.model.eval()
+            outputs, loss = self.outputs(*data, with_loss=self.held is not None)
+        finally:
+            undo()
+            if self.replay is not None:
+                self.replay.look()
+        return loss, measured(recipe.metrics, outputs, list(data[1]))
+
+
+@dataclass
+class InMemory(Source):
+    """Batches of samples in lists or arrays; steps in Values, or replayed at native speed."""
+
+    data: Samples
+    size: int
+    compiled: bool | Replay = False
+
+    def enter(self) -> None:
+        """Compile model and loss, if that is wanted."""
+        if not self.compiled:
+            return
+        if isinstance(self.compiled, Replay):
+            replay = self.compiled
+            replay.look()
+        else:
+            replay = self.recipe.replay()
+            replay.agrees(*self.data)
+        self.use(replay)
+        self.data = rows(self.data[0]), rows(self.data[1])
+        self.held = self.held and (rows(self.held[0]), rows(self.held[1]))
+
+    def batches(self, rng: random.Random) -> Iterator[tuple[list[int], int]]:
+        """The indices of each batch's samples."""
+        order = list(range(len(self.data[0])))
+        if self.size < len(order):
+            rng.shuffle(order)
+        for start in range(0, len(order), self.size):
+            batch = order[start : start + self.size]
+            yield batch, len(batch)
+
+    def step(self, batch: list[int]) -> float:
+        """Replayed if it is compiled; what goes wrong then is looked for in Values."""
+        inputs, targets = (_chosen(samples, batch) for samples in self.data)
+        if self.replay is None:
+            return self._in_values(inputs, targets)
+        flat = self.replay.flat
+        try:
+            loss = _finite(self.replay.backward(inputs, targets))
+            self.recipe.step(flat)
+        except ArithmeticError:
+            flat.write()
+            loss = self._in_values(inputs, targets)
+            flat.read()
+        return loss
+
+    def _in_values(self, inputs: list[Any], targets: list[Any]) -> float:
+        recipe = self.recipe
+        loss = recipe.loss([recipe.model(x) for x in inputs], targets)
+        if not isinstance(loss, Value):
+            raise TypeError(f"fit: the loss must be one Value, got {type(loss).__name__}")
+        recipe.optimizer.zero_grad()
+        accumulate(loss)  # whose errors say what a warning would
+        try:
+            _finite(loss.data)
+            recipe.step()
+        except ArithmeticError as error:
+            cause = first_nonfinite(topological(loss))
+            raise StepError(f"{error}{f': {cause}' if cause else ''}") from None
+        return loss.data
+
+    def examined(self) -> Samples | None:
+        """The validation data, or else the data that is trained on."""
+        return self.held or self.data
+
+
+def _finite(loss: float) -> float:
+    if not math.isfinite(loss):
+        raise ArithmeticError(f"the loss is {loss!r}")
+    return loss
+
+
+def _chosen(samples: Any, batch: list[int]) -> Any:
+    """Some of the samples: of an array an array, of a list a list."""
+    return [samples[i] for i in batch] if isinstance(samples, list) else samples[batch]
+
+
+@dataclass(frozen=True)
+class Files:
+    """Two .npy files, of inputs and of targets, as data for `fit`.
+
+    Attributes:
+        paths: of the two.
+        client: of a dask cluster; this process does the same work if left out.
+        chunk: rows in a chunk, see `nn.distributed.Rows`.
+    """
+
+    paths: Sequence[StrPath]
+    client: Any = None
+    chunk: int | None = None
+
+
+# ---------------------------------------------------------------------- the loop
+
+
+@dataclass
+class State:
+    """How far a run has come: what a checkpoint holds beside the model and the optimizer."""
+
+    rng: random.Random
+    history: History = field(default_factory=History)
+    best: float = math.inf
+    waited: int = 0
+    best_state: dict[str, Any] | None = None
+
+
+class Loop:
+    """The one training loop: epochs over a source's batches, and what happens between them."""
+
+    def __init__(self, source: Source, settings: Settings) -> None:
+        self.source, self.settings, self.recipe = source, settings, source.recipe
+        self.state = State(generator(settings.seed))
+
+    def run(self) -> History:
+        """The History after so many epochs, or fewer if something ends training."""
+        # Whoever wrote the loss may leave a mode behind: not every context is safe from Ctrl-C.
+        last: list[Callable[[], object]]
+        last = [partial(set_mode, present_mode()), partial(set_scoping, present_scoping())]
+        leave = together(last)
+        try:
+            try:
+                self._start()
+                if self.source.flat is not None:
+                    last.append(self.source.flat.writer())
+                missing = self.settings.epochs - len(self.state.history)
+                with quiet_gc(), unscoped(), bar(missing, self.settings.progress) as advance:
+                    while not self._is_over():
+                        self._epoch()
+                        self._after_epoch()
+                        advance(f"loss {self.state.history.loss[-1]:.4g}")
+            finally:
+                leave()
+            self._settle()
+        except KeyboardInterrupt:
+            self._interrupted()
+            self._settle()
+        return self.state.history
+
+    def _start(self) -> None:
+        """From the beginning, or from the checkpoint if that is wanted and it is there."""
+        path = self.settings.checkpoint
+        if path is not None:
+            files.remove_leftovers(path)
+            if self.settings.resume and Path(path).exists():
+                load(path, self.recipe, self.state)
+        self.source.enter()
+
+    def _is_over(self) -> bool:
+        history = self.state.history
+        return len(history) >= self.settings.epochs or bool(history.stopped)
+
+    def _epoch(self) -> None:
+        """One pass over the data, and a line of history at its end, and only then."""
+        recipe, total, seen = self.recipe, 0.0, 0
+        optimizer: Optimizer = recipe.optimizer
+        for batch, size in self.source.batches(self.state.rng):
+            if recipe.schedule is not None:
+                optimizer.lr = recipe.schedule(optimizer.taken)
+            try:
+                loss = self.source.step(batch)
+            except StepError as error:
+                where = f"epoch {len(self.state.history) + 1}, step {optimizer.taken + 1}"
+                rate = f"; the learning rate was {optimizer.lr:g}, try a lower one"
+                advice = rate if optimizer.taken else ""  # no step, so nothing that it has done
+                raise TrainingError(f"{where}: {error}{advice}", self.state.history) from None
+            total += loss * size
+            seen += size
+        if self.source.flat is not None:
+            self.source.flat.write()
+        self._close(total / seen)
+
+    def _close(self, mean: float) -> None:
+        """The epoch's line of history, with the mean of its losses."""
+        validated = self.source.held is not None
+        seen, found = self.source.examine()
+        state, history, plateau = self.state, self.state.history, self.recipe.plateau
+        line: dict[str, Any] = {
+            "loss": [*history.loss, mean],
+            "rate": [*history.rate, self.recipe.optimizer.lr],
+            "metrics": history.metrics
+            | {name: [*history.metrics.get(name, []), x] for name, x in found.items()},
+        }
+        if validated:
+            line["validation_loss"] = [*history.validation_loss, seen]
+        if self.settings.watch:
+            weights = [p.data for p in self.recipe.model.parameters()]
+            line["weights"] = [*history.weights, weights]
+        watched = seen if validated else mean
+        best: dict[str, Any] = {"waited": state.waited + 1}
+        if watched < state.best:
+            best = {"best": watched, "waited": 0, "best_state": self.recipe.model.state_dict()}
+        changes = [(vars(state), best), (vars(history), line)]
+        if plateau is not None:
+            observed = copy(plateau)
+            observed.observe(watched)
+            changes.append((vars(plateau), vars(observed)))
+        # One step, which Ctrl-C cannot split: nothing gets ahead of anything else.
+        at_once(map(dict.update, *zip(*changes, strict=True)))
+
+    def _after_epoch(self) -> None:
+        """Stop if it is time to, call the callbacks, and write the checkpoint."""
+        settings, state = self.settings, self.state
+        if settings.patience is not None and state.waited >= settings.patience:
+            state.history.stopped = f"no better loss for {settings.patience} epochs"
+        self._call()
+        if settings.checkpoint is not None:
+            save(settings.checkpoint, self.recipe, state)
+
+    def _call(self) -> None:
+        """Call the callbacks, and go on from what they have made of the model."""
+        history, replay = self.state.history, self.source.replay
+        try:
+            answers = [callback(len(history), history) for callback in self.settings.callbacks]
+        finally:
+            if replay is not None:
+                replay.flat.read()
+        if replay is not None:
+            replay.look()
+        if True in answers:
+            history.stopped = "a callback asked to stop"
+
+    def _interrupted(self) -> None:
+        """Have the history say that Ctrl-C came, and when."""
+        history = self.state.history
+        done = len(history)
+        text = f"interrupted {f'after epoch {done}' if self._is_over() else f'in epoch {done + 1}'}"
+        if history.stopped:
+            text = f"{history.stopped}; {text}"
+        vars(history).update(stopped=text, interrupted=True)
+
+    def _settle(self) -> None:
+        """Go back to the parameters of the best epoch, if `fit` was asked to be patient."""
+        if self.settings.patience is not None and self.state.best_state is not None:
+            self.recipe.model.load_state_dict(self.state.best_state)
+
+
+# ---------------------------------------------------------------------- checkpoints
+
+_PARTS = {"model", "optimizer", "random", "history", "best", "plateau"}
+
+
+def save(path: StrPath, recipe: Recipe, state: State) -> None:
+    """Write a checkpoint, whole or not at all."""
+    version, words, gauss = state.rng.getstate()
+    content = {
+        "model": recipe.model.state_dict(),
+        "optimizer": recipe.optimizer.state_dict(),
+        "random": [version, list(words), gauss],
+        "history": vars(state.history),
+        "best": [state.best, state.waited, state.best_state],
+        "plateau": None if recipe.plateau is None else recipe.plateau.state_dict(),
+    }
+    storage.write(path, "checkpoint", content)
+
+
+def load(path: StrPath, recipe: Recipe, state: State) -> None:
+    """Go on from a checkpoint; ValueError for one of another model or optimizer."""
+    name = Path(path).name
+    stored = storage.read(path, "checkpoint", allow_nonfinite=True)
+    if not isinstance(stored, dict) or set(stored) != _PARTS:
+        raise ValueError(f"fit: {name} is not a checkpoint")
+    undo = _undo_of_load(recipe, state)
+    try:
+        history = _history(stored["history"])
+        best, waited, best_state = stored["best"]
+        if best_state is not None:
+            recipe.model.load_state_dict(best_state)  # that it is one
+        recipe.model.load_state_dict(stored["model"])
+        recipe.optimizer.load_state_dict(stored["optimizer"])
+        if recipe.plateau and stored["plateau"]:
+            recipe.plateau.load_state_dict(stored["plateau"])
+        version, words, gauss = stored["random"]
+        rng = random.Random()  # noqa: S311 - no secret
+        rng.setstate((version, tuple(words), gauss))
+        vars(state).update(vars(State(rng, history, float(best), int(waited), best_state)))
+    except BaseException as error:
+        undo()
+        if isinstance(error, TypeError | ValueError | KeyError | OverflowError):
+            raise ValueError(f"fit: {name} is not a checkpoint of this run: {error}") from None
+        raise
+
+
+def _undo_of_load(recipe: Recipe, state: State) -> Callable[[], object]:
+    """A function, for one call, that takes back, in one step, whatever `load` changes."""
+    changed: list[tuple[Any, str]] = [
+        (group, name) for group in recipe.optimizer.groups for name in ("options", "state")
+    ]
+    changed += [(recipe.optimizer, "taken")]
+    changed += [(owner, name) for owner in (state, recipe.plateau) if owner for name in vars(owner)]
+    parameters = recipe.model.parameters()
+    weights = number_writer(parameters, numbers(parameters))
+    return together([weights, undo_of(*zip(*changed, strict=True))])
+
+
+def _history(stored: Any) -> History:
+    """The History that a checkpoint holds; TypeError or ValueError for anything else."""
+    history = History(**stored)
+    lists = [history.loss, history.validation_loss, history.rate]
+    lists += [*history.metrics.values(), *history.weights]
+    if not all(isinstance(x, float) for numbers in lists for x in numbers):
+        raise TypeError("its history is not made of numbers")
+    columns: list[list[Any]] = [*lists[1:3], *history.metrics.values(), history.weights]
+    if type(history.interrupted) is not bool:
+        raise TypeError("its history does not say whether it was interrupted")
+    if not isinstance(history.stopped, str) or any(len(c) > len(history.loss) for c in columns):
+        raise ValueError("its history has more lines than epochs")
+    return history
+
+
+class Options(TypedDict, total=False):
+    """The arguments of `fit` that training on files has, too."""
+
+    loss: Required[Loss | str]
+    optimizer: Required[Optimizer | str]
+    epochs: Required[int]
+    batch_size: int | None
+    schedule: Schedule | Callable[[int], float] | None
+    validation: Any
+    metrics: Iterable[Metric | str]
+    seed: int
+    clip: float | None
+    patience: int | None
+    checkpoint: StrPath | None
+    resume: bool
+    callbacks: Iterable[Callable[[int, History], object]]
+    watch: bool
+    progress: bool | None
 
 
 def fit(
@@ -212,60 +660,40 @@ def fit(
     >>> [round(p.data, 3) for p in line.parameters()]
     [2.0, 1.0]
     """
-    if _are_paths(data):
-        if isinstance(compiled, Replay):
-            raise TypeError(
-                "fit: a Replay is for data in memory; training on files records for itself, leave "
-                "compiled out"
-            )
-        from nn import distributed  # needs NumPy
-
-        return distributed.fit(
-            model,
-            data,
-            loss=loss,
-            optimizer=optimizer,
-            epochs=epochs,
-            batch_size=batch_size,
-            schedule=schedule,
-            validation=validation,
-            metrics=metrics,
-            seed=seed,
-            clip=clip,
-            patience=patience,
-            checkpoint=checkpoint,
-            resume=resume,
-            callbacks=callbacks,
-            watch=watch,
-            progress=progress,
-            client=cluster,
-        )
-    if cluster is not None:
+    recipe = Recipe(model, loss, optimizer, schedule, metrics, clip)
+    settings = Settings(
+        epochs, seed, patience, checkpoint, resume, callbacks, watch=watch, progress=progress
+    )
+    size = None if batch_size is None else whole(batch_size, "fit: batch_size")
+    share = float(validation) if isinstance(validation, Real) else None
+    held = None
+    if share is None and validation is not None:
+        held = samples(validation, "validation")
+    files = Files(data, cluster) if _are_paths(data) else data
+    if cluster is not None and files is data:
         raise TypeError(
             f"fit: a cluster reads files, but the data is {_kind(data)} in memory; numpy.save the "
             "inputs and the targets where all workers see them, and give the two .npy files' paths"
         )
-    run = _Run(model, loss, optimizer, schedule, metrics, clip)
-    inputs, targets = samples(data)
-    held: Samples | None = None
-    if isinstance(validation, Real):
-        (inputs, targets), held = _apart(inputs, targets, float(validation), seed)
-    elif validation is not None:
-        held = samples(validation, "validation")
-    size = len(inputs) if batch_size is None else whole(batch_size, "fit: batch_size")
-    epochs = whole(epochs, "fit: epochs")
-    patience = None if patience is None else whole(patience, "fit: patience")
+    if not isinstance(files, Files):
+        data = samples(data)
+        if share is not None:
+            data, held = _parts(data, share, seed)
+        memory = InMemory(recipe, held, data, size or len(data[0]), compiled)
+        return Loop(memory, settings).run()
+    if isinstance(compiled, Replay):
+        raise TypeError(
+            "fit: a Replay is for data in memory; training on files records for itself, leave "
+            "compiled out"
+        )
+    if share is not None:
+        raise ValueError(
+            f"fit: validation={share:g} would be a share of data in memory; with files give the "
+            "data itself, such as rows that were kept out of the files"
+        )
+    from nn import distributed  # needs NumPy
 
-    def ready() -> Callable[[], None]:
-        run.start(seed, checkpoint, resume)
-        data, kept = (inputs, targets), held
-        if compiled:
-            run.compile(compiled, inputs, targets)
-            data = rows(inputs), rows(targets)
-            kept = held and (rows(held[0]), rows(held[1]))
-        return lambda: run.epoch(*data, size, kept, watch)
-
-    return run.train(ready, epochs, patience, checkpoint, callbacks, progress)
+    return Loop(distributed.OnFiles(recipe, held, files, size), settings).run()
 
 
 def _are_paths(data: Any) -> bool:
@@ -283,368 +711,39 @@ def _kind(data: Any) -> str:
     return type(data).__name__
 
 
-class _Run:
-    """A training run and everything that a checkpoint must hold of it."""
-
-    rng: random.Random
-
-    def __init__(
-        self,
-        model: Module,
-        loss: Loss | str,
-        optimizer: Optimizer | str,
-        schedule: Schedule | Callable[[int], float] | None,
-        metrics: Iterable[Metric | str],
-        clip: float | None,
-    ) -> None:
-        self.model, self.loss = model_of(model), loss_of(loss)
-        self.optimizer = optimizer_of(optimizer, model)
-        self.schedule = None if schedule is None else as_schedule(schedule, "schedule")
-        self.metrics = metrics_of(metrics)
-        self.clip = None if clip is None else real(clip, "fit: clip", POSITIVE)
-        self.history = History()
-        self.best, self.waited = math.inf, 0
-        self.best_state: dict[str, Any] | None = None
-        self.replay: Replay | None = None
-        self.flat: Any = None  # the replay's, once it holds the truth
-
-    def start(self, seed: int, checkpoint: str | os.PathLike[str] | None, resume: bool) -> None:
-        """From the beginning, or from the checkpoint if that is wanted and it is there."""
-        self.rng = generator(seed)
-        if checkpoint is not None:
-            files.remove_leftovers(checkpoint)
-        if resume:
-            if checkpoint is None:
-                raise ValueError("fit: resume=True needs the checkpoint to resume from")
-            if Path(checkpoint).exists():
-                self.load(checkpoint)
-
-    def compile(self, given: bool | Replay, inputs: Any, targets: Any) -> None:
-        """Compile model and loss; from here on arrays hold the truth."""
-        if isinstance(given, Replay):
-            self.replay = given
-            given.look()
-        else:
-            self.recorded().agrees(inputs, targets)
-        self.hold()
-
-    def recorded(self) -> Replay:
-        """A Replay of model and loss."""
-        parameters = [p for group in self.optimizer.groups for p in group.parameters]
-        everything = dict.fromkeys([*parameters, *self.model.parameters()])
-        self.replay = Replay(self.model, self.loss, list(everything))
-        return self.replay
-
-    def hold(self) -> None:
-        """Let the replay's arrays hold the truth until `train` ends."""
-        assert self.replay is not None
-        self.replay.flat.read()
-        self.flat = self.replay.flat
-
-    def call(self, callbacks: Iterable[Callable[[int, History], object]]) -> None:
-        """Call them, and go on from what they have made of the model."""
-        try:
-            answers = [callback(len(self.history), self.history) for callback in callbacks]
-        finally:
-            if self.flat is not None:
-                self.flat.read()
-        if self.replay is not None:
-            self.replay.look()
-        if True in answers:
-            self.history.stopped = "a callback asked to stop"
-
-    def train(
-        self,
-        ready: Callable[[], Callable[[], None]],
-        epochs: int,
-        patience: int | None,
-        checkpoint: str | os.PathLike[str] | None,
-        callbacks: Iterable[Callable[[int, History], object]],
-        progress: bool | None,
-    ) -> History:
-        """The History after so many epochs, or fewer if something ends training.
-
-        `ready` does what must be done before, and gives the function that does an epoch.
-        """
-        callbacks = list_of(callbacks, "callbacks", "[function]")
-        # Whoever wrote the loss may leave a mode behind: not every context is safe from Ctrl-C.
-        last: list[Callable[[], object]]
-        last = [partial(set_mode, present_mode()), partial(set_scoping, present_scoping())]
-        leave = together(last)
-        try:
-            try:
-                epoch = ready()
-                history = self.history
-                if self.flat is not None:
-                    last.append(self.flat.writer())
-                with quiet_gc(), unscoped(), _bar(epochs - len(history), progress) as advance:
-                    while len(history) < epochs and not history.stopped:
-                        epoch()
-                        if patience is not None and self.waited >= patience:
-                            history.stopped = f"no better loss for {patience} epochs"
-                        self.call(callbacks)
-                        if checkpoint is not None:
-                            self.save(checkpoint)
-                        advance(f"loss {history.loss[-1]:.4g}")
-            finally:
-                leave()
-            self._settle(patience)
-        except KeyboardInterrupt:
-            self._interrupted(epochs)
-            self._settle(patience)
-        return self.history
-
-    def _interrupted(self, epochs: int) -> None:
-        """Have the history say that Ctrl-C came, and when."""
-        history = self.history
-        done = len(history)
-        over = done >= epochs or history.stopped
-        text = f"interrupted {f'after epoch {done}' if over else f'in epoch {done + 1}'}"
-        if history.stopped:
-            text = f"{history.stopped}; {text}"
-        vars(history).update(stopped=text, interrupted=True)
-
-    def _settle(self, patience: int | None) -> None:
-        """Go back to the parameters of the best epoch, if `fit` was asked to be patient."""
-        if patience is not None and self.best_state is not None:
-            self.model.load_state_dict(self.best_state)
-
-    def epoch(
-        self,
-        inputs: list[Any],
-        targets: list[Any],
-        size: int,
-        held: Samples | None,
-        watch: bool = False,
-    ) -> None:
-        """One pass over the data, and a line of history at its end, and only then."""
-        order = list(range(len(inputs)))
-        if size < len(order):
-            self.rng.shuffle(order)
-        total = 0.0
-        for start in range(0, len(order), size):
-            batch = order[start : start + size]
-            loss = self.step(_taken(inputs, batch), _taken(targets, batch))
-            total += loss * len(batch)
-        if self.replay is not None:
-            self.replay.flat.write()
-        self.close(total / len(order), held or (inputs, targets), held is not None, watch)
-
-    def close(
-        self, mean: float, data: Samples | None, validated: bool, watch: bool = False
-    ) -> None:
-        """The epoch's line of history, with the mean of its losses; `data` are examined."""
-        seen = math.nan
-        found: dict[str, float] = {}
-        if data is not None and (validated or self.metrics):
-            seen, found = self.examine(data, validated)
-        history = self.history
-        line: dict[str, Any] = {
-            "loss": [*history.loss, mean],
-            "rate": [*history.rate, self.optimizer.lr],
-            "metrics": history.metrics
-            | {name: [*history.metrics.get(name, []), x] for name, x in found.items()},
-        }
-        if validated:
-            line["validation_loss"] = [*history.validation_loss, seen]
-        if watch:
-            weights = [p.data for p in self.model.parameters()]
-            line["weights"] = [*history.weights, weights]
-        watched = seen if validated else mean
-        best: dict[str, Any] = {"waited": self.waited + 1}
-        if watched < self.best:
-            best = {"best": watched, "waited": 0, "best_state": self.model.state_dict()}
-        changes = [(vars(self), best), (vars(history), line)]
-        if isinstance(self.schedule, ReduceOnPlateau):
-            observed = copy(self.schedule)
-            observed.observe(watched)
-            changes.append((vars(self.schedule), vars(observed)))
-        # One step, which Ctrl-C cannot split: nothing gets ahead of anything else.
-        at_once(map(dict.update, *zip(*changes, strict=True)))
-
-    def step(self, inputs: list[Any], targets: list[Any]) -> float:
-        """The loss of a batch, and a step of the optimizer."""
-        if self.schedule is not None:
-            self.optimizer.lr = self.schedule(self.optimizer.taken)
-        if self.replay is not None:
-            try:
-                return self._replayed(self.replay, inputs, targets)
-            except ArithmeticError:
-                self.replay.flat.write()  # what went wrong is looked for in Values
-        loss = self.loss([self.model(x) for x in inputs], targets)
-        if not isinstance(loss, Value):
-            raise TypeError(f"fit: the loss must be one Value, got {type(loss).__name__}")
-        self.optimizer.zero_grad()
-        accumulate(loss)  # whose errors say what a warning would
-        try:
-            if not math.isfinite(loss.data):
-                raise ArithmeticError(f"the loss is {loss.data!r}")
-            if self.clip is not None:
-                clip_norm((p for g in self.optimizer.groups for p in g.parameters), self.clip)
-            self.optimizer.step()
-        except ArithmeticError as error:
-            cause = first_nonfinite(topological(loss))
-            where = f"epoch {len(self.history) + 1}, step {self.optimizer.taken + 1}"
-            because = f": {cause}" if cause else ""
-            rate = f"; the learning rate was {self.optimizer.lr:g}, try a lower one"
-            advice = rate if self.optimizer.taken else ""  # no step, so nothing that it has done
-            raise TrainingError(f"{where}: {error}{because}{advice}", self.history) from None
-        if self.replay is not None:
-            self.replay.flat.read()
-        return loss.data
-
-    def _replayed(self, replay: Replay, inputs: list[Any], targets: list[Any]) -> float:
-        """The step at native speed; ArithmeticError, and nothing changed, for inf and nan."""
-        loss = replay.backward(inputs, targets)
-        if not math.isfinite(loss):
-            raise ArithmeticError(f"the loss is {loss!r}")
-        if self.clip is not None:
-            norm = math.hypot(*replay.flat.gradients.tolist())
-            if norm > self.clip:
-                replay.flat.gradients *= self.clip / norm
-        self.optimizer.step_flat(replay.flat)
-        return loss
-
-    def examine(self, data: Samples, with_loss: bool) -> tuple[float, dict[str, float]]:
-        """Loss, if it is wanted, and metrics of the model as it is."""
-        inputs, targets = data
-        modules = [module for _, module in self.model.named_modules()]
-        undo = undo_of(modules, repeat("training"))
-        try:
-            self.model.eval()
-            if self.replay is not None:
-                self.replay.look()
-                outputs = self.replay.outputs(inputs)
-                loss = self.replay.loss(inputs, targets) if with_loss else math.nan
-                targets = list(targets)
-            else:
-                with no_grad():
-                    outputs = [self.model(x) for x in inputs]
-                    loss = item(self.loss(outputs, targets)) if with_loss else math.nan
-        finally:
-            undo()
-            if self.replay is not None:
-                self.replay.look()
-        return loss, measured(self.metrics, outputs, targets)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """The checkpoint."""
-        version, words, gauss = self.rng.getstate()
-        plateau = isinstance(self.schedule, ReduceOnPlateau)
-        storage.write(
-            path,
-            "checkpoint",
-            {
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "random": [version, list(words), gauss],
-                "history": vars(self.history),
-                "best": [self.best, self.waited, self.best_state],
-                "plateau": self.schedule.state_dict() if plateau else None,  # type: ignore[union-attr]
-            },
-        )
-
-    def load(self, path: str | os.PathLike[str]) -> None:
-        """Go on from a checkpoint; ValueError for one of another model or optimizer."""
-        name = Path(path).name
-        stored = storage.read(path, "checkpoint", allow_nonfinite=True)
-        if not isinstance(stored, dict) or set(stored) != _PARTS:
-            raise ValueError(f"fit: {name} is not a checkpoint")
-        plateau = self.schedule if isinstance(self.schedule, ReduceOnPlateau) else None
-        undo = self._undo_of_load(plateau)
-        try:
-            history = _history(stored["history"])
-            best, waited, best_state = stored["best"]
-            if best_state is not None:
-                self.model.load_state_dict(best_state)  # that it is one
-            self.model.load_state_dict(stored["model"])
-            self.optimizer.load_state_dict(stored["optimizer"])
-            if plateau and stored["plateau"]:
-                plateau.load_state_dict(stored["plateau"])
-            version, words, gauss = stored["random"]
-            rng = random.Random()  # noqa: S311 - no secret
-            rng.setstate((version, tuple(words), gauss))
-            found = {"best": float(best), "waited": int(waited), "best_state": best_state}
-            found |= {"rng": rng}
-            vars(self).update(found, history=history)
-        except BaseException as error:
-            undo()
-            if isinstance(error, TypeError | ValueError | KeyError | OverflowError):
-                raise ValueError(f"fit: {name} is not a checkpoint of this run: {error}") from None
-            raise
-
-    def _undo_of_load(self, plateau: ReduceOnPlateau | None) -> Callable[[], object]:
-        """A function, for one call, that takes back, in one step, whatever `load` changes."""
-        groups = self.optimizer.groups
-        parameters = list(self.model.parameters())
-        changed: list[tuple[Any, str]] = [
-            (group, name) for group in groups for name in ("options", "state")
-        ]
-        changed += [(self.optimizer, "taken")]
-        changed += [(self, name) for name in ("best", "waited", "best_state", "history", "rng")]
-        if plateau is not None:
-            changed += [(plateau, name) for name in vars(plateau)]
-        weights = number_writer(parameters, numbers(parameters))
-        return together([weights, undo_of(*zip(*changed, strict=True))])
-
-
-def _history(stored: Any) -> History:
-    """The History that a checkpoint holds; TypeError or ValueError for anything else."""
-    history = History(**stored)
-    lists = [history.loss, history.validation_loss, history.rate]
-    lists += [*history.metrics.values(), *history.weights]
-    if not all(isinstance(x, float) for numbers in lists for x in numbers):
-        raise TypeError("its history is not made of numbers")
-    columns: list[list[Any]] = [*lists[1:3], *history.metrics.values(), history.weights]
-    if type(history.interrupted) is not bool:
-        raise TypeError("its history does not say whether it was interrupted")
-    if not isinstance(history.stopped, str) or any(len(c) > len(history.loss) for c in columns):
-        raise ValueError("its history has more lines than epochs")
-    return history
-
-
-_PARTS = {"model", "optimizer", "random", "history", "best", "plateau"}
-
-
-def _taken(samples: Any, batch: list[int]) -> Any:
-    """Some of the samples: of an array an array, of a list a list."""
-    return [samples[i] for i in batch] if isinstance(samples, list) else samples[batch]
-
-
-def _apart(
-    inputs: Sequence[Any], targets: Sequence[Any], share: float, seed: int
-) -> tuple[Samples, Samples]:
+def _parts(data: Samples, share: float, seed: Any) -> tuple[Samples, Samples]:
+    """The samples to train on, and the share of them that is set apart."""
     if not 0.0 < share < 1.0:
         raise ValueError(f"fit: validation must be data or a share between 0 and 1, got {share!r}")
-    order = list(range(len(inputs)))
+    order = list(range(len(data[0])))
     generator(seed).shuffle(order)
     count = round(share * len(order))
     if not 0 < count < len(order):
         raise ValueError(f"fit: {share:g} of {len(order)} samples leaves one side empty")
-    held, rest = sorted(order[:count]), sorted(order[count:])
-    return (
-        ([inputs[i] for i in rest], [targets[i] for i in rest]),
-        ([inputs[i] for i in held], [targets[i] for i in held]),
+    held, rest = (
+        (_chosen(data[0], part), _chosen(data[1], part))
+        for part in (sorted(order[:count]), sorted(order[count:]))
     )
+    return rest, held
 
 
 @context
-def _bar(count: int, wanted: bool | None, unit: str = "epoch") -> Any:
+def bar(count: int, wanted: bool | None, unit: str = "epoch") -> Any:
     """A function that advances a progress bar by one, or does nothing."""
-    bar: Any = None
+    shown: Any = None
 
     def advance(note: str) -> None:
-        if bar is not None:
-            bar.set_postfix_str(note)
-            bar.update()
+        if shown is not None:
+            shown.set_postfix_str(note)
+            shown.update()
 
     try:
         if sys.stderr.isatty() if wanted is None else wanted:
             with contextlib.suppress(ImportError):
                 from tqdm import tqdm
 
-                bar = tqdm(total=count, desc="training", unit=unit)
+                shown = tqdm(total=count, desc="training", unit=unit)
         yield advance
     finally:
-        if bar is not None:
-            bar.close()
+        if shown is not None:
+            shown.close()

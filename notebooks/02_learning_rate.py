@@ -138,7 +138,7 @@ sweep = learning_rate_sweep(
     model, train, loss=loss, rates=[0.001, 1.0, 5.0, 100.0], epochs=20, batch_size=12
 )
 print(sweep)
-assert [curve.outcome for curve in sweep.curves] == [
+assert sweep.outcomes == [
     "slow",
     "good",
     "plateaus above the best",
@@ -237,19 +237,19 @@ assert now < 2.0 / rate
 my_rate = 0.3
 
 mine = learning_rate_sweep(model, train, loss=loss, rates=[my_rate], epochs=10, batch_size=12)
-print(" ".join(f"{x:.3f}" for x in mine.curves[0].loss))
+print(" ".join(f"{x:.3f}" for x in mine.runs[0].loss))
 
 # %%
 rates = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 4.0, 8.0]
 valley = learning_rate_sweep(model, train, loss=loss, rates=rates, epochs=10, batch_size=12)
 figure = plots.figure(6.8, 3.8)
 axes = figure.subplots()
-axes.plot(rates, [curve.final for curve in valley.curves], "o-", color=plots.COLORS[0])
-axes.plot(my_rate, mine.curves[0].final, "D", color=plots.COLORS[1], markersize=9, label="my_rate")
+axes.plot(rates, [run.final for run in valley.runs], "o-", color=plots.COLORS[0])
+axes.plot(my_rate, mine.runs[0].final, "D", color=plots.COLORS[1], markersize=9, label="my_rate")
 axes.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="loss after 10 epochs")
 axes.legend(frameon=False)
 axes.grid(alpha=0.3)
-best = min(valley.curves, key=lambda curve: curve.final).rate
+best = min(valley.runs, key=lambda run: run.final).rate
 print("best of these:", best)
 assert rates[0] < best < rates[-1]
 figure

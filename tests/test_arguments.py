@@ -127,7 +127,7 @@ def test_sweeps_take_names() -> None:
     found = find_learning_rate(model, data, loss="mse", optimizer="sgd", high=100.0)
     assert found.suggestion > 0.0
     table = learning_rate_sweep(model, data, loss="mse", rates=[0.1], epochs=2, optimizer=Adam)
-    assert len(table.curves) == 1
+    assert len(table.runs) == 1
     with pytest.raises(TypeError, match=r"a class such as nn.optim.Adam, its name, or a function"):
         learning_rate_sweep(model, data, loss="mse", rates=[0.1], optimizer=SGD(model))  # type: ignore[arg-type]
 

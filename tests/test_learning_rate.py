@@ -18,12 +18,14 @@ from nn import (
     learning_rate_sweep,
     mse,
     sparse_categorical_crossentropy,
+    sweeps,
 )
 from nn.data import load_iris
-from nn.learning_rate import largest_curvature
+from nn.learning_rate import SingleBatches, largest_curvature
 from nn.module import Module
 from nn.optim import SGD
-from nn.training import History
+from nn.sweeps import Trained
+from nn.training import History, StepError
 from tests.spies import Spy
 
 crossentropy = functools.partial(sparse_categorical_crossentropy, from_logits=True)
@@ -110,11 +112,11 @@ def test_the_four_outcomes_on_irises() -> None:
     sweep = learning_rate_sweep(
         model, train, loss=crossentropy, rates=[0.002, 0.5, 100.0], epochs=30
     )
-    assert [curve.outcome for curve in sweep.curves][:2] == ["slow", "good"]
-    assert sweep.curves[2].outcome in ("diverges", "plateaus above the best")
+    assert sweep.outcomes[:2] == ["slow", "good"]
+    assert sweep.outcomes[2] in ("diverges", "plateaus above the best")
     assert [p.data.hex() for p in model.parameters()] == before
-    assert [curve.rate for curve in sweep.curves] == [0.002, 0.5, 100.0]
-    assert len({curve.loss[0] for curve in sweep.curves}) == 1
+    assert [run.rate for run in sweep.runs] == [0.002, 0.5, 100.0]
+    assert len({run.loss[0] for run in sweep.runs}) == 1
     assert "slow" in str(sweep)
 
 
@@ -122,9 +124,8 @@ def test_outcomes_of_a_bowl_are_what_mathematics_says() -> None:
     sweep = learning_rate_sweep(
         Bowl(1.0, 0.9), ONE, loss=itself, rates=[1e-6, 0.02, 1.0, 2.5, 1e200], epochs=40
     )
-    outcomes = [curve.outcome for curve in sweep.curves]
-    assert outcomes == ["slow", "slow", "good", "diverges", "diverges"]
-    assert sweep.curves[-1].final == math.inf
+    assert sweep.outcomes == ["slow", "slow", "good", "diverges", "diverges"]
+    assert sweep.runs[-1].final == math.inf
     with pytest.raises(ValueError, match="no rates"):
         learning_rate_sweep(Bowl(1.0), ONE, loss=itself, rates=[])
 
@@ -232,7 +233,7 @@ def test_a_search_that_leaves_the_numbers_stops_there() -> None:
     ],
 )
 def test_the_outcome_is_what_the_losses_say(loss: list[float], best: float, outcome: str) -> None:
-    assert learning_rate._outcome(loss, best) == outcome
+    assert Trained(0.1, "default", 0, loss).outcome(best) == outcome
 
 
 def test_a_sweep_prints_a_line_for_each_rate_and_gives_fit_what_it_was_given(
@@ -247,9 +248,9 @@ def test_a_sweep_prints_a_line_for_each_rate_and_gives_fit_what_it_was_given(
             raise TrainingError("the loss is inf", History(loss=[7.0]))
         return History(loss=[1.0, rate])
 
-    monkeypatch.setattr(learning_rate, "fit", fitted)
+    monkeypatch.setattr(sweeps, "fit", fitted)
     sweep = learning_rate_sweep(Bowl(2.0), ONE, loss=itself, rates=[2.0, 0.5])
-    assert [(c.rate, c.loss) for c in sweep.curves] == [
+    assert [(run.rate, run.loss) for run in sweep.runs] == [
         (0.5, [1.0, 1.0, 0.5]),
         (2.0, [1.0, 7.0, math.inf]),
     ]
@@ -273,7 +274,7 @@ def test_the_defaults_of_the_search_are_those_of_its_signature(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fitted = Steps([9.0 - 0.1 * i for i in range(60)])
-    monkeypatch.setattr(learning_rate, "fit", fitted)
+    monkeypatch.setattr(SingleBatches, "step", fitted.step)
     find_learning_rate(Bowl(1.0), ONE, loss=itself)
     assert fitted.rates == pytest.approx([1e-4 * 10 ** (5 * i / 59) for i in range(60)])
     found = {
@@ -281,7 +282,7 @@ def test_the_defaults_of_the_search_are_those_of_its_signature(
         for name, p in inspect.signature(find_learning_rate).parameters.items()
         if p.default is not inspect.Parameter.empty
     }
-    assert found.pop("optimizer") is learning_rate._sgd
+    assert found.pop("optimizer") == "sgd"
     assert found == {
         "low": 1e-4, "high": 10.0, "steps": 60, "batch_size": None, "seed": 0,
         "curvature_samples": 64, "compiled": False,
@@ -289,22 +290,25 @@ def test_the_defaults_of_the_search_are_those_of_its_signature(
 
 
 class Steps:
-    """A `fit` that has the losses of a list, and remembers what it was asked for."""
+    """A step that has the losses of a list, and remembers what it was asked for."""
 
     def __init__(self, losses: list[float]) -> None:
         self.losses = losses
         self.rates: list[float] = []
         self.targets: list[list[float]] = []
-        self.options: list[dict[str, Any]] = []
+        self.compiled: list[Any] = []
+        self.step = lambda source, batch: self(source, batch)
 
-    def __call__(self, model: Any, data: Any, **options: Any) -> History:
-        self.rates.append(options.pop("optimizer").lr)
-        self.targets.append(data[1])
-        self.options.append(options)
+    def __call__(self, source: SingleBatches, batch: list[int]) -> float:
+        optimizer = source.recipe.optimizer
+        self.rates.append(optimizer.lr)
+        self.targets.append([source.data[1][i] for i in batch])
+        self.compiled.append(source.compiled)
         loss = self.losses[len(self.rates) - 1]
         if not math.isfinite(loss):
-            raise TrainingError("the loss is inf", History())
-        return History(loss=[loss])
+            raise StepError("the loss is inf")
+        optimizer.taken += 1
+        return loss
 
 
 def smoothed(losses: list[float]) -> list[float]:
@@ -325,7 +329,7 @@ def test_the_search_raises_the_rate_step_by_step_and_stops_where_it_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fitted = Steps(FALLING)
-    monkeypatch.setattr(learning_rate, "fit", fitted)
+    monkeypatch.setattr(SingleBatches, "step", fitted.step)
     found = find_learning_rate(Bowl(2.0), ONE, loss=itself, low=0.01, high=100.0, steps=20)
     rates = [0.01 * 10.0 ** (4 * i / 19) for i in range(20)]
     assert fitted.rates == pytest.approx(rates[:15], rel=1e-12)
@@ -348,8 +352,7 @@ def test_the_search_raises_the_rate_step_by_step_and_stops_where_it_is_lost(
         f"learning rate {found.suggestion:.3g}: {found.reason}\n"
         "stability bound 2 / lambda_max = 1 (lambda_max = 2)"
     )
-    wanted = {"loss": itself, "epochs": 1, "progress": False, "compiled": False}
-    assert fitted.options == [wanted] * 15
+    assert fitted.compiled == [False] * 15
 
 
 @pytest.mark.parametrize(
@@ -365,7 +368,7 @@ def test_the_search_raises_the_rate_step_by_step_and_stops_where_it_is_lost(
 def test_the_search_ends_where_the_loss_is_four_times_its_lowest_or_no_number(
     losses: list[float], seen: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learning_rate, "fit", Steps(losses))
+    monkeypatch.setattr(SingleBatches, "step", Steps(losses).step)
     found = find_learning_rate(Bowl(0.0), ONE, loss=itself, steps=10)
     assert found.losses == losses[:seen]
     assert ("out of bounds" in found.reason) is (seen < 10)
@@ -377,7 +380,7 @@ def test_batches_of_the_search_go_through_all_samples_before_any_comes_again(
     size: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted = Steps([9.0 - 0.1 * i for i in range(10)])
-    monkeypatch.setattr(learning_rate, "fit", fitted)
+    monkeypatch.setattr(SingleBatches, "step", fitted.step)
     data = [1.0] * 4, [0.0, 1.0, 2.0, 3.0]
     find_learning_rate(Bowl(1.0), data, loss=itself, steps=10, batch_size=size, seed=7)
     order: list[float] = []
@@ -393,7 +396,8 @@ def test_batches_of_the_search_go_through_all_samples_before_any_comes_again(
 
 
 def test_the_curvature_is_that_of_the_first_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning_rate, "fit", Steps([9.0 - 0.1 * i for i in range(10)]))
+    falling = [9.0 - 0.1 * i for i in range(10)]
+    monkeypatch.setattr(SingleBatches, "step", Steps(falling).step)
 
     def mean(outputs: list[Any], targets: list[Any]) -> Any:
         return sum(outputs[1:], outputs[0]) / len(outputs)
@@ -401,7 +405,8 @@ def test_the_curvature_is_that_of_the_first_samples(monkeypatch: pytest.MonkeyPa
     data = [float(i) for i in range(1, 101)], [0.0] * 100
     found = find_learning_rate(Bowl(1.0), data, loss=mean, steps=10)
     assert found.curvature == pytest.approx(32.5)  # the mean of 1 ... 64
-    monkeypatch.setattr(learning_rate, "fit", Steps([9.0 - 0.1 * i for i in range(10)]))
+    falling = [9.0 - 0.1 * i for i in range(10)]
+    monkeypatch.setattr(SingleBatches, "step", Steps(falling).step)
     found = find_learning_rate(Bowl(1.0), data, loss=mean, steps=10, curvature_samples=3)
     assert found.curvature == pytest.approx(2.0)
 

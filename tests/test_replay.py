@@ -2,7 +2,6 @@
 
 import functools
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -122,37 +121,6 @@ def test_columns_of_different_lengths_are_refused() -> None:
         Numbers([1.0]) + Numbers([1.0, 2.0])
 
 
-def test_a_resumed_run_has_the_bits_of_a_whole_one(tmp_path: Path) -> None:
-    whole, _ = trained(crossentropy, CLASSES, True, epochs=4)
-    file = tmp_path / "run.json"
-    model = MLP([4, 5, 3], "tanh", seed=1)
-    for epochs in (2, 4):
-        fit(
-            model,
-            (FEATURES, CLASSES),
-            loss=crossentropy,
-            optimizer=Adam(model, lr=0.02),
-            epochs=epochs,
-            batch_size=16,
-            validation=(FEATURES[:10], CLASSES[:10]),
-            checkpoint=file,
-            resume=True,
-            compiled=True,
-        )
-    assert [p.data for p in model.parameters()] == [p.data for p in whole.parameters()]
-
-
-def test_an_interruption_keeps_what_was_learned() -> None:
-    def stop(epoch: int, history: Any) -> None:
-        if epoch == 2:
-            raise KeyboardInterrupt
-
-    model, history = trained(crossentropy, CLASSES, True, epochs=9, callbacks=[stop])
-    assert history.stopped == "interrupted in epoch 3"
-    other, _ = trained(crossentropy, CLASSES, True, epochs=2)
-    assert [p.data for p in model.parameters()] == [p.data for p in other.parameters()]
-
-
 def test_divergence_names_the_operation_as_it_does_eagerly() -> None:
     model = MLP([1, 1], None, seed=0)
     data = [[1e3], [2e3]], [1.0, 2.0]
@@ -217,7 +185,7 @@ def test_a_sweep_of_rates_can_run_compiled() -> None:
     options: Any = {"loss": crossentropy, "rates": [0.01, 1.0], "epochs": 4}
     eager = learning_rate_sweep(model, data, **options)
     replayed = learning_rate_sweep(model, data, compiled=True, **options)
-    for one, other in zip(eager.curves, replayed.curves, strict=True):
+    for one, other in zip(eager.runs, replayed.runs, strict=True):
         assert other.loss == pytest.approx(one.loss, rel=1e-10)
 
 
@@ -405,25 +373,6 @@ def test_a_loss_that_a_callback_changes_is_the_new_one() -> None:
 
         found.append(history(compiled, double, loss))
     assert found[0] == pytest.approx(found[1], rel=1e-9)
-
-
-def test_a_callback_that_is_interrupted_has_changed_what_it_has_changed() -> None:
-    model = Whole()
-
-    def stop(epoch: int, _: Any) -> None:
-        model.parameters()[0].data = 0.125
-        raise KeyboardInterrupt
-
-    fit(
-        model,
-        (INPUTS, WAVES),
-        loss=mse,
-        optimizer=SGD(model, lr=0.1),
-        epochs=4,
-        callbacks=[stop],
-        compiled=True,
-    )
-    assert model.parameters()[0].data == 0.125
 
 
 def test_hooks_that_a_callback_registers_and_models_that_count_are_refused() -> None:

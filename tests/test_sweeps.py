@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from nn import MLP, TrainingError, init, mse, sweeps
-from nn.learning_rate import _sgd
 from nn.optim import SGD, Adam
 from nn.sweeps import Grid, Trained, sweep
 from nn.training import History
@@ -109,7 +108,7 @@ def test_a_run_on_a_worker_compares_fingerprints_first(monkeypatch: pytest.Monke
     own = {"Python": "3"}
     for fingerprint, wanted in ((own, [own]), ({}, [])):
         compared.clear()
-        task = sweeps._Task(made, DATA, mse, 1, None, _sgd, False, fingerprint)
+        task = sweeps._Task(made, DATA, mse, 1, None, SGD, False, fingerprint)
         assert sweeps._run(0.25, None, 0, task)[1:] == [0.5, 0.25]
         assert compared == wanted
 
@@ -142,7 +141,7 @@ def test_a_bar_counts_the_runs_and_tells_the_best(
         asked.append((count, wanted, unit))
         yield asked.append
 
-    monkeypatch.setattr(sweeps, "_bar", bar)
+    monkeypatch.setattr(sweeps, "bar", bar)
     monkeypatch.setattr(sweeps, "fit", Fit())
     options = {} if progress is None else {"progress": progress}
     sweep(made, DATA, loss=mse, rates=[0.5, 0.25], **options)  # type: ignore[arg-type]
