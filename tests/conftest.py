@@ -36,11 +36,10 @@ def table() -> Iterator[None]:
 SLOW = {
     "test_attacks", "test_check", "test_compile", "test_concurrency", "test_demo",
     "test_distributed", "test_docs", "test_init", "test_interruptions", "test_learning_rate",
-<<<<<<< HEAD
     "test_margins", "test_memory", "test_microgpt", "test_notebooks", "test_notebooks_live",
     "test_optim", "test_packaging", "test_page", "test_plugin", "test_precise",
     "test_random_functions", "test_random_graphs", "test_replay", "test_rounding", "test_sweeps",
-    "test_training", "distributed", "README", "coming_from",
+    "test_training", "test_training_ways", "distributed", "README", "coming_from",
 }  # fmt: skip
 
 # Coverage does not watch these files, nor tests that are marked `untraced`, nor the processes that
@@ -49,11 +48,6 @@ UNTRACED = {
     "test_concurrency", "test_interruptions", "test_margins", "test_memory", "test_notebooks",
     "test_notebooks_live", "test_packaging", "test_page", "test_random_functions",
     "test_random_graphs",
-=======
-    "test_memory", "test_microgpt", "test_notebooks", "test_notebooks_live", "test_optim",
-    "test_packaging", "test_page", "test_plugin", "test_precise", "test_random_graphs",
-    "test_replay", "test_sweeps", "test_training", "test_training_ways", "README", "coming_from",
->>>>>>> loop
 }  # fmt: skip
 
 

@@ -507,28 +507,7 @@ def test_without_resvg_and_dot_a_png_names_both_remedies(monkeypatch: pytest.Mon
         render.png("digraph { a }")
 
 
-<<<<<<< HEAD
-def test_without_a_font_of_the_system_matplotlibs_is_taken_and_without_both_none(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pytest.importorskip("matplotlib")
-    monkeypatch.setattr(Path, "rglob", lambda self, name: iter(()))
-    render._fonts.cache_clear()
-    assert [Path(font).name for font in render._fonts()] == ["DejaVuSansMono.ttf"]
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        "importlib.util.find_spec",
-        lambda name, *a: None if name == "matplotlib" else find(name, *a),
-    )
-    render._fonts.cache_clear()
-    with pytest.raises(render.RenderError, match="no monospaced font found"):
-        render.png("digraph { a }")
-    render._fonts.cache_clear()
-
-
 @pytest.mark.slow
-=======
->>>>>>> pictures
 def test_a_home_that_cannot_be_written_to_stops_no_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
