@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from autograd import __version__
-from autograd.check import Report, check_gradients
-from autograd.draw import LIMIT, draw
+from autograd.check.gradients import Report, check_gradients
 from autograd.expressions import PRINTED, ExpressionError, expression
-from autograd.latex import latex
-from autograd.player import play
-from autograd.render import RenderError
+from autograd.printers.latex import latex
+from autograd.show.draw import LIMIT, draw
+from autograd.show.player import play
+from autograd.show.render import RenderError
 from autograd.value import Value, rows, topological, visited
 
 # What a file of each kind starts with, so that none of another kind is overwritten.
@@ -179,7 +179,7 @@ def picture(chosen: argparse.Namespace) -> int:
 
 def stepped(chosen: argparse.Namespace) -> int:
     """Every step, with keys where there is a terminal."""
-    from autograd.terminal import show
+    from autograd.show.terminal import show
 
     player = play(expression(chosen.expression, assigned(chosen.values)), {})
     if chosen.output is None:

@@ -27,7 +27,7 @@ from typing import Any, Unpack
 import autograd
 from autograd import RecordingError, Value, quiet_gc
 from autograd.atomic import context
-from autograd.tape import number_of
+from autograd.compiled.tape import number_of
 from autograd.transform import leaves
 from nn import training
 from nn.columns import quietly
@@ -38,12 +38,12 @@ from nn.training import History
 try:
     import numpy as np
 
-    from autograd.arguments import Call
-    from autograd.compiled import Compiled
-    from autograd.flat import Flat
-    from autograd.kept import Options
-    from autograd.program import Program
-    from autograd.recordings import Recording
+    from autograd.compiled.arguments import Call
+    from autograd.compiled.flat import Flat
+    from autograd.compiled.function import Compiled
+    from autograd.compiled.program import Program
+    from autograd.compiled.recording import Recording
+    from autograd.compiled.recordings import Options
 except ModuleNotFoundError as error:
     if error.name != "numpy":
         raise
@@ -90,7 +90,7 @@ def _sources() -> str:
     """A hash of the two packages' files."""
     found = hashlib.sha256()
     for package in (autograd.__file__, __file__):
-        for path in sorted(Path(str(package)).parent.glob("*.py")):
+        for path in sorted(Path(str(package)).parent.rglob("*.py")):
             found.update(path.name.encode() + path.read_bytes())
     return found.hexdigest()[:16]
 

@@ -37,7 +37,7 @@ SLOW = {
     "test_attacks", "test_check", "test_compile", "test_concurrency", "test_demo",
     "test_distributed", "test_docs", "test_init", "test_interruptions", "test_learning_rate",
     "test_margins", "test_memory", "test_microgpt", "test_notebooks", "test_notebooks_live",
-    "test_optim", "test_packaging", "test_page", "test_plugin", "test_precise",
+    "test_optim", "test_packaging", "test_page", "test_plugin", "test_decimals",
     "test_random_functions", "test_random_graphs", "test_replay", "test_rounding", "test_sweeps",
     "test_training", "test_training_ways", "distributed", "README", "coming_from",
 }  # fmt: skip

@@ -25,10 +25,10 @@ from autograd import (
     scope,
     tanh,
 )
-from autograd.check import Report, Row
+from autograd.check.gradients import Report, Row
 from autograd.faults import Fault, faults, hidden, misread, planted
-from autograd.names import names, variables
-from autograd.precise import LIBM
+from autograd.printers.decimals import LIBM
+from autograd.show.names import names, variables
 from nn import MLP, sparse_categorical_crossentropy
 from tests import reference
 from tests.benchmarks.gradcheck import Spoiled, graph
@@ -343,15 +343,15 @@ def test_the_referees_functions_agree_with_mpmath(name: str) -> None:
 
     from mpmath import mp, mpf
 
-    from autograd import precise
+    from autograd.printers import decimals
 
     op = rows()[name]
     assert name in LIBM
     for at in reference.points(op, 12, random.Random(name)):
         if any(abs(x) > 1e4 for x in at):
             continue
-        with precise.digits(precise.enough(at)):
-            found = precise.value(op)(*map(Decimal, at))
+        with decimals.digits(decimals.enough(at)):
+            found = decimals.value(op)(*map(Decimal, at))
         with mp.workprec(3000):
             exact = reference.value(op, *at)
             assert abs(mpf(str(found)) - exact) <= abs(exact) * mpf(10) ** -60 + mpf(10) ** -400
@@ -362,9 +362,9 @@ def test_the_referees_functions_agree_with_mpmath(name: str) -> None:
 def test_decimal_angles_of_every_quarter_turn(name: str, at: float) -> None:
     from mpmath import mp, mpf
 
-    from autograd import precise
+    from autograd.printers import decimals
 
-    with precise.digits(60):
+    with decimals.digits(60):
         found = LIBM[name](Decimal(at))
     with mp.workdps(60):
         assert abs(mpf(str(found)) - getattr(mp, name)(mpf(at))) < mpf(10) ** -55

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import autograd
 from autograd import ExpressionError, Value, expression, rows
 from autograd.__main__ import main, tex
-from autograd.latex import latex
+from autograd.printers.latex import latex
 
 NEURON = ["tanh(w*x + b)", "w=2", "x=-1", "b=0.5"]
 
@@ -391,7 +391,7 @@ class Screen:
 def test_every_key_has_its_place(
     typed: bytes, event: int, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from autograd import terminal
+    from autograd.show import terminal
 
     monkeypatch.setattr(sys, "stdin", Screen(typed))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)

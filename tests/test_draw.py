@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-import autograd.render as render
-from autograd import Value, draw, drawing, scope, topological
-from autograd.draw import BAD
-from autograd.graph import Graph
-from autograd.names import names, variables
+import autograd.show.render as render
+from autograd import Value, draw, scope, topological
+from autograd.show import drawing
+from autograd.show.draw import BAD
+from autograd.show.graph import Graph
+from autograd.show.names import names, variables
 
 
 def neuron() -> tuple[Value, Value]:

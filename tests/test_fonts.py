@@ -8,8 +8,9 @@ import pytest
 from fontTools.ttLib import TTCollection, TTFont
 from matplotlib import get_data_path
 
-import autograd.render as render
-from autograd import Value, draw, fonts
+import autograd.show.render as render
+from autograd import Value, draw
+from autograd.show import fonts
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import autograd
-from autograd import Value, draw, engines, no_grad
+from autograd import Value, draw, no_grad
+from autograd.compiled import engines
 from autograd.value import present_mode, restorer
 from nn import MLP, Module, find_learning_rate, fit, learning_rate_sweep, mse, training
 from nn.optim import SGD

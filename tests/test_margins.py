@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import autograd
-from autograd import engines, margins, rows
-from autograd.margins import Variant
+from autograd import rows
+from autograd.compiled import engines, margins
+from autograd.compiled.margins import Variant
 from autograd.ops import Operation
 
 SPECIAL = [

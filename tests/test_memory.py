@@ -15,8 +15,8 @@ import pytest
 import autograd
 import nn
 from autograd import Value, rows, scope
-from autograd.frames import frame
-from autograd.program import Program
+from autograd.compiled.program import Program
+from autograd.show.animation import frame
 from nn.data import load_moons
 from nn.optim import Adam
 from nn.schedules import ReduceOnPlateau

@@ -48,8 +48,8 @@ ADVICE = {
     "draw(v).png()": "pip install 'chainrule[viz]'",
     "play(v).widget()": "pip install 'chainrule[notebook]'",
     "compile(lambda x: x)": "pip install 'chainrule[fast]'",
-    "importlib.import_module('autograd.compiled')": "pip install 'chainrule[fast]'",
-    "importlib.import_module('autograd.program')": "pip install 'chainrule[fast]'",
+    "importlib.import_module('autograd.compiled.function')": "pip install 'chainrule[fast]'",
+    "importlib.import_module('autograd.compiled.program')": "pip install 'chainrule[fast]'",
     "importlib.import_module('autograd.strategies')": "pip install hypothesis",
     "importlib.import_module('nn.distributed')": "pip install 'chainrule[distributed]'",
     "nn.plots.figure()": "pip install 'chainrule[plot]'",
@@ -94,9 +94,9 @@ def test_wheel_and_source_distribution_are_whole(built: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         inside = set(archive.namelist())
     wanted = {
-        *("autograd/py.typed", "autograd/page.html", "autograd/page.js", "nn/py.typed"),
+        *("autograd/py.typed", "autograd/show/page.html", "autograd/show/page.js", "nn/py.typed"),
         *("nn/datasets/iris.csv", "nn/datasets/digits.csv.gz", "nn/datasets/names.txt"),
-        "autograd/widget.js",
+        "autograd/show/widget.js",
     }
     assert wanted <= inside
     assert not [name for name in inside if name.startswith(("tests", "notebooks"))]

@@ -35,12 +35,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # What shows results, and what talks to a terminal, a browser or a notebook.
 PRESENTATION = {
-    "autograd/__main__.py", "autograd/draw.py", "autograd/frames.py", "autograd/latex.py",
-    "autograd/page.py", "autograd/player.py", "autograd/pytest_plugin.py", "autograd/render.py",
-    "autograd/steps.py", "autograd/terminal.py", "autograd/widget.py", "nn/demo.py", "nn/plots.py",
+    "autograd/__main__.py", "autograd/printers/latex.py", "autograd/pytest_plugin.py",
+    "autograd/show/animation.py", "autograd/show/draw.py", "autograd/show/page.py",
+    "autograd/show/player.py", "autograd/show/render.py", "autograd/show/steps.py",
+    "autograd/show/terminal.py", "autograd/show/widget.py", "nn/demo.py", "nn/plots.py",
 }  # fmt: skip
 # numba compiles it: other code for its functions would change nothing.
-COMPILED = {"autograd/kernels.py"}
+COMPILED = {"autograd/compiled/kernels.py"}
 # They look at the sources, start other processes or a browser, and so see no change made here.
 BLIND = (
     "README.md", "tests/test_docs.py", "tests/test_house.py", "tests/test_interruptions.py",
@@ -494,7 +495,7 @@ def row(file: str, found: list[Mutant]) -> str:
 
 def files() -> list[str]:
     """The files that are not presentation."""
-    paths = [*ROOT.glob("autograd/*.py"), *ROOT.glob("nn/*.py")]
+    paths = [*ROOT.glob("autograd/**/*.py"), *ROOT.glob("nn/**/*.py")]
     names = sorted(str(path.relative_to(ROOT)) for path in paths)
     return [name for name in names if name not in PRESENTATION | COMPILED]
 
