@@ -7,6 +7,7 @@ import warnings
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from autograd.blame import NonFiniteError, NonFiniteWarning
 from autograd.check.gradients import (
     Report,
     Verdict,
@@ -19,7 +20,9 @@ from autograd.compiled.selection import argmax, replaced, select
 from autograd.compiled.tape import RecordingError, ReplayError
 from autograd.define import define_op
 from autograd.expressions import ExpressionError, expression
+from autograd.modes import detect_anomaly, no_grad, quiet_gc, recording, scope
 from autograd.ops import Op, Operation, Ops
+from autograd.order import topological
 from autograd.piecewise import clip, where
 from autograd.rules import RuleError
 from autograd.show.draw import draw
@@ -27,18 +30,7 @@ from autograd.show.graph import Graph
 from autograd.show.paths import explain
 from autograd.show.player import play
 from autograd.transform import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from autograd.value import (
-    NonFiniteError,
-    NonFiniteWarning,
-    Value,
-    detect_anomaly,
-    no_grad,
-    quiet_gc,
-    recording,
-    rows,
-    scope,
-    topological,
-)
+from autograd.value import Value, rows
 
 __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
     "Value",

@@ -13,11 +13,12 @@ from typing import Any
 from autograd import __version__
 from autograd.check.gradients import Report, check_gradients
 from autograd.expressions import PRINTED, ExpressionError, expression
+from autograd.order import topological, visited
 from autograd.printers.latex import latex
 from autograd.show.draw import LIMIT, draw
 from autograd.show.player import play
 from autograd.show.render import RenderError
-from autograd.value import Value, rows, topological, visited
+from autograd.value import Value, rows
 
 # What a file of each kind starts with, so that none of another kind is overwritten.
 _STARTS = {

@@ -6,6 +6,8 @@ call of a function written in C, and a `finally` does nothing before that call.
 """
 
 import opcode
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextvars import ContextVar
@@ -175,3 +177,13 @@ def context(function: Callable[P, Iterator[T]]) -> Callable[P, Context[T]]:
         return Context(partial(function, *args, **kwargs))  # type: ignore[arg-type]
 
     return made
+
+
+def forkable_lock() -> Any:
+    """An RLock that a forked child finds free: it must not wait for a thread that it has not."""
+    lock = threading.RLock()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
+        )
+    return lock

@@ -15,6 +15,7 @@ from typing import Any
 
 from autograd import record, rules, value
 from autograd.atomic import context, undo_of
+from autograd.notes import UNTOUCHED
 from autograd.ops import Op, Operation, Ops, Reflected
 from autograd.value import INSTALLED_WITH, Value, rows
 
@@ -165,7 +166,7 @@ def _on_what_is_left(
     inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]
 ) -> None:
     for node in (*inner, *leaves):
-        if node.grad is value.UNTOUCHED:
+        if node.grad is UNTOUCHED:
             node.grad = 0.0
     for root, seed in seeds:
         root.grad = seed

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, SupportsIndex, cast, overload
 
+from autograd.modes import Call, nonfinite
 from autograd.ops import item, number, unboxed
-from autograd.value import Call, Value, derivatives, fault, hooked, nonfinite, visited
+from autograd.order import visited
+from autograd.value import Value, derivatives, fault, hooked
 
 Tree = Any  # a number, a Value, or a list, tuple or dict of such
 Argnums = SupportsIndex | Sequence[SupportsIndex]

@@ -1,410 +1,22 @@
 """`Value`: a number that remembers how it was computed, and the chain rule along that memory."""
 
-import gc
 import math
-import os
 import sys
-import threading
-import warnings
-import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextvars import ContextVar
-from functools import partial, wraps
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import repeat
 from operator import attrgetter
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from autograd import advice, record
-from autograd.atomic import Setting, context
 from autograd.atomic import at_once as at_once
+from autograd.atomic import forkable_lock
+from autograd.blame import first_nonfinite
+from autograd.modes import Mode, leaf_row, nonfinite, present_call, present_mode
+from autograd.notes import LEAF, UNTOUCHED, Note, registrations, run_hooks
 from autograd.ops import Hook, Operation, Ops, Origin, is_foreign, number, refusal, unboxed
 from autograd.ops import rows as rows  # everybody takes it from here
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-# The gradient of a node that no backward pass has reached is this very object, so that a picture
-# can say so; in arithmetic it is an ordinary zero.
-UNTOUCHED: Final = float("0.0")
-
-
-class NonFiniteWarning(RuntimeWarning):
-    """A value or a derivative is inf or nan; the message names the first operation at fault."""
-
-
-class NonFiniteError(ArithmeticError):
-    """Raised under `detect_anomaly` by the first operation that makes inf or nan."""
-
-
-class Note(Origin):
-    """What is known of one node beyond its row: a label, a scope, a source line, hooks."""
-
-    def __init__(
-        self,
-        op: Operation | None,
-        label: str = "",
-        scope: str = "",
-        line: str = "",
-        call: "Call | None" = None,
-    ) -> None:
-        self._op: Any = op
-        self.label = label
-        self.scope = scope
-        self.line = line
-        self.hooks: tuple[Hook, ...] = ()
-        self._call = call
-
-    @property
-    def op(self) -> Operation | None:
-        """The operation; None for a leaf."""
-        return self._op  # type: ignore[no-any-return]
-
-    @property
-    def call(self) -> "Call | None":
-        """The call of a transform in which a leaf was made; None outside of any."""
-        return self._call
-
-    @staticmethod
-    def of(row: Origin) -> "Note":
-        """What a row says of its node, as a Note that is shared with no other node."""
-        note = Note(row.op, row.label, row.scope, row.line)
-        note.hooks = row.hooks
-        note._call = row.call
-        return note
-
-    def pullback(self, node: Any) -> None:
-        """Run the hooks on the node's finished adjoint, then pull it back."""
-        node._grad = _hooked(self.hooks, node._grad)
-        self._op.pullback(node)
-
-
-def _hooked(hooks: tuple[Hook, ...], grad: float) -> float:
-    for hook in hooks:
-        changed = hook(grad)
-        grad = grad if changed is None else number(changed, "a hook's result")
-    return grad
-
-
-LEAF: Final = Note(None)
-# How many hooks were ever registered: what serves many leaves looks at each of them only when this
-# has changed.
-registrations: Final = [0]
-
-
-class Call(Origin):
-    """One call of a transform, and the row of the leaves that are made while its function runs.
-
-    These leaves are the call's own.  Any other leaf that its graph reaches comes from outside, and
-    then the derivative depends on it: it must be recorded too, if the caller records.
-
-    Attributes:
-        records: whether the caller records operations.
-        traces: whether the caller writes numbers to a tape, see `Mode.traces`.
-        around: the call in whose function this one was made; None if there is none.
-    """
-
-    __slots__ = ("_inside", "around", "records", "traces")
-
-    def __init__(self) -> None:
-        mode = _mode.get()
-        self.around = _call.get()
-        if mode is None:
-            self.records, self.traces, self._inside = True, False, _PLAIN
-        else:
-            self.records, self.traces = mode.recording, mode.traces
-            self._inside = mode if mode.recording else mode.child("recording", True)
-            mode.meet_transform()
-
-    @property
-    def op(self) -> None:
-        """None: it is the row of leaves."""
-        return None
-
-    @property
-    def call(self) -> "Call":
-        """Itself."""
-        return self
-
-    def owns(self, leaf: "Value") -> bool:
-        """Whether the leaf was made in this call, or in one inside it."""
-        call: Call | None = leaf._row.call
-        while call is not None and call is not self:
-            call = call.around
-        return call is self
-
-    def owns_all(self, leaves: "Iterable[Value]") -> bool:
-        """Whether it owns each of the leaves."""
-        for leaf in leaves:  # noqa: SIM110 - a generator would cost twice as much
-            if leaf._row is not self and not self.owns(leaf):
-                return False
-        return True
-
-    def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """What the function returns; its operations are recorded and its leaves are this call's."""
-        mode, around = _mode.get(), _call.get()
-        # No context managers: Python looks for Ctrl-C at the start of an `__exit__`.
-        try:
-            try:
-                _mode.set(self._inside)
-                _call.set(self)
-                return function(*args, **kwargs)
-            finally:
-                _call.set(around)
-        finally:
-            _mode.set(mode)
-
-
-def present_call() -> Call | None:
-    """The innermost call of a transform whose function runs here and now; None outside of any."""
-    return _call.get()
-
-
-def _leaf_row(label: str = "", scope: str = "", line: str = "") -> Origin:
-    """The row of a leaf that is made in a mode."""
-    call = _call.get()
-    if not (label or scope or line):
-        return call or LEAF
-    note = Note(None, label, scope, line)
-    note._call = call
-    return note
-
-
-class Mode:
-    """What recording does differently here: nothing at all, a scope, a check for inf and nan.
-
-    `traces` is whether the numbers themselves go to a tape, so that a derivative is computed with
-    recorded operations even where a float would do.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "anomaly",
-        "children",
-        "inside",
-        "recording",
-        "rows",
-        "scope",
-        "top",
-    )
-
-    traces = False
-
-    def __init__(self, recording: bool = True, scope: str = "", anomaly: bool = False) -> None:
-        self.recording = recording
-        self.scope = scope
-        self.anomaly = anomaly
-        # One Note serves all nodes of an operation in a scope.
-        self.rows: dict[Operation, Origin] = {}
-        # A scope is entered again for every sample: the second time costs a look-up.
-        self.children: dict[tuple[str, Any], Mode] = {}
-        # The mode that all of these are inside of, and how many it remembers, theirs included.
-        self.top: weakref.ref[Mode] = weakref.ref(self)
-        self.inside = 0
-
-    def child(self, change: str, to: Any) -> "Mode":
-        """This mode with one thing changed; a scope goes inside the present one."""
-        found = self.children.get((change, to))
-        if found is None:
-            scope = self.scope
-            if change == "scope":
-                scope = f"{scope}/{to}" if scope else to
-            found = self.changed(
-                to if change == "recording" else self.recording,
-                scope,
-                to if change == "anomaly" else self.anomaly,
-            )
-            top = self.top() or self
-            if top.inside >= _MOST_MODES:
-                top.children.clear()
-                top.inside = 0
-            top.inside += 1
-            found.top = weakref.ref(top)
-            self.children[change, to] = found
-        return found
-
-    def changed(self, recording: bool, scope: str, anomaly: bool) -> "Mode":
-        """A mode of this kind."""
-        return Mode(recording, scope, anomaly)
-
-    @property
-    def refuses(self) -> bool:
-        """Whether `float(v)` is refused, as it would cut a branch from what is recorded."""
-        return self.recording
-
-    def meet_transform(self) -> None:
-        """A transform is called in this mode."""
-
-    def new_leaf(self, leaf: "Value") -> None:
-        """Told of each leaf that is made in this mode."""
-
-    def record(
-        self,
-        z: float,
-        op: Operation,
-        a: "Value | None",
-        b: "Value | None",
-        x: float,
-        y: float | None,
-    ) -> "Value":
-        """The node of a result, as this mode wants it."""
-        node: Value = object.__new__(Value)
-        node._data = z
-        node._grad = UNTOUCHED
-        if self.recording:
-            row = self.rows.get(op)
-            if row is None:
-                row = self.rows[op] = Note(op, "", self.scope) if self.scope else op
-            node._row = row
-            node.a = a
-            node.b = b
-            node.x = x
-            if y is not None:
-                node.y = y
-        else:
-            node._row = _call.get() or LEAF
-            node.a = node.b = None
-        if self.anomaly:
-            line = user_line()
-            row = node._row.op
-            node._row = Note(row, "", self.scope, line) if row else _leaf_row("", self.scope, line)
-            if z - z != 0.0:
-                raise NonFiniteError(bad_result(op, x, y, z, a, b, line))
-        return node
-
-
-# Some 10 MB.  More are names made up by the thousand, such as one for every step of a training, and
-# below each of them a mode for every neuron: not worth remembering.
-_MOST_MODES = 10_000
-_PLAIN: Final = Mode()
-_mode: ContextVar[Mode | None] = ContextVar("mode", default=None)
-_call: ContextVar[Call | None] = ContextVar("call", default=None)
-
-
-class _Entered(Setting[Mode | None]):
-    """A context in which a changed Mode holds, for this thread and this task only.
-
-    As a decorator it holds for each call; a generator function is refused, because the mode would
-    leak into whatever runs between its steps.
-    """
-
-    variable = _mode
-
-    def __init__(self, change: str, to: Any) -> None:
-        self._change, self._to = change, to
-
-    def inside(self, before: Mode | None) -> Mode:
-        """The mode with the change."""
-        return (before or _PLAIN).child(self._change, self._to)
-
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        code = getattr(function, "__code__", None)
-        if code is not None and code.co_flags & 0x2A0:  # generator, coroutine, async generator
-            raise TypeError(
-                f"{function.__name__} suspends itself, and the mode would leak to its caller; "
-                "use a `with` block inside it"
-            )
-
-        @wraps(function)
-        def inside(*args: P.args, **kwargs: P.kwargs) -> R:
-            with _Entered(self._change, self._to):
-                return function(*args, **kwargs)
-
-        return inside
-
-
-def present_mode() -> Mode | None:
-    """How operations are recorded here and now; None is the ordinary way."""
-    return _mode.get()
-
-
-# Sets what `present_mode` gave, in one step of the interpreter.
-set_mode: Final = _mode.set
-
-
-class entered(Setting[Mode | None]):  # noqa: N801 - reads like no_grad
-    """A context in which operations are recorded by `mode`, for this thread and task only."""
-
-    variable = _mode
-
-    def __init__(self, mode: Mode) -> None:
-        self._inner = mode
-
-    def inside(self, before: Mode | None) -> Mode:
-        """The mode that was given."""
-        return self._inner
-
-
-class no_grad(_Entered):  # noqa: N801 - PyTorch's name
-    """A context (or decorator) in which results are leaves: nothing is recorded.
-
-    >>> w = Value(3.0)
-    >>> with no_grad():
-    ...     z = w * w
-    >>> z.data, z.parents
-    (9.0, ())
-    """
-
-    def __init__(self) -> None:
-        super().__init__("recording", False)
-
-
-class recording(_Entered):  # noqa: N801 - reads like no_grad
-    """A context in which results remember their operands, also inside `no_grad`."""
-
-    def __init__(self) -> None:
-        super().__init__("recording", True)
-
-
-class detect_anomaly(_Entered):  # noqa: N801 - PyTorch's name
-    """A context in which the first operation that makes inf or nan raises NonFiniteError.
-
-    The error names the operation, its operands, their labels and the user's source line, both for
-    values (at once, in forward order) and for adjoints (during `backward`).
-
-    >>> p = Value(0.0, label="p")
-    >>> with detect_anomaly():
-    ...     loss = -p.log()
-    Traceback (most recent call last):
-    autograd.value.NonFiniteError: log(x) = -inf at x = 0.0 ('p'), at <doctest ...>:2
-    """
-
-    def __init__(self) -> None:
-        super().__init__("anomaly", True)
-
-
-class scope(_Entered):  # noqa: N801 - reads like no_grad
-    """A context that groups the nodes made inside it under a name; scopes nest.
-
-    >>> with scope("layer 1"), scope("neuron 0"):
-    ...     z = Value(1.0) + 2.0
-    >>> z.scope
-    'layer 1/neuron 0'
-    """
-
-    def __init__(self, name: str) -> None:
-        if not isinstance(name, str) or not name or "/" in name:
-            raise ValueError(f"scope: expected a name without '/', got {name!r}")
-        super().__init__("scope", name)
-
-
-@context
-def quiet_gc() -> Iterator[None]:
-    """A context in which Python's cycle collector rests; graphs are freed without it.
-
-    Building a graph of a million nodes costs up to three times less, because the collector does
-    not walk all of it again and again.  It holds for the whole process, unlike the modes.
-
-    >>> with quiet_gc():
-    ...     (Value(2.0) * 3.0).backward()
-    """
-    enabled = gc.isenabled()
-    try:
-        gc.disable()
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+from autograd.order import topological, unfold, visited
 
 
 @final
@@ -463,12 +75,12 @@ class Value(Ops):
         self._data = data
         self._grad = UNTOUCHED
         self.a = self.b = None
-        mode = _mode.get()
+        mode = present_mode()
         if mode is None:
             self._row = Note(None, label) if label else LEAF
         else:
             where = mode.scope
-            self._row = _leaf_row(label, where) if label or where else _call.get() or LEAF
+            self._row = leaf_row(label, where) if label or where else present_call() or LEAF
             mode.new_leaf(self)
 
     # Descriptors, and no `__getattr__`: a missing attribute costs what it did.
@@ -630,7 +242,7 @@ class Value(Ops):
         return round(self._converted("rounded number"), digits)
 
     def _converted(self, to: str) -> float:
-        mode = _mode.get()
+        mode = present_mode()
         if mode is None or mode.refuses:
             raise TypeError(advice.conversion(to, sys._getframe(2)))
         return self.data
@@ -642,7 +254,7 @@ class Value(Ops):
             x, y = (unboxed(operand) for operand in inputs)
             asked = getattr(x, names[0]) if isinstance(x, Value) else getattr(y, names[1])
             return asked(y if isinstance(x, Value) else x)
-        mode = _mode.get()
+        mode = present_mode()
         if mode is None or mode.refuses:
             raise TypeError(advice.numpy_function(function.__name__))
         plain = (one.data if isinstance(one, Value) else one for one in inputs)
@@ -804,7 +416,7 @@ def number_writer(nodes: Iterable[Value], numbers: Iterable[float]) -> Callable[
     >>> v.data
     2.0
     """
-    mode = _mode.get()
+    mode = present_mode()
     # A recording hears of what is assigned to `.data`, and refuses it.
     name = "data" if mode is not None and mode.traces else "_data"
     return partial(at_once, map(setattr, nodes, repeat(name), numbers))
@@ -819,98 +431,6 @@ def grad_writer(nodes: Iterable[Value], grads: Iterable[float]) -> Callable[[], 
     2.0
     """
     return partial(at_once, map(setattr, nodes, repeat("_grad"), grads))
-
-
-def topological(*roots: Value) -> list[Value]:
-    """Every node that the roots were computed from, operands before results, roots included.
-
-    The order depends on the graph alone, so the same script gives the same order, and the same
-    bits, in every process.  Nothing here recurses.
-
-    >>> a, b = Value(1.0, "a"), Value(2.0, "b")
-    >>> [node.label or node.op for node in topological(a * b + a)]
-    ['a', 'b', Op(mul(x, y) = x * y), Op(add(x, y) = x + y)]
-    """
-    order: list[Value] = []
-    _visit(roots, order, order)
-    return order
-
-
-def visited(*roots: Value, without: Iterable[Value] = ()) -> tuple[list[Value], list[Value]]:
-    """The computed nodes, operands before results, and the leaves that the roots come from.
-
-    It does not go into the nodes `without`, nor into what only they are computed from.
-    """
-    inner: list[Value] = []
-    leaves: list[Value] = []
-    _visit(roots, inner, leaves, without)
-    return inner, leaves
-
-
-def _visit(
-    roots: tuple[Value, ...],
-    inner: list[Value],
-    leaves: list[Value],
-    without: Iterable[Value] = (),
-) -> None:
-    emit, emit_leaf = inner.append, leaves.append
-    seen: set[Value | None] = {None, *without}
-    see = seen.add
-    path: list[Value] = []  # from the root to the node whose operands are being visited
-    push, pop = path.append, path.pop
-    for root in roots:
-        if root in seen:
-            continue
-        see(root)
-        if root.a is None and root.b is None:
-            emit_leaf(root)
-            continue
-        node: Value = root
-        while True:
-            # What was seen is finished: were it on the path, the graph would have a cycle.
-            if (a := node.a) not in seen:
-                see(a)
-                if a.a is not None or a.b is not None:  # type: ignore[union-attr]
-                    push(node)
-                    node = a  # type: ignore[assignment]
-                    continue
-                emit_leaf(a)  # type: ignore[arg-type]
-            if (b := node.b) not in seen:
-                see(b)
-                if b.a is not None or b.b is not None:  # type: ignore[union-attr]
-                    push(node)
-                    node = b  # type: ignore[assignment]
-                    continue
-                emit_leaf(b)  # type: ignore[arg-type]
-            emit(node)
-            if not path:
-                break
-            node = pop()
-
-
-def unfold(*roots: Value) -> None:
-    """Make of compiled calls behind the roots the scalar graphs that their functions would make.
-
-    The nodes that are their results stay the same objects, with the same numbers.
-    """
-    calls: dict[Any, list[Value]] = {}
-    for node in visited(*roots)[0]:
-        op: Any = node.op
-        call = op.call_of(node) if op.many else None
-        if call is not None:
-            calls.setdefault(call, []).append(node)
-    for call, nodes in calls.items():
-        call.unfold(nodes)
-
-
-def forkable_lock() -> Any:
-    """An RLock that a forked child finds free: it must not wait for a thread that it has not."""
-    lock = threading.RLock()
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
-        )
-    return lock
 
 
 # Passes of two threads may meet in the same leaves, and their sums would get lost: one at a time.
@@ -953,7 +473,7 @@ def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
         if node._grad:
             node._row.pullback(node)
     for leaf, before in hooked:
-        leaf._grad = before + _hooked(leaf._row.hooks, leaf._grad)
+        leaf._grad = before + run_hooks(leaf._row.hooks, leaf._grad)
 
 
 def accumulate(
@@ -1000,76 +520,6 @@ def derivatives(
 # ---------------------------------------------------------------------- inf and nan
 
 
-def _operand_text(name: str, number: float, node: Value | None) -> str:
-    label = f" ({node.label!r})" if node is not None and node.label else ""
-    return f"{name} = {number!r}{label}"
-
-
-def bad_result(
-    op: Operation,
-    x: float,
-    y: float | None,
-    z: float,
-    a: Value | None,
-    b: Value | None,
-    line: str,
-) -> str:
-    """What an operation gave at which operands, and where, for a message on inf or nan."""
-    operands = [_operand_text("x", x, a)]
-    if y is not None:
-        operands.append(_operand_text("y", y, b))
-    call = f"{op.name}({'x' if y is None else 'x, y'})"
-    return f"{call} = {z!r} at {', '.join(operands)}" + (f", at {line}" if line else "")
-
-
-def _is_ours(frame: FrameType) -> bool:
-    """Whether it runs code of this package, or generated by it."""
-    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return package in ("autograd", "nn") or frame.f_code.co_filename.startswith("<autograd ")
-
-
-def user_line() -> str:
-    """'file:line' of the innermost frame that is neither this package's nor generated by it."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if not _is_ours(frame):
-            return f"{called(frame.f_code.co_filename)}:{frame.f_lineno}"
-        frame = frame.f_back
-    return ""
-
-
-def called(filename: str) -> str:
-    """A file's name without its folders; of a cell, whose file is a hash, In[3] as it is shown."""
-    interactive = getattr(sys.modules.get("IPython"), "get_ipython", None)
-    shell = interactive() if interactive is not None else None
-    cell = shell.compile.format_code_name(filename) if shell is not None else None
-    return cell[1] if cell is not None else os.path.basename(filename)
-
-
-def first_nonfinite(order: Iterable[Value]) -> str:
-    """What went wrong first, in forward order: a value or a local derivative; '' if nothing."""
-    order = list(order)
-    for node in order:
-        if node.data - node.data != 0.0:
-            if node.op is None:
-                name = f" {node.label!r}" if node.label else ""
-                return f"the leaf{name} is {node.data!r}"
-            y = getattr(node, "y", None)
-            return bad_result(node.op, node.x, y, node.data, node.a, node.b, node.line)
-    for node in reversed(order):
-        if node.op is None or not node.grad:
-            continue
-        for name, parent in (("dx", node.a), ("dy", node.b)):
-            if parent is None:
-                continue
-            partial = getattr(node, name)
-            if partial - partial != 0.0 or (node.grad * partial) - (node.grad * partial) != 0.0:
-                y = getattr(node, "y", None)
-                where = bad_result(node.op, node.x, y, node.data, node.a, node.b, node.line)
-                return f"dL/dz * dz/{name} is {node.grad!r} * {partial!r} in {where}"
-    return ""
-
-
 def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
     """Warn, or raise under `detect_anomaly`, if the root or a leaf's gradient is not finite."""
     if root._data - root._data == 0.0:
@@ -1106,20 +556,10 @@ def fault(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
             undo()
 
 
-def nonfinite(text: str) -> None:
-    """Warn of inf or nan at the user's line; NonFiniteError under `detect_anomaly`."""
-    mode = _mode.get()
-    if mode is not None and mode.anomaly:
-        raise NonFiniteError(text)
-    level, frame = 1, sys._getframe(0)
-    while _is_ours(frame) and frame.f_back is not None:
-        level, frame = level + 1, frame.f_back
-    warnings.warn(text, NonFiniteWarning, stacklevel=level)
-
-
 # What the generated methods need beside the operation itself; `define_op` needs it again.
-INSTALLED_WITH = {"get_mode": _mode.get, "untouched": UNTOUCHED}
+INSTALLED_WITH = {"get_mode": present_mode, "untouched": UNTOUCHED}
 
 
+Mode.node = Value
 for _op in rows().values():
     record.install(_op, Value, rows(), INSTALLED_WITH)

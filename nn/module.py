@@ -43,7 +43,7 @@ class unscoped(Setting[bool]):  # noqa: N801 - reads like no_grad
         return False
 
 
-# What `autograd.value.set_mode` is for the modes.
+# What `autograd.modes.set_mode` is for the modes.
 present_scoping, set_scoping = _scoped.get, _scoped.set
 
 

@@ -10,7 +10,8 @@ from operator import call, setitem
 from typing import Any, ClassVar
 
 from autograd import Value
-from autograd.value import UNTOUCHED, at_once, grad_writer, grads, number_writer, numbers
+from autograd.notes import UNTOUCHED
+from autograd.value import at_once, grad_writer, grads, number_writer, numbers
 from nn import storage
 from nn.columns import Column, Numbers, quietly
 from nn.module import Module

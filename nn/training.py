@@ -20,15 +20,10 @@ from typing import Any, Required, TypedDict
 
 from autograd import NonFiniteError, Value, files, no_grad, quiet_gc, topological
 from autograd.atomic import at_once, context, together, undo_of
+from autograd.blame import first_nonfinite
+from autograd.modes import present_mode, set_mode
 from autograd.ops import item
-from autograd.value import (
-    accumulate,
-    first_nonfinite,
-    number_writer,
-    numbers,
-    present_mode,
-    set_mode,
-)
+from autograd.value import accumulate, number_writer, numbers
 from nn import storage
 from nn.arguments import list_of, loss_of, measured, metrics_of, model_of, optimizer_of
 from nn.data import Samples, samples

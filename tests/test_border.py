@@ -888,7 +888,7 @@ def test_an_exception_while_recording_leaves_nothing_behind(error: type[BaseExce
     with pytest.raises(error, match="stop"):
         compiled(2.0)
     assert vars(Value)["data"] is before
-    assert autograd.value.present_mode() is None
+    assert autograd.modes.present_mode() is None
     assert compiled.recordings == []
     assert compiled(1.0).data == 2.0
     with pytest.raises(error, match="stop"):

@@ -25,7 +25,8 @@ FLOORS = """
 autograd/check/__init__.py autograd/compiled/__init__.py autograd/printers/__init__.py autograd/show/__init__.py
 autograd/rules.py autograd/files.py autograd/show/fonts.py autograd/show/drawing.py autograd/show/render.py autograd/atomic.py
 autograd/ops.py
-autograd/record.py autograd/printers/latex.py autograd/advice.py
+autograd/record.py autograd/printers/latex.py autograd/advice.py autograd/notes.py autograd/blame.py autograd/order.py
+autograd/modes.py
 autograd/value.py
 autograd/transform.py autograd/expressions.py autograd/piecewise.py autograd/strategies.py autograd/printers/decimals.py
 autograd/define.py autograd/faults.py autograd/show/names.py autograd/show/graph.py
@@ -93,12 +94,11 @@ CIRCLES: list[set[str]] = [
 ]
 LARGER: dict[str, int] = {
     "autograd/check/gradients.py": 652,
-    "autograd/compiled/engines.py": 736,
+    "autograd/compiled/engines.py": 737,
     "autograd/compiled/function.py": 353,
     "autograd/compiled/kernels.py": 727,
     "autograd/ops.py": 496,
     "autograd/transform.py": 456,
-    "autograd/value.py": 685,
     "nn/distributed.py": 548,
     "nn/training.py": 509,
 }
@@ -112,7 +112,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 5426, "autograd/compiled": 5672, "nn": 4859}  # a folder counts for itself
+MOST_IN = {"autograd": 5451, "autograd/compiled": 5657, "nn": 4859}  # a folder counts for itself
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",

@@ -13,7 +13,8 @@ import pytest
 import autograd
 from autograd import Value, draw, no_grad
 from autograd.compiled import engines
-from autograd.value import present_mode, restorer
+from autograd.modes import present_mode
+from autograd.value import restorer
 from nn import MLP, Module, find_learning_rate, fit, learning_rate_sweep, mse, training
 from nn.optim import SGD
 from nn.sweeps import sweep

@@ -25,8 +25,9 @@ from autograd import (
     recording,
     scope,
 )
+from autograd.notes import UNTOUCHED
 from autograd.ops import item
-from autograd.value import UNTOUCHED, grads, number_writer, numbers
+from autograd.value import grads, number_writer, numbers
 from nn import MLP
 
 nan, inf = math.nan, math.inf

@@ -25,8 +25,8 @@ from autograd import (
     value_and_grad,
     vjp,
 )
+from autograd.modes import present_call, present_mode
 from autograd.transform import leaves
-from autograd.value import present_call, present_mode
 from tests import polynomials
 
 Function = Callable[[Any], Any]
@@ -298,7 +298,7 @@ def test_a_chain_of_inner_steps_is_differentiated() -> None:
 
 def test_the_graph_before_the_arguments_is_not_walked(monkeypatch: pytest.MonkeyPatch) -> None:
     walked: list[int] = []
-    visited = autograd.value.visited
+    visited = autograd.order.visited
 
     def counting(*roots: Any, without: Any = ()) -> Any:
         found = visited(*roots, without=without)

@@ -25,7 +25,7 @@ from autograd import (
     value_and_grad,
     vjp,
 )
-from autograd.value import present_call, present_mode
+from autograd.modes import present_call, present_mode
 
 nan, inf = math.nan, math.inf
 ENDS = [0.0, -0.0, 1.0, -1.0, 0.5, -2.0, nan, inf, -inf, 1e308, -1e308, 5e-324, 1000.0]

@@ -19,12 +19,12 @@ from mpmath import mp, mpf
 import autograd
 from autograd import Op, RuleError, Value, grad, hessian, record, rows, rules
 from autograd.ops import Operation, Ops, number, table
-from autograd.value import topological
+from autograd.order import topological
 from tests import reference
 
 NAMES = list(rows())
 # A derivative may be infinite at an end, which a transform warns of.
-ENDLESS = pytest.mark.filterwarnings("ignore::autograd.value.NonFiniteWarning")
+ENDLESS = pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
 SLOPES = [slope for op in rows().values() for slope in op.slopes.values()]
 GOLDEN = Path(__file__).parent / "golden"
 INF, NAN = math.inf, math.nan

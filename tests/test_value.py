@@ -28,8 +28,9 @@ from autograd import (
     scope,
     topological,
 )
+from autograd.blame import first_nonfinite
 from autograd.ops import Ops
-from autograd.value import accumulate, first_nonfinite, restorer
+from autograd.value import accumulate, restorer
 
 MILLION = 1_000_000
 
@@ -603,7 +604,7 @@ def test_a_node_made_in_a_mode_has_its_scope_and_nothing_else() -> None:
     assert z._row is again._row  # one Note serves all products of a scope
     assert (named.label, named.scope) == ("named", "part")
     with no_grad():
-        assert (leaf * 2.0)._row is autograd.value.LEAF
+        assert (leaf * 2.0)._row is autograd.notes.LEAF
     with detect_anomaly():
         w = leaf * 2.0
     assert (w.label, w.scope) == ("", "")
@@ -624,15 +625,15 @@ def test_a_node_made_in_a_mode_has_its_scope_and_nothing_else() -> None:
 def test_a_mode_is_made_once_for_each_scope_and_not_kept_without_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    top = autograd.value.Mode()
+    top = autograd.modes.Mode()
     assert (top.recording, top.scope, top.anomaly) == (True, "", False)
     assert top.child("scope", "a") is top.child("scope", "a")
     inner = top.child("scope", "a").child("scope", "b")
     assert inner.scope == "a/b"
     assert inner is top.child("scope", "a").child("scope", "b")
     assert not top.child("recording", False).recording
-    monkeypatch.setattr(autograd.value, "_MOST_MODES", 5)
-    fresh = autograd.value.Mode()
+    monkeypatch.setattr(autograd.modes, "_MOST_MODES", 5)
+    fresh = autograd.modes.Mode()
     for i in range(5):
         fresh.child("scope", f"s{i}")
     assert len(fresh.children) == 5
@@ -679,12 +680,12 @@ def test_a_cell_is_called_what_the_notebook_shows(monkeypatch: pytest.MonkeyPatc
     shell = types.SimpleNamespace(compile=Compiler())
     module = types.SimpleNamespace(get_ipython=lambda: shell)
     monkeypatch.setitem(sys.modules, "IPython", module)
-    assert autograd.value.called("/tmp/ipykernel_1/123.py") == "In[3]"
-    assert autograd.value.called("/a/b.py") == "b.py"
+    assert autograd.blame.called("/tmp/ipykernel_1/123.py") == "In[3]"
+    assert autograd.blame.called("/a/b.py") == "b.py"
     module.get_ipython = lambda: None
-    assert autograd.value.called("/tmp/ipykernel_1/123.py") == "123.py"
+    assert autograd.blame.called("/tmp/ipykernel_1/123.py") == "123.py"
     monkeypatch.delitem(sys.modules, "IPython")
-    assert autograd.value.called("/tmp/ipykernel_1/123.py") == "123.py"
+    assert autograd.blame.called("/tmp/ipykernel_1/123.py") == "123.py"
 
 
 def test_what_went_wrong_first_is_told_with_both_operands_and_the_line() -> None:
@@ -742,7 +743,7 @@ def test_roots_that_are_leaves_or_repeated_come_once() -> None:
 def test_a_lock_that_a_fork_is_to_find_free_is_taken_before_it_and_given_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from autograd.value import forkable_lock
+    from autograd.atomic import forkable_lock
 
     registered: list[dict[str, Any]] = []
     monkeypatch.setattr(os, "register_at_fork", lambda **calls: registered.append(calls))

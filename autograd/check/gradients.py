@@ -18,27 +18,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from autograd.blame import user_line
 from autograd.define import ridders
+from autograd.modes import Mode, entered, no_grad
+from autograd.notes import Note
 from autograd.ops import Operation, item, number
+from autograd.order import topological, unfold, visited
 from autograd.printers import decimals
 from autograd.show.names import names
 from autograd.show.player import handed
 from autograd.transform import Tree, hvp, leaves, rebuilt
-from autograd.value import (
-    Mode,
-    Note,
-    Value,
-    entered,
-    no_grad,
-    number_writer,
-    numbers,
-    one_pass,
-    restorer,
-    topological,
-    unfold,
-    user_line,
-    visited,
-)
+from autograd.value import Value, number_writer, numbers, one_pass, restorer
 
 ROUNDING = 2.0**-53
 FLOOR = 1e-300  # below, what a double was computed from may have had no digits
@@ -158,7 +148,7 @@ class _Traced(Mode):
 
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Value:
         """The node, with its line."""
-        node = super().record(z, op, a, b, x, y)
+        node: Value = super().record(z, op, a, b, x, y)
         node._row = Note(op, line=user_line())
         other = x if y is None else y
         side = (x > 0, x < 0, x > other, x < other, op.piece(x, y)) if op.smooth else ()

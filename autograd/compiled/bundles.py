@@ -10,8 +10,9 @@ from functools import cached_property
 from itertools import repeat
 from typing import Any
 
+from autograd.notes import UNTOUCHED, Note
 from autograd.ops import Origin
-from autograd.value import UNTOUCHED, Note, Value, at_once, grads
+from autograd.value import Value, at_once, grads
 
 Array = Any
 

@@ -16,20 +16,11 @@ from autograd.compiled.bundles import Block, Bundle, Weights, block_node, bundle
 from autograd.compiled.program import recorded_plainly
 from autograd.compiled.recording import Recording
 from autograd.compiled.tape import SOLID
+from autograd.modes import no_grad, present_call
+from autograd.notes import UNTOUCHED, Note
 from autograd.ops import Ops, item
 from autograd.transform import jvp, vjp
-from autograd.value import (
-    UNTOUCHED,
-    Note,
-    Value,
-    accumulate,
-    at_once,
-    grad_writer,
-    grads,
-    no_grad,
-    one_pass,
-    present_call,
-)
+from autograd.value import Value, accumulate, at_once, grad_writer, grads, one_pass
 
 Array = Any
 Name = tuple[str, tuple[int, ...], tuple[int, ...]]

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from autograd import files, rules
+from autograd.atomic import forkable_lock
 from autograd.compiled import margins, native_margins, numba_functions
 from autograd.compiled.lowering import (
     CHOOSE,
@@ -34,7 +35,7 @@ from autograd.compiled.program import Program
 from autograd.compiled.rounding import INFINITE, SMALLEST, UNIT, Step, runs
 from autograd.compiled.tape import ORDER
 from autograd.ops import Operation
-from autograd.value import forkable_lock, rows
+from autograd.value import rows
 
 Array = Any
 LOOPS = 5  # of a contraction: three over lanes, one over terms, one over samples

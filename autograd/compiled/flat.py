@@ -12,8 +12,9 @@ from autograd.atomic import no_signal_at_start, together
 from autograd.compiled.arguments import Call
 from autograd.compiled.recording import Recording, runs
 from autograd.compiled.serving import Sink
+from autograd.notes import registrations
 from autograd.transform import rebuilt
-from autograd.value import Value, grad_writer, number_writer, numbers, registrations
+from autograd.value import Value, grad_writer, number_writer, numbers
 
 if TYPE_CHECKING:
     from autograd.compiled.function import Compiled

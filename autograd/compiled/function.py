@@ -10,6 +10,8 @@ from typing import Any
 
 from autograd import transform
 from autograd.compiled.tape import RecordingError
+from autograd.modes import Mode, present_call, present_mode, recording
+from autograd.notes import registrations
 from autograd.ops import item
 from autograd.transform import (
     Argnums,
@@ -19,18 +21,7 @@ from autograd.transform import (
     mapped,
     rebuilt,
 )
-from autograd.value import (
-    Mode,
-    Value,
-    grad_writer,
-    grads,
-    hooked,
-    one_pass,
-    present_call,
-    present_mode,
-    recording,
-    registrations,
-)
+from autograd.value import Value, grad_writer, grads, hooked, one_pass
 
 try:
     import numpy as np

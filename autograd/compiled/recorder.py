@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from autograd import advice
+from autograd.blame import NonFiniteError, bad_result, called
 from autograd.compiled.tape import (
     DETACH,
     ORDER,
@@ -21,18 +22,10 @@ from autograd.compiled.tape import (
     number_of,
 )
 from autograd.compiled.whole_numbers import Index
+from autograd.modes import Mode, present_mode, set_mode
+from autograd.notes import Note
 from autograd.ops import Operation, Ops
-from autograd.value import (
-    Mode,
-    NonFiniteError,
-    Note,
-    Value,
-    at_once,
-    bad_result,
-    called,
-    present_mode,
-    set_mode,
-)
+from autograd.value import Value, at_once
 
 _LARGEST = sys.float_info.max
 

@@ -15,8 +15,10 @@ from autograd.compiled.tape import (
     number_of,
 )
 from autograd.compiled.whole_numbers import Index
+from autograd.modes import present_call, present_mode
+from autograd.notes import Note
 from autograd.ops import Ops, item, number
-from autograd.value import Note, Value, present_call, present_mode
+from autograd.value import Value
 
 
 def select(values: Sequence[Any], index: Any) -> Any:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from autograd.modes import present_call, present_mode
+from autograd.notes import Note
 from autograd.ops import Operation, Ops, Origin, is_foreign, number, unboxed
-from autograd.value import Note, Value, present_call, present_mode
+from autograd.value import Value
 
 if TYPE_CHECKING:
     from autograd.compiled.recorder import Recorder

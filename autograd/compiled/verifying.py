@@ -7,9 +7,11 @@ from typing import Any
 from autograd.compiled.arguments import Call
 from autograd.compiled.serving import Served, Wish
 from autograd.compiled.tape import ReplayError
+from autograd.modes import no_grad, recording
 from autograd.ops import item
+from autograd.order import topological
 from autograd.transform import gradients, leaves
-from autograd.value import Value, no_grad, recording, topological
+from autograd.value import Value
 
 # Of the largest number that the function computes on its way: regrouped sums differ in last bits.
 TOLERANCE = 1e-9

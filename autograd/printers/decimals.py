@@ -16,8 +16,9 @@ from itertools import accumulate, count, repeat
 from typing import Any
 
 from autograd import rules
+from autograd.modes import Mode
 from autograd.ops import Operation, Ops
-from autograd.value import Mode, Value, rows
+from autograd.value import Value, rows
 
 ZERO, ONE, TWO, HALF = Decimal(0), Decimal(1), Decimal(2), Decimal("0.5")
 

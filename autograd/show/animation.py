@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from autograd import files
+from autograd.notes import UNTOUCHED
+from autograd.order import topological
 from autograd.show.draw import LIMIT, Picture
 from autograd.show.graph import Graph
 from autograd.show.player import Player
 from autograd.show.render import RenderError
-from autograd.value import UNTOUCHED, restorer, topological
+from autograd.value import restorer
 
 PIXELS = 1_000_000_000  # of all frames together, which are kept until the last one is there
 

@@ -8,10 +8,12 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
+from autograd.notes import UNTOUCHED
 from autograd.ops import Operation
+from autograd.order import topological, unfold
 from autograd.show.graph import Graph
 from autograd.show.names import names, variables
-from autograd.value import UNTOUCHED, Value, topological, unfold
+from autograd.value import Value
 
 # Orange against blue is told apart by all common kinds of colour blindness (Okabe and Ito 2008);
 # the lighter tints keep black text readable.

@@ -18,10 +18,11 @@ from typing import Any
 
 from autograd import rules
 from autograd.ops import Operation
+from autograd.order import topological, visited
 from autograd.show.draw import BAD, LIMIT, NEGATIVE, NEUTRAL, POSITIVE, Picture
 from autograd.show.player import Player
 from autograd.show.render import RenderError
-from autograd.value import Value, restorer, rows, topological, visited
+from autograd.value import Value, restorer, rows
 
 DRAWN = 1_000  # boxes; the browser paints all of them at every step, and nobody can read more
 LARGEST = 200_000  # nodes; a page of more is tens of megabytes

@@ -7,9 +7,10 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from autograd.order import topological, unfold, visited
 from autograd.show.names import names, variables
 from autograd.show.player import handed
-from autograd.value import Value, topological, unfold, visited
+from autograd.value import Value
 
 
 @dataclass(frozen=True)

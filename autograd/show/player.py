@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 from autograd import files, rules
 from autograd.ops import Operation
+from autograd.order import topological, unfold, visited
 from autograd.show.names import names, variables
-from autograd.value import Value, rows, topological, unfold, visited
+from autograd.value import Value, rows
 
 if TYPE_CHECKING:
     from autograd.show.widget import PlayerWidget

@@ -17,7 +17,7 @@ from autograd import (
     rows,
 )
 from autograd.faults import faults, planted
-from autograd.value import Note
+from autograd.notes import Note
 from nn import MLP, mse
 from tests.cases import FACTORS, KINKS, SMOOTH, Case, Plain, claimed, claiming
 from tests.classic_bugs import BUGS

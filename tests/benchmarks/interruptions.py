@@ -22,7 +22,8 @@ import autograd
 from autograd import Value, draw, grad, topological
 from autograd.compiled import engines
 from autograd.compiled.program import Program
-from autograd.value import one_pass, present_mode, set_mode
+from autograd.modes import present_mode, set_mode
+from autograd.value import one_pass
 from nn import MLP, fit, mse
 from nn.module import present_scoping, set_scoping
 from nn.optim import Adam

@@ -1,0 +1,339 @@
+"""How operations are recorded: not at all, in a scope, with a check for inf and nan."""
+
+import gc
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, ClassVar, Final, ParamSpec, TypeVar
+
+from autograd import blame
+from autograd.atomic import Setting, context
+from autograd.notes import LEAF, UNTOUCHED, Note
+from autograd.ops import Operation, Origin
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Node = Any  # a Value
+
+
+class Call(Origin):
+    """One call of a transform, and the row of the leaves that are made while its function runs.
+
+    These leaves are the call's own.  Any other leaf that its graph reaches comes from outside, and
+    then the derivative depends on it: it must be recorded too, if the caller records.
+
+    Attributes:
+        records: whether the caller records operations.
+        traces: whether the caller writes numbers to a tape, see `Mode.traces`.
+        around: the call in whose function this one was made; None if there is none.
+    """
+
+    __slots__ = ("_inside", "around", "records", "traces")
+
+    def __init__(self) -> None:
+        mode = _mode.get()
+        self.around = _call.get()
+        if mode is None:
+            self.records, self.traces, self._inside = True, False, _PLAIN
+        else:
+            self.records, self.traces = mode.recording, mode.traces
+            self._inside = mode if mode.recording else mode.child("recording", True)
+            mode.meet_transform()
+
+    @property
+    def op(self) -> None:
+        """None: it is the row of leaves."""
+        return None
+
+    @property
+    def call(self) -> "Call":
+        """Itself."""
+        return self
+
+    def owns(self, leaf: Node) -> bool:
+        """Whether the leaf was made in this call, or in one inside it."""
+        call: Call | None = leaf._row.call
+        while call is not None and call is not self:
+            call = call.around
+        return call is self
+
+    def owns_all(self, leaves: Iterable[Node]) -> bool:
+        """Whether it owns each of the leaves."""
+        for leaf in leaves:  # noqa: SIM110 - a generator would cost twice as much
+            if leaf._row is not self and not self.owns(leaf):
+                return False
+        return True
+
+    def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """What the function returns; its operations are recorded and its leaves are this call's."""
+        mode, around = _mode.get(), _call.get()
+        # No context managers: Python looks for Ctrl-C at the start of an `__exit__`.
+        try:
+            try:
+                _mode.set(self._inside)
+                _call.set(self)
+                return function(*args, **kwargs)
+            finally:
+                _call.set(around)
+        finally:
+            _mode.set(mode)
+
+
+def leaf_row(label: str = "", scope: str = "", line: str = "") -> Origin:
+    """The row of a leaf that is made in a mode."""
+    call = _call.get()
+    if not (label or scope or line):
+        return call or LEAF
+    note = Note(None, label, scope, line)
+    note._call = call
+    return note
+
+
+class Mode:
+    """What recording does differently here: nothing at all, a scope, a check for inf and nan.
+
+    `traces` is whether the numbers themselves go to a tape, so that a derivative is computed with
+    recorded operations even where a float would do.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "anomaly",
+        "children",
+        "inside",
+        "recording",
+        "rows",
+        "scope",
+        "top",
+    )
+
+    traces = False
+    node: ClassVar[type[Any]]  # Value; filled in once it exists
+
+    def __init__(self, recording: bool = True, scope: str = "", anomaly: bool = False) -> None:
+        self.recording = recording
+        self.scope = scope
+        self.anomaly = anomaly
+        # One Note serves all nodes of an operation in a scope.
+        self.rows: dict[Operation, Origin] = {}
+        # A scope is entered again for every sample: the second time costs a look-up.
+        self.children: dict[tuple[str, Any], Mode] = {}
+        # The mode that all of these are inside of, and how many it remembers, theirs included.
+        self.top: weakref.ref[Mode] = weakref.ref(self)
+        self.inside = 0
+
+    def child(self, change: str, to: Any) -> "Mode":
+        """This mode with one thing changed; a scope goes inside the present one."""
+        found = self.children.get((change, to))
+        if found is None:
+            scope = self.scope
+            if change == "scope":
+                scope = f"{scope}/{to}" if scope else to
+            found = self.changed(
+                to if change == "recording" else self.recording,
+                scope,
+                to if change == "anomaly" else self.anomaly,
+            )
+            top = self.top() or self
+            if top.inside >= _MOST_MODES:
+                top.children.clear()
+                top.inside = 0
+            top.inside += 1
+            found.top = weakref.ref(top)
+            self.children[change, to] = found
+        return found
+
+    def changed(self, recording: bool, scope: str, anomaly: bool) -> "Mode":
+        """A mode of this kind."""
+        return Mode(recording, scope, anomaly)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether `float(v)` is refused, as it would cut a branch from what is recorded."""
+        return self.recording
+
+    def meet_transform(self) -> None:
+        """A transform is called in this mode."""
+
+    def new_leaf(self, leaf: Node) -> None:
+        """Told of each leaf that is made in this mode."""
+
+    def record(
+        self,
+        z: float,
+        op: Operation,
+        a: Node,
+        b: Node,
+        x: float,
+        y: float | None,
+    ) -> Node:
+        """The node of a result, as this mode wants it."""
+        node = _new(self.node)
+        node._data = z
+        node._grad = UNTOUCHED
+        if self.recording:
+            row = self.rows.get(op)
+            if row is None:
+                row = self.rows[op] = Note(op, "", self.scope) if self.scope else op
+            node._row = row
+            node.a = a
+            node.b = b
+            node.x = x
+            if y is not None:
+                node.y = y
+        else:
+            node._row = _call.get() or LEAF
+            node.a = node.b = None
+        if self.anomaly:
+            line = blame.user_line()
+            row = node._row.op
+            node._row = Note(row, "", self.scope, line) if row else leaf_row("", self.scope, line)
+            if z - z != 0.0:
+                raise blame.NonFiniteError(blame.bad_result(op, x, y, z, a, b, line))
+        return node
+
+
+# Some 10 MB.  More are names made up by the thousand, such as one for every step of a training, and
+# below each of them a mode for every neuron: not worth remembering.
+_MOST_MODES = 10_000
+_new: Final = object.__new__
+_PLAIN: Final = Mode()
+_mode: ContextVar[Mode | None] = ContextVar("mode", default=None)
+_call: ContextVar[Call | None] = ContextVar("call", default=None)
+
+# How operations are recorded here and now; None is the ordinary way.  No functions of Python's
+# around these, which every operation would pay for.
+present_mode: Final = _mode.get
+set_mode: Final = _mode.set  # in one step of the interpreter
+# The innermost call of a transform whose function runs here and now; None outside of any.
+present_call: Final = _call.get
+
+
+class _Entered(Setting[Mode | None]):
+    """A context in which a changed Mode holds, for this thread and this task only.
+
+    As a decorator it holds for each call; a generator function is refused, because the mode would
+    leak into whatever runs between its steps.
+    """
+
+    variable = _mode
+
+    def __init__(self, change: str, to: Any) -> None:
+        self._change, self._to = change, to
+
+    def inside(self, before: Mode | None) -> Mode:
+        """The mode with the change."""
+        return (before or _PLAIN).child(self._change, self._to)
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        code = getattr(function, "__code__", None)
+        if code is not None and code.co_flags & 0x2A0:  # generator, coroutine, async generator
+            raise TypeError(
+                f"{function.__name__} suspends itself, and the mode would leak to its caller; "
+                "use a `with` block inside it"
+            )
+
+        @wraps(function)
+        def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+            with _Entered(self._change, self._to):
+                return function(*args, **kwargs)
+
+        return inside
+
+
+class entered(Setting[Mode | None]):  # noqa: N801 - reads like no_grad
+    """A context in which operations are recorded by `mode`, for this thread and task only."""
+
+    variable = _mode
+
+    def __init__(self, mode: Mode) -> None:
+        self._inner = mode
+
+    def inside(self, before: Mode | None) -> Mode:
+        """The mode that was given."""
+        return self._inner
+
+
+class no_grad(_Entered):  # noqa: N801 - PyTorch's name
+    """A context (or decorator) in which results are leaves: nothing is recorded.
+
+    >>> from autograd import Value
+    >>> w = Value(3.0)
+    >>> with no_grad():
+    ...     z = w * w
+    >>> z.data, z.parents
+    (9.0, ())
+    """
+
+    def __init__(self) -> None:
+        super().__init__("recording", False)
+
+
+class recording(_Entered):  # noqa: N801 - reads like no_grad
+    """A context in which results remember their operands, also inside `no_grad`."""
+
+    def __init__(self) -> None:
+        super().__init__("recording", True)
+
+
+class detect_anomaly(_Entered):  # noqa: N801 - PyTorch's name
+    """A context in which the first operation that makes inf or nan raises NonFiniteError.
+
+    The error names the operation, its operands, their labels and the user's source line, both for
+    values (at once, in forward order) and for adjoints (during `backward`).
+
+    >>> from autograd import Value
+    >>> p = Value(0.0, label="p")
+    >>> with detect_anomaly():
+    ...     loss = -p.log()
+    Traceback (most recent call last):
+    autograd.blame.NonFiniteError: log(x) = -inf at x = 0.0 ('p'), at <doctest ...>:2
+    """
+
+    def __init__(self) -> None:
+        super().__init__("anomaly", True)
+
+
+class scope(_Entered):  # noqa: N801 - reads like no_grad
+    """A context that groups the nodes made inside it under a name; scopes nest.
+
+    >>> from autograd import Value
+    >>> with scope("layer 1"), scope("neuron 0"):
+    ...     z = Value(1.0) + 2.0
+    >>> z.scope
+    'layer 1/neuron 0'
+    """
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not name or "/" in name:
+            raise ValueError(f"scope: expected a name without '/', got {name!r}")
+        super().__init__("scope", name)
+
+
+@context
+def quiet_gc() -> Iterator[None]:
+    """A context in which Python's cycle collector rests; graphs are freed without it.
+
+    Building a graph of a million nodes costs up to three times less, because the collector does
+    not walk all of it again and again.  It holds for the whole process, unlike the modes.
+
+    >>> from autograd import Value
+    >>> with quiet_gc():
+    ...     (Value(2.0) * 3.0).backward()
+    """
+    enabled = gc.isenabled()
+    try:
+        gc.disable()
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def nonfinite(text: str) -> None:
+    """Warn of inf or nan at the user's line; NonFiniteError under `detect_anomaly`."""
+    mode = _mode.get()
+    if mode is not None and mode.anomaly:
+        raise blame.NonFiniteError(text)
+    blame.warn(text)

@@ -1,0 +1,65 @@
+"""What is known of one node beyond its row: a label, a scope, a source line, hooks."""
+
+from typing import Any, Final
+
+from autograd.ops import Hook, Operation, Origin, number
+
+# The gradient of a node that no backward pass has reached is this very object, so that a picture
+# can say so; in arithmetic it is an ordinary zero.
+UNTOUCHED: Final = float("0.0")
+
+
+class Note(Origin):
+    """What is known of one node beyond its row: a label, a scope, a source line, hooks."""
+
+    def __init__(
+        self,
+        op: Operation | None,
+        label: str = "",
+        scope: str = "",
+        line: str = "",
+        call: Any = None,
+    ) -> None:
+        self._op: Any = op
+        self.label = label
+        self.scope = scope
+        self.line = line
+        self.hooks: tuple[Hook, ...] = ()
+        self._call = call
+
+    @property
+    def op(self) -> Operation | None:
+        """The operation; None for a leaf."""
+        return self._op  # type: ignore[no-any-return]
+
+    @property
+    def call(self) -> Any:
+        """The call of a transform in which a leaf was made; None outside of any."""
+        return self._call
+
+    @staticmethod
+    def of(row: Origin) -> "Note":
+        """What a row says of its node, as a Note that is shared with no other node."""
+        note = Note(row.op, row.label, row.scope, row.line)
+        note.hooks = row.hooks
+        note._call = row.call
+        return note
+
+    def pullback(self, node: Any) -> None:
+        """Run the hooks on the node's finished adjoint, then pull it back."""
+        node._grad = run_hooks(self.hooks, node._grad)
+        self._op.pullback(node)
+
+
+def run_hooks(hooks: tuple[Hook, ...], grad: float) -> float:
+    """What hooks make of a gradient, one after the other."""
+    for hook in hooks:
+        changed = hook(grad)
+        grad = grad if changed is None else number(changed, "a hook's result")
+    return grad
+
+
+LEAF: Final = Note(None)
+# How many hooks were ever registered: what serves many leaves looks at each of them only when this
+# has changed.
+registrations: Final = [0]
