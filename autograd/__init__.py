@@ -8,14 +8,10 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from autograd.blame import NonFiniteError, NonFiniteWarning
-from autograd.check.gradients import (
-    Report,
-    Verdict,
-    assert_gradients,
-    check_gradients,
-    check_operation,
-    finite_differences,
-)
+from autograd.check.differences import finite_differences
+from autograd.check.gradients import assert_gradients, check_gradients
+from autograd.check.local import check_operation
+from autograd.check.report import Report, Verdict
 from autograd.compiled.selection import argmax, replaced, select
 from autograd.compiled.tape import RecordingError, ReplayError
 from autograd.define import define_op

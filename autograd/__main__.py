@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from autograd import __version__
-from autograd.check.gradients import Report, check_gradients
+from autograd.check.gradients import check_gradients
+from autograd.check.report import Report
 from autograd.expressions import PRINTED, ExpressionError, expression
 from autograd.order import topological, visited
 from autograd.printers.latex import latex

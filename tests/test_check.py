@@ -25,7 +25,7 @@ from autograd import (
     scope,
     tanh,
 )
-from autograd.check.gradients import Report, Row
+from autograd.check.report import Report, Row
 from autograd.faults import Fault, faults, hidden, misread, planted
 from autograd.printers.decimals import LIBM
 from autograd.show.names import names, variables

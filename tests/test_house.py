@@ -32,7 +32,7 @@ autograd/transform.py autograd/expressions.py autograd/piecewise.py autograd/str
 autograd/define.py autograd/faults.py autograd/show/names.py autograd/show/graph.py
 autograd/show/draw.py autograd/show/paths.py autograd/show/terminal.py autograd/show/player.py autograd/show/page.py autograd/show/widget.py
 autograd/show/animation.py autograd/show/steps.py
-autograd/check/gradients.py
+autograd/check/accuracy.py autograd/check/report.py autograd/check/case.py autograd/check/local.py autograd/check/adjoint.py autograd/check/end_to_end.py autograd/check/differences.py autograd/check/gradients.py
 autograd/compiled/bundles.py autograd/compiled/tape.py autograd/compiled/whole_numbers.py autograd/compiled/recorder.py autograd/compiled/selection.py autograd/compiled/randomness.py
 autograd/compiled/frozen.py autograd/compiled/lowering.py autograd/compiled/margins.py autograd/compiled/rounding.py autograd/compiled/program_file.py autograd/compiled/program.py
 autograd/compiled/kernels.py autograd/compiled/numba_functions.py autograd/compiled/native_margins.py autograd/compiled/engines.py
@@ -93,12 +93,11 @@ CIRCLES: list[set[str]] = [
     },
 ]
 LARGER: dict[str, int] = {
-    "autograd/check/gradients.py": 652,
     "autograd/compiled/engines.py": 737,
     "autograd/compiled/function.py": 353,
     "autograd/compiled/kernels.py": 727,
     "autograd/ops.py": 496,
-    "autograd/transform.py": 456,
+    "autograd/transform.py": 458,
     "nn/distributed.py": 548,
     "nn/training.py": 509,
 }
@@ -112,7 +111,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 5451, "autograd/compiled": 5657, "nn": 4859}  # a folder counts for itself
+MOST_IN = {"autograd": 5505, "autograd/compiled": 5657, "nn": 4859}  # a folder counts for itself
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",

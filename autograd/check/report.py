@@ -1,0 +1,117 @@
+"""What a check of gradients says: a verdict for each input, and the operations at fault."""
+
+import enum
+import html
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from autograd.value import Value
+
+
+class Verdict(enum.Enum):
+    """What a check says of one gradient."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "FAIL"
+    KINK = "kink"
+    ILL_CONDITIONED = "ill-conditioned"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass
+class Row:
+    """One input: its gradient, the referee's, the error the referee could have seen, a verdict."""
+
+    name: str
+    at: float
+    analytic: float
+    referee: float
+    error: float
+    verdict: Verdict
+    note: str = ""
+
+
+@dataclass
+class Report:
+    """A table of inputs, and the operations that are to blame; true if nothing failed.
+
+    Printing it shows the table; a notebook shows it as HTML, and `rich` as a table of its own.
+    """
+
+    rows: list[Row]
+    blame: list[str] = field(default_factory=list)
+    culprits: list[Value] = field(default_factory=list)
+    summary: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of all inputs."""
+        if self.blame:
+            return Verdict.FAIL
+        order = [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ILL_CONDITIONED, Verdict.KINK]
+        return next((v for v in order if any(row.verdict is v for row in self.rows)), Verdict.PASS)
+
+    def __bool__(self) -> bool:
+        return self.verdict not in (Verdict.FAIL, Verdict.INCONCLUSIVE)
+
+    def _cells(self) -> list[list[str]]:
+        head = ["input", "at", "gradient", "referee", "could see", "verdict"]
+        return [head] + [
+            [
+                row.name,
+                f"{row.at:.6g}",
+                f"{row.analytic:.10g}",
+                f"{row.referee:.10g}",
+                f"{row.error:.1e}",
+                row.verdict.value + (f": {row.note}" if row.note else ""),
+            ]
+            for row in self.rows
+        ]
+
+    def __str__(self) -> str:
+        cells = self._cells()
+        widths = [max(len(row[i]) for row in cells) for i in range(6)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in cells
+        ]
+        return "\n".join([self.summary] * bool(self.summary) + lines * bool(self.rows) + self.blame)
+
+    def _repr_html_(self) -> str:
+        head, *rows = self._cells()
+        lines = ["<table><tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>"]
+        for row in rows:
+            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
+            lines.append(f"<tr>{cells}</tr>")
+        blame = "".join(f"<p><b>{html.escape(line)}</b></p>" for line in self.blame)
+        return "".join(lines) + "</table>" + blame
+
+    def __rich__(self) -> Any:
+        from rich.table import Table
+
+        head, *rows = self._cells()
+        table = Table(*head, caption="\n".join(self.blame) or None)
+        for row in rows:
+            table.add_row(*row)
+        return table
+
+    def draw(self, **options: Any) -> Any:
+        """The subgraph around the first operation to blame, as `autograd.draw` shows it."""
+        from autograd.show.draw import draw
+
+        if not self.culprits:
+            raise ValueError("no operation is to blame, so there is nothing to draw")
+        return draw(self.culprits[0], edges=True, **options)
+
+
+def hint(found: float, right: float) -> str:
+    """What a wrong factor is usually a sign of."""
+    if right == 0.0 or not math.isfinite(found):
+        return ""
+    ratio = found / right
+    causes = {2.0: "added twice?", 0.5: "a use lost?", -1.0: "a sign?", 0.0: "cut off?"}
+    for factor, cause in causes.items():
+        if abs(ratio - factor) < 1e-9:
+            return f" ({ratio:g} times too much: {cause})" if factor else f" (0: {cause})"
+    return ""
