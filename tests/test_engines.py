@@ -20,19 +20,15 @@ import pytest
 
 import autograd
 from autograd import Value, argmax, rows, select
-from autograd.compiled import engines, numba_functions
-from autograd.compiled.engines import (
-    DOUBTFUL,
-    FAILED,
-    HELD,
-    LOOPS,
-    Encoded,
-    NumbaEngine,
-    NumpyEngine,
-    engine,
-)
+from autograd.compiled import contractions, numba_engine, numpy_engine
+from autograd.compiled.contractions import LOOPS
+from autograd.compiled.encoded import DOUBTFUL, FAILED, HELD, Encoded
+from autograd.compiled.engines import engine
 from autograd.compiled.lowering import CONTRACT
+from autograd.compiled.numba_engine import NumbaEngine
+from autograd.compiled.numpy_engine import NumpyEngine
 from autograd.ops import Op
+from autograd.printers import arrays, native, numba_functions
 from tests.test_lowering import WEIGHTS, dense, guarded, masks, recorded, scattered
 
 GOLDEN = Path(__file__).parent / "golden" / "encoded.json"
@@ -118,7 +114,7 @@ def loops_of(row: list[int]) -> list[tuple[int, ...]]:
 def arranged(case: Any) -> list[Any]:
     sizes, *strides = (list(part) for part in case)
     places = zip((100, 200, 300), strides, strict=True)
-    return engines._contraction(-1.0, sizes, *places)
+    return contractions.contraction(-1.0, sizes, *places)
 
 
 @pytest.mark.parametrize("k", range(len(LOOPED)))
@@ -185,7 +181,7 @@ def test_each_loop_that_could_be_the_innermost_has_its_cost(
 ) -> None:
     once = (1, 0, 0, 0)
     for swap in (False, True):
-        found = engines._arrangements(loops, swap)
+        found = contractions.arrangements(loops, swap)
         assert [form for _, form, *_ in found] == [form for _, form, _ in expected]
         for (cost, _, order, swapped), (wanted, _, places) in zip(found, expected, strict=True):
             assert cost == pytest.approx(wanted, rel=1e-15)
@@ -205,7 +201,7 @@ def test_numpys_contraction_is_the_sum_over_all_loops(seed: int) -> None:
     for index in itertools.product(*map(range, n)):
         i, j, k = (60 + sum(a * s for a, s in zip(index, t, strict=True)) for t in strides)
         wanted[i] += row[2] * x[j] * y[k]
-    engines._numpy_contract(z, x, y, row)
+    numpy_engine.contract(z, x, y, row)
     assert z == pytest.approx(wanted, rel=1e-12, abs=1e-13)
 
 
@@ -214,7 +210,7 @@ def test_numpys_contraction_is_the_sum_over_all_loops(seed: int) -> None:
 
 def test_functions_that_numpy_lacks_are_the_rows_for_each_number() -> None:
     x = np.array([[0.5, -1.0], [2.0, 0.0]])
-    found = engines._NUMPY.erf(x)
+    found = arrays.NUMPY.erf(x)
     assert found.dtype == np.float64
     assert found.tolist() == [[math.erf(v) for v in line] for line in x.tolist()]
 
@@ -228,17 +224,17 @@ def test_functions_that_numpy_lacks_are_the_rows_for_each_number() -> None:
     ],
 )  # fmt: skip
 def test_numpys_function_is_found_by_the_name_in_math(name: str, function: Any) -> None:
-    assert getattr(engines._Functions(), name) is function
+    assert getattr(arrays.Functions(), name) is function
 
 
 def test_numpys_function_of_the_same_name_may_be_another() -> None:
     # math.remainder is IEEE 754's, np.remainder is Python's %.
-    assert not engines._agrees(np.remainder, "remainder")
+    assert not arrays.agrees(np.remainder, "remainder")
     remainder: Any = Op("remainder(x, y)", "1", "(z - x) / y", ends="nan", smooth="abs(y) > 0")
     remainder.read("remainder", rows())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numba_functions, "row_of", lambda name: remainder)
-        found = engines._Functions().remainder(np.array([5.0, 5.0, 1.0]), np.array([3.0, 2.0, 0.0]))
+        found = arrays.Functions().remainder(np.array([5.0, 5.0, 1.0]), np.array([3.0, 2.0, 0.0]))
     assert found[:2].tolist() == [-1.0, 1.0]
     assert math.isnan(found[2])
 
@@ -252,7 +248,7 @@ def test_rows_of_exact_operations_have_the_same_bits_for_arrays(name: str) -> No
     numbers = [0.0, -0.0, 0.5, 2.5, -0.3, 1e300, 5e-324, math.inf, -math.inf, math.nan]
     numbers += [rng.choice([-1, 1]) * 10 ** rng.uniform(-3, 17) for _ in range(30)]
     x, y = (np.array(column) for column in zip(*itertools.product(numbers, numbers), strict=True))
-    values, slopes = engines._numpy_row(op)
+    values, slopes = arrays.row_of_arrays(op)
     with np.errstate(all="ignore"):
         z = np.broadcast_to(values(x, y)[0], x.shape)
         found = [np.broadcast_to(part, x.shape) for part in slopes(x, y, z)]
@@ -270,18 +266,18 @@ def test_numba_gets_from_cs_library_what_it_lacks() -> None:
     pytest.importorskip("numba")
     assert numba_functions.is_known("tanh")
     assert not numba_functions.is_known("fmod")
-    source = engines._source(rows()["mod"])
+    source = native.source(rows()["mod"])
     kinds = ", ".join(["types.float64"] * 3)
     assert f'\nfmod = types.ExternalFunction("fmod", signature({kinds}))\n' in source
     assert "math.fmod" not in source
     assert "fmod(x, y)" in source
-    assert "ExternalFunction" not in engines._source(rows()["tanh"])
+    assert "ExternalFunction" not in native.source(rows()["tanh"])
     with pytest.raises(NotImplementedError, match=r'no_such: .* use engine="numpy"'):
         numba_functions.external("no_such")
 
 
 def test_a_rows_functions_for_arrays_have_the_rows_name() -> None:
-    values, slopes = engines._numpy_row.__wrapped__(rows()["relu"])
+    values, slopes = arrays.row_of_arrays.__wrapped__(rows()["relu"])
     assert (values.__name__, slopes.__name__) == ("relu_values", "relu_slopes")
     x = np.array([-1.0, 0.0, 2.0])
     assert values(x, None)[0].tolist() == [0.0, 0.0, 2.0]
@@ -311,7 +307,7 @@ def test_a_guard_whose_sides_are_within_their_margins_is_doubtful(
     memory[[p >> 1, q >> 1]] = x, y
     machine = made.last.engine
     assert isinstance(machine, NumpyEngine)
-    monkeypatch.setattr(engines, "_margins", lambda *_: np.array([[margin], [0.0]]))
+    monkeypatch.setattr(numpy_engine, "_margins", lambda *_: np.array([[margin], [0.0]]))
     monkeypatch.setattr(machine, "_forward", lambda *_: None)
     with np.errstate(all="ignore"):
         assert machine._decided(code, memory).tolist() == [status]
@@ -431,12 +427,12 @@ def test_the_cache_is_where_the_user_says_or_where_caches_are(
 ) -> None:
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "own"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert engines.cache_folder() == tmp_path / "own"
+    assert numba_engine.cache_folder() == tmp_path / "own"
     monkeypatch.delenv("CHAINRULE_CACHE")
-    assert engines.cache_folder() == tmp_path / "xdg" / "chainrule"
+    assert numba_engine.cache_folder() == tmp_path / "xdg" / "chainrule"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert engines.cache_folder() == tmp_path / ".cache" / "chainrule"
+    assert numba_engine.cache_folder() == tmp_path / ".cache" / "chainrule"
 
 
 def test_a_rows_source_is_written_whole_and_again_when_it_is_another(
@@ -450,10 +446,10 @@ def test_a_rows_source_is_written_whole_and_again_when_it_is_another(
         assert path.read_text() == "the source"
         return made
 
-    compiled = engines._compiled.__wrapped__
+    compiled = numba_engine._compiled.__wrapped__
     folder = tmp_path / "a" / "b"
     monkeypatch.setenv("CHAINRULE_CACHE", str(folder))
-    monkeypatch.setattr(engines, "_executed", execute)
+    monkeypatch.setattr(numba_engine, "_executed", execute)
     assert compiled("the source") is made
     ((stem, path),) = executed
     assert path == folder / f"{stem}.py"
@@ -492,9 +488,9 @@ def test_what_numba_has_left_in_pieces_is_thrown_away_once(
             raise EOFError("again")
         return made
 
-    compiled = engines._compiled.__wrapped__
+    compiled = numba_engine._compiled.__wrapped__
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
-    monkeypatch.setattr(engines, "_executed", execute)
+    monkeypatch.setattr(numba_engine, "_executed", execute)
     assert compiled("the source") is made
     assert calls == 2
     with pytest.raises(EOFError, match="again"):
@@ -502,11 +498,11 @@ def test_what_numba_has_left_in_pieces_is_thrown_away_once(
 
 
 def test_a_rows_source_calls_the_native_exponential_and_has_slopes_of_its_arity() -> None:
-    text = engines._source(rows()["sigmoid"])
+    text = native.source(rows()["sigmoid"])
     assert "power_of_e(" in text
     assert "math.exp(" not in text
     assert "def slope_y(x, y, z):\n    \n    return 0.0\n" in text
-    text = engines._source(rows()["mul"])
+    text = native.source(rows()["mul"])
     assert "def slope_y(x, y, z):\n    \n    return x\n" in text
 
 

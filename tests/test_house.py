@@ -25,7 +25,7 @@ FLOORS = """
 autograd/check/__init__.py autograd/compiled/__init__.py autograd/printers/__init__.py autograd/show/__init__.py
 autograd/rules.py autograd/files.py autograd/show/fonts.py autograd/show/drawing.py autograd/show/render.py autograd/atomic.py
 autograd/ops.py
-autograd/record.py autograd/printers/latex.py autograd/advice.py autograd/notes.py autograd/blame.py autograd/order.py
+autograd/record.py autograd/printers/latex.py autograd/printers/numba_functions.py autograd/printers/arrays.py autograd/printers/native.py autograd/advice.py autograd/notes.py autograd/blame.py autograd/order.py
 autograd/modes.py
 autograd/value.py
 autograd/transform.py autograd/expressions.py autograd/piecewise.py autograd/strategies.py autograd/printers/decimals.py
@@ -35,7 +35,9 @@ autograd/show/animation.py autograd/show/steps.py
 autograd/check/accuracy.py autograd/check/report.py autograd/check/case.py autograd/check/local.py autograd/check/adjoint.py autograd/check/end_to_end.py autograd/check/differences.py autograd/check/gradients.py
 autograd/compiled/bundles.py autograd/compiled/tape.py autograd/compiled/whole_numbers.py autograd/compiled/recorder.py autograd/compiled/selection.py autograd/compiled/randomness.py
 autograd/compiled/frozen.py autograd/compiled/lowering.py autograd/compiled/margins.py autograd/compiled/rounding.py autograd/compiled/program_file.py autograd/compiled/program.py
-autograd/compiled/kernels.py autograd/compiled/numba_functions.py autograd/compiled/native_margins.py autograd/compiled/engines.py
+autograd/compiled/contractions.py autograd/compiled/encoded.py autograd/compiled/kernels.py autograd/compiled/native_margins.py
+autograd/compiled/numpy_engine.py autograd/compiled/numba_engine.py
+autograd/compiled/engines.py
 autograd/compiled/dependence.py autograd/compiled/surroundings.py autograd/compiled/arguments.py autograd/compiled/recording.py autograd/compiled/recordings.py
 autograd/compiled/call_nodes.py autograd/compiled/serving.py autograd/compiled/verifying.py autograd/compiled/flat.py autograd/compiled/function.py
 autograd/__init__.py
@@ -93,8 +95,6 @@ CIRCLES: list[set[str]] = [
     },
 ]
 LARGER: dict[str, int] = {
-    "autograd/compiled/engines.py": 737,
-    "autograd/compiled/function.py": 353,
     "autograd/compiled/kernels.py": 727,
     "autograd/ops.py": 496,
     "autograd/transform.py": 458,
@@ -111,7 +111,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 5505, "autograd/compiled": 5657, "nn": 4859}  # a folder counts for itself
+MOST_IN = {"autograd": 5709, "autograd/compiled": 5481, "nn": 4859}  # a folder counts for itself
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",

@@ -11,9 +11,10 @@ import pytest
 import autograd
 from autograd import Value, argmax, rows, select
 from autograd.compiled import rounding
-from autograd.compiled.engines import DOUBTFUL, FAILED, HELD, NumpyEngine
+from autograd.compiled.encoded import DOUBTFUL, FAILED, HELD
 from autograd.compiled.function import Compiled
 from autograd.compiled.lowering import SHARED
+from autograd.compiled.numpy_engine import NumpyEngine
 from autograd.compiled.recording import Recording
 from nn.layers import MLP
 from nn.losses import (

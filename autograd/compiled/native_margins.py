@@ -4,7 +4,8 @@ import ast
 from functools import cache
 
 from autograd import rules
-from autograd.compiled import margins, numba_functions
+from autograd.compiled import margins
+from autograd.printers import numba_functions
 from autograd.value import rows
 
 _LOOPS = """\

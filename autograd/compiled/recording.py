@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from autograd.compiled.dependence import Dependence
-from autograd.compiled.engines import FAILED, HELD, Encoded, engine
+from autograd.compiled.encoded import FAILED, HELD, Encoded
+from autograd.compiled.engines import engine
 from autograd.compiled.frozen import freeze
 from autograd.compiled.program import Program
 from autograd.compiled.recorder import Recorder

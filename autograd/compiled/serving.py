@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autograd.compiled.arguments import Call
-from autograd.compiled.engines import DOUBTFUL, FAILED, HELD
+from autograd.compiled.encoded import DOUBTFUL, FAILED, HELD
 from autograd.compiled.recording import Recording
 from autograd.compiled.tape import RecordingError
 from autograd.value import Value

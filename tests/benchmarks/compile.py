@@ -18,7 +18,7 @@ import numpy as np
 
 import autograd
 from autograd import Value, quiet_gc, rows
-from autograd.compiled.engines import _text
+from autograd.printers import arrays
 from nn import MLP, fit, metrics, mse, sparse_categorical_crossentropy, unscoped
 from nn.data import load_digits
 from nn.microgpt import MicroGPT, encode
@@ -93,7 +93,7 @@ def casadi(model: MicroGPT, tokens: list[int]) -> float:
     math_names = type("Names", (), {**functions, "pow": ca.power, "fabs": ca.fabs})
     nodes: list[Any] = [*tape.constants.tolist(), *(p[i] for i in range(tape.parameters))]
     table = rows()
-    texts = [_text(table[name], table[name].value_tree, arrays=True) for name in tape.ops]
+    texts = [arrays.text(table[name].value_tree) for name in tape.ops]
     lifted = program.lift([w.data for w in function.parameters], [])
     numbers = program.replayed(lifted.parameters, [], labels=False)
     for i, (k, a, b) in enumerate(

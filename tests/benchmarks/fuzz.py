@@ -24,7 +24,10 @@ import numpy as np
 
 import autograd.show.page
 from autograd import ExpressionError, Value, draw, expression, play, scope, topological
-from autograd.compiled import engines
+from autograd.compiled import numpy_engine
+from autograd.compiled.encoded import Encoded
+from autograd.compiled.numba_engine import NumbaEngine
+from autograd.compiled.numpy_engine import NumpyEngine
 from autograd.compiled.program import Program
 from nn import FileFormatError, Layer
 
@@ -132,7 +135,7 @@ def _strided(memory: Any, start: int, sizes: list[int], strides: list[int]) -> A
     return _VIEW(np.asarray(memory), start, sizes, strides)
 
 
-_VIEW = engines._view
+_VIEW = numpy_engine._view
 
 
 def _runs(program: Program) -> None:
@@ -140,20 +143,20 @@ def _runs(program: Program) -> None:
     tape = program.tape
     count = tape.parameters
     program.evaluate([0.5] * count, [1.0] * tape.inputs)
-    for kind in (engines.NumpyEngine, engines.NumbaEngine):
+    for kind in (NumpyEngine, NumbaEngine):
         machine = kind(program)
         for block, samples in ((1, 1), (8, 5)):
-            code = engines.Encoded(program, block)
+            code = Encoded(program, block)
             memory, grad = (np.full(code.size + 2 * _EDGE, np.pi) for _ in range(2))
             inner = [array[_EDGE:-_EDGE] for array in (memory, grad)]
-            if kind is engines.NumpyEngine:
+            if kind is NumpyEngine:
                 inner = [array.view(_Inside) for array in inner]
             inner[0][: code.shared] = 1.0
             inner[0][: len(tape.constants)] = tape.constants
             x = np.linspace(-1.0, 3.0, samples * tape.inputs).reshape(samples, tape.inputs)
             where = np.array([[len(tape.constants), 0, count]] * bool(count)).reshape(-1, 3)
             out = np.empty((samples, len(tape.outputs)))
-            with mock.patch.object(engines, "_view", _strided):
+            with mock.patch.object(numpy_engine, "_view", _strided):
                 machine.sweep(
                     code, np.full(count, 0.5), where.astype(np.int64), x, np.ones(out.shape[1]),
                     inner[0], inner[1], out, np.empty(samples, dtype=np.int64), np.empty(x.shape),

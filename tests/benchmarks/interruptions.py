@@ -20,7 +20,7 @@ import numpy as np
 
 import autograd
 from autograd import Value, draw, grad, topological
-from autograd.compiled import engines
+from autograd.compiled import numba_engine
 from autograd.compiled.program import Program
 from autograd.modes import present_mode, set_mode
 from autograd.value import one_pass
@@ -325,7 +325,7 @@ def building(folder: Path) -> Trial:
         shutil.rmtree(folder / "__pycache__", ignore_errors=True)
 
         def work() -> float:
-            engines._compiled.cache_clear()
+            numba_engine._compiled.cache_clear()
             return float(autograd.compile(lambda x: x.tanh(), engine="numba")(0.5))
 
         with mock.patch.dict(os.environ, CHAINRULE_CACHE=str(folder)):

@@ -3,8 +3,7 @@
 import math
 import re
 
-from autograd.ops import Operation
-from autograd.value import rows
+from autograd.ops import Operation, rows
 
 
 def row_of(libm: str) -> Operation:

@@ -1,0 +1,315 @@
+"""The engine that runs a `Program` with NumPy alone."""
+
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from autograd.compiled import margins
+from autograd.compiled.contractions import LOOPS
+from autograd.compiled.encoded import DOUBTFUL, FAILED, HELD, Encoded
+from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, MASKED, ROW
+from autograd.compiled.program import Program
+from autograd.compiled.rounding import INFINITE, SMALLEST
+from autograd.compiled.tape import ORDER
+from autograd.printers import arrays
+from autograd.printers.arrays import row_of_arrays
+from autograd.value import rows
+
+Array = Any
+
+
+@cache
+def margins_of_arrays(variant: margins.Variant) -> Callable[..., Any]:
+    """The margin and the doubt of a row, as arrays, of x, y, z, p and q."""
+    found = margins.margins(rows()[variant.op], variant.inexact, variant.unsigned)
+    results = f"{arrays.text(found.margin)}, {arrays.text(found.doubt)}"
+    return arrays.defined(f"{variant.op}_margins", "x, y, z, p, q", found.parts, results)
+
+
+def _magnitudes(numbers: Array) -> Array:
+    """How large numbers are, as `rounding` measures them."""
+    found = abs(numbers)
+    found = np.where((found > 0.0) & (found < SMALLEST), SMALLEST, found)
+    return np.where(found == np.inf, INFINITE, found)
+
+
+def _margins(code: Encoded, memory: Array, places: Array) -> Array:
+    """How far the numbers in these places may be off."""
+    sizes = memory[places + code.magnitudes.first]
+    return memory[places + code.bounds.first] - code.unit * sizes
+
+
+def _terms(code: Encoded, start: int, lanes: int) -> tuple[Array, int]:
+    """Where each lane's terms start, the end of the last one included, and how many there are."""
+    starts = code.pool[start : start + lanes + 1]
+    return starts, int(starts[-1])
+
+
+def _at(flagged: Array, sample: Array) -> Array:
+    """The places of numbers, for some samples."""
+    place, own = flagged >> 1, flagged & 1
+    return place[..., None] + own[..., None] * sample
+
+
+def _masks(row: list[int], code: Encoded, memory: Array, sample: Array) -> Array:
+    """Whether each lane is the one that its group's index says."""
+    lanes, py, start, groups = row[2], row[5], row[6], row[8]
+    starts = code.pool[start : start + groups + 1]
+    counts = np.diff(starts)
+    index = np.repeat(memory[_at(code.pool[py : py + groups], sample)], counts, axis=0)
+    places = code.pool[row[10] : row[10] + groups] - starts[:-1]
+    return index == (np.arange(lanes) + np.repeat(places, counts))[:, None]
+
+
+def _view(memory: Array, start: int, sizes: list[int], strides: list[int]) -> Array:
+    return np.lib.stride_tricks.as_strided(
+        memory[start:], sizes, [8 * stride for stride in strides]
+    )
+
+
+def contract(Z: Array, X: Array, Y: Array, row: list[int]) -> None:  # noqa: N803
+    """Add to Z the sums of products that a row describes."""
+    sign, z, x, y = row[2:6]
+    n, zs, xs, ys = (row[6 + LOOPS * k : 6 + LOOPS * (k + 1)] for k in range(4))
+    kept = [d for d in range(LOOPS) if n[d] > 1 and zs[d] != 0]
+    axes = list(range(LOOPS))
+    found = np.einsum(_view(X, x, n, xs), axes, _view(Y, y, n, ys), axes, kept)
+    reach = 0
+    for d in sorted(kept, key=lambda d: abs(zs[d])):
+        if abs(zs[d]) <= reach:  # lanes overlap, as in a convolution
+            grid = np.array(z)
+            for k in kept:
+                grid = grid[..., None] + zs[k] * np.arange(n[k])
+            np.add.at(Z, grid, sign * found)
+            return
+        reach += abs(zs[d]) * (n[d] - 1)
+    target = _view(Z, z, [n[d] for d in kept], [zs[d] for d in kept])
+    target += sign * found
+
+
+class NumpyEngine:
+    """Runs a program with NumPy alone."""
+
+    name = "numpy"
+
+    def __init__(self, program: Program) -> None:
+        self.ops = [rows()[name] for name in program.tape.ops]
+        self.margins = [margins_of_arrays(one) for one in program.cone.rows]
+
+    def sweep(
+        self, code: Encoded, numbers: Array, where: Array, x: Array, seeds: Array, memory: Array,
+        grad: Array, out: Array, held: Array, inputs: Array, gradients: Array,
+        differentiate: bool,
+    ) -> bool:  # fmt: skip
+        """Whether, for the samples x, nothing is decided otherwise and all results are finite.
+
+        Fills `out`, `held`, `inputs` and `gradients`.  `where` has rows of (place in memory, place
+        in numbers and gradients, how many), for runs of parameters.
+        """
+        # In a context of its own: Ctrl-C at the start of errstate's `__exit__` would leave NumPy
+        # silent for good.
+        return copy_context().run(
+            self._swept, code, numbers, where, x, seeds, memory, grad, out, held, inputs, gradients,
+            differentiate,
+        )  # fmt: skip
+
+    def _swept(
+        self, code: Encoded, numbers: Array, where: Array, x: Array, seeds: Array, memory: Array,
+        grad: Array, out: Array, held: Array, inputs: Array, gradients: Array,
+        differentiate: bool,
+    ) -> bool:  # fmt: skip
+        n, B, end = code.shared, code.block, code.end  # noqa: N806
+        lane = np.arange(B)
+        for to, begin, count in where.tolist():
+            memory[to : to + count] = numbers[begin : begin + count]
+        grad[:n] = 0.0
+        with np.errstate(all="ignore"):
+            for start in range(0, len(x), B):
+                count = min(B, len(x) - start)
+                chosen = np.minimum(start + lane, len(x) - 1)
+                for place, size in code.cleared.tolist():
+                    memory[place : place + size] = 0.0
+                memory[n : n + x.shape[1] * B] = x[chosen].T.ravel()
+                for row in code.forward.tolist():
+                    self._forward(row, code, memory, lane)
+                good = self._decided(code, memory)
+                held[start : start + count] = good[:count]
+                found = memory[_at(code.outputs, lane)]
+                out[start : start + count] = found[:, :count].T
+                if not differentiate:
+                    continue
+                grad[n:end] = 0.0
+                weight = np.where((good == HELD) & (lane < count), 1.0, 0.0) * seeds[:, None]
+                weight = np.where(found == found, weight, weight * np.nan)
+                np.add.at(grad, _at(code.outputs, lane), weight)
+                for row in code.backward.tolist():
+                    self._backward(row, code, memory, grad, lane)
+                back = grad[n : n + x.shape[1] * B].reshape(-1, B)
+                inputs[start : start + count] = back[:, :count].T
+        if differentiate:
+            gradients[:] = 0.0
+            for to, begin, count in where.tolist():
+                gradients[begin : begin + count] = grad[to : to + count]
+        results = [out, gradients, inputs] if differentiate else [out]
+        return bool((held == HELD).all() and all(np.isfinite(part).all() for part in results))
+
+    def _decided(self, code: Encoded, memory: Array) -> Array:
+        """What became of each sample: doubtful if rounding could decide anything otherwise."""
+        doubtful = np.zeros(code.block, dtype=bool)
+        close = np.zeros((len(code.guards), code.block), dtype=bool)
+        if len(code.measured):
+            doubtful, close = self._doubts(code, memory)
+        failed = np.zeros(code.block, dtype=bool)
+        answers, sample = list(ORDER.values()), np.arange(code.block)
+        for (order, p, q, answer, *_), near in zip(code.guards.tolist(), close, strict=True):
+            x, y = memory[_at(np.array([p, q]), sample)]
+            failed |= ~near & (answers[order](x, y) != answer)
+        kept = np.where(failed, FAILED, np.where(close.any(axis=0), DOUBTFUL, HELD))
+        return np.where(doubtful, DOUBTFUL, kept)
+
+    def _doubts(self, code: Encoded, memory: Array) -> tuple[Array, Array]:
+        """The samples in which a row may decide otherwise, and for each guard, where it may."""
+
+        def keep(place: int, sizes: Array) -> None:
+            for first, unit in ((code.magnitudes.first, 1.0), (code.bounds.first, code.unit)):
+                memory[first + place : first + place + len(sizes)] = unit * sizes
+
+        keep(0, _magnitudes(memory[: code.shared]))
+        for first, count in code.measured.tolist():
+            place = code.numbers.lane(first)
+            keep(place, _magnitudes(memory[place : place + count * code.block]))
+        sample = np.arange(code.block)
+        doubtful = np.zeros(code.block, dtype=bool)
+        for row in code.bounding.tolist():
+            if row[0] == ROW:
+                doubtful |= self._row_in_doubt(row, code, memory)
+            elif row[0] == LARGEST:
+                doubtful |= self._largest_in_doubt(row, code, memory)
+            else:
+                self._forward(row, code, memory, sample)
+        close = np.zeros((len(code.guards), code.block), dtype=bool)
+        for k, (_, p, q, _, rounded, *_) in enumerate(code.guards.tolist()):
+            if rounded:
+                places = _at(np.array([p, q]), sample)
+                x, y = memory[places]
+                margin = _margins(code, memory, places).sum(axis=0)
+                # Compared with itself, a number is another one only if it may be nan.
+                apart = (abs(x - y) > margin) | (p == q)
+                close[k] = (margin != 0.0) & ~(apart & (margin < margins.HUGE))
+        return doubtful, close
+
+    def _row_in_doubt(self, row: list[int], code: Encoded, memory: Array) -> Array:
+        """The samples in which a row may decide otherwise; its results get their margins."""
+        _, k, lanes, z, to, *pools = row[:7]
+        places = [_at(code.pool[p : p + lanes], np.arange(code.block)) for p in pools]
+        found = memory[z : z + lanes * code.block].reshape(lanes, code.block)
+        numbers = [memory[place] for place in places]
+        margin, doubt = self.margins[k](
+            *numbers, found, *(_margins(code, memory, place) for place in places)
+        )
+        memory[to : to + found.size] += np.broadcast_to(margin, found.shape).ravel()
+        return ~np.broadcast_to(doubt <= 0.0, found.shape).all(axis=0)
+
+    def _largest_in_doubt(self, row: list[int], code: Encoded, memory: Array) -> Array:
+        """The samples in which another number may be the largest, of some lists."""
+        lanes, px, starts = row[2], row[5], row[9]
+        begin, whole = _terms(code, starts, lanes)
+        places = _at(code.pool[px : px + whole], np.arange(code.block))
+        x, margin = memory[places], _margins(code, memory, places)
+        top, most = (np.maximum.reduceat(part, begin[:-1], axis=0) for part in (x, margin))
+        counts = np.diff(begin)
+        most, top = (np.repeat(part, counts, axis=0) for part in (most, top))
+        near = ~((x + margin + most < top) & (most < margins.HUGE))
+        several = np.add.reduceat(near, begin[:-1], axis=0, dtype=np.int64) > 1
+        return (several & (most[begin[:-1]] != 0.0)).any(axis=0)
+
+    def _forward(self, row: list[int], code: Encoded, memory: Array, sample: Array) -> None:
+        if row[0] == CONTRACT:
+            contract(memory, memory, memory, row)
+            return
+        kind, k, lanes, z, px, py, start, sign = row[:8]
+        B = len(sample)  # noqa: N806
+        if kind == GATHER:
+            starts, whole = _terms(code, start, lanes)
+            x, y = (memory[_at(code.pool[p : p + whole], sample)] for p in (px, py))
+            sums = np.add.reduceat(x * y, starts[:-1], axis=0)
+            places = code.pool[z : z + lanes, None] + sample
+            np.add.at(memory, places.ravel(), sign * sums.ravel())  # a lane may be there twice
+            return
+        target = memory[z : z + lanes * B].reshape(lanes, B)
+        if kind == ROW:
+            op = self.ops[k]
+            x = memory[_at(code.pool[px : px + lanes], sample)]
+            y = memory[_at(code.pool[py : py + lanes], sample)] if op.arity == 2 else None
+            target[:] = row_of_arrays(op)[0](x, y)[0]
+        elif kind == CHOOSE:
+            place = self._chosen(row, code, memory, sample)
+            target[:] = memory[place]
+        elif kind == LARGEST:
+            starts, whole = _terms(code, start, lanes)
+            numbers = memory[_at(code.pool[px : px + whole], sample)]
+            top = np.maximum.reduceat(numbers, starts[:-1], axis=0)
+            counts = np.diff(starts)
+            within = np.arange(whole) - np.repeat(starts[:-1], counts)
+            place = np.where(numbers == np.repeat(top, counts, axis=0), within[:, None], whole)
+            first = np.minimum.reduceat(place, starts[:-1], axis=0)
+            target[:] = np.where(np.isnan(top), 0, first)
+        else:
+            groups, other = row[8:10]
+            starts = code.pool[start : start + groups + 1]
+            instead = np.repeat(memory[code.pool[other : other + groups]], np.diff(starts))
+            values = memory[_at(code.pool[px : px + lanes], sample)]
+            target[:] = np.where(_masks(row, code, memory, sample), instead[:, None], values)
+
+    def _chosen(self, row: list[int], code: Encoded, memory: Array, sample: Array) -> Array:
+        """The place of what each lane chooses."""
+        lanes, px, py, start = row[2], row[4], row[5], row[6]
+        starts, whole = _terms(code, start, lanes)
+        index = np.nan_to_num(memory[_at(code.pool[py : py + lanes], sample)])
+        index = np.clip(index, 0, (np.diff(starts) - 1)[:, None]).astype(np.int64)
+        flagged = code.pool[px : px + whole][starts[:-1, None] + index]
+        return (flagged >> 1) + (flagged & 1) * sample
+
+    def _backward(
+        self, row: list[int], code: Encoded, memory: Array, grad: Array, sample: Array
+    ) -> None:
+        if row[0] == CONTRACT:
+            # The adjoint is the first or the second factor.
+            X, Y = (memory, grad) if row[-1] else (grad, memory)  # noqa: N806
+            contract(grad, X, Y, row)
+            return
+        kind, k, lanes, z, px, py, start, sign, wx, wy = row[:10]
+        B = len(sample)  # noqa: N806
+        if kind == GATHER:
+            starts, whole = _terms(code, start, lanes)
+            ax, ay = (
+                _at(code.pool[px : px + whole], sample),
+                _at(code.pool[py : py + whole], sample),
+            )
+            g = sign * grad[code.pool[z : z + lanes, None] + sample]
+            g = np.repeat(g, np.diff(starts), axis=0)
+            if wx:
+                np.add.at(grad, ax, np.where(g != 0.0, g * memory[ay], 0.0))
+            if wy:
+                np.add.at(grad, ay, np.where(g != 0.0, g * memory[ax], 0.0))
+            return
+        g = grad[z : z + lanes * B].reshape(lanes, B)
+        if kind == ROW:
+            op = self.ops[k]
+            ax = _at(code.pool[px : px + lanes], sample)
+            ay = _at(code.pool[py : py + lanes], sample) if op.arity == 2 else None
+            y = memory[ay] if ay is not None else None
+            slopes = row_of_arrays(op)[1](
+                memory[ax], y, memory[z : z + lanes * B].reshape(lanes, B)
+            )
+            for wanted, slope, place in zip((wx, wy), slopes, (ax, ay), strict=False):
+                if wanted:
+                    np.add.at(grad, place, np.where(g != 0.0, g * slope, 0.0))
+        elif kind == MASKED:
+            g = np.where(_masks(row, code, memory, sample), 0.0, g)
+            np.add.at(grad, _at(code.pool[px : px + lanes], sample), g)
+        else:
+            np.add.at(grad, self._chosen(row, code, memory, sample), g)

@@ -1,0 +1,81 @@
+"""Rows as functions of NumPy's arrays."""
+
+import ast
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from autograd import rules
+from autograd.ops import Operation, rows
+from autograd.printers import numba_functions
+
+
+class _Arrays(ast.NodeTransformer):
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        parts = [self.visit(part) for part in (node.test, node.body, node.orelse)]
+        return ast.Call(ast.Name("where"), parts, [])
+
+
+class Functions:
+    """NumPy's functions of arrays by the names of `math`; where it has none, number by number."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        function = next((f for f in _candidates(name) if agrees(f, name)), None)
+        if function is None:
+            exact = numba_functions.row_of(name)
+            by_number = np.frompyfunc(exact.value, exact.arity, 1)
+            function = lambda *arrays: by_number(*arrays).astype(np.float64)  # noqa: E731
+        setattr(self, name, function)
+        return function
+
+
+def _candidates(name: str) -> list[Any]:
+    """What NumPy may call a function of `math`: arcsin is asin."""
+    names = (name, "arc" + name[1:], {"pow": "power"}.get(name, name))
+    found = [getattr(np, other, None) for other in names]
+    return [one for one in found if isinstance(one, np.ufunc)]
+
+
+def agrees(function: Any, name: str) -> bool:
+    """Whether NumPy's function is the one of `math`: its `remainder` is another."""
+    own = getattr(math, name)
+    for operands in ((-1.75, 2.5), (2.5, -1.75), (0.375, 0.625), (1.5, 3.25)):
+        with suppress(ValueError):
+            wanted = own(*operands[: function.nin])
+            if not abs(function(*operands[: function.nin]) - wanted) <= 1e-12 * abs(wanted):
+                return False
+    return True
+
+
+NUMPY = Functions()
+
+
+def text(tree: ast.expr) -> str:
+    """A rule's tree as an expression of arrays."""
+    return ast.unparse(_Arrays().visit(ast.parse(rules.fast(tree, rows()), mode="eval").body))
+
+
+def defined(
+    name: str, parameters: str, parts: dict[str, ast.expr], results: str
+) -> Callable[..., Any]:
+    """The function of arrays that computes the parts and returns the results."""
+    lines = [f"{part} = {text(tree)}" for part, tree in parts.items()]
+    source = "\n    ".join([f"def {name}({parameters}):", *lines, f"return {results}"])
+    names = {**rules.CONSTANTS, "math": NUMPY, "where": np.where}
+    made: Callable[..., Any] = rules.define(name, source + "\n", names)
+    return made
+
+
+@cache
+def row_of_arrays(op: Operation) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The row's value and its local derivatives; each function returns a tuple."""
+
+    def made(what: str, parameters: str, trees: list[ast.expr]) -> Callable[..., Any]:
+        results = ", ".join(map(text, trees)) + ","
+        return defined(f"{op.name}_{what}", parameters, rules.parts(op, *trees), results)
+
+    return made("values", "x, y", [op.value_tree]), made("slopes", "x, y, z", op.partial_trees)
