@@ -10,7 +10,7 @@ import pytest
 
 from autograd import Value, rows
 from autograd.__main__ import main as command_line
-from autograd.show.player import formula
+from autograd.show.events import formula
 from autograd.show.steps import steps
 from nn import MLP, plots
 from nn.data import load_iris

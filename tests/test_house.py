@@ -30,7 +30,9 @@ autograd/modes.py
 autograd/value.py
 autograd/transform.py autograd/expressions.py autograd/piecewise.py autograd/strategies.py autograd/printers/decimals.py
 autograd/define.py autograd/faults.py autograd/show/names.py autograd/show/graph.py
-autograd/show/draw.py autograd/show/paths.py autograd/show/terminal.py autograd/show/player.py autograd/show/page.py autograd/show/widget.py
+autograd/show/events.py autograd/show/draw.py autograd/show/paths.py
+autograd/show/page.py autograd/show/widget.py
+autograd/show/player.py autograd/show/terminal.py
 autograd/show/animation.py autograd/show/steps.py
 autograd/check/accuracy.py autograd/check/report.py autograd/check/case.py autograd/check/local.py autograd/check/adjoint.py autograd/check/end_to_end.py autograd/check/differences.py autograd/check/gradients.py
 autograd/compiled/bundles.py autograd/compiled/tape.py autograd/compiled/whole_numbers.py autograd/compiled/recorder.py autograd/compiled/selection.py autograd/compiled/randomness.py
@@ -61,7 +63,7 @@ FLOOR = {file: floor for floor, line in enumerate(FLOORS.split("\n")) for file i
 CLIMBS: set[str] = set()
 PRIVATE: set[str] = {
     "autograd/compiled/frozen.py: _row",
-    "autograd/show/player.py: _row",
+    "autograd/show/events.py: _row",
     "autograd/compiled/randomness.py: _rand",
     "autograd/compiled/recorder.py: _data",
     "autograd/compiled/recorder.py: _grad",
@@ -69,26 +71,6 @@ PRIVATE: set[str] = {
     "autograd/transform.py: _data",
 }
 CIRCLES: list[set[str]] = [
-    {
-        "autograd/show/page.py",
-        "autograd/show/player.py",
-        "autograd/show/widget.py",
-    },
-    {
-        "autograd/compiled/recorder.py",
-        "autograd/compiled/tape.py",
-        "autograd/compiled/whole_numbers.py",
-    },
-    {
-        "autograd/compiled/program.py",
-        "autograd/compiled/rounding.py",
-    },
-    {
-        "autograd/compiled/function.py",
-        "autograd/compiled/flat.py",
-        "autograd/compiled/serving.py",
-        "autograd/compiled/verifying.py",
-    },
     {
         "nn/distributed.py",
         "nn/training.py",
@@ -111,7 +93,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 5709, "autograd/compiled": 5481, "nn": 4859}  # a folder counts for itself
+MOST_IN = {"autograd": 5716, "autograd/compiled": 5506, "nn": 4859}  # a folder counts for itself
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 
 from autograd import Value, explain, play, rows, topological
 from autograd.show.draw import LIMIT
+from autograd.show.events import Event
 from autograd.show.page import page
-from autograd.show.player import Event
 from autograd.show.terminal import screen
 from autograd.strategies import expressions
 from tests.benchmarks.gradcheck import graph

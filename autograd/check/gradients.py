@@ -16,8 +16,8 @@ from autograd.check.end_to_end import Claim, Referee, second
 from autograd.check.local import wrong_operations
 from autograd.check.report import Report, Verdict
 from autograd.order import visited
+from autograd.show.events import handed
 from autograd.show.names import names
-from autograd.show.player import handed
 from autograd.transform import Tree
 
 

@@ -10,7 +10,7 @@ from autograd.check.case import operands_of
 from autograd.check.report import Report, hint
 from autograd.ops import Operation
 from autograd.printers import decimals
-from autograd.show.player import handed
+from autograd.show.events import handed
 from autograd.value import Value
 
 VALUE_ULPS, SLOPE_ULPS = 4, 8  # what a row may be off, in units of the last place

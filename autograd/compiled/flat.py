@@ -4,23 +4,43 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
 from autograd.atomic import no_signal_at_start, together
 from autograd.compiled.arguments import Call
 from autograd.compiled.recording import Recording, runs
-from autograd.compiled.serving import Sink
+from autograd.compiled.recordings import Options
+from autograd.compiled.serving import Served, Sink
 from autograd.notes import registrations
 from autograd.transform import rebuilt
 from autograd.value import Value, grad_writer, number_writer, numbers
 
-if TYPE_CHECKING:
-    from autograd.compiled.function import Compiled
-
 Array = Any
 MOST_PLANS = 64  # of different shapes, each with memory of its own
+
+
+class Loss(Protocol):
+    """A compiled function, as far as it is called for its parameters' gradients."""
+
+    options: Options
+    state: Callable[[], Any]
+
+    def numbers(self, args: tuple[Any, ...], named: dict[str, Any]) -> Call:
+        """The arguments of a method that gives numbers."""
+
+    def differentiated(self, call: Call, sink: Sink) -> Served:
+        """What came of a call; the parameters' gradients go to the sink."""
+
+    def computed(self, args: tuple[Any, ...], named: dict[str, Any], sink: Sink) -> Any:
+        """What the function returns, as numbers, with parameters as the sink has them."""
+
+    def shown(self, call: Call, served: Served) -> Any:
+        """The result as numbers."""
+
+    def ran(self, *used: Recording) -> None:
+        """Note that these served a call."""
 
 
 def refuse_hooks(parameters: Iterable[Value]) -> None:
@@ -57,7 +77,7 @@ class Flat:
     (18.0, 12.0, 1.8)
     """
 
-    def __init__(self, compiled: "Compiled", parameters: Sequence[Value]) -> None:
+    def __init__(self, compiled: Loss, parameters: Sequence[Value]) -> None:
         self.compiled = compiled
         self.parameters = list(parameters)
         self.place = {p: i for i, p in enumerate(self.parameters)}
@@ -198,7 +218,7 @@ class Plan:
         self.spare = np.empty(len(flat.numbers))
 
     @staticmethod
-    def serves(compiled: "Compiled", call: Call, used: list[Recording]) -> bool:
+    def serves(compiled: Loss, call: Call, used: list[Recording]) -> bool:
         """Whether the call is one of arrays, on one thread, that the engine can do by itself."""
         options = compiled.options
         simple = not options.exact and options.threads == 1 and not options.verify

@@ -15,11 +15,12 @@ of two terms, products, and what IEEE 754 rounds the same everywhere.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from autograd.compiled import margins
+from autograd.compiled.frozen import Tape
 from autograd.compiled.lowering import (
     CHOOSE,
     CONTRACT,
@@ -32,9 +33,6 @@ from autograd.compiled.lowering import (
 )
 from autograd.value import rows
 
-if TYPE_CHECKING:
-    from autograd.compiled.program import Program
-
 Array = Any
 SMALLEST = 1e-140  # of a magnitude that is not 0: products of two do not underflow
 INFINITE = 1e150  # the magnitude of inf, beside which what has not overflowed does not matter
@@ -42,6 +40,15 @@ UNIT = 2.0**-53  # by which one addition or multiplication rounds, relatively
 _SPARE = 8  # roundings beside one for each term in either order
 _EXACT_FACTOR = 2.0**20  # the largest power of two that multiplies without rounding
 _SUMS = (CONTRACT, GATHER)
+
+
+class Instructions(Protocol):
+    """What is read of a program."""
+
+    tape: Tape
+    instructions: list[Instruction]
+    address: Array
+    slots: int
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ class Exactness:
         )
 
 
-def exactness(program: "Program") -> Exactness:
+def exactness(program: Instructions) -> Exactness:
     """What may be off, of each lane of a program."""
     slots = max(program.slots, 1)  # the first is looked up for shared numbers
     found = Exactness(np.zeros(slots, bool), np.zeros(slots, bool), np.zeros(slots, np.int64))
@@ -138,7 +145,7 @@ def exactness(program: "Program") -> Exactness:
 class _Factors:
     """What is known of the shared numbers as factors."""
 
-    def __init__(self, program: "Program") -> None:
+    def __init__(self, program: Instructions) -> None:
         constants = np.append(program.tape.constants, np.zeros(program.tape.parameters))
         constants = np.append(constants, 1.0)  # stands behind them
         self._zero = constants == 0.0
@@ -160,7 +167,7 @@ class _Factors:
         return shared & which[np.where(shared, addresses - SHARED, 0)]
 
 
-def cone(program: "Program") -> Cone:
+def cone(program: Instructions) -> Cone:
     """What rounding could decide in a program, and what that depends on."""
     return _Search(program).run()
 
@@ -168,7 +175,7 @@ def cone(program: "Program") -> Cone:
 class _Search:
     """Goes back from what decides to the numbers that it depends on."""
 
-    def __init__(self, program: "Program") -> None:
+    def __init__(self, program: Instructions) -> None:
         self.program = program
         self.exact = exactness(program)
         self.needed = np.zeros(len(self.exact.inexact), dtype=bool)

@@ -1,10 +1,10 @@
 """How the samples of a call are computed: which recording serves which, and on what numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,17 +14,31 @@ from autograd.compiled.recording import Recording
 from autograd.compiled.tape import RecordingError
 from autograd.value import Value
 
-if TYPE_CHECKING:
-    from autograd.compiled.flat import Flat
-
 Array = Any
 PART = 64  # samples that one thread computes before it takes more
+
+
+class Store(Protocol):
+    """Parameters that are kept in one array; see `Flat`."""
+
+    parameters: list[Value]
+    place: dict[Value, int]
+    numbers: Array
+
+    def where(self, one: Recording) -> Array:
+        """The places of a recording's parameters in the array, in runs."""
+
+    def slopes(self, leaves: Iterable[Value]) -> list[float]:
+        """What the `.grad` of some leaves is."""
+
+    def write(self) -> None:
+        """Give numbers and gradients to the Values."""
 
 
 class Sink:
     """Where a run's parameters come from and where their gradients go."""
 
-    def __init__(self, flat: "Flat | None" = None) -> None:
+    def __init__(self, flat: Store | None = None) -> None:
         self.flat = flat
         self.found: list[tuple[Recording, Array]] = []  # without a Flat
         self.sum: Any = None  # with one: the gradients in its order

@@ -5,15 +5,12 @@ import operator
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from autograd.modes import present_call, present_mode
 from autograd.notes import Note
 from autograd.ops import Operation, Ops, Origin, is_foreign, number, unboxed
 from autograd.value import Value
-
-if TYPE_CHECKING:
-    from autograd.compiled.recorder import Recorder
 
 # What a row of the tape is, where it is no operation of the table.
 DETACH, SELECT, ARGMAX, MASK = -1, -2, -3, -4
@@ -48,6 +45,29 @@ class Guard:
     line: str
 
 
+class Listener(Protocol):
+    """What a recorded number needs of the recorder that listens to it; see `Recorder`."""
+
+    values: int
+    strict: bool
+    running: bool
+    nodes: "list[Traced]"
+    exact: set[int]
+    met: list[Any]
+
+    def note(self, op: Operation | None, scope: str | None = None) -> Note:
+        """The row, scope and source line of a node that is made now."""
+
+    def placed(self, value: Any) -> Any:
+        """What stands on the tape for one of several values."""
+
+    def ask(self, order: str, x: Any, y: Any) -> bool:
+        """The answer to a comparison, kept as a guard."""
+
+    def allow(self, plain: bool, to: str) -> None:
+        """TypeError where `float` and the like would lose a gradient."""
+
+
 class Traced(Ops):
     """A number of a function that is being recorded: behaves as a Value, and writes to the tape.
 
@@ -73,7 +93,7 @@ class Traced(Ops):
 
     def __init__(
         self,
-        tape: "Recorder",
+        tape: Listener,
         number: float,
         kind: int | None,
         row: Origin,

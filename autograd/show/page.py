@@ -20,7 +20,7 @@ from autograd import rules
 from autograd.ops import Operation
 from autograd.order import topological, visited
 from autograd.show.draw import BAD, LIMIT, NEGATIVE, NEUTRAL, POSITIVE, Picture
-from autograd.show.player import Player
+from autograd.show.events import Played
 from autograd.show.render import RenderError
 from autograd.value import Value, restorer, rows
 
@@ -117,7 +117,7 @@ def _number(x: float) -> float | str:
     return x if math.isfinite(x) else "NaN" if x != x else "Infinity" if x > 0 else "-Infinity"
 
 
-def _picture(player: Player, order: list[Value], *limits: int) -> tuple[str, dict[Value, str]]:
+def _picture(player: Played, order: list[Value], *limits: int) -> tuple[str, dict[Value, str]]:
     """The graph as SVG, laid out for the final gradients, and each node's box.
 
     The most boxes that the first limit allows; where their layout fails, those of the next; and
@@ -165,7 +165,7 @@ def _nodes(order: list[Value], names: Mapping[Value, str], boxes: dict[Value, st
     return nodes
 
 
-def _page(player: Player, order: list[Value], svg: str, boxes: dict[Value, str]) -> str:
+def _page(player: Played, order: list[Value], svg: str, boxes: dict[Value, str]) -> str:
     index = {node: i for i, node in enumerate(order)}
     names = player[0].names
     used = {node.op.name: node.op for node in order if node.op is not None}
@@ -189,7 +189,7 @@ def _page(player: Player, order: list[Value], svg: str, boxes: dict[Value, str])
     return head + "".join(parts[piece] if i % 2 == 0 else piece for i, piece in enumerate(pieces))
 
 
-def _order(player: Player) -> list[Value]:
+def _order(player: Played) -> list[Value]:
     order = topological(player.root)
     if len(order) > LARGEST:
         raise ValueError(
@@ -199,7 +199,7 @@ def _order(player: Player) -> list[Value]:
     return order
 
 
-def page(player: Player, limit: int = DRAWN) -> str:
+def page(player: Played, limit: int = DRAWN) -> str:
     """The text of the page: HTML, SVG and JavaScript in one.
 
     A graph of more boxes than the limit is collapsed by scope, and one that cannot be is shown
@@ -214,7 +214,7 @@ def page(player: Player, limit: int = DRAWN) -> str:
     return _page(player, order, *_picture(player, order, limit, LIMIT))
 
 
-def frame(player: Player, height: int = 620) -> str:
+def frame(player: Played, height: int = 620) -> str:
     """The page in an iframe for a notebook, over a still picture for places that strip iframes.
 
     The frame may run scripts and nothing else: it cannot reach the notebook around it.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd.order import topological, unfold, visited
+from autograd.show.events import handed
 from autograd.show.names import names, variables
-from autograd.show.player import handed
 from autograd.value import Value
 
 

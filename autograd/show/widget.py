@@ -13,8 +13,8 @@ except ImportError:
     ) from None
 
 from autograd.show.draw import LIMIT
+from autograd.show.events import Event, Played
 from autograd.show.page import page
-from autograd.show.player import Event, Player
 
 
 class PlayerWidget(anywidget.AnyWidget):
@@ -37,7 +37,7 @@ class PlayerWidget(anywidget.AnyWidget):
     count = traitlets.Int().tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, player: Player, height: int = 620) -> None:
+    def __init__(self, player: Played, height: int = 620) -> None:
         self.player = player
         super().__init__(
             page=page(player, LIMIT), height=height, count=len(player), step=player.position
