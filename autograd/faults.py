@@ -171,7 +171,7 @@ def _on_what_is_left(
     for root, seed in seeds:
         root.grad = seed
     for node in reversed(inner):
-        node._row.pullback(node)
+        node.row.pullback(node)
 
 
 _sweep = value.sweep

@@ -53,7 +53,7 @@ class Call(Origin):
 
     def owns(self, leaf: Node) -> bool:
         """Whether the leaf was made in this call, or in one inside it."""
-        call: Call | None = leaf._row.call
+        call: Call | None = leaf.row.call
         while call is not None and call is not self:
             call = call.around
         return call is self
@@ -61,7 +61,7 @@ class Call(Origin):
     def owns_all(self, leaves: Iterable[Node]) -> bool:
         """Whether it owns each of the leaves."""
         for leaf in leaves:  # noqa: SIM110 - a generator would cost twice as much
-            if leaf._row is not self and not self.owns(leaf):
+            if leaf.row is not self and not self.owns(leaf):
                 return False
         return True
 
@@ -176,19 +176,19 @@ class Mode:
             row = self.rows.get(op)
             if row is None:
                 row = self.rows[op] = Note(op, "", self.scope) if self.scope else op
-            node._row = row
+            node.row = row
             node.a = a
             node.b = b
             node.x = x
             if y is not None:
                 node.y = y
         else:
-            node._row = _call.get() or LEAF
+            node.row = _call.get() or LEAF
             node.a = node.b = None
         if self.anomaly:
             line = blame.user_line()
-            row = node._row.op
-            node._row = Note(row, "", self.scope, line) if row else leaf_row("", self.scope, line)
+            row = node.row.op
+            node.row = Note(row, "", self.scope, line) if row else leaf_row("", self.scope, line)
             if z - z != 0.0:
                 raise blame.NonFiniteError(blame.bad_result(op, x, y, z, a, b, line))
         return node

@@ -23,7 +23,7 @@ def {name}({parameters}):
     node = new(Value)
     node._data = z
     node._grad = untouched
-    node._row = op
+    node.row = op
     node.a = {a}
     node.b = {b}
     node.x = x

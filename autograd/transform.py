@@ -16,7 +16,7 @@ from typing import Any, SupportsIndex, cast, overload
 from autograd.modes import Call, nonfinite
 from autograd.ops import item, number, unboxed
 from autograd.order import visited
-from autograd.value import Value, derivatives, fault, hooked
+from autograd.value import Value, data_of, derivatives, fault, hooked
 
 Tree = Any  # a number, a Value, or a list, tuple or dict of such
 Argnums = SupportsIndex | Sequence[SupportsIndex]
@@ -144,10 +144,10 @@ def _recorded(node: Value) -> tuple[Any, Any]:
     x, y = node.x, getattr(node, "y", None)
     a, b = node.a, node.b
     # Not `.data`, which a recording would take for a question.
-    if type(a) is Value and a._data != x and x == x:
-        raise _changed(node, "x", x, a._data)
-    if type(b) is Value and b._data != y and y == y:
-        raise _changed(node, "y", y, b._data)
+    if type(a) is Value and data_of(a) != x and x == x:
+        raise _changed(node, "x", x, data_of(a))
+    if type(b) is Value and data_of(b) != y and y == y:
+        raise _changed(node, "y", y, data_of(b))
     return x if a is None else a, y if b is None else b
 
 

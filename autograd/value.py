@@ -33,6 +33,7 @@ class Value(Ops):
             assigned, and is stored as a float.
         grad: dL/d(this) after `L.backward()`.  Leaves add up; inner nodes hold the last pass.
         op: the row of the table that made it; None for a leaf.
+        row: that row, or a Note that adds what else is known of the node.
         a, b: the parents of the first and the second operand; None for a plain number.
         x, y: the operands' numbers at the time of the forward pass (an operation's nodes only).
 
@@ -50,7 +51,7 @@ class Value(Ops):
     (-0.1807, 0.3614, 0.1807)
     """
 
-    __slots__ = ("_data", "_grad", "_row", "a", "b", "x", "y")
+    __slots__ = ("_data", "_grad", "a", "b", "row", "x", "y")
 
     _data: float
     _grad: float
@@ -58,7 +59,7 @@ class Value(Ops):
     b: "Value | None"
     x: float
     y: float
-    _row: Origin
+    row: Origin
 
     def __init__(self, data: float, label: str = "", *, requires_grad: bool = True) -> None:
         if requires_grad is not True:
@@ -77,10 +78,10 @@ class Value(Ops):
         self.a = self.b = None
         mode = present_mode()
         if mode is None:
-            self._row = Note(None, label) if label else LEAF
+            self.row = Note(None, label) if label else LEAF
         else:
             where = mode.scope
-            self._row = leaf_row(label, where) if label or where else present_call() or LEAF
+            self.row = leaf_row(label, where) if label or where else present_call() or LEAF
             mode.new_leaf(self)
 
     # Descriptors, and no `__getattr__`: a missing attribute costs what it did.
@@ -121,12 +122,12 @@ class Value(Ops):
     @property
     def op(self) -> Operation | None:
         """The row of the operation that made this node; None for a leaf."""
-        return self._row.op
+        return self.row.op
 
     @property
     def label(self) -> str:
         """The node's name; empty if it has none."""
-        return self._row.label
+        return self.row.label
 
     @label.setter
     def label(self, label: str) -> None:
@@ -137,7 +138,7 @@ class Value(Ops):
     @property
     def scope(self) -> str:
         """The scopes it was made in, joined by '/'; empty outside of any."""
-        return self._row.scope
+        return self.row.scope
 
     @scope.setter
     def scope(self, scope: str) -> None:
@@ -146,7 +147,7 @@ class Value(Ops):
     @property
     def line(self) -> str:
         """The user's source line that made it, 'file:line', known under `detect_anomaly`."""
-        return self._row.line
+        return self.row.line
 
     @property
     def is_leaf(self) -> bool:
@@ -179,11 +180,11 @@ class Value(Ops):
     @property
     def hooks(self) -> tuple[Hook, ...]:
         """The functions that see its gradient in each pass, see `register_hook`."""
-        return self._row.hooks
+        return self.row.hooks
 
     def _own_note(self) -> Note:
         """This node's Note, shared with no other node."""
-        self._row = note = Note.of(self._row)
+        self.row = note = Note.of(self.row)
         return note
 
     # ------------------------------------------------------------------ numbers
@@ -387,6 +388,11 @@ def _equalled(other: object) -> Any:
     return NotImplemented
 
 
+# What a node's slots hold.  The properties cost more, and a recording listens to them.
+data_of: Final[Callable[[Value], float]] = attrgetter("_data")
+grad_of: Final[Callable[[Value], float]] = attrgetter("_grad")
+
+
 def numbers(nodes: Iterable[Value]) -> list[float]:
     """The `.data` of each node.
 
@@ -459,7 +465,7 @@ def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
     """Reverse accumulation: adjoints of inner nodes from 0, leaves on top of what they have."""
     hooked = []
     for leaf in leaves:
-        if leaf._row.hooks:
+        if leaf.row.hooks:
             hooked.append((leaf, leaf._grad))
             leaf._grad = 0.0
         elif leaf._grad is UNTOUCHED:
@@ -471,9 +477,9 @@ def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
         root._grad += seed if root._data == root._data else math.nan
     for node in reversed(inner):
         if node._grad:
-            node._row.pullback(node)
+            node.row.pullback(node)
     for leaf, before in hooked:
-        leaf._grad = before + run_hooks(leaf._row.hooks, leaf._grad)
+        leaf._grad = before + run_hooks(leaf.row.hooks, leaf._grad)
 
 
 def accumulate(

@@ -101,7 +101,7 @@ def test_a_spoiled_node_of_a_random_graph_is_named(seed: int) -> None:
     assert check_gradients(f, *at).verdict is not Verdict.FAIL
     k = random.Random(seed).choice(used)
     report = check_gradients(lambda *xs: f(*xs, spoil=k, factor=1.000001), *at)
-    seen = {type(node._row) for node in report.culprits if node.op}
+    seen = {type(node.row) for node in report.culprits if node.op}
     assert seen in ({Spoiled}, set())
     if not seen:  # nothing flows through that node
         assert report.verdict is not Verdict.FAIL

@@ -1038,8 +1038,8 @@ def test_recorded_nodes_know_their_numbers_names_scopes_and_lines() -> None:
     assert seen[0] == "outer"
     assert re.fullmatch(r"test_compile\.py:\d+", seen[1])
     assert seen[2:] == ["part/neuron 0", "test_compile.py"]
-    assert recorder.inputs[0]._row.label == "x0"
-    rows_ = [node._row for node in recorder.nodes if node._row.op is rows()["mul"]]
+    assert recorder.inputs[0].row.label == "x0"
+    rows_ = [node.row for node in recorder.nodes if node.row.op is rows()["mul"]]
     assert len(recorder.nodes) == len({id(node) for node in recorder.nodes})
     assert all(row.line.startswith("test_compile.py:") for row in rows_)
     assert w.data == 3.0
@@ -1052,7 +1052,7 @@ def test_nodes_of_one_line_and_scope_share_what_is_known_of_them() -> None:
         return made[0] + made[1] + made[2] + x * 3.0
 
     recorder, _ = recorded(f, 1.0)
-    products = [node._row for node in recorder.nodes if node._row.op is rows()["mul"]]
+    products = [node.row for node in recorder.nodes if node.row.op is rows()["mul"]]
     assert products[0] is products[1] is products[2]
     assert products[3] is not products[0]
 

@@ -150,7 +150,7 @@ def test_arguments_enter_a_recording_as_they_are_nested() -> None:
     assert [[v.number for v in row] for row in matrix] == [[5.0, 6.0], [7.0, 8.0]]
     assert (tree["a"].number, tree["b"][0].number, tree["b"][1], text) == (2.0, 0.5, None, "text")
     assert number.number == 1.5
-    assert [node._row.label for node in recorder.inputs] == [f"x{i}" for i in range(7)]
+    assert [node.row.label for node in recorder.inputs] == [f"x{i}" for i in range(7)]
     whole = [hasattr(node, "__index__") for node in recorder.inputs]
     assert whole == [True] * 5 + [False, False]
 

@@ -61,15 +61,7 @@ FLOOR = {file: floor for floor, line in enumerate(FLOORS.split("\n")) for file i
 
 # What is still to be mended.  Nothing may be added here, and what is mended must go.
 CLIMBS: set[str] = set()
-PRIVATE: set[str] = {
-    "autograd/compiled/frozen.py: _row",
-    "autograd/show/events.py: _row",
-    "autograd/compiled/randomness.py: _rand",
-    "autograd/compiled/recorder.py: _data",
-    "autograd/compiled/recorder.py: _grad",
-    "autograd/compiled/tape.py: _data",
-    "autograd/transform.py: _data",
-}
+PRIVATE: set[str] = set()
 CIRCLES: list[set[str]] = [
     {
         "nn/distributed.py",
@@ -93,7 +85,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 5716, "autograd/compiled": 5506, "nn": 4859}  # a folder counts for itself
+MOST_IN = {"autograd": 5718, "autograd/compiled": 5506, "nn": 4859}  # a folder counts for itself
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",

@@ -601,10 +601,10 @@ def test_a_node_made_in_a_mode_has_its_scope_and_nothing_else() -> None:
         z, again = leaf * 2.0, leaf * 3.0
         named = Value(1.0, "named")
     assert (z.label, z.scope, z.line) == ("", "part", "")
-    assert z._row is again._row  # one Note serves all products of a scope
+    assert z.row is again.row  # one Note serves all products of a scope
     assert (named.label, named.scope) == ("named", "part")
     with no_grad():
-        assert (leaf * 2.0)._row is autograd.notes.LEAF
+        assert (leaf * 2.0).row is autograd.notes.LEAF
     with detect_anomaly():
         w = leaf * 2.0
     assert (w.label, w.scope) == ("", "")
@@ -616,7 +616,7 @@ def test_a_node_made_in_a_mode_has_its_scope_and_nothing_else() -> None:
     w.label = "w"
     assert (w.label, w.scope, w.line) == ("w", "part", before)
     plain = Value(1.0) * 2.0
-    assert plain._row is plain.op
+    assert plain.row is plain.op
     with detect_anomaly():
         plain = Value(1.0) * 2.0
     assert (plain.label, plain.scope) == ("", "")

@@ -31,7 +31,7 @@ class Traced(Mode):
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Value:
         """The node, with its line."""
         node: Value = super().record(z, op, a, b, x, y)
-        node._row = Note(op, line=user_line())
+        node.row = Note(op, line=user_line())
         other = x if y is None else y
         side = (x > 0, x < 0, x > other, x < other, op.piece(x, y)) if op.smooth else ()
         self.sides.append((op, side, node))

@@ -89,7 +89,7 @@ def block_node(op: Block, data: float, a: Any, b: Any, scope: str = "") -> Value
     node._data = node.x = data
     node.y = math.nan
     node._grad = UNTOUCHED
-    node._row = Note(op, "", scope) if scope else op  # type: ignore[arg-type]
+    node.row = Note(op, "", scope) if scope else op  # type: ignore[arg-type]
     node.a, node.b = a, b
     return node
 

@@ -217,7 +217,7 @@ class Played(Block):
         label = node.label or (made.label if type(made) is Value and not outside else "")
         note = Note(op, label, scope if node.scope == self.scope else node.scope, line)
         note.hooks = node.hooks
-        fields["_row"] = note
+        fields["row"] = note
         at_once(map(setattr, [node] * len(fields), fields, fields.values()))
 
     def _scalars(self) -> list[Any]:

@@ -63,7 +63,7 @@ def freeze(recorder: Recorder, outputs: list[Any], form: Any) -> tuple[Tape, lis
     notes: dict[tuple[str, str, str], int] = {}
     note: list[int] = []
     for node in live:
-        row, operands = node._row, node.operands
+        row, operands = node.row, node.operands
         if node.kind is None:
             assert row.op is not None
             k = ops.setdefault(row.op.name, len(ops))

@@ -21,7 +21,8 @@ class Generators:
         self._found: list[tuple[str, Any]] = [("the module random", random)]
         numpy = sys.modules.get("numpy.random")
         if numpy is not None:
-            self._found.append(("numpy.random", numpy.mtrand._rand))
+            # Its functions are methods of one generator.
+            self._found.append(("numpy.random", numpy.get_state.__self__))
         for one in _inside(objects):
             if isinstance(one, random.Random) or _bits(one) is not None:
                 self._found.append((f"a {type(one).__name__} that it holds", one))

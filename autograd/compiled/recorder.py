@@ -25,7 +25,7 @@ from autograd.compiled.whole_numbers import Index
 from autograd.modes import Mode, present_mode, set_mode
 from autograd.notes import Note
 from autograd.ops import Operation, Ops
-from autograd.value import Value, at_once
+from autograd.value import Value, at_once, data_of, grad_of
 
 _LARGEST = sys.float_info.max
 
@@ -152,7 +152,7 @@ class Recorder:
 
     def placed(self, value: Any) -> Any:
         """What stands on the tape for one of several values."""
-        return self.operand(value, value._data) if type(value) is Value else value
+        return self.operand(value, data_of(value)) if type(value) is Value else value
 
     def ask(self, order: str, x: Any, y: Any) -> bool:
         """The answer to a comparison, kept as a guard."""
@@ -184,22 +184,22 @@ class Recorder:
     # ------------------------------------------------------------------ leaves from outside
 
     def _meet(self, leaf: Value) -> None:
-        self._seen.setdefault(leaf, leaf._data)
+        self._seen.setdefault(leaf, data_of(leaf))
 
     def read(self, leaf: Value, kinds: int) -> Any:
         """The number of a leaf, cut off from the graph: an input of the recording, as it is."""
         if leaf in self.born:
-            return leaf._data if kinds == 0 else Value(leaf._data, leaf.label)
+            return data_of(leaf) if kinds == 0 else Value(data_of(leaf), leaf.label)
         self._meet(leaf)
-        return Traced(self, leaf._data, DETACH, self.note(None), (leaf,), kinds, True)
+        return Traced(self, data_of(leaf), DETACH, self.note(None), (leaf,), kinds, True)
 
     def slope(self, leaf: Value) -> Any:
         """The gradient of a leaf, as an input of the recording."""
         if leaf in self.born:
-            return leaf._grad
+            return grad_of(leaf)
         found = self.grads.get(leaf)
         if found is None:
-            found = self.enter(leaf._grad, "grad")
+            found = self.enter(grad_of(leaf), "grad")
             found.kinds = 0
             self.grads[leaf] = found
         return found
@@ -234,7 +234,7 @@ class Recorder:
     def check(self) -> None:
         """RecordingError if a leaf from outside has another number than when it was used first."""
         for leaf, number in self._seen.items():
-            if leaf._data != number and number == number:
+            if data_of(leaf) != number and number == number:
                 raise _changed("data")
 
     def forget(self) -> None:
@@ -270,12 +270,12 @@ def _changed(name: str) -> RecordingError:
 
 def _read_data(node: Value) -> Any:
     tape = _tape()
-    return node._data if tape is None else tape.read(node, 0)
+    return data_of(node) if tape is None else tape.read(node, 0)
 
 
 def _read_grad(node: Value) -> Any:
     tape = _tape()
-    return node._grad if tape is None else tape.slope(node)
+    return grad_of(node) if tape is None else tape.slope(node)
 
 
 def _detach(node: Value) -> Any:

@@ -5,7 +5,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -20,12 +19,11 @@ from autograd.compiled.tape import SOLID, kinds_of
 from autograd.compiled.whole_numbers import Index
 from autograd.ops import Ops, number
 from autograd.transform import leaves, rebuilt
-from autograd.value import Value, accumulate, grads
+from autograd.value import Value, accumulate, data_of, grads
 
 Array = Any
 BLOCKS = (1, 8, 16, 32, 64)  # samples that are computed side by side
 _NONE = np.zeros(0)
-_data = attrgetter("_data")  # without the property: there may be thousands of them in each call
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ class Recording:
 
     def numbers(self) -> Array:
         """The parameters' numbers, now."""
-        return np.fromiter(map(_data, self.parameters), np.float64, len(self.parameters))
+        return np.fromiter(map(data_of, self.parameters), np.float64, len(self.parameters))
 
     def kept_numbers(self) -> Array:
         """The same to be kept: one array while they do not change."""

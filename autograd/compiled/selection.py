@@ -111,7 +111,7 @@ def _made(
     mode = present_mode()
     if made.x and present_call() is not None and mode is not None and mode.recording:
         # A derivative may be taken here, inside of the function that is recorded.
-        made._row = Note(choice, "", row.scope, row.line)  # type: ignore[arg-type]
+        made.row = Note(choice, "", row.scope, row.line)  # type: ignore[arg-type]
         made.a = choice.bundle.top
     return made
 

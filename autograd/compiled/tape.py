@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from autograd.modes import present_call, present_mode
 from autograd.notes import Note
 from autograd.ops import Operation, Ops, Origin, is_foreign, number, unboxed
-from autograd.value import Value
+from autograd.value import Value, data_of
 
 # What a row of the tape is, where it is no operation of the table.
 DETACH, SELECT, ARGMAX, MASK = -1, -2, -3, -4
@@ -87,7 +87,7 @@ class Traced(Ops):
         y: Any
 
     __slots__ = (
-        "_row", "a", "b", "cut", "kind", "kinds", "number", "operands", "serial", "tape", "x", "y",
+        "a", "b", "cut", "kind", "kinds", "number", "operands", "row", "serial", "tape", "x", "y",
     )  # fmt: skip
     __array_ufunc__ = None
 
@@ -101,7 +101,7 @@ class Traced(Ops):
         kinds: int,
         cut: bool = False,
     ) -> None:
-        self.tape, self.number, self.kind, self._row = tape, number, kind, row
+        self.tape, self.number, self.kind, self.row = tape, number, kind, row
         self.operands, self.kinds, self.cut = operands, kinds, cut
         self.a: Any = None
         self.b: Any = None  # x and y are set where there are such operands
@@ -138,7 +138,7 @@ class Traced(Ops):
     def op(self) -> Operation | None:
         """The row of the operation that made it."""
         self._known("op")
-        return self._row.op
+        return self.row.op
 
     def refuse_choice(self, wanted: Iterable[Any]) -> None:
         """RecordingError if it was chosen, outside of any transform, among what is wanted.
@@ -165,29 +165,29 @@ class Traced(Ops):
     def label(self) -> str:
         """Its name."""
         self._known("label")
-        return self._row.label
+        return self.row.label
 
     @label.setter
     def label(self, label: str) -> None:
-        row = self._row
-        self._row = Note(row.op, label, row.scope, row.line)
+        row = self.row
+        self.row = Note(row.op, label, row.scope, row.line)
 
     @property
     def scope(self) -> str:
         """The scopes that it was made in."""
         self._known("scope")
-        return self._row.scope
+        return self.row.scope
 
     @scope.setter
     def scope(self, scope: str) -> None:
-        row = self._row
-        self._row = Note(row.op, row.label, scope, row.line)
+        row = self.row
+        self.row = Note(row.op, row.label, scope, row.line)
 
     @property
     def line(self) -> str:
         """The user's source line that made it."""
         self._known("line")
-        return self._row.line
+        return self.row.line
 
     @property
     def is_leaf(self) -> bool:
@@ -414,7 +414,7 @@ def is_traced(operand: Any) -> bool:
 
 def number_of(node: Any) -> float:
     """The number that a node had when it was recorded."""
-    return node.number if is_traced(node) else float(node._data)
+    return node.number if is_traced(node) else float(data_of(node))
 
 
 def kinds_of(operand: Any) -> int:

@@ -152,5 +152,5 @@ def handed(node: Value, grad: float) -> list[float]:
     for parent in copy.parents:
         parent.grad = 0.0
     # A hook is the user's; this is of the operation's own pullback.
-    (node.op if node._row.hooks else node._row).pullback(copy)
+    (node.op if node.row.hooks else node.row).pullback(copy)
     return [parent.grad for parent in copy.parents]

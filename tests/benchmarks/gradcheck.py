@@ -200,7 +200,7 @@ def graph(seed: int) -> tuple[Callable[..., Any], list[float], list[int]]:
             if k == spoil and isinstance(node, Value):
                 origin = Spoiled(node.op)
                 origin.factor = factor
-                node._row = origin
+                node.row = origin
             made.append(node)
         return made[-1]
 
@@ -231,7 +231,7 @@ def random_graphs(count: int, seed: int) -> None:
             missed[name] += bool(report)
             # Its operands' two partials are two lines of blame, of one node.
             culprits = {node for node in report.culprits if node.op is not None}
-            named[name] += len(culprits) == 1 and isinstance(culprits.pop()._row, Spoiled)
+            named[name] += len(culprits) == 1 and isinstance(culprits.pop().row, Spoiled)
             slopes = finite_differences(f, *at, step=1e-6)
             plain[name] += all(
                 abs(row.analytic - slope) < 1e-6
