@@ -26,7 +26,7 @@ from nn.data import Dataset, load_digits, load_iris, load_names
 from nn.microgpt import MicroGPT, encode
 from nn.module import Module
 from nn.optim import SGD, Adam
-from nn.replay import Replay, rows
+from nn.training.replay import Replay, rows
 from tests.golden.networks import OPTIMIZERS
 from tests.test_optim import make
 
@@ -246,7 +246,7 @@ def test_a_batch_of_three_shapes_has_the_eager_loss_gradient_and_outputs() -> No
 
 
 def test_samples_of_one_form_are_one_array_and_others_stay_a_list() -> None:
-    from nn.replay import rows
+    from nn.training.replay import rows
 
     same = rows([[1.0, 2.0], [3.0, 4.0]])
     assert same.tolist() == [[1.0, 2.0], [3.0, 4.0]]

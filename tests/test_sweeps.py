@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from nn import MLP, TrainingError, init, mse, sweeps
+from nn import MLP, TrainingError, init, mse
 from nn.optim import SGD, Adam
+from nn.study import sweeps
 from nn.sweeps import Grid, Trained, sweep
 from nn.training import History
 
@@ -100,21 +101,21 @@ def test_each_run_is_given_what_the_sweep_was_given(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_run_on_a_worker_compares_fingerprints_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nn import distributed
+    from nn.cluster import fingerprint as fingerprints
 
     compared: list[Any] = []
-    monkeypatch.setattr(distributed, "compare", compared.append)
+    monkeypatch.setattr(fingerprints, "compare", compared.append)
     monkeypatch.setattr(sweeps, "fit", Fit())
     own = {"Python": "3"}
     for fingerprint, wanted in ((own, [own]), ({}, [])):
         compared.clear()
-        task = sweeps._Task(made, DATA, mse, 1, None, SGD, False, fingerprint)
+        task = sweeps._Task(made, DATA, mse, SGD, {"epochs": 1}, fingerprint)
         assert sweeps._run(0.25, None, 0, task)[1:] == [0.5, 0.25]
         assert compared == wanted
 
 
 def test_a_cluster_is_asked_and_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nn import distributed
+    from nn.cluster import client as clients
 
     given: list[Any] = []
 
@@ -123,8 +124,8 @@ def test_a_cluster_is_asked_and_does_the_work(monkeypatch: pytest.MonkeyPatch) -
         for k in (1, 0):
             yield k, [9.0, columns[0][k]]
 
-    monkeypatch.setattr(distributed, "agree", lambda client: {"asked": client})
-    monkeypatch.setattr(distributed, "completed", completed)
+    monkeypatch.setattr(clients, "agree", lambda client: {"asked": client})
+    monkeypatch.setattr(clients, "completed", completed)
     found = sweep(made, DATA, loss=mse, rates=[0.5, 0.25], client="a client")
     assert given == [("a client", {"asked": "a client"})]
     assert [(one.rate, one.loss) for one in found.runs] == [(0.25, [9.0, 0.25]), (0.5, [9.0, 0.5])]

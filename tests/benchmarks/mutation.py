@@ -37,7 +37,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PRESENTATION = {
     "autograd/__main__.py", "autograd/draw.py", "autograd/frames.py", "autograd/latex.py",
     "autograd/page.py", "autograd/player.py", "autograd/pytest_plugin.py", "autograd/render.py",
-    "autograd/steps.py", "autograd/terminal.py", "autograd/widget.py", "nn/demo.py", "nn/plots.py",
+    "autograd/steps.py", "autograd/terminal.py", "autograd/widget.py", "nn/demo.py",
+    "nn/study/plots.py",
 }  # fmt: skip
 # numba compiles it: other code for its functions would change nothing.
 COMPILED = {"autograd/kernels.py"}
@@ -494,7 +495,7 @@ def row(file: str, found: list[Mutant]) -> str:
 
 def files() -> list[str]:
     """The files that are not presentation."""
-    paths = [*ROOT.glob("autograd/*.py"), *ROOT.glob("nn/*.py")]
+    paths = [*ROOT.glob("autograd/**/*.py"), *ROOT.glob("nn/**/*.py")]
     names = sorted(str(path.relative_to(ROOT)) for path in paths)
     return [name for name in names if name not in PRESENTATION | COMPILED]
 
