@@ -48,6 +48,38 @@ def test_a_grid_prints_what_is_done_and_marks_the_best() -> None:
         _ = grid().best
 
 
+def test_a_grid_in_which_only_the_rates_differ_is_a_line_of_outcomes() -> None:
+    pytest.importorskip("matplotlib")
+    found = Grid([0.1, 0.5], ["default"], [0])
+    assert str(found) == "    rate        start        final  outcome"
+    assert found.outcomes == []
+    assert "0 of 2 runs" in found.figure().axes[0].get_title()
+    found.runs = [Trained(0.1, "default", 0, [2.0, 1.5]), Trained(0.5, "default", 0, [2.0, 0.5])]
+    assert found.outcomes == ["slow", "good"]
+    assert str(found).split("\n")[1:] == [
+        "     0.1            2          1.5  slow",
+        "     0.5            2          0.5  good",
+    ]
+    assert len(found.figure().axes[0].lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("loss", "diverged"),
+    [
+        ([2.0, 2.0 * (1 + 1e-10)], False),
+        ([2.0, 2.1], True),
+        ([-1.0, -1.0], False),
+        ([-1.0, -0.9], True),
+        ([2.0, math.nan], True),
+        ([2.0, math.inf], True),
+    ],
+)
+def test_a_run_diverged_if_it_ends_above_its_start_but_for_rounding(
+    loss: list[float], diverged: bool
+) -> None:
+    assert Trained(0.1, "a", 0, loss).diverged is diverged
+
+
 def test_of_equal_cells_the_first_is_the_best() -> None:
     found = Grid([0.1, 0.5], ["b", "a"], [0])
     found.runs = [Trained(r, n, 0, [2.0, 1.0]) for r in (0.5, 0.1) for n in ("a", "b")]

@@ -101,7 +101,7 @@ def find_learning_rate(
     return _range_test(rates, losses, largest_curvature(copy.deepcopy(model), first, loss))
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class SingleBatches(InMemory):
     """One batch an epoch; all samples come up before any of them comes again."""
 

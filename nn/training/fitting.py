@@ -115,9 +115,9 @@ def fit(
     )
     size = None if batch_size is None else whole(batch_size, "fit: batch_size")
     share = float(validation) if isinstance(validation, Real) else None
-    held = None
+    apart = None
     if share is None and validation is not None:
-        held = samples(validation, "validation")
+        apart = samples(validation, "validation")
     files = Files(data, cluster) if _are_paths(data) else data
     if cluster is not None and files is data:
         raise TypeError(
@@ -127,8 +127,8 @@ def fit(
     if not isinstance(files, Files):
         data = samples(data)
         if share is not None:
-            data, held = _parts(data, share, seed)
-        memory = InMemory(recipe, held, data, size or len(data[0]), compiled)
+            data, apart = _parts(data, share, seed)
+        memory = InMemory(recipe, apart, data, size or len(data[0]), compiled)
         return Loop(memory, settings).run()
     if isinstance(compiled, Replay):
         raise TypeError(
@@ -142,7 +142,7 @@ def fit(
         )
     from nn.training.on_files import OnFiles  # needs NumPy
 
-    return Loop(OnFiles(recipe, held, files, size), settings).run()
+    return Loop(OnFiles(recipe, apart, files, size), settings).run()
 
 
 def _are_paths(data: Any) -> bool:
@@ -169,8 +169,8 @@ def _parts(data: Samples, share: float, seed: Any) -> tuple[Samples, Samples]:
     count = round(share * len(order))
     if not 0 < count < len(order):
         raise ValueError(f"fit: {share:g} of {len(order)} samples leaves one side empty")
-    held, rest = (
+    apart, rest = (
         (chosen(data[0], part), chosen(data[1], part))
         for part in (sorted(order[:count]), sorted(order[count:]))
     )
-    return rest, held
+    return rest, apart

@@ -13,7 +13,7 @@ from nn.training.replay import Replay, rows
 from nn.training.source import Source, StepError
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class InMemory(Source):
     """Batches of samples in lists or arrays; steps in Values, or replayed at native speed."""
 
@@ -33,7 +33,7 @@ class InMemory(Source):
             replay.agrees(*self.data)
         self.use(replay)
         self.data = rows(self.data[0]), rows(self.data[1])
-        self.held = self.held and (rows(self.held[0]), rows(self.held[1]))
+        self.validation = self.validation and (rows(self.validation[0]), rows(self.validation[1]))
 
     def batches(self, rng: random.Random) -> Iterator[tuple[list[int], int]]:
         """The indices of each batch's samples."""
@@ -76,7 +76,7 @@ class InMemory(Source):
 
     def examined(self) -> Samples | None:
         """The validation data, or else the data that is trained on."""
-        return self.held or self.data
+        return self.validation or self.data
 
 
 def _finite(loss: float) -> float:

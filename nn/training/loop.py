@@ -86,14 +86,14 @@ class Loop:
 
     def _close(self, mean: float) -> None:
         """The epoch's line of history, with the mean of its losses."""
-        validated = self.source.held is not None
-        seen, found = self.source.examine()
+        validated = self.source.validation is not None
+        seen, metrics = self.source.examine()
         state, history, plateau = self.state, self.state.history, self.recipe.plateau
         line: dict[str, Any] = {
             "loss": [*history.loss, mean],
             "rate": [*history.rate, self.recipe.optimizer.lr],
             "metrics": history.metrics
-            | {name: [*history.metrics.get(name, []), x] for name, x in found.items()},
+            | {name: [*history.metrics.get(name, []), x] for name, x in metrics.items()},
         }
         if validated:
             line["validation_loss"] = [*history.validation_loss, seen]
@@ -117,11 +117,11 @@ class Loop:
         settings, state = self.settings, self.state
         if settings.patience is not None and state.waited >= settings.patience:
             state.history.stopped = f"no better loss for {settings.patience} epochs"
-        self._call()
+        self._call_back()
         if settings.checkpoint is not None:
             save(settings.checkpoint, self.recipe, state)
 
-    def _call(self) -> None:
+    def _call_back(self) -> None:
         """Call the callbacks, and go on from what they have made of the model."""
         history, replay = self.state.history, self.source.replay
         try:

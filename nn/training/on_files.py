@@ -14,7 +14,7 @@ from nn.training.source import Source, StepError
 _AGREED = 256  # rows on which a batch's loss is compared with the mean over its samples
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class OnFiles(Source):
     """Batches of neighbouring rows of two files, in this process or on a cluster's workers."""
 
@@ -22,9 +22,9 @@ class OnFiles(Source):
     size: int | None = None
 
     def __post_init__(self) -> None:
-        if self.recipe.metrics and self.held is None:
+        if self.recipe.metrics and self.validation is None:
             raise ValueError("fit: metrics are of the validation data; give some")
-        self.held = self.held and (rows(self.held[0]), rows(self.held[1]))
+        self.validation = self.validation and (rows(self.validation[0]), rows(self.validation[1]))
 
     def enter(self) -> None:
         """Record the loss of a row, and have all workers agree on it."""

@@ -21,19 +21,19 @@ class StepError(ArithmeticError):
     """A loss, a gradient or a new number is inf or nan; nothing was changed."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Source(ABC):
     """Where batches come from, and how a step is taken on one.
 
     Attributes:
         recipe: what is trained.
-        held: the validation data; None if there are none.
+        validation: data that are not trained on, to look at; None if there are none.
         replay: runs in place of model and loss; its arrays hold the parameters' numbers from
             `enter` until training ends.  None if the Values hold them.
     """
 
     recipe: Recipe
-    held: Samples | None
+    validation: Samples | None
     replay: Replay | None = field(default=None, init=False)
 
     @abstractmethod
@@ -50,7 +50,7 @@ class Source(ABC):
 
     def examined(self) -> Samples | None:
         """The data that loss and metrics at the end of an epoch are of."""
-        return self.held
+        return self.validation
 
     def use(self, replay: Replay) -> None:
         """Let the arrays of the replay hold the numbers from here on."""
@@ -75,13 +75,13 @@ class Source(ABC):
     def examine(self) -> tuple[float, dict[str, float]]:
         """The loss of the validation data and the metrics, with the model in its mode for that."""
         data, recipe = self.examined(), self.recipe
-        if data is None or not (self.held or recipe.metrics):
+        if data is None or not (self.validation or recipe.metrics):
             return math.nan, {}
         modules = [module for _, module in recipe.model.named_modules()]
         undo = undo_of(modules, repeat("training"))
         try:
             recipe.model.eval()
-            outputs, loss = self.outputs(*data, with_loss=self.held is not None)
+            outputs, loss = self.outputs(*data, with_loss=self.validation is not None)
         finally:
             undo()
             if self.replay is not None:
