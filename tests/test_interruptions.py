@@ -28,6 +28,7 @@ pytestmark = [
 EVERYWHERE = [kind for kind in interruptions.KINDS if kind not in interruptions.SELDOM]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("kind", EVERYWHERE)
 def test_at_some_of_all_places_of_the_code_nothing_is_left_half_done(kind: str) -> None:
     trials, hits, broken = interruptions.everywhere(kind, 25, seed=7)
@@ -35,6 +36,7 @@ def test_at_some_of_all_places_of_the_code_nothing_is_left_half_done(kind: str) 
     assert hits > trials // 2
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("kind", interruptions.KINDS)
 def test_at_random_moments_nothing_is_left_half_done(kind: str) -> None:
     hits, broken = interruptions.run(kind, 15, seed=7)
@@ -42,6 +44,7 @@ def test_at_random_moments_nothing_is_left_half_done(kind: str) -> None:
     assert not broken
 
 
+@pytest.mark.untraced
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of a process with threads
 def test_a_run_that_is_killed_goes_on_to_the_same_bits_and_leaves_no_files() -> None:
     _, broken = interruptions.killed(15, seed=7)
@@ -199,6 +202,7 @@ def test_a_validation_leaves_a_module_that_its_owner_froze_as_it_is() -> None:
     assert model.training
 
 
+@pytest.mark.untraced
 def test_what_a_crash_left_in_the_cache_of_kernels_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
