@@ -44,7 +44,7 @@ SLOW = {
 
 # Coverage does not watch these files, tests in a browser or marked `untraced`, or the processes
 # that they start: it would double their time, and cheaper tests run the same lines.
-UNTRACED = {"test_concurrency", "test_memory", "test_packaging", "test_random_graphs"}
+UNTRACED = {"test_memory", "test_packaging", "test_random_graphs"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -202,7 +202,6 @@ def test_a_validation_leaves_a_module_that_its_owner_froze_as_it_is() -> None:
     assert model.training
 
 
-@pytest.mark.untraced
 def test_what_a_crash_left_in_the_cache_of_kernels_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
