@@ -7,7 +7,7 @@ import warnings
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from autograd.check import (
+from autograd.check.gradients import (
     Report,
     Verdict,
     assert_gradients,
@@ -15,16 +15,17 @@ from autograd.check import (
     check_operation,
     finite_differences,
 )
+from autograd.compiled.selection import argmax, replaced, select
+from autograd.compiled.tape import RecordingError, ReplayError
 from autograd.define import define_op
-from autograd.draw import Graph, draw
 from autograd.expressions import ExpressionError, expression
 from autograd.ops import Op, Operation, Ops
-from autograd.paths import explain
 from autograd.piecewise import clip, where
-from autograd.player import play
 from autograd.rules import RuleError
-from autograd.selection import argmax, replaced, select
-from autograd.tape import RecordingError, ReplayError
+from autograd.show.draw import draw
+from autograd.show.graph import Graph
+from autograd.show.paths import explain
+from autograd.show.player import play
 from autograd.transform import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from autograd.value import (
     NonFiniteError,
@@ -83,9 +84,10 @@ __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
 ]
 
 if TYPE_CHECKING:
-    from autograd.compiled import compile  # noqa: A004
+    from autograd.compiled.function import compile  # noqa: A004
 
 __chainrule__ = True
+__version__ = "0.1.0"
 
 
 try:
@@ -110,7 +112,7 @@ def _missing(advice: str) -> Any:
 def __getattr__(name: str) -> Any:
     if name == "compile":  # needs NumPy, which nothing else here does
         try:
-            from autograd.compiled import compile  # noqa: A004
+            from autograd.compiled.function import compile  # noqa: A004
         except ModuleNotFoundError as error:
             # `from autograd import *` must not fail for want of it; a call does.
             return _missing(str(error))

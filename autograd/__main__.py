@@ -3,18 +3,20 @@
 import argparse
 import json
 import os
+import platform
 import re
 import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
-from autograd.check import Report, check_gradients
-from autograd.draw import LIMIT, draw
+from autograd import __version__
+from autograd.check.gradients import Report, check_gradients
 from autograd.expressions import PRINTED, ExpressionError, expression
-from autograd.latex import latex
-from autograd.player import play
-from autograd.render import RenderError
+from autograd.printers.latex import latex
+from autograd.show.draw import LIMIT, draw
+from autograd.show.player import play
+from autograd.show.render import RenderError
 from autograd.value import Value, rows, topological, visited
 
 # What a file of each kind starts with, so that none of another kind is overwritten.
@@ -177,7 +179,7 @@ def picture(chosen: argparse.Namespace) -> int:
 
 def stepped(chosen: argparse.Namespace) -> int:
     """Every step, with keys where there is a terminal."""
-    from autograd.terminal import show
+    from autograd.show.terminal import show
 
     player = play(expression(chosen.expression, assigned(chosen.values)), {})
     if chosen.output is None:
@@ -229,6 +231,8 @@ def parser() -> argparse.ArgumentParser:
         description="A scalar autograd engine in which every number can be explained.",
         epilog='examples: chainrule demo; chainrule grad "tanh(w*x + b)" w=2 x=-1 b=0.5',
     )
+    version = f"chainrule {__version__}, Python {platform.python_version()}"
+    whole.add_argument("--version", action="version", version=version)
     commands = whole.add_subparsers(dest="command", required=True)
     it = '"tanh(w*x + b)" w=2 x=-1 b=0.5'
     one = _command(commands, "demo", demo, "train a small network, draw it", "chainrule demo out")

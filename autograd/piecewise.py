@@ -1,6 +1,6 @@
 """`where` and `clip`: one of two numbers, and a number kept between two others."""
 
-from typing import Any
+from typing import Any, cast
 
 from autograd.ops import Ops, number
 from autograd.value import Value
@@ -27,8 +27,15 @@ def where(condition: Number, a: Number, b: Number) -> Number:
     a, b = (v if isinstance(v, Ops) else number(v, "where") for v in (a, b))
     taken, other = (a, b) if _holds(condition) else (b, a)
     # A number that stands beside a Value may be asked for its gradient, too.
-    beside = isinstance(other, Ops) and not getattr(other, "plain", False)  # as one on a tape is
-    return Value(taken) if beside and not isinstance(taken, Ops) else taken
+    if _is_value(taken) or not _is_value(other):
+        return taken
+    return cast(Any, taken).leaf() if isinstance(taken, Ops) else Value(taken)
+
+
+def _is_value(operand: Number) -> bool:
+    """Whether it is a Value to the function; a number on a tape may be a float to it."""
+    tell = getattr(operand, "tell_plain", None)
+    return isinstance(operand, Ops) and not (tell is not None and tell())
 
 
 def _holds(condition: Number) -> bool:

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from autograd.check import check_gradients
+from autograd.check.gradients import check_gradients
 from autograd.faults import Fault, faults, planted
-from autograd.render import RenderError
+from autograd.show.render import RenderError
 from autograd.transform import Tree
 
 

@@ -128,9 +128,12 @@ def _product(g: Any, factor: Any, text: str, asks: bool) -> Any:
 
 
 def _is_finite(g: Any, asks: bool) -> bool:
-    """Whether 0 * g is 0; a number on a tape is taken for one unless the output is nan."""
+    """Whether 0 * g is 0; of a number on a tape this is asked, unless the output is nan."""
+    if type(g) is Value:
+        return math.isfinite(g.data)
     if isinstance(g, Value):
-        return math.isfinite(g.data) if type(g) is Value else not asks
+        zero = g * 0.0
+        return not asks and bool(zero == zero)
     return math.isfinite(g)
 
 
@@ -233,8 +236,8 @@ class _Forward:
     def shown(self, found: list[Any], values: bool) -> list[Any]:
         """What is returned: Values, or numbers where nothing is to be differentiated further."""
         if values:
-            return [one if isinstance(one, Value) else Value(one) for one in found]
-        return [one if type(one) is float else one.data for one in found]
+            return [one if _is_value(one) else _leaf(one) for one in found]
+        return [one.data if isinstance(one, Value) else float(one) for one in found]
 
     def check(self, shown: list[Any], values: bool, seeds: list[tuple[Any, Any]]) -> None:
         """Warn, or raise under `detect_anomaly`, if a number that is returned is inf or nan."""
@@ -309,6 +312,11 @@ def _forward(
 def _is_value(one: Any) -> bool:
     """Whether it is a Value, and no plain number on a tape."""
     return isinstance(one, Value) and (type(one) is Value or not cast(Any, one).plain)
+
+
+def _leaf(plain: Any) -> Value:
+    """A leaf of a plain number, which may be on a tape."""
+    return cast(Any, plain).leaf() if isinstance(plain, Value) else Value(plain)
 
 
 def _reaches(inner: list[Value], outputs: list[Value], before: list[Value]) -> bool:

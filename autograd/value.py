@@ -114,6 +114,7 @@ class Call(Origin):
         else:
             self.records, self.traces = mode.recording, mode.traces
             self._inside = mode if mode.recording else mode.child("recording", True)
+            mode.meet_transform()
 
     @property
     def op(self) -> None:
@@ -230,6 +231,9 @@ class Mode:
     def refuses(self) -> bool:
         """Whether `float(v)` is refused, as it would cut a branch from what is recorded."""
         return self.recording
+
+    def meet_transform(self) -> None:
+        """A transform is called in this mode."""
 
     def new_leaf(self, leaf: "Value") -> None:
         """Told of each leaf that is made in this mode."""

@@ -15,7 +15,13 @@ from autograd.__main__ import markdown
 
 HERE = Path(__file__).resolve().parent
 MODULES = [
-    *("autograd", "autograd.compiled", "autograd.program", "autograd.faults", "autograd.frames"),
+    *(
+        "autograd",
+        "autograd.compiled.function",
+        "autograd.compiled.program",
+        "autograd.faults",
+        "autograd.show.animation",
+    ),
     *("autograd.strategies", "autograd.pytest_plugin"),
     *("nn", "nn.distributed", "nn.microgpt", "nn.sweeps"),
 ]

@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nn import tables
-from nn.options import AT_LEAST_0, generator, named, real, whole
+from nn.options import AT_LEAST_0, absent, generator, named, real, whole
 
 Rows = list[list[float]]
 Samples = tuple[Any, Any]  # inputs and targets, as many of the one as of the other
@@ -241,3 +241,7 @@ def load_moons(count: int = 200, noise: float = 0.1, seed: int = 0) -> Dataset:
         x, y = (math.cos(t), math.sin(t)) if i < upper else (1 - math.cos(t), 0.5 - math.sin(t))
         features.append([x + rng.gauss(0.0, noise), y + rng.gauss(0.0, noise)])
     return Dataset(features, [int(i >= upper) for i in range(count)], ["upper", "lower"])
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__, globals())

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from autograd import Value, draw, no_grad
 from autograd.files import write
-from autograd.render import RenderError
-from autograd.steps import steps
+from autograd.show.render import RenderError
+from autograd.show.steps import steps
 from nn import MLP, fit, sparse_categorical_crossentropy, unscoped
 from nn.data import Dataset, load_iris
 from nn.metrics import accuracy

@@ -1,4 +1,4 @@
-"""What other libraries call things, and what to write here: read by messages and by the guide."""
+"""What other libraries call things, and what to write here: for messages and for the guides."""
 
 # fmt: off
 # Arguments and attributes; of several meanings, the one that the callee knows is named.
@@ -17,6 +17,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "eta_min": ("final",), "min_lr": ("final",), "end_learning_rate": ("final",),
     "max_lr": ("peak",), "pct_start": ("warm",), "div_factor": ("start",),
     "final_div_factor": ("end",), "lr_lambda": ("function",), "boundaries": ("milestones",),
+    "line_search_fn": ("line_search",), "start_factor": ("rate",), "end_factor": ("final",),
 }
 
 # Classes, functions and methods, with what to write.
@@ -63,5 +64,14 @@ NAMES: dict[str, str] = {
     "ModelCheckpoint": "nn.fit(model, data, checkpoint=path)",
     "xavier_uniform_": "nn.init.glorot_uniform()", "xavier_normal_": "nn.init.glorot_normal()",
     "kaiming_uniform_": "nn.init.he_uniform()", "kaiming_normal_": "nn.init.he_normal()",
+}
+
+# What is left out, with the words for it in docs/left_out.md.
+LEFT_OUT: dict[str, str] = {
+    "Dropout": "Dropout", "LayerNorm": "LayerNorm", "RMSNorm": "RMSNorm",
+    "BatchNorm1d": "Batch normalization", "BatchNormalization": "Batch normalization",
+    "Conv1d": "Convolution", "Conv1D": "Convolution", "Conv2d": "Convolution",
+    "Conv2D": "Convolution", "RNN": "Recurrent cells", "LSTM": "Recurrent cells",
+    "GRU": "Recurrent cells", "SimpleRNN": "Recurrent cells", "Lion": "Lion",
 }
 # fmt: on

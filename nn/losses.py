@@ -31,12 +31,12 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from autograd import NonFiniteError, NonFiniteWarning, Value, select  # noqa: F401 - of examples
 from autograd.ops import Ops
 from nn import tables
-from nn.options import AT_LEAST_0, POSITIVE, advice, as_float, real, whole
+from nn.options import AT_LEAST_0, POSITIVE, absent, advice, as_float, real, whole
 from nn.probabilities import log_normalizer, log_softmax, shifted, total
 from nn.reductions import (
     Batch,
@@ -619,3 +619,7 @@ def _share(name: str, what: str, of: Number) -> Number:
         logits = "; if the outputs are logits, pass from_logits=True" * (what == "probability")
         raise ValueError(f"{name}: a {what} must lie in [0, 1], got {data!r}{logits}")
     return data
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__, globals())

@@ -12,10 +12,10 @@ would give other classes.
 
 import math
 import warnings
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nn import tables
-from nn.options import whole
+from nn.options import absent, whole
 
 Average = Literal["binary", "macro", "micro", "weighted"]
 Threshold = float | None
@@ -124,13 +124,17 @@ def r2(outputs: Any, targets: Any) -> float:
     """1 - sum of (y - z)^2 / sum of (y - mean)^2: the share of the variance that is explained.
 
     Of several outputs it is the mean over them.  Targets that are all the same have no variance: it
-    is 1 then if the outputs are right, and else 0, as in scikit-learn.
+    is 1 then if the outputs are right, and else 0.  Of a single sample it is nan, with a warning.
+    Both are as in scikit-learn.
 
     >>> round(r2([2.5, 0.0, 2.0, 8.0], [3.0, -0.5, 2.0, 7.0]), 4)
     0.9486
     """
     scores = []
     for column in _columns("r2", outputs, targets):
+        if len(column) < 2:
+            warnings.warn("r2: one sample has no variance, so the score is nan", stacklevel=2)
+            return math.nan
         mean = math.fsum(y for _, y in column) / len(column)
         left = math.fsum((y - z) ** 2 for z, y in column)
         spread = math.fsum((y - mean) ** 2 for _, y in column)
@@ -262,3 +266,7 @@ def _columns(name: str, outputs: Any, targets: Any) -> list[list[tuple[float, fl
         ys = [tables.plain(y, f"{name}: target") for y in parts]
         pairs.append(list(zip(row, ys, strict=True)))
     return [list(column) for column in zip(*pairs, strict=True)]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__, globals())

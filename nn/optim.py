@@ -6,13 +6,13 @@ says `learning_rate` for `lr` and `rho` or `beta_1` for the decay rates.
 """
 
 import math
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from autograd.value import grad_writer, grads
 from nn.activations import exact_sum
 from nn.columns import Column, divided, larger, like, root
 from nn.optimizer import Moved, Optimizer, Options, State, named_values
-from nn.options import POSITIVE, real
+from nn.options import POSITIVE, absent, real
 
 __all__ = [  # noqa: RUF022 - in the order of the text
     "SGD", "Adagrad", "AdaGrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "NAdam", "LBFGS",
@@ -346,3 +346,6 @@ NAMED: dict[str, type[Optimizer]] = {
     kind.__name__.lower(): kind
     for kind in (SGD, Adagrad, Adadelta, RMSprop, Adam, AdamW, Adamax, NAdam, LBFGS)
 }
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__, globals())

@@ -190,7 +190,7 @@ class Optimizer(ABC):
         return loss
 
     def step_flat(self, flat: Any) -> None:
-        """The step, on the arrays of an `autograd.compiled.Flat` that holds the parameters.
+        """The step, on the arrays of a `Flat` (autograd/compiled/flat.py) with the parameters.
 
         Raises ArithmeticError as `step` does; then, and when it is interrupted, nothing is changed
         or everything.

@@ -2,12 +2,12 @@
 
 import operator
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from autograd.expressions import meant
 from autograd.ops import number
-from nn.elsewhere import NAMES, OPTIONS
+from nn.elsewhere import LEFT_OUT, NAMES, OPTIONS
 
 T = TypeVar("T")
 Seed = int | random.Random | None
@@ -134,5 +134,22 @@ def renamed(name: str, known: Iterable[str]) -> str:
             return f"; it is called {here!r} here"
     if name in NAMES:
         return f"; write {NAMES[name]}"
+    if name in LEFT_OUT and name not in known:
+        return f"; it is left out on purpose: see {LEFT_OUT[name]!r} in docs/left_out.md"
     longer = [repr(other) for other in known if other.startswith(name)]
     return meant(name, known) or f"; did you mean {' or '.join(longer)}?" * bool(longer)
+
+
+def absent(module: str, names: Iterable[str]) -> Callable[[str], Any]:
+    """The `__getattr__` of a module, which says what a name that is not there is called here.
+
+    >>> absent("nn.optim", ["Adam"])("adam")
+    Traceback (most recent call last):
+    AttributeError: module 'nn.optim' has no attribute 'adam'; did you mean 'Adam'?
+    """
+
+    def ask(name: str) -> Any:
+        hint = renamed(name, [known for known in names if not known.startswith("_")])
+        raise AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
+
+    return ask

@@ -8,10 +8,10 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nn import tables
-from nn.options import AT_LEAST_0, POSITIVE, advice, real, whole
+from nn.options import AT_LEAST_0, POSITIVE, absent, advice, real, whole
 
 
 @dataclass
@@ -359,3 +359,7 @@ class ReduceOnPlateau(Schedule):
         """Take over what `state_dict` gave."""
         now, best, waited = float(state["now"]), float(state["best"]), int(state["waited"])
         self._now, self._best, self._waited = now, best, waited
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__, globals())

@@ -1,7 +1,10 @@
 """What tests share: the table of operations as it ships, and a browser."""
 
+import contextlib
+import os
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -33,17 +36,50 @@ def table() -> Iterator[None]:
 SLOW = {
     "test_attacks", "test_check", "test_compile", "test_concurrency", "test_demo",
     "test_distributed", "test_docs", "test_init", "test_interruptions", "test_learning_rate",
-    "test_memory", "test_microgpt", "test_notebooks", "test_notebooks_live", "test_optim",
-    "test_packaging", "test_page", "test_plugin", "test_precise", "test_random_graphs",
-    "test_replay", "test_sweeps", "test_training", "test_training_ways", "README", "coming_from",
+    "test_margins", "test_memory", "test_microgpt", "test_notebooks", "test_notebooks_live",
+    "test_optim", "test_packaging", "test_page", "test_plugin", "test_decimals",
+    "test_random_functions", "test_random_graphs", "test_replay", "test_rounding", "test_sweeps",
+    "test_training", "test_training_ways", "distributed", "README", "coming_from",
 }  # fmt: skip
+
+# Coverage does not watch these files, tests in a browser or marked `untraced`, or the processes
+# that they start: it would double their time, and cheaper tests run the same lines.
+UNTRACED = {"test_memory", "test_packaging", "test_random_graphs"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the quick loop."""
+    """Mark the tests of the quick loop, and those that coverage does not watch."""
     for item in items:
         if item.path.stem not in SLOW and "slow" not in item.keywords:
             item.add_marker("quick")
+        if item.path.stem in UNTRACED or "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("untraced")
+
+
+@contextlib.contextmanager
+def _untraced() -> Iterator[None]:
+    """A context in which no line is measured, here or in a process that is started."""
+    coverage: Any = sys.modules.get("coverage")
+    stopped = []
+    # A worker has two: its own, and one of every process that is started.
+    while coverage and (current := coverage.Coverage.current()):
+        current.stop()
+        stopped.append(current)
+    started_by = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+    try:
+        yield
+    finally:
+        if started_by is not None:
+            os.environ["COVERAGE_PROCESS_CONFIG"] = started_by
+        for current in reversed(stopped):
+            current.start()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Run a test with what sets it up, outside coverage where it is marked so."""
+    with _untraced() if "untraced" in item.keywords else contextlib.nullcontext():
+        return (yield)
 
 
 FLAGS = [

@@ -1,6 +1,7 @@
 """What the packages' files import from each other, and how much code is in them."""
 
 import ast
+import functools
 import io
 import tokenize
 from collections.abc import Iterator
@@ -26,6 +27,13 @@ class Import:
         return f"{self.user}:{self.line} imports {self.name or 'all'} from {self.source}"
 
 
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    """The syntax tree of a file, which is parsed once."""
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def module(dotted: str) -> str | None:
     """The file of a module of the packages, relative to the project; None if there is none."""
     path = ROOT.joinpath(*dotted.split("."))
@@ -38,7 +46,7 @@ def module(dotted: str) -> str | None:
 def imports(path: Path) -> Iterator[Import]:
     """Every import of a file from the packages, inside functions and for types alone, too."""
     user = path.relative_to(ROOT).as_posix()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.split(".")[0] in PACKAGES and (source := module(alias.name)):
@@ -53,6 +61,7 @@ def imports(path: Path) -> Iterator[Import]:
                     yield Import(user, source, alias.name, node.lineno)
 
 
+@functools.cache
 def all_imports() -> list[Import]:
     """The imports of all files, in the order of the files."""
     return [one for path in FILES for one in imports(path)]
@@ -60,16 +69,15 @@ def all_imports() -> list[Import]:
 
 def private_attributes(path: Path) -> Iterator[tuple[str, str, int]]:
     """(module, name, line) for each private name that is read from an imported module."""
-    tree = ast.parse(path.read_text())
     modules = {
         alias.asname or alias.name: source
-        for node in ast.walk(tree)
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0
         for alias in node.names
         if node.module.split(".")[0] in PACKAGES
         and (source := module(f"{node.module}.{alias.name}"))
     }
-    for node in ast.walk(tree):
+    for node in ast.walk(tree(path)):
         if (
             isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
@@ -121,6 +129,7 @@ def circles(imported: list[Import]) -> list[list[str]]:
     return groups
 
 
+@functools.cache
 def code_lines(path: Path) -> int:
     """How many lines hold code: not blank, no comment, no docstring."""
     text = path.read_text()
@@ -132,7 +141,7 @@ def code_lines(path: Path) -> int:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type not in skipped:
             lines.update(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree(path)):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         if ast.get_docstring(node) is not None:
@@ -143,7 +152,7 @@ def code_lines(path: Path) -> int:
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Every function and method of a file."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -154,10 +163,9 @@ _PYTHONS = {"_fields", "_replace", "_asdict", "_getframe", "_make"}
 
 def borrowed(path: Path) -> Iterator[tuple[str, int]]:
     """(name, line) for each private attribute that a file uses and does not define."""
-    tree = ast.parse(path.read_text())
     defined = set(_PYTHONS)
     used: list[tuple[str, int]] = []
-    for node in ast.walk(tree):
+    for node in ast.walk(tree(path)):
         match node:
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.alias(name=name):
                 defined.add(name)

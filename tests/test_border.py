@@ -831,7 +831,7 @@ def test_a_recording_may_wait_for_a_thread_that_records() -> None:
 def test_a_recording_may_wait_for_a_thread_that_records_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("autograd.kept._PATIENCE", 0.05)
+    monkeypatch.setattr("autograd.compiled.recordings._PATIENCE", 0.05)
     calls = Spy()
     with ThreadPoolExecutor(1) as pool:
 

@@ -25,10 +25,10 @@ from autograd import (
     scope,
     tanh,
 )
-from autograd.check import Report, Row
+from autograd.check.gradients import Report, Row
 from autograd.faults import Fault, faults, hidden, misread, planted
-from autograd.names import names, variables
-from autograd.precise import LIBM
+from autograd.printers.decimals import LIBM
+from autograd.show.names import names, variables
 from nn import MLP, sparse_categorical_crossentropy
 from tests import reference
 from tests.benchmarks.gradcheck import Spoiled, graph
@@ -59,6 +59,7 @@ def test_wrong_gradients_never_pass(case: Case) -> None:
         assert report.verdict not in (Verdict.PASS, Verdict.INCONCLUSIVE), f"{name}\n{report}"
 
 
+@pytest.mark.untraced
 def test_a_sum_of_ten_thousand_terms_that_cancel() -> None:
     case = next(c for c in SMOOTH if c not in QUICK)
     assert check_gradients(case.f, *case.at).verdict is Verdict.PASS
@@ -136,6 +137,7 @@ def test_every_operation_passes(name: str) -> None:
         assert_gradients(f, *at)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("name", list(rows()))
 def test_every_misreading_of_a_row_is_caught_and_the_operation_named(name: str) -> None:
     op = rows()[name]
@@ -341,15 +343,15 @@ def test_the_referees_functions_agree_with_mpmath(name: str) -> None:
 
     from mpmath import mp, mpf
 
-    from autograd import precise
+    from autograd.printers import decimals
 
     op = rows()[name]
     assert name in LIBM
     for at in reference.points(op, 12, random.Random(name)):
         if any(abs(x) > 1e4 for x in at):
             continue
-        with precise.digits(precise.enough(at)):
-            found = precise.value(op)(*map(Decimal, at))
+        with decimals.digits(decimals.enough(at)):
+            found = decimals.value(op)(*map(Decimal, at))
         with mp.workprec(3000):
             exact = reference.value(op, *at)
             assert abs(mpf(str(found)) - exact) <= abs(exact) * mpf(10) ** -60 + mpf(10) ** -400
@@ -360,9 +362,9 @@ def test_the_referees_functions_agree_with_mpmath(name: str) -> None:
 def test_decimal_angles_of_every_quarter_turn(name: str, at: float) -> None:
     from mpmath import mp, mpf
 
-    from autograd import precise
+    from autograd.printers import decimals
 
-    with precise.digits(60):
+    with decimals.digits(60):
         found = LIBM[name](Decimal(at))
     with mp.workdps(60):
         assert abs(mpf(str(found)) - getattr(mp, name)(mpf(at))) < mpf(10) ** -55

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import autograd
 from autograd import ExpressionError, Value, expression, rows
 from autograd.__main__ import main, tex
-from autograd.latex import latex
+from autograd.printers.latex import latex
 
 NEURON = ["tanh(w*x + b)", "w=2", "x=-1", "b=0.5"]
 
@@ -57,6 +59,16 @@ def test_signs_as_they_are_printed_in_books_are_read(capsys: pytest.CaptureFixtu
     assert expression(f"{minus}x {times} 2 {minus} 1", x=3.0).data == -7.0
     assert main(["grad", f"2 {times} x", f"x={minus}3"]) == 0
     assert "value  -6.0" in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out.split(",")[0]
+    assert (
+        shown == f"chainrule {autograd.__version__}" == f"chainrule {metadata.version('chainrule')}"
+    )
 
 
 def test_parts_are_named_and_used_again() -> None:
@@ -229,7 +241,7 @@ def test_draw_writes_a_file_and_spares_those_of_another_kind(
         ),
         (["play", "x", "x=1", "-o", "no/such/player.html"], "there is no folder no/such"),
         (["draw", "x", "x=1", "-o", "folder.svg"], "folder.svg is a folder"),
-        (["draw", "x", "x=1", "-o", "graph.pdf"], "PDF needs the program"),
+        (["draw", "x", "x=1", "-o", "graph.pdf"], "PDF needs `pip install"),
         (["draw", "x" + " + x" * 400, "x=1", "-o", "graph.svg"], "nodes and this graph has 401"),
         (["grad", "9**9**9"], "too large for a float"),
     ],
@@ -239,6 +251,7 @@ def test_refusals_are_one_line_on_stderr_and_status_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setitem(sys.modules, "svg2pdf_py", None)
     (tmp_path / "folder.svg").mkdir()
     status, out, err = run(capsys, *arguments)
     assert (status, out) == (2, "")
@@ -378,7 +391,7 @@ class Screen:
 def test_every_key_has_its_place(
     typed: bytes, event: int, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from autograd import terminal
+    from autograd.show import terminal
 
     monkeypatch.setattr(sys, "stdin", Screen(typed))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)

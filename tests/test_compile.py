@@ -17,11 +17,11 @@ import pytest
 import autograd
 import nn
 from autograd import RecordingError, Value, argmax, rows, select
-from autograd.compiled import Compiled
-from autograd.kept import Options
-from autograd.program import Program
-from autograd.recorder import Recorder
-from autograd.selection import chosen, masked
+from autograd.compiled.function import Compiled
+from autograd.compiled.program import Program
+from autograd.compiled.recorder import Recorder
+from autograd.compiled.recordings import Options
+from autograd.compiled.selection import chosen, masked
 from nn import MLP, Embedding, mse, sparse_categorical_crossentropy
 from nn.microgpt import MicroGPT, encode
 from tests.spies import Spy
@@ -464,7 +464,7 @@ def test_an_exact_batch_takes_every_branch_and_has_the_eager_bits(engine: str) -
 def test_a_flat_forgets_plans_when_there_are_many_shapes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("autograd.flat.MOST_PLANS", 3)
+    monkeypatch.setattr("autograd.compiled.flat.MOST_PLANS", 3)
     w = Value(2.0)
     compiled = autograd.compile(lambda x: w * x[0], reduction="sum")
     flat = compiled.flat([w])
@@ -487,7 +487,7 @@ def test_forgotten_recordings_take_their_second_derivatives_with_them() -> None:
 def test_a_cache_folder_may_be_chosen_and_need_not_be_writable(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from autograd import engines
+    from autograd.compiled import engines
 
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "own"))
     assert engines.cache_folder() == tmp_path / "own"
@@ -596,7 +596,7 @@ def test_lanes_that_overlap_add_up(engine: str) -> None:
 def test_the_native_exponential_is_within_2_ulp() -> None:
     from mpmath import mp
 
-    from autograd.kernels import power_of_e
+    from autograd.compiled.kernels import power_of_e
 
     rng = random.Random(0)
     points = [rng.uniform(-745.0, 709.7) for _ in range(500)]
@@ -794,7 +794,7 @@ def test_a_branch_met_for_the_first_time_is_taken_by_the_numbers_of_the_arrays()
 def test_a_recording_that_never_fits_is_an_error_and_no_endless_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from autograd.recordings import Recording
+    from autograd.compiled.recording import Recording
 
     def failed(one: Any, numbers: Any, where: Any, x: Any, seeds: Any, gradients: Any) -> Any:
         return False, np.zeros((len(x), 1)), np.zeros(len(x), dtype=np.int64), x
@@ -848,7 +848,7 @@ def test_a_tampered_program_is_refused_or_runs_inside_its_memory(seed: int) -> N
         program = Program.from_bytes(_signed(arrays))
     except ValueError:
         return
-    from autograd.recordings import Recording
+    from autograd.compiled.recording import Recording
 
     one = Recording(program, [Value(0.1)] * program.tape.parameters, 0, "numba")
     x = np.array([[1.0, 0.5, 1.0, -2.0]])[:, : program.tape.inputs]

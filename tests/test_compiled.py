@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 import autograd
-from autograd import Value, recordings, select
-from autograd.arguments import Call
-from autograd.compiled import Compiled
-from autograd.flat import Flat, Plan
-from autograd.kept import Options
-from autograd.recorder import Recorder
-from autograd.recordings import BLOCKS, Recording, runs
-from autograd.serving import PART, Sink
+from autograd import Value, select
+from autograd.compiled import recording
+from autograd.compiled.arguments import Call
+from autograd.compiled.flat import Flat, Plan
+from autograd.compiled.function import Compiled
+from autograd.compiled.recorder import Recorder
+from autograd.compiled.recording import BLOCKS, Recording, runs
+from autograd.compiled.recordings import Options
+from autograd.compiled.serving import PART, Sink
 from tests.spies import Spy
 
 W = [Value(0.5), Value(-1.5), Value(2.0)]
@@ -168,8 +169,8 @@ def test_gradients_are_nested_as_their_arguments() -> None:
 
 
 def test_results_that_are_kept_are_plain() -> None:
-    assert recordings._plain({1: (0, [1, 2])}) == {"1": [0, [1, 2]]}
-    assert recordings._plain(0) == 0
+    assert recording._plain({1: (0, [1, 2])}) == {"1": [0, [1, 2]]}
+    assert recording._plain(0) == 0
 
 
 def test_a_sink_adds_up_what_recordings_give() -> None:
@@ -210,6 +211,9 @@ def test_a_compiled_function_has_the_name_and_text_of_its_function() -> None:
     one(2)
     assert repr(one) == "compiled named: 3 recording(s) of 2 shape(s)"
     assert (one.recorded, len(one.recordings)) == (3, 3)
+
+    with pytest.raises(TypeError, match=r"^named\(x: .*unexpected keyword argument 'y'"):
+        one(1.0, y=2.0)
 
     class Anonymous:
         def __call__(self, x: Any) -> Any:

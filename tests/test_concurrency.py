@@ -27,8 +27,8 @@ from autograd import (
     play,
     scope,
 )
-from autograd.program import Program
-from autograd.recordings import Recording
+from autograd.compiled.program import Program
+from autograd.compiled.recording import Recording
 from nn import MLP, fit, mse
 from nn.optim import Adam
 

@@ -10,8 +10,8 @@ import pytest
 
 from autograd import Value, rows
 from autograd.__main__ import main as command_line
-from autograd.player import formula
-from autograd.steps import steps
+from autograd.show.player import formula
+from autograd.show.steps import steps
 from nn import MLP
 from nn.data import load_iris
 from nn.demo import accuracy_of, main, train

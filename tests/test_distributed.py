@@ -39,16 +39,21 @@ from tests.benchmarks import distributed as reckoning
 crossentropy = functools.partial(sparse_categorical_crossentropy, from_logits=True)
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=lambda n: f"{n} workers")
-def any_client(request: pytest.FixtureRequest) -> Iterator[Any]:
-    with connect(workers=request.param) as made:
-        yield made
-
-
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     with connect(workers=2) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def lone_client() -> Iterator[Any]:
+    with connect(workers=1) as made:
+        yield made
+
+
+@pytest.fixture(params=[("lone_client", 1), ("client", 2)], ids=lambda param: f"{param[1]} workers")
+def any_client(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param[0])
 
 
 def leaves(count: int) -> list[Value]:

@@ -2,22 +2,27 @@
 
 import html
 import importlib.util
+import io
+import json
 import math
 import os
 import re
 import struct
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import autograd.render as render
+import autograd.show.render as render
 from autograd import Value, draw, scope, topological
-from autograd.draw import BAD, Graph
-from autograd.names import names, variables
+from autograd.show import drawing
+from autograd.show.draw import BAD
+from autograd.show.graph import Graph
+from autograd.show.names import names, variables
 
 
 def neuron() -> tuple[Value, Value]:
@@ -68,10 +73,18 @@ def test_constants_are_boxes_or_part_of_the_formula() -> None:
 def test_only_what_leads_to_one_node_can_be_drawn() -> None:
     y, w = neuron()
     shown = draw(y, to=w).mermaid()
-    assert "w<br>" in shown
-    assert "x<br>" not in shown
+    assert '["w<br>' in shown
+    assert '["x<br>' not in shown
+    assert "v1 = w * x<br>" in shown
     with pytest.raises(ValueError, match="not among the nodes"):
         draw(y, to=Value(1.0))
+
+
+def test_an_operand_outside_the_picture_keeps_its_name() -> None:
+    x, w, b = Value(2.0, "x"), Value(3.0, "w"), Value(1.0, "b")
+    y = (w * x).tanh() + b
+    y.label = "y"
+    assert re.findall(r'\["([^<]*)<br>', draw(y, to=b).mermaid()) == ["b", "y = v2 + b"]
 
 
 def test_colours_tell_sign_and_size() -> None:
@@ -154,23 +167,110 @@ def test_scopes_are_framed_and_above_the_limit_collapsed_one_by_one() -> None:
     assert "44 operations" in "".join(texts(draw(root, limit=6).svg()))
 
 
+@pytest.mark.slow
 def test_a_graph_too_large_is_refused_with_advice_and_never_hangs() -> None:
     x = v = Value(1.0)
-    for _ in range(1_000_000):
+    for _ in range(100_000):
         v = v + 1e-9
-    with pytest.raises(ValueError, match=r"1,000,001 boxes .*\(to=w\)"):
+    with pytest.raises(ValueError, match=r"100,001 boxes .*\(to=w\)"):
         draw(v)
     assert x.grad == 0.0
 
 
+def woven(operations: int) -> Graph:
+    v = [Value(float(i)) for i in range(40)]
+    for i in range(operations):
+        v.append(v[-1 - i % 37] * v[-1 - i % 23])
+    return draw(sum(v[-40:], Value(0.0)), limit=5000)
+
+
 def test_a_layout_that_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render, "SECONDS", 0.05)
-    v = [Value(float(i)) for i in range(40)]
-    for i in range(1500):
-        v.append(v[-1 - i % 37] * v[-1 - i % 23])
-    graph = draw(sum(v[-40:], Value(0.0)), limit=5000)
     with pytest.raises(render.RenderError, match="took longer"):
-        graph.svg()
+        woven(1500).svg()
+
+
+def test_the_end_of_another_threads_time_stops_no_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wasmtime")
+    stopped: list[bool] = []
+    laid_out = render._laid_out
+
+    def first_stopped(dot: str, seconds: float) -> str | None:
+        text = laid_out(dot, 0.01 if not stopped else seconds)
+        stopped.append(text is None)
+        return text
+
+    monkeypatch.setattr(render, "_laid_out", first_stopped)
+    assert woven(60).svg().startswith("<?xml")
+    assert stopped == [True, False]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01])
+def test_drawing_has_the_time_that_the_layout_left(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid_out = render.svg
+
+    def slow(dot: str, clock: render.Clock | None = None) -> tuple[str, str]:
+        made = laid_out(dot)
+        assert clock is not None
+        clock._end = time.monotonic() + seconds
+        return made
+
+    monkeypatch.setattr(render, "svg", slow)
+    with pytest.raises(render.RenderError, match="took longer than 20 s; draw less"):
+        draw(neuron()[0]).png()
+
+
+def test_what_cannot_be_drawn_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render, "svg", lambda *_: ("<svg", "dot"))
+    with pytest.raises(render.RenderError, match=r"could not be drawn: .*root node"):
+        render.png("digraph { a }")
+    for scale in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="scale must be a number above 0"):
+            render.png("digraph { a }", scale)
+
+
+def test_a_frozen_program_draws_in_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = draw(neuron()[0])
+    made = graph.png()
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("a process was started"))
+    assert graph.png() == made
+
+
+def test_the_process_that_draws_needs_nothing_but_its_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    options = {"text": text, "fonts": [], "scale": 1.0}
+    order = json.dumps({"kind": "png", "path": sys.path, "options": options})
+    monkeypatch.setattr("sys.stdin", io.StringIO(order))
+    out = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    drawing.main()
+    assert out.buffer.seek(0) == 0
+    assert out.buffer.read() == drawing.png(text, [], 1.0)
+
+
+def test_a_pdf_has_text_and_one_page_of_the_pictures_size(tmp_path: Path) -> None:
+    pytest.importorskip("svg2pdf_py")
+    graph = draw(neuron()[0])
+    graph.format = "pdf"
+    data = Path(graph.render(tmp_path / "neuron")).read_bytes()
+    assert graph.used in ("wasm + svg2pdf", "dot")
+    assert data.startswith(b"%PDF")
+    width, height = map(float, re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", data)[0])
+    sizes = re.search(r'width="(\d+)pt" height="(\d+)pt"', graph.svg())
+    assert sizes is not None
+    assert (width, height) == pytest.approx(tuple(map(float, sizes.groups())), abs=2)
+    assert b"/FontFile" in data
+
+
+def test_no_page_is_longer_than_viewers_open() -> None:
+    text = '<svg width="28800pt" height="720pt" viewBox="0 0 28800 720">'
+    assert 'width="14400" height="360"' in render._SIZES.sub(render._page_size, text)
 
 
 @pytest.mark.parametrize("kind", ["svg", "png", "dot", "gv", "mmd"])
@@ -205,10 +305,12 @@ def test_unknown_kinds_directories_and_bad_options_are_refused(tmp_path: Path) -
         ("out.gv", {"format": "svg"}, "out.gv.svg"),
         ("out.svg", {"format": "svg", "cleanup": True}, "out.svg"),
         ("out", {"format": "mmd", "directory": "."}, "out.mmd"),
+        ("out", {"outfile": "other.png"}, "other.png"),
+        (None, {"quiet": True, "engine": "dot"}, "gradients.svg"),
     ],
 )
 def test_render_takes_what_graphviz_takes(
-    name: str, options: Any, made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str | None, options: Any, made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert Path(draw(neuron()[0]).render(name, **options)) == Path(made)
@@ -227,6 +329,42 @@ def test_a_picture_is_piped_and_viewed(tmp_path: Path, monkeypatch: pytest.Monke
     temporary = graph.view()
     assert opened == [Path(p).as_uri() for p in (kept, str(tmp_path / "again.mmd"), temporary)]
     assert Path(temporary).suffix == ".svg"
+
+
+def test_what_graphviz_sets_on_a_graph_counts(tmp_path: Path) -> None:
+    graph = draw(neuron()[0])
+    graph.format = "png"
+    assert graph.render(tmp_path / "a") == str(tmp_path / "a.png")
+    assert graph.pipe()[:4] == b"\x89PNG"
+    graph.graph_attr["rankdir"] = "TB"
+    width, height = size_of(graph.png())
+    assert height > width
+    again = graph.copy()
+    assert (again.source, again.mermaid(), again.boxes) == (
+        graph.source, graph.mermaid(), graph.boxes,
+    )  # fmt: skip
+
+
+def test_options_that_would_do_nothing_are_refused(tmp_path: Path) -> None:
+    graph = draw(neuron()[0])
+    for method in (graph.render, graph.view, graph.pipe):
+        with pytest.raises(TypeError, match=r"formt= is no option here"):
+            method(formt="png")
+        with pytest.raises(TypeError, match=r"renderer= is no option here"):
+            method(renderer="cairo")
+        with pytest.raises(ValueError, match=r"engine='neato': .*'dot' only"):
+            method(engine="neato")
+    graph.engine = "neato"
+    with pytest.raises(ValueError, match="'dot' only"):
+        graph.svg()
+
+
+def test_a_picture_that_nothing_can_open_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda uri: False)
+    with pytest.warns(UserWarning, match=r"it is in .*graph\.svg"):
+        draw(neuron()[0]).view(tmp_path / "graph")
 
 
 def size_of(png: bytes) -> tuple[int, ...]:
@@ -258,21 +396,41 @@ def test_what_is_exported_is_on_white_and_what_is_shown_is_not(tmp_path: Path) -
     assert 'fill="white"' in Path(graph.render(tmp_path / "graph.svg")).read_text()
 
 
-def test_characters_that_no_font_has_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    y = Value(1.0, "\N{CJK UNIFIED IDEOGRAPH-4E2D}") * 2.0
-    monkeypatch.setattr(render, "_has_wide_font", lambda: True)
-    draw(y).png(1.0)
-    monkeypatch.setattr(render, "_has_wide_font", lambda: False)
-    with pytest.warns(UserWarning, match="no font found here has .*fonts-noto-cjk"):
-        draw(y).png(1.0)
-
-
 def test_long_labels_wrap() -> None:
     long = "a name of words " * 8 + "x" * 60
     source = draw(Value(1.0, long) * 2.0).source
     pieces = re.findall(r'label="([^"]*)"', source)[0].split("\\n")
     assert max(map(len, pieces)) <= 48
     assert "".join(pieces).startswith(long)
+
+
+def test_names_of_scopes_wrap_and_names_of_many_lines_are_cut() -> None:
+    with scope("a part of the model " * 9):
+        y = Value(1.0, "line\n" * 40) * 2.0
+    for graph in (draw(y), draw(y * 3.0, limit=3, constants=False)):
+        for label in re.findall(r'label="([^"]*)"', graph.source):
+            pieces = label.split("\\n")
+            assert max(map(len, pieces)) <= 48
+            assert len(pieces) <= 14
+
+
+def test_wide_characters_wrap_by_their_width() -> None:
+    source = draw(Value(1.0, "\u6743\u91cd" * 30) * 2.0).source
+    pieces = re.findall(r'label="([^"]*)"', source)[0].split("\\n")
+    assert [len(piece) for piece in pieces[:3]] == [24, 24, 12]
+    assert "".join(pieces[:3]) == "\u6743\u91cd" * 30
+
+
+def test_a_box_is_as_wide_as_its_wide_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wasmtime")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    wide = "\u6743\u91cd\ud55c\U0001f600\uff01" * 4
+    texts_of = [draw(Value(1.0, label)).svg() for label in ("w" * 40, wide)]
+    narrow, broad = (re.search(r'<svg width="(\d+)pt"', text) for text in texts_of)
+    assert narrow is not None
+    assert broad is not None
+    assert broad[1] == narrow[1]
+    assert wide in texts(texts_of[1])
 
 
 def test_without_any_renderer_the_message_names_both_remedies(
@@ -283,7 +441,7 @@ def test_without_any_renderer_the_message_names_both_remedies(
     graph = draw(neuron()[0])
     with pytest.raises(render.RenderError, match=r"chainrule\[viz\].*apt install graphviz"):
         graph.svg()
-    with pytest.raises(render.RenderError, match="PDF needs the program"):
+    with pytest.raises(render.RenderError, match=r"PDF needs .*chainrule\[viz\].*apt install"):
         graph.render("x.pdf")
     shown = graph._repr_mimebundle_()["text/plain"]
     assert "digraph" in shown
@@ -313,7 +471,7 @@ def test_the_program_dot_is_used_where_it_is(
     graph = draw(neuron()[0])
     assert graph.svg() == f'<svg font-family="{render._FAMILY}">-Tsvg</svg>\n'
     assert graph.used == "dot"
-    assert "-Tpdf" in Path(graph.render(tmp_path / "graph.pdf")).read_text()
+    assert "-Tpdf -Gsize=200,200" in Path(graph.render(tmp_path / "graph.pdf")).read_text()
     # Without resvg the picture is dot's own, with the same dots per inch.
     find = importlib.util.find_spec
     monkeypatch.setattr(
@@ -323,6 +481,7 @@ def test_the_program_dot_is_used_where_it_is(
         b'<svg font-family="Courier,monospace">-Tpng -Gdpi=192</svg>\n',
         "dot",
     )
+    assert b"-Tjpg" in graph.pipe("jpg")
     monkeypatch.setenv("FAILING", "1")
     with pytest.raises(render.RenderError, match="dot failed: syntax error"):
         graph.svg()
@@ -349,24 +508,7 @@ def test_without_resvg_and_dot_a_png_names_both_remedies(monkeypatch: pytest.Mon
         render.png("digraph { a }")
 
 
-def test_without_a_font_of_the_system_matplotlibs_is_taken_and_without_both_none(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pytest.importorskip("matplotlib")
-    monkeypatch.setattr(Path, "rglob", lambda self, name: iter(()))
-    render._fonts.cache_clear()
-    assert [Path(font).name for font in render._fonts()] == ["DejaVuSansMono.ttf"]
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        "importlib.util.find_spec",
-        lambda name, *a: None if name == "matplotlib" else find(name, *a),
-    )
-    render._fonts.cache_clear()
-    with pytest.raises(render.RenderError, match="no monospaced font found"):
-        render.png("digraph { a }")
-    render._fonts.cache_clear()
-
-
+@pytest.mark.slow
 def test_a_home_that_cannot_be_written_to_stops_no_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -450,6 +592,16 @@ def test_nodes_in_lists_dictionaries_and_modules_have_the_names_of_their_places(
     assert sorted(name for name in found if re.fullmatch(r"v\d+", name)) == [
         f"v{i}" for i in range(1, 10)
     ]
+
+
+def test_a_label_is_never_given_to_another_node() -> None:
+    x, y = Value(2.0, "v1"), Value(3.0, "v2 (2)")
+    total = (x * y + Value(1.0, "v2") * Value(5.0, "v2")).exp()
+    found = names(topological(total), {"v1": total})
+    assert {node.label: found[node] for node in (x, y)} == {"v1": "v1", "v2 (2)": "v2 (2)"}
+    assert sorted(found.values()) == [
+        "v1", "v1 (2)", "v2", "v2 (2)", "v2 (3)", "v3", "v4", "v5",
+    ]  # fmt: skip
 
 
 def test_labels_that_repeat_are_numbered() -> None:

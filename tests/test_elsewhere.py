@@ -14,7 +14,7 @@ import nn.microgpt
 from autograd import Value, rows
 from nn import init, losses, optim, schedules
 from nn.activations import COMPOSED
-from nn.elsewhere import NAMES, OPTIONS
+from nn.elsewhere import LEFT_OUT, NAMES, OPTIONS
 from nn.optim import Optimizer
 from nn.schedules import Schedule
 
@@ -40,6 +40,15 @@ def test_nn_says_what_to_write(name: str) -> None:
         return
     with pytest.raises(AttributeError, match=re.escape(f"{name!r}; write {NAMES[name]}")):
         getattr(nn, name)
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_what_is_left_out_is_on_its_page(name: str) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "left_out.md").read_text()
+    assert LEFT_OUT[name] in page
+    module = optim if name == "Lion" else nn
+    with pytest.raises(AttributeError, match=rf"left out on purpose: see '{LEFT_OUT[name]}' in"):
+        getattr(module, name)
 
 
 def test_options_of_other_libraries_lead_to_arguments_that_are_there() -> None:
@@ -88,6 +97,21 @@ def test_an_attribute_of_another_library_is_an_error_with_the_present_name(
     with pytest.raises(AttributeError, match=words):
         ask()
     assert not hasattr(Value(1.0), "_prev")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "words"),
+    [
+        (optim, "adam", r"'nn\.optim' has no attribute 'adam'; did you mean 'Adam'"),
+        (schedules, "StepLR", r"write nn\.schedules\.Step\("),
+        (losses, "MSELoss", r"write nn\.mse"),
+        (nn.metrics, "acuracy", "did you mean 'accuracy'"),
+        (nn.data, "DataLoader", r"write nn\.fit"),
+    ],
+)
+def test_modules_say_what_a_name_is_called_here(module: Any, name: str, words: str) -> None:
+    with pytest.raises(AttributeError, match=words):
+        getattr(module, name)
 
 
 def test_requires_grad_is_taken_where_it_is_true_and_answered_where_it_is_not() -> None:

@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 
 import autograd
-from autograd import Value, argmax, engines, numba_functions, rows, select
-from autograd.engines import (
+from autograd import Value, argmax, rows, select
+from autograd.compiled import engines, numba_functions
+from autograd.compiled.engines import (
     DOUBTFUL,
     FAILED,
     HELD,
@@ -30,7 +31,7 @@ from autograd.engines import (
     NumpyEngine,
     engine,
 )
-from autograd.lowering import CONTRACT
+from autograd.compiled.lowering import CONTRACT
 from autograd.ops import Op
 from tests.test_lowering import WEIGHTS, dense, guarded, masks, recorded, scattered
 

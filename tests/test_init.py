@@ -286,12 +286,14 @@ def test_large_weights_saturate_tanh() -> None:
     assert report.layers[-1].saturated is None  # a linear layer cannot be
 
 
+@pytest.mark.untraced
 def test_large_weights_explode_in_linear_and_relu_networks() -> None:
     for activation in (None, "relu"):
         forward, back = way(activation, init.normal(0.0, 1.0))
         assert min(forward, back) > 1e6
 
 
+@pytest.mark.untraced
 def test_lecun_keeps_the_signal_of_linear_and_tanh_like_units() -> None:
     # LeCun's own unit, 1.7159 tanh(2 x / 3), for which he derived it.
     def scaled(u: Value) -> Value:
@@ -307,6 +309,7 @@ def test_lecun_keeps_the_signal_of_linear_and_tanh_like_units() -> None:
     assert 0.4 < forward < 1.5
 
 
+@pytest.mark.untraced
 def test_xavier_balances_forward_and_backward_where_a_network_narrows() -> None:
     sizes = [32, 32, 16, 8, 4, 4]
 
@@ -322,6 +325,7 @@ def test_xavier_balances_forward_and_backward_where_a_network_narrows() -> None:
     assert back == pytest.approx((2 / 3) ** 3, rel=0.5)
 
 
+@pytest.mark.untraced
 def test_he_suits_relu_and_lecun_and_xavier_lose_half_in_each_layer() -> None:
     he = way("relu", init.he_normal())
     assert all(KEPT[0] < factor < KEPT[1] for factor in he)
@@ -333,6 +337,7 @@ def test_he_suits_relu_and_lecun_and_xavier_lose_half_in_each_layer() -> None:
     assert way(None, init.he_normal()) == pytest.approx([f * 2.0**10 for f in lecun], rel=1e-9)
 
 
+@pytest.mark.untraced
 def test_orthogonal_keeps_linear_signals_exactly_at_any_depth() -> None:
     forward, back = way(None, init.orthogonal(), (12,) * 30)
     assert forward == pytest.approx(1.0, rel=1e-12)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import autograd
-from autograd import Value, draw, engines, no_grad
+from autograd import Value, draw, no_grad
+from autograd.compiled import engines
 from autograd.value import present_mode, restorer
 from nn import MLP, Module, find_learning_rate, fit, learning_rate_sweep, mse
 from nn.optim import SGD
@@ -28,6 +29,7 @@ pytestmark = [
 EVERYWHERE = [kind for kind in interruptions.KINDS if kind not in interruptions.SELDOM]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("kind", EVERYWHERE)
 def test_at_some_of_all_places_of_the_code_nothing_is_left_half_done(kind: str) -> None:
     trials, hits, broken = interruptions.everywhere(kind, 25, seed=7)
@@ -35,6 +37,7 @@ def test_at_some_of_all_places_of_the_code_nothing_is_left_half_done(kind: str) 
     assert hits > trials // 2
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("kind", interruptions.KINDS)
 def test_at_random_moments_nothing_is_left_half_done(kind: str) -> None:
     hits, broken = interruptions.run(kind, 15, seed=7)
@@ -42,6 +45,7 @@ def test_at_random_moments_nothing_is_left_half_done(kind: str) -> None:
     assert not broken
 
 
+@pytest.mark.untraced
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of a process with threads
 def test_a_run_that_is_killed_goes_on_to_the_same_bits_and_leaves_no_files() -> None:
     _, broken = interruptions.killed(15, seed=7)

@@ -10,8 +10,16 @@ import pytest
 
 import autograd
 from autograd import Value, argmax, select
-from autograd.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, ROW, SHARED, _boxes
-from autograd.program import Program
+from autograd.compiled.lowering import (
+    CHOOSE,
+    CONTRACT,
+    GATHER,
+    LARGEST,
+    ROW,
+    SHARED,
+    _boxes,
+)
+from autograd.compiled.program import Program
 from autograd.transform import leaves, rebuilt
 
 WEIGHTS = [Value(1.0 + i / 8) for i in range(24)]

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import autograd
-from autograd import engines, margins, rows
-from autograd.margins import Variant
+from autograd import rows
+from autograd.compiled import engines, margins
+from autograd.compiled.margins import Variant
 from autograd.ops import Operation
 
 SPECIAL = [
@@ -83,6 +84,7 @@ def points(op: Operation, variant: tuple[str, str], rng: random.Random) -> Itera
         yield [x, y, op.value(*(x, y)[: op.arity]), p, q]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(rows()))
 def test_no_operands_within_their_margins_lead_further_or_to_another_side(name: str) -> None:
     op, rng = rows()[name], random.Random(name)

@@ -83,6 +83,12 @@ def test_a_share_stands_for_the_class_that_it_is_nearer_to() -> None:
     assert metrics.accuracy([[2.0], [-2.0]], [True, False]) == 1.0
 
 
+def test_the_r2_of_one_sample_is_nan_and_it_is_said() -> None:
+    with pytest.warns(UserWarning, match="r2: one sample has no variance") as warned:
+        assert math.isnan(metrics.r2([1.0], [2.0]))
+    assert warned[0].filename == __file__
+
+
 def test_what_is_undefined_is_0() -> None:
     outputs, targets = [[-1.0], [-2.0]], [1, 0]  # nothing is taken for class 1
     assert metrics.precision(outputs, targets) == 0.0

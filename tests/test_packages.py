@@ -6,7 +6,8 @@ import pytest
 
 import autograd
 import nn
-from autograd import compiled, rows
+from autograd import rows
+from autograd.compiled import function as compiled
 
 
 def test_operations_are_attributes_that_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +31,7 @@ def test_compile_is_found_once_and_without_numpy_it_says_what_is_missing(
     monkeypatch.setattr(autograd, "compile", None)
     monkeypatch.delattr(autograd, "compile")
     with monkeypatch.context() as without:
-        without.setitem(sys.modules, "autograd.compiled", None)
+        without.setitem(sys.modules, "autograd.compiled.function", None)
         missing = autograd.compile
         with pytest.raises(ModuleNotFoundError, match=r"autograd\.compiled"):
             missing(lambda x: x, engine="numpy")

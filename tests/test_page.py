@@ -16,7 +16,7 @@ import pytest
 
 from autograd import Value, expression, play, rows, scope, topological
 from autograd.ops import Op
-from autograd.page import _function, frame, javascript, page, script_json
+from autograd.show.page import _function, frame, javascript, page, script_json
 from tests.reference import points
 
 NEURON = "h = tanh(w*x + b); (h - y)**2 + h*h"
@@ -92,7 +92,7 @@ def test_a_page_needs_nothing_from_outside_and_touches_nothing(tmp_path: Path) -
 
 
 def test_a_page_of_too_many_nodes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autograd.page.LARGEST", 100)
+    monkeypatch.setattr("autograd.show.page.LARGEST", 100)
     y = Value(1.0)
     for _ in range(101):
         y = y * 1.0
@@ -460,7 +460,7 @@ def test_a_graph_of_60000_nodes_without_scopes_opens_and_steps(opened: Any) -> N
 
 
 def test_the_page_works_without_a_picture(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from autograd import render
+    from autograd.show import render
 
     def none(dot: str) -> Any:
         raise render.RenderError("none")

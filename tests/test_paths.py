@@ -5,7 +5,7 @@ import math
 import pytest
 
 from autograd import Value, explain
-from autograd.paths import Explanation, Path
+from autograd.show.paths import Explanation, Path
 
 
 def several(count: int) -> tuple[Value, Value]:

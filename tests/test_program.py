@@ -15,10 +15,10 @@ import pytest
 
 import autograd
 from autograd import Value, argmax, no_grad, scope, select
-from autograd.frozen import Tape
+from autograd.compiled.frozen import Tape
+from autograd.compiled.program import Program
+from autograd.compiled.tape import ARGMAX, DETACH, MASK, SELECT
 from autograd.ops import item
-from autograd.program import Program
-from autograd.tape import ARGMAX, DETACH, MASK, SELECT
 from autograd.transform import leaves, rebuilt
 from nn import MLP
 

@@ -20,14 +20,9 @@ from tests.functions.trial import Failure, tried
 jets = names(World())
 
 
-# Not right yet: where a recorded choice leaves the leaves out, a compiled call gives a Value and
-# the eager one a number; and a slope of inf in a part that is not taken makes nan.
-KNOWN = pytest.mark.xfail(reason="types where no leaf is reached; infinite slopes of other parts")
-
-
 @pytest.mark.parametrize(
     ("engine", "functions"),
-    [(None, 120), pytest.param("numpy", 50, marks=KNOWN), pytest.param("auto", 50, marks=KNOWN)],
+    [(None, 120), ("numpy", 50), ("auto", 25)],
 )
 def test_no_random_function_is_answered_wrongly(engine: str | None, functions: int) -> None:
     tally = tried(range(functions), engine)
@@ -35,7 +30,7 @@ def test_no_random_function_is_answered_wrongly(engine: str | None, functions: i
     answers = tally.compared + tally.refused + tally.skipped
     assert tally.compared > 0.7 * answers
     # A compiled function may say no, but not often.
-    assert tally.refused < (0.05 if engine is None else 0.15) * answers
+    assert tally.refused < (0.02 if engine is None else 0.15) * answers
 
 
 # Each of these would let one promise of the engine be broken in silence.

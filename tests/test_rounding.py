@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import autograd
-from autograd import Value, argmax, rounding, rows, select
-from autograd.compiled import Compiled
-from autograd.engines import DOUBTFUL, FAILED, HELD, NumpyEngine
-from autograd.lowering import SHARED
-from autograd.recordings import Recording
+from autograd import Value, argmax, rows, select
+from autograd.compiled import rounding
+from autograd.compiled.engines import DOUBTFUL, FAILED, HELD, NumpyEngine
+from autograd.compiled.function import Compiled
+from autograd.compiled.lowering import SHARED
+from autograd.compiled.recording import Recording
 from nn.layers import MLP
 from nn.losses import (
     binary_crossentropy,

@@ -766,6 +766,8 @@ def second_noticed(op: Operation) -> bool:
     return False
 
 
+@pytest.mark.slow
+@pytest.mark.untraced
 @pytest.mark.parametrize("name", NAMES)
 def test_no_wrong_sign_factor_or_operand_in_a_row_goes_unnoticed(name: str) -> None:
     op = rows()[name]

@@ -7,9 +7,9 @@ import pytest
 import autograd
 import nn
 from autograd import NonFiniteError, RecordingError, Value, argmax, detect_anomaly, scope, select
-from autograd.compiled import Compiled
+from autograd.compiled.function import Compiled
+from autograd.compiled.tape import MASK, SELECT, Traced
 from autograd.ops import Ops
-from autograd.tape import MASK, SELECT, Traced
 from nn import MLP
 from tests.spies import Spy
 

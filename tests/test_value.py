@@ -104,6 +104,8 @@ def chain(length: int) -> tuple[Value, Value]:
     return first, last
 
 
+@pytest.mark.slow
+@pytest.mark.untraced
 def test_a_million_operations_deep_nothing_touches_the_recursion_limit() -> None:
     limit = sys.getrecursionlimit()
     first, last = chain(MILLION)

@@ -16,8 +16,8 @@ import numpy as np
 
 import autograd
 from autograd import RecordingError, Value
-from autograd.compiled import Compiled
-from autograd.recordings import Recording
+from autograd.compiled.function import Compiled
+from autograd.compiled.recording import Recording
 from nn.cluster.client import Client, ask, completed, same
 from nn.cluster.files import Array, File, block_of
 from nn.cluster.fingerprint import fingerprint

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from autograd import Value
-from autograd.arguments import Call
-from autograd.compiled import Compiled
-from autograd.flat import Flat
-from autograd.kept import Options
-from autograd.program import Program
-from autograd.recordings import Recording
-from autograd.tape import number_of
+from autograd.compiled.arguments import Call
+from autograd.compiled.flat import Flat
+from autograd.compiled.function import Compiled
+from autograd.compiled.program import Program
+from autograd.compiled.recording import Recording
+from autograd.compiled.recordings import Options
+from autograd.compiled.tape import number_of
 from autograd.transform import leaves
 from nn.cluster.files import Array, File, block_of
 from nn.cluster.fingerprint import MismatchError, compare

@@ -18,7 +18,7 @@ import numpy as np
 
 import autograd
 from autograd import Value, quiet_gc, rows
-from autograd.engines import _text
+from autograd.compiled.engines import _text
 from nn import MLP, fit, metrics, mse, sparse_categorical_crossentropy, unscoped
 from nn.data import load_digits
 from nn.microgpt import MicroGPT, encode

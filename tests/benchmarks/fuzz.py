@@ -22,9 +22,10 @@ from unittest import mock
 import html5lib
 import numpy as np
 
-import autograd.page
-from autograd import ExpressionError, Value, draw, engines, expression, play, scope, topological
-from autograd.program import Program
+import autograd.show.page
+from autograd import ExpressionError, Value, draw, expression, play, scope, topological
+from autograd.compiled import engines
+from autograd.compiled.program import Program
 from nn import FileFormatError, Layer
 
 ATTACKS = Path(__file__).resolve().parents[1] / "attacks"
@@ -76,7 +77,7 @@ def skeleton(label: str) -> tuple[str, str, list[str]]:
     picture = draw(root, edges=True)
     dot = _QUOTED.sub('""', picture.source)
     mermaid = re.sub(r'"[^"]*"', '""', picture.mermaid())
-    with mock.patch.object(autograd.page, "_picture", return_value=("", {})):
+    with mock.patch.object(autograd.show.page, "_picture", return_value=("", {})):
         text = play(root, {}).html()
     tree: Any = html5lib.parse(text, namespaceHTMLElements=False)
     tags = [f"{element.tag} {sorted(element.attrib)}" for element in tree.iter()]

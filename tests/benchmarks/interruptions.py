@@ -19,8 +19,9 @@ from unittest import mock
 import numpy as np
 
 import autograd
-from autograd import Value, draw, engines, grad, topological
-from autograd.program import Program
+from autograd import Value, draw, grad, topological
+from autograd.compiled import engines
+from autograd.compiled.program import Program
 from autograd.value import one_pass, present_mode, set_mode
 from nn import MLP, fit, mse
 from nn.module import present_scoping, set_scoping

@@ -35,13 +35,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # What shows results, and what talks to a terminal, a browser or a notebook.
 PRESENTATION = {
-    "autograd/__main__.py", "autograd/draw.py", "autograd/frames.py", "autograd/latex.py",
-    "autograd/page.py", "autograd/player.py", "autograd/pytest_plugin.py", "autograd/render.py",
-    "autograd/steps.py", "autograd/terminal.py", "autograd/widget.py", "nn/demo.py",
-    "nn/study/plots.py",
+    "autograd/__main__.py", "autograd/printers/latex.py", "autograd/pytest_plugin.py",
+    "autograd/show/animation.py", "autograd/show/draw.py", "autograd/show/page.py",
+    "autograd/show/player.py", "autograd/show/render.py", "autograd/show/steps.py",
+    "autograd/show/terminal.py", "autograd/show/widget.py", "nn/demo.py", "nn/study/plots.py",
 }  # fmt: skip
 # numba compiles it: other code for its functions would change nothing.
-COMPILED = {"autograd/kernels.py"}
+COMPILED = {"autograd/compiled/kernels.py"}
 # They look at the sources, start other processes or a browser, and so see no change made here.
 BLIND = (
     "README.md", "tests/test_docs.py", "tests/test_house.py", "tests/test_interruptions.py",

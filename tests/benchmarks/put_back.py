@@ -23,8 +23,8 @@ from autograd import (
     vjp,
 )
 from autograd.faults import faults, hidden, planted
-from autograd.frames import frame
 from autograd.ops import Ops
+from autograd.show.animation import frame
 from nn import MLP, Module, find_learning_rate, fit, init, learning_rate_sweep, mse, unscoped
 from nn.optim import Adam
 from nn.schedules import ReduceOnPlateau

@@ -1,0 +1,69 @@
+"""What the results of a recording depend on, and which of it a gradient goes to."""
+
+from collections.abc import Iterator
+
+from autograd.compiled.frozen import Tape
+from autograd.compiled.tape import SELECT
+from autograd.value import rows
+
+
+class Dependence:
+    """What the outputs of a tape depend on.
+
+    Args:
+        tape: the tape.
+        slopes: whether only dependence counts that a gradient goes along.  It does not go through
+            a step, whose derivative is 0 everywhere.
+
+    Attributes:
+        outputs: for each output a bit for each input, above the lowest bit, which says whether it
+            depends on any parameter.
+        parameters: the parameters that any output depends on.
+    """
+
+    def __init__(self, tape: Tape, slopes: bool) -> None:
+        self.tape = tape
+        stops = [
+            tuple(slopes and text == "0.0" for text in rows()[op].texts[1:]) for op in tape.ops
+        ]
+        self._operands = list(_operands(tape, stops))
+        self.outputs = self._outputs()
+        self.parameters = self._parameters()
+
+    def _outputs(self) -> list[int]:
+        tape = self.tape
+        bits = [0] * len(tape.constants) + [1] * tape.parameters
+        bits += [2 << i for i in range(tape.inputs)]
+        for operands in self._operands:
+            found = 0
+            for operand in operands:
+                found |= bits[operand]
+            bits.append(found)
+        return [bits[at] for at in tape.outputs.tolist()]
+
+    def _parameters(self) -> list[int]:
+        tape = self.tape
+        alive = bytearray(len(tape))
+        for at in tape.outputs.tolist():
+            alive[at] = 1
+        for i in range(len(self._operands) - 1, -1, -1):
+            if alive[tape.sources + i]:
+                for operand in self._operands[i]:
+                    alive[operand] = 1
+        start = len(tape.constants)
+        return [k for k in range(tape.parameters) if alive[start + k]]
+
+
+def _operands(tape: Tape, stops: list[tuple[bool, ...]]) -> Iterator[list[int]]:
+    """For each computed node the operands that it depends on."""
+    tables = tape.tables.tolist()
+    columns = (tape.code, tape.a, tape.b, tape.count, tape.cut)
+    for code, a, b, count, cut in zip(*(one.tolist() for one in columns), strict=True):
+        if cut:
+            yield []
+        elif code == SELECT:
+            yield tables[b : b + count]
+        elif code < 0:
+            yield [a]
+        else:
+            yield [at for at, stop in zip((a, b), stops[code], strict=False) if not stop]

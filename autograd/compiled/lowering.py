@@ -1,0 +1,407 @@
+"""From scalars to vectors: the operations of a tape, as few instructions over many lanes.
+
+A chain of additions over products is one dot; results that can be computed side by side are the
+lanes of one instruction; where their operands lie at constant distances, nothing has to be looked
+up, and the instruction is a contraction: z += sign * x * y over up to three loops of lanes and one
+of terms.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autograd.compiled.tape import ARGMAX, DETACH, MASK, SELECT
+from autograd.value import rows
+
+if TYPE_CHECKING:
+    from autograd.compiled.frozen import Tape
+
+Array = Any
+# Parameters and constants are shared by all samples; their addresses start here.
+SHARED = 1 << 40
+_FAR = SHARED // 2  # more than any distance between two lanes, or between two shared numbers
+CONTRACT, GATHER, ROW, CHOOSE, LARGEST, MASKED = range(6)
+# Rows that are sums and products by their own text may be regrouped; nothing else is known of them.
+_LINEAR = {"x + y": (1, 1), "x - y": (1, -1), "-x": (-1, 0), "+x": (1, 0)}
+_PRODUCTS = {"x * y": False, "x * x": True}
+_SMALL = 24  # products; a contraction of fewer costs more than looking its operands up
+_LEAST = 8  # products of one that leaves nothing to be looked up
+_LOOKED_UP = 8  # lanes, which cost as much as a contraction
+
+
+@dataclass
+class Instruction:
+    """One vector instruction: what it does to how many lanes, and where they are.
+
+    Attributes:
+        kind: CONTRACT, GATHER (a sum of products that are looked up), ROW (an operation of the
+            table), CHOOSE, LARGEST or MASKED (values, in groups, and another number in place of
+            the one that an index says: value, index, place in the group, the other number).
+        z: the first lane; `zs` and `sizes` say where a contraction's others are.
+        pool: addresses of the operands, where they are looked up; for GATHER also of the results.
+        counts: how many terms (or entries to choose from) each lane has; of MASKED, how many lanes
+            each group has.
+        wanted: whether a gradient is wanted in x and in y.
+    """
+
+    kind: int
+    level: int
+    lanes: int
+    z: int
+    op: int = -1
+    sign: float = 1.0
+    sizes: tuple[int, ...] = (1, 1, 1, 1)
+    zs: tuple[int, ...] = (0, 0, 0, 0)
+    x: int = 0
+    xs: tuple[int, ...] = (0, 0, 0, 0)
+    y: int = 0
+    ys: tuple[int, ...] = (0, 0, 0, 0)
+    pool: tuple[Array, ...] = ()
+    counts: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    wanted: tuple[bool, bool] = (False, False)
+
+    @property
+    def terms(self) -> tuple[int, int]:
+        """The smallest and the largest number of terms of a lane."""
+        if len(self.counts) and self.kind != MASKED:
+            return int(self.counts.min()), int(self.counts.max())
+        return self.sizes[3], self.sizes[3]
+
+    @property
+    def results(self) -> Array:
+        """The lanes that it writes."""
+        if self.kind == GATHER:
+            return self.pool[2]
+        grid = np.array([self.z])
+        if self.kind != CONTRACT:
+            return grid + np.arange(self.lanes)
+        for size, stride in zip(self.sizes[:3], self.zs[:3], strict=True):
+            grid = (grid[:, None] + stride * np.arange(size)).ravel()
+        return grid
+
+    @property
+    def products(self) -> tuple[Array, Array, Array]:
+        """Of a sum of products, each product's lane and the addresses of its factors."""
+        if self.kind == GATHER:
+            x, y, lanes = self.pool
+            return np.repeat(lanes, self.counts), x, y
+        steps = np.indices(self.sizes).reshape(len(self.sizes), -1)
+        z, x, y = (
+            base + np.dot(strides, steps)
+            for base, strides in ((self.z, self.zs), (self.x, self.xs), (self.y, self.ys))
+        )
+        return z, x, y
+
+    @property
+    def operands(self) -> Array:
+        """The addresses that it reads."""
+        if self.kind != CONTRACT:
+            pools = self.pool[:2]  # what a mask has instead is a constant
+            return np.unique(np.concatenate([np.ravel(array) for array in pools]))
+        found = []
+        for base, strides in ((self.x, self.xs), (self.y, self.ys)):
+            grid = np.array([base])
+            for size, stride in zip(self.sizes, strides, strict=True):
+                if stride:
+                    grid = np.unique((grid[:, None] + stride * np.arange(size)).ravel())
+            found.append(grid)
+        return np.unique(np.concatenate(found))
+
+
+@dataclass
+class _Root:
+    """A node that gets a lane: its key (equal ones may share an instruction) and its operands."""
+
+    node: int
+    key: tuple[Any, ...]
+    operands: Any
+    reads: Sequence[int]
+
+
+def _roots(tape: "Tape") -> list[_Root]:
+    """The nodes that are not a part of a larger sum, in the order in which they were made."""
+    table = rows()
+    texts = [table[name].texts[0] for name in tape.ops]
+    linear, product = [_LINEAR.get(text) for text in texts], [_PRODUCTS.get(text) for text in texts]
+    code, a, b, cut = (array.tolist() for array in (tape.code, tape.a, tape.b, tape.cut))
+    sources, total = tape.sources, len(tape)
+    uses = np.zeros(total + 1, dtype=np.int64)
+    computed = tape.code >= 0
+    np.add.at(uses, tape.a[computed], 1)
+    np.add.at(uses, tape.b[computed & (tape.b >= 0)], 1)
+    others = (tape.tables, tape.outputs, tape.guards[:, 1:3].ravel(), tape.a[~computed])
+    for indices in others:
+        np.add.at(uses, indices[indices >= 0], 2)
+    used = uses.tolist()
+    fused = bytearray(total)
+    found: list[_Root] = []
+    for i in range(len(code) - 1, -1, -1):
+        node, k = sources + i, code[i]
+        if fused[node]:
+            continue
+        if k == DETACH:
+            found.append(_Root(node, ("sum", 0, 0, 1, 0, True), [[], [], [a[i]], []], [a[i]]))
+        elif k < 0:
+            entries = tape.tables[b[i] : b[i] + tape.count[i]].tolist()
+            reads = entries if k == ARGMAX else [a[i], *entries]
+            found.append(_Root(node, (k,), (a[i], entries), reads))
+        elif linear[k] is None and product[k] is None:
+            both = [a[i]] if b[i] < 0 else [a[i], b[i]]
+            found.append(_Root(node, (k, cut[i]), (a[i], b[i]), both))
+        else:
+            groups: list[list[Any]] = [[], [], [], []]  # products and single terms, + and -
+            reads = []
+            stack = [(node, 1)]
+            while stack:
+                n, sign = stack.pop()
+                j = n - sources
+                inside = n == node
+                if not inside and j >= 0 and used[n] == 1 and code[j] >= 0 and cut[j] == cut[i]:
+                    inside = linear[code[j]] is not None or product[code[j]] is not None
+                    fused[n] = inside
+                if not inside:
+                    groups[2 if sign > 0 else 3].append(n)
+                    reads.append(n)
+                elif product[code[j]] is not None:
+                    pair = (a[j], a[j]) if product[code[j]] else (a[j], b[j])
+                    groups[0 if sign > 0 else 1].append(pair)
+                    reads += pair
+                else:
+                    sx, sy = linear[code[j]]
+                    if sy:
+                        stack.append((b[j], sign * sy))
+                    stack.append((a[j], sign * sx))
+            found.append(_Root(node, ("sum", *map(len, groups), cut[i]), groups, reads))
+    return found[::-1]
+
+
+def _levels(roots: list[_Root], total: int) -> list[list[int]]:
+    """When each root can run at the earliest, and when at the latest."""
+    early = [0] * total
+    for root in roots:
+        early[root.node] = 1 + max(early[n] for n in root.reads)
+    height = [0] * total
+    for root in reversed(roots):
+        above = height[root.node] + 1
+        for n in root.reads:
+            height[n] = max(height[n], above)
+    top = max([height[root.node] for root in roots], default=0)
+    late = [1 + top - one for one in height]
+    return [early, late]
+
+
+def _grouped(roots: list[_Root], level: list[int]) -> list[tuple[int, list[_Root]]]:
+    """Roots of one level that do the same, level by level."""
+    groups: dict[Any, list[_Root]] = {}
+    for root in roots:
+        groups.setdefault((level[root.node], root.key), []).append(root)
+    return sorted(((at, members) for (at, _), members in groups.items()), key=lambda one: one[0])
+
+
+class Lowered:
+    """The instructions of a tape, in the order in which they run, and where each number is.
+
+    Attributes:
+        address: of each node of the tape; -1 for one that is a part of a larger sum.
+        lane_of: the node that each lane holds.
+        slots: how many lanes there are, inputs included; `shared`, how many numbers all share.
+    """
+
+    def __init__(self, tape: "Tape") -> None:
+        self.tape = tape
+        self.instructions: list[Instruction] = []
+        roots = _roots(tape)
+        groups = min((_grouped(roots, level) for level in _levels(roots, len(tape))), key=len)
+        self.levels = groups[-1][0] if groups else 0
+        constants, sources = len(tape.constants), tape.sources
+        self.shared = constants + tape.parameters
+        self.address = np.full(len(tape), -1, dtype=np.int64)
+        self.address[: self.shared] = SHARED + np.arange(self.shared)
+        self.address[self.shared : sources] = np.arange(tape.inputs)
+        nodes = [root.node for _, members in groups for root in members]
+        self.lane_of = [*range(self.shared, sources), *nodes]
+        self.slots = len(self.lane_of)
+        self.address[nodes] = tape.inputs + np.arange(len(nodes))
+        self.live = np.full(len(tape), False)  # whether a gradient goes there
+        self.live[constants : self.shared] = True
+        self.live[self.shared : sources] = ~tape.whole
+        self._rest: dict[Any, list[Any]] = {}  # terms of this level that are looked up
+        for k, (at, members) in enumerate(groups):
+            self._emit(at, members)
+            if k + 1 == len(groups) or groups[k + 1][0] != at:
+                self._gather(at)
+
+    def _emit(self, at: int, members: list[_Root]) -> None:
+        key = members[0].key
+        nodes = [root.node for root in members]
+        if key[0] == "sum":
+            *counts, cut = key[1:]
+            flows = False
+            for kind, size in enumerate(counts):
+                if size:
+                    terms = np.array([root.operands[kind] for root in members])
+                    flows |= self._sum(at, nodes, kind, terms, cut)
+            self.live[nodes] = flows
+            return
+        z, lanes = int(self.address[nodes[0]]), len(nodes)
+        if key[0] in (SELECT, ARGMAX):
+            entries = np.array([n for root in members for n in root.operands[1]])
+            pool: tuple[Array, ...] = (self.address[entries],)
+            alive = key[0] == SELECT and bool(self.live[entries].any())
+            if key[0] == SELECT:
+                pool += (self.address[np.array([root.operands[0] for root in members])],)
+            made = Instruction(
+                CHOOSE if key[0] == SELECT else LARGEST, at, lanes, z, pool=pool,
+                counts=np.array([len(root.operands[1]) for root in members]),
+                wanted=(alive, False),
+            )  # fmt: skip
+        elif key[0] == MASK:
+            value, index, places, instead = np.array(
+                [[root.operands[0], *root.operands[1]] for root in members]
+            ).T
+            numbers = self.tape.constants[places].astype(np.int64)
+            ends = np.flatnonzero((np.diff(numbers) != 1) | (np.diff(index) != 0)) + 1
+            made = Instruction(
+                MASKED, at, lanes, z, wanted=(bool(self.live[value].any()), False),
+                pool=(self.address[value], self.address[index], numbers, self.address[instead]),
+                counts=np.diff(np.concatenate([[0], ends, [lanes]])),
+            )  # fmt: skip
+        else:
+            k, cut = key
+            columns = np.array([root.operands for root in members]).T
+            columns = columns if columns[1, 0] >= 0 else columns[:1]
+            wanted = [bool(self.live[column].any()) and not cut for column in columns]
+            made = Instruction(
+                ROW, at, lanes, z, op=k,
+                pool=tuple(self.address[column] for column in columns),
+                wanted=(wanted[0], wanted[-1] and len(wanted) == 2),
+            )  # fmt: skip
+        self.instructions.append(made)
+        self.live[nodes] = any(made.wanted)
+
+    def _sum(self, at: int, nodes: list[int], kind: int, terms: Array, cut: bool) -> bool:
+        """The instructions for one kind of terms of some sums; whether a gradient goes through."""
+        sign = 1.0 if kind % 2 == 0 else -1.0
+        z = int(self.address[nodes[0]])
+        if kind < 2:
+            x, y = self.address[terms[:, :, 0]], self.address[terms[:, :, 1]]
+            lx, ly = bool(self.live[terms[:, :, 0]].any()), bool(self.live[terms[:, :, 1]].any())
+            swap = (y >= SHARED) & (x < SHARED)
+            if swap.any():
+                x, y = np.where(swap, y, x), np.where(swap, x, y)
+                lx, ly = (ly, lx) if swap.all() else (True, True)
+        else:
+            x, lx, ly = self.address[terms], bool(self.live[terms].any()), False
+            y = np.full_like(x, SHARED + self.shared)  # a one behind the shared numbers
+        wanted = (lx and not cut, ly and not cut)
+        boxes, rest = _boxes(x, y)
+        if 1 < x.shape[1] <= 4:  # each term by itself may be more regular
+            each = [_boxes(x[:, t : t + 1], y[:, t : t + 1]) for t in range(x.shape[1])]
+            count = sum(len(found) for found, _ in each)
+            looked_up = sum(len(left) for _, left in each)
+            if count + looked_up / _LOOKED_UP < len(boxes) + len(rest) * x.shape[1] / _LOOKED_UP:
+                boxes = [box for found, _ in each for box in found]
+                rest = np.zeros(0, dtype=np.int64)
+                for t, (_, left) in enumerate(each):
+                    self._later(sign, wanted, z + left, x[left, t : t + 1], y[left, t : t + 1])
+        for start, sizes, zs, bx, xs, by, ys in boxes:
+            self.instructions.append(
+                Instruction(
+                    CONTRACT, at, sizes[0] * sizes[1] * sizes[2], z + start, sign=sign,
+                    sizes=sizes, zs=zs, x=bx, xs=xs, y=by, ys=ys, wanted=wanted,
+                )
+            )  # fmt: skip
+        self._later(sign, wanted, z + rest, x[rest], y[rest])
+        return any(wanted)
+
+    def _later(
+        self, sign: float, wanted: tuple[bool, bool], lanes: Array, x: Array, y: Array
+    ) -> None:
+        if len(lanes):
+            counts = np.full(len(lanes), x.shape[1], dtype=np.int64)
+            self._rest.setdefault((sign, wanted), []).append((lanes, counts, x.ravel(), y.ravel()))
+
+    def _gather(self, at: int) -> None:
+        for (sign, wanted), parts in self._rest.items():
+            lanes, counts, x, y = (np.concatenate(column) for column in zip(*parts, strict=True))
+            self.instructions.append(
+                Instruction(
+                    GATHER, at, len(lanes), int(lanes[0]), sign=sign, pool=(x, y, lanes),
+                    counts=counts, wanted=wanted,
+                )
+            )  # fmt: skip
+        self._rest = {}
+
+
+def _boxes(x: Array, y: Array) -> tuple[list[Any], Array]:
+    """The lanes as boxes whose operands lie at constant strides, and the lanes that fit in none.
+
+    A box: its first lane, its sizes, the strides of z, and base and strides of x and of y.
+    """
+    lanes, terms = x.shape
+    steps = np.zeros((lanes, 2), dtype=np.int64)
+    steady = np.ones(lanes, dtype=bool)
+    if terms > 1:
+        dx, dy = np.diff(x), np.diff(y)
+        if (dx != dx[:, :1]).any() or (dy != dy[:, :1]).any():
+            order = np.argsort(x, kind="stable")  # a sum may be taken in any order
+            x, y = np.take_along_axis(x, order, 1), np.take_along_axis(y, order, 1)
+            dx, dy = np.diff(x), np.diff(y)
+            steady = (dx == dx[:, :1]).all(axis=1) & (dy == dy[:, :1]).all(axis=1)
+        steps = np.stack([dx[:, 0], dy[:, 0]], axis=1)
+        steady &= (abs(steps) < _FAR).all(axis=1)  # not from a sample's to shared numbers
+    # (first lane, base of x and y, strides over terms, then sizes and strides of the loops)
+    items: list[Any] = [
+        (lane, bx, by, (sx, sy), (), ()) if good else None
+        for lane, (bx, by, sx, sy, good) in enumerate(
+            zip(x[:, 0].tolist(), y[:, 0].tolist(), *steps.T.tolist(), steady.tolist(), strict=True)
+        )
+    ]
+    for _ in range(3):
+        items = _merged(items)
+    boxes, rest = [], np.full(lanes, True)
+    for item in items:
+        if item is None:
+            continue
+        start, bx, by, (sx, sy), sizes, strides = item
+        count = sizes[0] * sizes[1] * sizes[2]
+        if count * terms < _SMALL and not (count == lanes and count * terms >= _LEAST):
+            continue
+        rest[start : start + count] = False
+        zs = (1, sizes[0], sizes[0] * sizes[1], 0)
+        xs, ys = (*(s[0] for s in strides), sx), (*(s[1] for s in strides), sy)
+        boxes.append((start, (*sizes, terms), zs, bx, xs, by, ys))
+    return boxes, np.flatnonzero(rest)
+
+
+def _merged(items: list[Any]) -> list[Any]:
+    """Neighbours of one form at a constant distance, made one item with one more loop."""
+    made: list[Any] = []
+    i, count = 0, len(items)
+    while i < count:
+        first = items[i]
+        if first is None:
+            made.append(None)
+            i += 1
+            continue
+        lane, bx, by, step, sizes, strides = first
+        k, jump = 1, (0, 0)
+        last = first
+        while i + k < count:
+            item = items[i + k]
+            if item is None or item[3:] != first[3:]:
+                break
+            move = (item[1] - last[1], item[2] - last[2])
+            if max(map(abs, move)) >= _FAR:
+                break
+            if k == 1:
+                jump = move
+            elif move != jump:
+                break
+            last = item
+            k += 1
+        made.append((lane, bx, by, step, (*sizes, k), (*strides, jump)))
+        i += k
+    return made

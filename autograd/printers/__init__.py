@@ -1,0 +1,1 @@
+"""What prints the rows of the table in other languages."""

@@ -1,0 +1,448 @@
+"""The rows in decimal arithmetic of as many digits as it takes: the referee that shares no code.
+
+Only a row's value is evaluated here, by its textbook formula; derivatives come from differences of
+values, so a mistake in a derivative cannot repeat itself in its check.
+"""
+
+import ast
+import contextlib
+import decimal
+import functools
+import math
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from itertools import accumulate, count, repeat
+from typing import Any
+
+from autograd import rules
+from autograd.ops import Operation, Ops
+from autograd.value import Mode, Value, rows
+
+ZERO, ONE, TWO, HALF = Decimal(0), Decimal(1), Decimal(2), Decimal("0.5")
+
+
+def digits(precision: int) -> contextlib.AbstractContextManager[decimal.Context]:
+    """A context with that many digits, the widest exponents, and no exceptions."""
+    return decimal.localcontext(
+        decimal.Context(
+            prec=precision, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, traps=[], capitals=1
+        )
+    )
+
+
+def _precision() -> int:
+    return decimal.getcontext().prec
+
+
+def _sum(terms: Iterator[Decimal]) -> Decimal:
+    """The sum of terms that fall for ever, up to the first that no longer counts."""
+    total = next(terms)
+    for term in terms:
+        longer = total + term
+        if longer == total:
+            break
+        total = longer
+    return total
+
+
+@functools.lru_cache(64)
+def _pi(precision: int) -> Decimal:
+    """pi by Machin's formula."""
+    with digits(precision + 10):
+
+        def arccot(n: int) -> Decimal:
+            return _sum((-1) ** k * ONE / ((2 * k + 1) * n ** (2 * k + 1)) for k in count())
+
+        return 4 * (4 * arccot(5) - arccot(239))
+
+
+def _series(x: Decimal, term: Decimal, k: int) -> Decimal:
+    """term + term * -x^2/((k+1)(k+2)) + ...: sine from k = 1, cosine from k = 0."""
+    square = x * x
+    factors = (-square / (i * (i + 1)) for i in count(k + 1, 2))
+    return _sum(accumulate(factors, initial=term, func=operator.mul))
+
+
+def _turned(x: Decimal) -> tuple[int, Decimal]:
+    """x as k quarter turns and a rest of at most an eighth of a turn."""
+    extra = max(0, x.adjusted()) + 10
+    with digits(_precision() + extra):
+        quarter = _pi(_precision()) / 2
+        k = (x / quarter).to_integral_value()
+        return int(k % 4), x - k * quarter
+
+
+def _sin(x: Decimal) -> Decimal:
+    if not x.is_finite():
+        return x - x
+    if not x:
+        return x  # -0 too
+    with digits(_precision() + 10):
+        k, r = _turned(x)
+        part = _series(r, r, 1) if k % 2 == 0 else _series(r, ONE, 0)
+        return -part if k in (2, -2, 3, -1) else part
+
+
+def _cos(x: Decimal) -> Decimal:
+    if not x.is_finite():
+        return x - x
+    with digits(_precision() + 10):
+        k, r = _turned(x)
+        part = _series(r, ONE, 0) if k % 2 == 0 else _series(r, r, 1)
+        return -part if k in (1, -3, 2, -2) else part
+
+
+def _atan(x: Decimal) -> Decimal:
+    if x.is_nan() or not x:
+        return x
+    with digits(_precision() + 15):
+        if x.is_infinite():
+            return (_pi(_precision()) / 2).copy_sign(x)
+        if abs(x) > 1:
+            return (_pi(_precision()) / 2).copy_sign(x) - _atan(ONE / x)
+        halvings = 0
+        while abs(x) > Decimal("0.05"):
+            x = x / (ONE + (ONE + x * x).sqrt())
+            halvings += 1
+        powers = accumulate(repeat(-x * x), initial=x, func=operator.mul)
+        return _sum(power / k for power, k in zip(powers, count(1, 2))) * TWO**halvings
+
+
+def _atan2(y: Decimal, x: Decimal) -> Decimal:
+    with digits(_precision() + 5):
+        if not x and not y:
+            return ZERO
+        angle = _atan(y / x) if x else (_pi(_precision()) / 2).copy_sign(y)
+        return angle + _pi(_precision()).copy_sign(y) if x < 0 else angle
+
+
+def _lost(x: Decimal) -> int:
+    """How many digits of x are lost beside 1, and some more."""
+    return min(max(0, -x.adjusted()), 800) + 5
+
+
+def _expm1(x: Decimal) -> Decimal:
+    with digits(_precision() + _lost(x)):
+        return x.exp() - 1 if x else x
+
+
+def _log1p(x: Decimal) -> Decimal:
+    with digits(_precision() + _lost(x)):
+        return (ONE + x).ln() if x else x
+
+
+def _asinh(x: Decimal) -> Decimal:
+    size = abs(x)
+    return _log1p(size + size * size / (ONE + (ONE + size * size).sqrt())).copy_sign(x)
+
+
+def _atanh(x: Decimal) -> Decimal:
+    return (_log1p(x) - _log1p(-x)) / 2
+
+
+def _sinh(x: Decimal) -> Decimal:
+    m = _expm1(abs(x))
+    return ((m + m / (m + 1)) / 2).copy_sign(x)
+
+
+def _tanh(x: Decimal) -> Decimal:
+    m = _expm1(-2 * abs(x))
+    return (m / (m + 2)).copy_sign(x)
+
+
+def _erfc(x: Decimal) -> Decimal:
+    if x.is_nan() or abs(x) > 30:
+        return ONE - ONE.copy_sign(x) if not x.is_nan() else x
+    # 1 - erf(x) is about exp(-x * x): that many digits cancel, and the series swells by as many.
+    with digits(_precision() + int(float(x) ** 2 * 0.9) + 10):
+        return ONE - _erf(x)
+
+
+def _erf(x: Decimal) -> Decimal:
+    if x.is_nan() or abs(x) > 30:
+        return x if x.is_nan() else ONE.copy_sign(x)
+    with digits(_precision() + int(float(x) ** 2 * 0.9) + 10):
+        # All terms of exp(-x^2) * sum 2^k x^(2k+1) / (2k+1)!! have the sign of x.
+        square = x * x
+        factors = (2 * square / k for k in count(3, 2))
+        total = _sum(accumulate(factors, initial=x, func=operator.mul))
+        return total * 2 * (-square).exp() / _pi(_precision()).sqrt()
+
+
+def _fmod(x: Decimal, y: Decimal) -> Decimal:
+    if not (x.is_finite() and y):
+        return Decimal("nan")
+    if not y.is_finite():
+        return y if y.is_nan() else x
+    # Decimal's remainder must be able to write down the quotient.
+    with digits(_precision() + max(0, x.adjusted() - y.adjusted()) + 5):
+        return x % y
+
+
+def _cbrt(x: Decimal) -> Decimal:
+    with digits(_precision() + 10):
+        return (abs(x) ** (ONE / 3)).copy_sign(x)
+
+
+def _asin(x: Decimal) -> Decimal:
+    return _atan2(x, ((ONE - x) * (ONE + x)).sqrt())
+
+
+def _remembered(f: Callable[..., Decimal]) -> Callable[..., Decimal]:
+    """The same function, but what it was asked lately it does not compute again.
+
+    A check asks for the same points many times: all slopes at a point share its value, and a step
+    in y leaves exp(x) as it was.
+    """
+
+    @functools.lru_cache(4096)
+    def known(precision: int, signs: tuple[bool, ...], *operands: Decimal) -> Decimal:
+        return f(*operands)
+
+    # 0 and -0 are equal, but their results are not.
+    return lambda *given: known(_precision(), tuple(x.is_signed() for x in given), *given)
+
+
+# The functions that rows are a call of, in the row or in its textbook's formula.
+LIBM: dict[str, Callable[..., Decimal]] = {
+    "abs": abs,
+    "sqrt": Decimal.sqrt,
+    "cbrt": _cbrt,
+    "exp": Decimal.exp,
+    "expm1": _expm1,
+    "log": Decimal.ln,
+    "log1p": _log1p,
+    "log2": lambda x: x.ln() / TWO.ln(),
+    "log10": Decimal.log10,
+    "sin": _sin,
+    "cos": _cos,
+    "tan": lambda x: _sin(x) / _cos(x),
+    "asin": _asin,
+    "acos": lambda x: _atan2(((ONE - x) * (ONE + x)).sqrt(), x),
+    "atan": _atan,
+    "atan2": _atan2,
+    "hypot": lambda x, y: (x * x + y * y).sqrt(),
+    "sinh": _sinh,
+    "cosh": lambda x: (x.exp() + (-x).exp()) / 2,
+    "tanh": _tanh,
+    "asinh": _asinh,
+    "acosh": lambda x: _log1p(x - 1 + ((x - 1) * (x + 1)).sqrt()),
+    "atanh": _atanh,
+    "erf": _erf,
+    "erfc": _erfc,
+    "fmod": _fmod,
+    "floor": lambda x: x.to_integral_value(decimal.ROUND_FLOOR),
+    "ceil": lambda x: x.to_integral_value(decimal.ROUND_CEILING),
+    "round": lambda x: x.to_integral_value(decimal.ROUND_HALF_EVEN),
+}
+LIBM = {name: _remembered(f) for name, f in LIBM.items()}
+
+
+@_remembered
+def _power(x: Decimal, y: Decimal) -> Decimal:
+    if not x and not y:
+        return ONE
+    if x < 0 and y == y.to_integral_value() and abs(y) < 10**9:
+        return -((-x) ** y) if y % 2 else (-x) ** y
+    return x**y
+
+
+class _Printer(ast.NodeTransformer):
+    """A row's text as Python that computes with decimals; `names` collects what it refers to."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {"power": _power, "pi": lambda: _pi(_precision())}
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        """A constant such as 0.01 is the double that the engine computes with."""
+        name = f"constant_{len(self.names)}"
+        self.names[name] = Decimal(node.value)  # type: ignore[arg-type]
+        return ast.Name(name)
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """An operand, or inf, nan, pi; pi has as many digits as are in use."""
+        if node.id == "pi":
+            return ast.Call(node, [], [])
+        if node.id not in ("x", "y"):
+            self.names[node.id] = Decimal(node.id)
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """Decimal's own power refuses a negative base."""
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Pow):
+            return ast.Call(ast.Name("power"), [node.left, node.right], [])
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """Another row."""
+        node.args = [self.visit(argument) for argument in node.args]
+        assert isinstance(node.func, ast.Name)
+        self.names[f"{node.func.id}_value"] = value(rows()[node.func.id])
+        node.func = ast.Name(f"{node.func.id}_value")
+        return node
+
+
+@functools.cache
+def value(op: Operation) -> Callable[..., Decimal]:
+    """The function for z of a row, to the digits of the context in which it is called.
+
+    It gives nan or inf at the row's ends, never an error.  Raises NotImplementedError for a row
+    that is a call of a function which is not here.
+    """
+    text = op.textbook[0]
+    if text == op.signature:
+        if op.name not in LIBM:
+            raise NotImplementedError(
+                f"{op.name}: decimal arithmetic has no function of this name, so nothing can be "
+                "checked against it; add one to LIBM in autograd/printers/decimals.py"
+            )
+        return LIBM[op.name]
+    return _compiled(f"{op.name}_decimal", text)
+
+
+@functools.cache
+def piece(op: Operation) -> Callable[..., Decimal]:
+    """The function for the number that says which piece of a row with jumps the operands are on."""
+    return _compiled(f"{op.name}_decimal_piece", op.pieces or "0.0")
+
+
+def _compiled(name: str, text: str) -> Callable[..., Decimal]:
+    printer = _Printer()
+    tree = printer.visit(ast.parse(text, mode="eval").body)
+    source = f"def {name}(x, y=None):\n    return {ast.unparse(tree)}\n"
+    return rules.define(name, source, printer.names)
+
+
+def enough(numbers: Iterable[float]) -> int:
+    """Digits for computing with these numbers: 80, and more where they differ much in size.
+
+    A step of 1e-25 of a tiny operand must still move a sum with a large one, and exp(x) may be
+    added to 1; what is below 1e-320 of it no double can show.
+    """
+    sizes = [abs(x) for x in numbers if math.isfinite(x) and x]
+    if not sizes:
+        return 80
+    largest, smallest = max(sizes), min(sizes)
+    spread = max(math.log10(largest), -math.log10(smallest))
+    return 80 + int(min(largest, 320.0)) + int(2 * spread if spread > 15 else 0)
+
+
+class Carrier(Ops):
+    """A decimal number that user functions compute with in the place of a Value."""
+
+    def __init__(self, run: "Run", exact: Decimal) -> None:
+        self.run, self.exact = run, exact
+
+    @property
+    def data(self) -> "Carrier":
+        """Itself: what is done with the number still moves the result."""
+        return self
+
+    def apply(self, op: Operation, x: Any, y: Any) -> "Carrier":
+        """The operation, and a note of the side that it took."""
+        return self.run.evaluate(op, [x, y][: op.arity])
+
+    def _other(self, other: Any) -> Decimal:
+        return self.run.decimal(other)
+
+    def __lt__(self, other: Any) -> bool:
+        return self.exact < self._other(other)
+
+    def __le__(self, other: Any) -> bool:
+        return self.exact <= self._other(other)
+
+    def __gt__(self, other: Any) -> bool:
+        return self.exact > self._other(other)
+
+    def __ge__(self, other: Any) -> bool:
+        return self.exact >= self._other(other)
+
+    def __eq__(self, other: object) -> bool:
+        try:
+            return self.exact == self._other(other)
+        except TypeError:
+            return NotImplemented
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        return self.exact != 0
+
+    # These are not refused: the function has run on Values before, where no_grad() is known.
+    def item(self) -> float:
+        """Its number as a double."""
+        return float(self)
+
+    def __float__(self) -> float:
+        self.run.rounded = True  # a step of 1e-20 does not survive this; doubles must decide
+        return float(self.exact)
+
+    def __int__(self) -> int:
+        return int(float(self))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return self.round() if digits is None else round(float(self), digits)
+
+    # A text may be read again as a number, which is no exact one either.
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec)
+
+    def __repr__(self) -> str:
+        return repr(float(self))
+
+    def detach(self) -> "Carrier":
+        """Itself: a branch cut from the graph still moves the result, and that must show."""
+        return self
+
+
+class Run(Mode):
+    """One run of a user's function on decimals: while it is the mode, Values give Carriers too."""
+
+    __slots__ = ("given", "rounded", "sides")
+
+    def __init__(self, given: dict[Value, Decimal]) -> None:
+        super().__init__()
+        self.given = given
+        self.rounded = False
+        self.sides: list[tuple[Operation, tuple[Any, ...]]] = []
+
+    @property
+    def refuses(self) -> bool:
+        """Never: the function has run on Values before, where no_grad() is known."""
+        return False
+
+    def child(self, change: str, to: Any) -> "Mode":
+        """Itself: scopes do not matter here, and `no_grad` must not hide a branch."""
+        return self
+
+    def decimal(self, operand: Any) -> Decimal:
+        """The exact decimal of an operand of any kind that may be met."""
+        if type(operand) is Carrier:
+            return operand.exact
+        if isinstance(operand, Value):
+            given = self.given.get(operand)
+            return Decimal(operand.data) if given is None else given
+        if isinstance(operand, Decimal):
+            return operand
+        if isinstance(operand, float | int):
+            return Decimal(operand)
+        raise TypeError(f"expected a number, got {type(operand).__name__}")
+
+    def evaluate(self, op: Operation, operands: list[Any]) -> Carrier:
+        """The result of an operation; where it has kinks, also which side it is on."""
+        numbers = [self.decimal(operand) for operand in operands]
+        if op.smooth:
+            x, y = numbers[0], numbers[-1]
+            self.sides.append((op, (x > 0, x < 0, x > y, x < y, piece(op)(*numbers))))
+        else:
+            self.sides.append((op, ()))
+        return Carrier(self, value(op)(*numbers))
+
+    def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Any:
+        """A Carrier in the place of the node that a Value's method was about to make."""
+        operands: list[Any] = [x if a is None else a]
+        if op.arity == 2:
+            operands.append(y if b is None else b)
+        return self.evaluate(op, operands)

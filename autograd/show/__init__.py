@@ -1,0 +1,1 @@
+"""What shows a graph: pictures, the player, the page, paths, and steps as text."""

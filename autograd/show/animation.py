@@ -1,0 +1,100 @@
+"""Pictures of a pass for slides: a frame for each event, and all of them as an animated GIF."""
+
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from autograd import files
+from autograd.show.draw import LIMIT, Picture
+from autograd.show.graph import Graph
+from autograd.show.player import Player
+from autograd.show.render import RenderError
+from autograd.value import UNTOUCHED, restorer, topological
+
+PIXELS = 1_000_000_000  # of all frames together, which are kept until the last one is there
+
+_MARK, _TARGET = "#0072b2", "#d55e00"  # whose event it is, and who receives
+
+
+def frame(player: Player, i: int) -> Graph:
+    """The graph as it is after the i-th event: gradients so far, node and receiver outlined.
+
+    All frames of a player have one layout, which leaves room for the final numbers.
+
+    >>> from autograd import Value
+    >>> from autograd.show.player import play
+    >>> x = Value(2.0, "x")
+    >>> graph = frame(play(x * x), -1)
+    >>> "grad 4" in graph.source, "penwidth=3" in graph.source
+    (True, True)
+    """
+    order = topological(player.root)
+    undo, place = restorer(order), player.position
+    try:
+        event = player.jump(i)
+        found = player.grads()
+        for node in order:
+            node.grad = found.get(node, UNTOUCHED)
+        picture = Picture(order, set(order), ".4g", True, False, True, LIMIT)
+        picture.name = dict(event.names)
+        graph = picture.graph("LR")
+    finally:
+        player.position = place
+        undo()
+    marks = {graph.boxes[event.node]: _MARK}
+    if event.target is not None:
+        marks[graph.boxes[event.target]] = _TARGET
+    graph.body += [f'\t{box} [penwidth=3 color="{colour}"]\n' for box, colour in marks.items()]
+    # Boxes are as wide as the longest text that they will ever hold: '-1.234e-05' after 'value '.
+    graph.body.insert(0, "\tnode [width=1.9]\n")
+    return graph
+
+
+def animation(
+    player: Player,
+    path: str | os.PathLike[str],
+    events: Iterable[int] | None = None,
+    seconds: float = 1.0,
+) -> str:
+    """Write the frames to an animated GIF, whole or not at all, and return its path.
+
+    Args:
+        events: which ones; all if left out.
+        seconds: how long each is shown; the last three times as long.
+
+    Raises ImportError without Pillow (`pip install 'chainrule[plot]'` brings it), RenderError
+    without a renderer, ValueError for no events or another ending than .gif.
+    """
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ImportError("a GIF needs Pillow: pip install 'chainrule[plot]'") from None
+    path = Path(path)
+    chosen = list(range(len(player)) if events is None else events)
+    if path.suffix.lower() != ".gif" or not chosen or not seconds > 0.0:
+        raise ValueError(
+            f"animation: expected a .gif, one event or more, and seconds above 0, got "
+            f"{path.name!r}, {len(chosen)} events and {seconds!r}"
+        )
+    pictures = []
+    for i in chosen:
+        try:
+            data = frame(player, i).png(1.5, PIXELS / len(chosen))
+        except RenderError as error:
+            advice = f"fewer events than {len(chosen):,} leave more pixels for each"
+            raise RenderError(f"{error}; {advice}") from None
+        pictures.append(Image.open(io.BytesIO(data)).convert("RGB").quantize(64))
+    size = max(p.width for p in pictures), max(p.height for p in pictures)
+    pages = []
+    for picture in pictures:
+        sheet = Image.new("RGB", size, "white")
+        sheet.paste(picture, ((size[0] - picture.width) // 2, (size[1] - picture.height) // 2))
+        pages.append(sheet.quantize(64))
+    buffer = io.BytesIO()
+    shown = [round(1000 * seconds)] * (len(pages) - 1) + [round(3000 * seconds)]
+    pages[0].save(
+        buffer, "GIF", save_all=True, append_images=pages[1:], duration=shown, loop=0, optimize=True
+    )
+    files.write(path, buffer.getvalue())
+    return str(path)

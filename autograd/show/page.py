@@ -1,0 +1,246 @@
+"""The player as a page: one file of HTML, SVG and JavaScript that needs no network.
+
+The page holds the graph and the rows it uses, printed as JavaScript from the op table, so that it
+can compute every pass itself, also for other inputs.
+"""
+
+import ast
+import base64
+import functools
+import html
+import itertools
+import json
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib import resources
+from typing import Any
+
+from autograd import rules
+from autograd.ops import Operation
+from autograd.show.draw import BAD, LIMIT, NEGATIVE, NEUTRAL, POSITIVE, Picture
+from autograd.show.player import Player
+from autograd.show.render import RenderError
+from autograd.value import Value, restorer, rows, topological, visited
+
+DRAWN = 1_000  # boxes; the browser paints all of them at every step, and nobody can read more
+LARGEST = 200_000  # nodes; a page of more is tens of megabytes
+STILL = 60  # lines of text where there is no picture
+
+
+# What ECMAScript's Math has of the functions that a row may be.
+_MATH = {
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "exp",
+    "expm1", "hypot", "log", "log10", "log1p", "log2", "sin", "sinh", "sqrt", "tan", "tanh",
+}  # fmt: skip
+
+
+def _script() -> str:
+    return (resources.files("autograd.show") / "page.js").read_text(encoding="utf-8")
+
+
+@functools.cache
+def _function(libm: str) -> str:
+    """What a function of libm is called in the page."""
+    if libm in _MATH:
+        return f"Math.{libm}"
+    if libm == "fabs":
+        return "Math.abs"
+    if f"\nfunction {libm}(" in _script():
+        return libm
+    raise NotImplementedError(
+        f"{libm}: JavaScript has no function of this name, so a page cannot compute it; "
+        "add one to autograd/show/page.js"
+    )
+
+
+class _JavaScript(ast.NodeTransformer):
+    """Prints a tree that calls only libm's functions."""
+
+    def print(self, tree: ast.expr) -> str:
+        match tree:
+            case ast.Constant(value=number):
+                return repr(number)
+            case ast.Name(id=name):
+                return {"inf": "Infinity", "nan": "NaN", "pi": "Math.PI"}.get(name, name)
+            case ast.UnaryOp(op=sign, operand=operand):
+                return f"({'-' if isinstance(sign, ast.USub) else '+'}{self.print(operand)})"
+            case ast.BinOp(left=left, op=ast.Pow(), right=right):
+                return f"Math.pow({self.print(left)}, {self.print(right)})"
+            case ast.BinOp(left=left, op=sign, right=right):
+                symbol = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}[type(sign)]
+                return f"({self.print(left)} {symbol} {self.print(right)})"
+            case ast.IfExp(test=ast.Compare(left=left, ops=[order], comparators=[right])):
+                symbol = "<" if isinstance(order, ast.Lt) else ">"
+                test = f"{self.print(left)} {symbol} {self.print(right)}"
+                return f"({test} ? {self.print(tree.body)} : {self.print(tree.orelse)})"
+            case ast.Call(func=ast.Name(id=name), args=arguments):
+                inside = ", ".join(map(self.print, arguments))
+                return f"{_function(rows()[name].libm)}({inside})"
+        raise AssertionError(ast.dump(tree))  # the language has nothing else
+
+
+def javascript(op: Operation) -> str:
+    """The row as a JavaScript object: z, dx and, of two operands, dy, as functions of x, y, z.
+
+    >>> from autograd import rows
+    >>> print(javascript(rows()["exp"]))
+    {z: (x, y, z) => { return Math.exp(x); }, dx: (x, y, z) => { return z; }}
+    """
+    printer = _JavaScript()
+    parts = []
+    for name, tree in zip(("z", "dx", "dy"), (op.value_tree, *op.partial_trees), strict=False):
+        lines = [
+            f"const {shared} = {printer.print(rules.expand(part, rows()))};"
+            for shared, part in rules.parts(op, tree).items()
+        ]
+        lines.append(f"return {printer.print(rules.expand(tree, rows()))};")
+        parts.append(f"{name}: (x, y, z) => {{ {' '.join(lines)} }}")
+    return "{" + ", ".join(parts) + "}"
+
+
+def script_json(data: Any) -> str:
+    """JSON that no HTML parser can mistake for the end of a script or a comment.
+
+    >>> print(script_json("</script>"))
+    "\\u003c/script\\u003e"
+    """
+    text = json.dumps(data, allow_nan=False)
+    for c in "<>&\u2028\u2029":
+        text = text.replace(c, f"\\u{ord(c):04x}")
+    return text
+
+
+def _number(x: float) -> float | str:
+    """A number as JSON can hold it; JavaScript's Number() reads both."""
+    return x if math.isfinite(x) else "NaN" if x != x else "Infinity" if x > 0 else "-Infinity"
+
+
+def _picture(player: Player, order: list[Value], *limits: int) -> tuple[str, dict[Value, str]]:
+    """The graph as SVG, laid out for the final gradients, and each node's box.
+
+    The most boxes that the first limit allows; where their layout fails, those of the next; and
+    nothing without a renderer, or where the graph has too few scopes to be collapsed.
+    """
+    undo, place = restorer(order), player.position
+    try:
+        player.position = len(player) - 1
+        final = player.grads()
+        for node in order:
+            node.grad = final.get(node, 0.0)
+        for limit in limits:
+            with suppress(RenderError, ValueError):
+                picture = Picture(order, set(order), ".4g", True, False, True, limit)
+                picture.name = dict(player[0].names)
+                graph = picture.graph("LR")
+                text = graph.svg()
+                return text[text.index("<svg") :], graph.boxes
+    finally:
+        player.position = place
+        undo()
+    return "", {}
+
+
+def _same(x: float, y: float) -> bool:
+    return (x == y and math.copysign(1.0, x) == math.copysign(1.0, y)) or (x != x and y != y)
+
+
+def _nodes(order: list[Value], names: Mapping[Value, str], boxes: dict[Value, str]) -> list[Any]:
+    index = {node: i for i, node in enumerate(order)}
+    nodes = []
+    for node in order:
+        about: dict[str, Any] = {"name": names[node], "data": _number(node.data)}
+        if node.op is not None:
+            about["op"] = node.op.name
+            for parent, slot, operand in ((node.a, "a", "x"), (node.b, "b", "y"))[: node.op.arity]:
+                number = getattr(node, operand)
+                if parent is not None:
+                    about[slot] = index[parent]
+                if parent is None or not _same(parent.data, number):
+                    about[operand] = _number(number)
+        if node in boxes:
+            about["box"] = boxes[node]
+        nodes.append(about)
+    return nodes
+
+
+def _page(player: Player, order: list[Value], svg: str, boxes: dict[Value, str]) -> str:
+    index = {node: i for i, node in enumerate(order)}
+    names = player[0].names
+    used = {node.op.name: node.op for node in order if node.op is not None}
+    data = {
+        "nodes": _nodes(order, names, boxes),
+        "root": index[player.root],
+        "order": [index[node] for node in reversed(visited(player.root)[0])],
+        "texts": {name: list(op.textbook) for name, op in used.items()},
+        "colours": {"plus": POSITIVE, "minus": NEGATIVE, "none": NEUTRAL, "bad": BAD},
+    }
+    table = ", ".join(f"{json.dumps(name)}: {javascript(op)}" for name, op in used.items())
+    here = resources.files("autograd.show")
+    parts = {
+        "TITLE": html.escape(f"backprop of {names[player.root]}"),
+        "PICTURE": svg,
+        "DATA": script_json(data),
+        "ROWS": "{" + table + "}",
+        "SCRIPT": _script(),
+    }
+    head, *pieces = (here / "page.html").read_text(encoding="utf-8").split("@@")
+    return head + "".join(parts[piece] if i % 2 == 0 else piece for i, piece in enumerate(pieces))
+
+
+def _order(player: Player) -> list[Value]:
+    order = topological(player.root)
+    if len(order) > LARGEST:
+        raise ValueError(
+            f"a page can hold {LARGEST:,} nodes, this graph has {len(order):,}; play a part of it, "
+            "such as the loss of one sample or an inner node"
+        )
+    return order
+
+
+def page(player: Player, limit: int = DRAWN) -> str:
+    """The text of the page: HTML, SVG and JavaScript in one.
+
+    A graph of more boxes than the limit is collapsed by scope, and one that cannot be is shown
+    around the present node.  Raises ValueError for a graph of more than 200,000 nodes.
+
+    >>> from autograd.show.player import play
+    >>> x = Value(2.0, "x")
+    >>> page(play(x * x)).startswith("<!doctype html>")
+    True
+    """
+    order = _order(player)
+    return _page(player, order, *_picture(player, order, limit, LIMIT))
+
+
+def frame(player: Player, height: int = 620) -> str:
+    """The page in an iframe for a notebook, over a still picture for places that strip iframes.
+
+    The frame may run scripts and nothing else: it cannot reach the notebook around it.
+
+    >>> from autograd.show.player import play
+    >>> x = Value(2.0, "x")
+    >>> 'sandbox="allow-scripts"' in frame(play(x * x))
+    True
+    """
+    order = _order(player)
+    svg, boxes = _picture(player, order, LIMIT)
+    if svg:
+        source = base64.b64encode(svg.encode()).decode()
+        title = html.escape(f"gradients of {player[0].names[player.root]}")
+        still = (
+            f'<img src="data:image/svg+xml;base64,{source}" alt="{title}" '
+            'style="max-width:100%;max-height:100%">'
+        )
+    else:
+        lines = list(itertools.islice(player.lines(), STILL))
+        more = f"\n... {len(player):,} events in all" if len(player) > STILL else ""
+        still = f"<pre>{html.escape(chr(10).join(lines))}{more}</pre>"
+    # In single quotes, the page's many double ones need no escape.
+    text = _page(player, order, svg, boxes).replace("&", "&amp;").replace("'", "&#x27;")
+    return (
+        f'<div style="position:relative;height:{height}px;overflow:auto">{still}'
+        f'<iframe srcdoc=\'{text}\' sandbox="allow-scripts" title="backprop player" '
+        'style="position:absolute;left:0;top:0;width:100%;height:100%;box-sizing:border-box;'
+        'border:1px solid #8888;border-radius:6px"></iframe></div>'
+    )

