@@ -4,9 +4,9 @@ import os
 from collections.abc import Sequence
 from typing import Unpack
 
-from nn.cluster.client import Client, connect
-from nn.cluster.driver import Rows, mean_gradient
-from nn.cluster.fingerprint import MismatchError
+from autograd.distributed.client import Client, connect
+from autograd.distributed.driver import Rows, mean_gradient
+from autograd.distributed.fingerprint import MismatchError
 from nn.module import Module
 from nn.training import fitting
 from nn.training.history import History

@@ -10,9 +10,10 @@ from operator import call, setitem
 from typing import Any, ClassVar
 
 from autograd import Value
+from autograd.atomic import quietly
 from autograd.value import UNTOUCHED, at_once, grad_writer, grads, number_writer, numbers
 from nn import storage
-from nn.columns import Column, Numbers, quietly
+from nn.columns import Column, Numbers
 from nn.module import Module
 from nn.options import AT_LEAST_0, advice, real, renamed, truth, whole
 

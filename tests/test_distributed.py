@@ -22,11 +22,11 @@ import pytest
 
 import autograd
 from autograd import RecordingError, Value, define_op, select
+from autograd.distributed import client as clients
+from autograd.distributed import driver, files, worker
+from autograd.distributed import fingerprint as fingerprints
 from nn import MLP, TrainingError, init, metrics, mse, sparse_categorical_crossentropy
 from nn import fit as fit_here
-from nn.cluster import client as clients
-from nn.cluster import driver, files, worker
-from nn.cluster import fingerprint as fingerprints
 from nn.data import Dataset
 from nn.distributed import MismatchError, Rows, connect, fit, mean_gradient
 from nn.module import Module
@@ -439,7 +439,7 @@ def test_other_features_of_the_cpu_are_named_and_only_those(
 def test_without_numba_the_features_are_those_that_numpy_found() -> None:
     script = (
         "import sys; sys.modules['numba'] = None\n"
-        "from nn.cluster.fingerprint import fingerprint as f\n"
+        "from autograd.distributed.fingerprint import fingerprint as f\n"
         "print(f()['numba'], *f()['CPU features'].split(), sep=chr(10))"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

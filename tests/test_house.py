@@ -39,6 +39,8 @@ autograd/compiled/dependence.py autograd/compiled/surroundings.py autograd/compi
 autograd/compiled/call_nodes.py autograd/compiled/serving.py autograd/compiled/verifying.py autograd/compiled/flat.py autograd/compiled/function.py
 autograd/__init__.py
 autograd/pytest_plugin.py
+autograd/distributed/__init__.py autograd/distributed/fingerprint.py autograd/distributed/client.py autograd/distributed/files.py autograd/distributed/worker.py
+autograd/distributed/driver.py
 nn/options.py nn/columns.py nn/tables.py nn/elsewhere.py
 nn/probabilities.py nn/activations.py nn/schedules.py nn/data.py nn/storage.py
 nn/module.py
@@ -48,8 +50,6 @@ nn/optim.py nn/plots.py
 nn/arguments.py nn/study/__init__.py nn/study/examination.py nn/study/grid.py
 nn/init.py
 nn/layers.py
-nn/cluster/__init__.py nn/cluster/fingerprint.py nn/cluster/client.py nn/cluster/files.py nn/cluster/worker.py
-nn/cluster/driver.py
 nn/training/replay.py nn/training/history.py nn/training/progress.py
 nn/training/recipe.py
 nn/training/source.py nn/training/checkpoint.py
@@ -115,7 +115,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 5426, "autograd/compiled": 5672, "nn": 4859}  # a folder counts for itself
+MOST_IN = {"autograd": 5939, "autograd/compiled": 5681, "nn": 4346}  # a folder counts for itself
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",

@@ -133,7 +133,7 @@ def test_each_run_is_given_what_the_sweep_was_given(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_run_on_a_worker_compares_fingerprints_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nn.cluster import fingerprint as fingerprints
+    from autograd.distributed import fingerprint as fingerprints
 
     compared: list[Any] = []
     monkeypatch.setattr(fingerprints, "compare", compared.append)
@@ -147,7 +147,7 @@ def test_a_run_on_a_worker_compares_fingerprints_first(monkeypatch: pytest.Monke
 
 
 def test_a_cluster_is_asked_and_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nn.cluster import client as clients
+    from autograd.distributed import client as clients
 
     given: list[Any] = []
 

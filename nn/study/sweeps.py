@@ -45,7 +45,7 @@ class _Task:
 def _run(rate: float, start: Initializer | None, seed: int, task: _Task) -> list[float]:
     """The losses of one run, the one before training first."""
     if task.fingerprint:
-        from nn.cluster.fingerprint import compare
+        from autograd.distributed.fingerprint import compare
 
         compare(task.fingerprint)
     model = task.make(start, seed)
@@ -145,7 +145,7 @@ def sweep(
     places = [(r, i, s) for r in found.rates for i in found.initializers for s in found.seeds]
     own: dict[str, str] = {}
     if client is not None:
-        from nn.cluster.client import agree
+        from autograd.distributed.client import agree
 
         own = agree(client)
     options = {"epochs": epochs, "batch_size": batch_size, "compiled": compiled, "progress": False}
@@ -175,7 +175,7 @@ def _runs(work: list[Any], task: _Task, client: Any) -> Generator[tuple[int, lis
         for k, (rate, start, seed) in enumerate(work):
             yield k, _run(rate, start, seed, task)
         return
-    from nn.cluster.client import completed
+    from autograd.distributed.client import completed
 
     yield from completed(client, _run, list(zip(*work, strict=True)), task=task)
 

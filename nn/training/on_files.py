@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from autograd import quiet_gc
-from nn.cluster.driver import Rows
+from autograd.distributed.driver import Rows
 from nn.module import unscoped
 from nn.training.recipe import Files
 from nn.training.replay import rows

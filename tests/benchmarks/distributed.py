@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autograd.distributed.client import completed, connect
+from autograd.distributed.driver import Rows
+from autograd.distributed.files import BLOCK
+from autograd.distributed.worker import Part
 from nn import MLP
-from nn.cluster.client import completed, connect
-from nn.cluster.driver import Rows
-from nn.cluster.files import BLOCK
-from nn.cluster.worker import Part
 
 SIZES = [8, 32, 16, 1]
 ROWS = [2_000, 10_000, 50_000, 200_000, 1_000_000]

@@ -16,13 +16,13 @@ import numpy as np
 
 import autograd
 from autograd import RecordingError, Value
+from autograd.atomic import quietly
 from autograd.compiled.function import Compiled
 from autograd.compiled.recording import Recording
-from nn.cluster.client import Client, ask, completed, same
-from nn.cluster.files import Array, File, block_of
-from nn.cluster.fingerprint import fingerprint
-from nn.cluster.worker import PATHS, Job, Part, Spec, work
-from nn.columns import quietly
+from autograd.distributed.client import Client, ask, completed, same
+from autograd.distributed.files import Array, File, block_of
+from autograd.distributed.fingerprint import fingerprint
+from autograd.distributed.worker import PATHS, Job, Part, Spec, work
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Watcher = Callable[[int, int], object]

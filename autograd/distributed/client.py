@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 from autograd.atomic import context
-from nn.cluster.fingerprint import MismatchError, compare, fingerprint
+from autograd.distributed.fingerprint import MismatchError, compare, fingerprint
 
 Client = Any  # dask's
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nn.cluster.fingerprint import MismatchError
+from autograd.distributed.fingerprint import MismatchError
 
 Array = Any
 SAMPLE = 64  # rows that a worker compares with the driver's

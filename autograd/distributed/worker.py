@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Value
+from autograd.atomic import quietly
 from autograd.compiled.arguments import Call
 from autograd.compiled.flat import Flat
 from autograd.compiled.function import Compiled
@@ -17,10 +18,9 @@ from autograd.compiled.program import Program
 from autograd.compiled.recording import Recording
 from autograd.compiled.recordings import Options
 from autograd.compiled.tape import number_of
+from autograd.distributed.files import Array, File, block_of
+from autograd.distributed.fingerprint import MismatchError, compare
 from autograd.transform import leaves
-from nn.cluster.files import Array, File, block_of
-from nn.cluster.fingerprint import MismatchError, compare
-from nn.columns import quietly
 
 PATHS = 64  # different ways through the function, after which something is wrong with it
 

@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 
-import autograd
-
 
 class MismatchError(RuntimeError):
     """A worker is not what the driver is: another version, program, table or file."""
@@ -23,7 +21,8 @@ class MismatchError(RuntimeError):
 def _sources() -> str:
     """A hash of the two packages' files."""
     found = hashlib.sha256()
-    for folder in (Path(autograd.__file__).parent, Path(__file__).parents[1]):
+    specs = importlib.util.find_spec("autograd"), importlib.util.find_spec("nn")
+    for folder in (Path(spec.origin).parent for spec in specs if spec and spec.origin):
         for path in sorted(folder.rglob("*.py")):
             found.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return found.hexdigest()[:16]
