@@ -42,13 +42,9 @@ SLOW = {
     "test_training", "test_training_ways", "distributed", "README", "coming_from",
 }  # fmt: skip
 
-# Coverage does not watch these files, nor tests that are marked `untraced`, nor the processes that
-# they start: it would double their time, and cheaper tests run the same lines.
-UNTRACED = {
-    "test_concurrency", "test_interruptions", "test_margins", "test_memory", "test_notebooks",
-    "test_notebooks_live", "test_packaging", "test_page", "test_random_functions",
-    "test_random_graphs",
-}  # fmt: skip
+# Coverage does not watch these files, tests in a browser or marked `untraced`, or the processes
+# that they start: it would double their time, and cheaper tests run the same lines.
+UNTRACED = {"test_memory", "test_packaging", "test_random_graphs"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem not in SLOW and "slow" not in item.keywords:
             item.add_marker("quick")
-        if item.path.stem in UNTRACED:
+        if item.path.stem in UNTRACED or "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("untraced")
 
 

@@ -15,10 +15,10 @@ from autograd import Value, draw, no_grad
 from autograd.compiled import numba_engine
 from autograd.modes import present_mode
 from autograd.value import restorer
-from nn import MLP, Module, find_learning_rate, fit, learning_rate_sweep, mse, training
+from nn import MLP, Module, find_learning_rate, fit, learning_rate_sweep, mse
 from nn.optim import SGD
 from nn.sweeps import sweep
-from nn.training import History
+from nn.training import History, loop
 from tests.benchmarks import interruptions
 
 # Interrupted between `open` and `with`, Python closes the file itself, and says so.  Ctrl-C that
@@ -30,6 +30,7 @@ pytestmark = [
 EVERYWHERE = [kind for kind in interruptions.KINDS if kind not in interruptions.SELDOM]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("kind", EVERYWHERE)
 def test_at_some_of_all_places_of_the_code_nothing_is_left_half_done(kind: str) -> None:
     trials, hits, broken = interruptions.everywhere(kind, 25, seed=7)
@@ -37,6 +38,7 @@ def test_at_some_of_all_places_of_the_code_nothing_is_left_half_done(kind: str) 
     assert hits > trials // 2
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("kind", interruptions.KINDS)
 def test_at_random_moments_nothing_is_left_half_done(kind: str) -> None:
     hits, broken = interruptions.run(kind, 15, seed=7)
@@ -44,6 +46,7 @@ def test_at_random_moments_nothing_is_left_half_done(kind: str) -> None:
     assert not broken
 
 
+@pytest.mark.untraced
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of a process with threads
 def test_a_run_that_is_killed_goes_on_to_the_same_bits_and_leaves_no_files() -> None:
     _, broken = interruptions.killed(15, seed=7)
@@ -132,7 +135,7 @@ def test_ctrl_c_after_the_last_epoch_loses_nothing_that_was_learned_and_is_said(
     model, other = MLP([1, 1], None, seed=0), MLP([1, 1], None, seed=0)
     options: dict[str, Any] = {"loss": loss, "epochs": 3, "compiled": compiled}
     whole = fit(other, DATA, optimizer=SGD(other, lr=0.1), **options)
-    monkeypatch.setattr(training, "bar", closing)
+    monkeypatch.setattr(loop, "bar", closing)
     history = fit(model, DATA, optimizer=SGD(model, lr=0.1), **options)
     assert [p.data for p in model.parameters()] == [p.data for p in other.parameters()]
     assert (history.loss, history.interrupted) == (whole.loss, True)

@@ -19,6 +19,7 @@ def check(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 def test_executed_again_without_a_warning_a_notebook_has_the_outputs_that_are_committed(
     source: Path,

@@ -70,8 +70,9 @@ class Played(Block):
         found: dict[int, int] = {}
         for k in weights:
             if self.out[k] != self.out[k]:
-                reached = [p for bundle in self.bundles if bundle for p in bundle.places]
-                found |= {p: k for p in reached if self.one.sloping.outputs[k] & self._bit(p)}
+                reached = self.one.reached(self.numbers, self.row, [k])
+                own = [p for bundle in self.bundles if bundle for p in bundle.places]
+                found |= {p: k for p in own if reached[p]}
         return found
 
     def _bit(self, place: int) -> int:
@@ -90,12 +91,12 @@ class Played(Block):
 
     def _slopes(self, weights: dict[int, float]) -> Array:
         """The gradient of the weighted sum of results, in inputs and parameters."""
-        lost = self._lost(weights)
+        lost = any(z != z for z in self.out)
         if self.known is not None and not lost and 1 / _MODEST < abs(weights[0]) < _MODEST:
             return self.known * weights[0]
         one, good = self.one, False
         # The engine would let a result that is nan spoil the derivatives of others.
-        if not self.exact and not any(z != z for z in self.out):
+        if not self.exact and not lost:
             seeds, slopes = np.zeros(one.outputs), np.empty(len(self.numbers))
             for k, weight in weights.items():
                 seeds[k] = weight
@@ -159,7 +160,12 @@ class Played(Block):
         bits = 0
         for place in along:
             bits |= self._bit(place)
-        reached = [k for k, own in enumerate(self.one.sloping.outputs) if own & bits]
+        reached = [
+            k
+            for k, own in enumerate(self.one.sloping.outputs)
+            if own & bits
+            and (self.out[k] == self.out[k] or not self._lost([k]).keys().isdisjoint(along))
+        ]
         if not (self.single and reached):
             if not reached:
                 return None if self.single else {}

@@ -1,5 +1,6 @@
 """`Recording`: what a function did once, as a program, with the memory that it runs in."""
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -143,6 +144,17 @@ class Recording:
         """What the outputs depend on, as far as a gradient goes."""
         return Dependence(self.program.tape, slopes=True)
 
+    def reached(self, numbers: Array, row: Array, outputs: Iterable[int]) -> Array:
+        """Whether a gradient goes from some outputs to each input, then to each parameter.
+
+        Unlike `sloping`, it goes by what was chosen at these numbers.
+        """
+        lifted = self.program.lift(numbers.tolist(), row.tolist())
+        for k in outputs:
+            accumulate(lifted.outputs[k], math.nan)
+        found: Array = np.isnan(grads([*lifted.inputs, *lifted.parameters]))
+        return found
+
     def widened(self, x: Array, slopes: Iterable[float] | None = None) -> Array:
         """The samples' numbers, with the gradients that the function reads behind them."""
         if not self.read:
@@ -185,16 +197,20 @@ class Recording:
         )  # fmt: skip
         return good, out, held, inputs
 
+    def own_numbers(self, numbers: Array, where: Array) -> Array:
+        """The numbers of the parameters among others; `where` says where they are (see `runs`)."""
+        own, start = np.empty(len(self.parameters)), len(self.program.tape.constants)
+        for to, at, count in where.tolist():
+            own[to - start : to - start + count] = numbers[at : at + count]
+        return own
+
     def exactly(
         self, numbers: Array, where: Array, x: Array, seeds: Array | None, gradients: Array
     ) -> tuple[bool, Array, Array, Array]:
         """The same, replayed in Values, sample by sample: the bits of the eager engine."""
         out, held, inputs = [], [], []
         gradients[:] = 0.0
-        own = np.empty(len(self.parameters))
-        start = len(self.program.tape.constants)
-        for to, at, count in where.tolist():
-            own[to - start : to - start + count] = numbers[at : at + count]
+        own, start = self.own_numbers(numbers, where), len(self.program.tape.constants)
         slopes = np.zeros(len(own))
         for row in x:
             lifted = self.program.lift(own.tolist(), row.tolist())

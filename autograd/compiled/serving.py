@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
+from autograd.atomic import quietly
 from autograd.compiled.arguments import Call
 from autograd.compiled.encoded import DOUBTFUL, FAILED, HELD
 from autograd.compiled.recording import Recording
@@ -62,9 +63,8 @@ class Sink:
         else:
             self.sum = gradients if self.sum is None else self.sum + gradients
 
-    def spoil(self, one: Recording) -> None:
-        """Make nan the gradients of what a recording's results depend on."""
-        reached = one.sloping.parameters
+    def spoil(self, one: Recording, reached: Array) -> None:
+        """Make nan the gradients of some of a recording's parameters."""
         if self.flat is not None:
             self.sum[[self.flat.place[one.parameters[k]] for k in reached]] = np.nan
         for other, gradients in self.found:
@@ -120,18 +120,8 @@ class Served:
 
 def summed(out: Array) -> Array:
     """The sum over the rows; of inf and -inf it is nan, without a warning."""
-    if np.isfinite(out).all():
-        found: Array = np.add.reduce(out)
-        return found
-    # In a context of its own: Ctrl-C at the start of errstate's `__exit__` would leave NumPy
-    # silent for good.
-    return copy_context().run(_quietly_summed, out)
-
-
-def _quietly_summed(out: Array) -> Array:
-    with np.errstate(all="ignore"):
-        found: Array = np.add.reduce(out)
-        return found
+    found: Array = quietly(partial(np.add.reduce, out))
+    return found
 
 
 @dataclass(slots=True)
@@ -236,7 +226,7 @@ def serve(
         if ran.good:
             if wish.scale is not None:
                 wish.sink.keep(one, ran.gradients)
-                _spoil(ran.out, ran.back, [(one, slice(None))], wish)
+                _spoil(x, ran.out, ran.back, [(one, slice(None))], wish)
             return Served([one], ran.out, ran.back)
     todo = np.arange(len(x))
     total: Any = None
@@ -268,20 +258,20 @@ def serve(
             if one not in used:
                 used.append(one)
         todo = todo[held == FAILED]
-    _spoil(total, back, parts, wish)
+    _spoil(x, total, back, parts, wish)
     return Served(used, total, back)
 
 
-def _spoil(out: Array, back: Array, parts: list[tuple[Recording, Any]], wish: Wish) -> None:
+def _spoil(
+    x: Array, out: Array, back: Array, parts: list[tuple[Recording, Any]], wish: Wish
+) -> None:
     """Where the sum or mean over the rows is nan, its derivatives are."""
     if wish.scale is None or not wish.joined or not np.isnan(summed(out)).any():
         return
     for one, rows in parts:
-        bits = 0
-        for own in one.sloping.outputs:
-            bits |= own
-        inputs = [k for k in range(back.shape[1]) if bits >> (k + 1) & 1]
-        block = back[rows]
-        block[:, inputs] = np.nan
-        back[rows] = block
-        wish.sink.spoil(one)
+        numbers, where, _ = wish.sink.arrays(one)
+        own, inputs = one.own_numbers(numbers, where), x.shape[1]
+        wide = wish.sink.samples(one, x[rows])
+        reached = np.array([one.reached(own, row, range(one.outputs)) for row in wide])
+        back[rows] = np.where(reached[:, :inputs], np.nan, back[rows])
+        wish.sink.spoil(one, np.flatnonzero(reached[:, wide.shape[1] :].any(axis=0)))
