@@ -17,7 +17,8 @@ from autograd.compiled.tape import RecordingError, ReplayError
 from autograd.define import define_op
 from autograd.expressions import ExpressionError, expression
 from autograd.modes import detect_anomaly, no_grad, quiet_gc, recording, scope
-from autograd.ops import Op, Operation, Ops
+from autograd.operation import Op, Operation
+from autograd.ops import Ops
 from autograd.order import topological
 from autograd.piecewise import clip, where
 from autograd.rules import RuleError

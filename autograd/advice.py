@@ -5,7 +5,8 @@ import re
 from types import FrameType
 from typing import Any
 
-from autograd.ops import Operation, Ops
+from autograd.operation import Operation
+from autograd.ops import Ops
 
 # What NumPy's operators ask of a Value on the left, and of one on the right.
 NUMPY_OPERATORS = {

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from types import FrameType
 from typing import Any
 
-from autograd.ops import Operation
+from autograd.operation import Operation
 
 Node = Any  # a Value
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from autograd import record
-from autograd.ops import Op, Operation, Ops
+from autograd.operation import Op, Operation
+from autograd.ops import Ops
 from autograd.rules import RuleError
 from autograd.value import INSTALLED_WITH, Value, rows
 

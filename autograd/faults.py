@@ -16,7 +16,8 @@ from typing import Any
 from autograd import record, rules, value
 from autograd.atomic import context, undo_of
 from autograd.notes import UNTOUCHED
-from autograd.ops import Op, Operation, Ops, Reflected
+from autograd.operation import Op, Operation, Reflected
+from autograd.ops import Ops
 from autograd.value import INSTALLED_WITH, Value, rows
 
 # What can go wrong with one local derivative, as a text around the right one.

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, ParamSpec, TypeVar
 from autograd import blame
 from autograd.atomic import Setting, context
 from autograd.notes import LEAF, UNTOUCHED, Note
-from autograd.ops import Operation, Origin
+from autograd.operation import Operation, Origin
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from autograd.ops import Hook, Operation, Origin, number
+from autograd.operands import number
+from autograd.operation import Hook, Operation, Origin
 
 # The gradient of a node that no backward pass has reached is this very object, so that a picture
 # can say so; in arithmetic it is an ordinary zero.

@@ -2,7 +2,8 @@
 
 from typing import Any, cast
 
-from autograd.ops import Ops, number
+from autograd.operands import number
+from autograd.ops import Ops
 from autograd.value import Value
 
 Number = Any  # a float or a Value

@@ -10,7 +10,9 @@ import re
 from typing import Any
 
 from autograd import rules
-from autograd.ops import Operation, Ops, is_foreign, number
+from autograd.operands import is_foreign, number
+from autograd.operation import Operation
+from autograd.ops import Ops
 
 _METHOD = """\
 def {name}({parameters}):

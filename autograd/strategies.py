@@ -8,7 +8,7 @@ try:
 except ModuleNotFoundError:
     raise ModuleNotFoundError("random graphs need hypothesis: pip install hypothesis") from None
 
-from autograd.ops import Operation
+from autograd.operation import Operation
 from autograd.value import rows
 
 

@@ -14,7 +14,7 @@ from functools import wraps
 from typing import Any, SupportsIndex, cast, overload
 
 from autograd.modes import Call, nonfinite
-from autograd.ops import item, number, unboxed
+from autograd.operands import item, number, unboxed
 from autograd.order import visited
 from autograd.value import Value, data_of, derivatives, fault, hooked
 

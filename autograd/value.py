@@ -14,7 +14,9 @@ from autograd.atomic import forkable_lock
 from autograd.blame import first_nonfinite
 from autograd.modes import Mode, leaf_row, nonfinite, present_call, present_mode
 from autograd.notes import LEAF, UNTOUCHED, Note, registrations, run_hooks
-from autograd.ops import Hook, Operation, Ops, Origin, is_foreign, number, refusal, unboxed
+from autograd.operands import is_foreign, number, refusal, unboxed
+from autograd.operation import Hook, Operation, Origin
+from autograd.ops import Ops
 from autograd.ops import rows as rows  # everybody takes it from here
 from autograd.order import topological, unfold, visited
 

@@ -62,7 +62,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
 __chainrule__ = True
 
 if TYPE_CHECKING:
-    from autograd.ops import Operation
+    from autograd.operation import Operation
 
 
 def __getattr__(name: str) -> Operation:

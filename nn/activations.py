@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd import clip, no_grad, rows, value_and_grad
-from autograd.ops import Operation, Ops, item
+from autograd.operands import item
+from autograd.operation import Operation
+from autograd.ops import Ops
 from nn.options import named
 
 Activation = str | Callable[[Any], Any] | None

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from autograd.ops import item
+from autograd.operands import item
 from nn import losses, metrics, optim
 from nn.module import Module
 from nn.optimizer import Optimizer

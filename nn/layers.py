@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, final
 
 from autograd import Value, select
-from autograd.ops import Operation
+from autograd.operation import Operation
 from nn import init
 from nn.activations import Activation, activation_function, gain, moments
 from nn.init import Initializer

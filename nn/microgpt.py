@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd import Value
-from autograd.ops import item
+from autograd.operands import item
 from nn.init import normal
 from nn.layers import Embedding, Layer
 from nn.losses import sparse_categorical_crossentropy

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from autograd import Value, scope
 from autograd.atomic import Setting
-from autograd.ops import number
+from autograd.operands import number
 from autograd.value import number_writer
 from nn import storage
 from nn.options import renamed

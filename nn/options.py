@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from autograd.expressions import meant
-from autograd.ops import number
+from autograd.operands import number
 from nn.elsewhere import LEFT_OUT, NAMES, OPTIONS
 
 T = TypeVar("T")

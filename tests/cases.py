@@ -8,7 +8,8 @@ from typing import Any
 from mpmath import mp, mpf
 
 import autograd as ag
-from autograd.ops import Operation, Ops
+from autograd.operation import Operation
+from autograd.ops import Ops
 from tests import reference
 
 F = Callable[..., Any]

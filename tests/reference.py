@@ -10,7 +10,7 @@ from typing import Any
 from mpmath import mp, mpf
 
 from autograd import rows
-from autograd.ops import Operation
+from autograd.operation import Operation
 
 # tanh(300) differs from 1 in the 261st digit; the difference must keep 40 digits of its own, also
 # when it is divided by the square of a step.

@@ -27,7 +27,7 @@ from autograd.compiled.engines import engine
 from autograd.compiled.lowering import CONTRACT
 from autograd.compiled.numba_engine import NumbaEngine
 from autograd.compiled.numpy_engine import NumpyEngine
-from autograd.ops import Op
+from autograd.operation import Op
 from autograd.printers import arrays, native, numba_functions
 from tests.test_lowering import WEIGHTS, dense, guarded, masks, recorded, scattered
 

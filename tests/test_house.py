@@ -24,6 +24,8 @@ TABLE_AT_IMPORT = set(markdown().splitlines())
 FLOORS = """
 autograd/check/__init__.py autograd/compiled/__init__.py autograd/printers/__init__.py autograd/show/__init__.py
 autograd/rules.py autograd/files.py autograd/show/fonts.py autograd/show/drawing.py autograd/show/render.py autograd/atomic.py
+autograd/operands.py
+autograd/operation.py
 autograd/ops.py
 autograd/record.py autograd/printers/latex.py autograd/printers/numba_functions.py autograd/printers/arrays.py autograd/printers/native.py autograd/advice.py autograd/notes.py autograd/blame.py autograd/order.py
 autograd/modes.py
@@ -75,7 +77,6 @@ PRIVATE: set[str] = set()
 CIRCLES: list[set[str]] = []
 LARGER: dict[str, int] = {
     "autograd/compiled/kernels.py": 727,
-    "autograd/ops.py": 496,
     "autograd/transform.py": 458,
 }
 LONG = {
@@ -87,7 +88,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 6231, "autograd/compiled": 5513, "nn": 4348}  # a folder counts for itself
+MOST_IN = {"autograd": 6256, "autograd/compiled": 5520, "nn": 4350}  # a folder counts for itself
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",

@@ -14,7 +14,7 @@ from autograd import rows
 from autograd.compiled import margins
 from autograd.compiled.margins import Variant
 from autograd.compiled.numpy_engine import margins_of_arrays
-from autograd.ops import Operation
+from autograd.operation import Operation
 
 SPECIAL = [
     0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, math.pi / 2, 1e-17, -1e-17, 1e-290, 0.9999999, -0.99999999,

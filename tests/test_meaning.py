@@ -26,7 +26,7 @@ from autograd import (
     scope,
 )
 from autograd.notes import UNTOUCHED
-from autograd.ops import item
+from autograd.operands import item
 from autograd.value import grads, number_writer, numbers
 from nn import MLP
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from autograd import Value, expression, play, rows, scope, topological
-from autograd.ops import Op
+from autograd.operation import Op
 from autograd.show.page import _function, frame, javascript, page, script_json
 from tests.reference import points
 

@@ -18,7 +18,9 @@ from mpmath import mp, mpf
 
 import autograd
 from autograd import Op, RuleError, Value, grad, hessian, record, rows, rules
-from autograd.ops import Operation, Ops, number, table
+from autograd.operands import number
+from autograd.operation import Operation
+from autograd.ops import Ops, table
 from autograd.order import topological
 from tests import reference
 

@@ -7,7 +7,8 @@ from typing import Any
 from autograd.blame import user_line
 from autograd.modes import Mode, entered
 from autograd.notes import Note
-from autograd.ops import Operation, number
+from autograd.operands import number
+from autograd.operation import Operation
 from autograd.order import topological, unfold
 from autograd.printers import decimals
 from autograd.show.names import names

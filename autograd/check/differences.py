@@ -1,7 +1,7 @@
 """Plain finite differences, as everybody computes them first."""
 
 from autograd.check.case import Function
-from autograd.ops import item
+from autograd.operands import item
 from autograd.transform import Tree, leaves, rebuilt
 from autograd.value import Value
 

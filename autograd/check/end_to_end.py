@@ -11,7 +11,7 @@ from autograd.check.case import Case, Traced, operands_of
 from autograd.check.report import Row, Verdict, hint
 from autograd.define import ridders
 from autograd.modes import entered, no_grad
-from autograd.ops import item
+from autograd.operands import item
 from autograd.printers import decimals
 from autograd.transform import hvp, rebuilt
 from autograd.value import Value, number_writer, numbers

@@ -8,7 +8,7 @@ from decimal import Decimal
 from autograd.check.accuracy import CLOSER, FLOOR, JUMP, ROUNDING, TIE, step_beside, ulps
 from autograd.check.case import operands_of
 from autograd.check.report import Report, hint
-from autograd.ops import Operation
+from autograd.operation import Operation
 from autograd.printers import decimals
 from autograd.show.events import handed
 from autograd.value import Value

@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import Any
 
 from autograd.notes import UNTOUCHED, Note
-from autograd.ops import Origin
+from autograd.operation import Origin
 from autograd.value import Value, at_once, grads
 
 Array = Any

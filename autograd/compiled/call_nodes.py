@@ -18,7 +18,8 @@ from autograd.compiled.recording import Recording
 from autograd.compiled.tape import SOLID
 from autograd.modes import no_grad, present_call
 from autograd.notes import UNTOUCHED, Note
-from autograd.ops import Ops, item
+from autograd.operands import item
+from autograd.ops import Ops
 from autograd.transform import jvp, vjp
 from autograd.value import Value, accumulate, at_once, grad_writer, grads, one_pass
 

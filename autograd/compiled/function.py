@@ -12,7 +12,7 @@ from autograd import transform
 from autograd.compiled.tape import RecordingError
 from autograd.modes import Mode, present_call, present_mode, recording
 from autograd.notes import registrations
-from autograd.ops import item
+from autograd.operands import item
 from autograd.transform import (
     Argnums,
     argument_numbers,

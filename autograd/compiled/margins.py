@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from autograd import rules
-from autograd.ops import Operation
+from autograd.operation import Operation
 from autograd.value import rows
 
 ULPS = 16  # between two values of one row; each is promised within a few of the true one

@@ -32,7 +32,7 @@ from autograd.compiled.rounding import Cone, cone
 from autograd.compiled.selection import argmax, chosen, masked
 from autograd.compiled.tape import ARGMAX, DETACH, MASK, ORDER
 from autograd.modes import Mode, entered, present_mode, set_mode
-from autograd.ops import item
+from autograd.operands import item
 from autograd.show.draw import quote
 from autograd.show.graph import Graph
 from autograd.value import Value, rows

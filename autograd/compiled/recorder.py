@@ -24,7 +24,8 @@ from autograd.compiled.tape import (
 from autograd.compiled.whole_numbers import Index
 from autograd.modes import Mode, present_mode, set_mode
 from autograd.notes import Note
-from autograd.ops import Operation, Ops
+from autograd.operation import Operation
+from autograd.ops import Ops
 from autograd.value import Value, at_once, data_of, grad_of
 
 _LARGEST = sys.float_info.max

@@ -17,7 +17,8 @@ from autograd.compiled.tape import (
 from autograd.compiled.whole_numbers import Index
 from autograd.modes import present_call, present_mode
 from autograd.notes import Note
-from autograd.ops import Ops, item, number
+from autograd.operands import item, number
+from autograd.ops import Ops
 from autograd.value import Value
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from autograd.modes import present_call, present_mode
 from autograd.notes import Note
-from autograd.ops import Operation, Ops, Origin, is_foreign, number, unboxed
+from autograd.operands import is_foreign, number, unboxed
+from autograd.operation import Operation, Origin
+from autograd.ops import Ops
 from autograd.value import Value, data_of
 
 # What a row of the tape is, where it is no operation of the table.

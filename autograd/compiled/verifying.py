@@ -8,7 +8,7 @@ from autograd.compiled.arguments import Call
 from autograd.compiled.serving import Served, Wish
 from autograd.compiled.tape import ReplayError
 from autograd.modes import no_grad, recording
-from autograd.ops import item
+from autograd.operands import item
 from autograd.order import topological
 from autograd.transform import gradients, leaves
 from autograd.value import Value

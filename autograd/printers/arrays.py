@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from autograd import rules
-from autograd.ops import Operation, rows
+from autograd.operation import Operation
+from autograd.ops import rows
 from autograd.printers import numba_functions
 
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from autograd import rules
 from autograd.modes import Mode
-from autograd.ops import Operation, Ops
+from autograd.operation import Operation
+from autograd.ops import Ops
 from autograd.value import Value, rows
 
 ZERO, ONE, TWO, HALF = Decimal(0), Decimal(1), Decimal(2), Decimal("0.5")

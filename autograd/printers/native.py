@@ -4,7 +4,8 @@ import ast
 from functools import cache
 
 from autograd import rules
-from autograd.ops import Operation, rows
+from autograd.operation import Operation
+from autograd.ops import rows
 from autograd.printers import numba_functions
 
 _LOOPS = """\

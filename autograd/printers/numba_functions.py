@@ -3,7 +3,8 @@
 import math
 import re
 
-from autograd.ops import Operation, rows
+from autograd.operation import Operation
+from autograd.ops import rows
 
 
 def row_of(libm: str) -> Operation:

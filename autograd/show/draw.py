@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from autograd.notes import UNTOUCHED
-from autograd.ops import Operation
+from autograd.operation import Operation
 from autograd.order import topological, unfold
 from autograd.show.graph import Graph
 from autograd.show.names import names, variables

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from autograd import rules
-from autograd.ops import Operation
+from autograd.operation import Operation
 from autograd.value import Value
 
 

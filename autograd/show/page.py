@@ -17,7 +17,7 @@ from importlib import resources
 from typing import Any
 
 from autograd import rules
-from autograd.ops import Operation
+from autograd.operation import Operation
 from autograd.order import topological, visited
 from autograd.show.draw import BAD, LIMIT, NEGATIVE, NEUTRAL, POSITIVE, Picture
 from autograd.show.events import Played

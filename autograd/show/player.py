@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from autograd import files
-from autograd.ops import Operation
+from autograd.operation import Operation
 from autograd.order import topological, unfold, visited
 from autograd.show.events import Event, handed
 from autograd.show.names import names, variables

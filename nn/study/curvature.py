@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd import Value, quiet_gc, recording
-from autograd.ops import item
+from autograd.operands import item
 from autograd.transform import gradients
 from nn.data import samples
 from nn.module import Module, unscoped

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autograd import files, quiet_gc
-from autograd.ops import item
+from autograd.operands import item
 from nn import tables
 from nn.arguments import Maker, loss_of, maker_of
 from nn.data import samples

@@ -6,7 +6,7 @@ from typing import Any
 
 import autograd
 from autograd import Value, no_grad
-from autograd.ops import item
+from autograd.operands import item
 from nn.module import Module, unscoped
 
 Loss = Callable[[list[Any], list[Any]], Any]

@@ -10,7 +10,7 @@ from typing import Any
 
 from autograd import no_grad
 from autograd.atomic import undo_of
-from autograd.ops import item
+from autograd.operands import item
 from nn.arguments import measured
 from nn.data import Samples
 from nn.training.recipe import Recipe

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable
 
 from autograd import hessian, rows
-from autograd.ops import Operation
+from autograd.operation import Operation
 from tests import reference
 
 Point = tuple[float, ...]

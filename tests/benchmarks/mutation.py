@@ -49,7 +49,9 @@ BLIND = (
     "tests/test_page.py", "tests/test_plugin.py",
 )  # fmt: skip
 # They read the table when they are imported; each change needs that it is read again.
-READERS = {"autograd/ops.py", "autograd/record.py", "autograd/rules.py"}
+READERS = {
+    "autograd/operation.py", "autograd/ops.py", "autograd/record.py", "autograd/rules.py",
+}  # fmt: skip
 SLOW = 6.0  # seconds: a test that takes longer is left out
 MEMORY = 2 << 30  # bytes: a change that takes more of them is one that never ends
 

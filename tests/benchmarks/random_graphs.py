@@ -24,7 +24,7 @@ from gmpy2 import mpfr
 
 import autograd
 from autograd import Value, rows, rules
-from autograd.ops import Operation
+from autograd.operation import Operation
 from tests.reference import CROSSES_ZERO, terms
 
 ULP = 2.0**-52

@@ -10,7 +10,7 @@ from typing import Any
 
 import autograd
 from autograd import rows
-from autograd.ops import Operation
+from autograd.operation import Operation
 
 COMMON = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, 0.1, 0.2, 0.3, 0.7, -0.7, 1.5, -2.0]
 ENDS = [float("inf"), float("-inf"), float("nan"), 1e308, -1e-310, 1e16]

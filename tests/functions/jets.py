@@ -17,7 +17,7 @@ from typing import Any
 from mpmath import mp
 
 from autograd import rows
-from autograd.ops import Operation
+from autograd.operation import Operation
 from tests import reference
 
 Key = frozenset[tuple[int, int]]

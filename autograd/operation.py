@@ -1,0 +1,366 @@
+"""One operation: the texts of its row, their trees, and the functions made from them."""
+
+import ast
+import math
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar, overload
+
+from autograd import rules
+from autograd.operands import Operand, number
+from autograd.rules import RuleError
+
+T = TypeVar("T", bound=Operand)
+Operands = TypeVar("Operands")
+Unary = Literal["x"]
+Binary = Literal["x, y"]
+Optional = Literal["x, y=..."]
+
+# Names that the language or the generated source (`record.py`) uses for something else.
+_TAKEN = {"x", "y", "z", "a", "b", "g", "dx", "dy", "op", "node", "mode", "math", *rules.CONSTANTS}
+# What z, dx and dy of a row are called as parts of the rows of its derivatives.
+_INSIDE = {"z": "value", "dx": "slope_x", "dy": "slope_y"}
+
+
+Hook = Callable[[float], float | None]
+
+
+class Origin:
+    """Where a node comes from: the row itself, or a Note that adds what is known of one node."""
+
+    label = ""
+    scope = ""
+    line = ""
+    hooks: tuple[Hook, ...] = ()
+    # Whether the node is many operations at once: it has `pull` and `push` in place of partials.
+    many = False
+
+    @property
+    def op(self) -> "Operation | None":
+        """The operation; None for a leaf."""
+        raise NotImplementedError
+
+    @property
+    def call(self) -> Any:
+        """The call of a transform in which a leaf was made; None outside of any."""
+        return None
+
+    def pullback(self, node: Any) -> None:
+        """Add the node's adjoint, times the local derivatives, to those of its parents."""
+        raise NotImplementedError
+
+
+class Operation(Origin):
+    """A row that has been read: its texts, their trees, and the functions made from them."""
+
+    # Filled in once the table exists: the operation of a name, for copies.
+    named: ClassVar[Callable[[str], "Operation"]]
+
+    # Filled in by `record.install`, once Value exists.
+    method: Callable[..., Any]
+    reverse: Callable[..., Any]
+    install: Callable[["Operation"], object]
+
+    # Filled in by `read`, once the whole table is known.
+    value: Callable[..., float]
+    dx: Callable[..., Any]
+    dy: Callable[..., Any]
+    is_smooth: Callable[..., float]
+    piece: Callable[..., float]
+    value_tree: ast.expr
+    partial_trees: list[ast.expr]
+    smooth_tree: ast.expr
+
+    def __init__(
+        self,
+        z: str,
+        dx: str,
+        dy: str | None = None,
+        *,
+        dxx: str = "",
+        dxy: str = "",
+        dyy: str = "",
+        y: float | None = None,
+        smooth: str = "",
+        pieces: str = "",
+        ends: str = "",
+        textbook: tuple[str, ...] = (),
+        **where: str,
+    ) -> None:
+        self.name = ""
+        self.texts = (z, dx) if dy is None else (z, dx, dy)
+        self.arity = len(self.texts) - 1
+        self.seconds = {"dxx": dxx, "dxy": dxy, "dyy": dyy}
+        self.default = y
+        self.smooth = smooth
+        self.pieces = pieces
+        self.ends = ends
+        self.textbook = textbook or self.texts
+        self.where = where
+        self.where_trees: dict[str, ast.expr] = {}
+        self.libm = ""
+        self.reflected: Reflected = Reflected(self)
+
+    @property
+    def op(self) -> "Operation":
+        """Itself: a node without a Note refers to its row."""
+        return self
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = self.name or name  # `__add__ = add` names it a second time
+
+    def __reduce__(self) -> Any:
+        # A row is the same object in every copy of what refers to it.
+        return type(self).named, (self.name,)
+
+    def __repr__(self) -> str:
+        arguments = "x" if self.arity == 1 else "x, y"
+        own = f"{self.name}({arguments})"
+        return f"Op({own})" if self.texts[0] == own else f"Op({own} = {self.texts[0]})"
+
+    @overload
+    def __call__(self, x: float, y: float = ...) -> float: ...
+    @overload
+    def __call__(self, x: T, y: T | float = ...) -> T: ...
+    @overload
+    def __call__(self, x: float, y: T) -> T: ...
+    def __call__(self, x: Any, y: Any = None) -> Any:
+        """z for numbers as a float, for Values as a Value; it never raises on a number."""
+        if y is None:
+            y = self.default
+        if (y is None) != (self.arity == 1):
+            raise TypeError(f"{self.name} takes {self.arity} operand(s)")
+        if isinstance(x, Operand):
+            return x.apply(self, x, y)
+        if isinstance(y, Operand):
+            return y.apply(self, x, y)
+        return self.value(*(number(operand, self.name) for operand in (x, y)[: self.arity]))
+
+    def read(self, name: str, rows: "Mapping[str, Operation]") -> None:
+        """Parse the row as `name` and make its functions; `rows` are those that it may call.
+
+        Raises RuleError, naming the row, when a text is not a rule in x, y (and z).
+        """
+        self.name = name
+        self.known = rows
+        vars(self).pop("slopes", None)
+        try:
+            piece_tree, ends_tree = self._parse({row: op.arity for row, op in rows.items()})
+            self._check_seconds()
+        except RuleError as error:
+            raise RuleError(f"op {name!r}: {error}") from None
+        names = {**rules.CONSTANTS, **rows, name: self, "math": math}
+        names |= {"divide": rules.divide, "power": rules.power}
+        xy = "x, y=None"
+        if self.libm:
+            # The one place where Python's exceptions are turned into the ends of IEEE 754.
+            source = (
+                f"def {name}_value({xy}):\n"
+                f"    try:\n"
+                f"        return math.{self.libm}({', '.join('xy'[: self.arity])})\n"
+                f"    except (ArithmeticError, ValueError):\n"
+                f"        return {rules.safe(ends_tree)}\n"
+            )
+            self.value = rules.define(f"{name}_value", source, names)
+        else:
+            self.value = rules.function(f"{name}_value", xy, self.value_tree, self, names)
+        self.is_smooth = rules.function(f"{name}_is_smooth", xy, self.smooth_tree, self, names)
+        self.piece = _one_piece
+        if self.pieces:
+            self.piece = rules.function(f"{name}_piece", xy, piece_tree, self, names)
+        for partial, tree in zip(("dx", "dy"), self.partial_trees, strict=False):
+            made = rules.function(f"{name}_{partial}", f"{xy}, z=None", tree, self, names)
+            setattr(self, partial, self._recorded(partial, made) if self._has_row(tree) else made)
+
+    def _parse(self, arity: dict[str, int]) -> tuple[ast.expr, ast.expr]:
+        """Parse the texts into trees; returns those of `pieces` and `ends`, which are not kept."""
+        name, operands = self.name, ["x", "y"][: self.arity]
+        if not name.isidentifier() or name.startswith("_"):
+            raise RuleError("a row needs a plain name")
+        functions = {**arity, name: self.arity}
+        known = [*operands]
+        for part, text in self.where.items():
+            if part in _TAKEN:
+                raise RuleError(f"a part cannot be called {part!r}, which is taken")
+            self.where_trees[part] = rules.parse(text, known, functions)
+            known.append(part)
+        z, *partials = self.texts
+        self.value_tree = rules.parse(z, known, functions)
+        self.partial_trees = [rules.parse(dz, [*known, "z"], functions) for dz in partials]
+        if z == self.signature:
+            self.libm = {"abs": "fabs"}.get(name, name)
+            if not hasattr(math, self.libm):
+                raise RuleError(f"calls itself, and Python's math has no {name!r}")
+        elif name in rules.calls(self.value_tree):
+            raise RuleError(f"calls itself in {z!r}")
+        smooth = f"1.0 if {self.smooth} else 0.0" if self.smooth else "1.0"
+        self.smooth_tree = rules.parse(smooth, operands, functions)
+        if self.textbook is self.texts:  # shown with the shared parts written out
+            trees = [self.value_tree, *self.partial_trees]
+            shown = [ast.unparse(rules.written_out(tree, self.where_trees)) for tree in trees]
+            self.textbook = tuple(shown) if self.where else self.texts
+        for text in self.textbook:
+            rules.parse(text, [*operands, "z"], functions)
+        slopes = [*known, "z", *("dx", "dy")[: self.arity]]
+        for text in filter(None, self.seconds.values()):
+            rules.parse(text, slopes, functions)
+        return (
+            rules.parse(self.pieces or "0.0", operands, functions),
+            rules.parse(self.ends or "nan", operands, functions),
+        )
+
+    @property
+    def signature(self) -> str:
+        """The operation as a call of itself: 'tanh(x)', 'hypot(x, y)'."""
+        return f"{self.name}({', '.join('xy'[: self.arity])})"
+
+    def _check_seconds(self) -> None:
+        wanted = ["dxx", "dxy", "dyy"] if self.arity == 2 else ["dxx"]
+        given = [column for column, text in self.seconds.items() if text]
+        if given and given != wanted:
+            raise RuleError(f"second derivatives need {', '.join(wanted)}; given {given}")
+        if given and (taken := set(self.where) & set(_INSIDE.values())):
+            raise RuleError(f"a part cannot be called {min(taken)!r}, which is taken")
+
+    def _has_row(self, partial: ast.expr) -> bool:
+        # A plain 1 is no operation, and its derivatives are 0.
+        return bool(self.seconds["dxx"]) and not rules.is_number(partial)
+
+    @cached_property
+    def slopes(self) -> "dict[str, Operation]":
+        """The rows of the local derivatives 'dx' and 'dy', if columns give their derivatives.
+
+        Made when they are first asked for, which spares an import the time.
+        """
+        made = {}
+        for k, partial in enumerate(self.partial_trees):
+            if self._has_row(partial):
+                slope = self._slope("xy"[k])
+                slope.read(f"{self.name}_d{'xy'[k]}", {**self.known, self.name: self})
+                if hasattr(self, "install"):
+                    self.install(slope)
+                made[f"d{'xy'[k]}"] = slope
+        return made
+
+    def _slope(self, operand: str) -> "Operation":
+        """The row of the derivative in an operand, not yet read; what it needs are its parts."""
+        operands, own = "xy"[: self.arity], f"d{operand}"
+        where = {**self.where, "value": self.texts[0]}
+        for other, text in zip(operands, self.texts[1:], strict=True):
+            if other != operand:
+                where[_INSIDE[f"d{other}"]] = rules.renamed(text, _INSIDE)
+        text = self.texts[1 + operands.index(operand)]
+        columns = ["d" + "".join(sorted(operand + other)) for other in operands]
+        inside = {**_INSIDE, own: "z"}
+        seconds = [rules.renamed(self.seconds[column], inside) for column in columns]
+        row = Operation(
+            rules.renamed(text, _INSIDE), *seconds, smooth=self.smooth, pieces=self.pieces
+        )
+        row.where = where
+        shown = [
+            self.textbook[1 + operands.index(operand)],
+            *(self.seconds[column] for column in columns),
+        ]
+        row.textbook = tuple(map(self._in_operands, shown))
+        return row
+
+    def _recorded(self, partial: str, numbers: Callable[..., float]) -> Callable[..., Any]:
+        """A local derivative: of numbers by the function, of Values as a node of its own row."""
+
+        def slope(x: Any, y: Any = None, z: Any = None) -> Any:
+            if isinstance(x, Operand) or isinstance(y, Operand):
+                return self.slopes[partial](*(x, y)[: self.arity])
+            return numbers(x, y, z)
+
+        return slope
+
+    def _in_operands(self, text: str) -> str:
+        """A text in x, y, z, dx, dy and parts, written in the operands alone, for reading."""
+        tree = rules.written_out(ast.parse(text, mode="eval").body, self.where_trees)
+        z, *slopes = (ast.parse(text, mode="eval").body for text in self.textbook)
+        tree = rules.substitute(tree, dict(zip(("dx", "dy"), slopes, strict=False)))
+        return ast.unparse(rules.substitute(tree, {"z": z}))
+
+
+def _one_piece(x: object, y: object = None) -> float:
+    """The number of the piece of a row that has one, or one on each side of a kink."""
+    return 0.0
+
+
+class Op(Operation, Generic[Operands]):
+    """One operation: a row of the table, a method of Value, and a function of Values or numbers.
+
+    >>> from autograd import Value, ops
+    >>> ops.Ops.tanh
+    Op(tanh(x))
+    >>> ops.Ops.tanh(0.5) == Value(0.5).tanh().data
+    True
+    """
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: "Op[Unary]",
+            z: str,
+            dx: str,
+            *,
+            smooth: str = ...,
+            pieces: str = ...,
+            ends: str = ...,
+            textbook: tuple[str, ...] = ...,
+            **where: str,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: "Op[Binary]",
+            z: str,
+            dx: str,
+            dy: str,
+            *,
+            smooth: str = ...,
+            pieces: str = ...,
+            ends: str = ...,
+            textbook: tuple[str, ...] = ...,
+            y: None = ...,
+            **where: str,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: "Op[Optional]",
+            z: str,
+            dx: str,
+            dy: str,
+            *,
+            y: float,
+            smooth: str = ...,
+            pieces: str = ...,
+            ends: str = ...,
+            textbook: tuple[str, ...] = ...,
+            **where: str,
+        ) -> None: ...
+        def __init__(self, *texts: Any, **columns: Any) -> None: ...
+
+    @overload
+    def __get__(self, node: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self: "Op[Unary]", node: T, owner: type) -> Callable[[], T]: ...
+    @overload
+    def __get__(self: "Op[Binary]", node: T, owner: type) -> Callable[[T | float], T]: ...
+    @overload
+    def __get__(self: "Op[Optional]", node: T, owner: type) -> Callable[..., T]: ...
+    def __get__(self, node: Any, owner: type) -> Any:
+        if node is None:
+            return self
+        return lambda y=self.default: node.apply(self, node, y)
+
+
+class Reflected:
+    """The operation with a number on the left: what Python asks for in `2 - v`."""
+
+    def __init__(self, op: Operation) -> None:
+        self.op = op
+
+    def __get__(self, node: T, owner: type) -> Callable[[float], T]:
+        op = self.op
+        return lambda x: node.apply(op, x, node)
