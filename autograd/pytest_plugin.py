@@ -20,8 +20,8 @@ import pytest
 
 from autograd.check.gradients import check_gradients
 from autograd.faults import Fault, faults, planted
+from autograd.nestings import Tree
 from autograd.show.render import RenderError
-from autograd.transform import Tree
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,192 +8,19 @@ recorded too, and what is returned are Values.  Inside `no_grad()` it is always 
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, SupportsIndex, cast, overload
 
+from autograd.adjoints import gradients_of, recorded_operands, refuse_choices
 from autograd.modes import Call, nonfinite
+from autograd.nestings import Tree, leaves, mapped, matched, rebuilt
 from autograd.operands import item, number, unboxed
 from autograd.order import visited
-from autograd.value import Value, data_of, derivatives, fault, hooked
+from autograd.value import Value, fault
 
-Tree = Any  # a number, a Value, or a list, tuple or dict of such
 Argnums = SupportsIndex | Sequence[SupportsIndex]
-
-
-def leaves(tree: Tree) -> Iterator[Any]:
-    """The numbers and Values of a nesting of lists, tuples and dicts, in order."""
-    stack = [tree]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, dict):
-            stack += reversed(part.values())
-        elif isinstance(part, list | tuple):
-            stack += reversed(part)
-        else:
-            yield part
-
-
-_NESTINGS = (dict, list, tuple)
-
-
-def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
-    """The same nesting with function(leaf) in the place of each leaf, in order."""
-    if not isinstance(tree, _NESTINGS):
-        return function(tree)
-    if isinstance(tree, dict):
-        return {key: mapped(function, part) for key, part in tree.items()}
-    parts = [mapped(function, part) for part in tree]
-    if hasattr(tree, "_fields"):
-        return type(tree)(*parts)
-    return type(tree)(parts)
-
-
-def rebuilt(tree: Tree, numbers: Iterator[Any]) -> Tree:
-    """The same nesting with other leaves, taken in order."""
-    return mapped(lambda leaf: next(numbers), tree)
-
-
-def _matched(tree: Tree, other: Tree, what: str) -> list[Any]:
-    count, numbers = sum(1 for _ in leaves(tree)), list(leaves(other))
-    if count != len(numbers):
-        raise ValueError(f"{what}: expected {count} number(s), one for each, got {len(numbers)}")
-    return [one if isinstance(one, Value) else number(one, what) for one in numbers]
-
-
-# ---------------------------------------------------------------------- backward, recorded
-
-
-def _adjoints(
-    inner: list[Value], outputs: list[tuple[Value, Any]], wanted: list[Value]
-) -> list[Any]:
-    """d(sum of seed * output)/d(wanted) as Values or numbers, themselves differentiable."""
-    # Only what depends on the wanted nodes needs an adjoint; the rest may be all of an outer graph.
-    along: set[Value | None] = set(wanted)
-    for node in inner:
-        if node.a in along or node.b in along:
-            along.add(node)
-    adjoint: dict[Value, Any] = {}
-
-    def give(node: Value, amount: Any) -> None:
-        adjoint[node] = adjoint[node] + amount if node in adjoint else amount
-
-    asks = False  # whether numbers on a tape are asked, as they are where an output is nan
-    for output, seed in outputs:
-        if output in along:
-            z = output.data
-            asks = asks or z != z
-            # A value that is nan has nan derivatives, to every order: it is its own derivative.
-            give(output, output * seed if z != z else seed)
-    kept = set(wanted)
-    for node in reversed(inner):
-        g = adjoint.get(node) if node in kept else adjoint.pop(node, None)
-        if g is None or (not isinstance(g, Value) and g == 0.0):
-            continue
-        if type(node) is Value and node.hooks:
-            g = hooked(node, g)
-            if node in kept:
-                adjoint[node] = g
-        op: Any = node.op
-        if op.many:
-            for parent, amount in op.pull(node, g, along):
-                if parent in along:
-                    give(parent, amount)
-            continue
-        x, y = _recorded(node)
-        lost = False
-        if asks or type(node) is Value:
-            z = node.data
-            lost = z != z
-        for k, parent in ((1, node.a), (2, node.b)):
-            if parent is not None and parent in along:
-                factor = node if lost else (op.dx if k == 1 else op.dy)(x, y, node)
-                amount = _product(g, factor, op.texts[k], asks)
-                if amount is not None:
-                    give(parent, amount)
-    for node in dict.fromkeys(wanted):  # the hooks of computed nodes have been run
-        if type(node) is Value and node.is_leaf and node.hooks and node in adjoint:
-            adjoint[node] = hooked(node, adjoint[node])
-    return [adjoint.get(node, 0.0) for node in wanted]
-
-
-def _product(g: Any, factor: Any, text: str, asks: bool) -> Any:
-    """What an adjoint hands on by a local derivative with that text; None if it is nothing."""
-    if isinstance(factor, Value):  # it may be 1 or 0 now, and depend on something
-        return g * factor
-    if factor == 1 or factor == -1:
-        return g if factor == 1 else -g
-    if factor == 0 and (text == "0.0" or _is_finite(g, asks)):
-        return None
-    return g * factor
-
-
-def _is_finite(g: Any, asks: bool) -> bool:
-    """Whether 0 * g is 0; of a number on a tape this is asked, unless the output is nan."""
-    if type(g) is Value:
-        return math.isfinite(g.data)
-    if isinstance(g, Value):
-        zero = g * 0.0
-        return not asks and bool(zero == zero)
-    return math.isfinite(g)
-
-
-def _recorded(node: Value) -> tuple[Any, Any]:
-    """The node's operands, as Values where they are nodes, at the numbers that were recorded."""
-    x, y = node.x, getattr(node, "y", None)
-    a, b = node.a, node.b
-    # Not `.data`, which a recording would take for a question.
-    if type(a) is Value and data_of(a) != x and x == x:
-        raise _changed(node, "x", x, data_of(a))
-    if type(b) is Value and data_of(b) != y and y == y:
-        raise _changed(node, "y", y, data_of(b))
-    return x if a is None else a, y if b is None else b
-
-
-def _changed(node: Value, name: str, then: Any, now: float) -> RuntimeError:
-    return RuntimeError(
-        f"{node.op.name if node.op else ''}: operand {name} was {then!r} in the forward pass and "
-        f"its .data is {now!r} now; higher derivatives, and derivatives that depend on Values from "
-        "outside, need the forward pass again (inside no_grad() the numbers can be had)"
-    )
-
-
-def gradients(
-    outputs: list[tuple[Value, Any]], wanted: list[Value], create_graph: bool
-) -> list[Any]:
-    """The derivatives of the sum of seed * output in the wanted nodes; no `.grad` changes.
-
-    With `create_graph` they are Values that can be differentiated again (a number 0 where nothing
-    depends on the node), else numbers.
-    """
-    inner, ends = visited(*(output for output, _ in outputs))
-    return _gradients(inner, ends, outputs, wanted, create_graph)
-
-
-def _gradients(
-    inner: list[Value],
-    ends: list[Value],
-    outputs: list[tuple[Value, Any]],
-    wanted: list[Value],
-    create_graph: bool,
-) -> list[Any]:
-    """The same for a graph that has been visited."""
-    if create_graph:
-        _refuse_choices(ends, wanted)
-        return _adjoints(inner, outputs, wanted)
-    for output, seed in outputs:
-        if type(seed) is not float:
-            outputs = [(output, item(seed)) for output, seed in outputs]
-            break
-    return derivatives(inner, ends, outputs, wanted)
-
-
-def _refuse_choices(ends: list[Value], wanted: list[Value]) -> None:
-    """RecordingError for what looks like a leaf on a tape and was chosen among computed numbers."""
-    for end in ends:
-        if type(end) is not Value:
-            cast(Any, end).refuse_choice(wanted)
 
 
 # ---------------------------------------------------------------------- a call of a transform
@@ -227,13 +54,13 @@ class _Forward:
 
     def gradient(self, seeds: list[tuple[Value, Any]], graph: bool) -> list[Any]:
         """The derivatives of the sum of seed * output in the nodes."""
-        return _gradients(self.inner, self.ends, seeds, self.nodes, graph)
+        return gradients_of(self.inner, self.ends, seeds, self.nodes, graph)
 
     def again(self, seeds: list[tuple[Any, Any]], graph: bool) -> list[Any]:
         """The same for what was itself computed by a recorded backward pass."""
         known = [(slope, seed) for slope, seed in seeds if isinstance(slope, Value)]
         inner, ends = visited(*(slope for slope, _ in known), without=self.before)
-        return _gradients(inner, ends, known, self.nodes, graph)
+        return gradients_of(inner, ends, known, self.nodes, graph)
 
     def shown(self, found: list[Any], values: bool) -> list[Any]:
         """What is returned: Values, or numbers where nothing is to be differentiated further."""
@@ -457,7 +284,7 @@ def _of_output(output: Value, inputs: Tree, create_graph: bool) -> Tree:
             raise TypeError(f"grad: inputs must be Values, got {type(node).__name__}")
     call, seeds = Call(), [(output, 1.0)]
     inner, ends = visited(output)
-    found = _gradients(inner, ends, seeds, wanted, create_graph or call.traces)
+    found = gradients_of(inner, ends, seeds, wanted, create_graph or call.traces)
     if create_graph:
         found = [one if isinstance(one, Value) else Value(one) for one in found]
     if not call.traces:
@@ -522,7 +349,7 @@ def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], 
     outputs, result = ran.outputs, ran.result
 
     def pull(weights: Tree) -> tuple[Tree, ...]:
-        seeds = list(zip(outputs, _matched(result, weights, "vjp's weights"), strict=True))
+        seeds = list(zip(outputs, matched(result, weights, "vjp's weights"), strict=True))
         now = Call()
         values = now.records and (ran.values or any(_is_value(w) for _, w in seeds))
         found = ran.gradient(seeds, values or now.traces)
@@ -541,7 +368,7 @@ def jvp(
     >>> jvp(lambda x, y: [x * y, x + y], (2.0, 3.0), (1.0, 0.0))
     ([6.0, 5.0], [3.0, 1.0])
     """
-    directions = _matched(list(primals), list(tangents), "jvp's tangents")
+    directions = matched(list(primals), list(tangents), "jvp's tangents")
     ran = _forward("jvp", f, primals, range(len(primals)), {})
     call, outputs = ran.call, ran.outputs
     values = ran.values or (call.records and any(map(_is_value, directions)))
@@ -581,7 +408,7 @@ def _push_numbers(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
 
 def _push_values(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
     """The same with recorded operations."""
-    _refuse_choices(ran.ends, ran.nodes)
+    refuse_choices(ran.ends, ran.nodes)
     for node in ran.inner:
         if (node.a in tangent or node.b in tangent) and node not in tangent:
             op = cast(Any, node.op)
@@ -590,7 +417,7 @@ def _push_values(ran: _Forward, tangent: dict[Value | None, Any]) -> None:
             elif type(node) is Value and node.data != node.data:
                 total = node  # its own derivative, which is nan and depends on it
             else:
-                total = _total(op, node, tangent, *_recorded(node), node)
+                total = _total(op, node, tangent, *recorded_operands(node), node)
             if total is not None:
                 tangent[node] = total
     if ran.call.traces:  # numbers on a tape are asked at the outputs only
@@ -684,7 +511,7 @@ def hvp(f: Callable[[Tree], Any], x: Tree, v: Tree) -> Tree:
     >>> hvp(lambda p: p[0] ** 2 * p[1], [3.0, 5.0], [1.0, 0.0])
     [10.0, 6.0]
     """
-    weights = _matched(x, v, "hvp's vector")
+    weights = matched(x, v, "hvp's vector")
     ran = _forward("hvp", f, [x], [0], {}, single=True)
     call = ran.call
     values = ran.values or (call.records and any(map(_is_value, weights)))

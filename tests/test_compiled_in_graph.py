@@ -190,12 +190,12 @@ TRANSFORMS = [by_grad, by_value_and_grad, by_vjp, by_jvp, by_create_graph, by_ma
 
 
 def numbers(tree: Any) -> list[float]:
-    parts = autograd.transform.leaves(tree)
+    parts = autograd.nestings.leaves(tree)
     return [one.data if isinstance(one, Value) else one for one in parts]
 
 
 def types(tree: Any) -> list[type]:
-    return [type(one) for one in autograd.transform.leaves(tree)]
+    return [type(one) for one in autograd.nestings.leaves(tree)]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -281,7 +281,7 @@ def test_the_checker_says_of_it_what_it_says_of_the_eager_one(use: Any) -> None:
 
 def shown(tree: Any) -> Any:
     """The classes of what is in a tree."""
-    return autograd.transform.rebuilt(tree, iter(types(tree)))
+    return autograd.nestings.rebuilt(tree, iter(types(tree)))
 
 
 W = Value(2.0, "w")

@@ -30,7 +30,7 @@ autograd/ops.py
 autograd/record.py autograd/printers/latex.py autograd/printers/numba_functions.py autograd/printers/arrays.py autograd/printers/native.py autograd/advice.py autograd/notes.py autograd/blame.py autograd/order.py
 autograd/modes.py
 autograd/value.py
-autograd/transform.py autograd/expressions.py autograd/piecewise.py autograd/strategies.py autograd/printers/decimals.py
+autograd/nestings.py autograd/adjoints.py autograd/transform.py autograd/expressions.py autograd/piecewise.py autograd/strategies.py autograd/printers/decimals.py
 autograd/define.py autograd/faults.py autograd/show/names.py autograd/show/graph.py
 autograd/show/events.py autograd/show/draw.py autograd/show/paths.py
 autograd/show/page.py autograd/show/widget.py
@@ -77,7 +77,6 @@ PRIVATE: set[str] = set()
 CIRCLES: list[set[str]] = []
 LARGER: dict[str, int] = {
     "autograd/compiled/kernels.py": 727,
-    "autograd/transform.py": 458,
 }
 LONG = {
     ("autograd/compiled/kernels.py", "_backward"),
@@ -88,7 +87,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 6256, "autograd/compiled": 5520, "nn": 4350}  # a folder counts for itself
+MOST_IN = {"autograd": 6268, "autograd/compiled": 5515, "nn": 4350}  # a folder counts for itself
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",

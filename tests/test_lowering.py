@@ -20,7 +20,7 @@ from autograd.compiled.lowering import (
     _boxes,
 )
 from autograd.compiled.program import Program
-from autograd.transform import leaves, rebuilt
+from autograd.nestings import leaves, rebuilt
 
 WEIGHTS = [Value(1.0 + i / 8) for i in range(24)]
 

@@ -18,8 +18,8 @@ from autograd import Value, argmax, no_grad, scope, select
 from autograd.compiled.frozen import Tape
 from autograd.compiled.program import Program
 from autograd.compiled.tape import ARGMAX, DETACH, MASK, SELECT
+from autograd.nestings import leaves, rebuilt
 from autograd.operands import item
-from autograd.transform import leaves, rebuilt
 from nn import MLP
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from autograd.blame import user_line
 from autograd.modes import Mode, entered
+from autograd.nestings import Tree, leaves, rebuilt
 from autograd.notes import Note
 from autograd.operands import number
 from autograd.operation import Operation
 from autograd.order import topological, unfold
 from autograd.printers import decimals
 from autograd.show.names import names
-from autograd.transform import Tree, leaves, rebuilt
 from autograd.value import Value
 
 

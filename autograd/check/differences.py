@@ -1,8 +1,8 @@
 """Plain finite differences, as everybody computes them first."""
 
 from autograd.check.case import Function
+from autograd.nestings import Tree, leaves, rebuilt
 from autograd.operands import item
-from autograd.transform import Tree, leaves, rebuilt
 from autograd.value import Value
 
 

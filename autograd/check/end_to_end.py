@@ -11,9 +11,10 @@ from autograd.check.case import Case, Traced, operands_of
 from autograd.check.report import Row, Verdict, hint
 from autograd.define import ridders
 from autograd.modes import entered, no_grad
+from autograd.nestings import rebuilt
 from autograd.operands import item
 from autograd.printers import decimals
-from autograd.transform import hvp, rebuilt
+from autograd.transform import hvp
 from autograd.value import Value, number_writer, numbers
 
 _BESIDE = Decimal("1e-20")  # the relative step of a function's argument

@@ -15,10 +15,10 @@ from autograd.check.case import Function, record
 from autograd.check.end_to_end import Claim, Referee, second
 from autograd.check.local import wrong_operations
 from autograd.check.report import Report, Verdict
+from autograd.nestings import Tree
 from autograd.order import visited
 from autograd.show.events import handed
 from autograd.show.names import names
-from autograd.transform import Tree
 
 
 def check_gradients(

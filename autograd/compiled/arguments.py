@@ -9,9 +9,9 @@ import numpy as np
 
 from autograd.compiled.recorder import Recorder
 from autograd.compiled.tape import EXACT, number_of
+from autograd.nestings import leaves, rebuilt
 from autograd.operands import number
 from autograd.ops import Ops
-from autograd.transform import leaves, rebuilt
 from autograd.value import Value
 
 Array = Any

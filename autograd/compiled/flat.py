@@ -13,8 +13,8 @@ from autograd.compiled.arguments import Call
 from autograd.compiled.recording import Recording, runs
 from autograd.compiled.recordings import Options
 from autograd.compiled.serving import Served, Sink
+from autograd.nestings import rebuilt
 from autograd.notes import registrations
-from autograd.transform import rebuilt
 from autograd.value import Value, grad_writer, number_writer, numbers
 
 Array = Any

@@ -11,16 +11,10 @@ from typing import Any
 from autograd import transform
 from autograd.compiled.tape import RecordingError
 from autograd.modes import Mode, present_call, present_mode, recording
+from autograd.nestings import mapped, rebuilt
 from autograd.notes import registrations
 from autograd.operands import item
-from autograd.transform import (
-    Argnums,
-    argument_numbers,
-    from_the_start,
-    hvp,
-    mapped,
-    rebuilt,
-)
+from autograd.transform import Argnums, argument_numbers, from_the_start, hvp
 from autograd.value import Value, grad_writer, grads, hooked, one_pass
 
 try:

@@ -18,9 +18,9 @@ from autograd.compiled.program import Program
 from autograd.compiled.recorder import Recorder
 from autograd.compiled.tape import SOLID, kinds_of
 from autograd.compiled.whole_numbers import Index
+from autograd.nestings import leaves, rebuilt
 from autograd.operands import number
 from autograd.ops import Ops
-from autograd.transform import leaves, rebuilt
 from autograd.value import Value, accumulate, data_of, grads
 
 Array = Any

@@ -4,13 +4,14 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from autograd.adjoints import gradients
 from autograd.compiled.arguments import Call
 from autograd.compiled.serving import Served, Wish
 from autograd.compiled.tape import ReplayError
 from autograd.modes import no_grad, recording
+from autograd.nestings import leaves
 from autograd.operands import item
 from autograd.order import topological
-from autograd.transform import gradients, leaves
 from autograd.value import Value
 
 # Of the largest number that the function computes on its way: regrouped sums differ in last bits.

@@ -20,7 +20,7 @@ from autograd.compiled.recordings import Options
 from autograd.compiled.tape import number_of
 from autograd.distributed.files import Array, File, block_of
 from autograd.distributed.fingerprint import MismatchError, compare
-from autograd.transform import leaves
+from autograd.nestings import leaves
 
 PATHS = 64  # different ways through the function, after which something is wrong with it
 

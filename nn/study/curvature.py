@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd import Value, quiet_gc, recording
+from autograd.adjoints import gradients
 from autograd.operands import item
-from autograd.transform import gradients
 from nn.data import samples
 from nn.module import Module, unscoped
 from nn.training.recipe import Loss
