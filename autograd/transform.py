@@ -135,7 +135,10 @@ def _forward(
     inner, ends = visited(*outputs, *beside, without=before)
     values = records and (not call.owns_all(ends) or _reaches(inner, [*outputs, *beside], before))
     graph = values or call.traces
-    return _Forward(call, what, nodes, result, outputs, aux, before, inner, ends, values, graph)
+    return _Forward(
+        call, what, nodes, result, outputs, aux=aux, before=before, inner=inner, ends=ends,
+        values=values, graph=graph,
+    )  # fmt: skip
 
 
 def _is_value(one: Any) -> bool:

@@ -75,6 +75,8 @@ FLOOR = {file: floor for floor, line in enumerate(FLOORS.split("\n")) for file i
 CLIMBS: set[str] = set()
 PRIVATE: set[str] = set()
 CIRCLES: list[set[str]] = []
+# numba compiles the loops as one unit and inlines them, so these are as they are until the engine
+# generates its code itself.
 LARGER: dict[str, int] = {
     "autograd/compiled/kernels.py": 727,
 }
@@ -87,7 +89,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 6268, "autograd/compiled": 5515, "nn": 4350}  # a folder counts for itself
+MOST_IN = {"autograd": 6266, "autograd/compiled": 5519, "nn": 4350}  # a folder counts for itself
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",

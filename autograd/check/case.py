@@ -82,16 +82,11 @@ def record(f: Function, inputs: tuple[Tree, ...], parameters: Any) -> Case:
     unfold(root)
     labels = list(_labels(inputs))
     chosen = [parameter for _, parameter in named]
+    own = [node.label or label for node, label in zip(nodes, labels, strict=True)]
     return Case(
-        f,
-        inputs,
-        nodes + chosen,
-        at + [p.data for p in chosen],
-        [n.label or label for n, label in zip(nodes, labels, strict=True)] + [n for n, _ in named],
-        chosen,
-        root,
-        traced,
-    )
+        f=f, inputs=inputs, nodes=nodes + chosen, at=at + [p.data for p in chosen],
+        labels=own + [name for name, _ in named], parameters=chosen, root=root, traced=traced,
+    )  # fmt: skip
 
 
 def _labels(inputs: tuple[Tree, ...]) -> Iterable[str]:

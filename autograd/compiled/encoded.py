@@ -15,6 +15,34 @@ WIDTH = 6 + 4 * LOOPS + 1
 HELD, FAILED, DOUBTFUL = 1, 0, 2  # what became of a sample: of its guards, or of any decision
 
 
+@dataclass(slots=True)
+class Batch:
+    """Samples that an engine computes, and the arrays that it fills.
+
+    Attributes:
+        numbers: the parameters'.
+        where: rows of (place in memory, place in numbers and gradients, how many), for runs of
+            parameters.
+        x: the samples' inputs.
+        seeds: by which the gradients of the results are multiplied.
+        out: the results, of shape (samples, results).
+        held: of each sample HELD, FAILED or DOUBTFUL.
+        inputs: the gradients in the inputs, of each sample.
+        gradients: those in the parameters, of all samples.
+        differentiate: whether the gradients are wanted.
+    """
+
+    numbers: Array
+    where: Array
+    x: Array
+    seeds: Array
+    out: Array
+    held: Array
+    inputs: Array
+    gradients: Array
+    differentiate: bool
+
+
 @dataclass(frozen=True)
 class Places:
     """Where numbers are in memory: those that all samples share, and behind them the lanes."""

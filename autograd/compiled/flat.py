@@ -10,6 +10,7 @@ import numpy as np
 
 from autograd.atomic import no_signal_at_start, together
 from autograd.compiled.arguments import Call
+from autograd.compiled.encoded import Batch
 from autograd.compiled.recording import Recording, runs
 from autograd.compiled.recordings import Options
 from autograd.compiled.serving import Served, Sink
@@ -208,14 +209,14 @@ class Plan:
             self.views.append((x[:, at : at + step], column.shape))
             at += step
         scale = 1.0 / samples if self.reduction == "mean" else 1.0
-        self.x, self.seeds = x, np.array([scale])
-        self.out = np.empty((samples, 1))
-        self.held = np.empty(samples, dtype=np.int64)
-        self.inputs = np.empty((samples, width))
-        self.code, self.memory, self.grad = self.one.memory(samples)
-        self.where = flat.where(self.one)
-        self.sweep = self.one.engine.sweep
-        self.spare = np.empty(len(flat.numbers))
+        self.batch = Batch(
+            numbers=flat.numbers, where=flat.where(one), x=x, seeds=np.array([scale]),
+            out=np.empty((samples, 1)), held=np.empty(samples, dtype=np.int64),
+            inputs=np.empty((samples, width)), gradients=np.empty(len(flat.numbers)),
+            differentiate=True,
+        )  # fmt: skip
+        self.memory = one.memory(samples)
+        self.sweep = one.engine.sweep
 
     @staticmethod
     def serves(compiled: Loss, call: Call, used: list[Recording]) -> bool:
@@ -229,20 +230,19 @@ class Plan:
         """Whether the engine could do it; then the Flat has the new gradients."""
         for (view, shape), arg in zip(self.views, args, strict=True):
             view[...] = arg.reshape(shape)
-        good = self.sweep(
-            self.code, flat.numbers, self.where, self.x, self.seeds, self.memory, self.grad,
-            self.out, self.held, self.inputs, self.spare, True,
-        )  # fmt: skip
+        batch = self.batch
+        batch.numbers = flat.numbers
+        good = self.sweep(*self.memory, batch)
         if good:
-            flat.gradients, self.spare = self.spare, flat.gradients
+            flat.gradients, batch.gradients = batch.gradients, flat.gradients
             flat.compiled.ran(self.one)
         return good
 
     def result(self) -> Any:
         """The function's result."""
         if self.reduction is None:
-            return rebuilt(self.one.form, iter(self.out.T.copy()))
-        total = float(np.add.reduce(self.out, axis=None))
+            return rebuilt(self.one.form, iter(self.batch.out.T.copy()))
+        total = float(np.add.reduce(self.batch.out, axis=None))
         if self.reduction == "mean":
-            total /= len(self.out)
+            total /= len(self.batch.out)
         return rebuilt(self.one.form, iter([total]))

@@ -83,15 +83,16 @@ def freeze(recorder: Recorder, outputs: list[Any], form: Any) -> tuple[Tape, lis
     }
     code, a, b, count, cut = ([row[k] for row in rows] for k in range(5))
     tape = Tape(
-        list(ops),
-        np.array([float.fromhex(text) for text in numbers.constants], dtype=np.float64),
-        len(numbers.parameters), len(recorder.inputs),
-        np.array([type(node) is Index for node in recorder.inputs], dtype=bool),
-        np.array(code, dtype=np.int16), np.array(a, dtype=np.int64), np.array(b, dtype=np.int64),
-        np.array(count, dtype=np.int64), np.array(cut, dtype=bool),
-        np.array(tables, dtype=np.int64), np.array([at(o) for o in outputs], dtype=np.int64), form,
-        np.array(list(guards), dtype=np.int64).reshape(-1, 4),
-        [list(key) for key in notes], np.array(note, dtype=np.int64),
+        ops=list(ops),
+        constants=np.array([float.fromhex(text) for text in numbers.constants], dtype=np.float64),
+        parameters=len(numbers.parameters), inputs=len(recorder.inputs),
+        whole=np.array([type(node) is Index for node in recorder.inputs], dtype=bool),
+        code=np.array(code, dtype=np.int16), a=np.array(a, dtype=np.int64),
+        b=np.array(b, dtype=np.int64), count=np.array(count, dtype=np.int64),
+        cut=np.array(cut, dtype=bool), tables=np.array(tables, dtype=np.int64),
+        outputs=np.array([at(o) for o in outputs], dtype=np.int64), form=form,
+        guards=np.array(list(guards), dtype=np.int64).reshape(-1, 4),
+        notes=[list(key) for key in notes], note=np.array(note, dtype=np.int64),
     )  # fmt: skip
     return tape, list(numbers.parameters)
 

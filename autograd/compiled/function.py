@@ -214,7 +214,9 @@ class Compiled:
                 slopes = np.concatenate([served.back[0], np.zeros(read), wish.sink.found[-1][1]])
             exact, entered = self.options.exact, [*given, *[None] * read]
             out = served.out[0].tolist()
-            played = Played(one, exact, wide, out, entered, slopes, self._derive, scope)
+            played = Played(
+                one, exact, wide, out, entered, slopes=slopes, derive=self._derive, scope=scope
+            )
             rows.append(results(played, call.values))
             used[one] = None
             if call.batched:

@@ -14,7 +14,7 @@ import numpy as np
 from autograd import files
 from autograd.atomic import forkable_lock
 from autograd.compiled import native_margins
-from autograd.compiled.encoded import Encoded
+from autograd.compiled.encoded import Batch, Encoded
 from autograd.compiled.program import Program
 from autograd.compiled.rounding import UNIT
 from autograd.printers import native
@@ -87,20 +87,13 @@ class NumbaEngine:
         self.rows = np.array(addresses or [(0, 0)], dtype=np.int64)
         self.margins = np.array([one.margins.address for one in kept] or [0], dtype=np.int64)
 
-    def sweep(
-        self, code: Encoded, numbers: Array, where: Array, x: Array, seeds: Array, memory: Array,
-        grad: Array, out: Array, held: Array, inputs: Array, gradients: Array,
-        differentiate: bool,
-    ) -> bool:  # fmt: skip
-        """Whether, for the samples x, all guards held and all results are finite.
-
-        Fills `out`, `held`, `inputs` and `gradients`.  `where` has rows of (place in memory, place
-        in numbers and gradients, how many), for runs of parameters.
-        """
+    def sweep(self, code: Encoded, memory: Array, grad: Array, batch: Batch) -> bool:
+        """Whether, for the samples, all guards held and all results are finite."""
         return self.run(  # type: ignore[no-any-return]
             code.forward, code.backward, code.bounding, code.bounding_largest, self.rows,
             self.margins, code.pool, code.guards, code.cleared, code.measured, code.outputs,
             code.layout,
-            numbers, where, x, seeds, memory, grad, out, held, inputs, gradients,
-            code.shared, code.block, code.end, differentiate,
+            batch.numbers, batch.where, batch.x, batch.seeds, memory, grad, batch.out, batch.held,
+            batch.inputs, batch.gradients,
+            code.shared, code.block, code.end, batch.differentiate,
         )  # fmt: skip

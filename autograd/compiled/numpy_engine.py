@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd.compiled import margins
 from autograd.compiled.contractions import LOOPS
-from autograd.compiled.encoded import DOUBTFUL, FAILED, HELD, Encoded
+from autograd.compiled.encoded import DOUBTFUL, FAILED, HELD, Batch, Encoded
 from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, MASKED, ROW
 from autograd.compiled.program import Program
 from autograd.compiled.rounding import INFINITE, SMALLEST
@@ -99,32 +99,18 @@ class NumpyEngine:
         self.ops = [rows()[name] for name in program.tape.ops]
         self.margins = [margins_of_arrays(one) for one in program.cone.rows]
 
-    def sweep(
-        self, code: Encoded, numbers: Array, where: Array, x: Array, seeds: Array, memory: Array,
-        grad: Array, out: Array, held: Array, inputs: Array, gradients: Array,
-        differentiate: bool,
-    ) -> bool:  # fmt: skip
-        """Whether, for the samples x, nothing is decided otherwise and all results are finite.
-
-        Fills `out`, `held`, `inputs` and `gradients`.  `where` has rows of (place in memory, place
-        in numbers and gradients, how many), for runs of parameters.
-        """
+    def sweep(self, code: Encoded, memory: Array, grad: Array, batch: Batch) -> bool:
+        """Whether, for the samples, nothing is decided otherwise and all results are finite."""
         # In a context of its own: Ctrl-C at the start of errstate's `__exit__` would leave NumPy
         # silent for good.
-        return copy_context().run(
-            self._swept, code, numbers, where, x, seeds, memory, grad, out, held, inputs, gradients,
-            differentiate,
-        )  # fmt: skip
+        return copy_context().run(self._swept, code, memory, grad, batch)
 
-    def _swept(
-        self, code: Encoded, numbers: Array, where: Array, x: Array, seeds: Array, memory: Array,
-        grad: Array, out: Array, held: Array, inputs: Array, gradients: Array,
-        differentiate: bool,
-    ) -> bool:  # fmt: skip
+    def _swept(self, code: Encoded, memory: Array, grad: Array, batch: Batch) -> bool:
         n, B, end = code.shared, code.block, code.end  # noqa: N806
+        x, held, out, inputs = batch.x, batch.held, batch.out, batch.inputs
         lane = np.arange(B)
-        for to, begin, count in where.tolist():
-            memory[to : to + count] = numbers[begin : begin + count]
+        for to, begin, count in batch.where.tolist():
+            memory[to : to + count] = batch.numbers[begin : begin + count]
         grad[:n] = 0.0
         with np.errstate(all="ignore"):
             for start in range(0, len(x), B):
@@ -139,21 +125,23 @@ class NumpyEngine:
                 held[start : start + count] = good[:count]
                 found = memory[_at(code.outputs, lane)]
                 out[start : start + count] = found[:, :count].T
-                if not differentiate:
+                if not batch.differentiate:
                     continue
                 grad[n:end] = 0.0
-                weight = np.where((good == HELD) & (lane < count), 1.0, 0.0) * seeds[:, None]
+                weight = np.where((good == HELD) & (lane < count), 1.0, 0.0) * batch.seeds[:, None]
                 weight = np.where(found == found, weight, weight * np.nan)
                 np.add.at(grad, _at(code.outputs, lane), weight)
                 for row in code.backward.tolist():
                     self._backward(row, code, memory, grad, lane)
                 back = grad[n : n + x.shape[1] * B].reshape(-1, B)
                 inputs[start : start + count] = back[:, :count].T
-        if differentiate:
+        results = [out]
+        if batch.differentiate:
+            gradients = batch.gradients
             gradients[:] = 0.0
-            for to, begin, count in where.tolist():
+            for to, begin, count in batch.where.tolist():
                 gradients[begin : begin + count] = grad[to : to + count]
-        results = [out, gradients, inputs] if differentiate else [out]
+            results += gradients, inputs
         return bool((held == HELD).all() and all(np.isfinite(part).all() for part in results))
 
     def _decided(self, code: Encoded, memory: Array) -> Array:

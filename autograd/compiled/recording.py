@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from autograd.compiled.dependence import Dependence
-from autograd.compiled.encoded import FAILED, HELD, Encoded
+from autograd.compiled.encoded import FAILED, HELD, Batch, Encoded
 from autograd.compiled.engines import engine
 from autograd.compiled.frozen import freeze
 from autograd.compiled.program import Program
@@ -192,10 +192,11 @@ class Recording:
         out = np.empty((samples, len(tape.outputs)))
         held = np.empty(samples, dtype=np.int64)
         inputs = np.empty((samples, tape.inputs)) if seeds is not None else out
-        good = self.engine.sweep(
-            code, numbers, where, x, _NONE if seeds is None else seeds, memory, grad,
-            out, held, inputs, gradients, seeds is not None,
+        batch = Batch(
+            numbers=numbers, where=where, x=x, seeds=_NONE if seeds is None else seeds, out=out,
+            held=held, inputs=inputs, gradients=gradients, differentiate=seeds is not None,
         )  # fmt: skip
+        good = self.engine.sweep(code, memory, grad, batch)
         return good, out, held, inputs
 
     def own_numbers(self, numbers: Array, where: Array) -> Array:

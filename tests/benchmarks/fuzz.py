@@ -25,7 +25,7 @@ import numpy as np
 import autograd.show.page
 from autograd import ExpressionError, Value, draw, expression, play, scope, topological
 from autograd.compiled import numpy_engine
-from autograd.compiled.encoded import Encoded
+from autograd.compiled.encoded import Batch, Encoded
 from autograd.compiled.numba_engine import NumbaEngine
 from autograd.compiled.numpy_engine import NumpyEngine
 from autograd.compiled.program import Program
@@ -157,11 +157,12 @@ def _runs(program: Program) -> None:
             where = np.array([[len(tape.constants), 0, count]] * bool(count)).reshape(-1, 3)
             out = np.empty((samples, len(tape.outputs)))
             with mock.patch.object(numpy_engine, "_view", _strided):
-                machine.sweep(
-                    code, np.full(count, 0.5), where.astype(np.int64), x, np.ones(out.shape[1]),
-                    inner[0], inner[1], out, np.empty(samples, dtype=np.int64), np.empty(x.shape),
-                    np.empty(count), True,
+                batch = Batch(
+                    numbers=np.full(count, 0.5), where=where.astype(np.int64), x=x,
+                    seeds=np.ones(out.shape[1]), out=out, held=np.empty(samples, dtype=np.int64),
+                    inputs=np.empty(x.shape), gradients=np.empty(count), differentiate=True,
                 )  # fmt: skip
+                machine.sweep(code, inner[0], inner[1], batch)
             for array in (memory, grad):
                 assert (array[:_EDGE] == np.pi).all()
                 assert (array[-_EDGE:] == np.pi).all()
