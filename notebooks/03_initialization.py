@@ -319,7 +319,9 @@ for width in (2, 4, 8):
         narrow = MLP([4, *[width] * 8, 1], "relu", init=init.he_normal(), seed=seed)
         outputs = {narrow(x)[0].data for x in few}
         dead += len(outputs) == 1
-    print(f"8 relu layers of {width}, He: {dead} of 25 networks give the same answer for all flowers")
+    print(
+        f"8 relu layers of {width}, He: {dead} of 25 networks give the same answer for all flowers"
+    )
     if width == 2:
         assert dead > 12
 assert dead <= 2
