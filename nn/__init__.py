@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from nn import data, init, losses, metrics, optim, plots, schedules
 from nn.activations import celu, hardtanh, mish, selu
 from nn.layers import MLP, Embedding, Layer, Neuron, Sequential
-from nn.learning_rate import find_learning_rate
 from nn.losses import (
     bce,
     binary_crossentropy,
@@ -46,60 +45,19 @@ from nn.module import Module, unscoped
 from nn.options import renamed
 from nn.probabilities import log_softmax, logsumexp, softmax
 from nn.storage import FileFormatError
-from nn.sweeps import learning_rate_sweep
+from nn.study.learning_rate import find_learning_rate
+from nn.study.sweeps import learning_rate_sweep
 from nn.training import History, TrainingError, fit
 
 __all__ = [  # noqa: RUF022 - in the order of use
-    "Neuron",
-    "Layer",
-    "MLP",
-    "Sequential",
-    "Embedding",
-    "Module",
-    "FileFormatError",
-    "unscoped",
-    "init",
-    "mish",
-    "selu",
-    "celu",
-    "hardtanh",
-    "softmax",
-    "log_softmax",
-    "logsumexp",
-    "losses",
-    "mse",
-    "mean_squared_error",
-    "mae",
-    "mean_absolute_error",
-    "mape",
-    "msle",
-    "huber",
-    "log_cosh",
-    "poisson",
-    "hinge",
-    "squared_hinge",
-    "categorical_hinge",
-    "cosine_similarity",
-    "focal",
-    "bce",
-    "binary_crossentropy",
-    "cce",
-    "categorical_crossentropy",
-    "scce",
-    "sparse_categorical_crossentropy",
-    "kld",
-    "kl_divergence",
-    "optim",
-    "schedules",
-    "metrics",
-    "data",
-    "plots",
-    "fit",
-    "History",
-    "TrainingError",
-    "learning_rate_sweep",
-    "find_learning_rate",
-]
+    "Neuron", "Layer", "MLP", "Sequential", "Embedding", "Module", "FileFormatError", "unscoped",
+    "init", "mish", "selu", "celu", "hardtanh", "softmax", "log_softmax", "logsumexp", "losses",
+    "mse", "mean_squared_error", "mae", "mean_absolute_error", "mape", "msle", "huber", "log_cosh",
+    "poisson", "hinge", "squared_hinge", "categorical_hinge", "cosine_similarity", "focal", "bce",
+    "binary_crossentropy", "cce", "categorical_crossentropy", "scce",
+    "sparse_categorical_crossentropy", "kld", "kl_divergence", "optim", "schedules", "metrics",
+    "data", "plots", "fit", "History", "TrainingError", "learning_rate_sweep", "find_learning_rate",
+]  # fmt: skip
 
 __chainrule__ = True
 

@@ -5,7 +5,6 @@ An optimizer's formula is written once and runs on both, with the same bits.
 
 import math
 from collections.abc import Callable
-from contextvars import copy_context
 from typing import Any
 
 Column = Any  # a `Numbers` or an array of floats
@@ -79,15 +78,3 @@ def like(x: Column, numbers: Any) -> Column:
     import numpy as np
 
     return np.asarray(numbers, dtype=np.float64)
-
-
-def quietly(function: Callable[[], Any]) -> Any:
-    """The function's result; its arrays overflow to inf as plain numbers do, without a warning."""
-    import numpy as np
-
-    def run() -> Any:
-        with np.errstate(all="ignore"):
-            return function()
-
-    # In a context of its own, so that Ctrl-C at the wrong moment leaves no setting behind.
-    return copy_context().run(run)

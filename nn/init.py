@@ -17,32 +17,15 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 from nn.activations import gain
-from nn.examination import Examination, examine
 from nn.options import AT_LEAST_0, Seed, as_float, generator, named, real, whole
+from nn.study.examination import Examination, examine
 
 __all__ = [  # noqa: RUF022 - in the order of the text
-    "zeros",
-    "ones",
-    "constant",
-    "uniform",
-    "normal",
-    "truncated_normal",
-    "lecun_normal",
-    "lecun_uniform",
-    "glorot_normal",
-    "glorot_uniform",
-    "xavier_normal",
-    "xavier_uniform",
-    "he_normal",
-    "he_uniform",
-    "kaiming_normal",
-    "kaiming_uniform",
-    "orthogonal",
-    "gain",
-    "examine",
-    "Examination",
-    "Initializer",
-]
+    "zeros", "ones", "constant", "uniform", "normal", "truncated_normal", "lecun_normal",
+    "lecun_uniform", "glorot_normal", "glorot_uniform", "xavier_normal", "xavier_uniform",
+    "he_normal", "he_uniform", "kaiming_normal", "kaiming_uniform", "orthogonal", "gain", "examine",
+    "Examination", "Initializer",
+]  # fmt: skip
 
 Fan = Literal["fan_in", "fan_out", "fan_avg"]
 Matrix = list[list[float]]

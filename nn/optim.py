@@ -15,21 +15,9 @@ from nn.optimizer import Moved, Optimizer, Options, State, named_values
 from nn.options import POSITIVE, absent, real
 
 __all__ = [  # noqa: RUF022 - in the order of the text
-    "SGD",
-    "Adagrad",
-    "AdaGrad",
-    "Adadelta",
-    "RMSprop",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "NAdam",
-    "LBFGS",
-    "NAMED",
-    "Optimizer",
-    "clip_norm",
-    "clip_value",
-]
+    "SGD", "Adagrad", "AdaGrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "NAdam", "LBFGS",
+    "NAMED", "Optimizer", "clip_norm", "clip_value",
+]  # fmt: skip
 
 
 class SGD(Optimizer):

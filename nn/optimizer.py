@@ -10,9 +10,10 @@ from operator import call, setitem
 from typing import Any, ClassVar
 
 from autograd import Value
+from autograd.atomic import quietly
 from autograd.value import UNTOUCHED, at_once, grad_writer, grads, number_writer, numbers
 from nn import storage
-from nn.columns import Column, Numbers, quietly
+from nn.columns import Column, Numbers
 from nn.module import Module
 from nn.options import AT_LEAST_0, advice, real, renamed, truth, whole
 
@@ -182,7 +183,6 @@ class Optimizer(ABC):
                     stacklevel=2,
                 )
             new, state = self._moved(group, x, g)
-            _refuse(new, group.names, f"{kind}.step: with lr={group.options['lr']:g} the new")
             made.append(number_writer(group.parameters, new))
             made.append(grad_writer(group.parameters, [*map(Spent, g)]))
             made.append(partial(setattr, group, "state", state))
@@ -196,28 +196,27 @@ class Optimizer(ABC):
         Raises ArithmeticError as `step` does; then, and when it is interrupted, nothing is changed
         or everything.
         """
-        kind = type(self).__name__
         made: list[Callable[[], object]] = [partial(setattr, self, "taken", self.taken + 1)]
         for group in self.groups:
             where = flat.places(group.parameters)
             # Copies: what an optimizer remembers must not follow the arrays.
             x, g = flat.numbers[where].copy(), flat.gradients[where].copy()
             new, state = quietly(partial(self._moved, group, x, g))
-            if not math.isfinite(float(new.sum())):
-                _refuse(new, group.names, f"{kind}.step: with lr={group.options['lr']:g} the new")
             made.append(partial(setitem, flat.numbers, where, new))
             made.append(partial(setattr, group, "state", state))
         at_once(map(call, made))
 
     def _moved(self, group: Group, x: Column, g: Column) -> Moved:
-        """What `update` makes of a group's numbers and gradients, which are looked at first."""
-        _refuse(g, group.names, f"{type(self).__name__}.step: the gradient of")
-        options = group.options
+        """What `update` makes of a group's numbers and gradients; inf and nan are refused."""
+        kind, options = type(self).__name__, group.options
+        _refuse(g, group.names, f"{kind}.step: the gradient of")
         if options["maximize"]:
             g = -1.0 * g
         if options["weight_decay"] and not self.decoupled:
             g = g + options["weight_decay"] * x
-        return self.update(x, g, group.state, self.taken + 1, **options)
+        new, state = self.update(x, g, group.state, self.taken + 1, **options)
+        _refuse(new, group.names, f"{kind}.step: with lr={options['lr']:g} the new")
+        return new, state
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a later run needs to go on to the same bits, as dicts, lists and numbers."""

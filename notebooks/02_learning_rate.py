@@ -75,8 +75,8 @@ figure
 # %%
 from nn import MLP, fit, mse
 from nn.data import load_iris
-from nn.learning_rate import largest_curvature
 from nn.optim import SGD
+from nn.study.curvature import largest_curvature
 
 flowers = load_iris()
 lengths = [[row[2]] for row in flowers.features]

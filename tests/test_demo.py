@@ -12,9 +12,10 @@ from autograd import Value, rows
 from autograd.__main__ import main as command_line
 from autograd.show.player import formula
 from autograd.show.steps import steps
-from nn import MLP, plots
+from nn import MLP
 from nn.data import load_iris
 from nn.demo import accuracy_of, main, train
+from nn.study import plots
 from nn.training import History
 
 ROOT = Path(__file__).resolve().parent.parent

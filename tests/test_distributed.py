@@ -22,15 +22,18 @@ import pytest
 
 import autograd
 from autograd import RecordingError, Value, define_op, select
-from nn import MLP, TrainingError, distributed, init, metrics, mse, sparse_categorical_crossentropy
+from autograd.distributed import client as clients
+from autograd.distributed import driver, files, worker
+from autograd.distributed import fingerprint as fingerprints
+from nn import MLP, TrainingError, init, metrics, mse, sparse_categorical_crossentropy
 from nn import fit as fit_here
 from nn.data import Dataset
 from nn.distributed import MismatchError, Rows, connect, fit, mean_gradient
 from nn.module import Module
 from nn.optim import SGD, Adam
-from nn.replay import Replay
 from nn.schedules import Step
 from nn.sweeps import Grid, sweep
+from nn.training.replay import Replay
 from tests.benchmarks import distributed as reckoning
 
 crossentropy = functools.partial(sparse_categorical_crossentropy, from_logits=True)
@@ -255,7 +258,7 @@ def test_a_function_that_fails_says_in_which_row(tmp_path: Path) -> None:
 def test_a_function_of_a_different_way_for_each_row_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distributed, "PATHS", 5)
+    monkeypatch.setattr(driver, "PATHS", 5)
 
     def function(row: Any) -> Any:
         return W[0] * float(row[0])
@@ -330,18 +333,19 @@ def test_a_chunk_must_have_rows(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- who may take part
 
 
-def job(path: Path, **changes: Any) -> distributed.Job:
+def job(path: Path, **changes: Any) -> worker.Job:
     made = Rows(smooth, path, W)._job
-    return distributed.Job(dataclasses.replace(made.spec, **changes))
+    return worker.Job(dataclasses.replace(made.spec, **changes))
 
 
-@pytest.mark.parametrize("what", distributed.fingerprint())
+@pytest.mark.parametrize("what", fingerprints.fingerprint())
 def test_a_worker_refuses_a_driver_that_differs(
     what: str, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = whole(tmp_path)
-    own = distributed.fingerprint()
-    monkeypatch.setattr(distributed, "fingerprint", lambda: own | {what: "another"})
+    own = fingerprints.fingerprint()
+    for module in (driver, clients):
+        monkeypatch.setattr(module, "fingerprint", lambda: own | {what: "another"})
     message = f"worker tcp://127.0.0.1:[0-9]+ refuses: {what}: .* here, and another on the driver"
     with pytest.raises(MismatchError, match=message):
         mean_gradient(smooth, path, W, client=client)
@@ -350,11 +354,11 @@ def test_a_worker_refuses_a_driver_that_differs(
 
 
 def _spoil(dask_worker: Any = None) -> None:
-    distributed._SOURCES = "spoilt"
+    fingerprints._SOURCES = "spoilt"
 
 
 def _mend(text: str) -> None:
-    distributed._SOURCES = text
+    fingerprints._SOURCES = text
 
 
 def test_one_worker_with_other_sources_is_enough_to_refuse(client: Any, tmp_path: Path) -> None:
@@ -365,7 +369,7 @@ def test_one_worker_with_other_sources_is_enough_to_refuse(client: Any, tmp_path
         with pytest.raises(MismatchError, match=f"{one} refuses: its source files: spoilt here"):
             mean_gradient(smooth, path, W, client=client)
     finally:
-        client.run(_mend, distributed._SOURCES)
+        client.run(_mend, fingerprints._SOURCES)
     mean_gradient(smooth, path, W, client=client)
 
 
@@ -376,7 +380,7 @@ def test_a_worker_that_comes_later_refuses_by_itself(client: Any, tmp_path: Path
         with pytest.raises(MismatchError, match="its source files: spoilt here"):
             rows.backward()
     finally:
-        client.run(_mend, distributed._SOURCES)
+        client.run(_mend, fingerprints._SOURCES)
 
 
 def test_an_operation_that_the_workers_do_not_have_is_named(client: Any, tmp_path: Path) -> None:
@@ -413,20 +417,20 @@ def test_a_file_of_the_same_shape_with_other_numbers_is_refused(tmp_path: Path) 
 def test_other_features_of_the_cpu_are_named_and_only_those(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    own = distributed.fingerprint()
-    assert own["CPU features"] == distributed.fingerprint()["CPU features"]
-    distributed.compare(own)
+    own = fingerprints.fingerprint()
+    assert own["CPU features"] == fingerprints.fingerprint()["CPU features"]
+    fingerprints.compare(own)
     driver = own | {"CPU features": own["CPU features"] + " avx1024"}
     with pytest.raises(MismatchError) as caught:
-        distributed.compare(driver)
+        fingerprints.compare(driver)
     assert str(caught.value) == "CPU features: none besides here, and avx1024 on the driver"
     with pytest.raises(MismatchError, match=r"^CPU: .* here, and abacus on the driver$"):
-        distributed.compare(own | {"CPU": "abacus"})
+        fingerprints.compare(own | {"CPU": "abacus"})
     numba = pytest.importorskip("numba")
     monkeypatch.setattr(numba.config, "CPU_NAME", "generic")
     monkeypatch.setattr(numba.config, "CPU_FEATURES", "-fma,+sse2")
-    monkeypatch.setattr(distributed, "_processor", distributed._processor.__wrapped__)
-    told = distributed.fingerprint()
+    monkeypatch.setattr(fingerprints, "_processor", fingerprints._processor.__wrapped__)
+    told = fingerprints.fingerprint()
     assert told["CPU"] == "generic"
     assert "sse2" in told["CPU features"].split()
     assert "fma" not in told["CPU features"].split()
@@ -434,7 +438,8 @@ def test_other_features_of_the_cpu_are_named_and_only_those(
 
 def test_without_numba_the_features_are_those_that_numpy_found() -> None:
     script = (
-        "import sys; sys.modules['numba'] = None; from nn.distributed import fingerprint as f\n"
+        "import sys; sys.modules['numba'] = None\n"
+        "from autograd.distributed.fingerprint import fingerprint as f\n"
         "print(f()['numba'], *f()['CPU features'].split(), sep=chr(10))"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -468,7 +473,7 @@ def test_workers_of_ones_own_are_on_loopback_with_one_thread(client: Any) -> Non
         for sockets in [_listening(), *client.run(_listening).values()]:
             assert set(sockets) == {"0100007F"}  # 127.0.0.1, in the kernel's order
     for found in client.run(lambda: dict(os.environ)).values():
-        assert {name: found[name] for name in distributed.ENVIRONMENT} == distributed.ENVIRONMENT
+        assert {name: found[name] for name in clients.ENVIRONMENT} == clients.ENVIRONMENT
 
 
 def test_the_address_of_a_scheduler_will_do(client: Any, tmp_path: Path) -> None:
@@ -489,7 +494,7 @@ def test_a_cluster_without_workers_is_refused(
             return {}
 
     asked: list[Any] = []
-    monkeypatch.setattr(distributed, "PAUSES", (0.0, 0.0))  # workers may be on their way
+    monkeypatch.setattr(clients, "PAUSES", (0.0, 0.0))  # workers may be on their way
     with pytest.raises(MismatchError, match="the cluster has no workers"):
         mean_gradient(smooth, whole(tmp_path), W, client=Empty())
     assert len(asked) == 3
@@ -508,17 +513,17 @@ class Answers:
 def test_a_worker_that_dies_while_it_is_asked_is_no_reason_to_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(distributed, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(clients, "PAUSES", (0.0, 0.0, 0.0))
     gone = OSError("connection reset")
     client = Answers({"a": "", "b": gone}, {}, {"a": "", "c": ""})
-    assert distributed.agree(client) == distributed.fingerprint()
+    assert clients.agree(client) == fingerprints.fingerprint()
     assert not client.answers
     with pytest.raises(MismatchError, match="worker c refuses: it is older"):
-        distributed.agree(Answers({"a": "", "b": gone}, {"a": "", "c": "it is older"}))
+        clients.agree(Answers({"a": "", "b": gone}, {"a": "", "c": "it is older"}))
     with pytest.raises(MismatchError, match="worker b gives no answer: connection reset"):
-        distributed.agree(Answers(*[{"a": "", "b": gone}] * 4))
+        clients.agree(Answers(*[{"a": "", "b": gone}] * 4))
     with pytest.raises(MismatchError, match="worker b gives no answer: a bug"):
-        distributed.agree(Answers({"a": "", "b": ZeroDivisionError("a bug")}))
+        clients.agree(Answers({"a": "", "b": ZeroDivisionError("a bug")}))
 
 
 def test_a_worker_killed_while_training_is_set_up_changes_no_bit(
@@ -526,14 +531,14 @@ def test_a_worker_killed_while_training_is_set_up_changes_no_bit(
 ) -> None:
     paths = stored(tmp_path, [X, X[:, 0]])
     options: dict[str, Any] = {"loss": mse, "epochs": 1}
-    ask, killed = distributed._ask, []
+    ask, killed = clients.ask, []
 
     def killing(client: Any, question: Any, of: Any) -> None:
         killed.append(next(iter(client.run(os.getpid).values())))
         os.kill(killed[0], signal.SIGKILL)
         ask(client, question, of)
 
-    monkeypatch.setattr(distributed, "_ask", killing)
+    monkeypatch.setattr(driver, "ask", killing)
     found = []
     with connect(workers=2) as client:  # of its own: dask gives up a worker that dies twice
         for where in (None, client):
@@ -810,15 +815,14 @@ def test_the_sources_are_all_python_files_of_the_two_packages() -> None:
     found = hashlib.sha256()
     for package in (autograd, nn):
         folder = Path(str(package.__file__)).parent
-        for path in sorted(folder.iterdir()):
-            if path.suffix == ".py":
-                found.update(path.name.encode())
-                found.update(path.read_bytes())
-    assert distributed._sources() == found.hexdigest()[:16] == distributed._SOURCES
+        for path in sorted(p for p in folder.glob("**/*") if p.suffix == ".py"):
+            found.update(path.relative_to(folder).as_posix().encode())
+            found.update(path.read_bytes())
+    assert fingerprints._sources() == found.hexdigest()[:16] == fingerprints._SOURCES
 
 
 def test_a_fingerprint_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = distributed.fingerprint()
+    own = fingerprints.fingerprint()
     assert own["chainrule"] == metadata.version("chainrule")
     numba, llvm = metadata.version("numba"), metadata.version("llvmlite")
     assert own["numba"] == f"{numba}, llvmlite {llvm}"
@@ -833,7 +837,7 @@ def test_a_fingerprint_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(metadata, "version", missing)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
-    assert {key: one for key, one in distributed.fingerprint().items() if own[key] != one} == {
+    assert {key: one for key, one in fingerprints.fingerprint().items() if own[key] != one} == {
         "chainrule": "not installed",
         "numba": "none",
         "C library": "unknown",
@@ -843,7 +847,7 @@ def test_a_fingerprint_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_processor_is_what_numpy_and_numba_choose_code_by(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = distributed._processor.__wrapped__
+    asked = fingerprints._processor.__wrapped__
     numba, llvm = pytest.importorskip("numba"), pytest.importorskip("llvmlite").binding
     shown: dict[str, Any] = {"SIMD Extensions": {"found": ["SSE", "AVX"], "not found": ["X"]}}
     monkeypatch.setattr(np, "show_config", lambda mode: dict(shown))
@@ -867,17 +871,20 @@ def test_the_processor_is_what_numpy_and_numba_choose_code_by(
     assert asked() == ("unknown", "")
 
 
-def test_a_process_says_how_it_differs_or_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = distributed.fingerprint() | {"CPU features": "a b c"}
-    monkeypatch.setattr(distributed, "fingerprint", lambda: own)
-    assert distributed._differs(own) == ""
-    told = distributed._differs(own | {"CPU features": "c e d"})
-    assert told == "CPU features: a b here, and d e on the driver"
-    told = distributed._differs(own | {"NumPy": "0.1"})
-    assert told == f"NumPy: {np.__version__} here, and 0.1 on the driver"
+def test_a_process_says_how_it_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(driver: dict[str, str]) -> str:
+        with pytest.raises(MismatchError) as caught:
+            fingerprints.compare(driver)
+        return str(caught.value)
+
+    own = fingerprints.fingerprint() | {"CPU features": "a b c"}
+    monkeypatch.setattr(fingerprints, "fingerprint", lambda: own)
+    fingerprints.compare(own)
+    features = {"CPU features": "c e d"}
+    assert told(own | features) == "CPU features: a b here, and d e on the driver"
+    assert told(own | {"NumPy": "0.1"}) == f"NumPy: {np.__version__} here, and 0.1 on the driver"
     del own["CPU features"]
-    told = distributed._differs({"CPU features": "c e d"})
-    assert told == "CPU features: None here, and c e d on the driver"
+    assert told(features) == "CPU features: None here, and c e d on the driver"
 
 
 class Future:
@@ -932,13 +939,13 @@ def test_results_come_with_their_places_and_the_rest_is_cancelled(
         return a + 10 * b + big + small
 
     columns = [[1, 2, 3], [4, 5, 6]]
-    found = list(distributed.completed(fake, add, columns, big=there, small=1000))
+    found = list(clients.completed(fake, add, columns, big=there, small=1000))
     assert found == [(2, 1163), (0, 1141), (1, 1152)]
     assert fake.submitted == [(1000, {"pure": False})]
     ((given, shared, pure),) = fake.mapped
     assert (list(given), shared["big"], pure) == (columns, there, False)
     assert fake.cancelled == []
-    some = distributed.completed(fake, add, columns, big=there, small=0)
+    some = clients.completed(fake, add, columns, big=there, small=0)
     assert next(some) == (2, 163)
     some.close()
     assert fake.cancelled == [fake.futures]
@@ -954,15 +961,15 @@ def test_a_job_makes_its_machine_once_on_each_thread(monkeypatch: pytest.MonkeyP
         def run(self, *given: Any) -> Any:
             return given
 
-    monkeypatch.setattr(distributed, "_Machine", Machine)
+    monkeypatch.setattr(worker, "Machine", Machine)
     spec: Any = "a spec"
-    one: Any = distributed.Job(spec)
+    one: Any = worker.Job(spec)
     numbers = np.zeros(1)
     assert one.run(1, 2, numbers) == (1, 2, numbers)
-    work: Any = distributed._work
+    work: Any = worker.work
     assert work(3, 4, one, numbers) == (3, 4, numbers)
     assert made == [spec]
-    other = distributed.Job(spec)
+    other = worker.Job(spec)
     assert other.refusal() == ""
     other.run(1, 2, numbers)
     assert len(made) == 2
@@ -970,14 +977,14 @@ def test_a_job_makes_its_machine_once_on_each_thread(monkeypatch: pytest.MonkeyP
 
 def test_a_program_of_another_table_is_told_to_be_one() -> None:
     with pytest.raises(ValueError, match=r"^the program is not a program$"):
-        distributed._opened(b"text")
+        worker._opened(b"text")
 
 
 @pytest.mark.parametrize(
     ("width", "rows"), [(1, 4096), (64, 4096), (100, 2621), (128, 2048), (5000, 64), (1 << 18, 64)]
 )
 def test_a_block_has_fewer_rows_if_they_are_wide(width: int, rows: int) -> None:
-    assert distributed._block(width) == rows
+    assert files.block_of([types.SimpleNamespace(width=width)]) == rows  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize(("shape", "width"), [((5,), 1), ((5, 3), 3), ((5, 2, 3), 6), ((5, 0), 0)])
@@ -985,7 +992,7 @@ def test_the_width_of_a_file_is_how_many_numbers_a_row_has(
     shape: tuple[int, ...], width: int, tmp_path: Path
 ) -> None:
     (path,) = stored(tmp_path, [np.zeros(shape)])
-    assert distributed.File.of(path).width == width
+    assert files.File.of(path).width == width
 
 
 @pytest.mark.parametrize("kind", ["i2", "u1", "f4", "b1"])
@@ -1024,7 +1031,7 @@ def test_a_machine_adds_its_blocks_up_in_order(tmp_path: Path) -> None:
     (path,) = stored(tmp_path, [x])
     rows = Rows(lambda a: w * a if a > 0 else w * w, path, [w])
     rows.backward()
-    machine = distributed._Machine(rows._job.spec)
+    machine = worker.Machine(rows._job.spec)
     assert machine.block == 4096
     machine.block = 2
     part = machine.run(0, 5, np.array([3.0]))
@@ -1032,7 +1039,7 @@ def test_a_machine_adds_its_blocks_up_in_order(tmp_path: Path) -> None:
         3.0 * 27 + 9.0, [27 + 6.0], -1, ""
     )  # fmt: skip
     assert machine.run(3, 5, np.array([3.0])).loss == 72.0
-    known = distributed._Machine(rows._job.spec)
+    known = worker.Machine(rows._job.spec)
     assert len(known.compiled.recordings) == 2
     assert "2 recording(s) of 1 shape(s)" in repr(known.compiled)
 
@@ -1044,8 +1051,8 @@ def test_a_way_that_is_met_later_is_learnt_at_its_row(tmp_path: Path) -> None:
     assert rows.backward() == (4.0 + 2.0 + 4.0 + 2.0) / 4
     assert len(rows._known) == 3
     numbers = [np.array([[1.0, math.nan], [2.0, 5.0], [math.nan, 5.0]])]
-    assert distributed._place(numbers, [math.nan, 5.0]) == 2
-    assert distributed._place(numbers, [1.0, math.nan]) == 0
+    assert worker._place(numbers, [math.nan, 5.0]) == 2
+    assert worker._place(numbers, [1.0, math.nan]) == 0
 
 
 @pytest.mark.parametrize(
@@ -1113,7 +1120,7 @@ def test_a_cluster_of_ones_own_is_asked_for_as_it_should_be(
             pass
         cluster = asked[1]
         assert asked[0] == (
-            "set", ({"distributed.nanny.pre-spawn-environ": distributed.ENVIRONMENT},), {}
+            "set", ({"distributed.nanny.pre-spawn-environ": clients.ENVIRONMENT},), {}
         )  # fmt: skip
         assert cluster[2] == {
             "n_workers": count, "threads_per_worker": 1, "host": "127.0.0.1",
@@ -1162,7 +1169,7 @@ def test_training_on_files_takes_batches_in_the_seeds_order(
 def test_training_on_files_gives_on_what_it_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nn import training
+    from nn.training import loop, progress
 
     paths = stored(tmp_path, [X[:100], Y[:100]])
     made: list[dict[str, Any]] = []
@@ -1173,14 +1180,14 @@ def test_training_on_files_gives_on_what_it_is_given(
         start(self, *given, **options)
 
     bars: list[Any] = []
-    bar = training.bar
+    bar = progress.bar
 
     def barred(count: int, wanted: bool | None, unit: str = "epoch") -> Any:
         bars.append((count, wanted))
         return bar(count, False)
 
     monkeypatch.setattr(Rows, "__init__", watched)
-    monkeypatch.setattr(training, "bar", barred)
+    monkeypatch.setattr(loop, "bar", barred)
     model = MLP([3, 4, 2], "tanh", seed=3)
     options: dict[str, Any] = {"epochs": 2, "batch_size": 50, "validation": (X[:20], Y[:20])}
     options |= {"metrics": [mae_of], "schedule": Step(0.5, 1), "chunk": 30}

@@ -39,15 +39,25 @@ autograd/compiled/dependence.py autograd/compiled/surroundings.py autograd/compi
 autograd/compiled/call_nodes.py autograd/compiled/serving.py autograd/compiled/verifying.py autograd/compiled/flat.py autograd/compiled/function.py
 autograd/__init__.py
 autograd/pytest_plugin.py
+autograd/distributed/__init__.py autograd/distributed/fingerprint.py autograd/distributed/client.py autograd/distributed/files.py autograd/distributed/worker.py
+autograd/distributed/driver.py
 nn/options.py nn/columns.py nn/tables.py nn/elsewhere.py
 nn/probabilities.py nn/activations.py nn/schedules.py nn/data.py nn/storage.py
 nn/module.py
 nn/reductions.py nn/metrics.py
-nn/losses.py nn/optimizer.py
-nn/optim.py
-nn/arguments.py nn/replay.py nn/training.py nn/distributed.py nn/plots.py nn/examination.py nn/learning_rate.py nn/init.py nn/sweeps.py
+nn/losses.py nn/optimizer.py nn/study/plots.py
+nn/optim.py nn/plots.py
+nn/arguments.py nn/study/__init__.py nn/study/examination.py nn/study/grid.py
+nn/init.py
 nn/layers.py
-nn/microgpt.py
+nn/training/replay.py nn/training/history.py nn/training/progress.py
+nn/training/recipe.py
+nn/training/source.py nn/training/checkpoint.py
+nn/training/in_memory.py nn/training/on_files.py nn/training/loop.py
+nn/training/fitting.py
+nn/training/__init__.py
+nn/study/curvature.py nn/study/learning_rate.py nn/study/sweeps.py
+nn/distributed.py nn/sweeps.py nn/microgpt.py
 nn/__init__.py
 nn/demo.py
 autograd/__main__.py
@@ -86,10 +96,6 @@ CIRCLES: list[set[str]] = [
         "autograd/compiled/serving.py",
         "autograd/compiled/verifying.py",
     },
-    {
-        "nn/distributed.py",
-        "nn/training.py",
-    },
 ]
 LARGER: dict[str, int] = {
     "autograd/check/gradients.py": 652,
@@ -99,20 +105,17 @@ LARGER: dict[str, int] = {
     "autograd/ops.py": 496,
     "autograd/transform.py": 456,
     "autograd/value.py": 685,
-    "nn/distributed.py": 548,
-    "nn/training.py": 509,
 }
 LONG = {
     ("autograd/compiled/kernels.py", "_backward"),
     ("autograd/compiled/kernels.py", "_forward"),
     ("autograd/compiled/kernels.py", "sweep"),
-    ("nn/examination.py", "examine"),
 }
 
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 5426, "autograd/compiled": 5672, "nn": 4859}  # a folder counts for itself
+MOST_IN = {"autograd": 5939, "autograd/compiled": 5681, "nn": 4346}  # a folder counts for itself
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",

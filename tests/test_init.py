@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from autograd import Value
-from nn import MLP, Layer, Module, init, losses, plots
+from nn import MLP, Layer, Module, init, losses
 from nn.activations import moments
-from nn.examination import Examination, LayerExamination, rank
+from nn.study import plots
+from nn.study.examination import Examination, LayerExamination, rank
 
 # Every function of the module that gives an initializer, by its own name.
 INITIALIZERS: dict[str, Callable[..., init.Initializer]] = {
@@ -704,8 +705,8 @@ def test_findings_are_what_is_beyond_its_bound(
 
 
 def test_a_sigmoid_is_saturated_where_its_slope_is_a_twentieth_of_the_steepest() -> None:
-    from nn import examination
     from nn.activations import value_and_slope
+    from nn.study import examination
 
     tanh = MLP([1, 1, 1], "tanh", seed=0).layers[0].activation
     at = math.acosh(math.sqrt(20.0))  # 1 / cosh^2 is 1 / 20 there

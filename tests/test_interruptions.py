@@ -14,10 +14,10 @@ import autograd
 from autograd import Value, draw, no_grad
 from autograd.compiled import engines
 from autograd.value import present_mode, restorer
-from nn import MLP, Module, find_learning_rate, fit, learning_rate_sweep, mse, training
+from nn import MLP, Module, find_learning_rate, fit, learning_rate_sweep, mse
 from nn.optim import SGD
 from nn.sweeps import sweep
-from nn.training import History
+from nn.training import History, loop
 from tests.benchmarks import interruptions
 
 # Interrupted between `open` and `with`, Python closes the file itself, and says so.  Ctrl-C that
@@ -134,7 +134,7 @@ def test_ctrl_c_after_the_last_epoch_loses_nothing_that_was_learned_and_is_said(
     model, other = MLP([1, 1], None, seed=0), MLP([1, 1], None, seed=0)
     options: dict[str, Any] = {"loss": loss, "epochs": 3, "compiled": compiled}
     whole = fit(other, DATA, optimizer=SGD(other, lr=0.1), **options)
-    monkeypatch.setattr(training, "bar", closing)
+    monkeypatch.setattr(loop, "bar", closing)
     history = fit(model, DATA, optimizer=SGD(model, lr=0.1), **options)
     assert [p.data for p in model.parameters()] == [p.data for p in other.parameters()]
     assert (history.loss, history.interrupted) == (whole.loss, True)

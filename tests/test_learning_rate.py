@@ -14,18 +14,19 @@ from nn import (
     MLP,
     TrainingError,
     find_learning_rate,
-    learning_rate,
     learning_rate_sweep,
     mse,
     sparse_categorical_crossentropy,
-    sweeps,
 )
 from nn.data import load_iris
-from nn.learning_rate import SingleBatches, largest_curvature
 from nn.module import Module
 from nn.optim import SGD
-from nn.sweeps import Trained
-from nn.training import History, StepError
+from nn.study import curvature, sweeps
+from nn.study.curvature import largest_curvature
+from nn.study.grid import Trained
+from nn.study.learning_rate import SingleBatches
+from nn.training import History
+from nn.training.source import StepError
 from tests.spies import Spy
 
 crossentropy = functools.partial(sparse_categorical_crossentropy, from_logits=True)
@@ -462,10 +463,10 @@ def test_power_iteration_finds_the_eigenvalue_of_largest_size(
         assert math.hypot(*v) == pytest.approx(1.0)
         return [sum(a * x for a, x in zip(row, v, strict=True)) for row in matrix]
 
-    assert learning_rate._dominant(times, len(matrix), 100) == pytest.approx(largest, rel=1e-8)
+    assert curvature._dominant(times, len(matrix), 100) == pytest.approx(largest, rel=1e-8)
     assert rounds < 40  # it stops when nothing changes
     if len(matrix) > 1:
         rounds = 0
-        learning_rate._dominant(times, len(matrix), 3)
+        curvature._dominant(times, len(matrix), 3)
         assert rounds == 3
-    assert learning_rate._dominant(lambda v: [0.0 for _ in v], 2, 9) == 0.0
+    assert curvature._dominant(lambda v: [0.0 for _ in v], 2, 9) == 0.0

@@ -160,7 +160,7 @@ def _other_pythons() -> list[str]:
 
 # Where versions of Python differ: syntax trees and what they unparse to, generated code and its
 # lines, dataclasses, recursion, warnings.  The mathematics is the same everywhere.
-ELSEWHERE = ["table", "value", "transform", "define", "expressions", "frames", "schedules"]
+ELSEWHERE = ["table", "value", "transform", "define", "expressions", "animation", "schedules"]
 
 
 @pytest.mark.parametrize("python", _other_pythons())

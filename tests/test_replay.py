@@ -26,7 +26,8 @@ from nn.data import Dataset, load_digits, load_iris, load_names
 from nn.microgpt import MicroGPT, encode
 from nn.module import Module
 from nn.optim import SGD, Adam
-from nn.replay import Replay, rows
+from nn.training.recipe import Recipe
+from nn.training.replay import Replay, rows
 from tests.golden.networks import OPTIMIZERS
 from tests.test_optim import make
 
@@ -114,6 +115,21 @@ def test_a_step_on_arrays_to_inf_changes_nothing_and_names_the_parameter() -> No
             optimizer.step_flat(flat)
     assert [p.data for p in model.parameters()] == before
     assert optimizer.taken == 0
+
+
+def test_gradients_whose_norm_is_beyond_the_largest_float_are_not_clipped_to_0() -> None:
+    model = MLP([2, 1], None, seed=0)
+    recipe = Recipe(model, mse, SGD(model, lr=1e-300), clip=1.0)
+    before = [p.data for p in model.parameters()]
+    with recipe.replay().flat as flat:
+        flat.gradients = np.array([1.5e308, 1.5e308, 0.0])
+        with pytest.raises(ArithmeticError, match="the norm of the gradients is inf"):
+            recipe.step(flat)
+        flat.gradients = np.array([3.0, 4.0, 0.0])
+        recipe.step(flat)
+        assert flat.gradients.tolist() == pytest.approx([0.6, 0.8, 0.0])
+    assert [p.data for p in model.parameters()] == pytest.approx(before)
+    assert recipe.optimizer.taken == 1
 
 
 def test_columns_of_different_lengths_are_refused() -> None:
@@ -246,7 +262,7 @@ def test_a_batch_of_three_shapes_has_the_eager_loss_gradient_and_outputs() -> No
 
 
 def test_samples_of_one_form_are_one_array_and_others_stay_a_list() -> None:
-    from nn.replay import rows
+    from nn.training.replay import rows
 
     same = rows([[1.0, 2.0], [3.0, 4.0]])
     assert same.tolist() == [[1.0, 2.0], [3.0, 4.0]]

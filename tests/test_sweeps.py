@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from nn import MLP, TrainingError, init, mse, sweeps
+from nn import MLP, TrainingError, init, mse
 from nn.optim import SGD, Adam
+from nn.study import sweeps
 from nn.sweeps import Grid, Trained, sweep
 from nn.training import History
 
@@ -45,6 +46,38 @@ def test_a_grid_prints_what_is_done_and_marks_the_best() -> None:
     assert found.best == (0.1, "a")
     with pytest.raises(ValueError, match=r"^sweep: no run is done$"):
         _ = grid().best
+
+
+def test_a_grid_in_which_only_the_rates_differ_is_a_line_of_outcomes() -> None:
+    pytest.importorskip("matplotlib")
+    found = Grid([0.1, 0.5], ["default"], [0])
+    assert str(found) == "    rate        start        final  outcome"
+    assert found.outcomes == []
+    assert "0 of 2 runs" in found.figure().axes[0].get_title()
+    found.runs = [Trained(0.1, "default", 0, [2.0, 1.5]), Trained(0.5, "default", 0, [2.0, 0.5])]
+    assert found.outcomes == ["slow", "good"]
+    assert str(found).split("\n")[1:] == [
+        "     0.1            2          1.5  slow",
+        "     0.5            2          0.5  good",
+    ]
+    assert len(found.figure().axes[0].lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("loss", "diverged"),
+    [
+        ([2.0, 2.0 * (1 + 1e-10)], False),
+        ([2.0, 2.1], True),
+        ([-1.0, -1.0], False),
+        ([-1.0, -0.9], True),
+        ([2.0, math.nan], True),
+        ([2.0, math.inf], True),
+    ],
+)
+def test_a_run_diverged_if_it_ends_above_its_start_but_for_rounding(
+    loss: list[float], diverged: bool
+) -> None:
+    assert Trained(0.1, "a", 0, loss).diverged is diverged
 
 
 def test_of_equal_cells_the_first_is_the_best() -> None:
@@ -100,21 +133,21 @@ def test_each_run_is_given_what_the_sweep_was_given(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_run_on_a_worker_compares_fingerprints_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nn import distributed
+    from autograd.distributed import fingerprint as fingerprints
 
     compared: list[Any] = []
-    monkeypatch.setattr(distributed, "compare", compared.append)
+    monkeypatch.setattr(fingerprints, "compare", compared.append)
     monkeypatch.setattr(sweeps, "fit", Fit())
     own = {"Python": "3"}
     for fingerprint, wanted in ((own, [own]), ({}, [])):
         compared.clear()
-        task = sweeps._Task(made, DATA, mse, 1, None, SGD, False, fingerprint)
+        task = sweeps._Task(made, DATA, mse, SGD, {"epochs": 1}, fingerprint)
         assert sweeps._run(0.25, None, 0, task)[1:] == [0.5, 0.25]
         assert compared == wanted
 
 
 def test_a_cluster_is_asked_and_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nn import distributed
+    from autograd.distributed import client as clients
 
     given: list[Any] = []
 
@@ -123,8 +156,8 @@ def test_a_cluster_is_asked_and_does_the_work(monkeypatch: pytest.MonkeyPatch) -
         for k in (1, 0):
             yield k, [9.0, columns[0][k]]
 
-    monkeypatch.setattr(distributed, "agree", lambda client: {"asked": client})
-    monkeypatch.setattr(distributed, "completed", completed)
+    monkeypatch.setattr(clients, "agree", lambda client: {"asked": client})
+    monkeypatch.setattr(clients, "completed", completed)
     found = sweep(made, DATA, loss=mse, rates=[0.5, 0.25], client="a client")
     assert given == [("a client", {"asked": "a client"})]
     assert [(one.rate, one.loss) for one in found.runs] == [(0.25, [9.0, 0.25]), (0.5, [9.0, 0.5])]

@@ -25,8 +25,8 @@ from nn import (
 )
 from nn.data import Dataset, load_digits, load_iris, load_moons, samples
 from nn.optim import SGD, Adam
-from nn.replay import Replay
 from nn.schedules import Cosine, ReduceOnPlateau
+from nn.training.replay import Replay
 from tests.spies import Spy
 
 crossentropy = functools.partial(sparse_categorical_crossentropy, from_logits=True)

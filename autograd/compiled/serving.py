@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autograd.atomic import quietly
 from autograd.compiled.arguments import Call
 from autograd.compiled.engines import DOUBTFUL, FAILED, HELD
 from autograd.compiled.recording import Recording
@@ -105,18 +106,8 @@ class Served:
 
 def summed(out: Array) -> Array:
     """The sum over the rows; of inf and -inf it is nan, without a warning."""
-    if np.isfinite(out).all():
-        found: Array = np.add.reduce(out)
-        return found
-    # In a context of its own: Ctrl-C at the start of errstate's `__exit__` would leave NumPy
-    # silent for good.
-    return copy_context().run(_quietly_summed, out)
-
-
-def _quietly_summed(out: Array) -> Array:
-    with np.errstate(all="ignore"):
-        found: Array = np.add.reduce(out)
-        return found
+    found: Array = quietly(partial(np.add.reduce, out))
+    return found
 
 
 @dataclass(slots=True)

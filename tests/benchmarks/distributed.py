@@ -23,8 +23,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autograd.distributed.client import completed, connect
+from autograd.distributed.driver import Rows
+from autograd.distributed.files import BLOCK
+from autograd.distributed.worker import Part
 from nn import MLP
-from nn.distributed import BLOCK, Part, Rows, completed, connect
 
 SIZES = [8, 32, 16, 1]
 ROWS = [2_000, 10_000, 50_000, 200_000, 1_000_000]

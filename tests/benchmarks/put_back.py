@@ -26,9 +26,9 @@ from autograd.faults import faults, hidden, planted
 from autograd.ops import Ops
 from autograd.show.animation import frame
 from nn import MLP, Module, find_learning_rate, fit, init, learning_rate_sweep, mse, unscoped
-from nn.learning_rate import largest_curvature
 from nn.optim import Adam
 from nn.schedules import ReduceOnPlateau
+from nn.study.curvature import largest_curvature
 from nn.sweeps import sweep
 from tests.benchmarks.presses import Press, Trial
 

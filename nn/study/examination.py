@@ -120,7 +120,7 @@ class Examination:
 
         Raises ImportError, naming the extra, when matplotlib is not installed.
         """
-        from nn import plots
+        from nn.study import plots
 
         return plots.examination(self)
 
@@ -178,12 +178,12 @@ def examine(
     >>> report.findings[:1]
     ['layers.0: its 6 neurons are identical, for ever']
     """
-    layers: dict[str, Any] = {
-        path or module.name: module
+    watched = [
+        _Watched(path or module.name, module)
         for path, module in model.named_modules()
         if hasattr(module, "neurons")
-    }
-    if not layers:
+    ]
+    if not watched:
         raise ValueError(f"examine: {model.name} has no layers of neurons")
     if not len(data):
         raise ValueError("examine: there is no data")
@@ -192,54 +192,29 @@ def examine(
     if targets is not None and len(targets) != len(data):
         raise ValueError(f"examine: {len(data)} samples but {len(targets)} targets")
     parameters = model.parameters()
-    probes = {name: [_Probe(n.activation) for n in one.neurons] for name, one in layers.items()}
-    cotangents: list[float] = []
-    rng = random.Random(seed)  # noqa: S311
-    pairs = [
-        (neuron, probe)
-        for name, layer in layers.items()
-        for neuron, probe in zip(layer.neurons, probes[name], strict=True)
-    ]
-    functions = undo_of((neuron for neuron, _ in pairs), repeat("activation"))
-    undo = together([restorer(parameters), functions])
+    rng, cotangents = random.Random(seed), []  # noqa: S311
+    neurons = [neuron for one in watched for neuron in one.layer.neurons]
+    undo = together([restorer(parameters), undo_of(neurons, repeat("activation"))])
     try:
         for p in parameters:
             p.grad = 0.0
-        for neuron, probe in pairs:
-            neuron.activation = probe
-        for i, x in enumerate(data):
+        for one in watched:
+            one.probe()
+        for x, target in zip(data, targets or repeat(None, len(data)), strict=True):
             with unscoped(), recording():
                 outputs = model(x)
-                if loss is None:
-                    whole = _weighted(outputs, rng)
-                else:
-                    assert targets is not None
-                    whole = loss([outputs], [targets[i]])
+                whole = _weighted(outputs, rng) if loss is None else loss([outputs], [target])
                 whole.backward()
-            for name in layers:
-                for probe in probes[name]:
-                    probe.settle()
+            for one in watched:
+                one.settle()
             cotangents += [z.grad for z in _flat(outputs)]
-        matrices = {
-            name: [[w.grad for w in n.weights] for n in one.neurons] for name, one in layers.items()
-        }
-        biases = {
-            name: [n.bias.grad if n.bias is not None else 0.0 for n in one.neurons]
-            for name, one in layers.items()
-        }
+        for one in watched:
+            one.read()
     finally:
         undo()
-    predictions = _predictions(
-        list(layers.values()),
-        _mean([a * a for x in data for a in map(float, x)]),
-        _mean([g * g for g in cotangents]),
-    )
-    return Examination(
-        tuple(
-            _layer(name, layer, probes[name], matrices[name], biases[name], prediction)
-            for (name, layer), prediction in zip(layers.items(), predictions, strict=True)
-        )
-    )
+    squares = [a * a for x in data for a in map(float, x)], [g * g for g in cotangents]
+    predictions = _predictions([one.layer for one in watched], *map(_mean, squares))
+    return Examination(tuple(map(_Watched.examination, watched, predictions)))
 
 
 class _Probe:
@@ -264,6 +239,59 @@ class _Probe:
             self.gradients.append(u.grad)
             self.slopes.append(value_and_slope(self.function, u.data)[1])
         self.pending.clear()
+
+
+class _Watched:
+    """A layer while it is examined: a probe in each neuron, and the gradients at the end."""
+
+    def __init__(self, name: str, layer: Any) -> None:
+        self.name, self.layer = name, layer
+        self.probes = [_Probe(neuron.activation) for neuron in layer.neurons]
+
+    def probe(self) -> None:
+        """Put the probes in the place of the activations."""
+        for neuron, probe in zip(self.layer.neurons, self.probes, strict=True):
+            neuron.activation = probe
+
+    def settle(self) -> None:
+        """Take down the numbers of a pass."""
+        for probe in self.probes:
+            probe.settle()
+
+    def read(self) -> None:
+        """Take down the gradients of the weights, and what makes neurons differ."""
+        neurons = self.layer.neurons
+        self.matrix = [[w.grad for w in n.weights] for n in neurons]
+        self.different = {
+            (*(w.data for w in n.weights), *row, n.bias.grad if n.bias is not None else 0.0)
+            for n, row in zip(neurons, self.matrix, strict=True)
+        }
+
+    def examination(self, prediction: tuple[float, float]) -> LayerExamination:
+        """What was seen, beside the predicted variance and the predicted gradient."""
+        layer, probes = self.layer, self.probes
+        activations = [a for probe in probes for a in probe.activations]
+        gradients = [g for probe in probes for g in probe.gradients]
+        slopes = [s for probe in probes for s in probe.slopes]
+        middle = _mean(activations)
+        return LayerExamination(
+            name=self.name,
+            fan_in=layer.fan_in,
+            fan_out=layer.fan_out,
+            std=layer.init.std(layer.fan_in, layer.fan_out),
+            bound=layer.init.bound(layer.fan_in, layer.fan_out),
+            predicted_variance=prediction[0],
+            variance=_mean([(a - middle) ** 2 for a in activations]),
+            predicted_gradient=prediction[1],
+            gradient=_mean([g * g for g in gradients]),
+            dead=_mean([float(not any(probe.slopes)) for probe in probes]),
+            saturated=_saturated(layer.activation, slopes),
+            distinct=len(self.different),
+            rank=rank(self.matrix),
+            mean_square=_mean([a * a for a in activations]),
+            activations=tuple(activations),
+            gradients=tuple(gradients),
+        )
 
 
 def _weighted(outputs: Any, rng: random.Random) -> Value:
@@ -305,42 +333,6 @@ def _predictions(layers: list[Any], inputs: float, outputs: float) -> list[tuple
         gradients.append(gradient)
         gradient *= layer.fan_out * std * std
     return list(zip(variances, reversed(gradients), strict=True))
-
-
-def _layer(
-    name: str,
-    layer: Any,
-    probes: list[_Probe],
-    matrix: list[list[float]],
-    biases: list[float],
-    prediction: tuple[float, float],
-) -> LayerExamination:
-    activations = [a for probe in probes for a in probe.activations]
-    gradients = [g for probe in probes for g in probe.gradients]
-    slopes = [s for probe in probes for s in probe.slopes]
-    middle = _mean(activations)
-    neurons = {
-        (*(w.data for w in n.weights), *row, bias)
-        for n, row, bias in zip(layer.neurons, matrix, biases, strict=True)
-    }
-    return LayerExamination(
-        name=name,
-        fan_in=layer.fan_in,
-        fan_out=layer.fan_out,
-        std=layer.init.std(layer.fan_in, layer.fan_out),
-        bound=layer.init.bound(layer.fan_in, layer.fan_out),
-        predicted_variance=prediction[0],
-        variance=_mean([(a - middle) ** 2 for a in activations]),
-        predicted_gradient=prediction[1],
-        gradient=_mean([g * g for g in gradients]),
-        dead=_mean([float(not any(probe.slopes)) for probe in probes]),
-        saturated=_saturated(layer.activation, slopes),
-        distinct=len(neurons),
-        rank=rank(matrix),
-        mean_square=_mean([a * a for a in activations]),
-        activations=tuple(activations),
-        gradients=tuple(gradients),
-    )
 
 
 def _saturated(function: Callable[[Any], Any] | None, slopes: list[float]) -> float | None:

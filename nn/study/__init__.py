@@ -1,0 +1,1 @@
+"""Experiments with models: initial weights, learning rates, sweeps, and their figures."""

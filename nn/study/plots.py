@@ -1,0 +1,259 @@
+"""Figures of training: curves, rates, decision boundaries, weights over time; matplotlib's."""
+
+import functools
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from autograd import no_grad
+from nn.data import samples
+from nn.metrics import classes
+from nn.module import Module, unscoped
+
+# Okabe and Ito (2008): told apart with every kind of colour vision.
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+
+
+DOTS, SHOWN = 150, 100  # pixels per inch: of the picture, and of its place in a notebook's page
+
+
+@functools.cache
+def _shown() -> Any:
+    """matplotlib's Figure, and how a notebook shows it.
+
+    A Figure that pyplot does not know shows only its repr there: pyplot is what tells IPython.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError("a figure needs matplotlib: pip install 'chainrule[plot]'") from None
+
+    class Shown(Figure):
+        def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+            data = io.BytesIO()
+            self.savefig(data, format="png", dpi=DOTS)
+            width, height = (round(side * SHOWN) for side in self.get_size_inches())
+            return data.getvalue(), {"width": width, "height": height}
+
+    Shown.__name__ = Shown.__qualname__ = "Figure"
+    return Shown
+
+
+def figure(width: float = 6.4, height: float = 4.2) -> Any:
+    """An empty Figure of that size in inches, which a notebook shows when a cell ends with it.
+
+    Raises ImportError, naming the extra, when matplotlib is not installed.
+    """
+    return _shown()(figsize=(width, height), layout="constrained")
+
+
+def history(run: Any) -> Any:
+    """A Figure of a History: the loss curves, and of the metrics beside them if there are any."""
+    drawn = figure(10.0 if run.metrics else 6.4)
+    axes = drawn.subplots(1, 2 if run.metrics else 1, squeeze=False)[0]
+    epochs = range(1, len(run) + 1)
+    axes[0].plot(epochs, run.loss, color=COLORS[0], label="training")
+    if run.validation_loss:
+        axes[0].plot(epochs, run.validation_loss, color=COLORS[1], label="validation")
+        axes[0].legend(frameon=False)
+    axes[0].set(xlabel="epoch", ylabel="loss")
+    if min([*run.loss, *run.validation_loss]) > 0.0:
+        axes[0].set_yscale("log")
+    if run.metrics:
+        for (name, numbers), color in zip(run.metrics.items(), COLORS[2:], strict=False):
+            axes[1].plot(epochs, numbers, color=color, label=name)
+        axes[1].set(xlabel="epoch")
+        axes[1].legend(frameon=False)
+    return drawn
+
+
+def sweep(found: Any) -> Any:
+    """A Figure of a Grid of rates: loss against epochs, a line for each rate."""
+    drawn = figure(8.2, 4.6)
+    axes = drawn.subplots()
+    top = 3.0 * max(run.loss[0] for run in found.runs)
+    lowest = min(x for run in found.runs for x in run.loss if x > 0.0)
+    colors = COLORS * len(found.runs)
+    for run, outcome, color in zip(found.runs, found.outcomes, colors, strict=False):
+        shown = [min(x, 10.0 * top) if x == x else 10.0 * top for x in run.loss]
+        name = f"{run.rate:g}: {outcome}"
+        axes.plot(range(len(shown)), shown, color=color, linewidth=1.8, label=name)
+    axes.set(xlabel="epoch", ylabel="loss", yscale="log", ylim=(0.7 * lowest, top))
+    axes.locator_params(axis="x", integer=True)
+    axes.legend(title="learning rate", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return drawn
+
+
+def grid(found: Any) -> Any:
+    """A Figure of a Grid so far: the median loss of each rate (across) and initializer (down).
+
+    The lowest has a frame; what is not done yet is empty, and what diverged to inf is grey.
+    """
+    rates, names = found.rates, found.initializers
+    medians = [[found.median(rate, name) for rate in rates] for name in names]
+    finite = [x for row in medians for x in row if math.isfinite(x)]
+    logs = [math.log10(max(x, 1e-300)) for x in finite] or [0.0]
+    low, high = min(logs), max(logs)
+    longest = max(map(len, names))
+    drawn = figure(1.6 + 0.085 * longest + 0.95 * len(rates), 1.3 + 0.55 * len(names))
+    axes = drawn.subplots()
+    from matplotlib import colormaps
+
+    for i, row in enumerate(medians):
+        for k, x in enumerate(row):
+            # From white to the blue of COLORS' kind: read by lightness alone, if need be.
+            share = (high - math.log10(max(x, 1e-300))) / (high - low or 1.0) if x < math.inf else 0
+            color: Any = colormaps["Blues"](0.08 + 0.8 * share) if x < math.inf else "0.82"
+            best = bool(finite) and (rates[k], names[i]) == found.best
+            style = {"edgecolor": COLORS[1], "linewidth": 2.5, "zorder": 3} if best else {}
+            color = "white" if x != x else color
+            axes.bar(k, 0.94, 0.94, i - 0.47, color=color, **({"edgecolor": "0.85"} | style))
+            text = "" if x != x else f"{x:.3g}"
+            tint = "white" if share > 0.6 and math.isfinite(x) else "black"
+            axes.text(k, i, text, ha="center", va="center", color=tint, fontsize=9, zorder=4)
+    axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlim=(-0.5, len(rates) - 0.5), ylim=(len(names) - 0.5, -0.5), xlabel="learning rate")
+    seeds = f"median of {len(found.seeds)} seeds" if len(found.seeds) > 1 else "one seed"
+    axes.set_title(f"last loss, {seeds}; {len(found.runs)} of {len(found)} runs", fontsize=10)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return drawn
+
+
+def range_test(found: Any) -> Any:
+    """A Figure of a RangeTest: loss against rate, the suggestion and the stability bound."""
+    drawn = figure(7.2, 4.4)
+    axes = drawn.subplots()
+    axes.plot(found.rates, found.losses, color="0.6", linewidth=1.0, label="loss of each step")
+    axes.plot(found.rates, found.smooth, color=COLORS[0], label="running mean")
+    name = f"suggested: {found.suggestion:.2g}"
+    axes.axvline(found.suggestion, color=COLORS[2], linestyle="--", label=name)
+    if math.isfinite(found.bound):
+        name = f"2 / $\\lambda_{{max}}$ = {found.bound:.2g}"
+        axes.axvline(found.bound, color=COLORS[1], linestyle=":", linewidth=2.0, label=name)
+    top = 1.3 * max(found.smooth[0], min(found.losses))
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+    axes.set_ylim(top=max(top, 1.05 * found.losses[0]))
+    axes.legend(frameon=False)
+    return drawn
+
+
+def examination(found: Any) -> Any:
+    """A Figure of an Examination: activations, gradients, and mean squares with predictions."""
+    count = len(found.layers)
+    drawn = figure(10.0, 2.2 + 0.36 * max(count, 4))
+    left, middle, right = drawn.subplots(1, 3)
+    sizes = [abs(a) for one in found.layers for a in one.activations if math.isfinite(a)]
+    span = max(sizes, default=0.0) or 1.0
+    _ridges(left, [one.activations for one in found.layers], -span, span)
+    left.set(title="activations", xlabel="a")
+    left.locator_params(axis="x", nbins=4)
+    logs = [
+        [math.log10(abs(g)) for g in one.gradients if g and math.isfinite(g)]
+        for one in found.layers
+    ]
+    flat = [g for part in logs for g in part] or [0.0]
+    _ridges(middle, logs, min(flat) - 0.5, max(flat) + 0.5)
+    middle.locator_params(axis="x", nbins=5)
+    middle.set(title="gradients dL/du, by size", xlabel="log10 |g|, zeros left out")
+    for axes in (left, middle):
+        axes.set_yticks(range(count), [one.name for one in found.layers])
+        axes.set_ylim(count - 0.4, -1.1)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+    steps = range(count)
+    for color, label, measured, predicted in (
+        ("C0", "var(a)", "variance", "predicted_variance"),
+        ("C3", "E[g^2]", "gradient", "predicted_gradient"),
+    ):
+        lines = [
+            [getattr(one, name) or math.nan for one in found.layers]
+            for name in (measured, predicted)
+        ]
+        right.plot(steps, lines[0], "o-", color=color, label=label)
+        right.plot(steps, lines[1], "--", color=color, alpha=0.6, label=f"{label}, predicted")
+    right.set_yscale("log")
+    # Three decades at least, or chance looks like a trend.
+    low, high = (math.log10(limit) for limit in right.get_ylim())
+    if high - low < 3.0:
+        low, high = (low + high - 3.0) / 2.0, (low + high + 3.0) / 2.0
+        right.set_ylim(10.0**low, 10.0**high)
+    right.set_xticks(steps, [one.name.split(".")[-1] for one in found.layers])
+    right.set(title="measured and predicted", xlabel="layer")
+    right.grid(alpha=0.3)
+    right.legend(frameon=False, fontsize="small")
+    return drawn
+
+
+def _ridges(axes: Any, parts: Sequence[Sequence[float]], low: float, high: float) -> None:
+    """A histogram for each part, one below the other, each as high as its neighbours."""
+    bins = 60
+    step = (high - low) / bins
+    centers = [low + (i + 0.5) * step for i in range(bins)]
+    for row, part in enumerate(parts):
+        counts = [0] * bins
+        for number in part:
+            if low <= number <= high:
+                counts[min(int((number - low) / step), bins - 1)] += 1
+        highest = max(counts) or 1
+        line = [row - 0.9 * count / highest for count in counts]
+        axes.fill_between(centers, row, line, step="mid", color="C0", alpha=0.45, zorder=row)
+        axes.step(centers, line, where="mid", color="C0", linewidth=0.8, zorder=row)
+    axes.set_xlim(low, high)
+
+
+def decision_boundary(model: Module, data: Any, steps: int = 60, threshold: float = 0.0) -> Any:
+    """A Figure of which class the model gives to each place, and the samples, of two features.
+
+    Raises ValueError if the samples have not two features.
+    """
+    inputs, targets = samples(data)
+    if any(len(x) != 2 for x in inputs):
+        raise ValueError(f"decision_boundary: expected 2 features, got {len(inputs[0])}")
+    from matplotlib.colors import ListedColormap
+
+    drawn = figure(5.6, 4.6)
+    axes = drawn.subplots()
+    spans = []
+    for column in zip(*inputs, strict=True):
+        low, high = min(column), max(column)
+        margin = 0.1 * (high - low or 1.0)
+        spans.append(
+            [low - margin + (high - low + 2 * margin) * i / (steps - 1) for i in range(steps)]
+        )
+    across, up = spans
+    with no_grad(), unscoped():
+        grid = [classes([model([x, y]) for x in across], threshold) for y in up]
+    count = max(2, 1 + max(max(row) for row in grid), 1 + max(int(t) for t in targets))
+    colors = ListedColormap((COLORS * count)[:count])
+    limits = {"cmap": colors, "vmin": -0.5, "vmax": count - 0.5}
+    axes.pcolormesh(across, up, grid, alpha=0.25, shading="nearest", **limits)
+    xs, ys = zip(*inputs, strict=True)
+    wanted = [max(int(t), 0) for t in targets]
+    size = 18 if len(xs) > 30 else 70
+    axes.scatter(xs, ys, c=wanted, s=size, edgecolors="white", linewidths=0.6, **limits)
+    axes.set(xlabel="$x_0$", ylabel="$x_1$")
+    return drawn
+
+
+def weights(run: Any, names: Sequence[str] = ()) -> Any:
+    """A Figure of every parameter over the epochs of a run that was told to watch.
+
+    Raises ValueError for a run that was not.
+    """
+    if not run.weights:
+        raise ValueError("weights: the run was not watched; use fit(..., watch=True)")
+    drawn = figure(7.2, 4.2)
+    axes = drawn.subplots()
+    columns = list(zip(*run.weights, strict=True))
+    for i, column in enumerate(columns):
+        color = COLORS[i % len(COLORS)]
+        label = names[i] if i < len(names) else None
+        faint = 1.0 if len(columns) <= 12 else 0.35
+        axes.plot(range(1, len(column) + 1), column, color=color, alpha=faint, label=label)
+    if names:
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.set(xlabel="epoch", ylabel="parameter")
+    return drawn

@@ -1,0 +1,189 @@
+"""`sweep`: learning rates x initializers x seeds, trained one after the other or on a cluster."""
+
+import copy
+import io
+import math
+import os
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autograd import files, quiet_gc
+from autograd.ops import item
+from nn import tables
+from nn.arguments import Maker, loss_of, maker_of
+from nn.data import samples
+from nn.init import Initializer
+from nn.module import Module, unscoped
+from nn.options import whole
+from nn.study import plots
+from nn.study.grid import Grid, Trained
+from nn.training.fitting import fit
+from nn.training.history import TrainingError, finished
+from nn.training.progress import bar
+from nn.training.recipe import Loss
+
+PICTURE_EVERY = 1.0  # seconds: a picture takes about a fifth of one
+FORMATS = ("png", "svg", "pdf")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What all runs share."""
+
+    make: Callable[[Any, int], Module]
+    data: Any
+    loss: Loss
+    optimizer: Maker
+    options: dict[str, Any]  # of `fit`
+    fingerprint: dict[str, str]
+
+
+def _run(rate: float, start: Initializer | None, seed: int, task: _Task) -> list[float]:
+    """The losses of one run, the one before training first."""
+    if task.fingerprint:
+        from autograd.distributed.fingerprint import compare
+
+        compare(task.fingerprint)
+    model = task.make(start, seed)
+    inputs, targets = samples(task.data)
+    with unscoped(), quiet_gc():
+        before = item(task.loss([model(x) for x in inputs], targets))
+    try:
+        optimizer = task.optimizer(model, rate)
+        history = fit(
+            model, task.data, loss=task.loss, optimizer=optimizer, seed=seed, **task.options
+        )
+    except TrainingError as error:
+        return [before, *error.history.loss, math.inf]
+    return [before, *finished(history).loss]
+
+
+def learning_rate_sweep(
+    model: Module,
+    data: Any,
+    *,
+    loss: Loss | str,
+    rates: Sequence[float],
+    epochs: int = 50,
+    batch_size: int | None = None,
+    seed: int = 0,
+    optimizer: Maker | str = "sgd",
+    compiled: bool = False,
+) -> Grid:
+    """A Grid: the model trained with each rate from the numbers it has now, on copies.
+
+    `Grid.outcomes` says in words what came of each rate, see `Trained.outcome`.
+
+    Args:
+        optimizer: makes the optimizer from the model and the rate, or is the name of one.
+        compiled: as in `fit`.
+    """
+    return sweep(
+        lambda initializer, seed: copy.deepcopy(model), data, loss=loss, rates=rates, seeds=[seed],
+        epochs=epochs, batch_size=batch_size, optimizer=optimizer, compiled=compiled,
+        progress=False,
+    )  # fmt: skip
+
+
+def sweep(
+    make: Callable[[Any, int], Module],
+    data: Any,
+    *,
+    loss: Loss | str,
+    rates: Sequence[float],
+    initializers: Sequence[Initializer | None] | Mapping[str, Initializer | None] = (None,),
+    seeds: Sequence[int] = (0,),
+    epochs: int = 20,
+    batch_size: int | None = None,
+    optimizer: Maker | str = "sgd",
+    compiled: bool = False,
+    client: Any = None,
+    picture: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+) -> Grid:
+    """A Grid: one training for each learning rate, initializer and seed, with the same bits anyhow.
+
+    Args:
+        make: a fresh model from an initializer and a seed; the seed shuffles the batches, too.
+        data, loss, epochs, batch_size, compiled: as for `nn.fit`.
+        initializers: a list, or a dict with names of yours; None is the model's own.
+        optimizer: makes the optimizer from the model and the rate, or is the name of one.
+        client: of `nn.distributed.connect`; this process does the same work if left out.
+        picture: a .png, .svg or .pdf that is written again, whole, while results come in.
+        progress: a bar; if left out, where tqdm is installed and a terminal watches.
+
+    Raises ValueError for an empty list, one that has something twice, or another kind of picture.
+
+    >>> from nn import MLP, init, mse
+    >>> def make(initializer, seed):
+    ...     return MLP([1, 4, 1], "tanh", init=initializer, seed=seed)
+    >>> data = [[-1.0], [0.0], [1.0]], [[1.0], [0.0], [1.0]]
+    >>> starts = {"he": init.he_normal(), "zeros": init.zeros()}
+    >>> print(sweep(make, data, loss=mse, rates=[0.01, 0.3], initializers=starts, seeds=[0, 1]))
+        rate  initializer      median      lowest     highest  diverged
+        0.01  he               0.4584      0.3592      0.5577  0 of 2
+        0.01  zeros            0.4285      0.4285      0.4285  0 of 2
+         0.3  he              0.02596    0.006938     0.04498  0 of 2  <- best
+         0.3  zeros            0.2222      0.2222      0.2222  0 of 2
+    """
+    loss, optimizer = loss_of(loss), maker_of(optimizer)
+    rates = tables.numbers(rates, "sweep: rates")
+    seeds = [whole(seed, "sweep: seeds", None) for seed in tables.samples(seeds, "sweep: seeds")]
+    named = dict(initializers) if isinstance(initializers, Mapping) else {}
+    if not isinstance(initializers, Mapping):
+        named = {"default" if one is None else str(one): one for one in initializers}
+    for what, given in (("rates", rates), ("initializers", initializers), ("seeds", seeds)):
+        if not len(given):
+            raise ValueError(f"sweep: no {what}")
+        if len(named if what == "initializers" else set(given)) != len(given):
+            raise ValueError(f"sweep: {what} has something twice: {list(given)}")
+    found = Grid(sorted(rates), list(named), list(seeds))
+    places = [(r, i, s) for r in found.rates for i in found.initializers for s in found.seeds]
+    own: dict[str, str] = {}
+    if client is not None:
+        from autograd.distributed.client import agree
+
+        own = agree(client)
+    options = {"epochs": epochs, "batch_size": batch_size, "compiled": compiled, "progress": False}
+    task = _Task(make, data, loss, optimizer, options, own)
+    picture = None if picture is None else Path(picture)
+    if picture is not None:
+        _draw(found, picture)
+    work = [(rate, named[name], seed) for rate, name, seed in places]
+    drawn = time.monotonic()
+    done: dict[int, Trained] = {}
+    with bar(len(found), progress, "run") as advance, closing(_runs(work, task, client)) as runs:
+        for k, losses in runs:
+            done[k] = Trained(*places[k], losses)
+            found.runs = [done[k] for k in sorted(done)]
+            advance(f"best {found.median(*found.best):.4g}")
+            if picture is not None and (
+                len(done) == len(found) or time.monotonic() - drawn > PICTURE_EVERY
+            ):
+                _draw(found, picture)
+                drawn = time.monotonic()
+    return found
+
+
+def _runs(work: list[Any], task: _Task, client: Any) -> Generator[tuple[int, list[float]]]:
+    """(place, losses) of each run, as they are done."""
+    if client is None:
+        for k, (rate, start, seed) in enumerate(work):
+            yield k, _run(rate, start, seed, task)
+        return
+    from autograd.distributed.client import completed
+
+    yield from completed(client, _run, list(zip(*work, strict=True)), task=task)
+
+
+def _draw(found: Grid, path: Path) -> None:
+    kind = path.suffix.lstrip(".").lower()
+    if kind not in FORMATS:
+        raise ValueError(f"sweep: a picture ends with .{', .'.join(FORMATS)}, got {path.name!r}")
+    data = io.BytesIO()
+    plots.grid(found).savefig(data, format=kind, dpi=150)
+    files.write(path, data.getvalue())

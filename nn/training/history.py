@@ -1,0 +1,76 @@
+"""`History`: what happened in each epoch, and the error of a run that diverged."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from autograd import NonFiniteError
+
+
+@dataclass
+class History:
+    """What happened in each epoch; prints as a table.
+
+    Attributes:
+        loss: mean of the batches' losses, while the model was changing.
+        validation_loss: of the model at the end of the epoch; empty without validation data.
+        metrics: a list by name; of the validation data where there are any.
+        rate: the learning rate of the epoch's last step.
+        weights: every parameter after each epoch, if `fit` was told to watch.
+        stopped: why it ended before the last epoch; '' if it did not.
+        interrupted: whether Ctrl-C ended it, which `stopped` says in words.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    rate: list[float] = field(default_factory=list)
+    weights: list[list[float]] = field(default_factory=list)
+    stopped: str = ""
+    interrupted: bool = False
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def __str__(self) -> str:
+        columns = {"loss": self.loss, "validation": self.validation_loss}
+        columns = {
+            name: c for name, c in (columns | self.metrics | {"rate": self.rate}).items() if c
+        }
+        lines = ["  ".join(["epoch", *(f"{name:>10}" for name in columns)])]
+        count = len(self)
+        step = max(1, count // 10)
+        for i in sorted({*range(0, count, step), count - 1} - {-1}):
+            cells = [f"{column[i]:>10.4g}" for column in columns.values()]
+            lines.append("  ".join([f"{i + 1:>5}", *cells]))
+        return "\n".join(lines + [self.stopped] * bool(self.stopped))
+
+    def figure(self) -> Any:
+        """A matplotlib Figure of the loss curves and the metrics."""
+        from nn.study import plots
+
+        return plots.history(self)
+
+
+def finished(history: History) -> History:
+    """The history, of a run that nobody interrupted; KeyboardInterrupt for any other.
+
+    Whatever is computed from whole runs asks here: a run that Ctrl-C cut short is no result.
+
+    >>> finished(History(loss=[1.0])).loss
+    [1.0]
+    """
+    if history.interrupted:
+        raise KeyboardInterrupt
+    return history
+
+
+class TrainingError(NonFiniteError):
+    """The loss or a gradient became inf or nan; the model is as it was before that step.
+
+    Attributes:
+        history: of the epochs before.
+    """
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history

@@ -1,0 +1,90 @@
+"""Batches of samples in memory: steps in Values, or replayed at native speed."""
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from autograd import Value, topological
+from autograd.value import accumulate, first_nonfinite
+from nn.data import Samples
+from nn.training.replay import Replay, rows
+from nn.training.source import Source, StepError
+
+
+@dataclass(eq=False, repr=False)
+class InMemory(Source):
+    """Batches of samples in lists or arrays; steps in Values, or replayed at native speed."""
+
+    data: Samples
+    size: int
+    compiled: bool | Replay = False
+
+    def enter(self) -> None:
+        """Compile model and loss, if that is wanted."""
+        if not self.compiled:
+            return
+        if isinstance(self.compiled, Replay):
+            replay = self.compiled
+            replay.look()
+        else:
+            replay = self.recipe.replay()
+            replay.agrees(*self.data)
+        self.use(replay)
+        self.data = rows(self.data[0]), rows(self.data[1])
+        self.validation = self.validation and (rows(self.validation[0]), rows(self.validation[1]))
+
+    def batches(self, rng: random.Random) -> Iterator[tuple[list[int], int]]:
+        """The indices of each batch's samples."""
+        order = list(range(len(self.data[0])))
+        if self.size < len(order):
+            rng.shuffle(order)
+        for start in range(0, len(order), self.size):
+            batch = order[start : start + self.size]
+            yield batch, len(batch)
+
+    def step(self, batch: list[int]) -> float:
+        """Replayed if it is compiled; what goes wrong then is looked for in Values."""
+        inputs, targets = (chosen(samples, batch) for samples in self.data)
+        if self.replay is None:
+            return self._in_values(inputs, targets)
+        flat = self.replay.flat
+        try:
+            loss = _finite(self.replay.backward(inputs, targets))
+            self.recipe.step(flat)
+        except ArithmeticError:
+            flat.write()
+            loss = self._in_values(inputs, targets)
+            flat.read()
+        return loss
+
+    def _in_values(self, inputs: list[Any], targets: list[Any]) -> float:
+        recipe = self.recipe
+        loss = recipe.loss([recipe.model(x) for x in inputs], targets)
+        if not isinstance(loss, Value):
+            raise TypeError(f"fit: the loss must be one Value, got {type(loss).__name__}")
+        recipe.optimizer.zero_grad()
+        accumulate(loss)  # whose errors say what a warning would
+        try:
+            _finite(loss.data)
+            recipe.step()
+        except ArithmeticError as error:
+            cause = first_nonfinite(topological(loss))
+            raise StepError(f"{error}{f': {cause}' if cause else ''}") from None
+        return loss.data
+
+    def examined(self) -> Samples | None:
+        """The validation data, or else the data that is trained on."""
+        return self.validation or self.data
+
+
+def _finite(loss: float) -> float:
+    if not math.isfinite(loss):
+        raise ArithmeticError(f"the loss is {loss!r}")
+    return loss
+
+
+def chosen(samples: Any, batch: list[int]) -> Any:
+    """Some of the samples: of an array an array, of a list a list."""
+    return [samples[i] for i in batch] if isinstance(samples, list) else samples[batch]
