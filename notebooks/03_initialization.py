@@ -51,6 +51,10 @@ print(init.examine(stack("tanh", init.lecun_normal()), data))
 
 
 # %%
+from functools import cache
+
+
+@cache
 def factors(activation, start):
     """The factors by which a layer multiplies the mean squares of the signal and of the gradient."""
     layers = init.examine(stack(activation, start), data).layers
@@ -402,7 +406,7 @@ lines = [
     "| LeCun | keeps the signal of linear units | halves the signal of relu "
     f"| made for linear units: {both('LeCun')} |",
     "| Xavier | balances signal and gradient where the width changes | halves the signal of relu "
-    f"| no better for tanh than LeCun or He: {both('Xavier')} |",
+    f"| not special for tanh, where He does as well: {both('Xavier')} |",
     f"| He | keeps the signal of relu | doubles that of linear units | best for relu: {both('He')} |",
 ]
 Markdown("\n".join(lines))
