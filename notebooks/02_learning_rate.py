@@ -178,7 +178,7 @@ for rate, one in ((1.0, good), (5.0, high)):
     shown = "  ".join(
         f"{name} {share:4.0%}" for name, share in zip(train.names, active(one), strict=True)
     )
-    print(f"rate {rate:g}: active for {shown};  {right:.0%} right")
+    print(f"rate {rate:g}: active for {shown};  accuracy {right:.0%}")
 rescue = fit(high, train, loss=loss, optimizer=SGD(high, lr=0.3), epochs=20, batch_size=12)
 print(f"rate 5, then as many epochs at 0.3: loss {rescue.loss[-1]:.2f}")
 assert rescue.loss[-1] > 0.4

@@ -42,8 +42,8 @@ draw(L, edges=True)
 
 
 # %%
-def beside(f, *point):
-    """Print each gradient of f, and beside it the slope between two points close by."""
+def compare(f, *point):
+    """Print each gradient of f and, for comparison, the slope between two points close by."""
     every = tuple(range(len(point)))
     for k, exact, slope in zip(
         every, grad(f, every)(*point), finite_differences(f, *point), strict=True
@@ -52,7 +52,7 @@ def beside(f, *point):
         assert abs(exact - slope) < 1e-8 * max(1.0, abs(exact))
 
 
-beside(lambda x, y: (x * y).tanh(), 0.5, -2.0)
+compare(lambda x, y: (x * y).tanh(), 0.5, -2.0)
 
 # %% [markdown]
 # ## Contributions add up
@@ -66,7 +66,7 @@ L = a * a + a
 L.backward()
 print("dL/da =", a.grad, "  (2a + 1 = 7)")
 assert a.grad == 7.0
-beside(lambda a: a * a + a, 3.0)
+compare(lambda a: a * a + a, 3.0)
 
 # %% [markdown]
 # `play` shows the same pass as a list of events. `a` receives three contributions: one from the sum and
@@ -110,7 +110,7 @@ right = walk([L, c, b])
 wrong = walk([L, b, c])
 print("right order:", right, "  wrong order:", wrong)
 assert (right, wrong) == (8.0, 2.0)
-beside(lambda a: a * 2.0 + a * 2.0 * 3.0, 1.0)
+compare(lambda a: a * 2.0 + a * 2.0 * 3.0, 1.0)
 
 # %% [markdown]
 # It is easy to pick this wrong order. "First the nodes nearest to the loss" sounds right, but it is the
@@ -261,5 +261,5 @@ def squares(w, x, b, y):
     return (h - y) ** 2 + h * h
 
 
-beside(squares, 2.0, -1.0, 0.5, 1.0)
+compare(squares, 2.0, -1.0, 0.5, 1.0)
 play((h - target) ** 2 + h * h)
