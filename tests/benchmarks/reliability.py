@@ -1,4 +1,4 @@
-"""What has been tried to break the package, and how it went: the README's table of reliability."""
+"""Attempts to break the package, and the results: the table of docs/reliability.md."""
 
 import argparse
 import sys
