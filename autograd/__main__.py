@@ -255,7 +255,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--order", type=int, choices=[1, 2], default=1, help="2: of gradients too")
     one = _command(commands, "ops", table, "the table of operations", "chainrule ops --latex")
     kinds = one.add_mutually_exclusive_group()
-    kinds.add_argument("--markdown", action="store_true", help="as the README has it")
+    kinds.add_argument("--markdown", action="store_true", help="as in docs/operations.md")
     kinds.add_argument("--latex", action="store_true", help="an array, for amsmath")
     return whole
 

@@ -8,12 +8,14 @@
 # %% [markdown]
 # # What is a neuron?
 #
-# A neuron multiplies each input by a weight, adds a bias, and bends the sum:
+# A neuron multiplies each input by a weight, adds a bias, and applies an activation function f to the
+# sum:
 #
 # > y = f(w1 x1 + w2 x2 + ... + b)
 #
-# That is all of it. Below it is written out with scalars that remember where they came from, then
-# bent by different f, then taught AND, and then shown something that it cannot learn.
+# That is the whole definition. This notebook first writes it out with scalars that remember how they
+# were computed. Then it tries several activations, teaches a neuron AND, and shows a problem that a
+# neuron cannot learn.
 
 # %%
 from autograd import Value, draw
@@ -28,9 +30,9 @@ print(f"u = {u.data:.4f}   y = tanh(u) = {y.data:.4f}")
 draw(y)
 
 # %% [markdown]
-# In the picture every box holds a value and dy/d(that box). The gradients say what each part is
-# for: a weight's gradient is its input times f'(u), an input's is its weight times f'(u), and the
-# bias, whose input is always 1, gets f'(u) itself.
+# Each box in the picture shows a value and the derivative of y with respect to that value. The
+# gradient of a weight is its input times f'(u). The gradient of an input is its weight times f'(u).
+# The bias has the constant input 1, so its gradient is f'(u) itself.
 
 # %%
 slope = y.dx
@@ -43,7 +45,7 @@ assert x1.grad == slope * w1.data
 assert b.grad == slope
 
 # %% [markdown]
-# `nn.Neuron` is the same sum in the same order, so it gives the same bits.
+# `nn.Neuron` computes the same sum in the same order, so the result has the same bits.
 
 # %%
 from nn import Neuron
@@ -56,8 +58,9 @@ neuron
 # %% [markdown]
 # ## What the weight and the bias do
 #
-# With one input, y = tanh(w x + b) is a step. It happens where w x + b = 0, at x = -b/w. The weight
-# says how steep it is (the slope there is w) and which way it goes; the bias moves it.
+# With one input, y = tanh(w x + b) is a smooth step. Its center is where w x + b = 0, at x = -b/w.
+# The weight sets how steep the step is (the slope at the center is w) and whether it goes up or down.
+# The bias moves it left or right.
 
 # %%
 from nn import plots
@@ -81,8 +84,8 @@ for color, w in zip(plots.COLORS, (0.5, 1.0, 4.0, -1.0), strict=False):
 for color, b in zip(plots.COLORS, (-2.0, 0.0, 2.0), strict=False):
     right.plot(xs, [step(1.0, b, x) for x in xs], color=color, label=f"b = {b:g}")
     assert step(1.0, b, -b) == 0.0
-left.set(title="the weight turns (b = 0)", xlabel="x", ylabel="tanh(w x + b)")
-right.set(title="the bias shifts (w = 1)", xlabel="x")
+left.set(title="the weight sets the slope (b = 0)", xlabel="x", ylabel="tanh(w x + b)")
+right.set(title="the bias shifts the step (w = 1)", xlabel="x")
 for axes in (left, right):
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
@@ -91,7 +94,8 @@ figure
 # %% [markdown]
 # ## What the activation does
 #
-# Without f, layers are wasted: a line of a line is a line. Two linear layers in a row are one.
+# Without an activation, more layers do not help. A linear function of a linear function is linear, so
+# two linear layers in a row can do no more than one.
 
 # %%
 from nn import MLP
@@ -104,18 +108,18 @@ def at(a, b):
     return deep([a, b])[0].data
 
 
-# A linear function is its value at 0 and its slopes, here and everywhere.
+# A linear function is fully described by its value at 0 and its slopes.
 base = at(0.0, 0.0)
 slopes = at(1.0, 0.0) - base, at(0.0, 1.0) - base
 assert abs(at(-3.0, 7.0) - (base - 3.0 * slopes[0] + 7.0 * slopes[1])) < 1e-12
 print(
-    f"two layers, {len(deep.parameters())} parameters, and still y = {slopes[0]:.3f} x1 {slopes[1]:+.3f} x2"
+    f"two layers, {len(deep.parameters())} parameters, but only y = {slopes[0]:.3f} x1 {slopes[1]:+.3f} x2"
 )
 
 # %% [markdown]
-# So f must bend. Which f matters less for what a network can say than for what it can learn, since
-# every gradient that passes through the neuron is multiplied by f'(u). The dashed lines are the
-# ones to look at.
+# So f must be nonlinear. The choice of f matters less for what a network can represent than for what it
+# can learn, because every gradient that passes through the neuron is multiplied by f'(u). So look at
+# the dashed lines.
 
 # %%
 from autograd import value_and_grad
@@ -137,16 +141,17 @@ figure.axes[0].legend(frameon=False)
 figure
 
 # %% [markdown]
-# The subtleties are in the table.
+# The table shows the details:
 #
-# - sigmoid passes on at most a quarter of a gradient, so ten of them in a row at most a millionth.
-# - tanh passes everything, but only near 0.
-# - relu passes all or nothing. It has no derivative at 0; here, as everywhere, f'(0) is *declared*
-#   to be 0. The middle column shows 0.0000 for it and that is a choice, not a measurement.
-# - leaky_relu never passes nothing. silu and gelu dip below zero, so f' changes its sign.
+# - sigmoid passes on at most a quarter of a gradient. Ten sigmoids in a row pass on at most a millionth.
+# - tanh passes on the whole gradient, but only near 0.
+# - relu passes on all of the gradient or none. It has no derivative at 0. By convention, f'(0) is
+#   *defined* as 0, here as in other libraries. So the 0.0000 in the middle column is a choice and not a
+#   measurement.
+# - leaky_relu always passes on something. silu and gelu dip below zero, so f' changes its sign.
 #
-# And the oldest activation, the step of the perceptron, has a derivative of 0 wherever it has one.
-# Gradient descent cannot move it, which is why nobody uses it.
+# The oldest activation, the step of the perceptron, has the derivative 0 everywhere except at the jump,
+# where it has none. Gradient descent cannot train it, so it is no longer used.
 
 # %%
 assert value_and_grad(lambda x: x.sigmoid())(0.0)[1] == 0.25
@@ -156,9 +161,9 @@ assert all(value_and_grad(lambda x: x.sign())(x)[1] == 0.0 for x in us)
 # %% [markdown]
 # ## A neuron learns AND
 #
-# Two inputs, and the line w1 x1 + w2 x2 + b = 0 cuts the plane in two. AND wants one corner of the
-# square on one side and three on the other; there is such a line, and gradient descent finds it.
-# (The neuron gives the number before the sigmoid, a logit; why is the subject of `04_losses`.)
+# With two inputs, the line w1 x1 + w2 x2 + b = 0 divides the plane into two sides. For AND, one corner
+# of the square must be on one side and three on the other. Such a line exists, and gradient descent
+# finds it. (The neuron returns a logit, the number before the sigmoid. `04_losses` explains why.)
 
 # %%
 from functools import partial
@@ -172,7 +177,7 @@ loss = partial(binary_crossentropy, from_logits=True)
 
 
 def trained(model, targets, epochs):
-    """The model after so many steps, and its last loss."""
+    """The model after the given number of steps, and its last loss."""
     history = fit(model, (corners, targets), loss=loss, optimizer=SGD(model, lr=1.0), epochs=epochs)
     return model, history.loss[-1]
 
@@ -183,15 +188,15 @@ for epochs in (10, 100, 1000):
     (w1, w2), b = neuron.weights, neuron.bias
     print(
         f"{epochs:5} steps   loss {last:.4f}   w = {w1.data:6.3f}, {w2.data:6.3f}   b = {b.data:7.3f}"
-        f"   cuts the x1 axis at {-b.data / w1.data:.3f}"
+        f"   crosses the x1 axis at {-b.data / w1.data:.3f}"
     )
 assert classes([neuron(x) for x in corners]) == AND
 plots.decision_boundary(neuron, (corners, AND), steps=100)
 
 # %% [markdown]
-# The subtlety: the loss never arrives at 0 and the weights never stop. Once the line is right, the
-# only way to lower the loss is to be more certain, and twice the weights is more certain. The line
-# stays near 1.5 and |w| grows without end, ever more slowly.
+# The loss never reaches 0, and the weights never stop growing. Once the line is right, the loss can
+# only fall if the neuron becomes more certain, and larger weights make it more certain. So the line
+# stays near 1.5 while |w| keeps growing, more and more slowly.
 #
 # ## The same neuron fails at XOR
 
@@ -204,12 +209,12 @@ assert abs(last - Value(2.0).log().data) < 1e-9
 assert max(abs(p.data) for p in neuron.parameters()) < 1e-9
 
 # %% [markdown]
-# It is not stuck: this *is* the best that a neuron can do. The loss is convex in w and b (-log
-# sigmoid is, and the logit is linear in them), and the gradient at w = b = 0 is exactly 0. So that
-# place, which says 1/2 to everything at the price of log 2, is the minimum.
+# The neuron is not stuck: this *is* the best that a neuron can do. The loss is convex in w and b,
+# because -log sigmoid is convex and the logit is linear in w and b. The gradient at w = b = 0 is exactly
+# 0, so this point is the minimum. There the neuron answers 1/2 for every input, and the loss is log 2.
 #
-# Nor would another loss help. XOR needs b < 0, w1 + b > 0, w2 + b > 0 and w1 + w2 + b < 0. Add the
-# middle two: w1 + w2 + 2b > 0. Take away the last: b > 0. That contradicts the first.
+# Another loss would not help. XOR needs b < 0, w1 + b > 0, w2 + b > 0 and w1 + w2 + b < 0. Add the two
+# inequalities in the middle: w1 + w2 + 2b > 0. Subtract the last one: b > 0. That contradicts the first.
 
 # %%
 from autograd import grad
@@ -224,11 +229,12 @@ print("gradient at 0:", grad(xor_loss, (0, 1, 2))(0.0, 0.0, 0.0))
 assert grad(xor_loss, (0, 1, 2))(0.0, 0.0, 0.0) == (0.0, 0.0, 0.0)
 
 # %% [markdown]
-# ## Neurons in two layers do not
+# ## Two layers of neurons learn XOR
 #
-# A hidden layer moves the corners to where one line can cut them. First the plane with the network's
-# answer; then the same corners as the two hidden neurons see them, and the line of the last neuron.
-# It has put the corners 0 0 and 1 1, which get the same answer, nearly on top of each other.
+# A hidden layer moves the corners to new points, and a line can separate these. The first picture shows
+# the plane with the network's answer. The second shows the outputs of the two hidden neurons for the
+# same corners, and the line of the last neuron. The network has put the corners 0 0 and 1 1, which need
+# the same answer, almost at the same point.
 
 # %%
 model, last = trained(MLP([2, 2, 1], "tanh", seed=0), XOR, 400)
@@ -254,9 +260,9 @@ axes.legend(frameon=False, loc="lower left")
 figure
 
 # %% [markdown]
-# The subtlety: that two hidden neurons *can* say XOR does not mean that they *learn* it. This loss
-# is not convex any more, and from many starts descent ends in a valley where it does not go on.
-# More neurons than needed are the cure: among more starts, one is good.
+# Two hidden neurons *can* represent XOR. That does not mean that they always *learn* it. This loss is no
+# longer convex, and from many starting points gradient descent gets stuck. The remedy is to use more
+# neurons than necessary. Then it is more likely that some of them start in a good place.
 
 # %%
 for width in (2, 4, 8):

@@ -8,20 +8,21 @@
 # %% [markdown]
 # # What does the learning rate do?
 #
-# One step of gradient descent is w := w - rate · dL/dw. The gradient says which way is down, and
-# how steep it is *here*; it does not say how far away the bottom is. The rate is a guess at that.
+# One step of gradient descent is w := w - rate · dL/dw. The gradient tells you which way is down and how
+# steep the loss is *here*. It does not tell you how far away the minimum is. The learning rate is a guess
+# at that distance.
 #
-# ## On a parabola there is nothing to guess
+# ## On a parabola you need not guess
 #
 # Let L = curvature/2 · w². Then dL/dw = curvature · w, and a step multiplies w by
-# 1 - rate · curvature. Everything that a learning rate can do is in that number:
+# 1 - rate · curvature. This factor decides what happens:
 #
-# | rate · curvature | w is multiplied by | |
+# | rate · curvature | w is multiplied by | result |
 # |---|---|---|
-# | near 0 | nearly 1 | it crawls |
-# | 1 | 0 | it arrives in one step |
-# | between 1 and 2 | -1 to 0 | it jumps across, and still arrives |
-# | above 2 | less than -1 | each jump is wider than the last |
+# | near 0 | nearly 1 | w moves slowly |
+# | 1 | 0 | w reaches the minimum in one step |
+# | between 1 and 2 | -1 to 0 | w jumps across the minimum, and still converges |
+# | above 2 | less than -1 | each jump is longer than the last: w diverges |
 
 # %%
 from autograd import Value
@@ -31,7 +32,7 @@ CURVATURE = 2.0
 
 
 def walk(rate, steps, start=1.0):
-    """The places that gradient descent visits on the parabola."""
+    """The values of w that gradient descent visits on the parabola."""
     w, places = Value(start, "w"), [start]
     for _ in range(steps):
         w.grad = 0.0
@@ -63,13 +64,13 @@ figure
 # %% [markdown]
 # ## The bound 2 / λmax
 #
-# A loss of many parameters is, near a point, a parabola along each eigenvector of its Hessian, each
-# with a curvature of its own. One rate serves them all, so the steepest sets the limit
-# rate < 2/λmax, and the flattest sets how long it takes.
+# Near a point, a loss of many parameters is close to a parabola along each eigenvector of its Hessian.
+# Each of these parabolas has its own curvature, but there is only one learning rate. The steepest
+# parabola sets the limit, rate < 2/λmax. The flattest one sets how long training takes.
 #
-# Take the smallest real example: predict an iris' petal width from its petal length with a line,
-# and the mean squared error. That loss *is* a parabola, so the bound should be sharp. One percent
-# below it and one percent above it:
+# Here is a small real example: predict the petal width of an iris from its petal length, with a line and
+# the mean squared error. This loss is *exactly* quadratic, so the bound should be sharp. We try one
+# percent below it and one percent above it:
 
 # %%
 from nn import MLP, fit, mse
@@ -104,11 +105,11 @@ assert below[-1] < below[12] < below[0]
 assert above[-1] > above[12] > above[0]
 
 # %% [markdown]
-# The bound holds on both sides. Now take half of it, the best rate for the steep direction. After
-# one step that direction is done, and the subtlety shows: the flat one hardly moves. Lengths of 1
-# to 7 cm with a mean of 3.8 make the loss a narrow ravine. No rate is good for it; what helps is a
-# rounder loss. Standardize the input and both curvatures become 2, and the rate 1/2 arrives in one
-# step, as on the parabola above.
+# The bound is right on both sides. Now take half of it, which is the best rate for the steep direction.
+# One step is enough for that direction, but the flat direction hardly moves. Petal lengths from 1 to 7 cm
+# with a mean of 3.8 make the loss a narrow ravine, and no rate is good for a ravine. A rounder loss
+# helps: if you standardize the input, both curvatures become 2. Then the rate 1/2 reaches the minimum in
+# one step, as on the parabola above.
 
 # %%
 mean = sum(x for (x,) in lengths) / len(lengths)
@@ -122,8 +123,9 @@ assert abs(round_[1] - round_[3]) < 1e-9 < raw[3] - round_[3]
 # %% [markdown]
 # ## Four curves on real data
 #
-# Now a network and all four measurements of 120 irises, in batches of 12. The same start, four
-# rates. `learning_rate_sweep` trains a copy for each and says in a word what came of it.
+# Now we train a network on all four measurements of 120 irises, in batches of 12. We use four rates and
+# the same starting point. `learning_rate_sweep` trains a copy of the network for each rate and describes
+# the outcome in a word or two.
 
 # %%
 from functools import partial
@@ -147,9 +149,9 @@ assert sweep.outcomes == [
 sweep.figure()
 
 # %% [markdown]
-# Too low is not wrong, it is slow. Too high leaves at once. The dangerous one is the third: its
-# loss falls quickly, then stops at a height that looks like an end. Ask that network which of its
-# hidden neurons are ever above 0:
+# A rate that is too low is only slow. A rate that is much too high diverges at once, which is easy to
+# see. The third rate is the dangerous one: its loss falls quickly and then stops at a level that looks
+# like a minimum. To see why, we count which of its hidden neurons are ever above 0:
 
 # %%
 import copy
@@ -176,22 +178,22 @@ for rate, one in ((1.0, good), (5.0, high)):
     shown = "  ".join(
         f"{name} {share:4.0%}" for name, share in zip(train.names, active(one), strict=True)
     )
-    print(f"rate {rate:g}: active for {shown};  {right:.0%} right")
+    print(f"rate {rate:g}: active for {shown};  accuracy {right:.0%}")
 rescue = fit(high, train, loss=loss, optimizer=SGD(high, lr=0.3), epochs=20, batch_size=12)
-print(f"rate 5, then 0.3 for as long: loss {rescue.loss[-1]:.2f}")
+print(f"rate 5, then as many epochs at 0.3: loss {rescue.loss[-1]:.2f}")
 assert rescue.loss[-1] > 0.4
 assert max(active(high)[1:]) < 0.05 < min(active(good))
 
 # %% [markdown]
-# A few steps that were too long threw its neurons to where they are 0 for two of the three species.
-# It cannot tell these two apart, and the best it can do is toss a coin for them: two thirds of
-# log 2, which is 0.46. A relu that is 0 passes no gradient, so going on with a good rate does not
-# bring it back. The rate is not too high any more; it was.
+# A few steps were too long. They moved the neurons to where they are 0 for two of the three species. The
+# network cannot tell these two species apart, so its best answer for them is one half each. That costs
+# two thirds of log 2, which is 0.46. A relu that is 0 passes no gradient, so training on with a good rate
+# does not repair it. The damage was done by the earlier, higher rate.
 #
 # ## Finding a rate
 #
-# `find_learning_rate` trains a copy for a moment while the rate rises from step to step. The loss
-# stands still, falls, and explodes; take the rate at which it falls fastest.
+# `find_learning_rate` trains a copy for a few steps and raises the rate with every step. At first the
+# loss stays the same, then it falls, and at last it explodes. Choose the rate at which it falls fastest.
 
 # %%
 from nn import find_learning_rate
@@ -204,11 +206,11 @@ found.figure()
 # %% [markdown]
 # ## The bound moves
 #
-# The dotted line is 2/λmax where the model stands *now*. For a parabola that would be the end of
-# the matter. A network's curvature changes as it walks, and the subtlety is that a rate above the
-# bound does not always fail: it throws the model out of narrow valleys until it meets one that is
-# wide enough. Then λmax is below 2/rate, not because the loss is so, but because you chose the
-# rate. (Lewkowycz et al. 2020 call it the catapult.)
+# The dotted line is 2/λmax at the model's *present* parameters. For a parabola, this would be the final
+# answer. But the curvature of a network's loss changes during training, so a rate above the bound does
+# not always fail. It throws the model out of narrow valleys until the model finds a valley that is wide
+# enough. There, λmax is below 2/rate. This is an effect of the rate that you chose, and not a property
+# of the loss. (Lewkowycz et al. 2020 call it the catapult.)
 
 # %%
 inputs = [row[:3] for row in train.features[::2]]
@@ -229,9 +231,9 @@ assert now < 2.0 / rate
 # %% [markdown]
 # ## Move it yourself
 #
-# Change `my_rate` and run the two cells again. Then look where it lies on the valley below: the
-# final loss over all rates, each a training of its own. It is nearly flat for a factor of three,
-# and steeper on the right, so when in doubt go left.
+# Change `my_rate` and run the next two cells again. The figure shows the final loss of a separate
+# training for each rate, and the place of your rate on this curve. Around the best rate, the curve is
+# nearly flat over a factor of three. It is steeper on the right, so when in doubt, choose a lower rate.
 
 # %%
 my_rate = 0.3

@@ -8,20 +8,21 @@
 # %% [markdown]
 # # How should weights start?
 #
-# Every primer has this table, in these words or others:
+# Every introduction has a table like this one:
 #
-# | weights | what is said |
+# | weights | what people say |
 # |---|---|
 # | zeros | the network does not learn |
-# | one constant | all neurons are the same, so it does not learn either |
+# | one constant | all neurons are the same, so the network does not learn either |
 # | small random | gradients vanish |
 # | large random | gradients explode, or units saturate and gradients vanish |
 # | LeCun | keeps the variance |
-# | Xavier (Glorot) | keeps it both ways; for tanh and sigmoid |
+# | Xavier (Glorot) | keeps the variance in both directions; for tanh and sigmoid |
 # | He | for relu |
 #
-# Half of it needs a footnote. Here each row is measured: `init.examine` sends data through an
-# untrained network and gradients back, and says layer by layer how large both are.
+# Half of these claims are not quite true. This notebook measures each row and ends with a corrected
+# table. `init.examine` sends data forward through an untrained network and gradients back, and reports
+# their size for each layer.
 
 # %%
 import random
@@ -42,16 +43,20 @@ def stack(activation, start):
 print(init.examine(stack("tanh", init.lecun_normal()), data))
 
 # %% [markdown]
-# Read it so: `var(a)` is the size of the signal that leaves a layer, `E[g^2]` that of the gradient
-# that arrives there (it travels upwards in this table), and the column beside each is what theory
-# predicts from the initializer and the activation alone. (`rank` cannot be more than the number of
-# samples, ten here.) From here on, one number will do for each
-# direction: the factor per layer.
+# `var(a)` is the size of the signal that leaves a layer. `E[g^2]` is the size of the gradient that arrives
+# at the layer; gradients move from the bottom of this table to the top. Next to each of the two is the
+# size that theory predicts from the initializer and the activation alone. (`rank` cannot be larger than
+# the number of samples, which is ten here.) From here on, we need only one number for each direction:
+# the factor per layer.
 
 
 # %%
+from functools import cache
+
+
+@cache
 def factors(activation, start):
-    """By what a layer multiplies the mean square of the signal, and of the gradient going back."""
+    """The factors by which a layer multiplies the mean squares of the signal and of the gradient."""
     layers = init.examine(stack(activation, start), data).layers
     first, last = layers[0], layers[-1]
     forward = (last.mean_square / first.mean_square) ** (1 / (DEPTH - 1))
@@ -61,9 +66,9 @@ def factors(activation, start):
 # %% [markdown]
 # ## Zeros
 #
-# On irises, three species, twenty of each. With tanh every hidden neuron says 0. So the last
-# weights get a gradient of dL/dz · 0, and the hidden ones get one that has passed through a last
-# weight of 0.
+# The data are irises of three species, twenty of each. With tanh and zero weights, every hidden neuron
+# outputs 0. So the gradient of each weight in the last layer is dL/dz · 0. The gradients of the hidden
+# weights pass through the weights of the last layer, which are 0.
 
 # %%
 from functools import partial
@@ -76,10 +81,10 @@ train = load_iris().split(test=0.6)[0].standardized()
 loss = partial(sparse_categorical_crossentropy, from_logits=True)
 
 
-def trained(activation, start, epochs=30, sizes=(4, 6, 3)):
-    """A network after some epochs of batches of ten, and its last loss."""
-    model = MLP(list(sizes), activation, init=start, seed=0)
-    optimizer = SGD(model, lr=0.5)
+def trained(activation, start, epochs=30, sizes=(4, 6, 3), rate=0.5, seed=0):
+    """A network after training with batches of ten, and its last loss."""
+    model = MLP(list(sizes), activation, init=start, seed=seed)
+    optimizer = SGD(model, lr=rate)
     history = fit(model, train, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=10)
     return model, history.loss[-1]
 
@@ -95,22 +100,23 @@ for activation in ("tanh", "relu", "sigmoid"):
     model, last = trained(activation, init.zeros())
     moved = {name: sum(p.data != 0.0 for p in of) for name, of in parts(model)}
     print(f"{activation:>8}: loss {last:.3f}   moved:", *(f"{n} {k}," for n, k in moved.items()))
-    alone = activation != "sigmoid"  # do the last biases move alone?
+    alone = activation != "sigmoid"  # only the biases of the last layer move
     assert (sum(moved.values()) == moved["last biases"]) is alone
 
 # %% [markdown]
-# With tanh and relu it is as they say, but for the last biases: they learn how frequent each
-# species is, and the loss is that of somebody who knows nothing else, log 3 = 1.099 (and a little,
-# from batches of ten). All other gradients are exactly 0, not small.
+# For tanh and relu the claim is true, except for the biases of the last layer. They learn how frequent
+# each species is. The loss of a network that knows nothing else is log 3 = 1.099. (It is slightly higher
+# here because of the batches of ten.) All other gradients are exactly 0, and not just small.
 #
-# But sigmoid(0) is 1/2. The last weights get a gradient, move away from 0, and open the way to the
-# hidden layer: this network learns from zeros. What it learns is the next row.
+# But sigmoid(0) is 1/2. So the weights of the last layer get a gradient and move away from 0, and then
+# gradients reach the hidden layer. This network learns even when it starts with zeros. The next section
+# shows what it can learn.
 #
 # ## One constant
 #
-# Neurons that start the same, see the same inputs and get the same gradient stay the same, to the
-# last bit, for ever. `examine` calls it `distinct` 1, and `rank` says in how many directions the
-# layer can move.
+# If neurons start with the same weights, they see the same inputs and get the same gradient. So they stay
+# the same forever, to the last bit. `examine` shows this as 1 in the column `distinct`. The column `rank`
+# shows in how many directions the layer can move.
 
 # %%
 report = init.examine(MLP([4, 6, 3], "tanh", init=init.constant(0.1)), train.features[:20])
@@ -121,8 +127,8 @@ print("after 60 epochs, different hidden neurons:", len(rows))
 assert len(rows) == 1
 
 # %% [markdown]
-# "So it does not learn" does not follow. It learns what one hidden neuron can learn, and for irises
-# that is nearly everything. XOR needs two.
+# It does not follow that the network does not learn. It learns what one hidden neuron can learn, and for
+# irises that is almost everything. XOR needs two hidden neurons.
 
 # %%
 from nn import binary_crossentropy
@@ -145,16 +151,16 @@ def xor(start):
 
 same, different = xor(init.constant(0.5)), xor(None)
 print("loss       constant   random")
-print(f"irises   {last:10.3f} {wide:8.3f}   (and the constant start gets {share:.0%} right)")
+print(f"irises   {last:10.3f} {wide:8.3f}   (accuracy of the constant start: {share:.0%})")
 print(f"XOR      {same:10.3f} {different:8.3f}")
 assert same > 0.45 > 0.1 > different
 
 # %% [markdown]
 # ## Small and large random numbers
 #
-# A sum of n terms w·x has the variance n · var(w) · E[x²]. So what matters is not the size of the
-# weights but n · var(w), the fan-in times their variance. Here n = 20: with N(0, 0.01²) a layer
-# multiplies by 0.002, with N(0, 1) by 20.
+# A sum of n terms w·x has the variance n · var(w) · E[x²]. So the size of the weights alone does not
+# matter. What matters is n · var(w), the fan-in times the variance of the weights. Here n = 20. With
+# N(0, 0.01²) a layer multiplies the variance by 0.002, and with N(0, 1) by 20.
 
 # %%
 for std in (0.01, 1.0):
@@ -164,13 +170,13 @@ for std in (0.01, 1.0):
         print(f"    {activation or 'linear':>8}   forward x {forward:<9.3g} back x {back:.3g}")
 
 # %% [markdown]
-# Small: everything vanishes, except that sigmoid's signal does not. It is about 1/2
-# whatever the input, while its gradients vanish fastest of all.
+# **Small weights.** Everything vanishes, except the signal of sigmoid: it is about 1/2 for every input.
+# The gradients of sigmoid vanish fastest of all.
 #
-# Large: linear and relu explode, both ways. With tanh the signal cannot explode. Does the gradient
-# vanish, because the units are saturated? Many units *are* saturated, and the mean square of the
-# gradient grows all the same: those few that are not saturated have slopes near 1 and weights that
-# are large enough to make up for all the others.
+# **Large weights.** With linear units and relu, both the signal and the gradient explode. With tanh the
+# signal cannot explode. Does the gradient vanish because the units are saturated? Many units *are*
+# saturated, but the mean square of the gradient still grows. A few units are not saturated. Their slopes
+# are near 1, and their weights are large enough to make up for all the others.
 
 # %%
 report = init.examine(stack("tanh", init.normal(0.0, 1.0)), data)
@@ -190,16 +196,17 @@ report.figure()
 # %% [markdown]
 # ## LeCun, Xavier, He
 #
-# The three choose var(w) so that a layer's factor is 1, for different ideas of what a layer does.
+# All three choose var(w) so that the factor of a layer is 1. They differ in what they assume about the
+# layer.
 #
 # | | var(w) | keeps |
 # |---|---|---|
 # | LeCun | 1 / fan_in | the signal of linear units |
 # | Xavier | 2 / (fan_in + fan_out) | a compromise between signal and gradient |
-# | He | 2 / fan_in | the signal of relu, which halves the mean square |
+# | He | 2 / fan_in | the signal of relu units, because relu halves the mean square |
 #
-# In square layers, as here, LeCun and Xavier are the same; they differ only where the width
-# changes. The table of factors per layer, forward and back:
+# In square layers, as here, LeCun and Xavier are the same. They differ only where the width changes.
+# This table shows the factors per layer, forward and back:
 
 # %%
 starts = {"LeCun = Xavier": init.lecun_normal(), "He": init.he_normal()}
@@ -221,16 +228,16 @@ assert table["He", "tanh"][1] > table["LeCun = Xavier", "tanh"][1]
 assert max(table[name, "sigmoid"][1] for name in starts) < 0.1
 
 # %% [markdown]
-# What the numbers say:
+# The numbers show:
 #
-# - He fits relu and LeCun fits linear units, as promised: near 1, both ways. (By chance, one
-#   network of this width strays by ten or twenty percent a layer.)
-# - Xavier with relu halves the signal in every layer. Ten layers leave a thousandth.
-# - "Xavier for tanh" is folklore. A tanh shrinks every number it meets, so the signal fades; and He,
-#   said to be for relu, does better here. What tanh needs is its own gain, which
-#   `init.gain("tanh")` measures as 1.59 (He's sqrt(2) is 1.41, by luck not far away).
-# - Nothing helps sigmoid. Its slope is at most 1/4, so the gradient is divided by about 20 (and
-#   with He's weights by 10) in each layer. No initializer in the table repairs that.
+# - He fits relu and LeCun fits linear units, as promised: the factors are near 1 in both directions. (A
+#   single network of this width can differ by ten or twenty percent per layer by chance.)
+# - Xavier with relu halves the signal in every layer. After ten layers, one thousandth is left.
+# - "Xavier for tanh" is folklore. tanh makes every number smaller, so the signal fades. He is said to be
+#   for relu, but it does better here. tanh needs its own gain, which `init.gain("tanh")` computes as 1.59.
+#   (The gain of He is sqrt(2) = 1.41, which happens to be close.)
+# - No initializer in the table helps sigmoid. Its slope is at most 1/4, so each layer divides the gradient
+#   by about 20, or by 10 with He.
 
 # %%
 gain = init.gain("tanh")
@@ -266,8 +273,9 @@ figure
 # %% [markdown]
 # ## Where Xavier differs
 #
-# From 48 neurons to 6, no var(w) keeps both ways, because the signal wants 1/fan_in and the gradient
-# 1/fan_out. Xavier gives each a part of what it wants. (Means over ten networks.)
+# In a network that narrows from 48 neurons to 6, no var(w) keeps both the signal and the gradient. The
+# signal needs 1/fan_in and the gradient needs 1/fan_out. Xavier is a compromise between the two. (The
+# numbers are means over ten networks.)
 
 # %%
 from statistics import mean
@@ -294,10 +302,10 @@ assert kept["LeCun, fan_in"][1] < kept["Xavier"][1] < kept["LeCun, fan_out"][1]
 # %% [markdown]
 # ## Dead units
 #
-# A relu that is 0 for every sample has a gradient of 0 for every sample, and stays so. Large weights
-# do not kill it (relu does not care about a common factor); what does is a bias that is too low, a
-# step that was too long (see `02_learning_rate`), or narrow layers, where all neurons of one layer
-# can be 0 at once. Then nothing gets through, and the network was born dead.
+# If a relu is 0 for every sample, its gradient is 0 for every sample too, so it stays 0. Large weights do
+# not cause this, because a common factor does not change the sign. There are three causes: a bias that is
+# too low, a step that is too long (see `02_learning_rate`), and narrow layers. In a narrow layer, all
+# neurons can be 0 at once. Then no signal passes the layer, and the network is dead before training.
 
 # %%
 model = MLP([4, 12, 3], "relu", seed=0)
@@ -315,37 +323,94 @@ for width in (2, 4, 8):
         narrow = MLP([4, *[width] * 8, 1], "relu", init=init.he_normal(), seed=seed)
         outputs = {narrow(x)[0].data for x in few}
         dead += len(outputs) == 1
-    print(f"8 relu layers of {width}, He: {dead} of 25 networks give one answer to all flowers")
+    print(
+        f"8 relu layers of {width}, He: {dead} of 25 networks give the same answer for all flowers"
+    )
     if width == 2:
         assert dead > 12
 assert dead <= 2
 
 # %% [markdown]
-# ## And does it matter?
+# ## Does it matter for training?
 #
-# Six layers on irises, the same training for each start.
+# Here is the loss of six layers on irises after 12 epochs, with the same training for each start. With
+# `None`, the library chooses: LeCun with the gain of the layer's activation.
 
 # %%
+rows = {
+    "zeros": init.zeros(),
+    "constant": init.constant(0.1),
+    "small": init.normal(0.0, 0.01),
+    "large": init.normal(0.0, 1.0),
+    "LeCun": init.lecun_normal(),
+    "Xavier": init.glorot_normal(),
+    "He": init.he_normal(),
+    "None": None,
+}
 lasts = {}
-for name, (activation, start) in {
-    "zeros": ("relu", init.zeros()),
-    "relu, N(0, 0.01^2)": ("relu", init.normal(0.0, 0.01)),
-    "relu, Xavier": ("relu", init.glorot_normal()),
-    "relu, He": ("relu", init.he_normal()),
-    "sigmoid, Xavier": ("sigmoid", init.glorot_normal()),
-    "tanh, Xavier": ("tanh", init.glorot_normal()),
-    "tanh, with gain": ("tanh", None),
-}.items():
-    model = MLP([4, 8, 8, 8, 8, 8, 3], activation, init=start, seed=5)
-    optimizer = SGD(model, lr=0.1)
-    history = fit(model, train, loss=loss, optimizer=optimizer, epochs=12, batch_size=10)
-    lasts[name] = history.loss[-1]
-    print(f"{name:>20}: loss {lasts[name]:.3f} after 12 epochs")
-assert lasts["relu, He"] < lasts["relu, Xavier"] < lasts["relu, N(0, 0.01^2)"]
-assert lasts["tanh, Xavier"] < 0.3 < 1.0 < lasts["sigmoid, Xavier"]
+print("             relu    tanh")
+for name, start in rows.items():
+    for activation in ("relu", "tanh"):
+        _, lasts[name, activation] = trained(
+            activation, start, epochs=12, sizes=(4, 8, 8, 8, 8, 8, 3), rate=0.1, seed=5
+        )
+    print(f"{name:>8} {lasts[name, 'relu']:8.3f}{lasts[name, 'tanh']:8.3f}")
+_, sigmoid = trained(
+    "sigmoid", init.glorot_normal(), epochs=12, sizes=(4, 8, 8, 8, 8, 8, 3), rate=0.1, seed=5
+)
+print(f"sigmoid with Xavier: {sigmoid:.3f}")
+assert lasts["He", "relu"] < lasts["Xavier", "relu"] < lasts["small", "relu"]
+assert lasts["Xavier", "tanh"] < 0.3 < 1.0 < sigmoid
+assert lasts["large", "tanh"] < lasts["He", "tanh"]
 
 # %% [markdown]
-# For relu and sigmoid the order is that of the factors above. For tanh the factors said that Xavier
-# is worse than tanh's own gain, and six layers do not show it. A tanh shrinks small numbers less than
-# large ones, so the signal fades ever more slowly (as in the first table), and not by half in each
-# layer as with relu: it takes many more layers to hurt. A factor says what becomes of a signal, and not yet what becomes of a training.
+# For relu and sigmoid, the losses have the same order as the factors above. For tanh, the factors said
+# that Xavier is worse than tanh's own gain, but six layers do not show it. tanh shrinks small numbers less
+# than large ones, so the signal fades more and more slowly (see the first table). relu, in contrast,
+# halves it in every layer. It takes many more layers until Xavier hurts tanh. Large weights even give
+# tanh the lowest loss here. (In layers of 8 neurons, n · var(w) is 8 and not 20, and six layers are not
+# many.) A factor tells you what happens to a signal. It does not tell you everything about training.
+#
+# ## The table again, with verdicts
+#
+# Each verdict has the factors per layer, forward / back, from the eight layers of 20 neurons, and the loss
+# from the last experiment.
+
+
+# %%
+from IPython.display import Markdown
+
+
+def measured(name, activation):
+    """The factors per layer and the loss after training, in words."""
+    forward, back = factors(activation, rows[name])
+    return f"{activation} {forward:.2g} / {back:.2g}, loss {lasts[name, activation]:.2f}"
+
+
+def both(name):
+    """The measurements for relu and tanh."""
+    return "; ".join(measured(name, activation) for activation in ("relu", "tanh"))
+
+
+zero = f"loss {lasts['zeros', 'relu']:.2f} for relu, {lasts['zeros', 'tanh']:.2f} for tanh"
+lines = [
+    "| weights | pros | cons | verdict, measured |",
+    "|---|---|---|---|",
+    "| zeros | simple; right for biases | hidden weights get no gradient (relu, tanh) "
+    f"| true: {zero}. sigmoid does learn, like a constant |",
+    "| constant | simple | all neurons of a layer stay identical "
+    f"| it learns as much as one neuron per layer: XOR {same:.2f}, random {different:.2f} |",
+    f"| small random | neurons differ | signal and gradient vanish | true: {both('small')} |",
+    "| large random | neurons differ; the signal does not vanish | relu explodes, tanh saturates "
+    f"| half true, the gradient of tanh grows: {both('large')} |",
+    "| LeCun | keeps the signal of linear units | halves the signal of relu "
+    f"| made for linear units: {both('LeCun')} |",
+    "| Xavier | balances signal and gradient where the width changes | halves the signal of relu "
+    f"| not special for tanh, where He does as well: {both('Xavier')} |",
+    f"| He | keeps the signal of relu | doubles that of linear units | best for relu: {both('He')} |",
+]
+Markdown("\n".join(lines))
+
+# %% [markdown]
+# **Use this:** leave `init` out. Each layer then gets LeCun with the gain of its own activation, which is
+# He for relu. Biases start at 0.

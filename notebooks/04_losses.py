@@ -8,8 +8,8 @@
 # %% [markdown]
 # # What is a loss?
 #
-# A loss turns "how wrong is the network" into one number, because one number is what can go
-# downhill. Four of them do most of the work:
+# A loss measures how wrong a network is, as one number. Gradient descent can then make this number
+# smaller. These four losses are the most common:
 #
 # | | the network gives | the target is | loss of one sample |
 # |---|---|---|---|
@@ -18,7 +18,11 @@
 # | categorical crossentropy (CCE) | a probability for each class | one-hot: [0, 1, 0] | -Σ y_k log p_k |
 # | sparse categorical crossentropy (SCCE) | the same | the class's index: 1 | -log p_y |
 #
-# and the loss of a batch is the mean. First by hand, then by the library:
+# The output layer must fit the loss. Use one sigmoid output for binary crossentropy, as many softmax
+# outputs as classes for categorical crossentropy, and class indices for sparse categorical crossentropy
+# (with the same softmax outputs).
+#
+# The loss of a batch is the mean over its samples. Here is each loss by hand and by the library:
 
 # %%
 import math
@@ -43,9 +47,9 @@ print(f"CCE  {categorical:.12f}")
 print(f"SCCE {sparse:.12f}")
 
 # %% [markdown]
-# CCE of one-hot rows and SCCE are not similar, they are the same computation: all terms but one have
-# the weight 0. Two names for two ways to write down a target. And BCE is CCE of two classes, one
-# of which has the logit 0:
+# CCE with one-hot targets and SCCE are the same computation, because all terms but one have the weight 0.
+# They differ only in how you write the target. BCE is CCE of two classes, where the logit of one class
+# is 0:
 
 # %%
 z = 0.7
@@ -57,23 +61,24 @@ assert abs(one - two) < 1e-15
 # %% [markdown]
 # ## Where they come from
 #
-# Each is minus the logarithm of how likely the network says the data are. If y is z plus normal
-# noise of size 1, then -log N(y; z, 1) = (z - y)²/2 + log sqrt(2π): MSE, but for a factor and a
-# constant that do not move the minimum. If y is a class drawn with the probabilities p, then
-# -log P(y) = -log p_y: crossentropy.
+# Each of these losses is a negative log likelihood: minus the logarithm of the probability that the network
+# gives to the data. If y is z plus normal noise with standard deviation 1, then
+# -log N(y; z, 1) = (z - y)²/2 + log sqrt(2π). This is MSE, up to a factor and a constant, and these do not
+# move the minimum. If y is a class drawn with the probabilities p, then -log P(y) = -log p_y. This is
+# crossentropy.
 
 # %%
 z, y = 0.3, 1.1
 normal = math.exp(-((y - z) ** 2) / 2) / math.sqrt(2 * math.pi)
 assert abs(-math.log(normal) - (mse([z], [y]).data / 2 + math.log(2 * math.pi) / 2)) < 1e-12
 
-# Independent events happen together with the product of their probabilities.
+# The probability that independent events happen together is the product of their probabilities.
 assert abs(-math.log(0.9 * (1 - 0.2) * 0.6) / 3 - bce([0.9, 0.2, 0.6], [1, 0, 1]).data) < 1e-12
 
 # %% [markdown]
-# So a loss also says what the best answer is when the same input comes with different targets: for
-# MSE it is the mean, for crossentropy the frequencies. (And for the mean *absolute* error, the
-# median.) There the gradient is 0.
+# The loss also decides the best answer if the same input appears with different targets. For MSE the best
+# answer is the mean, and for crossentropy it is the frequencies. (For the mean *absolute* error it is the
+# median.) At the best answer, the gradient is 0.
 
 # %%
 from nn import mae
@@ -82,24 +87,24 @@ seen = [1.0, 2.0, 9.0]
 for name, loss, best in (("MSE", mse, 4.0), ("MAE", mae, 2.0)):
     z = Value(best)
     loss([z] * 3, seen).backward()
-    print(f"{name} of the targets 1, 2, 9 is flat at {best:g}: gradient {abs(z.grad):.2f}")
+    print(f"{name} of the targets 1, 2, 9 has its minimum at {best:g}: gradient {abs(z.grad):.2f}")
     assert abs(z.grad) < 1e-15
 
 p = Value(0.25)
 bce([p] * 4, [0, 0, 1, 0]).backward()
-print(f"BCE of one 1 among four is flat at 1/4: gradient {abs(p.grad):.2f}")
+print(f"BCE of the targets 0, 0, 1, 0 has its minimum at {p.data:.2f}: gradient {abs(p.grad):.2f}")
 assert abs(p.grad) < 1e-12
 
 # %% [markdown]
 # ## The gradient is p - y
 #
-# A network does not compute p. It computes any number z, a logit, and p = sigmoid(z), or softmax(z)
-# of several. Put the crossentropy behind it, and the chain rule gives
+# A network does not compute p directly. It computes a logit z, which can be any number, and then
+# p = sigmoid(z). For several classes, p = softmax(z). With crossentropy on top, the chain rule gives
 #
 # > dL/dz = dL/dp · dp/dz = (p - y) / (p (1 - p)) · p (1 - p) = p - y
 #
-# as if it were the plainest loss there is. Softmax does the same with a whole row: what it said,
-# minus what is right. (In a batch, over its size.)
+# The complicated factors cancel. With softmax, the same happens for a whole row: the gradient is the
+# predicted probabilities minus the target. (In a batch, it is divided by the batch size.)
 
 # %%
 from autograd import check_gradients
@@ -121,8 +126,8 @@ report
 # %% [markdown]
 # ## Why not MSE behind a sigmoid?
 #
-# Because nothing cancels there. Its gradient is 2 (p - y) · p (1 - p), and the last factor is 0 at
-# *both* ends, also at the one where the network is certain and wrong. Let the right answer be 1:
+# With MSE, the factors do not cancel. The gradient is 2 (p - y) · p (1 - p). The last factor goes to 0 at
+# *both* ends, even where the network is certain and wrong. In this table the right answer is 1:
 
 # %%
 from autograd import value_and_grad
@@ -143,7 +148,7 @@ print("       z        p       MSE  gradient       BCE  gradient")
 for z in (-20.0, -10.0, -5.0, -2.0, 0.0, 2.0, 5.0):
     (a, slope_a), (b, slope_b) = value_and_grad(squared)(z), value_and_grad(crossentropy)(z)
     print(
-        f"{z:8.0f} {Value(z).sigmoid().data:8.0e} {a:9.4f} {slope_a:9.1e} {b:9.4f} {slope_b:9.4f}"
+        f"{z:8.0f} {Value(z).sigmoid().data:8.2f} {a:9.4f} {slope_a:9.1e} {b:9.4f} {slope_b:9.4f}"
     )
 assert abs(value_and_grad(squared)(-20.0)[1]) < 1e-8
 assert abs(value_and_grad(crossentropy)(-20.0)[1] + 1.0) < 1e-8
@@ -167,7 +172,7 @@ for axes in (left, right):
 figure
 
 # %% [markdown]
-# Start a neuron where it is certain and wrong, and watch both losses teach it the same thing.
+# Now we start a neuron where it is certain and wrong, and train it with each of the two losses.
 
 # %%
 from nn import Neuron, fit, sigmoid
@@ -190,16 +195,16 @@ runs = {
     "BCE": taught(lambda z, y: bce(z, y, from_logits=True)),
 }
 for name, (losses, share) in runs.items():
-    print(f"{name}: {losses[0]:.4f} -> {losses[-1]:.4f} in 100 steps, {share:.0%} right")
+    print(f"{name}: {losses[0]:.4f} -> {losses[-1]:.4f} in 100 steps, accuracy {share:.0%}")
 assert (runs["MSE"][1], runs["BCE"][1]) == (0.0, 1.0)
 
 # %% [markdown]
 # ## Surfaces
 #
-# The loss of a neuron sigmoid(w x + b) over all w and b, for six points of which two cannot be right
-# at once. Crossentropy is a bowl: one minimum (the star), and downhill from everywhere leads to it.
-# MSE has plateaus. The orange line is where 100 steps from w = -6 lead. On the left it is
-# a dot, and the little that it moves is away from the star.
+# These pictures show the loss of a neuron sigmoid(w x + b) for many w and b. The data are six points, and
+# no neuron can get all of them right. Crossentropy is a bowl with one minimum (the star), and every
+# downhill path leads to it. MSE has plateaus. The orange line shows 100 steps from w = -6. In the left
+# picture it is only a dot, and its small movement is away from the star.
 
 # %%
 points = [[-2.0], [-1.2], [-0.4], [0.3], [1.1], [2.0]], [0, 0, 1, 0, 1, 1]
@@ -213,12 +218,12 @@ both = {
 
 
 def surface(loss):
-    """The loss at each (w, b), a row for each b."""
+    """The loss at each (w, b), with one row for each b."""
     return [[loss([w * x + b for (x,) in points[0]], points[1]).data for w in ws] for b in bs]
 
 
 def path(loss):
-    """Where gradient descent goes from w = -6."""
+    """The path of gradient descent from w = -6."""
     neuron = Neuron(1, seed=0)
     neuron.load_state_dict({"weights": [-6.0], "bias": 0.0})
     optimizer = SGD(neuron, lr=0.5)
@@ -241,14 +246,14 @@ figure.axes[0].set_ylabel("b")
 
 
 def bends(grid):
-    """How many of the places have a value above the mean of their neighbours along w."""
+    """The number of grid points whose value is above the mean of their neighbors along w."""
     return sum(
         row[i] > (row[i - 1] + row[i + 1]) / 2 + 1e-9 for row in grid for i in range(1, side - 1)
     )
 
 
 for name, grid in heights.items():
-    print(f"{name}: {bends(grid)} of {side * (side - 2)} places curve downwards along w")
+    print(f"{name}: concave along w at {bends(grid)} of {side * (side - 2)} grid points")
 assert abs(path(both["crossentropy"])[-1][0] - 1.6) < 0.1
 assert path(both["MSE behind a sigmoid"])[-1][0] < -6.0
 assert bends(heights["crossentropy"]) == 0 < bends(heights["MSE behind a sigmoid"])
@@ -257,8 +262,8 @@ figure
 # %% [markdown]
 # ## What happens at p = 0
 #
-# -log 0 is infinite, and rightly so: the network said "never" and it happened. The library says so
-# too, instead of hiding it, and tells what to do.
+# -log 0 is infinite, and that is right: the network said that this could never happen, and it happened.
+# The library does not hide this. It warns you and tells you what to do.
 
 # %%
 import warnings
@@ -274,8 +279,8 @@ assert lost.data == math.inf
 assert bce([0.0], [0]).data == 0.0
 
 # %% [markdown]
-# Many libraries clamp p to at least 1e-7 instead. Then the loss is finite, and the gradient is 0:
-# where the network is most wrong, it is told nothing.
+# Many libraries clamp p to at least 1e-7 instead. Then the loss is finite, but the gradient is 0. The
+# network gets no signal exactly where it is most wrong.
 
 # %%
 p = Value(0.0)
@@ -287,9 +292,10 @@ assert p.grad == 0.0
 # %% [markdown]
 # ## Why logits
 #
-# The infinity is mostly not the network's fault. It said z = 40, p = sigmoid(40) is 1 - 4e-18, and a
-# float between 1 - 1e-16 and 1 does not exist. The information is lost before the loss sees it.
-# From the logit nothing is lost, because log(sigmoid(z)) is one operation with a formula of its own.
+# In most cases, rounding causes the infinity. Suppose the network computes z = 40. Then p = sigmoid(40) is
+# 1 - 4e-18, but there is no float between 1 - 1e-16 and 1. So p is rounded to 1, and the information is
+# lost before the loss sees it. With the logit, nothing is lost, because log(sigmoid(z)) is one operation
+# with its own formula. (This table prints p with all digits, to show the rounding.)
 
 # %%
 print("      z   sigmoid(z)                 BCE of p     BCE of z   (y = 0)")
@@ -306,8 +312,8 @@ assert rounded == math.inf
 assert (loss.data, exact.grad) == (1000.0, 1.0)
 
 # %% [markdown]
-# Softmax rounds in the same way, and written naively it overflows, e^1000 being more than a float can
-# hold. Here too it is the logits that should reach the loss.
+# Softmax rounds in the same way. A naive version also overflows, because e^1000 is too large for a float.
+# So here too, give the logits to the loss.
 
 # %%
 z = [Value(1000.0), Value(-1000.0)]

@@ -8,12 +8,13 @@
 # %% [markdown]
 # # What does the chain rule do in gradient flow?
 #
-# An operation z = h(x, y) knows two things about itself: dz/dx and dz/dy at the numbers it was
-# given. A loss L somewhere downstream tells it dL/dz. Its whole job in backpropagation is to pass
+# An operation z = h(x, y) knows its two local derivatives, dz/dx and dz/dy, at the numbers x and y. Later
+# in the graph there is a loss L. In the backward pass, the operation receives dL/dz and adds to the
+# gradients of its operands:
 #
 # > dL/dx += dL/dz · dz/dx  and  dL/dy += dL/dz · dz/dy
 #
-# to its operands. Everything below is that line, looked at from different sides.
+# That is its whole job. The rest of this notebook looks at this line from different sides.
 
 # %%
 from autograd import Value, draw, explain, finite_differences, grad, topological
@@ -23,26 +24,26 @@ z = x * y
 L = z.tanh()
 L.backward()
 
-print(f"the operation's own knowledge: dz/dx = {z.dx:8.4f}   dz/dy = {z.dy:8.4f}")
-print(f"what it is told:               dL/dz = {z.grad:8.4f}")
-print(f"what it passes on:             dL/dx = {x.grad:8.4f}   dL/dy = {y.grad:8.4f}")
+print(f"local derivatives: dz/dx = {z.dx:8.4f}   dz/dy = {z.dy:8.4f}")
+print(f"it receives:       dL/dz = {z.grad:8.4f}")
+print(f"it passes on:      dL/dx = {x.grad:8.4f}   dL/dy = {y.grad:8.4f}")
 assert x.grad == z.grad * z.dx
 assert y.grad == z.grad * z.dy
 
 # %% [markdown]
-# The picture of the same thing. On each edge: the local derivative, and what flowed along it.
+# This is the graph of the same computation. Each edge shows the local derivative and what it passed on.
 
 # %%
 draw(L, edges=True)
 
 # %% [markdown]
-# Nobody has to believe this. A derivative says how much L moves when an input does, so move each
-# input a little and look. Here, and beside every gradient below:
+# You can check this yourself. A derivative tells you how much L changes if you change an input. So change
+# each input a little and measure. We do this here and for the gradients below:
 
 
 # %%
-def beside(f, *point):
-    """Prints each gradient of f and, beside it, the slope between two points close by."""
+def compare(f, *point):
+    """Print each gradient of f and, for comparison, the slope between two points close by."""
     every = tuple(range(len(point)))
     for k, exact, slope in zip(
         every, grad(f, every)(*point), finite_differences(f, *point), strict=True
@@ -51,13 +52,13 @@ def beside(f, *point):
         assert abs(exact - slope) < 1e-8 * max(1.0, abs(exact))
 
 
-beside(lambda x, y: (x * y).tanh(), 0.5, -2.0)
+compare(lambda x, y: (x * y).tanh(), 0.5, -2.0)
 
 # %% [markdown]
-# ## A fork adds up
+# ## Contributions add up
 #
-# When a value is used twice, a change of it reaches the loss by two ways, and the effects add.
-# That is the `+` in `+=`. Use `=` and the second way overwrites the first.
+# If a value is used several times, a change of it reaches the loss along several paths, and the effects
+# add up. This is the `+` in `+=`. With `=`, each contribution would overwrite the one before it.
 
 # %%
 a = Value(3.0, "a")
@@ -65,11 +66,11 @@ L = a * a + a
 L.backward()
 print("dL/da =", a.grad, "  (2a + 1 = 7)")
 assert a.grad == 7.0
-beside(lambda a: a * a + a, 3.0)
+compare(lambda a: a * a + a, 3.0)
 
 # %% [markdown]
-# `play` has the same pass as a list of events. `+=` happens to `a` three times, and the sum is in
-# the last line: a · a is one operation, but it uses `a` twice.
+# `play` shows the same pass as a list of events. `a` receives three contributions: one from the sum and
+# two from a · a, because this one operation uses `a` twice. The last line shows their sum.
 
 # %%
 from autograd import play
@@ -80,10 +81,10 @@ for event in play(L):
 # %% [markdown]
 # ## Why the order matters
 #
-# A node may pass on its gradient only when it is complete, when every consumer has added its part.
-# An order in which operands come before results (topological), walked backwards, guarantees it.
-# Here is the same graph walked in a wrong order, and the wrong answer that comes of it: `b` passes
-# its gradient on before `c` has added its part.
+# A node may pass on its gradient only when the gradient is complete, that is, when every consumer has
+# added its contribution. In a topological order, operands come before results. If you walk it backwards,
+# every gradient is complete in time. Below, we walk one graph in the right order and in a wrong order. In
+# the wrong order, `b` passes on its gradient before `c` has added its contribution, so the answer is wrong.
 
 # %%
 a = Value(1.0, "a")
@@ -96,7 +97,7 @@ draw(L, edges=True)
 
 # %%
 def walk(order):
-    """The pullbacks in the given order, and what the leaf gets."""
+    """The gradient of the leaf if the pullbacks run in the given order."""
     for node in topological(L):
         node.grad = 0.0
     L.grad = 1.0
@@ -109,18 +110,18 @@ right = walk([L, c, b])
 wrong = walk([L, b, c])
 print("right order:", right, "  wrong order:", wrong)
 assert (right, wrong) == (8.0, 2.0)
-beside(lambda a: a * 2.0 + a * 2.0 * 3.0, 1.0)
+compare(lambda a: a * 2.0 + a * 2.0 * 3.0, 1.0)
 
 # %% [markdown]
-# The wrong order is not exotic. "First the nodes nearest to the loss" sounds right, and is this
-# one: `b` is one step away from L by the short way and two by the long way. What counts is the long
-# way.
+# It is easy to pick this wrong order. "First the nodes nearest to the loss" sounds right, but it is the
+# wrong order above: `b` is one step away from L on its short path and two steps on its long path. The long
+# path counts.
 #
 # ## Paths
 #
-# Unroll the sums and the gradient is one product of local derivatives per path. Backpropagation
-# never lists the paths; it shares their common parts. Sixty doublings make 2^60 paths, and one
-# backward pass of sixty steps.
+# The gradient is also a sum over all paths from L to the leaf. Each path contributes the product of its
+# local derivatives. Backpropagation never lists the paths, because it shares their common parts. Sixty
+# doublings have 2^60 paths, but one backward pass needs only sixty steps.
 
 # %%
 print(explain(L, a))
@@ -137,15 +138,15 @@ assert v.grad == explain(doubled, v).count == 2**60
 # %% [markdown]
 # ## A path is a product
 #
-# And products of many numbers go to 0 or to infinity, unless the numbers are near 1 in size. That
-# is all there is to vanishing and exploding gradients. Ten sigmoids in a row, ten tanhs, and ten doublings:
+# A product of many numbers goes to 0 or to infinity, unless the numbers are close to 1 in size. This is
+# why gradients vanish or explode. Here are ten sigmoids in a row, ten tanhs, and ten doublings:
 
 # %%
 import math
 
 
 def chain(step, leaf):
-    """The results of ten times the same step."""
+    """The results of applying the same step ten times."""
     nodes = [leaf]
     for _ in range(10):
         nodes.append(step(nodes[-1]))
@@ -168,10 +169,11 @@ for name, step in {
     assert math.isclose(leaf.grad, slope, rel_tol=1e-3)
 
 # %% [markdown]
-# ## Which step do differences need?
+# ## Which step is best for differences?
 #
-# Too large and the curve bends, too small and the digits cancel. Between them is a best step, and
-# it is not the smallest one. (`check_gradients` needs none: it computes in more digits.)
+# If the step is too large, the curve bends between the two points. If it is too small, digits cancel. The
+# best step is between these, and it is not the smallest one. (`check_gradients` needs no step, because it
+# computes with more digits.)
 
 
 # %%
@@ -179,7 +181,7 @@ from nn import plots
 
 
 def neuron(w, x, b):
-    """The neuron of the primer."""
+    """A neuron with one input."""
     return (w * x + b).tanh()
 
 
@@ -201,11 +203,11 @@ assert min(errors) < 1e-9
 figure
 
 # %% [markdown]
-# ## Who is to blame?
+# ## Which operation is wrong?
 #
-# A gradient check says that something is wrong. `check_gradients` also says where, because it asks
-# every operation by itself, and every sum. Two classics, planted in the engine itself: a tanh that
-# takes its operand for its result, and `=` instead of `+=`.
+# A usual gradient check tells you that something is wrong. `check_gradients` also tells you where, because
+# it checks every operation and every sum separately. Here are two classic mistakes, planted in the engine
+# itself: a tanh whose derivative uses the operand in place of the result, and `=` in place of `+=`.
 
 # %%
 from autograd import check_gradients
@@ -222,12 +224,12 @@ with planted(overwrite):
     report = check_gradients(lambda a: a * a + a, 3.0)
 print(report)
 assert not report
-assert check_gradients(neuron, *point)  # and outside of `with` all is well
+assert check_gradients(neuron, *point)  # outside the `with` block, everything is correct again
 
 # %% [markdown]
-# Now one that nobody has told you of. `hidden(seed)` picks one of some four hundred mistakes and
-# puts the answer into an envelope that is empty until the end. Change the seed, and look for the
-# culprit yourself before you open it.
+# Now find a mistake that you do not know. `hidden(seed)` plants one of about four hundred mistakes. The
+# answer goes into `envelope`, which stays empty until the `with` block ends. Change the seed, and look for
+# the wrong operation before you read the answer.
 
 # %%
 from autograd import check_operation, rows
@@ -242,9 +244,10 @@ assert suspects == [envelope[0].split(":")[0]]
 # %% [markdown]
 # ## Step through it
 #
-# Every event of the pass, one at a time: arrow keys, a click on a node, or change an input and see
-# every number follow. The quiz asks for the next gradient. `h` is used twice here; watch its
-# gradient wait for the second part.
+# This player shows one event of the pass at a time. Use the arrow keys, click a node, or change an input
+# and watch all other numbers change. The quiz asks for the next gradient. `h` receives three contributions
+# here: one from h - y and two from h · h. Watch how `h` waits for all three before it passes its gradient
+# on.
 
 # %%
 w, x, b, target = Value(2.0, "w"), Value(-1.0, "x"), Value(0.5, "b"), Value(1.0, "y")
@@ -253,10 +256,10 @@ h.label = "h"
 
 
 def squares(w, x, b, y):
-    """The same once more, for the differences."""
+    """The same function again, for the differences."""
     h = (w * x + b).tanh()
     return (h - y) ** 2 + h * h
 
 
-beside(squares, 2.0, -1.0, 0.5, 1.0)
+compare(squares, 2.0, -1.0, 0.5, 1.0)
 play((h - target) ** 2 + h * h)

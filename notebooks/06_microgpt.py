@@ -8,13 +8,13 @@
 # %% [markdown]
 # # Can a GPT be made of scalars?
 #
-# Everything in the other notebooks was small enough to look at: a neuron, a layer, a loss. A language
-# model is the same thing, only more of it. Here is one whose every number is a `Value`: 27 tokens
-# (the letters and one for "end"), vectors of 16 numbers, 4 attention heads, 4,192 parameters. It
-# learns to invent names from 32,033 real ones.
+# Everything in the other notebooks was small enough to look at: a neuron, a layer, a loss. A language model
+# has the same parts, but more of them. In the model below, every number is a `Value`. It has 27 tokens (the
+# letters and one for "end"), vectors of 16 numbers, 4 attention heads and 4,192 parameters. From 32,033
+# real names, it learns to invent new ones.
 #
-# Written in scalars it is slow, 50,000 operations for one name. The second half of this notebook
-# turns the same graph back into a few dozen vector instructions and trains it in seconds.
+# In scalars the model is slow, because one name takes 50,000 operations. The second half of this notebook
+# turns the same graph into a few dozen vector instructions and trains it in seconds.
 
 # %%
 import math
@@ -32,22 +32,22 @@ from nn.probabilities import softmax, total
 
 names = load_names()
 model = MicroGPT(seed=0)
-print(len(names), "names, such as", ", ".join(names[:5]))
+print(len(names), "names, for example", ", ".join(names[:5]))
 print("as tokens:", names[0], "->", encode(names[0]))
 print(model)
 
 # %% [markdown]
 # ## What it computes
 #
-# A token picks a row of a table, its place in the name picks a row of another, and the sum is the
-# vector that runs through the model. **Attention** lets a place look back: it asks with a *query*,
-# every earlier place answers with a *key*, and the softmax of their products says how much of each
-# place's *value* to take. In scalars, and for one head, that is all of it:
+# Each token selects a row of one table, and its position in the name selects a row of another. The sum of
+# the two rows is the vector that goes through the model. **Attention** lets a position look at earlier
+# positions. Each position has a *query*, a *key* and a *value*. The softmax of the products of its query
+# with the keys tells how much of each *value* to take. For one head, in scalars, this is the whole code:
 
 
 # %%
 def attention(query, keys, values):
-    """What one place takes from those before it."""
+    """What one position takes from the values, by its query."""
     scores = [total([q * k for q, k in zip(query, key, strict=True)]) for key in keys]
     scores = [score / math.sqrt(len(query)) for score in scores]
     weights = softmax(scores)
@@ -65,16 +65,16 @@ values = [[V(2.0, "v00")], [V(-1.0, "v10")]]
 taken.label = "taken"
 taken.backward()
 print("taken =", round(taken.data, 4), " between", values[0][0].data, "and", values[1][0].data)
-print("how much of each: ", [round(v[0].grad, 4) for v in values], "= d(taken)/d(value)")
+print("attention weights:", [round(v[0].grad, 4) for v in values], "= d(taken)/d(value)")
 assert abs(sum(v[0].grad for v in values) - 1.0) < 1e-12
 
 # %%
 draw(taken)
 
 # %% [markdown]
-# The gradient in a value *is* the weight that attention gave it. The subtlety is in the queries and
-# keys: they only ever move the weights, and the weights add up to 1, so all their gradients together
-# must leave the sum of weights alone. Scale the query and nothing about that changes:
+# The gradient of a value *is* its attention weight. Queries and keys act only through these weights, and
+# the weights always add up to 1. If you add the same number to the first entry of every key, all scores
+# change by the same amount, and the weights stay the same. So the gradients of these entries add up to 0:
 
 # %%
 moved = [k[0].grad for k in keys]
@@ -82,10 +82,10 @@ print("dL/dk00 + dL/dk10 =", sum(moved))
 assert abs(sum(moved)) < 1e-12
 
 # %% [markdown]
-# After attention, a **perceptron** works on each place by itself, and both add to the vector instead
-# of replacing it, so that the gradient has a straight way back to the embeddings. `normalized`
-# divides a vector by its root mean square before each part, which keeps the size of what goes in at
-# 1 whatever the layers before have done:
+# After attention, a **perceptron** works on each position separately. Attention and perceptron add their
+# results to the vector and do not replace it, so the gradient has a direct path back to the embeddings.
+# Before each of these parts, `normalized` divides the vector by its root mean square. So the size of the
+# input is always 1, whatever the earlier layers did:
 
 # %%
 vector = [autograd.Value(x) for x in (3.0, -4.0, 12.0, 0.0)]
@@ -96,8 +96,8 @@ assert abs(size - 1.0) < 1e-6
 # %% [markdown]
 # ## One name, in scalars
 #
-# The loss of a name is the mean of -log p(next letter) over its places. Before training the model
-# knows nothing, and a loss of log 27 = 3.30 is what "nothing" costs.
+# The loss of a name is the mean of -log p(next letter) over its positions. Before training, the model knows
+# nothing, so its loss is close to log 27 = 3.30. This is the loss of equal probabilities for all tokens.
 
 # %%
 name = "andrea"
@@ -108,9 +108,9 @@ print(f"{len(nodes):,} nodes, loss {loss.data:.2f}, log 27 = {math.log(27):.2f}"
 assert abs(loss.data - math.log(27)) < 0.1
 
 # %% [markdown]
-# And those gradients are right, which is worth saying of 50,000 operations: nudge a parameter and
-# the loss moves as its gradient says. (Two that matter to "andrea": a number of the row of `n`, and
-# one of the first weights of the head.)
+# Are these gradients right, after 50,000 operations? Change a parameter a little, and the loss changes as
+# its gradient predicts. (We take two parameters that matter for "andrea": an entry of the row of `n`, and
+# the first weight of the head.)
 
 # %%
 for label, p in [
@@ -130,9 +130,9 @@ for label, p in [
 # %% [markdown]
 # ## The same graph as 70 instructions
 #
-# 50,000 boxes cannot be drawn, but they are not 50,000 different things. `autograd.compile` runs the
-# function once, writes down what it did, and groups what can be done side by side: a neuron's sum of
-# products is one *dot*, all dots of a layer at all places are one instruction with many *lanes*.
+# 50,000 boxes are too many to draw, but most of them do the same thing. `autograd.compile` runs the
+# function once, records its operations, and groups those that can run in parallel. The sum of products in a
+# neuron is one *dot*. All dots of a layer, at all positions, are one instruction with many *lanes*.
 
 # %%
 compiled = autograd.compile(model.loss, reduction="mean")
@@ -144,10 +144,16 @@ assert len(program.instructions) < 100
 program.draw()
 
 # %% [markdown]
-# Read it from the top: the letters' rows are chosen, places added, vectors normalized; queries, keys
-# and values; attention with the scores of all heads and places and their softmax; the perceptron with
-# its 448 rectified sums; the logits, and the crossentropy. Yellow boxes read parameters. "dot of 16 x
-# 448" is 448 lanes with 16 products each. Any lane can be traced back to its scalar:
+# From top to bottom, the picture shows these steps:
+#
+# 1. select the rows of the letters, add the positions, and normalize the vectors
+# 2. compute queries, keys and values
+# 3. attention: the scores of all heads and positions, and their softmax
+# 4. the perceptron, with its 448 rectified sums
+# 5. the logits and the crossentropy
+#
+# Yellow boxes read parameters. "dot of 16 x 448" means 448 lanes with 16 products each. You can trace any
+# lane back to its scalar:
 
 # %%
 widest = max(program.instructions, key=lambda one: one.lanes * one.terms[1])
@@ -155,8 +161,8 @@ print(program.name(widest), widest.lanes, "lanes of", widest.terms[1], "terms:",
 print(program.locate(widest.z)["scope"])
 
 # %% [markdown]
-# The replay gives the gradients of the scalars, all 4,192 of them (the table of places has rows that
-# a name of six letters does not use; theirs are 0).
+# The replay gives the same 4,192 gradients as the scalars. (A name of six letters does not use all rows of
+# the position table. The gradients of the other rows are 0.)
 
 # %%
 parameters = model.parameters()
@@ -170,9 +176,10 @@ assert apart < 1e-14
 # %% [markdown]
 # ## Training
 #
-# One recording serves all names of one length, because letters are *inputs* of the program: they say
-# which row of a table to take. So a step takes a batch of names of one length. The parameters stay in
-# one array (`flat`) that Adam changes in place; at the end of the `with` they are back in the Values.
+# One recording works for all names of the same length. The letters are *inputs* of the program: they select
+# the row of a table. So each step takes a batch of names of the same length. During training, the parameters
+# are in one array (`flat`), which Adam changes in place. At the end of the `with` block, they are copied
+# back to the Values.
 
 # %%
 rng = random.Random(0)
@@ -180,7 +187,7 @@ shuffled = rng.sample(names, len(names))
 held, train = shuffled[:2000], shuffled[2000:]
 by_length = {}
 for one in train:
-    if 3 <= len(one) <= 9:  # nine out of ten
+    if 3 <= len(one) <= 9:  # nine names out of ten
         by_length.setdefault(len(one), []).append(encode(one))
 lengths = {k: np.array(rows) for k, rows in sorted(by_length.items())}
 shares = [len(rows) for rows in lengths.values()]
@@ -197,14 +204,14 @@ with compiled.flat(parameters) as flat:
         optimizer.step_flat(flat)
 
 
-# The model as it is now, on names it has not seen: the mean over their letters.
+# The mean loss per letter on names that the model has not seen.
 sums = count = 0
 for length in lengths:
     rows = np.array([encode(one) for one in held if len(one) == length])
     sums += compiled(rows) * len(rows) * (length + 1)
     count += len(rows) * (length + 1)
 learned = sums / count
-print(f"loss on names it has not seen: {learned:.1f} nats a letter, from {loss.data:.1f}")
+print(f"loss on new names: {learned:.1f} nats per letter, {loss.data:.1f} before training")
 assert learned < 2.35
 
 # %%
@@ -213,16 +220,16 @@ axes = figure.subplots()
 smooth = np.convolve(losses, np.ones(100) / 100, mode="valid")
 axes.plot(losses, color="#c6d3e3", linewidth=0.6, label="a batch of 32 names")
 axes.plot(np.arange(len(smooth)) + 50, smooth, color="#1f6fb4", label="mean of 100 batches")
-axes.axhline(math.log(27), color="#777777", linestyle="--", label="knowing nothing, log 27")
-axes.set(xlabel="step", ylabel="nats a letter", ylim=(1.8, 3.5), title="A GPT of scalars learns")
+axes.axhline(math.log(27), color="#777777", linestyle="--", label="equal probabilities, log 27")
+axes.set(xlabel="step", ylabel="nats per letter", ylim=(1.8, 3.5), title="Loss of a GPT of scalars")
 axes.legend()
 figure
 
 # %% [markdown]
-# ## The first steps are those of the scalars
+# ## The first steps agree with the scalars
 #
-# Nothing was traded for the speed. Here are three steps of the same training, once in Values with
-# `backward`, once replayed.
+# The compiled model computes the same thing, only faster. Here are three steps of the same training, once
+# in Values with `backward`, and once replayed.
 
 # %%
 texts = [encode(one) for one in ("emma", "noah", "luca")]
@@ -245,10 +252,10 @@ print([f"{x:.4f}" for x in by_array], "replayed")
 assert all(abs(x - y) < 1e-10 for x, y in zip(by_value, by_array, strict=True))
 
 # %% [markdown]
-# ## What it invents
+# ## The names it invents
 #
-# Start with the end token, draw the next letter from the model's probabilities, and so on until it
-# draws the end. A temperature below 1 makes likely letters likelier.
+# To invent a name, start with the end token and draw the next letter from the model's probabilities. Repeat
+# this until the model draws the end token. A temperature below 1 makes likely letters even more likely.
 
 # %%
 logits = autograd.compile(lambda tokens: model(tokens))
@@ -260,14 +267,14 @@ axes.axis("off")
 for k, one in enumerate(invented):
     colour = "#777777" if one in known else "#1f6fb4"
     axes.text(k % 4 / 4, 1 - k // 4 / 7, one, color=colour, fontsize=12, va="top")
-axes.set_title("invented names (grey: a real one came out)", fontsize=10)
+axes.set_title("invented names (gray: also a real name)", fontsize=10)
 assert all(set(one) <= set(LETTERS) for one in invented)
 assert sum(one not in known for one in invented) > 5
 figure
 
 # %% [markdown]
-# Where has it learned that a name can end? Its probability of the end token after each letter of
-# "anna" tells: next to nothing after the first, and a great deal after the last.
+# Has the model learned where a name can end? At the start of a name, the probability of the end token is
+# almost 0. After the last letter of "anna", it is more than five times as high as after the first.
 
 # %%
 rows = [log_softmax(row) for row in model(encode("anna")[:-1])]

@@ -29,8 +29,8 @@ INITIALIZERS: dict[str, Callable[..., init.Initializer]] = {
 }
 
 
-def test_every_initializer_of_the_issue_is_found_by_the_templates() -> None:
-    assert set(INITIALIZERS) == {
+def test_every_initializer_is_found_by_the_templates() -> None:
+    assert set(INITIALIZERS) >= {
         "zeros",
         "ones",
         "constant",

@@ -1,1 +1,1 @@
-"""Measurements whose tables stand in the README; `python -m tests.benchmarks` prints them."""
+"""Measurements whose tables are in `docs/`; `python -m tests.benchmarks` prints them."""

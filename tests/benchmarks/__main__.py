@@ -1,4 +1,4 @@
-"""Prints the tables of the README: `python -m tests.benchmarks [name [option ...]]`."""
+"""Prints the tables of `docs/`: `python -m tests.benchmarks [name [option ...]]`."""
 
 import argparse
 import importlib
@@ -10,7 +10,7 @@ TABLES = ["accuracy", "gradcheck", "speed"]
 
 
 def main() -> None:
-    """Run the benchmark of that name with the options that follow it, or those of the README."""
+    """Run the benchmark of that name with the options that follow it, or with those of `docs/`."""
     here = Path(__file__).parent
     modules = [m.name for m in pkgutil.iter_modules([str(here)]) if m.name != "__main__"]
     names = [name.replace("_", "-") for name in modules]

@@ -174,7 +174,7 @@ def gpt() -> None:
     model, tokens = MicroGPT(seed=0), encode(NAME)
     nodes = len(autograd.topological(model.loss(tokens)))
     print(f"character GPT, 4,192 parameters, a name of 6 letters, {nodes:,} nodes: loss and all")
-    print("gradients in float64, one thread, microseconds a sample\n")
+    print("gradients in float64, one thread, microseconds per sample\n")
     print("| engine | " + " | ".join(f"batch {b}" for b in BATCHES) + " |")
     print("|---|" + "---|" * len(BATCHES))
     slow = eager(model, tokens)
@@ -185,7 +185,7 @@ def gpt() -> None:
         cells = " | ".join(f"{us:,.1f}" for us in found[engine])
         print(f"| chainrule, compiled, {engine} | {cells} |")
     adam = with_adam(model, 1), with_adam(model, 64)
-    print(f"| the same and Adam's step | {adam[0]:,.1f} | | {adam[1]:,.1f} | |")
+    print(f"| the same, with Adam's step | {adam[0]:,.1f} | | {adam[1]:,.1f} | |")
     ours = found["numba"][0]
     peers = {}
     if have("casadi"):
@@ -195,7 +195,7 @@ def gpt() -> None:
     for name, times in peers.items():
         cells = " | ".join(f"{us:,.1f}" for us in times) + " |" * (len(BATCHES) - len(times))
         print(f"| {name} | {cells} |")
-    print(f"\nat batch 1, times the compiled one: eager {slow / ours:,.0f}", end="")
+    print(f"\nat batch 1, as multiples of the compiled time: eager {slow / ours:,.0f}", end="")
     print("".join(f", {name} {times[0] / ours:,.1f}" for name, times in peers.items()))
 
 
@@ -210,8 +210,8 @@ def network() -> None:
     function = autograd.compile(lambda x, y: mse([model(x)], [y]), reduction="mean")
     with function.flat(model.parameters()) as flat:
         ours = best(lambda: flat.backward(x, y))
-    print("\nMLP 2-16-16-1, 32 samples, loss and gradients, microseconds a step\n")
-    print("| engine | us a step | times ours |\n|---|---|---|")
+    print("\nMLP 2-16-16-1, 32 samples, loss and gradients, microseconds per step\n")
+    print("| engine | us per step | times ours |\n|---|---|---|")
     print(f"| chainrule, compiled | {ours:.1f} | 1 |")
     if have("torch"):
         import torch
@@ -252,8 +252,8 @@ def _dots(nodes: int) -> Callable[[list[Value]], Value]:
 
 def recording() -> None:
     """How long it takes to record, by the number of nodes; and a new process's first call."""
-    print("\nrecording and compiling, seconds, the disk cache warm\n")
-    print("| nodes | recorded and compiled | us a node |\n|---|---|---|")
+    print("\nrecording and compiling, in seconds, with a warm disk cache\n")
+    print("| nodes | recorded and compiled | us per node |\n|---|---|---|")
     autograd.compile(_dots(1000))([0.01 * i for i in range(16)])
     for count in (10_000, 100_000, 1_000_000):
         function = autograd.compile(_dots(count))
@@ -280,7 +280,7 @@ def recording() -> None:
     print(
         f"its program: {len(program.tape.code):,} operations as {len(program.instructions)} "
         f"instructions in {program.levels} levels, {program.slots:,} lanes, "
-        f"{program.size / program.slots:.0f} bytes a lane"
+        f"{program.size / program.slots:.0f} bytes per lane"
     )
 
 
@@ -312,8 +312,9 @@ def digits() -> None:
     epochs = sorted(after - before for before, after in itertools.pairwise(ends))
     reached = next(i for i, a in enumerate(history.metrics["accuracy"]) if a >= 0.95)
     print(
-        f"\ndigits, MLP 64-32-10, {len(train.targets)} samples in batches of 32, Adam: an epoch "
-        f"{epochs[len(epochs) // 2] * 1e3:.0f} ms,\n95 % of {len(test.targets)} others after "
+        f"\ndigits, MLP 64-32-10, {len(train.targets)} samples in batches of 32, Adam: "
+        f"{epochs[len(epochs) // 2] * 1e3:.0f} ms per epoch,\n"
+        f"accuracy on {len(test.targets)} test samples: 95 % after "
         f"{ends[reached] - start:.1f} s (epoch {reached + 1}), "
         f"{history.metrics['accuracy'][-1]:.1%} after {ends[-1] - start:.1f} s"
     )

@@ -333,13 +333,13 @@ def main(arguments: list[str]) -> None:
         f"{cost.row * 1e6:.2f} in each of two at once; a task {cost.alone * 1e3:.1f} ms of the "
         f"driver's and scheduler's processor time, {cost.busy * 1e3:.1f} ms if many come at once, "
         f"and {cost.worker * 1e3:.1f} ms of the worker's; a step of one empty task "
-        f"{cost.step * 1e3:.0f} ms; gradients come in at {1e-6 / cost.byte:,.0f} MB/s. Reckoned "
+        f"{cost.step * 1e3:.0f} ms; gradients arrive at {1e-6 / cost.byte:,.0f} MB/s. Estimated "
         f"from that, with driver and workers on the same {cores} cores; the processor time of all "
         "of them does not count what others did on this machine:\n"
     )
     print(
-        "| rows | workers | chunks | reckoned s | measured s | difference "
-        "| processor s reckoned | measured s | difference |"
+        "| rows | workers | chunks | estimated s | measured s | difference "
+        "| processor s estimated | measured s | difference |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     worst = [0.0, 0.0]
@@ -355,12 +355,12 @@ def main(arguments: list[str]) -> None:
             )
             print(f"| {n:,} | {k} | {chunks} | {' | '.join(cells)} |")
     print(
-        f"\nSteps of {CHECKED * 1e3:.0f} ms and more are reckoned to within {worst[0]:.0%}, and "
+        f"\nSteps of {CHECKED * 1e3:.0f} ms and more are estimated to within {worst[0]:.0%}, and "
         f"their processor time to within {worst[1]:.0%}."
     )
 
     print(
-        f"\nReckoned for a step over {MANY:,} rows on many machines, 4 chunks for a worker, a row "
+        f"\nEstimated for a step over {MANY:,} rows on many machines, 4 chunks for a worker, a row "
         f"taking as much longer as there are more parameters, bytes at {1e-6 * NETWORK:,.0f} MB/s "
         "between machines; the parts overlap:\n"
     )

@@ -1,4 +1,4 @@
-"""What has been tried to break the package, and how it went: the README's table of reliability."""
+"""Attempts to break the package, and the results: the table of docs/reliability.md."""
 
 import argparse
 import sys
@@ -76,7 +76,7 @@ def _memory(share: float) -> Iterator[Row]:
     yield "memory of training", "100 epochs", grown
     length = max(1_000_000, int(10_000_000 * share))
     seconds, height, left = memory.chain(length)
-    found = f"{height / length:.0f} bytes a node, {left / length:.1f} left; {seconds:.1f} s"
+    found = f"{height / length:.0f} bytes per node, {left / length:.1f} left; {seconds:.1f} s"
     yield "a chain", f"{length:,} nodes", found
 
 
@@ -89,7 +89,7 @@ def _attacks(share: float) -> Iterator[Row]:
                 check(data)
             except Exception:
                 broken += 1
-        yield f"hostile {target}", f"{len(inputs)} kept inputs", f"{broken} got through"
+        yield f"hostile {target}", f"{len(inputs)} stored inputs", f"{broken} got through"
 
 
 PARTS: dict[str, Callable[[float], Iterator[Row]]] = {
@@ -112,7 +112,7 @@ def main(arguments: list[str]) -> None:
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no part {min(unknown)!r}; there are {', '.join(PARTS)}")
     start = time.perf_counter()
-    print("| what | how much | found |\n|---|---|---|")
+    print("| what | how much | result |\n|---|---|---|")
     for part in given.parts:
         for row in PARTS[part](given.share):
             print(f"| {' | '.join(row)} |", flush=True)

@@ -124,7 +124,7 @@ def main(arguments: list[str]) -> None:
         micrograd = None
     nodes = len(topological(mlp_step(Value)()))
     print(f"MLP 2-16-16-1, 32 samples, {nodes:,} nodes, forward + order + backward, gc on:\n")
-    print("| engine | ms a step | times ours |\n|---|---|---|")
+    print("| engine | ms per step | times ours |\n|---|---|---|")
     ours = in_a_process_of_its_own("autograd")
     print(f"| chainrule | {ours * 1e3:.1f} | 1 |")
     if micrograd:
@@ -137,10 +137,10 @@ def main(arguments: list[str]) -> None:
             try:
                 cell = f"{per_operation(micrograd, operation):.0f}"
             except AttributeError:
-                cell = "has none"
+                cell = "missing"
         print(f"| `{text}` | {per_operation(Value, operation):.0f} | {cell} |")
-    print("\nchains, with the collector on and inside quiet_gc():\n")
-    print("| chain of | build s | backward s | free s | ns a node | ns a node, quiet |")
+    print("\nchains, with the garbage collector on, and inside quiet_gc():\n")
+    print("| nodes | build s | backward s | free s | ns per node | ns per node, quiet |")
     print("|---|---|---|---|---|---|")
     for exponent in range(3, 8 if "long" in arguments else 7):
         parts = chain(10**exponent)
@@ -149,7 +149,7 @@ def main(arguments: list[str]) -> None:
         cells = [f"{seconds:.3g}" for seconds in parts]
         cells += [f"{sum(parts) / 10**exponent * 1e9:.0f}", f"{quiet:.0f}"]
         print(f"| 1e{exponent} | {' | '.join(cells)} |")
-    print(f"\nmemory: {bytes_per_node():.0f} bytes a node, its number included\n")
+    print(f"\nmemory: {bytes_per_node():.0f} bytes per node, including its number\n")
 
 
 if __name__ == "__main__":
