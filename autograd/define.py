@@ -29,9 +29,9 @@ def define_op(name: str, z: str, dx: str, dy: str | None = None, **columns: Any)
     Raises RuleError for a text that is no rule or a derivative that is wrong, ValueError for a
     name that is taken.
 
-    >>> softsign = define_op("softsign", "x / t", "1 / (t * t)", t="1 + abs(x)")
-    >>> softsign(3.0), softsign(Value(-1.0))
-    (0.75, Value(data=-0.5, grad=0.0, op=softsign))
+    >>> squash = define_op("squash", "x / t", "1 / (t * t)", t="1 + abs(x)")
+    >>> squash(3.0), squash(Value(-1.0))
+    (0.75, Value(data=-0.5, grad=0.0, op=squash))
     >>> define_op("wrong", "x * x", "x")
     Traceback (most recent call last):
     autograd.rules.RuleError: op 'wrong': dz/dx = 'x' gives ... at x = ..., differences give ...
