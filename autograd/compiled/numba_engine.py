@@ -81,11 +81,11 @@ class NumbaEngine:
             from autograd.compiled import kernels
 
             self.run = kernels.sweep
-            made = [_compiled(native.source(rows()[name])) for name in program.tape.ops]
-            kept = [_compiled(native_margins.source(one, UNIT)) for one in program.cone.rows]
-        addresses = [(one.values.address, one.slopes.address) for one in made]
+            modules = [_compiled(native.source(rows()[name])) for name in program.tape.ops]
+            carriers = [_compiled(native_margins.source(row, UNIT)) for row in program.cone.rows]
+        addresses = [(one.values.address, one.slopes.address) for one in modules]
         self.rows = np.array(addresses or [(0, 0)], dtype=np.int64)
-        self.margins = np.array([one.margins.address for one in kept] or [0], dtype=np.int64)
+        self.margins = np.array([one.margins.address for one in carriers] or [0], dtype=np.int64)
 
     def sweep(self, code: Encoded, memory: Array, grad: Array, batch: Batch) -> bool:
         """Whether, for the samples, all guards held and all results are finite."""

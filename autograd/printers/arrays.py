@@ -67,16 +67,17 @@ def defined(
     lines = [f"{part} = {text(tree)}" for part, tree in parts.items()]
     source = "\n    ".join([f"def {name}({parameters}):", *lines, f"return {results}"])
     names = {**rules.CONSTANTS, "math": NUMPY, "where": np.where}
-    made: Callable[..., Any] = rules.define(name, source + "\n", names)
-    return made
+    function: Callable[..., Any] = rules.define(name, source + "\n", names)
+    return function
 
 
 @cache
 def row_of_arrays(op: Operation) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The row's value and its local derivatives; each function returns a tuple."""
 
-    def made(what: str, parameters: str, trees: list[ast.expr]) -> Callable[..., Any]:
+    def function(what: str, parameters: str, trees: list[ast.expr]) -> Callable[..., Any]:
         results = ", ".join(map(text, trees)) + ","
         return defined(f"{op.name}_{what}", parameters, rules.parts(op, *trees), results)
 
-    return made("values", "x, y", [op.value_tree]), made("slopes", "x, y, z", op.partial_trees)
+    values = function("values", "x, y", [op.value_tree])
+    return values, function("slopes", "x, y, z", op.partial_trees)

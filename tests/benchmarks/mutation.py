@@ -36,9 +36,10 @@ ROOT = Path(__file__).resolve().parents[2]
 # What shows results, and what talks to a terminal, a browser or a notebook.
 PRESENTATION = {
     "autograd/__main__.py", "autograd/printers/latex.py", "autograd/pytest_plugin.py",
-    "autograd/show/animation.py", "autograd/show/draw.py", "autograd/show/events.py", "autograd/show/page.py",
-    "autograd/show/player.py", "autograd/show/render.py", "autograd/show/steps.py",
-    "autograd/show/terminal.py", "autograd/show/widget.py", "nn/demo.py", "nn/study/plots.py",
+    "autograd/show/animation.py", "autograd/show/draw.py", "autograd/show/events.py",
+    "autograd/show/page.py", "autograd/show/player.py",
+    "autograd/show/render.py", "autograd/show/steps.py", "autograd/show/terminal.py",
+    "autograd/show/widget.py", "nn/demo.py", "nn/study/plots.py",
 }  # fmt: skip
 # numba compiles it: other code for its functions would change nothing.
 COMPILED = {"autograd/compiled/kernels.py"}
