@@ -112,7 +112,7 @@ def test_what_is_no_model_is_refused(model: Any) -> None:
 
 def test_pairs_in_place_of_two_lists_are_answered() -> None:
     model = MLP([2, 1], None, seed=0)
-    with pytest.raises(TypeError, match=r"got list of 12; of pairs, list\(zip\(\*pairs\)\) makes"):
+    with pytest.raises(TypeError, match=r"got list of 12; list\(zip\(\*pairs\)\) converts"):
         fit(model, list(zip(POINTS, CLASSES, strict=True)), loss=mse, optimizer="sgd", epochs=1)
 
 

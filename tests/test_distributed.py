@@ -685,9 +685,9 @@ def test_a_cluster_with_data_in_memory_is_refused_with_the_fix(what: str) -> Non
 
 def test_fit_of_nn_on_files_refuses_what_needs_data_in_memory(tmp_path: Path) -> None:
     paths = stored(tmp_path, [X, Y])
-    with pytest.raises(ValueError, match=r"validation=0\.5 would be a share of data in memory"):
+    with pytest.raises(ValueError, match=r"validation=0\.5 is a share of data in memory"):
         by_nn(paths, validation=0.5)
-    with pytest.raises(TypeError, match=r"validation: .* got the paths .* numpy.load them"):
+    with pytest.raises(TypeError, match=r"validation: .* got the paths .* use numpy.load"):
         by_nn(paths, validation=paths)
     model = MLP([3, 4, 2], "tanh", seed=3)
     replay = Replay(model, mse, model.parameters())
@@ -707,7 +707,10 @@ def test_fit_of_nn_on_files_says_what_to_install_without_numpy() -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"validation": 0.2}, r"validation=0.2 would be a share of data in memory; with files give"),
+    (
+        {"validation": 0.2},
+        r"validation=0.2 is a share of data in memory; for training on files pass",
+    ),
     ({"metrics": [metrics.accuracy]}, "metrics are of the validation data"),
 ]
 

@@ -161,7 +161,7 @@ def test_the_short_side_of_an_orthogonal_matrix_is_orthonormal(fans: tuple[int, 
         (lambda: init.truncated_normal(cut=0.0), "the cut must be at least 0.1, got 0.0"),
         (lambda: init.he_normal(gain=-1.0), "he_normal: gain must be a finite number"),
         (lambda: init.he_normal(fan="in"), "fan must be 'fan_in', 'fan_out' or 'fan_avg'"),  # type: ignore[arg-type]
-        (lambda: init.gain(lambda u: u * 0.0), "has the mean square 0.0"),
+        (lambda: init.gain(lambda u: u * 0.0), "mean square on N.0, 1. is 0.0"),
     ],
 )
 def test_wrong_numbers_are_refused(call: Callable[[], Any], words: str) -> None:
