@@ -68,16 +68,19 @@ def whole(value: Any, what: str, least: int | None = 1) -> int:
     Traceback (most recent call last):
     ValueError: epochs must be a whole number of at least 1, got 2.5
     """
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        count = operator.index(value)
-    except TypeError:
-        count = None
+    count = _index(value)
     if count is None or (least is not None and count < least):
         limit = "" if least is None else f" of at least {least}"
         raise ValueError(f"{what} must be a whole number{limit}, got {value!r}")
     return count
+
+
+def _index(value: Any) -> int | None:
+    """The whole number as an int; None for anything else, also for truth values."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
 
 
 def generator(seed: Any) -> random.Random:
@@ -88,12 +91,9 @@ def generator(seed: Any) -> random.Random:
     """
     if isinstance(seed, random.Random):
         return seed
-    try:
-        if isinstance(seed, bool):
-            raise TypeError
-        chosen = random.getrandbits(64) if seed is None else operator.index(seed)
-    except TypeError:
-        raise TypeError(f"seed: expected an int, a random.Random or None, got {seed!r}") from None
+    chosen = random.getrandbits(64) if seed is None else _index(seed)
+    if chosen is None:
+        raise TypeError(f"seed: expected an int, a random.Random or None, got {seed!r}")
     return random.Random(chosen)  # noqa: S311 - no secret
 
 

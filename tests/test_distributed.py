@@ -711,7 +711,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"validation": 0.2},
         r"validation=0.2 is a share of data in memory; for training on files pass",
     ),
-    ({"metrics": [metrics.accuracy]}, "metrics are of the validation data"),
+    ({"metrics": [metrics.accuracy]}, "metrics need validation data"),
 ]
 
 
@@ -779,15 +779,15 @@ def test_a_picture_of_half_a_sweep_shows_what_is_there() -> None:
     assert "3 of 12 runs" in grid.figure().axes[0].get_title()
     grid.runs = []
     assert grid.figure().axes[0].texts
-    with pytest.raises(ValueError, match="no run is done"):
+    with pytest.raises(ValueError, match="no run is completed"):
         _ = grid.best
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"rates": []}, "no rates"),
-    ({"seeds": [1, 1]}, "seeds has something twice"),
-    ({"initializers": [None, None]}, "initializers has something twice"),
-    ({"picture": "grid.gif"}, "a picture ends with .png, .svg, .pdf, got 'grid.gif'"),
+    ({"seeds": [1, 1]}, "seeds has duplicates"),
+    ({"initializers": [None, None]}, "initializers has duplicates"),
+    ({"picture": "grid.gif"}, "a picture must end in .png, .svg, .pdf, got 'grid.gif'"),
 ]
 
 

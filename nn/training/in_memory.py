@@ -44,7 +44,7 @@ class InMemory(Source):
             yield batch, len(batch)
 
     def step(self, batch: list[int]) -> float:
-        """The batch's loss, after a step; if a replay fails, it is repeated in Values for the error."""
+        """The batch's loss, after a step; if a replay fails, Values repeat it for the error."""
         inputs, targets = (chosen(samples, batch) for samples in self.data)
         if self.replay is None:
             return self._in_values(inputs, targets)

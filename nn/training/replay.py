@@ -61,7 +61,7 @@ class Replay:
         self._state[0] = self._states.setdefault(_settings(self._model), len(self._states))
 
     def agrees(self, inputs: Sequence[Any], targets: Sequence[Any]) -> None:
-        """Raise ValueError if the loss is not the mean over the samples, or a call changes the model."""
+        """Raise ValueError if the loss is no mean over samples, or a call changes the model."""
         chosen: dict[str, int] = {}
         for i, target in enumerate(targets):
             chosen.setdefault(repr(target), i)
