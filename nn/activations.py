@@ -129,7 +129,7 @@ def value_and_slope(function: Callable[[Any], Any] | None, u: float) -> tuple[fl
     if isinstance(function, Operation):
         z = function.value(u, function.default)
         return z, item(function.dx(u, function.default, z)) if z == z else z
-    with no_grad():  # numbers, also where the function has parameters of its own
+    with no_grad():  # no graph, even if the function has parameters
         return value_and_grad(function)(u)
 
 

@@ -95,7 +95,7 @@ class Dataset:
         if any(isinstance(y, str | bool) for y in classes):
             classes = sorted(map(str, classes))
             targets = [classes.index(str(y)) for y in targets]
-        elif set(classes) == set(range(len(classes))):  # also as floats, as pandas may have them
+        elif set(classes) == set(range(len(classes))):  # also floats, which pandas may use
             targets, classes = [int(y) for y in targets], list(range(len(classes)))
         else:
             classes = []
@@ -146,7 +146,7 @@ class Dataset:
 
 
 def samples(data: Any, what: str = "data") -> Samples:
-    """Inputs and targets of a Dataset or a pair, as two lists of one length.
+    """Inputs and targets of a Dataset or a pair, as two lists of the same length.
 
     Inputs and targets may be lists, arrays, DataFrames or Series; ValueError, with row and column,
     for a number that is missing, nan or inf.

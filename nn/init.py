@@ -55,7 +55,7 @@ class Initializer(ABC):
 
     @abstractmethod
     def draw(self, fan_in: int, fan_out: int, rng: random.Random) -> Matrix:
-        """The matrix."""
+        """The matrix, drawn with rng."""
 
     @abstractmethod
     def std(self, fan_in: int, fan_out: int) -> float:
@@ -126,10 +126,8 @@ class Normal(Initializer):
 
     def draw(self, fan_in: int, fan_out: int, rng: random.Random) -> Matrix:
         wide = self.sigma / narrowing(self.cut)
-        return [
-            [self.mean + wide * _normal(rng, self.cut) for _ in range(fan_in)]
-            for _ in range(fan_out)
-        ]
+        rows = ([_normal(rng, self.cut) for _ in range(fan_in)] for _ in range(fan_out))
+        return [[self.mean + wide * z for z in row] for row in rows]
 
     def std(self, fan_in: int, fan_out: int) -> float:
         return self.sigma
@@ -171,7 +169,7 @@ class Scaled(Initializer):
 @final
 @dataclass(frozen=True)
 class Orthogonal(Initializer):
-    """A random matrix whose shorter side is orthonormal, times `gain`."""
+    """A random matrix with orthonormal rows or columns, whichever are fewer, times `gain`."""
 
     gain: float = 1.0
 
@@ -298,7 +296,7 @@ def truncated_normal(mean: float = 0.0, std: float = 0.05, cut: float = 2.0) -> 
     mean = real(mean, "truncated_normal: mean")
     std = real(std, "truncated_normal: std", AT_LEAST_0)
     far = as_float(cut, "truncated_normal: cut")
-    if not far >= 0.1:  # the formula for std loses its digits
+    if not far >= 0.1:  # the formula for std is not accurate
         raise ValueError(f"truncated_normal: the cut must be at least 0.1, got {cut!r}")
     return Normal(mean, std, far)
 

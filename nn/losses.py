@@ -182,7 +182,7 @@ def log_cosh() -> Term:
     return term
 
 
-_LARGE = 700.0  # beyond it cosh overflows, and log cosh d is |d| - log 2 to the last digit
+_LARGE = 700.0  # cosh overflows above it, and log cosh d is exactly |d| - log 2
 
 
 @_of_numbers

@@ -153,9 +153,8 @@ def _rows(name: str, outputs: Any, count: int) -> list[list[float]]:
         rows.append([tables.plain(z, f"{name}: output") for z in parts])
         if not rows[-1]:
             raise ValueError(f"{name}: sample {i} has no outputs")
-        for z in rows[-1]:
-            if z != z:
-                raise ValueError(f"{name}: sample {i}: an output is nan")
+        if any(z != z for z in rows[-1]):
+            raise ValueError(f"{name}: sample {i}: an output is nan")
     return rows
 
 

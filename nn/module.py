@@ -53,7 +53,7 @@ def grouped(name: str) -> AbstractContextManager[object]:
 
 
 class Module(ABC):
-    """A function with parameters; subclasses assign those in `__init__` and define `forward`.
+    """A function with parameters; subclasses assign them in `__init__` and define `forward`.
 
     The parameters are the leaf Values among the attributes, also inside modules, lists, tuples and
     dicts.  Attributes whose names start with '_' are ignored.  Names and methods are PyTorch's;
@@ -97,7 +97,7 @@ class Module(ABC):
         return {key: part for key, part in vars(self).items() if key != "_stamped"}
 
     def __getattr__(self, name: str) -> Any:
-        """An AttributeError for a missing attribute, with the name that it has here."""
+        """Raise AttributeError for a missing attribute, with its name here."""
         known = [n for n in [*vars(self), *dir(type(self))] if not n.startswith("_")]
         hint = "" if name.startswith("__") else renamed(name, known)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")

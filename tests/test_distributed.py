@@ -671,7 +671,7 @@ IN_MEMORY: dict[str, tuple[Any, str]] = {
     "lists": ((X.tolist(), Y.tolist()), r"\(list, list\) in memory; numpy.save"),
     "arrays": ((X, Y), r"\(ndarray, ndarray\) in memory"),
     "a dataset": (Dataset([[0.0]], [0], ["x"]), "Dataset in memory"),
-    "one path": ("inputs.npy", "the data is str in memory; .* the two .npy files' paths"),
+    "one path": ("inputs.npy", "the data is str in memory; .* the paths of the two .npy files"),
     "a path and an array": (("inputs.npy", Y), r"\(str, ndarray\) in memory"),
 }
 
@@ -691,7 +691,7 @@ def test_fit_of_nn_on_files_refuses_what_needs_data_in_memory(tmp_path: Path) ->
         by_nn(paths, validation=paths)
     model = MLP([3, 4, 2], "tanh", seed=3)
     replay = Replay(model, mse, model.parameters())
-    with pytest.raises(TypeError, match=r"a Replay is for data in memory.* leave compiled out"):
+    with pytest.raises(TypeError, match=r"a Replay is for data in memory.* leave out compiled"):
         by_nn(paths, compiled=replay)
     with pytest.raises(TypeError, match="dask Client for the cluster, got str"):
         by_nn(paths, cluster="tcp://scheduler:8786")

@@ -13,7 +13,7 @@ from autograd.value import restorer
 from nn.activations import Moments, exact_sum, moments, value_and_slope
 from nn.module import Module, unscoped
 
-_FLAT = 0.05  # a unit is saturated where its slope is below this share of the largest
+_FLAT = 0.05  # a unit is saturated if its slope is below this share of the largest
 _FAR = 40.0  # a saturating activation is exactly flat there
 _FACTOR = 1e3  # growth or loss of a mean square over the network that is reported
 

@@ -25,7 +25,7 @@ class Trained:
 
     @property
     def diverged(self) -> bool:
-        """Whether the last loss is inf, nan or, but for rounding, more than the first."""
+        """Whether the last loss is inf, nan, or above the first by more than rounding."""
         return not self.loss[-1] - self.loss[0] <= 1e-9 * abs(self.loss[0])
 
     def outcome(self, best: float) -> str:

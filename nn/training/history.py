@@ -32,9 +32,9 @@ class History:
         return len(self.loss)
 
     def __str__(self) -> str:
-        columns = {"loss": self.loss, "validation": self.validation_loss}
+        columns = {"loss": self.loss, "validation": self.validation_loss, **self.metrics}
         columns = {
-            name: c for name, c in (columns | self.metrics | {"rate": self.rate}).items() if c
+            name: column for name, column in (columns | {"rate": self.rate}).items() if column
         }
         lines = ["  ".join(["epoch", *(f"{name:>10}" for name in columns)])]
         count = len(self)
