@@ -153,7 +153,7 @@ class Sequential(Module):
         self.layers = list(steps)
 
     def forward(self, x: Any) -> Any:
-        """The last step's output for the input x of the first."""
+        """The last step's output, if x is the input of the first step."""
         for i, step in enumerate(self.layers):
             if isinstance(step, Module):
                 x = step(x)

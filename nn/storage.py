@@ -132,7 +132,7 @@ def _decoded(stored: Any, where: str, allow_nonfinite: bool, depth: int) -> Any:
                 for key, part in stored["dict"].items()
             }
         raise FileFormatError(
-            f"{place}: expected a text or a dict, got keys {sorted(stored)!r:.60}"
+            f"{place}: expected text or a dict, got the keys {sorted(stored)!r:.60}"
         )
     if not _HEX.fullmatch(stored):
         raise FileFormatError(
@@ -145,7 +145,7 @@ def _decoded(stored: Any, where: str, allow_nonfinite: bool, depth: int) -> Any:
     if number.hex() != stored:
         raise FileFormatError(f"{place}: {stored!r:.60} is not a number of 64 bits")
     if not allow_nonfinite and not math.isfinite(number):
-        raise FileFormatError(f"{place}: is {stored}; pass allow_nonfinite=True if that is wanted")
+        raise FileFormatError(f"{place}: is {stored}; pass allow_nonfinite=True to allow it")
     return number
 
 

@@ -115,7 +115,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 5939, "autograd/compiled": 5681, "nn": 4279}  # a folder counts for itself
+MOST_IN = {"autograd": 5939, "autograd/compiled": 5681, "nn": 4274}  # a folder counts for itself
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",

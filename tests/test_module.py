@@ -342,7 +342,7 @@ def test_the_good_file_of_the_hostile_ones_is_good(tmp_path: Path) -> None:
         ((DOCUMENT % '"\\ud800"').encode(), "expected a number"),
         ((DOCUMENT % '"\u0661"').encode(), "not a file of this library"),
         ((DOCUMENT % '{"text": "1.0"}').encode(), "got str"),
-        ((DOCUMENT % '{"__class__": "os.system"}').encode(), "expected a text or a dict"),
+        ((DOCUMENT % '{"__class__": "os.system"}').encode(), "expected text or a dict"),
         ((DOCUMENT % '["0x0.0p+0"]').encode(), "got list"),
         ((DOCUMENT % ("[" * 300 + "]" * 300)).encode(), "nested more than 100 deep"),
         (saved({"dict": {}}).encode(), r"missing: neurons\.0\.weights, neurons\.0\.bias"),

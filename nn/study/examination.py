@@ -96,11 +96,9 @@ class Examination:
             measured += [layer.gradient, layer.predicted_gradient]
             cells = [layer.name, f"{layer.fan_in}, {layer.fan_out}"]
             cells += [f"{layer.std:.3g}", f"{layer.bound:.3g}", *map(_text, measured)]
-            cells += [f"{layer.dead:.0%}"]
-            cells += ["-" if layer.saturated is None else f"{layer.saturated:.0%}"]
-            cells += [f"{layer.distinct} of {layer.fan_out}"]
-            cells += [f"{layer.rank} of {min(layer.fan_in, layer.fan_out)}"]
-            table.append(cells)
+            saturated = "-" if layer.saturated is None else f"{layer.saturated:.0%}"
+            cells += [f"{layer.dead:.0%}", saturated, f"{layer.distinct} of {layer.fan_out}"]
+            table.append([*cells, f"{layer.rank} of {min(layer.fan_in, layer.fan_out)}"])
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = []
         for row in table:
