@@ -6,9 +6,9 @@ import autograd as _autograd
 
 if not getattr(_autograd, "__chainrule__", False):
     raise ImportError(
-        "nn needs the `autograd` of the distribution `chainrule`, but the one that is installed is "
-        f"another ({_autograd.__file__}): HIPS autograd has the same import name, and both cannot "
-        "live in one environment; use a fresh one, or: "
+        "nn needs the `autograd` of the distribution `chainrule`, but another one is installed "
+        f"({_autograd.__file__}): HIPS autograd has the same import name, so both cannot be in one "
+        "environment; use a new environment, or: "
         "pip uninstall autograd && pip install --force-reinstall chainrule"
     )
 
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Operation:
-    """The activations are the operations of `autograd`, and found under their names here too."""
+    """The operation of `autograd` with the name, for use as an activation."""
     op = _autograd.rows().get(name)
     if op is None:
         hint = renamed(name, __dir__())

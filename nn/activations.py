@@ -1,6 +1,6 @@
-"""What a layer's `activation` may be, and how an activation changes the size of a signal.
+"""Activations of layers, and how an activation changes the size of a signal.
 
-Those of the table of operations are here by name; the functions below are composed of them.
+Every operation of one operand is an activation, by its name.  The functions below combine them.
 """
 
 import math
@@ -28,7 +28,7 @@ def mish(x: Number) -> Number:
 
 
 def selu(x: Number) -> Number:
-    """scale * elu(x, alpha), which keeps mean 0 and variance 1 (Klambauer et al. 2017, eq. 2).
+    """scale * elu(x, alpha), which preserves mean 0 and variance 1 (Klambauer et al. 2017, eq. 2).
 
     >>> round(selu(1.0), 6), round(selu(-1.0), 6)
     (1.050701, -1.111331)
@@ -37,7 +37,7 @@ def selu(x: Number) -> Number:
 
 
 def celu(x: Number, alpha: float = 1.0) -> Number:
-    """alpha * elu(x / alpha), whose slope has no jump for any alpha (Barron 2017).
+    """alpha * elu(x / alpha); its slope has no jump for any alpha (Barron 2017).
 
     >>> celu(2.0, 4.0), round(celu(-4.0, 4.0), 6)
     (2.0, -2.528482)
@@ -46,7 +46,7 @@ def celu(x: Number, alpha: float = 1.0) -> Number:
 
 
 def hardtanh(x: Number, low: float = -1.0, high: float = 1.0) -> Number:
-    """x between two bounds, and the bound beyond (Collobert 2004); see `autograd.clip`.
+    """x clipped to between low and high (Collobert 2004); see `autograd.clip`.
 
     >>> hardtanh(0.25), hardtanh(-7.0)
     (0.25, -1.0)
@@ -58,11 +58,11 @@ COMPOSED = {function.__name__: function for function in (mish, selu, celu, hardt
 
 
 def activation_function(activation: Activation) -> Callable[[Any], Any] | None:
-    """The function that a layer's `activation` stands for; None for a linear layer.
+    """The function for a layer's `activation`; None for a linear layer.
 
-    Any operation of one operand (or whose second may be left out) or function of this module by its
-    name, or any function of a Value.  Raises ValueError for a name that is none, with the one that
-    is close.
+    An activation is any function of a Value, or the name of a function here or of an operation with
+    one operand, or with a default for its second.  Raises ValueError, with the close names, for an
+    unknown name.
     """
     if activation is None:
         return None
@@ -70,7 +70,7 @@ def activation_function(activation: Activation) -> Callable[[Any], Any] | None:
         if "softmax" in activation:
             raise ValueError(
                 f"activation: {activation!r} is not a function of one number; softmax takes a "
-                "whole layer's outputs, so let the loss do it (from_logits=True), or use "
+                "whole layer's outputs, so use a loss with from_logits=True, or "
                 "Sequential(..., softmax)"
             )
         known: dict[str, Callable[[Any], Any]] = {**rows(), **COMPOSED}
@@ -84,7 +84,7 @@ def activation_function(activation: Activation) -> Callable[[Any], Any] | None:
 
 @dataclass(frozen=True)
 class Moments:
-    """What an activation f makes of u ~ N(0, s): E[f(u)], E[f(u)^2] and E[f'(u)^2]."""
+    """E[f(u)], E[f(u)^2] and E[f'(u)^2] of an activation f for u ~ N(0, s)."""
 
     mean: float
     square: float
@@ -94,9 +94,9 @@ class Moments:
 def moments(activation: Activation, mean_square: float) -> Moments:
     """E[f(u)], E[f(u)^2] and E[f'(u)^2] for u ~ N(0, mean_square), by the midpoint rule.
 
-    On the whole line the rule converges exponentially for a smooth integrand (Trefethen and
-    Weideman, 2014).  The points avoid 0 and lie evenly about it, so that a kink or a step there
-    costs nothing either.
+    The rule converges exponentially for a smooth integrand on the whole line (Trefethen and
+    Weideman, 2014).  The points are symmetric about 0 and avoid it, so a kink or a step at 0 does
+    not reduce the accuracy.
     """
     function = activation_function(activation)
     if function is None:
@@ -116,7 +116,7 @@ def moments(activation: Activation, mean_square: float) -> Moments:
 
 
 def exact_sum(numbers: Iterable[float]) -> float:
-    """The sum, rounded once; nan or inf, where Python's `fsum` raises."""
+    """The sum, rounded once; nan or inf if Python's `fsum` raises an error."""
     numbers = list(numbers)
     try:
         return math.fsum(numbers)
@@ -125,27 +125,29 @@ def exact_sum(numbers: Iterable[float]) -> float:
 
 
 def value_and_slope(function: Callable[[Any], Any] | None, u: float) -> tuple[float, float]:
-    """f(u) and f'(u) as numbers, nan where there is none; u and 1 for None."""
+    """f(u) and f'(u) as numbers, nan if they do not exist; u and 1 for None."""
     if function is None:
         return u, 1.0
     if isinstance(function, Operation):
         z = function.value(u, function.default)
         return z, item(function.dx(u, function.default, z)) if z == z else z
-    with no_grad():  # numbers, also where the function has parameters of its own
+    with no_grad():  # no graph, even if the function has parameters
         return value_and_grad(function)(u)
 
 
 def gain(activation: Activation) -> float:
-    """1 / sqrt(E[f(u)^2]) for u ~ N(0, 1): what weights need so that the signal stays at 1.
+    """1 / sqrt(E[f(u)^2]) for u ~ N(0, 1): weights with this gain preserve the size of a signal.
 
-    Measured from the activation itself, so that it holds for any function.  PyTorch's
-    `calculate_gain` is a table; it agrees for linear (1) and relu (sqrt(2)), and has 5/3 for tanh,
-    where 1.59 is what keeps a normal signal at 1.
+    It is computed from the activation, so it works for any function.  PyTorch's `calculate_gain` is
+    a table.  It agrees for linear (1) and relu (sqrt(2)), and has 5/3 for tanh, where 1.59
+    preserves a normal signal.
 
     >>> round(gain("relu") ** 2, 6), round(gain("tanh"), 4), gain(None)
     (2.0, 1.5925, 1.0)
     """
     second = moments(activation, 1.0).square
     if not 0.0 < second < math.inf:
-        raise ValueError(f"gain: {activation!r} has the mean square {second!r} on N(0, 1)")
+        raise ValueError(
+            f"gain: {activation!r} has no gain, because its mean square on N(0, 1) is {second!r}"
+        )
     return 1.0 / math.sqrt(second)

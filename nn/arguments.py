@@ -1,4 +1,4 @@
-"""Arguments of training: a loss, an optimizer and metrics, also by name, and what is refused."""
+"""Checks of the arguments of training: a model, and a loss, optimizer or metric, also by name."""
 
 import functools
 import inspect
@@ -17,15 +17,15 @@ Maker = Callable[[Module, float], Optimizer]  # makes an optimizer from a model 
 def model_of(model: Any) -> Module:
     """The model itself; TypeError for anything but a module."""
     if not isinstance(model, Module):
-        hint = "; make one of the class" if inspect.isclass(model) else ""
+        hint = "; create an instance of it" if inspect.isclass(model) else ""
         raise TypeError(f"model: expected a module, got {model!r:.60}{hint}")
     return model
 
 
 def loss_of(loss: Any) -> Callable[[list[Any], list[Any]], Any]:
-    """The loss itself, or that of a name, as in "mse".
+    """The loss itself, or the loss with the name, as in "mse".
 
-    Raises ValueError for a name that is none, TypeError for what cannot be called.
+    Raises ValueError for an unknown name, TypeError for anything that is not a function.
     """
     if isinstance(loss, str):
         return named(loss, "loss", losses.NAMED)
@@ -33,30 +33,30 @@ def loss_of(loss: Any) -> Callable[[list[Any], list[Any]], Any]:
 
 
 def optimizer_of(optimizer: Any, model: Module) -> Optimizer:
-    """The optimizer itself, or one of that name for the model, as in "adam", with its defaults.
+    """The optimizer itself, or a new one of that name for the model, as in "adam".
 
-    Raises ValueError for a name that is none and for an optimizer that has none of the model's
-    parameters, TypeError for what is no optimizer.
+    Raises ValueError for an unknown name and for an optimizer with none of the model's parameters,
+    TypeError for anything that is not an optimizer.
     """
     if isinstance(optimizer, str):
         return named(optimizer.lower(), "optimizer", optim.NAMED)(model)
     if not isinstance(optimizer, Optimizer):
         name = getattr(optimizer, "__name__", "")
-        hint = f"; make one, as in {name}(model)" if inspect.isclass(optimizer) else ""
+        hint = f"; create one, as in {name}(model)" if inspect.isclass(optimizer) else ""
         raise TypeError(f"optimizer: expected an optimizer or its name, got {optimizer!r}{hint}")
     own = {id(value) for value in model.parameters()}
     if own and not any(id(p) in own for group in optimizer.groups for p in group.parameters):
         raise ValueError(
             f"optimizer: {type(optimizer).__name__} has none of this model's parameters, so "
-            "nothing would be trained; was the model made anew? make the optimizer after it"
+            "nothing would be trained; if the model is new, create the optimizer again"
         )
     return optimizer
 
 
 def maker_of(optimizer: Any) -> Maker:
-    """What makes an optimizer from a model and a rate: the function or class, or that of a name.
+    """A function or class that makes an optimizer from a model and a rate; also by its name.
 
-    Raises ValueError for a name that is none, TypeError for what makes nothing.
+    Raises ValueError for an unknown name, TypeError for anything that cannot be called.
     """
     if isinstance(optimizer, str):
         return named(optimizer.lower(), "optimizer", optim.NAMED)
@@ -69,25 +69,25 @@ def maker_of(optimizer: Any) -> Maker:
 
 
 def metrics_of(given: Any) -> dict[str, Callable[[Any, Any], float]]:
-    """The metrics by their names; a metric is a function, or its name, as in "accuracy".
+    """The metrics by name; each is given as a function or a name, as in "accuracy".
 
-    Raises ValueError for a name that is none, TypeError for what is no list of them.
+    Raises ValueError for an unknown name, TypeError for anything that is not a list of metrics.
     """
-    found: dict[str, Callable[[Any, Any], float]] = {}
+    functions: dict[str, Callable[[Any, Any], float]] = {}
     for metric in list_of(given, "metrics", "[nn.metrics.accuracy]"):
         if isinstance(metric, str):
             metric = named(metric, "metrics", metrics.NAMED)
         function = _function(metric, "metrics", "nn.metrics.accuracy")
         of = function.func if isinstance(function, functools.partial) else function
         name = getattr(of, "__name__", type(of).__name__)
-        if name in found:
+        if name in functions:
             raise ValueError(f"metrics: two of them are called {name!r}; write a function for one")
-        found[name] = function
-    return found
+        functions[name] = function
+    return functions
 
 
 def list_of(given: Any, what: str, example: str) -> list[Any]:
-    """The things as a list; TypeError, with an example, for what is no list of them."""
+    """The values as a list; TypeError, with an example, for text, dicts and single values."""
     if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
         raise TypeError(f"{what}: expected a list, as in {what}={example}, got {given!r}")
     return list(given)
@@ -96,14 +96,14 @@ def list_of(given: Any, what: str, example: str) -> list[Any]:
 def measured(
     metrics: dict[str, Callable[[Any, Any], float]], outputs: Any, targets: Any
 ) -> dict[str, float]:
-    """The metrics' numbers by name; what a metric cannot use is an error that names it."""
-    found = {}
+    """The metrics' numbers by name; an error in a metric names the metric."""
+    numbers = {}
     for name, metric in metrics.items():
         try:
-            found[name] = item(metric(outputs, targets))
+            numbers[name] = item(metric(outputs, targets))
         except (TypeError, ValueError) as error:
             raise type(error)(f"metrics: {name}: {error}") from error
-    return found
+    return numbers
 
 
 def _function(given: Any, what: str, example: str) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Numbers side by side that are computed with as one: lists here, NumPy's arrays elsewhere.
+"""Columns of numbers with elementwise arithmetic: lists, or NumPy's arrays.
 
 An optimizer's formula is written once and runs on both, with the same bits.
 """
@@ -11,7 +11,7 @@ Column = Any  # a `Numbers` or an array of floats
 
 
 class Numbers(list[float]):
-    """A list that adds, subtracts and multiplies number by number, as an array does.
+    """A list with elementwise arithmetic, like an array.
 
     >>> 2.0 * Numbers([1.0, 2.0]) - Numbers([0.5, 0.5])
     [1.5, 3.5]
@@ -51,7 +51,7 @@ def root(x: Column) -> Column:
 
 
 def divided(x: Column, y: Column) -> Column:
-    """x / y number by number, and 0 where x is 0, whatever y is."""
+    """x / y, elementwise; 0 if x is 0, for any y."""
     if isinstance(x, Numbers):
         return Numbers([p / q if p else 0.0 for p, q in zip(x, y, strict=True)])
     import numpy as np
@@ -60,7 +60,7 @@ def divided(x: Column, y: Column) -> Column:
 
 
 def larger(x: Column, y: Column) -> Column:
-    """The larger of x and y, number by number."""
+    """The larger of x and y, elementwise."""
     if isinstance(x, Numbers):
         return Numbers(map(max, x, y))
     import numpy as np
@@ -69,7 +69,7 @@ def larger(x: Column, y: Column) -> Column:
 
 
 def like(x: Column, numbers: Any) -> Column:
-    """The numbers as a column of x's kind; zeros for None, that number for one."""
+    """The numbers as a column of x's type; a single number is repeated, and None is 0."""
     if numbers is None or isinstance(numbers, float):
         start = numbers or 0.0
         return Numbers([start] * len(x)) if isinstance(x, Numbers) else x * 0.0 + start

@@ -1,4 +1,4 @@
-"""Small data sets that come with the package, and what is done to data before training."""
+"""Small data sets that come with the package, and preparation of data for training."""
 
 import gzip
 import math
@@ -12,18 +12,18 @@ from nn import tables
 from nn.options import AT_LEAST_0, absent, generator, named, real, whole
 
 Rows = list[list[float]]
-Samples = tuple[Any, Any]  # inputs and targets, as many of the one as of the other
+Samples = tuple[Any, Any]  # inputs and targets, of the same length
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Features (samples, width), a target for each sample, and the classes' names.
 
-    Features and targets may be lists, arrays, DataFrames or Series, and become lists.  Where the
-    targets are classes they are the indices of their names; otherwise there are no names.
+    Features and targets may be lists, arrays, DataFrames or Series; they become lists.  If the
+    targets are classes, they are indices into the names; otherwise there are no names.
 
-    Raises ValueError for features and targets of different lengths, and for a number that is
-    missing, nan or inf, by row and column.
+    Raises ValueError for features and targets of different lengths; ValueError, with row and
+    column, for a number that is missing, nan or inf.
     """
 
     features: Rows
@@ -45,16 +45,16 @@ class Dataset:
     ) -> "Dataset":
         """The Dataset of a DataFrame: one column is the target, the others are features.
 
-        Text and truth values in the target's column are classes, and so are the numbers 0, 1, ...
-        where each of them is there; other numbers stay numbers.
+        Text and truth values in the target's column are classes.  So are the numbers 0, 1, ... if
+        none is missing; other numbers remain numbers.
 
         Args:
             target: the name of the target's column.
-            features: the names of the features' columns; all others if left out.
+            features: the names of the features' columns; by default all others.
 
-        Raises ValueError for a column that is not there, for text in a feature and for gaps.
+        Raises ValueError for an unknown column, for text in a feature and for gaps.
         """
-        # Column by column: a table of ints and floats as one array would be floats throughout.
+        # Column by column, because one array of ints and floats would contain floats only.
         columns = {str(n): tables.samples(table[n], "from_table") for n in table.columns}
         return cls._of("from_table", columns, target, features)
 
@@ -95,7 +95,7 @@ class Dataset:
         if any(isinstance(y, str | bool) for y in classes):
             classes = sorted(map(str, classes))
             targets = [classes.index(str(y)) for y in targets]
-        elif set(classes) == set(range(len(classes))):  # also as floats, as pandas may have them
+        elif set(classes) == set(range(len(classes))):  # also floats, which pandas may use
             targets, classes = [int(y) for y in targets], list(range(len(classes)))
         else:
             classes = []
@@ -114,8 +114,8 @@ class Dataset:
         share, rng = real(test, "split: test", "(0, 1)"), generator(seed)
         chosen: list[int] = []
         for k in range(max(1, len(self.names))):
-            mine = [i for i, y in enumerate(self.targets) if not self.names or y == k]
-            chosen += rng.sample(mine, round(share * len(mine)))
+            members = [i for i, y in enumerate(self.targets) if not self.names or y == k]
+            chosen += rng.sample(members, round(share * len(members)))
         rest = [i for i in range(len(self.targets)) if i not in set(chosen)]
         rng.shuffle(rest)
         return self._only(rest), self._only(chosen)
@@ -125,9 +125,9 @@ class Dataset:
         return Dataset(features, [self.targets[i] for i in indices], self.names)
 
     def standardized(self, like: "Dataset | None" = None) -> "Dataset":
-        """The features with mean 0 and variance 1, by the statistics of `like` (else its own).
+        """A Dataset with features of mean 0 and variance 1, by the statistics of `like` or its own.
 
-        A test set takes the training set's statistics, or it would tell about itself.
+        Use the training set's statistics for a test set, so that nothing leaks from the test set.
 
         >>> abs(sum(row[0] for row in load_iris().standardized().features)) < 1e-9
         True
@@ -146,7 +146,7 @@ class Dataset:
 
 
 def samples(data: Any, what: str = "data") -> Samples:
-    """Inputs and targets of a Dataset or a pair, as two lists of one length.
+    """Inputs and targets of a Dataset or a pair, as two lists of the same length.
 
     Inputs and targets may be lists, arrays, DataFrames or Series; ValueError, with row and column,
     for a number that is missing, nan or inf.
@@ -156,14 +156,14 @@ def samples(data: Any, what: str = "data") -> Samples:
     if not isinstance(data, list | tuple) or len(data) != 2:
         kind, hint = type(data).__name__, ""
         if hasattr(data, "columns"):
-            hint = "; Dataset.from_table(table, target=...) makes one"
+            hint = "; Dataset.from_table(table, target=...) converts it"
         elif isinstance(data, list | tuple):
-            hint = f" of {len(data)}; of pairs, list(zip(*pairs)) makes one"
+            hint = f" of {len(data)}; list(zip(*pairs)) converts pairs"
         raise TypeError(f"{what}: expected a Dataset or (inputs, targets), got {kind}{hint}")
-    if all(isinstance(one, str | os.PathLike) for one in data):
+    if are_paths(data):
         raise TypeError(
             f"{what}: expected numbers in memory, got the paths {data[0]} and {data[1]}; "
-            "numpy.load them"
+            "use numpy.load"
         )
     inputs = tables.complete(data[0], f"{what}: inputs")
     targets = tables.complete(data[1], f"{what}: targets")
@@ -172,6 +172,16 @@ def samples(data: Any, what: str = "data") -> Samples:
     if not inputs:
         raise ValueError(f"{what}: no samples")
     return inputs, targets
+
+
+def are_paths(data: Any) -> bool:
+    """Whether the data are the paths of two files.
+
+    >>> are_paths(["x.npy", "y.npy"]), are_paths([[1.0], [2.0]])
+    (True, False)
+    """
+    pair = isinstance(data, list | tuple) and len(data) == 2
+    return pair and all(isinstance(part, str | os.PathLike) for part in data)
 
 
 def load_iris() -> Dataset:
@@ -209,9 +219,9 @@ def load_digits() -> Dataset:
 
 
 def load_names() -> list[str]:
-    """32,033 given names in small letters, the commonest first.
+    """32,033 first names in lower case, the most common ones first.
 
-    Source: the United States' Social Security Administration, as kept by A. Karpathy (makemore).
+    Source: the United States' Social Security Administration, from A. Karpathy's makemore.
 
     >>> names = load_names()
     >>> len(names), names[:3]
@@ -222,10 +232,11 @@ def load_names() -> list[str]:
 
 
 def load_moons(count: int = 200, noise: float = 0.1, seed: int = 0) -> Dataset:
-    """Two half circles that reach into each other, generated: features x and y, classes 0 and 1.
+    """Points on two interlocking half circles: features x and y, classes 0 and 1.
 
-    The upper one is (cos t, sin t), the lower one (1 - cos t, 0.5 - sin t) for t from 0 to pi, with
-    normal noise of that standard deviation.  As in scikit-learn's make_moons, with other numbers.
+    The upper one is (cos t, sin t), the lower one (1 - cos t, 0.5 - sin t) for t from 0 to pi.
+    `noise` is the standard deviation of added normal noise.  It is scikit-learn's make_moons with
+    other random numbers.
 
     >>> moons = load_moons(100)
     >>> len(moons.features), moons.targets.count(1)

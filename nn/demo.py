@@ -1,6 +1,6 @@
-"""The demo: a neuron step by step, a classifier of irises trained as Values, and their pictures.
+"""The demo: a neuron step by step, a classifier of irises, and their pictures.
 
-`python -m nn.demo` runs it and writes the pictures into `out/`.
+`python -m nn.demo` runs it and writes the pictures to `out/`.
 """
 
 import functools
@@ -23,7 +23,7 @@ from nn.training import History, finished
 
 
 def step_by_step() -> Value:
-    """The primer's neuron y = tanh(w x + b), with every line of its forward and backward pass."""
+    """The neuron y = tanh(w x + b); prints every line of its forward and backward pass."""
     x, w, b = Value(-1.0, "x"), Value(2.0, "w"), Value(0.5, "b")
     y = (w * x + b).tanh()
     y.label = "y"
@@ -47,13 +47,13 @@ def train(model: Module, data: Dataset) -> History:
 
 
 def accuracy_of(model: Module, data: Dataset) -> float:
-    """The share of samples whose largest logit is that of their class."""
+    """The share of samples with the largest logit for the correct class."""
     with no_grad(), unscoped():
         return accuracy([model(row) for row in data.features], data.targets)
 
 
 def main(folder: str = "out") -> None:
-    """Run the demo and write its pictures into the folder."""
+    """Run the demo and write its pictures to the folder."""
     start = time.perf_counter()
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)

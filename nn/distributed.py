@@ -1,4 +1,4 @@
-"""Mean gradients over the rows of files too big for one process, and training with them."""
+"""Mean gradients over the rows of large files, and training with them on a cluster."""
 
 import os
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ def fit(
 ) -> History:
     """The History of training on two .npy files, one of inputs and one of targets.
 
-    The arguments are those of `nn.fit`, and `client` and `chunk` those of `Rows`.  A batch is a run
-    of neighbouring rows, and the seed shuffles the order of batches: shuffle the rows of the files
-    once, when they are written.  `validation` is data in memory, not a share of the files, and
-    metrics are of that.  The loss must be the mean of its samples' losses, as with
+    The arguments are those of `nn.fit`; `client` and `chunk` are those of `Rows`.  A batch is a
+    range of neighbouring rows, and the seed shuffles only the order of the batches, so shuffle the
+    rows when you write the files.  `validation` is data in memory, not a share of the files, and
+    the metrics are computed from it.  The loss must be the mean of its samples' losses, as for
     `nn.fit(..., compiled=True)`.
 
-    Raises TrainingError, naming the row, when a loss or a gradient is inf or nan; the model is then
-    as it was before that step.
+    Raises TrainingError, with the row, if a loss or a gradient is inf or nan; the model then has
+    its numbers from before that step.
 
     >>> import tempfile
     >>> import numpy as np

@@ -1,26 +1,26 @@
-"""What other libraries call things, and what to write here: for messages and for the guides."""
+"""Names from other libraries, and what to write here: for error messages and the guides."""
 
 # fmt: off
-# Arguments and attributes; of several meanings, the one that the callee knows is named.
-OPTIONS: dict[str, tuple[str, ...]] = {
-    "nin": ("fan_in",), "nout": ("fan_out",), "nonlin": ("activation",), "w": ("weights",),
-    "b": ("bias",), "units": ("fan_out",), "weight": ("weights", "class_weight"),
-    "pos_weight": ("class_weight",), "size_average": ("reduction",),
-    "learning_rate": ("lr", "rate"), "initial_learning_rate": ("rate",), "base_lr": ("rate",),
-    "lr": ("rate",), "rate": ("lr",), "params": ("parameters",), "beta_1": ("betas",),
-    "beta_2": ("betas",), "beta1": ("betas",), "beta2": ("betas",), "rho": ("alpha",),
-    "alpha": ("rho", "class_weight"), "epsilon": ("eps",),
-    "initial_accumulator_value": ("initial",), "step_size": ("every",),
-    "decay_steps": ("steps", "every"), "gamma": ("factor",), "decay_rate": ("factor",),
-    "T_max": ("steps",), "T_0": ("steps",), "T_mult": ("growth",), "t_mul": ("growth",),
-    "total_steps": ("steps",), "total_iters": ("steps",), "first_decay_steps": ("steps",),
-    "eta_min": ("final",), "min_lr": ("final",), "end_learning_rate": ("final",),
-    "max_lr": ("peak",), "pct_start": ("warm",), "div_factor": ("start",),
-    "final_div_factor": ("end",), "lr_lambda": ("function",), "boundaries": ("milestones",),
-    "line_search_fn": ("line_search",), "start_factor": ("rate",), "end_factor": ("final",),
+# Arguments and attributes: the name here, and its names elsewhere.
+_ELSEWHERE: dict[str, str] = {
+    "fan_in": "nin", "activation": "nonlin", "bias": "b", "fan_out": "nout units",
+    "weights": "w weight", "class_weight": "weight pos_weight alpha", "reduction": "size_average",
+    "lr": "learning_rate rate", "parameters": "params", "betas": "beta_1 beta_2 beta1 beta2",
+    "rate": "learning_rate initial_learning_rate base_lr lr start_factor", "alpha": "rho",
+    "rho": "alpha", "eps": "epsilon", "initial": "initial_accumulator_value",
+    "every": "step_size decay_steps", "factor": "gamma decay_rate", "growth": "T_mult t_mul",
+    "steps": "decay_steps T_max T_0 total_steps total_iters first_decay_steps",
+    "final": "eta_min min_lr end_learning_rate end_factor", "peak": "max_lr", "warm": "pct_start",
+    "start": "div_factor", "end": "final_div_factor", "function": "lr_lambda",
+    "milestones": "boundaries", "line_search": "line_search_fn",
 }
+# The names here of a name elsewhere; a message gives the one that the callee has.
+OPTIONS: dict[str, list[str]] = {}
+for _here, _names in _ELSEWHERE.items():
+    for _name in _names.split():
+        OPTIONS.setdefault(_name, []).append(_here)
 
-# Classes, functions and methods, with what to write.
+# Classes, functions and methods, and what to write instead.
 NAMES: dict[str, str] = {
     "compile": 'nn.fit(model, data, loss="mse", optimizer="adam", epochs=...)',
     "fit": 'nn.fit(model, data, loss="mse", optimizer="adam", epochs=...)',
@@ -66,7 +66,7 @@ NAMES: dict[str, str] = {
     "kaiming_uniform_": "nn.init.he_uniform()", "kaiming_normal_": "nn.init.he_normal()",
 }
 
-# What is left out, with the words for it in docs/left_out.md.
+# Names that are left out on purpose, and what docs/left_out.md calls them.
 LEFT_OUT: dict[str, str] = {
     "Dropout": "Dropout", "LayerNorm": "LayerNorm", "RMSNorm": "RMSNorm",
     "BatchNorm1d": "Batch normalization", "BatchNormalization": "Batch normalization",

@@ -1,12 +1,12 @@
-"""Initializers: where weights start, with formula, variance, paper, and when each one fails.
+"""Initializers for weights, with formula, variance, paper, and the cases in which each one fails.
 
-An initializer is called with the fans of a layer and a source of randomness, and gives the layer's
-matrix: one row of `fan_in` numbers for each of its `fan_out` neurons.
+Call an initializer with the fans of a layer and a seed; it returns the layer's matrix, one row of
+`fan_in` numbers for each of its `fan_out` neurons.
 
-The theory behind the scaled ones, in a line.  For a unit u = sum of fan_in terms w x with
-independent weights of mean 0, var(u) = fan_in * var(w) * E[x^2]; on the way back, the mean square
-of a gradient is multiplied by fan_out * var(w) * E[f'(u)^2].  LeCun makes the first factor 1 for
-linear units, Glorot compromises between both, and He adds the factor 2 that relu halves away.
+The theory of the scaled initializers in short: for u = w1 x1 + ... with fan_in terms and
+independent weights of mean 0, var(u) = fan_in * var(w) * E[x^2].  In the backward pass, the mean
+square of a gradient is multiplied by fan_out * var(w) * E[f'(u)^2].  LeCun makes the first factor 1
+for linear units, Glorot is a compromise between both, and He's factor 2 corrects for relu.
 """
 
 import math
@@ -20,7 +20,7 @@ from nn.activations import gain
 from nn.options import AT_LEAST_0, Seed, as_float, generator, named, real, whole
 from nn.study.examination import Examination, examine
 
-__all__ = [  # noqa: RUF022 - in the order of the text
+__all__ = [  # noqa: RUF022 - in the order of the file
     "zeros", "ones", "constant", "uniform", "normal", "truncated_normal", "lecun_normal",
     "lecun_uniform", "glorot_normal", "glorot_uniform", "xavier_normal", "xavier_uniform",
     "he_normal", "he_uniform", "kaiming_normal", "kaiming_uniform", "orthogonal", "gain", "examine",
@@ -32,16 +32,16 @@ Matrix = list[list[float]]
 
 
 class Initializer(ABC):
-    """How a weight matrix starts; equal ones compare equal, and the repr says how to make it."""
+    """A way to initialize a weight matrix; initializers with equal settings are equal."""
 
     def __call__(self, fan_in: int, fan_out: int, seed: Seed = None) -> Matrix:
-        """`fan_out` rows of `fan_in` numbers; an int seed gives the same numbers each time."""
+        """`fan_out` rows of `fan_in` numbers; an int seed gives the same numbers every time."""
         fans = whole(fan_in, f"{self}: fan_in"), whole(fan_out, f"{self}: fan_out")
         return self.draw(*fans, generator(seed))
 
     @staticmethod
     def of(init: "Initializer | str") -> "Initializer":
-        """The initializer itself, or that of a name, with its defaults.
+        """The initializer itself, or the one with the name and its defaults.
 
         >>> Initializer.of("he_normal") == he_normal()
         True
@@ -49,20 +49,20 @@ class Initializer(ABC):
         if isinstance(init, str):
             return named(init, "init", NAMED)()
         if not isinstance(init, Initializer):
-            hint = ", with its parentheses, as in he_normal()" if callable(init) else ""
+            hint = ", with parentheses, as in he_normal()" if callable(init) else ""
             raise TypeError(f"init: expected an initializer or its name{hint}, got {init!r}")
         return init
 
     @abstractmethod
     def draw(self, fan_in: int, fan_out: int, rng: random.Random) -> Matrix:
-        """The matrix."""
+        """The matrix, drawn with rng."""
 
     @abstractmethod
     def std(self, fan_in: int, fan_out: int) -> float:
         """The standard deviation of one weight."""
 
     def bound(self, fan_in: int, fan_out: int) -> float:
-        """The largest size that a weight can have."""
+        """The largest absolute value of a weight."""
         return math.inf
 
     def center(self) -> float:
@@ -73,7 +73,7 @@ class Initializer(ABC):
 @final
 @dataclass(frozen=True)
 class Constant(Initializer):
-    """Every weight is the same number."""
+    """The same number for every weight."""
 
     value: float
 
@@ -93,7 +93,7 @@ class Constant(Initializer):
 @final
 @dataclass(frozen=True)
 class Uniform(Initializer):
-    """Weights between two bounds."""
+    """Uniform weights between two bounds."""
 
     low: float
     high: float
@@ -114,10 +114,10 @@ class Uniform(Initializer):
 @final
 @dataclass(frozen=True)
 class Normal(Initializer):
-    """Weights from a normal distribution, cut at `cut` standard deviations (drawn again beyond).
+    """Normal weights; values beyond `cut` standard deviations are drawn again.
 
-    `sigma` is the standard deviation of what comes out: the cut narrows a distribution, so a wider
-    one is drawn from.
+    `sigma` is the standard deviation of the weights.  The cut makes a distribution narrower, so
+    the weights are drawn from a wider one.
     """
 
     mean: float
@@ -126,10 +126,8 @@ class Normal(Initializer):
 
     def draw(self, fan_in: int, fan_out: int, rng: random.Random) -> Matrix:
         wide = self.sigma / narrowing(self.cut)
-        return [
-            [self.mean + wide * _normal(rng, self.cut) for _ in range(fan_in)]
-            for _ in range(fan_out)
-        ]
+        rows = ([_normal(rng, self.cut) for _ in range(fan_in)] for _ in range(fan_out))
+        return [[self.mean + wide * z for z in row] for row in rows]
 
     def std(self, fan_in: int, fan_out: int) -> float:
         return self.sigma
@@ -171,7 +169,7 @@ class Scaled(Initializer):
 @final
 @dataclass(frozen=True)
 class Orthogonal(Initializer):
-    """A random matrix whose shorter side is orthonormal, times `gain`."""
+    """A random matrix with orthonormal rows or columns, whichever are fewer, times `gain`."""
 
     gain: float = 1.0
 
@@ -180,8 +178,8 @@ class Orthogonal(Initializer):
         basis: Matrix = []
         while len(basis) < count:
             row = [rng.gauss(0.0, 1.0) for _ in range(width)]
-            # Twice is enough (Kahan and Parlett, in Parlett 1980): once leaves rounding errors
-            # that are large when little remains of the row.
+            # Twice is enough (Kahan and Parlett, in Parlett 1980).  Once leaves large rounding
+            # errors if the rest of the row is small.
             for _ in range(2):
                 for other in basis:
                     along = math.fsum(a * b for a, b in zip(row, other, strict=True))
@@ -227,9 +225,8 @@ def narrowing(cut: float) -> float:
 def zeros() -> Initializer:
     """All weights 0; variance 0.
 
-    Fails for every layer with a layer behind it: no signal goes forward and no gradient goes back.
-    With odd activations and no bias all gradients but the last bias's are exactly 0 for ever.
-    Right for biases.
+    Fails in all layers but the last: no signal gets through forward, and no gradient backward.
+    With odd activations all gradients except the last bias's stay exactly 0.  Right for biases.
 
     >>> zeros()(2, 1)
     [[0.0, 0.0]]
@@ -238,7 +235,7 @@ def zeros() -> Initializer:
 
 
 def ones() -> Initializer:
-    """All weights 1; variance 0.  Fails as every constant does: see `constant`.
+    """All weights 1; variance 0.  Fails like every constant: see `constant`.
 
     >>> ones()(2, 1)
     [[1.0, 1.0]]
@@ -249,8 +246,8 @@ def ones() -> Initializer:
 def constant(value: float = 0.1) -> Initializer:
     """All weights `value`; variance 0.
 
-    Fails in hidden layers: the neurons of a layer compute the same, get the same gradient, and stay
-    identical for ever, so that a layer of any width is worth one neuron (rank 1).
+    Fails in hidden layers: all neurons of a layer compute the same output, get the same gradient,
+    and stay identical forever, so a layer of any width has the value of one neuron (rank 1).
 
     >>> constant(0.5)(2, 2)
     [[0.5, 0.5], [0.5, 0.5]]
@@ -259,9 +256,10 @@ def constant(value: float = 0.1) -> Initializer:
 
 
 def uniform(low: float = -0.05, high: float = 0.05) -> Initializer:
-    """U(low, high); variance (high - low)^2 / 12.  The bounds left out are Keras' (PyTorch: 0, 1).
+    """U(low, high); variance (high - low)^2 / 12.  The defaults are Keras' (PyTorch: 0, 1).
 
-    Fails in deep networks: a fixed size fits one fan_in; wider layers explode, narrower vanish.
+    Fails in deep networks: a fixed size suits one fan_in only.  In wider layers signals explode, in
+    narrower layers they vanish.
 
     >>> uniform(-1.0, 1.0).std(10, 10) ** 2  # doctest: +ELLIPSIS
     0.333333333333333...
@@ -273,10 +271,10 @@ def uniform(low: float = -0.05, high: float = 0.05) -> Initializer:
 
 
 def normal(mean: float = 0.0, std: float = 0.05) -> Initializer:
-    """N(mean, std^2); variance std^2.  The std left out is Keras' (PyTorch: 1).
+    """N(mean, std^2); variance std^2.  The default std is Keras' (PyTorch: 1).
 
-    Fails in deep networks as `uniform` does: the mean square of the signal is multiplied by
-    fan_in * std^2 in each layer (0.01 gives 0.0016 for 16 neurons: gone after three layers).
+    Fails in deep networks like `uniform`: each layer multiplies the mean square of the signal by
+    fan_in * std^2 (0.0016 for 16 neurons and std 0.01, so it is gone after three layers).
 
     >>> normal(0.0, 0.02).std(10, 10)
     0.02
@@ -287,10 +285,10 @@ def normal(mean: float = 0.0, std: float = 0.05) -> Initializer:
 def truncated_normal(mean: float = 0.0, std: float = 0.05, cut: float = 2.0) -> Initializer:
     """N(mean, std^2) without its tails; variance std^2 after the cut.
 
-    What lies beyond `cut` standard deviations of the normal that is drawn from is drawn again.
-    That narrows it (to 0.88 for a cut at 2), and is corrected for: the std is what comes out.
-    Keras and PyTorch do not correct here (Keras does in its VarianceScaling).  Fails as `normal`
-    does; the cut only spares outliers.
+    Numbers beyond `cut` standard deviations are drawn again.  A cut at 2 reduces the standard
+    deviation by a factor of 0.88, so the numbers are drawn from a wider distribution and end up
+    with `std`.  Keras and PyTorch do not correct for the cut here (Keras does in VarianceScaling).
+    Fails like `normal`; the cut only avoids outliers.
 
     >>> round(truncated_normal(0.0, 1.0).bound(10, 10), 4)  # 2 / 0.8796
     2.2737
@@ -298,7 +296,7 @@ def truncated_normal(mean: float = 0.0, std: float = 0.05, cut: float = 2.0) -> 
     mean = real(mean, "truncated_normal: mean")
     std = real(std, "truncated_normal: std", AT_LEAST_0)
     far = as_float(cut, "truncated_normal: cut")
-    if not far >= 0.1:  # the formula for std loses its digits
+    if not far >= 0.1:  # the formula for std is not accurate
         raise ValueError(f"truncated_normal: the cut must be at least 0.1, got {cut!r}")
     return Normal(mean, std, far)
 
@@ -308,8 +306,8 @@ def lecun_normal(gain: float = 1.0, fan: Fan = "fan_in") -> Initializer:
 
     LeCun, Bottou, Orr and Mueller, Efficient BackProp (1998), equation 16, for tanh-like units near
     their linear part; Klambauer et al. (2017) for selu.  Fails for relu, which halves the signal in
-    each layer, and slowly for a plain tanh, which keeps 39 % of a unit variance: pass
-    `gain=init.gain("tanh")`, or use LeCun's own 1.7159 tanh(2x/3).
+    each layer, and slowly for a plain tanh, which reduces a variance of 1 to 0.39.  Use
+    `gain=init.gain("tanh")`, or LeCun's own 1.7159 tanh(2x/3).
 
     >>> lecun_normal().std(16, 4)
     0.25
@@ -327,11 +325,11 @@ def lecun_uniform(gain: float = 1.0, fan: Fan = "fan_in") -> Initializer:
 
 
 def glorot_normal(gain: float = 1.0, fan: Fan = "fan_avg") -> Initializer:
-    """N(0, 2 gain^2 / (fan_in + fan_out)): a compromise of forward and backward signal.
+    """N(0, 2 gain^2 / (fan_in + fan_out)): a compromise between forward and backward signal.
 
     Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks
-    (2010), equation 12.  Neither direction is kept exactly unless the fans agree; from 64 inputs to
-    4 neurons the signal grows and the gradient shrinks.  Fails for relu, as `lecun_normal` does.
+    (2010), equation 12.  It preserves both sizes exactly only for equal fans; from 64 inputs to 4
+    neurons the signal grows and the gradient shrinks.  Fails for relu, like `lecun_normal`.
 
     >>> glorot_normal().std(6, 2)
     0.5
@@ -351,11 +349,11 @@ def glorot_uniform(gain: float = 1.0, fan: Fan = "fan_avg") -> Initializer:
 
 
 def he_normal(negative_slope: float = 0.0, gain: float = 1.0, fan: Fan = "fan_in") -> Initializer:
-    """N(0, 2 gain^2 / ((1 + negative_slope^2) fan_in)): keeps the signal through relu.
+    """N(0, 2 gain^2 / ((1 + negative_slope^2) fan_in)): preserves the signal through relu.
 
-    He, Zhang, Ren and Sun, Delving Deep into Rectifiers (2015), equations 10 and 15.  A relu passes
-    half of the mean square, and the 2 makes up for it; a leaky one (1 + slope^2) / 2.  Fails
-    where the activation does not halve: with linear units the signal doubles in each layer.
+    He, Zhang, Ren and Sun, Delving Deep into Rectifiers (2015), equations 10 and 15.  A relu halves
+    the mean square, and a leaky relu multiplies it by (1 + slope^2) / 2; the scale corrects for it.
+    Fails for other activations: with linear units the signal doubles in each layer.
 
     >>> he_normal().std(8, 4)
     0.5
@@ -376,9 +374,9 @@ def orthogonal(gain: float = 1.0) -> Initializer:
     """A random matrix with orthonormal rows (columns if it is tall), times gain.
 
     Variance gain^2 / max(fan_in, fan_out).  Saxe, McClelland and Ganguli, Exact solutions to the
-    nonlinear dynamics of learning in deep linear networks (2014).  Square linear layers keep the
-    length of every vector exactly, both ways, at any depth.  Fails for relu without a gain of
-    sqrt(2), and where the layers narrow: the part of the input outside the rows is lost.
+    nonlinear dynamics of learning in deep linear networks (2014).  Square linear layers preserve
+    the length of every vector, forward and backward, at any depth.  Fails for relu without a gain
+    of sqrt(2), and for narrowing layers: the part of the input outside the rows is lost.
 
     >>> w = orthogonal()(3, 2, seed=0)
     >>> abs(sum(a * b for a, b in zip(*w))) < 1e-15

@@ -1,7 +1,7 @@
-"""Neurons, layers of them, and networks of layers.
+"""Neurons, layers, and networks of layers.
 
-Every module here is called with a sequence of numbers or Values and opens a scope of its name, so
-that a picture groups what it computes.  Nothing here knows a derivative.
+Call a module with a sequence of numbers or Values.  It opens a scope with its name, so pictures
+show its nodes as a group.  There are no derivatives here.
 """
 
 import math
@@ -27,15 +27,15 @@ class Neuron(Module):
     """f(w1 x1 + ... + wn xn + b), as one Value.
 
     Args:
-        fan_in: how many inputs it has.
-        activation: the name of an operation, any function of a Value, or None for none.
-        bias: whether there is a b, which starts at 0.
-        init: how the weights start: an `Initializer` or its name, as in "he_normal"; left out,
-            their variance is gain^2 / fan_in with the activation's own gain (`init.gain`), which
-            keeps the size of the signal.
+        fan_in: the number of inputs.
+        activation: the name of an operation, any function of a Value, or None.
+        bias: whether there is a b; it starts at 0.
+        init: an `Initializer` for the weights, or its name, as in "he_normal"; by default their
+            variance is gain^2 / fan_in with the activation's own gain (`init.gain`), which
+            preserves the size of the signal.
         seed: an int, a `random.Random`, or None.
 
-    Raises ValueError for a wrong number of inputs.
+    A call raises ValueError for a wrong number of inputs.
 
     >>> neuron = Neuron(2, "tanh", seed=0)
     >>> neuron.load_state_dict({"weights": [2.0, -1.0], "bias": 0.5})
@@ -65,24 +65,24 @@ class Neuron(Module):
         """The neuron's output for one input of `fan_in` numbers."""
         row = _row(x, len(self.weights), self.name)
         total: Any = None
-        for weight, one in zip(self.weights, row, strict=True):
-            total = weight * one if total is None else total + weight * one
+        for weight, number in zip(self.weights, row, strict=True):
+            total = weight * number if total is None else total + weight * number
         if self.bias is not None:
             total = total + self.bias
         result: Value = total if self.activation is None else self.activation(total)
         return result
 
     def describe(self) -> str:
-        """Its number of inputs and its activation."""
+        """The number of inputs and the activation."""
         return f"{len(self.weights)} -> 1{_activation_text(self.activation)}"
 
 
 @final
 class Layer(Module):
-    """`fan_out` neurons that see the same inputs; PyTorch's Linear and Keras' Dense.
+    """`fan_out` neurons with the same inputs; PyTorch's Linear and Keras' Dense.
 
-    The output is a list of `fan_out` Values, also when there is one.  Arguments as for `Neuron`;
-    the initializer fills the layer's matrix, one row for each neuron.
+    The output is a list of `fan_out` Values, even if there is only one.  The arguments are those of
+    `Neuron`; the initializer fills the layer's matrix, one row for each neuron.
 
     >>> layer = Layer(3, 2, "relu", seed=0)
     >>> len(layer([1.0, 2.0, 3.0])), layer
@@ -124,15 +124,15 @@ class Layer(Module):
         return [neuron(row) for neuron in self.neurons]
 
     def describe(self) -> str:
-        """Its fans and its activation."""
+        """The fans and the activation."""
         return f"{self.fan_in} -> {self.fan_out}{_activation_text(self.activation)}"
 
 
 @final
 class Sequential(Module):
-    """One step after the other: modules, and functions from outputs to outputs such as `softmax`.
+    """A chain of steps: modules, and functions of a step's outputs such as `softmax`.
 
-    Steps are called 'layer 0', 'layer 1', ... in pictures and messages unless they were given a
+    In pictures and messages the modules are called 'layer 0', 'layer 1', ... unless they have a
     name of their own.
 
     >>> from nn import softmax
@@ -143,17 +143,17 @@ class Sequential(Module):
 
     def __init__(self, *steps: Any, name: str = "sequential") -> None:
         super().__init__(name)
-        if len(steps) == 1 and isinstance(steps[0], list | tuple):  # as Keras has it
+        if len(steps) == 1 and isinstance(steps[0], list | tuple):  # as in Keras
             steps = tuple(steps[0])
         for i, step in enumerate(steps):
             if not callable(step):
-                raise TypeError(f"{name}: step {i} is {step!r}, neither a module nor a function")
+                raise TypeError(f"{name}: step {i} must be a module or a function, got {step!r}")
             if isinstance(step, Module) and step.name == type(step).__name__.lower():
                 step.name = f"layer {i}"
         self.layers = list(steps)
 
     def forward(self, x: Any) -> Any:
-        """What the last step makes of what those before it made of x."""
+        """The last step's output, if x is the input of the first step."""
         for i, step in enumerate(self.layers):
             if isinstance(step, Module):
                 x = step(x)
@@ -165,17 +165,17 @@ class Sequential(Module):
 
 @final
 class MLP(Module):
-    """A multi-layer perceptron: layers of the given sizes, the last one linear.
+    """A multi-layer perceptron: layers of the given sizes; by default the last one is linear.
 
-    `MLP(3, [4, 4, 1])` is micrograd's: the number of inputs, then the layers' sizes; with tanh
-    throughout, and a single output is a Value by itself, not a list of one.
+    `MLP(3, [4, 4, 1])`, the number of inputs and then the layers' sizes, is micrograd's form.  It
+    uses tanh in all layers, and a single output is a Value, not a list.
 
     Args:
-        sizes: the number of inputs and of every layer's neurons, as in [4, 8, 3].
-        activation: that of all layers but the last: a name, a function, or None.
-        output: the last layer's; none if left out, so that the outputs can serve as logits.
+        sizes: the number of inputs and the number of neurons of each layer, as in [4, 8, 3].
+        activation: of all layers but the last: a name, a function, or None.
+        output: the last layer's activation; by default None, so the outputs can be logits.
         bias, init: as for `Neuron`.
-        seed: an int, a `random.Random` or None; one source serves all layers, so they differ.
+        seed: an int, a `random.Random` or None; all layers share one source, so they differ.
 
     >>> model = MLP([4, 8, 3], "tanh", seed=0)
     >>> model
@@ -205,41 +205,34 @@ class MLP(Module):
         if not isinstance(sizes, list | tuple) or len(sizes) < 2:
             raise ValueError(f"{name}: expected at least two sizes, as in [4, 8, 3], got {sizes!r}")
         sizes = [whole(size, f"{name}: sizes[{i}]") for i, size in enumerate(sizes)]
-        activation_function(activation)  # of two sizes none would look at it
+        activation_function(activation)  # a check, also if there is only one layer
         rng = generator(seed)
         self.sizes = tuple(sizes)
-        last = len(sizes) - 2
+        activations = [activation] * (len(sizes) - 2) + [output]
         self.layers = [
-            Layer(
-                fan_in,
-                fan_out,
-                output if i == last else activation,
-                bias=bias,
-                init=init,
-                seed=rng,
-                name=f"layer {i}",
-            )
-            for i, (fan_in, fan_out) in enumerate(pairwise(sizes))
+            Layer(*fans, function, bias=bias, init=init, seed=rng, name=f"layer {i}")
+            for i, (fans, function) in enumerate(zip(pairwise(sizes), activations, strict=True))
         ]
 
     def forward(self, x: Row) -> Any:
-        """The last layer's outputs for one input."""
+        """The last layer's outputs for one sample."""
         for layer in self.layers:
             x = layer(x)
         return x[0] if self.alone and len(x) == 1 else list(x)
 
     def describe(self) -> str:
-        """Its sizes."""
+        """The sizes."""
         return str(list(self.sizes))
 
 
 @final
 class Embedding(Module):
-    """A table of `count` vectors of `width` parameters; called with an index, it gives that row.
+    """A table of `count` rows of `width` parameters; a call with an index returns that row.
 
-    The rows start from N(0, 1) as PyTorch's do (Keras: U(-0.05, 0.05)).
+    By default the rows start from N(0, 1) as in PyTorch (Keras: U(-0.05, 0.05)).
 
-    Raises TypeError for an index that is no int, and IndexError for one outside 0 .. count - 1.
+    A call raises TypeError for an index that is not an int, IndexError for one outside
+    0 .. count - 1.
 
     >>> letters = Embedding(27, 2, seed=0)
     >>> len(letters(26)), letters
@@ -264,7 +257,7 @@ class Embedding(Module):
         ]
 
     def forward(self, index: int) -> list[Value]:
-        """The row of `index`: the parameters themselves."""
+        """The parameters of the row."""
         if isinstance(index, bool) or not hasattr(index, "__index__"):
             raise TypeError(f"{self.name}: expected an index, got {index!r}")
         if not 0 <= index < len(self.table):
@@ -272,7 +265,7 @@ class Embedding(Module):
         return list(select(self.table, index))
 
     def describe(self) -> str:
-        """Its number of rows and their width."""
+        """The number of rows and their width."""
         return f"{len(self.table)} x {len(self.table[0])}"
 
 
@@ -281,14 +274,14 @@ _init = init  # inside the classes `init` is an argument
 
 def _initializer(init: Initializer | str | None, activation: Activation) -> Initializer:
     if init is None:
-        # An activation that is not defined on the whole line has no gain.
+        # An activation that is not defined for all numbers has no gain.
         square = moments(activation, 1.0).square
         return _init.lecun_normal(gain(activation) if 0.0 < square < math.inf else 1.0)
     return Initializer.of(init)
 
 
 def _row(x: Any, expected: int, name: str) -> Row:
-    """One sample's inputs, as many as there must be."""
+    """One sample's inputs; ValueError unless there are as many as expected."""
     if type(x) is list and len(x) == expected and type(x[0]) is not list:
         return x  # the usual case
     row: Any = sample(x)
@@ -300,7 +293,7 @@ def _row(x: Any, expected: int, name: str) -> Row:
     batch = len(row) and isinstance(row[0], list | tuple)
     if batch or len(row) != expected:
         plural = "" if expected == 1 else "s"
-        advice = "; give one sample at a time, as in [model(x) for x in batch]" if batch else ""
+        advice = "; pass one sample at a time, as in [model(x) for x in batch]" if batch else ""
         raise ValueError(f"{name}: expected {expected} input{plural}, got {len(row)}{advice}")
     return row  # type: ignore[no-any-return]
 

@@ -1,29 +1,28 @@
-"""Losses of a batch, from probabilities or from logits, with the gradients that mathematics gives.
+"""Losses of a batch, from probabilities or from logits, with exact gradients.
 
-Every loss is called as `loss(outputs, targets)`, which is PyTorch's order; Keras has the targets
-first.  A batch is a sequence of samples: a list, an array, a DataFrame or a Series.  A sample is a
-number, or a sequence of numbers: `Layer` gives a list also for one neuron, and [z] counts as z
-where the target is a plain number.  Options:
+Call every loss as `loss(outputs, targets)`, in PyTorch's order; in Keras the targets come first.
+A batch is a sequence of samples: a list, an array, a DataFrame or a Series.  A sample is a number
+or a sequence of numbers.  `Layer` returns a list even for one neuron, so [z] counts as z if the
+target is a plain number.  Options:
 
-    reduction        "mean" (over all terms), "sum", or "none" (nested as the batch is); Keras
-                     takes each sample's mean before it sums, or gives them for "none"
-    sample_weight    a number for each sample; "mean" still divides by the number of terms, as Keras
-                     and PyTorch's binary losses do; a sample of weight 0 is not looked at, so its
+    reduction        "mean" (over all terms), "sum", or "none" (one loss for each term, nested like
+                     the batch); for "sum" and "none" Keras takes each sample's mean first
+    sample_weight    a number for each sample; "mean" still divides by the number of terms, like
+                     Keras and PyTorch's binary losses; a sample with weight 0 is skipped, so its
                      target may be missing
-    class_weight     a number for each class, in order, or a dict from class to number (1 for those
-                     that it does not name)
-    label_smoothing  s mixes the targets with a uniform one: y (1 - s) + s / classes
-    from_logits      whether the outputs are logits (any number) or, as Keras has it when this is
-                     left out, probabilities
+    class_weight     a number for each class, in order, or a dict from class to number (1 for the
+                     classes that are not in it)
+    label_smoothing  s mixes the targets with a uniform distribution: y (1 - s) + s / classes
+    from_logits      whether the outputs are logits (any numbers); by default, as in Keras, they are
+                     probabilities
 
-What is at the edges: an empty batch, and a mean over no targets at all (every one ignored, or of
-a class of weight 0), are ValueErrors; a batch of one class is a batch like any other; a target that
-is nan or inf is a ValueError, by its sample.
+Edge cases: an empty batch is a ValueError, and so is a mean if all targets are ignored or belong to
+classes of weight 0.  A target that is nan or inf is a ValueError that names the sample.
 
-From logits a loss is finite, and its gradient sigmoid(z) - y or softmax(z) - y, for logits of any
-size.  Probabilities are taken as they are: nothing is clamped, a term of weight 0 is left out (so
-p = 0 is fine where y = 0), and p = 0 where y = 1 is a loss of inf, reported with the advice to use
-logits.  Keras clamps p to 1e-7, and the gradient is then 0 where the model is most wrong.
+From logits, a loss is finite for logits of any size, and its gradient is sigmoid(z) - y or
+softmax(z) - y.  Probabilities are not clamped.  A term of weight 0 is left out, so p = 0 is fine if
+y = 0; if y = 1, the loss is inf, with a warning that advises logits.  Keras clamps p to 1e-7, so
+its gradient is 0 where the model is most wrong.
 """
 
 import functools
@@ -33,7 +32,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from autograd import NonFiniteError, NonFiniteWarning, Value, select  # noqa: F401 - of examples
+from autograd import NonFiniteError, NonFiniteWarning, Value, select  # noqa: F401 - for examples
 from autograd.ops import Ops
 from nn import tables
 from nn.options import AT_LEAST_0, POSITIVE, absent, advice, as_float, real, whole
@@ -43,10 +42,12 @@ from nn.reductions import (
     Number,
     Reduction,
     RowLoss,
+    Term,
     class_weights,
     finite_target,
     of_numbers,
     of_rows,
+    reduced,
     same_length,
     signs,
     times,
@@ -55,11 +56,11 @@ from nn.reductions import (
 _Log = Callable[[Any], Any]
 
 _ADVICE = "pass logits instead of probabilities, with from_logits=True"
-_TOLERANCE = 1e-3  # of a row of probabilities that should add up to 1; logits miss it by far
+_TOLERANCE = 1e-3  # for the sum of a row of probabilities; logits are far outside
 
 
 class Loss(Protocol):
-    """How every loss is called; `options` are those of its own."""
+    """The signature of all losses; `options` are the loss's own."""
 
     __name__: str
 
@@ -72,11 +73,11 @@ class Loss(Protocol):
         sample_weight: Any = None,
         **options: Any,
     ) -> Any:
-        """The loss of a batch as a Value; nested as the batch is for reduction="none"."""
+        """The loss of a batch as a Value; for reduction="none" Values nested like the batch."""
 
 
-def _as_loss(make: Callable[..., Any], reduce: Callable[..., Any], read: Any = None) -> Loss:
-    """The loss whose terms `make(**options)` gives and `reduce` adds up."""
+def _as_loss(make: Callable[..., Any], terms_of: Callable[..., Any], read: Any = None) -> Loss:
+    """A loss with the terms `terms_of(name, make(**options), batch)`."""
     name, own = make.__name__, inspect.signature(make).parameters
 
     @functools.wraps(make)
@@ -92,8 +93,9 @@ def _as_loss(make: Callable[..., Any], reduce: Callable[..., Any], read: Any = N
             if option not in own:
                 known = dict.fromkeys(["reduction", "sample_weight", *own])
                 raise TypeError(f"{name}: there is no option {option!r}{advice(option, known)}")
-        given = targets if read is None else read(name, targets)
-        return reduce(name, make(**options), outputs, given, reduction, sample_weight)
+        data = outputs, targets if read is None else read(name, targets)
+        terms = functools.partial(terms_of, name, make(**options))
+        return reduced(name, terms, data, reduction, sample_weight)
 
     *shared, _ = inspect.signature(loss, follow_wrapped=False).parameters.values()
     vars(loss)["__signature__"] = inspect.Signature([*shared, *own.values()])
@@ -101,18 +103,18 @@ def _as_loss(make: Callable[..., Any], reduce: Callable[..., Any], read: Any = N
     return loss
 
 
-def _of_numbers(make: Callable[..., Callable[[Number, Number], Number]]) -> Loss:
-    """The loss whose term for an output z and its target y is `make(**options)(z, y)`."""
+def _of_numbers(make: Callable[..., Term]) -> Loss:
+    """A loss with the term `make(**options)(z, y)` for each output z and its target y."""
     return _as_loss(make, of_numbers)
 
 
-def _of_signs(make: Callable[..., Callable[[Number, Number], Number]]) -> Loss:
-    """The same for targets -1 and 1; where all are 0 or 1, they are read as such."""
+def _of_signs(make: Callable[..., Term]) -> Loss:
+    """The same for targets of -1 and 1; targets that are all 0 or 1 are converted."""
     return _as_loss(make, of_numbers, signs)
 
 
 def _of_rows(make: Callable[..., RowLoss]) -> Loss:
-    """The loss of rows of outputs, one for each class."""
+    """A loss of rows of outputs, with one output for each class."""
     return _as_loss(make, of_rows)
 
 
@@ -120,11 +122,10 @@ def _of_rows(make: Callable[..., RowLoss]) -> Loss:
 
 
 @_of_numbers
-def mse() -> Callable[[Number, Number], Number]:
+def mse() -> Term:
     """The mean squared error: mean of (z - y)^2 over all numbers of the batch, as a Value.
 
-    Keras' mean over samples of each sample's mean is the same.  Raises ValueError where lengths
-    differ.
+    Keras' mean of the samples' means is the same.  Raises ValueError if lengths differ.
 
     >>> mse([[Value(0.0), Value(0.0)], [Value(1.0), Value(1.0)]], [[0, 1], [0, 0]]).data
     0.75
@@ -133,7 +134,7 @@ def mse() -> Callable[[Number, Number], Number]:
 
 
 @_of_numbers
-def mae() -> Callable[[Number, Number], Number]:
+def mae() -> Term:
     """The mean absolute error: mean of |z - y|, as a Value; its gradient at z = y is 0.
 
     >>> mae([Value(1.0), Value(0.0)], [0.0, 1.0]).data
@@ -143,7 +144,7 @@ def mae() -> Callable[[Number, Number], Number]:
 
 
 @_of_numbers
-def huber(*, delta: float = 1.0) -> Callable[[Number, Number], Number]:
+def huber(*, delta: float = 1.0) -> Term:
     """The Huber loss as a Value: d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2).
 
     Here d = z - y.  Huber, Robust Estimation of a Location Parameter (1964).  It is PyTorch's
@@ -162,11 +163,11 @@ def huber(*, delta: float = 1.0) -> Callable[[Number, Number], Number]:
 
 
 @_of_numbers
-def log_cosh() -> Callable[[Number, Number], Number]:
+def log_cosh() -> Term:
     """Mean of log(cosh(z - y)), as a Value: d^2 / 2 for a small d, |d| - log 2 for a large one.
 
-    Green, Bayesian Reconstructions From Emission Tomography Data (1990).  Its gradient is tanh(d),
-    and all digits are kept for a small d, which Keras' LogCosh loses.
+    Green, Bayesian Reconstructions From Emission Tomography Data (1990).  Its gradient is tanh(d).
+    It is exact for a small d, where Keras' LogCosh loses digits.
 
     >>> round(log_cosh([Value(1e-6)], [0.0]).data, 20)
     5e-13
@@ -181,16 +182,16 @@ def log_cosh() -> Callable[[Number, Number], Number]:
     return term
 
 
-_LARGE = 700.0  # beyond it cosh overflows, and log cosh d is |d| - log 2 to the last digit
+_LARGE = 700.0  # cosh overflows above it, and log cosh d is exactly |d| - log 2
 
 
 @_of_numbers
-def poisson(*, log_input: bool = False) -> Callable[[Number, Number], Number]:
-    """Mean of z - y log z, as a Value: of counts y, for rates z (McCullagh and Nelder 1989).
+def poisson(*, log_input: bool = False) -> Term:
+    """Mean of z - y log z, as a Value, for rates z and counts y (McCullagh and Nelder 1989).
 
-    With `log_input` the outputs are the rates' logarithms, which may be any number, and the term is
-    exp(z) - y z.  It is Keras' Poisson, or PyTorch's PoissonNLLLoss, which has log_input=True when
-    it is left out.
+    With `log_input` the outputs are the logarithms of the rates, which may be any numbers, and the
+    term is exp(z) - y z.  It is Keras' Poisson; in PyTorch's PoissonNLLLoss the default is
+    log_input=True.
 
     >>> poisson([Value(1.0), Value(2.0)], [3, 0]).data
     1.5
@@ -201,18 +202,17 @@ def poisson(*, log_input: bool = False) -> Callable[[Number, Number], Number]:
             raise ValueError(f"poisson: a target must be at least 0, got {tables.plain(y, '')!r}")
         if log_input:
             return Ops.exp(z) - y * z
-        counted = isinstance(y, Ops) or y > 0.0
-        return z - y * Ops.log(z) if counted else z
+        return z - y * Ops.log(z) if isinstance(y, Ops) or y > 0.0 else z
 
     return term
 
 
 @_of_numbers
-def mape() -> Callable[[Number, Number], Number]:
+def mape() -> Term:
     """The mean absolute percentage error: 100 times the mean of |(y - z) / y|, as a Value.
 
-    Makridakis, Accuracy measures (1993).  Raises ValueError for a target of 0, of which nothing is
-    a percentage; Keras divides by 1e-7 there.
+    Makridakis, Accuracy measures (1993).  Raises ValueError for a target of 0, where there is no
+    percentage; Keras divides by 1e-7 there.
 
     >>> mape([Value(1.5), Value(4.0)], [1.0, 5.0]).data
     35.0
@@ -220,19 +220,19 @@ def mape() -> Callable[[Number, Number], Number]:
 
     def term(z: Number, y: Number) -> Number:
         if y == 0.0:
-            raise ValueError("mape: a target of 0 has no percentage; take mae, or leave it out")
+            raise ValueError("mape: a target of 0 has no percentage; use mae, or leave it out")
         return 100.0 * abs((y - z) / y)
 
     return term
 
 
 @_of_numbers
-def msle() -> Callable[[Number, Number], Number]:
+def msle() -> Term:
     """The mean squared logarithmic error: mean of (log(1 + z) - log(1 + y))^2, as a Value.
 
     Tornqvist, Vartia and Vartia, How should relative changes be measured? (1985).  Raises
-    ValueError for a target of -1 or less; an output there has a loss of inf or nan (Keras takes it
-    for 1e-7).
+    ValueError for a target of -1 or less; the loss of an output of -1 or less is inf or nan (Keras
+    clamps it).
 
     >>> round(msle([Value(math.e - 1.0)], [0.0]).data, 12)
     1.0
@@ -250,7 +250,7 @@ def msle() -> Callable[[Number, Number], Number]:
 
 
 @_of_signs
-def hinge() -> Callable[[Number, Number], Number]:
+def hinge() -> Term:
     """The hinge loss of a margin classifier: mean of max(0, 1 - y z) for y = -1 or 1, as a Value.
 
     Targets that are all 0 or 1 are read as -1 and 1, as Keras does.  Its gradient at y z = 1 is 0.
@@ -263,7 +263,7 @@ def hinge() -> Callable[[Number, Number], Number]:
 
 
 @_of_signs
-def squared_hinge() -> Callable[[Number, Number], Number]:
+def squared_hinge() -> Term:
     """Mean of max(0, 1 - y z)^2 for y = -1 or 1, as a Value; targets as for `hinge`.
 
     Cortes and Vapnik, Support-Vector Networks (1995).
@@ -278,8 +278,8 @@ def squared_hinge() -> Callable[[Number, Number], Number]:
 def categorical_hinge() -> RowLoss:
     """Mean over the samples of max(0, 1 + max of (1 - y_k) z_k - sum of y_k z_k), as a Value.
 
-    Crammer and Singer, Multiclass Kernel-based Vector Machines (2001), as Keras writes it: targets
-    are one-hot rows, and the first maximum is never below 0.
+    Crammer and Singer, Multiclass Kernel-based Vector Machines (2001), in Keras' form: targets are
+    one-hot rows, and the inner maximum is never below 0.
 
     >>> categorical_hinge([[Value(2.0), Value(1.5), Value(-1.0)]], [[1, 0, 0]]).data
     0.5
@@ -298,11 +298,11 @@ def categorical_hinge() -> RowLoss:
 
 @_of_rows
 def cosine_similarity() -> RowLoss:
-    """Mean over the samples of -z.y / (|z| |y|), as a Value: -1 where both point the same way.
+    """Mean over the samples of -z.y / (|z| |y|), as a Value: -1 if both have the same direction.
 
     Salton, Wong and Yang, A Vector Space Model for Automatic Indexing (1975).  It is Keras'
-    CosineSimilarity; PyTorch's CosineEmbeddingLoss adds 1.  A row of zeros has no direction: of a
-    target it is a ValueError, of outputs the loss is nan.
+    CosineSimilarity; PyTorch's CosineEmbeddingLoss adds 1.  A row of zeros has no direction: a
+    target of zeros is a ValueError, and for outputs of zeros the loss is nan.
 
     >>> round(cosine_similarity([[Value(3.0), Value(4.0)]], [[4.0, 3.0]]).data, 12)
     -0.96
@@ -327,15 +327,15 @@ def cosine_similarity() -> RowLoss:
 @_of_numbers
 def binary_crossentropy(
     *, from_logits: bool = False, class_weight: Any = None, label_smoothing: float = 0.0
-) -> Callable[[Number, Number], Number]:
+) -> Term:
     """Mean of -(y log p + (1 - y) log(1 - p)) over all numbers of the batch, as a Value.
 
-    Targets lie in [0, 1].  From logits p = sigmoid(z), and the gradient is sigmoid(z) - y for any
-    z.  `class_weight` is [weight of y = 0, weight of y = 1]; PyTorch's `pos_weight` is [1, that].
-    It is PyTorch's BCELoss, or BCEWithLogitsLoss from logits.
+    Targets are numbers in [0, 1].  From logits p = sigmoid(z), and the gradient is sigmoid(z) - y
+    for any z.  `class_weight` is [weight of y = 0, weight of y = 1]; PyTorch's pos_weight=w is
+    [1, w] here.  It is PyTorch's BCELoss, or BCEWithLogitsLoss from logits.
 
-    Raises ValueError for a probability or target outside [0, 1].  Warns when p is 0 or 1 and the
-    target says the opposite: the loss is inf.
+    Raises ValueError for a probability or target outside [0, 1].  Warns if p is 0 or 1 and the
+    target is the opposite, because the loss is then inf.
 
     >>> z = Value(1000.0)
     >>> loss = binary_crossentropy([z], [0], from_logits=True)
@@ -356,13 +356,12 @@ def binary_crossentropy(
 
 
 @_of_numbers
-def focal(
-    *, gamma: float = 2.0, from_logits: bool = False, class_weight: Any = None
-) -> Callable[[Number, Number], Number]:
-    """Mean of -(1 - p)^gamma log p, p the probability of the target's class (0 or 1), as a Value.
+def focal(*, gamma: float = 2.0, from_logits: bool = False, class_weight: Any = None) -> Term:
+    """Mean of -(1 - p)^gamma log p, as a Value; p is the probability of the target's class.
 
     Lin, Goyal, Girshick, He and Dollar, Focal Loss for Dense Object Detection (2017), equation 4,
-    and equation 5 with class_weight=[1 - alpha, alpha].  With gamma = 0 it is the crossentropy.
+    and equation 5 with class_weight=[1 - alpha, alpha].  Targets are 0 or 1.  With gamma = 0 it is
+    the crossentropy.
 
     >>> round(focal([Value(0.9), Value(0.9)], [1, 0]).data, 6)
     0.933074
@@ -391,14 +390,14 @@ def focal(
 def categorical_crossentropy(
     *, from_logits: bool = False, class_weight: Any = None, label_smoothing: float = 0.0
 ) -> RowLoss:
-    """Mean over the samples of -sum of y_k log p_k, for targets that are rows as long, as a Value.
+    """Mean over the samples of -sum of y_k log p_k, as a Value.
 
-    Targets are one-hot rows, or any shares in [0, 1].  From logits p = softmax(z), and the gradient
-    is softmax(z) - y for rows that add up to 1.  It is PyTorch's CrossEntropyLoss (which always
-    takes logits) with class probabilities.  "mean" divides by the number of samples.
+    A target is a one-hot row, or a row of shares in [0, 1].  From logits p = softmax(z), and the
+    gradient is softmax(z) - y for rows that add up to 1.  It is PyTorch's CrossEntropyLoss (which
+    always takes logits) with class probabilities.  "mean" divides by the number of samples.
 
-    Raises ValueError for rows of different lengths, for a probability or target outside [0, 1], and
-    for rows of probabilities that do not add up to 1 (Keras divides them by their sum).
+    Raises ValueError if a target and its outputs differ in length, for a probability or target
+    outside [0, 1], and for probabilities that do not add up to 1 (Keras divides by their sum).
 
     >>> p = [[Value(0.05), Value(0.95), Value(0.0)], [Value(0.1), Value(0.8), Value(0.1)]]
     >>> round(categorical_crossentropy(p, [[0, 1, 0], [0, 0, 1]]).data, 3)
@@ -425,15 +424,15 @@ def sparse_categorical_crossentropy(
     label_smoothing: float = 0.0,
     ignore_index: int | None = None,
 ) -> RowLoss:
-    """Mean over the samples of -log p[y], for targets y that are the classes' indices, as a Value.
+    """Mean over the samples of -log p[y], as a Value; a target y is the index of a class.
 
     From logits p = softmax(z), and the gradient is softmax(z) - onehot(y).  It is PyTorch's
-    CrossEntropyLoss (which always takes logits) with class indices; as there, with `class_weight`
-    "mean" divides by the sum of the targets' weights, and samples whose target is `ignore_index`
-    count for nothing (PyTorch ignores -100 when that is left out).
+    CrossEntropyLoss (which always takes logits) with class indices.  Like there, "mean" with
+    `class_weight` divides by the sum of the targets' weights, and samples with the target
+    `ignore_index` do not count (PyTorch's default is -100).
 
-    Raises ValueError for a class that the row does not have, TypeError for one that is no int; else
-    as `categorical_crossentropy`.
+    Raises ValueError for a class that does not exist, TypeError for a target that is not an int,
+    and the errors of `categorical_crossentropy`.
 
     >>> z = [Value(1000.0), Value(-1000.0)]
     >>> loss = sparse_categorical_crossentropy([z], [1], from_logits=True)
@@ -466,7 +465,7 @@ def sparse_categorical_crossentropy(
         weights = weights_of(len(row))
         shares = [w * smoothing / len(row) for w in weights] if smoothing else []
         share = 1.0 - smoothing
-        if class_weight is not None:  # a product with 1 would be recorded
+        if class_weight is not None:  # avoids a recorded product with 1
             share = select(weights, target) * share
         return _crossentropy(name, row, shares, from_logits, sample, target, share)
 
@@ -478,9 +477,9 @@ def kl_divergence(*, from_logits: bool = False) -> RowLoss:
     """Mean over the samples of sum of y_k log(y_k / p_k), as a Value; 0 where p equals y.
 
     Kullback and Leibler, On Information and Sufficiency (1951).  "mean" divides by the number of
-    samples, as Keras does; PyTorch's KLDivLoss calls that "batchmean" and takes log p.
+    samples, as in Keras; PyTorch's KLDivLoss calls that "batchmean" and takes log p.
 
-    Raises ValueError as `categorical_crossentropy` does.
+    Raises the errors of `categorical_crossentropy`.
 
     >>> round(kl_divergence([[Value(0.6), Value(0.4)]], [[0.0, 1.0]]).data, 3)
     0.916
@@ -503,7 +502,7 @@ bce, cce, scce, kld = (
     sparse_categorical_crossentropy,
     kl_divergence,
 )
-# Every loss by every one of its names.
+# Every loss by all its names.
 NAMED: dict[str, Loss] = {
     name: loss
     for name, loss in list(globals().items())
@@ -511,11 +510,11 @@ NAMED: dict[str, Loss] = {
 }
 
 
-# ---------------------------------------------------------------------- what they share
+# ---------------------------------------------------------------------- logs and checks
 
 
 def _logs(name: str, z: Number, from_logits: bool) -> tuple[tuple[_Log, Number], ...]:
-    """How log(1 - p) and log(p) come from an output: a function, and what it is of."""
+    """(function, argument) for log(1 - p) and for log(p), from an output."""
     if from_logits:
         _logit(name, z)
         return (Ops.logsigmoid, -z), (Ops.logsigmoid, z)
@@ -524,7 +523,7 @@ def _logs(name: str, z: Number, from_logits: bool) -> tuple[tuple[_Log, Number],
 
 
 def _shares(name: str, row: Sequence[Number], target: Any, sample: int) -> list[Number]:
-    """The target's row of numbers in [0, 1], as many as there are outputs."""
+    """The target as a row of numbers in [0, 1], one for each output."""
     if not tables.is_row(target) and hasattr(target, "__index__") and len(row) > 1:
         raise ValueError(
             f"{name}: sample {sample}: expected a row of {len(row)} shares, such as a one-hot row, "
@@ -535,7 +534,7 @@ def _shares(name: str, row: Sequence[Number], target: Any, sample: int) -> list[
 
 
 def _sparse(target: Any) -> str:
-    """What to do with a target that is no class index."""
+    """Advice for a target that is not a class index."""
     if tables.is_row(target):
         if len(target) > 1:
             return "; one-hot rows are for categorical_crossentropy"
@@ -544,9 +543,9 @@ def _sparse(target: Any) -> str:
 
 
 def _expected(name: str, logs: Sequence[tuple[float, _Log, Number]], sample: str = "") -> Number:
-    """Minus the sum of weight * log(of) over the terms whose weight is not 0.
+    """Minus the sum of weight * log(of) over the terms with a weight other than 0.
 
-    An inf among the terms is reported with the advice that helps.
+    Warns about a term of inf, with advice.
     """
     terms: list[Number] = []
     for weight, log, of in logs:
@@ -558,8 +557,8 @@ def _expected(name: str, logs: Sequence[tuple[float, _Log, Number]], sample: str
             raise NonFiniteError(f"{name}: {sample}{error}; {_ADVICE}") from None
         if log is not _itself and term <= -math.inf:
             warnings.warn(
-                f"{name}: {sample}a probability of exactly 0 for what the target says happens, so "
-                f"the loss is inf; {_ADVICE}",
+                f"{name}: {sample}a probability of exactly 0 for the target's class, so the loss "
+                f"is inf; {_ADVICE}",
                 NonFiniteWarning,
                 stacklevel=2,
             )
@@ -576,7 +575,7 @@ def _crossentropy(
     target: Any = 0,
     share: float = 0.0,
 ) -> Number:
-    """-sum of share * log p over the classes, and over the target by itself."""
+    """-sum of share * log p over the classes, plus the target's own term."""
     log: _Log = _itself
     if from_logits:
         for z in row:
@@ -607,13 +606,13 @@ def _itself(z: Number) -> Number:
 
 
 def _logit(name: str, z: Number) -> None:
-    """Raise TypeError for what is no number."""
+    """Raise TypeError unless the logit is a number."""
     if not isinstance(z, Ops):
         as_float(z, f"{name}: logit")
 
 
 def _share(name: str, what: str, of: Number) -> Number:
-    """The number, if it lies in [0, 1]; a probability that is nan passes, as nan does anywhere."""
+    """The number, if it is in [0, 1]; a probability of nan passes, so the loss is nan."""
     data = tables.plain(of, f"{name}: {what}")
     if not 0.0 <= data <= 1.0 and (what == "target" or data == data):
         logits = "; if the outputs are logits, pass from_logits=True" * (what == "probability")

@@ -1,13 +1,12 @@
-"""Metrics: what people want to know of a model beside its loss; plain numbers, no gradients.
+"""Metrics: measures of a model besides its loss, as plain numbers without gradients.
 
-Every metric is called as `metric(outputs, targets)` and is scikit-learn's of that name, with its
-definition (scikit-learn has the targets first, and takes classes where these take outputs).
-Outputs are Values or numbers, rows of them, arrays, or the columns of a compiled model.
+Call every metric as `metric(outputs, targets)`.  Its definition is scikit-learn's of the same name;
+scikit-learn has the targets first, and takes classes instead of outputs.  Outputs are Values or
+numbers, rows of them, arrays, or the columns of a compiled model.
 
-Of several outputs the largest is the class that they speak for.  A single one speaks for class 1
-above the `threshold`: 0.5 for probabilities, 0 for logits.  Left out, it is 0 where an output lies
-outside [0, 1], for these are no probabilities, and 0.5 where all lie inside; a warning says so if 0
-would give other classes.
+The predicted class is the largest of several outputs.  A single output predicts class 1 above the
+`threshold`: 0.5 for probabilities, 0 for logits.  The default is 0 if an output is outside [0, 1],
+because it is not a probability, and else 0.5, with a warning if 0 would give other classes.
 """
 
 import math
@@ -23,30 +22,29 @@ Matrix = list[list[int]]
 
 
 def classes(outputs: Any, threshold: Threshold = None) -> list[int]:
-    """The class that each sample's outputs speak for.
+    """The predicted class of each sample.
 
     >>> classes([[0.1, 2.0], [3.0, 1.0]]), classes([[0.3], [-0.2]])
     ([1, 0], [1, 0])
     """
-    rows = _rows("classes", outputs, -1)
-    return _classes("classes", rows, threshold)
+    return _classes("classes", _rows("classes", outputs, -1), threshold)
 
 
 def accuracy(outputs: Any, targets: Any, threshold: Threshold = None) -> float:
-    """The share of samples whose class is the target's.
+    """The share of samples for which the predicted class is the target's.
 
-    Targets are class indices or one-hot rows; for a single output also -1 for class 0, and a share
-    of more than 1/2 for class 1.
+    Targets are class indices or one-hot rows.  For a single output, -1 also means class 0, and a
+    share above 1/2 means class 1.
 
     >>> accuracy([[0.1, 2.0], [3.0, 1.0]], [1, 1])
     0.5
     """
-    said, wanted, _ = _both("accuracy", outputs, targets, threshold)
-    return sum(k == t for k, t in zip(said, wanted, strict=True)) / len(said)
+    pairs, _ = _both("accuracy", outputs, targets, threshold)
+    return sum(predicted == target for predicted, target in pairs) / len(pairs)
 
 
 def confusion_matrix(outputs: Any, targets: Any, threshold: Threshold = None) -> Matrix:
-    """How often class i (row) was taken for class j (column).
+    """Counts: row i, column j is how often class i was predicted as class j.
 
     >>> confusion_matrix([[0.1, 2.0], [3.0, 1.0], [0.0, 1.0]], [1, 1, 0])
     [[0, 1], [1, 1]]
@@ -57,13 +55,14 @@ def confusion_matrix(outputs: Any, targets: Any, threshold: Threshold = None) ->
 def precision(
     outputs: Any, targets: Any, average: Average = "binary", threshold: Threshold = None
 ) -> float:
-    """The share of those taken for a class that are of it: TP / (TP + FP).
+    """The share of the samples predicted as a class that belong to it: TP / (TP + FP).
 
     Args:
-        average: "binary" is that of class 1 of two; for more classes "macro" is the mean over the
-            classes, "weighted" the mean with the classes' counts, and "micro" that of all counts.
+        average: "binary" is the precision of class 1 of two.  For more classes, "macro" is the mean
+            over the classes, "weighted" the mean weighted by the classes' counts, and "micro" the
+            precision of all counts together.
 
-    Where nothing was taken for the class it is 0, as in scikit-learn.
+    It is 0 if no sample was predicted as the class, as in scikit-learn.
 
     >>> precision([0.9, 0.8, 0.3, 0.7], [1, 0, 0, 1], threshold=0.5)
     0.6666666666666666
@@ -74,7 +73,7 @@ def precision(
 def recall(
     outputs: Any, targets: Any, average: Average = "binary", threshold: Threshold = None
 ) -> float:
-    """The share of those of a class that were taken for it: TP / (TP + FN); see `precision`.
+    """The share of a class's samples that were predicted as it: TP / (TP + FN); see `precision`.
 
     >>> recall([0.9, 0.8, 0.3, 0.7], [1, 0, 1, 1], threshold=0.5)
     0.6666666666666666
@@ -94,7 +93,7 @@ def f1(
 
 
 def top_k(outputs: Any, targets: Any, k: int = 5) -> float:
-    """The share of samples whose class is among the k largest outputs; of a tie, the later ones.
+    """The share of samples whose class is among the k largest outputs; in a tie later ones win.
 
     >>> top_k([[0.1, 0.6, 0.3], [0.5, 0.3, 0.2]], [2, 2], k=2)
     0.5
@@ -123,9 +122,9 @@ def mae(outputs: Any, targets: Any) -> float:
 def r2(outputs: Any, targets: Any) -> float:
     """1 - sum of (y - z)^2 / sum of (y - mean)^2: the share of the variance that is explained.
 
-    Of several outputs it is the mean over them.  Targets that are all the same have no variance: it
-    is 1 then if the outputs are right, and else 0.  Of a single sample it is nan, with a warning.
-    Both are as in scikit-learn.
+    For several outputs it is the mean over them.  If all targets are the same, it is 1 for exact
+    outputs and else 0.  For a single sample it is nan, with a warning.  Both are as in
+    scikit-learn.
 
     >>> round(r2([2.5, 0.0, 2.0, 8.0], [3.0, -0.5, 2.0, 7.0]), 4)
     0.9486
@@ -142,7 +141,7 @@ def r2(outputs: Any, targets: Any) -> float:
     return math.fsum(scores) / len(scores)
 
 
-# Every metric that is one number, by its name, as `fit` takes it.
+# The metrics that are one number, by their names for `fit`.
 NAMED = {f.__name__: f for f in (accuracy, precision, recall, f1, top_k, mae, r2)}
 
 
@@ -154,9 +153,8 @@ def _rows(name: str, outputs: Any, count: int) -> list[list[float]]:
         rows.append([tables.plain(z, f"{name}: output") for z in parts])
         if not rows[-1]:
             raise ValueError(f"{name}: sample {i} has no outputs")
-        for z in rows[-1]:
-            if z != z:
-                raise ValueError(f"{name}: sample {i}: an output is nan")
+        if any(z != z for z in rows[-1]):
+            raise ValueError(f"{name}: sample {i}: an output is nan")
     return rows
 
 
@@ -177,9 +175,9 @@ def _classes(name: str, rows: list[list[float]], threshold: Threshold) -> list[i
         threshold = 0.5 if inside else 0.0
         if inside and any(0.0 < z <= 0.5 for z in alone):
             warnings.warn(
-                f"{name}: all {len(alone)} outputs lie in [0, 1], so they are taken for "
-                "probabilities, with the threshold 0.5; pass threshold=0.5 to say so, or "
-                "threshold=0 if they are logits",
+                f"{name}: all {len(alone)} outputs lie in [0, 1], so they count as probabilities, "
+                "with the threshold 0.5; pass threshold=0.5 to confirm that, or threshold=0 if "
+                "they are logits",
                 stacklevel=5,
             )
     return [
@@ -189,7 +187,7 @@ def _classes(name: str, rows: list[list[float]], threshold: Threshold) -> list[i
 
 
 def _class(name: str, target: Any, width: int, sample: int) -> int:
-    """The class of a target; ValueError for what stands for none of them."""
+    """The class of a target; ValueError if it is not a class."""
     if tables.is_row(target):
         if len(target) > 1:
             shares = [tables.plain(y, f"{name}: target") for y in target]
@@ -199,27 +197,27 @@ def _class(name: str, target: Any, width: int, sample: int) -> int:
     if width == 1 and (y == -1.0 or 0.0 <= y <= 1.0):
         return int(y > 0.5)
     if width == 1 or not y >= 0.0 or not y.is_integer():
-        two = " of 0 and 1, for there is one output" if width == 1 else ""
+        two = " of 0 or 1, because there is one output" if width == 1 else ""
         raise ValueError(f"{name}: sample {sample}: expected a class index{two}, got {target!r}")
     return int(y)
 
 
 def _both(
     name: str, outputs: Any, targets: Any, threshold: Threshold
-) -> tuple[list[int], list[int], int]:
-    """The classes that were said and those that were wanted, and how many there are."""
-    rows, wanted = _pairs(name, outputs, targets)
+) -> tuple[list[tuple[int, int]], int]:
+    """(predicted class, target's class) of each sample, and the number of classes."""
+    rows, given = _pairs(name, outputs, targets)
     width = max(map(len, rows))
-    said = _classes(name, rows, threshold)
-    right = [_class(name, target, width, i) for i, target in enumerate(wanted)]
-    return said, right, max([width, 2, *(k + 1 for k in right)])
+    predicted = _classes(name, rows, threshold)
+    right = [_class(name, target, width, i) for i, target in enumerate(given)]
+    return list(zip(predicted, right, strict=True)), max([width, 2, *(k + 1 for k in right)])
 
 
 def _matrix(name: str, outputs: Any, targets: Any, threshold: Threshold) -> Matrix:
-    said, wanted, size = _both(name, outputs, targets, threshold)
+    pairs, size = _both(name, outputs, targets, threshold)
     matrix = [[0] * size for _ in range(size)]
-    for k, target in zip(said, wanted, strict=True):
-        matrix[target][k] += 1
+    for predicted, target in pairs:
+        matrix[target][predicted] += 1
     return matrix
 
 
@@ -236,7 +234,7 @@ def _score(name: str, outputs: Any, targets: Any, average: Average, threshold: T
     def share(part: tuple[int, int]) -> float:
         return part[0] / part[1] if part[1] else 0.0
 
-    # As in scikit-learn, a class that is neither said nor wanted does not count.
+    # As in scikit-learn, a class without predictions and targets does not count.
     there = [k for k in range(len(matrix)) if said[k] or of_class[k]]
     if average == "binary":
         if len(matrix) > 2:
@@ -256,7 +254,7 @@ def _score(name: str, outputs: Any, targets: Any, average: Average, threshold: T
 
 
 def _columns(name: str, outputs: Any, targets: Any) -> list[list[tuple[float, float]]]:
-    """The pairs of output and target, column by column."""
+    """The (output, target) pairs of each column."""
     rows, wanted = _pairs(name, outputs, targets)
     pairs = []
     for i, (row, target) in enumerate(zip(rows, wanted, strict=True)):

@@ -1,4 +1,4 @@
-"""A GPT of single letters, written in plain scalars: attention is dots, sums and a softmax."""
+"""A GPT of single letters in plain scalars; attention is dot products, sums and a softmax."""
 
 import math
 import random
@@ -19,7 +19,7 @@ END = len(LETTERS)  # the token before the first letter and after the last
 
 
 def encode(name: str) -> list[int]:
-    """The tokens of a name of a-z, with END before and after.
+    """The tokens of a name in letters a-z, with END before and after.
 
     >>> encode("abc")
     [26, 0, 1, 2, 26]
@@ -31,20 +31,25 @@ def encode(name: str) -> list[int]:
 
 def normalized(x: Row) -> Row:
     """x / sqrt(mean of x^2 + 1e-5): RMSNorm without a gain (Zhang and Sennrich 2019, eq. 4)."""
-    scale = (total([one * one for one in x]) / len(x) + 1e-5) ** -0.5
-    return [one * scale for one in x]
+    scale = (total([number * number for number in x]) / len(x) + 1e-5) ** -0.5
+    return [number * scale for number in x]
+
+
+def _added(x: Row, y: Row) -> Row:
+    return [a + b for a, b in zip(x, y, strict=True)]
 
 
 class MicroGPT(Module):
     """A transformer decoder: embeddings, blocks of attention and a ReLU layer, and a linear head.
 
-    The blocks are those of GPT-2 (Radford et al. 2019) with RMSNorm, and without biases.
+    The blocks are those of GPT-2 (Radford et al. 2019) with RMSNorm and without biases.
 
     Args:
-        width: of the vectors that run through it; `heads` divides it.
-        heads: of attention.
-        block: the longest text.
-        layers: how many blocks.
+        width: the length of the vectors, a multiple of `heads`.
+        heads: the number of attention heads.
+        block: the largest number of tokens.
+        layers: the number of blocks.
+        vocabulary: the number of different tokens.
         seed: an int, a `random.Random` or None.
 
     >>> model = MicroGPT(seed=0)
@@ -66,7 +71,7 @@ class MicroGPT(Module):
     ) -> None:
         super().__init__()
         if width % heads:
-            raise ValueError(f"microgpt: {heads} heads do not divide a width of {width}")
+            raise ValueError(f"microgpt: width must be a multiple of heads={heads}, got {width}")
         rng = seed if isinstance(seed, random.Random) else random.Random(seed)  # noqa: S311
         start = normal(0.0, 0.08)
 
@@ -90,27 +95,27 @@ class MicroGPT(Module):
         self.head = linear(width, vocabulary, "head")
 
     def forward(self, tokens: Sequence[int]) -> list[Row]:
-        """The logits of the next token after each of the tokens, a row for each."""
+        """The logits of the next token, one row for each token."""
         if not 1 <= len(tokens) <= self.block:
             raise ValueError(f"microgpt: expected 1 to {self.block} tokens, got {len(tokens)}")
         x = [
-            normalized([a + b for a, b in zip(self.letters(t), self.positions(i), strict=True)])
-            for i, t in enumerate(tokens)
+            normalized(_added(self.letters(token), self.positions(i)))
+            for i, token in enumerate(tokens)
         ]
         for i, block in enumerate(self.blocks):
             with grouped(f"block {i}"):
                 x = self._attention(block, x)
-                x = [self._perceptron(block, one) for one in x]
-        return [self.head(one) for one in x]
+                x = [self._perceptron(block, row) for row in x]
+        return [self.head(row) for row in x]
 
     def _attention(self, block: dict[str, Layer], x: list[Row]) -> list[Row]:
-        """Each position with what it takes from itself and those before (Vaswani et al. 2017)."""
-        inside = [normalized(one) for one in x]
+        """The rows after attention to themselves and earlier rows (Vaswani et al. 2017)."""
+        inputs = [normalized(row) for row in x]
         queries, keys, values = (
-            [block[name](one) for one in inside] for name in ("query", "key", "value")
+            [block[name](row) for row in inputs] for name in ("query", "key", "value")
         )
         size = len(x[0]) // self.heads
-        made = []
+        rows = []
         for i, query in enumerate(queries):
             taken: Row = []
             with grouped("attention"):
@@ -125,24 +130,24 @@ class MicroGPT(Module):
                         total([w * value[k] for w, value in zip(weights, values, strict=False)])
                         for k in part
                     ]
-            made.append([a + b for a, b in zip(x[i], block["output"](taken), strict=True)])
-        return made
+            rows.append(_added(x[i], block["output"](taken)))
+        return rows
 
     def _perceptron(self, block: dict[str, Layer], x: Row) -> Row:
-        y = block["down"](block["up"](normalized(x)))
-        return [a + b for a, b in zip(x, y, strict=True)]
+        return _added(x, block["down"](block["up"](normalized(x))))
 
     def loss(self, tokens: Sequence[int]) -> Value:
-        """Mean of -log p(next token) over a text, in nats."""
+        """The mean of -log p(next token) over a text, in nats."""
         loss: Value = sparse_categorical_crossentropy(
             self(tokens[:-1]), list(tokens[1:]), from_logits=True
         )
         return loss
 
     def sample(self, seed: int | None = None, temperature: float = 1.0, logits: Any = None) -> str:
-        """A name drawn letter by letter; the lower the temperature, the likelier the letters.
+        """A name, drawn letter by letter; a lower temperature prefers likelier letters.
 
-        `logits` is what computes them, by default the model itself; a compiled one is faster.
+        `logits` is the function that computes them, by default the model; a compiled model is
+        faster.
         """
         if not temperature > 0.0:
             raise ValueError(f"sample: temperature must be above 0, got {temperature!r}")

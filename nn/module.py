@@ -1,4 +1,4 @@
-"""`Module`: what has parameters and can be called, trained, printed, saved and loaded."""
+"""`Module`: a function with parameters that can be trained, printed, saved and loaded."""
 
 import os
 from abc import ABC, abstractmethod
@@ -24,8 +24,8 @@ _scoped: ContextVar[bool] = ContextVar("scoped", default=True)
 class unscoped(Setting[bool]):  # noqa: N801 - reads like no_grad
     """A context in which modules open no scopes: pictures lose their groups, and training is fast.
 
-    A scope for every neuron makes a forward pass of a small network half as slow again.  Code that
-    builds graphs only to run backward on them does so in here.
+    Scopes for every neuron make the forward pass of a small network 50 % slower.  Use this context
+    for graphs that are built only to run backward on them.
 
     >>> from nn import Neuron
     >>> neuron = Neuron(2, seed=0)
@@ -39,28 +39,28 @@ class unscoped(Setting[bool]):  # noqa: N801 - reads like no_grad
     variable = _scoped
 
     def inside(self, before: bool) -> bool:
-        """No scopes."""
+        """False: no scopes."""
         return False
 
 
-# What `autograd.modes.set_mode` is for the modes.
+# As `present_mode` and `set_mode` in `autograd.modes`.
 present_scoping, set_scoping = _scoped.get, _scoped.set
 
 
 def grouped(name: str) -> AbstractContextManager[object]:
-    """A scope of the name, or nothing inside `unscoped`."""
+    """A scope with the name; inside `unscoped` a context that does nothing."""
     return scope(name) if _scoped.get() else nullcontext()
 
 
 class Module(ABC):
-    """A function with parameters; subclasses assign those in `__init__` and define `forward`.
+    """A function with parameters; subclasses assign them in `__init__` and define `forward`.
 
-    Parameters are the leaf Values among the attributes and those of attributes that are modules,
-    lists, tuples or dicts of them.  Attributes whose name starts with '_' are not looked at.  Names
-    and methods are PyTorch's; Keras says `weights` for `parameters` and `call` for `forward`.
+    The parameters are the leaf Values among the attributes, also inside modules, lists, tuples and
+    dicts.  Attributes whose names start with '_' are ignored.  Names and methods are PyTorch's;
+    Keras says `weights` for `parameters` and `call` for `forward`.
 
     Args:
-        name: what pictures and messages call it; the class's name in lower case if left out.
+        name: for pictures and messages; by default the class's name in lower case.
 
     >>> from autograd import Value
     >>> class Line(Module):
@@ -77,40 +77,40 @@ class Module(ABC):
     Line: 2 parameters
     """
 
-    # On the class, so that a subclass that forgets `super().__init__()` works all the same.
+    # On the class, so that a subclass works even if it forgets `super().__init__()`.
     name = "module"
     training = True
     _hooks: tuple[Hook, ...] = ()
-    _stamped = ""  # the scope that the parameters of this module carry
+    _stamped = ""  # the scope of this module's parameters
 
     def __init_subclass__(cls) -> None:
         cls.name = cls.__name__.lower()
 
     def __init__(self, name: str = "") -> None:
-        if "/" in name:  # which joins the names of scopes
-            raise ValueError(f"name: expected one without '/', got {name!r}")
+        if "/" in name:  # the separator between the names of scopes
+            raise ValueError(f"name: expected a name without '/', got {name!r}")
         if name:
             self.name = name
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy's parameters are new leaves, which carry no scope yet.
+        # The parameters of a copy are new leaves without a scope.
         return {key: part for key, part in vars(self).items() if key != "_stamped"}
 
     def __getattr__(self, name: str) -> Any:
-        """Only asked for what is not there: an AttributeError with the name that it has here."""
+        """Raise AttributeError for a missing attribute, with its name here."""
         known = [n for n in [*vars(self), *dir(type(self))] if not n.startswith("_")]
         hint = "" if name.startswith("__") else renamed(name, known)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
 
     @abstractmethod
     def forward(self, *inputs: Any) -> Any:
-        """The module's outputs; call the module itself, which adds the scope and the hooks."""
+        """The module's outputs; call the module instead, which adds the scope and the hooks."""
 
     def __call__(self, *inputs: Any) -> Any:
-        """`forward(*inputs)`, inside a scope of the module's name, and then the hooks."""
+        """`forward(*inputs)` inside a scope with the module's name; then the hooks run."""
         if _scoped.get():
             with scope(self.name):
-                self._stamp(Value(0.0).scope)  # a new leaf tells the scope that holds
+                self._stamp(Value(0.0).scope)  # a new leaf knows the current scope
                 outputs = self.forward(*inputs)
         else:
             outputs = self.forward(*inputs)
@@ -119,30 +119,30 @@ class Module(ABC):
         return outputs
 
     def _stamp(self, where: str) -> None:
-        """Give the module's own parameters the scope that it is called in, as a picture wants."""
+        """Give the module's own parameters the scope of the call, for pictures."""
         if where != self._stamped:
             self._stamped = where
             for value in _values(list(_attributes(self).values())):
                 value.scope = where
 
     def register_forward_hook(self, hook: Hook) -> Callable[[], None]:
-        """Have `hook(module, inputs, outputs)` called after each call; returns how to remove it."""
+        """A function that removes the hook, which runs as `hook(module, inputs, outputs)`."""
         self._hooks = (*self._hooks, hook)
 
         def remove() -> None:
-            self._hooks = tuple(kept for kept in self._hooks if kept is not hook)
+            self._hooks = tuple(other for other in self._hooks if other is not hook)
 
         return remove
 
     @property
     def forward_hooks(self) -> tuple[Hook, ...]:
-        """The hooks that are registered."""
+        """The registered hooks."""
         return self._hooks
 
-    # ------------------------------------------------------------------ what it is made of
+    # ------------------------------------------------------------------ modules and parameters
 
     def named_modules(self) -> Iterator[tuple[str, "Module"]]:
-        """This module as '' and every module inside it by its dotted path, each once."""
+        """(path, module) for this module, with the path '', and each module inside it, once."""
         seen: set[int] = set()
         stack: list[tuple[str, Any]] = [("", self)]
         while stack:
@@ -155,9 +155,9 @@ class Module(ABC):
             stack += reversed([(_joined(path, key), inner) for key, inner in _parts(part)])
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
-        """Every parameter by its dotted path, each once, in the order of assignment."""
+        """(dotted path, parameter) for each parameter, once, in the order of assignment."""
         seen: set[int] = set()
-        for path, value in self._paths():
+        for path, value in self._inside(_is_leaf):
             if id(value) not in seen:
                 seen.add(id(value))
                 yield path, value
@@ -166,16 +166,14 @@ class Module(ABC):
         """Every parameter, each once, in the order of assignment."""
         return [value for _, value in self.named_parameters()]
 
-    def _paths(self) -> Iterator[tuple[str, Value]]:
-        """Every path to a parameter; a shared parameter has several."""
+    def _inside(self, chosen: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
+        """(dotted path, part) for each chosen part; a shared part has several paths."""
         stack: list[tuple[str, Any, frozenset[int]]] = [("", self, frozenset())]
         while stack:
             path, part, above = stack.pop()
-            if isinstance(part, Value):
-                if part.is_leaf:
-                    yield path, part
-                continue
-            if id(part) not in above:  # a module that refers back to its parent is no part of it
+            if chosen(part):
+                yield path, part
+            elif id(part) not in above:  # a child may refer back to its parent
                 inside = above | {id(part)}
                 stack += reversed([(_joined(path, k), p, inside) for k, p in _parts(part)])
 
@@ -185,7 +183,7 @@ class Module(ABC):
             value.grad = 0.0
 
     def train(self, mode: bool = True) -> Self:
-        """The module itself, with `training` set on it and on every module inside it."""
+        """The module itself, with `training` set in it and in every module inside it."""
         for _, module in self.named_modules():
             module.training = mode
         return self
@@ -208,7 +206,7 @@ class Module(ABC):
         return "\n".join(lines)
 
     def describe(self) -> str:
-        """What the repr says of this module beside its class and its number of parameters."""
+        """The text that the repr adds to the class and the number of parameters."""
         return ""
 
     # ------------------------------------------------------------------ numbers in and out
@@ -220,17 +218,17 @@ class Module(ABC):
         >>> Layer(2, 1, init=init.ones()).state_dict()
         {'neurons.0.weights': [1.0, 1.0], 'neurons.0.bias': 0.0}
         """
-        return {path: _numbers(part) for path, part in self._entries()}
+        return {path: _numbers(part) for path, part in self._inside(_is_entry)}
 
     def load_state_dict(self, state: dict[str, Numbers]) -> None:
-        """Set every parameter to the numbers that `state_dict` gave.
+        """Set every parameter to the numbers from `state_dict`.
 
-        Raises ValueError or TypeError that names the entry when names are missing or not known, or
-        when a shape or a kind is wrong; then no parameter has changed.
+        Raises ValueError or TypeError, with the name of the entry, if a name is missing or unknown,
+        or a shape or type is wrong.  No parameter is changed then.
         """
         if not isinstance(state, dict):
             raise TypeError(f"{self.name}: expected a dict by name, got {type(state).__name__}")
-        entries = dict(self._entries())
+        entries = dict(self._inside(_is_entry))
         missing = [path for path in entries if path not in state]
         unknown = [path for path in state if path not in entries]
         if missing or unknown:
@@ -242,35 +240,27 @@ class Module(ABC):
         for path, part in entries.items():
             for where, value, data in _matched(part, state[path], path):
                 if value in numbers and numbers[value].hex() != data.hex():
-                    raise ValueError(f"{where}: a shared parameter cannot be two numbers")
+                    raise ValueError(
+                        f"{where}: a shared parameter cannot have two values: {data!r} and "
+                        f"{numbers[value]!r}"
+                    )
                 numbers[value] = data
         # One step, which Ctrl-C cannot split.
         number_writer(numbers, numbers.values())()
 
-    def _entries(self) -> Iterator[tuple[str, Any]]:
-        """The state's entries: a Value, or a list in which there is nothing but Values."""
-        stack: list[tuple[str, Any, frozenset[int]]] = [("", self, frozenset())]
-        while stack:
-            path, part, above = stack.pop()
-            if (isinstance(part, Value) and part.is_leaf) or _is_array(part):
-                yield path, part
-            elif not isinstance(part, Value) and id(part) not in above:
-                inside = above | {id(part)}
-                stack += reversed([(_joined(path, k), p, inside) for k, p in _parts(part)])
-
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the parameters to a file, bit for bit, in JSON; the file is whole or not there.
+        """Write the parameters to a JSON file, bit for bit; the file is whole or not there.
 
-        The file holds names and numbers only, so that loading it cannot execute anything.
+        It contains only names and numbers, so loading it cannot execute anything.
         """
         storage.write(path, _KIND, self.state_dict())
 
     def load(self, path: str | os.PathLike[str], *, allow_nonfinite: bool = False) -> None:
         """Set the parameters from a file that `save` wrote for a module of the same shape.
 
-        Raises FileFormatError (a ValueError) for a file that is none, is damaged, or, unless
-        `allow_nonfinite`, holds inf or nan; ValueError or TypeError where it does not fit.  Then
-        no parameter has changed.
+        Raises FileFormatError (a ValueError) if the file is damaged or of another kind, or contains
+        inf or nan, unless `allow_nonfinite` is set; ValueError or TypeError if it is for another
+        module.  No parameter is changed then.
         """
         state = storage.read(path, _KIND, allow_nonfinite=allow_nonfinite)
         try:
@@ -284,7 +274,7 @@ def _attributes(module: Module) -> dict[str, Any]:
 
 
 def _parts(part: Any) -> list[tuple[str, Any]]:
-    """What is directly inside a module, a list, a tuple or a dict."""
+    """(name, part) for everything directly inside a module, a list, a tuple or a dict."""
     if isinstance(part, Module):
         return list(_attributes(part).items())
     if isinstance(part, list | tuple):
@@ -295,22 +285,25 @@ def _parts(part: Any) -> list[tuple[str, Any]]:
 
 
 def _values(part: Any) -> Iterator[Value]:
-    """The leaf Values of an attribute; modules among them keep theirs to themselves."""
+    """The leaf Values of an attribute, without those of modules inside it."""
     stack = [part]
     while stack:
         part = stack.pop()
-        if isinstance(part, Value):
-            if part.is_leaf:
-                yield part
+        if _is_leaf(part):
+            yield part
         elif not isinstance(part, Module):
             stack += [inner for _, inner in _parts(part)]
 
 
-def _is_array(part: Any) -> bool:
-    """Whether it is a list of leaf Values, or of such lists."""
-    if not isinstance(part, list | tuple) or not part:
-        return False
-    return all((isinstance(p, Value) and p.is_leaf) or _is_array(p) for p in part)
+def _is_leaf(part: Any) -> bool:
+    return isinstance(part, Value) and part.is_leaf
+
+
+def _is_entry(part: Any) -> bool:
+    """Whether it is an entry of the state: a leaf Value, or a list of entries."""
+    if isinstance(part, list | tuple) and part:
+        return all(map(_is_entry, part))
+    return _is_leaf(part)
 
 
 def _joined(path: str, key: str) -> str:

@@ -1,7 +1,7 @@
-"""Optimizers: how the numbers of a model follow their gradients, one class each.
+"""Optimizers, one class each: they change the numbers of a model by its gradients.
 
-Each computes new numbers and a new state from the old ones before it changes anything, so a step
-is taken whole or not at all.  Names, defaults and the order of operations are PyTorch's; Keras
+An optimizer computes all new numbers and its new state before it changes anything, so a step
+happens completely or not at all.  Names, defaults and the order of operations are PyTorch's; Keras
 says `learning_rate` for `lr` and `rho` or `beta_1` for the decay rates.
 """
 
@@ -14,7 +14,7 @@ from nn.columns import Column, divided, larger, like, root
 from nn.optimizer import Moved, Optimizer, Options, State, named_values
 from nn.options import POSITIVE, absent, real
 
-__all__ = [  # noqa: RUF022 - in the order of the text
+__all__ = [  # noqa: RUF022 - in the order of the file
     "SGD", "Adagrad", "AdaGrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "NAdam", "LBFGS",
     "NAMED", "Optimizer", "clip_norm", "clip_value",
 ]  # fmt: skip
@@ -23,8 +23,8 @@ __all__ = [  # noqa: RUF022 - in the order of the text
 class SGD(Optimizer):
     """x <- x - lr * v, where v is the gradient, or its running sum v <- momentum * v + g.
 
-    With `nesterov`, the step is g + momentum * v (Sutskever et al. 2013, eq. 3-4 as PyTorch writes
-    them).  `dampening` d scales what is added to v.
+    With `nesterov`, the step is g + momentum * v (Sutskever et al. 2013, eq. 3-4 in PyTorch's
+    form).  With `dampening` d, (1 - d) g is added to v.
 
     >>> from autograd import Value
     >>> x = Value(1.0)
@@ -38,11 +38,11 @@ class SGD(Optimizer):
     def _checked(self, options: Options) -> Options:
         options = super()._checked(options)
         if options["nesterov"] and (not options["momentum"] or options["dampening"]):
-            raise ValueError("SGD: nesterov needs a momentum, and no dampening")
+            raise ValueError("SGD: nesterov needs a momentum above 0 and a dampening of 0")
         return options
 
     def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
-        """The step that the class describes."""
+        """The numbers and state after the step in the class's formula."""
         lr, momentum = options["lr"], options["momentum"]
         if not momentum:
             return x - lr * g, {}
@@ -55,15 +55,15 @@ class SGD(Optimizer):
 class Adagrad(Optimizer):
     """x <- x - lr * g / (sqrt(s) + eps), where s is the sum of all g^2 so far (Duchi et al. 2011).
 
-    `lr_decay` d divides lr by 1 + (t - 1) d at step t.  Keras starts s at 0.1 where PyTorch, and
-    this, start at 0 (`initial`).
+    `lr_decay` d divides lr by 1 + (t - 1) d at step t.  s starts at `initial`, by default 0 as in
+    PyTorch; Keras starts at 0.1.
     """
 
     rate = 0.01
     defaults: ClassVar[Options] = {"lr_decay": 0.0, "initial": 0.0, "eps": 1e-10}
 
     def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
-        """The step that the class describes."""
+        """The numbers and state after the step in the class's formula."""
         rate = options["lr"] / (1.0 + (step - 1) * options["lr_decay"])
         s = like(x, state.get("squares", options["initial"])) + g * g
         return x - divided(rate * g, root(s) + options["eps"]), {"squares": s}
@@ -79,9 +79,9 @@ class Adadelta(Optimizer):
     defaults: ClassVar[Options] = {"rho": 0.9, "eps": 1e-6}
 
     def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
-        """The step that the class describes."""
+        """The numbers and state after the step in the class's formula."""
         rho, eps = options["rho"], options["eps"]
-        s = rho * like(x, state.get("squares")) + (1.0 - rho) * g * g
+        s = _squares(x, g, state, rho)
         u = like(x, state.get("moves"))
         d = divided(root(u + eps), root(s + eps)) * g
         return x - options["lr"] * d, {"squares": s, "moves": rho * u + (1.0 - rho) * d * d}
@@ -90,16 +90,16 @@ class Adadelta(Optimizer):
 class RMSprop(Optimizer):
     """x <- x - lr * g / (sqrt(s) + eps), where s <- alpha s + (1 - alpha) g^2 (Hinton 2012, L. 6e).
 
-    `momentum` gathers those steps as SGD's does.  Keras says `rho` for `alpha`, with 0.9.
+    `momentum` adds up the steps as in SGD.  Keras says `rho` for `alpha`; its default is 0.9.
     """
 
     rate = 0.01
     defaults: ClassVar[Options] = {"alpha": 0.99, "eps": 1e-8, "momentum": 0.0}
 
     def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
-        """The step that the class describes."""
+        """The numbers and state after the step in the class's formula."""
         lr, alpha, eps = options["lr"], options["alpha"], options["eps"]
-        s = alpha * like(x, state.get("squares")) + (1.0 - alpha) * g * g
+        s = _squares(x, g, state, alpha)
         if not (momentum := options["momentum"]):
             return x - divided(lr * g, root(s) + eps), {"squares": s}
         v = momentum * like(x, state.get("velocity")) + divided(g, root(s) + eps)
@@ -110,8 +110,8 @@ class Adam(Optimizer):
     """x <- x - lr * m / (sqrt(v) + eps), m and v the running means of g and g^2, bias-corrected.
 
     m <- b1 m + (1 - b1) g and v <- b2 v + (1 - b2) g^2 with betas (b1, b2), divided by 1 - b1^t
-    and 1 - b2^t at step t (Kingma and Ba 2015, algorithm 1).  With `amsgrad`, v is the largest that
-    it has been (Reddi, Kale and Kumar 2018, algorithm 2).
+    and 1 - b2^t at step t (Kingma and Ba 2015, algorithm 1).  With `amsgrad`, the largest v so far
+    is used (Reddi, Kale and Kumar 2018, algorithm 2).
 
     >>> from autograd import Value
     >>> x = Value(1.0)
@@ -124,11 +124,9 @@ class Adam(Optimizer):
     defaults: ClassVar[Options] = {"betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False}
 
     def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
-        """The step that the class describes."""
+        """The numbers and state after the step in the class's formula."""
         b1, b2 = options["betas"]
-        m, v = like(x, state.get("mean")), like(x, state.get("squares"))
-        m = m + (g - m) * (1.0 - b1)
-        v = b2 * v + (1.0 - b2) * g * g
+        m, v = _mean(x, g, state, b1), _squares(x, g, state, b2)
         largest = larger(like(x, state.get("largest")), v) if options["amsgrad"] else v
         state = {"mean": m, "squares": v} | ({"largest": largest} if options["amsgrad"] else {})
         rate = options["lr"] / (1.0 - b1**step)
@@ -137,18 +135,18 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam, with x <- x - lr * weight_decay * x before each step, instead of a part of g.
+    """Adam with x <- x - lr * weight_decay * x before each step, instead of decay in g.
 
-    So the decay is not divided by sqrt(v) (Loshchilov and Hutter 2019, algorithm 2).
+    The decay is therefore not divided by sqrt(v) (Loshchilov and Hutter 2019, algorithm 2).
     """
 
     defaults: ClassVar[Options] = {**Adam.defaults, "weight_decay": 0.01}
     decoupled = True
 
     def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
-        """The step that the class describes."""
-        kept = 1.0 - options["lr"] * options["weight_decay"]
-        return super().update(kept * x, g, state, step, **options)
+        """The numbers and state after the step in the class's formula."""
+        decay = 1.0 - options["lr"] * options["weight_decay"]
+        return super().update(decay * x, g, state, step, **options)
 
 
 class Adamax(Optimizer):
@@ -161,17 +159,16 @@ class Adamax(Optimizer):
     defaults: ClassVar[Options] = {"betas": (0.9, 0.999), "eps": 1e-8}
 
     def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
-        """The step that the class describes."""
+        """The numbers and state after the step in the class's formula."""
         b1, b2 = options["betas"]
-        m = like(x, state.get("mean"))
-        m = m + (g - m) * (1.0 - b1)
+        m = _mean(x, g, state, b1)
         u = larger(b2 * like(x, state.get("largest")), abs(g) + options["eps"])
         rate = options["lr"] / (1.0 - b1**step)
         return x - rate * divided(m, u), {"mean": m, "largest": u}
 
 
 class NAdam(Optimizer):
-    """Adam with Nesterov's momentum: a step along the next mean, not the present (Dozat 2016).
+    """Adam with Nesterov's momentum: a step along the next mean, not the current one (Dozat 2016).
 
     The momentum of step t is b1 (1 - 0.96^(t d) / 2) with `momentum_decay` d.
     """
@@ -180,33 +177,42 @@ class NAdam(Optimizer):
     defaults: ClassVar[Options] = {"betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 0.004}
 
     def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
-        """The step that the class describes."""
+        """The numbers and state after the step in the class's formula."""
         (b1, b2), lr = options["betas"], options["lr"]
         now, after = (
             b1 * (1.0 - 0.5 * 0.96 ** (t * options["momentum_decay"])) for t in (step, step + 1)
         )
         product = state.get("product", 1.0) * now
-        m, v = like(x, state.get("mean")), like(x, state.get("squares"))
-        m = m + (g - m) * (1.0 - b1)
-        v = b2 * v + (1.0 - b2) * g * g
+        m, v = _mean(x, g, state, b1), _squares(x, g, state, b2)
         scale = root(v) / math.sqrt(1.0 - b2**step) + options["eps"]
         x = x - divided(lr * (1.0 - now) / (1.0 - product) * g, scale)
         x = x - divided(lr * after / (1.0 - product * after) * m, scale)
         return x, {"product": product, "mean": m, "squares": v}
 
 
+def _mean(x: Column, g: Column, state: State, decay: float) -> Column:
+    """The running mean of the gradients."""
+    m = like(x, state.get("mean"))
+    return m + (g - m) * (1.0 - decay)
+
+
+def _squares(x: Column, g: Column, state: State, decay: float) -> Column:
+    """The running mean of the squared gradients."""
+    return decay * like(x, state.get("squares")) + (1.0 - decay) * g * g
+
+
 class LBFGS(Optimizer):
     """x <- x + t d, d = -H g with the curvature of the last steps (Liu and Nocedal 1989).
 
-    H comes from the last `history_size` pairs of steps and changes of the gradient by the two loops
-    of Nocedal and Wright (2006, algorithm 7.4).  For small problems, with all samples in each step.
+    H comes from the last `history_size` pairs of steps and gradient changes, by the two loops of
+    Nocedal and Wright (2006, algorithm 7.4).  For small problems, with all samples in each step.
 
-    A step needs one gradient, as with any other optimizer, so it runs in `fit`, compiled, and from
-    checkpoints; PyTorch's wants a closure.  Its line search is spread over the steps: where the
-    slope along d is still more than half of what it was, or has turned as steep the other way, the
-    next step tries another t on the same line, twice as far, or between the two ends by a secant.
-    Only slopes are asked, so no loss is needed.  `line_search=False` takes each t as it comes, and
-    is PyTorch's with max_iter=1 to the number.
+    A step needs one gradient, like any other optimizer, so it works in `fit`, compiled, and with
+    checkpoints; PyTorch's needs a closure.  The line search is spread over the steps: while the
+    slope along d is more than half as steep as at the start of the line, downhill or uphill, the
+    next step tries another t on the same line: twice as far, or between the two ends by a secant.
+    It uses slopes only, so it needs no loss.  With `line_search=False` each t is accepted, and the
+    numbers are those of PyTorch's with max_iter=1.
 
     >>> from autograd import Value
     >>> x, y = Value(-1.0), Value(1.0)
@@ -225,10 +231,13 @@ class LBFGS(Optimizer):
     def __init__(self, parameters: Any, lr: float | None = None, **options: Any) -> None:
         super().__init__(parameters, lr, **options)
         if len(self.groups) > 1:
-            raise ValueError("LBFGS: the curvature is that of all parameters; give one group")
+            raise ValueError(
+                f"LBFGS: expected one group, got {len(self.groups)}; its curvature needs all "
+                "parameters together"
+            )
 
     def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
-        """The step that the class describes."""
+        """The numbers and state after the step in the class's formula."""
         if not state:
             first = min(1.0, 1.0 / (exact_sum(abs(g)) or 1.0)) * options["lr"]
             return _along(x, g, -1.0 * g, first, {})
@@ -249,7 +258,7 @@ class LBFGS(Optimizer):
         return _along(x, g, _newton(g, pairs), options["lr"], memory)
 
 
-_TRIES = 20.0  # on one line; at a kink the slope never gets small
+_TRIES = 20.0  # on one line, because at a kink the slope never gets small
 
 
 def _dot(x: Column, y: Column) -> float:
@@ -257,7 +266,7 @@ def _dot(x: Column, y: Column) -> float:
 
 
 def _newton(g: Column, pairs: list[tuple[Column, Column]]) -> Column:
-    """-H g by the two loops."""
+    """-H g, by the two loops."""
     q, weights = -1.0 * g, []
     for move, change in reversed(pairs):
         weights.append(_dot(move, q) / _dot(move, change))
@@ -271,14 +280,14 @@ def _newton(g: Column, pairs: list[tuple[Column, Column]]) -> Column:
 
 
 def _along(x: Column, g: Column, d: Column, t: float, memory: State) -> Moved:
-    """The first step on a new line."""
+    """The result of the first step on a new line."""
     line = {"origin": x, "gradient": g, "direction": d, "length": t, "pairs": len(memory) / 2.0}
     ends = {"tries": 0.0, "low": 0.0, "low slope": _dot(g, d), "high": 0.0, "high slope": 0.0}
     return x + t * d, {**memory, **line, **ends}
 
 
 def _elsewhere(x: Column, d: Column, slope: float, state: State) -> Moved:
-    """Another step on the same line: beyond, or between two ends where the slope has two signs."""
+    """The result of another step on the line: further, or between slopes of opposite signs."""
     t = state["length"]
     end = "high" if slope > 0.0 else "low"
     state = {**state, "tries": state["tries"] + 1.0, end: t, f"{end} slope": slope}
@@ -291,9 +300,9 @@ def _elsewhere(x: Column, d: Column, slope: float, state: State) -> Moved:
 
 
 def clip_norm(parameters: Any, largest: float) -> float:
-    """The Euclidean norm of the gradients before they are scaled to at most `largest`.
+    """The Euclidean norm of the gradients; they are then scaled to a norm of at most `largest`.
 
-    Takes what an optimizer takes: a module, or Values.
+    The parameters are a module or Values, as for an optimizer.
 
     >>> from autograd import Value
     >>> x = Value(3.0); y = Value(4.0)
@@ -325,7 +334,7 @@ def clipped(gradients: list[float], largest: float) -> tuple[float, list[float]]
 
 
 def clip_value(parameters: Any, largest: float) -> None:
-    """Cut every gradient off at -largest and largest; takes what `clip_norm` takes.
+    """Clip every gradient to between -largest and largest; parameters as for `clip_norm`.
 
     >>> from autograd import Value
     >>> x = Value(3.0)
@@ -341,7 +350,7 @@ def clip_value(parameters: Any, largest: float) -> None:
 
 
 AdaGrad = Adagrad
-# Every optimizer by its name, as `fit` takes it.
+# Every optimizer by its name for `fit`.
 NAMED: dict[str, type[Optimizer]] = {
     kind.__name__.lower(): kind
     for kind in (SGD, Adagrad, Adadelta, RMSprop, Adam, AdamW, Adamax, NAdam, LBFGS)

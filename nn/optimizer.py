@@ -1,4 +1,4 @@
-"""What all optimizers share: groups of parameters, options, steps that are whole, and state."""
+"""What all optimizers share: groups of parameters, options, all-or-nothing steps, and state."""
 
 import math
 import os
@@ -24,9 +24,9 @@ Moved = tuple[Column, State]  # the new numbers and the new state
 
 
 class Spent(float):
-    """A gradient that a step has used: what a backward pass adds to it makes it `Stacked`.
+    """A gradient that a step has used; adding to it gives a `Stacked`.
 
-    So a step can tell that `zero_grad` was forgotten, and nothing else costs anything.
+    A step can therefore tell that `zero_grad` was forgotten, at no cost elsewhere.
     """
 
     __slots__ = ()
@@ -42,13 +42,13 @@ class Spent(float):
 
 
 class Stacked(Spent):
-    """The sum of a gradient that a step has used and of what came after."""
+    """The sum of a gradient that a step has used and a newer one."""
 
     __slots__ = ()
 
 
 class Group:
-    """Parameters that share their options, and what the optimizer remembers of each."""
+    """Parameters with the same options, and the optimizer's state for each."""
 
     def __init__(self, named: list[tuple[str, Value]], options: Options) -> None:
         self.names = [name for name, _ in named]
@@ -58,25 +58,24 @@ class Group:
 
 
 class Optimizer(ABC):
-    """What all optimizers share; subclasses say how numbers and state change in `update`.
+    """The base of all optimizers; a subclass computes new numbers and state in `update`.
 
-    An optimizer of your own is a class with `update` and, for options besides `lr`, `defaults`:
-    the type of a default says what the option may be, and `intervals` in which interval.  Saving,
-    groups, `fit`, compiled training and steps that are whole follow.
+    To write your own optimizer, define `update` and, for options besides `lr`, `defaults`.  The
+    type of a default is the type of the option, and `intervals` gives its allowed interval.
+    Saving, groups, `fit`, compiled training and all-or-nothing steps then work without more code.
 
     Args:
-        parameters: a module, Values, (name, Value) pairs, or groups: dicts of "parameters" and of
-            options that differ in that group, such as {"parameters": ..., "lr": 0.01}.
-        lr: the learning rate, at least 0; the class's `rate` if left out.
-        options: of the optimizer, see the class; all have `weight_decay` w, which adds w * x to the
-            gradient, and `maximize`, which turns it around.
+        parameters: a module, Values, (name, Value) pairs, or groups: dicts with "parameters" and
+            the group's own options, such as {"parameters": ..., "lr": 0.01}.
+        lr: the learning rate, at least 0; by default the class's `rate`.
+        options: see the class.  All have `weight_decay` w, which adds w * x to the gradient, and
+            `maximize`, which changes the gradient's sign.
 
-    A parameter that the loss does not reach has a gradient of 0, which decay and momentum act on:
-    here a gradient is a number, and one that is 0 by chance moves no further than one that is 0
-    because the parameter was not used.  (PyTorch leaves out parameters whose `.grad` is None.)
+    A parameter that the loss does not use has the gradient 0, and weight decay and momentum still
+    change it.  (PyTorch skips parameters whose `.grad` is None.)
 
-    Raises TypeError for what is no leaf Value, ValueError for a parameter that comes twice, for no
-    parameters, and for options out of range or unknown.
+    Raises TypeError for parameters that are not leaf Values; ValueError for a parameter that comes
+    twice, for no parameters, and for options that are unknown or out of range.
 
     >>> class SignDescent(Optimizer):
     ...     def update(self, x, g, state, step, **options):
@@ -97,7 +96,7 @@ class Optimizer(ABC):
         "momentum": "[0, 1]",
         "dampening": "[0, 1]",
     }
-    decoupled: ClassVar[bool] = False  # whether `update` itself sees to the weight decay
+    decoupled: ClassVar[bool] = False  # whether `update` applies the weight decay itself
 
     def __init__(self, parameters: Any, lr: float | None = None, **options: Any) -> None:
         self.taken = 0  # steps
@@ -118,14 +117,14 @@ class Optimizer(ABC):
 
     @abstractmethod
     def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
-        """The new numbers and the new state, from numbers, gradients and state; changes nothing.
+        """The new numbers and the new state; it changes nothing.
 
-        x and g are columns (`nn.columns`): lists, or arrays.  `state` holds columns and floats;
-        `step` counts from 1, and `state` is empty at the first.
+        The numbers x and the gradients g are columns (`nn.columns`): lists or arrays.  `state`
+        contains columns and floats, and is empty at the first step.  `step` counts from 1.
         """
 
     def _checked(self, options: Options) -> Options:
-        """The options as Python's numbers; ValueError for one that is unknown or out of range."""
+        """The options as Python's numbers; ValueError if one is unknown or out of range."""
         kind = type(self).__name__
         known = {"lr": 0.0, **self.shared, **self.defaults}
         checked: Options = {}
@@ -148,7 +147,7 @@ class Optimizer(ABC):
 
     @property
     def lr(self) -> float:
-        """The learning rate of the first group; setting it sets that of all groups."""
+        """The learning rate of the first group; setting it changes all groups."""
         return float(self.groups[0].options["lr"])
 
     @lr.setter
@@ -163,52 +162,51 @@ class Optimizer(ABC):
                 parameter.grad = 0.0
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change the parameters' numbers by one step along their gradients.
+        """The closure's result, or None; the parameters' numbers change by one step.
 
-        With a closure, as PyTorch has it, that is called first; its result is returned.
+        A closure is called before the step, as in PyTorch.
 
-        Raises ValueError if no gradient has been computed, ArithmeticError, naming the parameter,
-        if a gradient or a new number is inf or nan.  Then, and when it is interrupted, numbers and
-        state are those from before.
+        Raises ValueError if there is no gradient yet; ArithmeticError, with the parameter's name,
+        if a gradient or a new number is inf or nan.  Numbers and state are unchanged then, and
+        also if the step is interrupted.
         """
         kind, loss = type(self).__name__, None if closure is None else closure()
         if all(p.grad is UNTOUCHED for group in self.groups for p in group.parameters):
             raise ValueError(f"{kind}.step: no gradient yet; call loss.backward() first")
-        made: list[Callable[[], object]] = []
+        changes: list[Callable[[], object]] = []
         for group in self.groups:
             x, g = Numbers(numbers(group.parameters)), Numbers(grads(group.parameters))
             if Stacked in map(type, g):
                 warnings.warn(
-                    f"{kind}.step: the gradients of the last step are still in these; call "
-                    "zero_grad() between a step and the next backward()",
+                    f"{kind}.step: the gradients include those of the last step; call zero_grad() "
+                    "between a step and the next backward()",
                     stacklevel=2,
                 )
             new, state = self._moved(group, x, g)
-            made.append(number_writer(group.parameters, new))
-            made.append(grad_writer(group.parameters, [*map(Spent, g)]))
-            made.append(partial(setattr, group, "state", state))
-        made.append(partial(setattr, self, "taken", self.taken + 1))
-        at_once(map(call, made))
+            changes.append(number_writer(group.parameters, new))
+            changes.append(grad_writer(group.parameters, [*map(Spent, g)]))
+            changes.append(partial(setattr, group, "state", state))
+        changes.append(partial(setattr, self, "taken", self.taken + 1))
+        at_once(map(call, changes))
         return loss
 
     def step_flat(self, flat: Any) -> None:
-        """The step, on the arrays of a `Flat` (autograd/compiled/flat.py) with the parameters.
+        """Take the step on the parameters' arrays in a `Flat` (autograd/compiled/flat.py).
 
-        Raises ArithmeticError as `step` does; then, and when it is interrupted, nothing is changed
-        or everything.
+        Raises ArithmeticError like `step`.  An error or an interruption never leaves half a step.
         """
-        made: list[Callable[[], object]] = [partial(setattr, self, "taken", self.taken + 1)]
+        changes: list[Callable[[], object]] = [partial(setattr, self, "taken", self.taken + 1)]
         for group in self.groups:
             where = flat.places(group.parameters)
-            # Copies: what an optimizer remembers must not follow the arrays.
+            # Copies, because the optimizer's state must not change with the arrays.
             x, g = flat.numbers[where].copy(), flat.gradients[where].copy()
             new, state = quietly(partial(self._moved, group, x, g))
-            made.append(partial(setitem, flat.numbers, where, new))
-            made.append(partial(setattr, group, "state", state))
-        at_once(map(call, made))
+            changes.append(partial(setitem, flat.numbers, where, new))
+            changes.append(partial(setattr, group, "state", state))
+        at_once(map(call, changes))
 
     def _moved(self, group: Group, x: Column, g: Column) -> Moved:
-        """What `update` makes of a group's numbers and gradients; inf and nan are refused."""
+        """The group's new numbers and state; ArithmeticError for inf and nan."""
         kind, options = type(self).__name__, group.options
         _refuse(g, group.names, f"{kind}.step: the gradient of")
         if options["maximize"]:
@@ -220,59 +218,56 @@ class Optimizer(ABC):
         return new, state
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything a later run needs to go on to the same bits, as dicts, lists and numbers."""
-        groups = [
-            {
-                "size": len(group.parameters),
-                "options": {
-                    key: list(value) if isinstance(value, tuple) else value
-                    for key, value in group.options.items()
-                },
-                "state": {
-                    key: part if isinstance(part, float) else list(map(float, part))
-                    for key, part in group.state.items()
-                },
+        """The state as dicts, lists and numbers, for a run that continues with the same bits."""
+
+        def stored(named: dict[str, Any]) -> dict[str, Any]:
+            return {
+                key: part if isinstance(part, float | int) else [float(x) for x in part]
+                for key, part in named.items()
             }
-            for group in self.groups
+
+        groups = [
+            {"size": len(g.parameters), "options": stored(g.options), "state": stored(g.state)}
+            for g in self.groups
         ]
         return {"optimizer": type(self).__name__, "taken": self.taken, "groups": groups}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave.
+        """Load a state from `state_dict`.
 
-        Raises ValueError for another optimizer's state or other groups, and changes nothing then.
+        Raises ValueError, and changes nothing, if it belongs to another optimizer or other groups.
         """
         kind = type(self).__name__
         if not isinstance(state, dict) or set(state) != {"optimizer", "taken", "groups"}:
             raise ValueError(f"{kind}: this is not an optimizer's state")
         if state["optimizer"] != kind:
-            raise ValueError(f"{kind}: the state is that of {state['optimizer']!r:.40}")
-        sizes = [len(group.parameters) for group in self.groups]
+            raise ValueError(f"{kind}: this is the state of {state['optimizer']!r:.40}")
+        expected = [len(group.parameters) for group in self.groups]
         try:
-            found = [int(group["size"]) for group in state["groups"]]
-            loaded = [(dict(group["options"]), _state(group)) for group in state["groups"]]
+            sizes = [int(group["size"]) for group in state["groups"]]
+            loaded: list[dict[str, Any]] = [
+                {"options": dict(group["options"]), "state": _state(group)}
+                for group in state["groups"]
+            ]
             taken = int(state["taken"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{kind}: this is not an optimizer's state ({error})") from None
-        if found != sizes:
-            raise ValueError(f"{kind}: expected groups of {sizes} parameters, got {found}")
-        for options, _ in loaded:
-            if set(options) != set(self.groups[0].options):
-                raise ValueError(f"{kind}: the state's options are {sorted(options)}")
-        checked = [self._checked(options) for options, _ in loaded]
-        parts = zip(checked, loaded, strict=True)
-        new: list[dict[str, Any]] = [
-            {"options": options, "state": one} for options, (_, one) in parts
-        ]
+        if sizes != expected:
+            raise ValueError(f"{kind}: expected groups of {expected} parameters, got {sizes}")
+        for group in loaded:
+            if set(group["options"]) != set(self.groups[0].options):
+                raise ValueError(f"{kind}: the state's options are {sorted(group['options'])}")
+        for group in loaded:
+            group["options"] = self._checked(group["options"])
         # One step, which Ctrl-C cannot split.
-        at_once(map(dict.update, map(vars, [*self.groups, self]), [*new, {"taken": taken}]))
+        at_once(map(dict.update, map(vars, [*self.groups, self]), [*loaded, {"taken": taken}]))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the state to a file, whole or not at all."""
+        """Write the state to a file; the file is whole or not there."""
         storage.write(path, "optimizer", self.state_dict())
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Take over the state of a file that `save` wrote; FileFormatError for any other."""
+        """Load the state from a file that `save` wrote; FileFormatError for any other file."""
         self.load_state_dict(storage.read(path, "optimizer"))
 
     def __repr__(self) -> str:
@@ -308,19 +303,19 @@ def _parts(parameters: Any) -> list[dict[str, Any]]:
 
 
 def named_values(parameters: Any) -> list[tuple[str, Value]]:
-    """(name, Value) of a module's parameters, of one leaf, or of a list of leaves or such pairs.
+    """(name, Value) for a module's parameters, one leaf, or a list of leaves or such pairs.
 
-    Raises TypeError for what is no leaf Value.
+    Raises TypeError for anything that is not a leaf Value.
     """
     if isinstance(parameters, Module):
         return list(parameters.named_parameters())
-    made: list[tuple[str, Value]] = []
+    pairs: list[tuple[str, Value]] = []
     for i, part in enumerate([parameters] if isinstance(parameters, Value) else parameters):
         name, parameter = part if isinstance(part, tuple) else ("", part)
         if not isinstance(parameter, Value) or not parameter.is_leaf:
             raise TypeError(f"parameter {i}: expected a leaf Value, got {parameter!r:.60}")
-        made.append((name or parameter.label or f"parameter {i}", parameter))
-    return made
+        pairs.append((name or parameter.label or f"parameter {i}", parameter))
+    return pairs
 
 
 def _refuse(column: Column, names: list[str], what: str) -> None:

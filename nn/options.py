@@ -1,4 +1,4 @@
-"""Where single options enter: numbers of any library, whole numbers, and names."""
+"""Checks of single options: numbers of any library, whole numbers, truth values, and names."""
 
 import operator
 import random
@@ -25,7 +25,7 @@ _WORDS = {
 
 
 def as_float(value: Any, what: str) -> float:
-    """The number as a float; TypeError, with what was given, for anything that is no real number.
+    """The number as a float; TypeError, with the value, for anything but a real number.
 
     >>> as_float("0.1", "lr")
     Traceback (most recent call last):
@@ -38,10 +38,10 @@ def as_float(value: Any, what: str) -> float:
 
 
 def real(value: Any, what: str, interval: str = FINITE) -> float:
-    """The number as a float, if it lies in the interval.
+    """The number as a float, if it is in the interval.
 
-    Takes the numbers of Python, NumPy and pandas, and fractions.  Raises TypeError for anything
-    else, and ValueError, with the interval in words, for a number outside of it and for nan.
+    Accepts the numbers of Python, NumPy and pandas, and fractions.  Raises TypeError for anything
+    else; ValueError, with the interval in words, for a number outside it and for nan.
 
     >>> real(1, "momentum", "[0, 1]")
     1.0
@@ -58,9 +58,9 @@ def real(value: Any, what: str, interval: str = FINITE) -> float:
 
 
 def whole(value: Any, what: str, least: int | None = 1) -> int:
-    """The whole number as an int; ValueError for anything else, truth values included.
+    """The whole number as an int; ValueError for anything else, also for truth values.
 
-    With least=None it may be below 0.
+    With least=None it may be negative.
 
     >>> whole(3, "epochs")
     3
@@ -68,32 +68,32 @@ def whole(value: Any, what: str, least: int | None = 1) -> int:
     Traceback (most recent call last):
     ValueError: epochs must be a whole number of at least 1, got 2.5
     """
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        count = operator.index(value)
-    except TypeError:
-        count = None
+    count = _index(value)
     if count is None or (least is not None and count < least):
         limit = "" if least is None else f" of at least {least}"
         raise ValueError(f"{what} must be a whole number{limit}, got {value!r}")
     return count
 
 
-def generator(seed: Any) -> random.Random:
-    """The source of randomness that a seed stands for.
+def _index(value: Any) -> int | None:
+    """The whole number as an int; None for anything else, also for truth values."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
 
-    A whole number gives a new one of that seed, a `random.Random` is used itself, and None gives
-    one that is seeded by Python's global one, so that `random.seed(1)` in a script is obeyed.
+
+def generator(seed: Any) -> random.Random:
+    """The `random.Random` of a seed.
+
+    A whole number seeds a new one, and a `random.Random` is used itself.  None seeds a new one from
+    Python's global one, so `random.seed(1)` in a script has an effect.
     """
     if isinstance(seed, random.Random):
         return seed
-    try:
-        if isinstance(seed, bool):
-            raise TypeError
-        chosen = random.getrandbits(64) if seed is None else operator.index(seed)
-    except TypeError:
-        raise TypeError(f"seed: expected an int, a random.Random or None, got {seed!r}") from None
+    chosen = random.getrandbits(64) if seed is None else _index(seed)
+    if chosen is None:
+        raise TypeError(f"seed: expected an int, a random.Random or None, got {seed!r}")
     return random.Random(chosen)  # noqa: S311 - no secret
 
 
@@ -105,7 +105,7 @@ def truth(value: Any, what: str) -> bool:
 
 
 def named(name: str, what: str, known: Mapping[str, T]) -> T:
-    """What is known by the name; ValueError with the names that are close, or with all of them.
+    """The entry with the name; ValueError with close names, or else with all names.
 
     >>> named("he_nrmal", "init", {"he_normal": 1, "zeros": 2})
     Traceback (most recent call last):
@@ -117,14 +117,14 @@ def named(name: str, what: str, known: Mapping[str, T]) -> T:
 
 
 def advice(name: str, known: Iterable[str]) -> str:
-    """What to write instead of a name, see `renamed`; all that are known if nothing is close."""
+    """What to write instead of a name, see `renamed`; all known names if none is close."""
     known = list(known)
     more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
     return renamed(name, known) or f"; there are {', '.join(known[:_SHOWN])}{more}"
 
 
 def renamed(name: str, known: Iterable[str]) -> str:
-    """What another library's name is here, or one that is close; '' if there is neither.
+    """What another library's name is called here, or a close name; '' if there is neither.
 
     >>> renamed("Relu", ["relu"]), renamed("gamma", ["rate", "factor"])
     ("; did you mean 'relu'?", "; it is called 'factor' here")
@@ -141,15 +141,15 @@ def renamed(name: str, known: Iterable[str]) -> str:
 
 
 def absent(module: str, names: Iterable[str]) -> Callable[[str], Any]:
-    """The `__getattr__` of a module, which says what a name that is not there is called here.
+    """A module's `__getattr__`; its error says what a missing name is called here.
 
     >>> absent("nn.optim", ["Adam"])("adam")
     Traceback (most recent call last):
     AttributeError: module 'nn.optim' has no attribute 'adam'; did you mean 'Adam'?
     """
 
-    def ask(name: str) -> Any:
+    def missing(name: str) -> Any:
         hint = renamed(name, [known for known in names if not known.startswith("_")])
         raise AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
 
-    return ask
+    return missing

@@ -1,4 +1,4 @@
-"""Figures of training: curves, rates, decision boundaries, weights over time; matplotlib's."""
+"""matplotlib Figures of training: curves, rates, decision boundaries, weights over time."""
 
 from nn.study.plots import (
     COLORS,

@@ -1,4 +1,4 @@
-"""What the losses share: how a batch, its targets and its weights enter, and how terms add up."""
+"""What all losses share: reading a batch, its targets and weights, and adding up the terms."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ Number = Any  # a float or a Value
 Batch = Any  # a sequence, an array or a table of numbers, or of rows of numbers
 Reduction = Literal["mean", "sum", "none"]
 OfRow = Callable[[Sequence[Number], Any, int], Number]  # of outputs, target and sample
+Term = Callable[[Number, Number], Number]  # of an output and its target
+Sample = tuple[Any, Any, float]  # outputs, target and weight
+Terms = list[tuple[Any, Number]]  # the loss of each sample, and how much the mean counts it
 
 
 @dataclass(frozen=True)
 class RowLoss:
-    """What a row of outputs contributes: its loss, and what the mean counts it for, if not 1."""
+    """The loss of a row of outputs, and how much the mean counts the row, if not 1."""
 
     loss: OfRow
     counts: OfRow = lambda row, target, sample: 1.0
 
 
-def _batch(
-    name: str, outputs: Batch, targets: Batch, sample_weight: Any
-) -> list[tuple[Any, Any, float]]:
-    """(outputs, target, weight) of each sample."""
+def _batch(name: str, outputs: Batch, targets: Batch, sample_weight: Any) -> list[Sample]:
     ys = tables.samples(targets, f"{name}: targets")
     zs = tables.outputs(outputs, len(ys), f"{name}: outputs")
     if len(zs) != len(ys):
@@ -49,9 +49,9 @@ def _weights(name: str, what: str, weights: Any, count: int) -> list[float]:
 
 
 def class_weights(name: str, weights: Any, count: int) -> list[float]:
-    """The weight of each class: 1 where a dict does not name it.
+    """The weight of each class; 1 for a class that is not in the dict.
 
-    Raises ValueError for a class that is none, by its name, and for too many or too few weights.
+    Raises ValueError for an unknown class, and for too many or too few weights.
     """
     if not isinstance(weights, Mapping):
         return [1.0] * count if weights is None else _weights(name, "class weight", weights, count)
@@ -67,7 +67,7 @@ def class_weights(name: str, weights: Any, count: int) -> list[float]:
 
 
 def finite_target(name: str, y: Number, sample: int) -> Number:
-    """A target as it is if it is a Value, else as a float; nan and inf are refused."""
+    """The target, as a float unless it is a Value; ValueError for nan and inf."""
     if isinstance(y, Ops):
         return y
     y = as_float(y, f"{name}: target")
@@ -80,20 +80,20 @@ def finite_target(name: str, y: Number, sample: int) -> Number:
 
 
 def signs(name: str, targets: Batch) -> Batch:
-    """Targets of -1 and 1; where all of them are 0 or 1, these are read as -1 and 1."""
+    """The targets as -1 and 1; if all of them are 0 or 1, 0 becomes -1."""
     rows = tables.samples(targets, f"{name}: targets")
     flat = [y for row in rows for y in (row if tables.is_row(row) else [row])]
-    if 0 in flat and all(y in (0, 1) for y in flat):  # a 1 is a 1 in both
+    if 0 in flat and all(y in (0, 1) for y in flat):  # 1 stays 1 either way
         return [[2 * y - 1 for y in row] if tables.is_row(row) else 2 * row - 1 for row in rows]
     for y in flat:
-        gap = isinstance(y, float) and y - y != 0.0  # for `finite_target`
+        gap = isinstance(y, float) and y - y != 0.0  # `finite_target` refuses it later
         if y not in (-1, 1) and not gap:
-            raise ValueError(f"{name}: a target must be -1 or 1 (or all of them 0 or 1), got {y!r}")
+            raise ValueError(f"{name}: a target must be -1 or 1 (or all must be 0 or 1), got {y!r}")
     return rows
 
 
 def same_length(name: str, row: Any, target: Any, sample: int) -> None:
-    """Raise ValueError unless there is a target for each output of a sample."""
+    """Raise ValueError unless the sample has one target for each output."""
     if not tables.is_row(target):
         raise ValueError(
             f"{name}: sample {sample}: {len(row)} outputs but the target {target!r:.40}"
@@ -102,17 +102,10 @@ def same_length(name: str, row: Any, target: Any, sample: int) -> None:
         raise ValueError(f"{name}: sample {sample}: {len(row)} outputs but {len(target)} targets")
 
 
-def of_numbers(
-    name: str,
-    term: Callable[[Number, Number], Number],
-    outputs: Batch,
-    targets: Batch,
-    reduction: Reduction,
-    sample_weight: Any,
-) -> Any:
-    """The loss whose terms are those of each output and its target."""
+def of_numbers(name: str, term: Term, batch: list[Sample]) -> Terms:
+    """The terms of each output and its target."""
 
-    def one(z: Number, y: Number, weight: float, i: int) -> Number:
+    def weighted(z: Number, y: Number, weight: float, i: int) -> Number:
         if not weight:
             return 0.0
         if not isinstance(z, Ops):
@@ -121,71 +114,67 @@ def of_numbers(
             y = finite_target(name, y, i)
         return term(z, y) if weight == 1.0 else weight * term(z, y)
 
-    def terms() -> list[tuple[Any, Number]]:
-        made: list[tuple[Any, Number]] = []
-        for i, (z, y, weight) in enumerate(_batch(name, outputs, targets, sample_weight)):
-            if not tables.is_row(z) or (len(z) == 1 and not tables.is_row(y)):
-                z = z[0] if tables.is_row(z) else z
-                if tables.is_row(y) and len(y) != 1:
-                    raise ValueError(f"{name}: sample {i}: 1 output but {len(y)} targets")
-                made.append((one(z, y[0] if tables.is_row(y) else y, weight, i), 1.0))
-                continue
+    terms: Terms = []
+    for i, (z, y, weight) in enumerate(batch):
+        if tables.is_row(z) and (len(z) != 1 or tables.is_row(y)):
             same_length(name, z, y, i)
-            made.append(([one(*pair, weight, i) for pair in zip(z, y, strict=True)], float(len(z))))
-        return made
+            parts = [weighted(*pair, weight, i) for pair in zip(z, y, strict=True)]
+            terms.append((parts, float(len(z))))
+            continue
+        if tables.is_row(y) and len(y) != 1:
+            raise ValueError(f"{name}: sample {i}: 1 output but {len(y)} targets")
+        z, y = (part[0] if tables.is_row(part) else part for part in (z, y))
+        terms.append((weighted(z, y, weight, i), 1.0))
+    return terms
 
-    return _reduced(name, terms, reduction)
 
-
-def of_rows(
-    name: str,
-    loss: RowLoss,
-    outputs: Batch,
-    targets: Batch,
-    reduction: Reduction,
-    sample_weight: Any,
-) -> Any:
-    """The loss whose terms are those of each sample's row of outputs and its target."""
-
-    def terms() -> list[tuple[Any, Number]]:
-        made: list[tuple[Any, Number]] = []
-        for i, (row, target, weight) in enumerate(_batch(name, outputs, targets, sample_weight)):
-            if not tables.is_row(row) or not len(row):
-                raise ValueError(
-                    f"{name}: sample {i}: expected an output for each class, got {row!r:.80} (the "
-                    "outputs come first, then the targets)"
-                )
-            counts = loss.counts(row, target, i)
-            made.append((times(weight, loss.loss(row, target, i)) if weight else 0.0, counts))
-        return made
-
-    return _reduced(name, terms, reduction)
+def of_rows(name: str, loss: RowLoss, batch: list[Sample]) -> Terms:
+    """The terms of each sample's row of outputs and its target."""
+    terms: Terms = []
+    for i, (row, target, weight) in enumerate(batch):
+        if not tables.is_row(row) or not len(row):
+            raise ValueError(
+                f"{name}: sample {i}: expected an output for each class, got {row!r:.80} (the "
+                "outputs come first, then the targets)"
+            )
+        counts = loss.counts(row, target, i)
+        terms.append((times(weight, loss.loss(row, target, i)) if weight else 0.0, counts))
+    return terms
 
 
 def times(weight: Number, loss: Number) -> Number:
-    """weight * loss, without a product where the weight is the plain number 1."""
+    """weight * loss; the loss itself if the weight is the plain number 1."""
     return loss if type(weight) is float and weight == 1.0 else weight * loss
 
 
-def _reduced(name: str, terms: Callable[[], list[tuple[Any, Number]]], reduction: Reduction) -> Any:
+def reduced(
+    name: str,
+    terms_of: Callable[[list[Sample]], Terms],
+    data: tuple[Batch, Batch],
+    reduction: Reduction,
+    sample_weight: Any,
+) -> Any:
+    """The loss of outputs and targets, from the terms of their samples."""
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
     with grouped(name):
-        made = terms()
+        terms = terms_of(_batch(name, *data, sample_weight))
         if reduction == "none":
-            return [[*map(_node, z)] if isinstance(z, list) else _node(z) for z, _ in made]
-        parts = [part for z, _ in made for part in (z if isinstance(z, list) else [z])]
+            return [[*map(_node, z)] if isinstance(z, list) else _node(z) for z, _ in terms]
+        parts = [part for z, _ in terms for part in (z if isinstance(z, list) else [z])]
         if not parts:
             raise ValueError(f"{name}: the samples are empty")
         whole = total(parts)
-        count = sum(counts for _, counts in made)
+        count = sum(counts for _, counts in terms)
         if reduction == "sum":
             return _node(whole)
         if isinstance(count, float) and count == 0.0:
-            raise ValueError(f"{name}: there is nothing to take a mean of: no target counts")
+            raise ValueError(
+                f"{name}: there is no mean, because all targets are ignored or have the weight 0"
+            )
         return _node(whole if isinstance(count, float) and count == 1.0 else Ops.div(whole, count))
 
 
 def _node(loss: Number) -> Any:
-    """A loss in which no Value took part is a leaf, so that the result is a Value always."""
+    """The loss as a Value, also if it was computed from plain numbers alone."""
     return loss if isinstance(loss, Ops) else Value(loss)

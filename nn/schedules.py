@@ -1,28 +1,32 @@
-"""Schedules: the learning rate as a function of the number of steps taken, one class each.
+"""Schedules, one class each: the learning rate as a function of the number of steps taken.
 
-A schedule is a function of the step (0, 1, 2, ...) and remembers nothing, so a run that is resumed
-needs no state for it.  `ReduceOnPlateau` alone looks at the loss, and has a state to save.
+A schedule is a function of the step (0, 1, 2, ...) without a state, so a run can be resumed without
+saving it.  Only `ReduceOnPlateau` depends on the loss and has a state to save.
 """
 
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, dataclass_transform
 
 from nn import tables
 from nn.options import AT_LEAST_0, POSITIVE, absent, advice, real, whole
 
 
+@dataclass_transform()
 @dataclass
 class Schedule:
-    """What all schedules share: called with a step, they give a rate; every number is checked.
+    """The base of all schedules: a dataclass that is called with a step and returns the rate.
 
-    A schedule of your own needs no class: `fit` takes any function of the step.
+    You can also write a schedule without a class: `fit` takes any function of the step.
     """
 
+    def __init_subclass__(cls) -> None:
+        dataclass(cls)
+
     def __new__(cls, *numbers: Any, **named: Any) -> Any:
-        """A schedule whose arguments are checked by `__post_init__`; unknown names are advised."""
+        """A new schedule; TypeError, with advice, for an unknown argument."""
         known = {field.name: None for field in fields(cls)}
         for name in named:
             if name not in known:
@@ -42,16 +46,15 @@ class Schedule:
             elif name == "milestones":
                 steps = [whole(n, what, 0) for n in tables.samples(value, what)]
                 if steps != sorted(steps):
-                    raise ValueError(f"{what} must rise, got {steps}")
+                    raise ValueError(f"{what} must be in rising order, got {steps}")
                 setattr(self, name, steps)
             elif name not in ("after", "parts", "function"):
                 positive = name in ("start", "end")
                 setattr(self, name, real(value, what, POSITIVE if positive else AT_LEAST_0))
 
 
-@dataclass
 class Constant(Schedule):
-    """The same rate for ever.
+    """The same rate at every step.
 
     >>> Constant(0.1)(1000)
     0.1
@@ -60,13 +63,12 @@ class Constant(Schedule):
     rate: float
 
     def __call__(self, step: int) -> float:
-        """The rate that the class describes."""
+        """The rate of the step, by the class's formula."""
         return self.rate
 
 
-@dataclass
 class Step(Schedule):
-    """rate * factor^(step // every): a stair (PyTorch's StepLR).
+    """rate * factor^(step // every) (PyTorch's StepLR).
 
     >>> [round(Step(0.1, every=10, factor=0.5)(t), 4) for t in (0, 9, 10, 20)]
     [0.1, 0.1, 0.05, 0.025]
@@ -77,13 +79,12 @@ class Step(Schedule):
     factor: float = 0.1
 
     def __call__(self, step: int) -> float:
-        """The rate that the class describes."""
+        """The rate of the step, by the class's formula."""
         return self.rate * self.factor ** (step // self.every)
 
 
-@dataclass
 class MultiStep(Schedule):
-    """rate * factor^(milestones that are reached) (PyTorch's MultiStepLR).
+    """rate * factor^(number of milestones reached) (PyTorch's MultiStepLR).
 
     >>> [round(MultiStep(0.1, [3, 5], factor=0.5)(t), 4) for t in (0, 2, 3, 5)]
     [0.1, 0.1, 0.05, 0.025]
@@ -94,11 +95,10 @@ class MultiStep(Schedule):
     factor: float = 0.1
 
     def __call__(self, step: int) -> float:
-        """The rate that the class describes."""
+        """The rate of the step, by the class's formula."""
         return self.rate * self.factor ** bisect_right(self.milestones, step)
 
 
-@dataclass
 class Exponential(Schedule):
     """rate * factor^step (PyTorch's ExponentialLR).
 
@@ -110,13 +110,12 @@ class Exponential(Schedule):
     factor: float
 
     def __call__(self, step: int) -> float:
-        """The rate that the class describes."""
+        """The rate of the step, by the class's formula."""
         return self.rate * self.factor**step
 
 
-@dataclass
 class Linear(Schedule):
-    """From rate to final in a straight line over so many steps, and final from there on.
+    """A straight line from rate to final over `steps` steps, and final after that.
 
     >>> [Linear(1.0, steps=4)(t) for t in (0, 1, 4, 9)]
     [1.0, 0.75, 0.0, 0.0]
@@ -127,16 +126,15 @@ class Linear(Schedule):
     final: float = 0.0
 
     def __call__(self, step: int) -> float:
-        """The rate that the class describes."""
+        """The rate of the step, by the class's formula."""
         done = min(step / self.steps, 1.0)
         return self.rate + (self.final - self.rate) * done
 
 
-@dataclass
 class Polynomial(Schedule):
-    """final + (rate - final) (1 - step / steps)^power, and final from there on.
+    """final + (rate - final) (1 - step / steps)^power, and final after that.
 
-    It is PyTorch's PolynomialLR, which ends at 0, or Keras' PolynomialDecay.
+    It is PyTorch's PolynomialLR, which ends at 0, and Keras' PolynomialDecay.
 
     >>> [Polynomial(1.0, steps=4, power=2.0)(t) for t in (0, 1, 2, 4, 9)]
     [1.0, 0.5625, 0.25, 0.0, 0.0]
@@ -148,12 +146,11 @@ class Polynomial(Schedule):
     final: float = 0.0
 
     def __call__(self, step: int) -> float:
-        """The rate that the class describes."""
+        """The rate of the step, by the class's formula."""
         left = 1.0 - min(step / self.steps, 1.0)
         return self.final + (self.rate - self.final) * math.pow(left, self.power)
 
 
-@dataclass
 class Cosine(Schedule):
     """final + (rate - final) (1 + cos(pi step / steps)) / 2 (Loshchilov and Hutter 2017, eq. 5).
 
@@ -166,13 +163,12 @@ class Cosine(Schedule):
     final: float = 0.0
 
     def __call__(self, step: int) -> float:
-        """The rate that the class describes."""
+        """The rate of the step, by the class's formula."""
         return _bent(self.rate, self.final, min(step / self.steps, 1.0))
 
 
-@dataclass
 class CosineRestarts(Schedule):
-    """Cosine over and over: after `steps` steps it starts again, each time `growth` times as long.
+    """Cosine that restarts after `steps` steps; each cycle is `growth` times as long as the last.
 
     Loshchilov and Hutter 2017, eq. 5; PyTorch's CosineAnnealingWarmRestarts.
 
@@ -186,7 +182,7 @@ class CosineRestarts(Schedule):
     final: float = 0.0
 
     def __call__(self, step: int) -> float:
-        """The rate that the class describes."""
+        """The rate of the step, by the class's formula."""
         length = self.steps
         if self.growth == 1:
             step %= length
@@ -195,9 +191,8 @@ class CosineRestarts(Schedule):
         return _bent(self.rate, self.final, step / length)
 
 
-@dataclass
 class WarmUp(Schedule):
-    """Over the first steps in a straight line up to another schedule, which starts after them.
+    """A straight line up to the first rate of another schedule, which then starts at its step 0.
 
     A number instead of a schedule is a constant rate.
 
@@ -213,16 +208,15 @@ class WarmUp(Schedule):
         super().__post_init__()
 
     def __call__(self, step: int) -> float:
-        """The rate that the class describes."""
+        """The rate of the step, by the class's formula."""
         after: Any = self.after
         if step < self.steps:
             return float(after(0) * (step + 1) / self.steps)
         return float(after(step - self.steps))
 
 
-@dataclass
 class Sequential(Schedule):
-    """One schedule after the other: the next one starts, from its step 0, at each milestone.
+    """Several schedules in a row; at each milestone the next one starts at its step 0.
 
     >>> two = Sequential([Constant(0.1), Exponential(0.2, 0.5)], milestones=[2])
     >>> [two(t) for t in range(5)]
@@ -237,18 +231,17 @@ class Sequential(Schedule):
         super().__post_init__()
         if len(self.milestones) != len(self.parts) - 1:
             raise ValueError(
-                f"Sequential: {len(self.parts)} parts meet at {len(self.parts) - 1} milestones, "
+                f"Sequential: {len(self.parts)} parts need {len(self.parts) - 1} milestones, "
                 f"got {len(self.milestones)}"
             )
 
     def __call__(self, step: int) -> float:
-        """The rate that the class describes."""
+        """The rate of the step, by the class's formula."""
         k = bisect_right(self.milestones, step)
         part: Any = self.parts[k]
         return float(part(step - self.milestones[k - 1] if k else step))
 
 
-@dataclass
 class Lambda(Schedule):
     """rate * function(step) (PyTorch's LambdaLR).
 
@@ -260,12 +253,12 @@ class Lambda(Schedule):
     function: Callable[[int], float]
 
     def __call__(self, step: int) -> float:
-        """The rate that the class describes."""
+        """The rate of the step, by the class's formula."""
         return self.rate * float(self.function(step))
 
 
 def schedule(given: Any, what: str) -> Any:
-    """A schedule or a function of the step itself; a number as a constant rate.
+    """The schedule or function itself, or the constant schedule of a number.
 
     >>> schedule(0.5, "schedule")(3)
     0.5
@@ -278,12 +271,11 @@ def schedule(given: Any, what: str) -> Any:
         raise TypeError(f"{what} must be a schedule or a rate, got {given!r}") from None
 
 
-@dataclass
 class OneCycle(Schedule):
     """Half a cosine up from peak / start to peak, another down to peak / start / end (Smith 2018).
 
-    The way up takes the share `warm` of the steps, and the last step has the lowest rate.  Numbers
-    are those of PyTorch's OneCycleLR.
+    The rise takes the share `warm` of the steps, and the last step has the lowest rate.  The
+    numbers are those of PyTorch's OneCycleLR.
 
     >>> [round(OneCycle(1.0, steps=10)(t), 6) for t in (0, 2, 9)]
     [0.04, 1.0, 4e-06]
@@ -300,7 +292,7 @@ class OneCycle(Schedule):
         self.warm = real(self.warm, "OneCycle: warm", "(0, 1)")
 
     def __call__(self, step: int) -> float:
-        """The rate that the class describes."""
+        """The rate of the step, by the class's formula."""
         first, top = self.peak / self.start, max(self.warm * self.steps - 1.0, 1e-9)
         if step <= top:
             return _bent(first, self.peak, step / top)
@@ -312,13 +304,12 @@ def _bent(start: float, end: float, done: float) -> float:
     return end + (start - end) / 2.0 * (1.0 + math.cos(math.pi * done))
 
 
-@dataclass
 class ReduceOnPlateau(Schedule):
-    """rate, times factor whenever the loss has not improved for more than `patience` epochs.
+    """The rate, times factor each time the loss has not improved for over `patience` epochs.
 
-    To improve is to fall below the best so far by the share `threshold` of its size.  Call
-    `observe` with each epoch's loss, as `nn.fit` does.  It is PyTorch's ReduceLROnPlateau, but for
-    losses below 0, where that takes a rise for an improvement.
+    The loss improves if it falls below the best so far by more than the share `threshold` of its
+    size.  Call `observe` with each epoch's loss, as `nn.fit` does.  It is PyTorch's
+    ReduceLROnPlateau, except that there a loss below 0 may rise and count as an improvement.
 
     >>> schedule = ReduceOnPlateau(0.1, factor=0.5, patience=1)
     >>> for loss in (1.0, 0.9, 0.9, 0.9):
@@ -339,11 +330,11 @@ class ReduceOnPlateau(Schedule):
         self._now, self._best, self._waited = self.rate, math.inf, 0
 
     def __call__(self, step: int) -> float:
-        """The rate that the class describes."""
+        """The rate of the step, by the class's formula."""
         return self._now
 
     def observe(self, loss: float) -> None:
-        """Take note of an epoch's loss."""
+        """Record an epoch's loss, and lower the rate if it is time to."""
         if self._best == math.inf or loss < self._best - self.threshold * abs(self._best):
             self._best, self._waited = loss, 0
             return
@@ -352,11 +343,11 @@ class ReduceOnPlateau(Schedule):
             self._now, self._waited = max(self._now * self.factor, self.final), 0
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs."""
+        """The state that a resumed run needs."""
         return {"now": self._now, "best": self._best, "waited": self._waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Load a state from `state_dict`."""
         now, best, waited = float(state["now"]), float(state["best"]), int(state["waited"])
         self._now, self._best, self._waited = now, best, waited
 

@@ -1,8 +1,8 @@
 """Numbers in files: strict JSON that cannot execute anything, written whole or not at all.
 
-A float is stored as `float.hex` text, so that it comes back with the same bits.  What is read is
-refused unless it is exactly what `write` makes: no duplicate keys, no NaN literals, no number that
-is spelled another way, and the checksum that was written with it.  Files of version 1 have none.
+A float is stored as `float.hex` text, so it comes back with the same bits.  `read` refuses any file
+that `write` cannot have written: one with duplicate keys, NaN literals, numbers that are spelled in
+another way, or the wrong checksum.  Files of version 1 have no checksum.
 """
 
 import hashlib
@@ -21,13 +21,13 @@ _HEX = re.compile(r"-?(0x[01]\.[0-9a-f]+p[+-][0-9]+|0x0\.0p\+0|inf)|nan")
 
 
 class FileFormatError(ValueError):
-    """The file is not what it should be; the message says what is wrong and where."""
+    """The file is damaged or of another kind; the message says what is wrong and where."""
 
 
 def write(path: str | os.PathLike[str], kind: str, content: Any) -> None:
-    """Store a nesting of dicts, lists, numbers and text in a file of the given kind.
+    """Store nested dicts, lists, numbers and text in a file of the given kind.
 
-    The file is complete or as it was before.  Raises TypeError for anything but dict (with text
+    If writing fails, the old file is unchanged.  Raises TypeError for anything but dict (with text
     keys), list, tuple, float, int, bool, str and None.
     """
     stored = _encoded(content, "")
@@ -37,21 +37,28 @@ def write(path: str | os.PathLike[str], kind: str, content: Any) -> None:
 
 
 def _checksum(stored: Any) -> str:
-    """Of the content's JSON text without line breaks, whatever breaks the file has."""
+    """The checksum of the content's JSON text; line breaks in the file do not matter."""
     return hashlib.sha256(json.dumps(stored).encode("ascii")).hexdigest()
 
 
 def read(path: str | os.PathLike[str], kind: str, *, allow_nonfinite: bool = False) -> Any:
-    """The content of a file that `write` made, with the same bits; tuples come back as lists.
+    """The content of a file that `write` wrote, with the same bits; tuples come back as lists.
 
-    Raises FileFormatError for a file of another kind, a truncated, damaged or hostile one, one of
-    more than 64 MB, and, unless `allow_nonfinite`, one that holds inf or nan.
+    Raises FileFormatError if the file is of another kind, truncated, damaged or larger than 64 MB,
+    and if it contains inf or nan, unless `allow_nonfinite` is set.
     """
     path = Path(path)
     with path.open("rb") as file:
         data = file.read(LIMIT + 1)
+    try:
+        return _content(data, kind, allow_nonfinite)
+    except FileFormatError as error:
+        raise FileFormatError(f"{path.name}: {error}") from None
+
+
+def _content(data: bytes, kind: str, allow_nonfinite: bool) -> Any:
     if len(data) > LIMIT:
-        raise FileFormatError(f"{path.name}: larger than the limit of {LIMIT} bytes")
+        raise FileFormatError(f"larger than the limit of {LIMIT} bytes")
     try:
         document = json.loads(
             data.decode("ascii"),
@@ -59,38 +66,31 @@ def read(path: str | os.PathLike[str], kind: str, *, allow_nonfinite: bool = Fal
             parse_constant=_no_constant,
             parse_float=_no_float,
         )
-    except FileFormatError as error:
-        raise FileFormatError(f"{path.name}: {error}") from None
+    except FileFormatError:
+        raise
     except RecursionError:
-        raise FileFormatError(f"{path.name}: nested too deep") from None
+        raise FileFormatError("nested too deep") from None
     except ValueError as error:  # JSON, ASCII and numbers of more than 4300 digits
-        raise FileFormatError(
-            f"{path.name}: not a file of this library, or a damaged one ({error})"
-        ) from None
+        raise FileFormatError(f"not a file of this library, or a damaged one ({error})") from None
     parts = {"format", "version", "content"}
     if not isinstance(document, dict) or set(document) - {"sha256"} != parts:
-        raise FileFormatError(f"{path.name}: not a file of this library")
+        raise FileFormatError("not a file of this library")
     if document["format"] != f"chainrule-{kind}":
-        raise FileFormatError(f"{path.name}: expected {kind}, got {document['format']!r:.60}")
+        raise FileFormatError(f"expected {kind}, got {document['format']!r:.60}")
     version = document["version"]
     if type(version) is not int or version not in (1, 2):
-        raise FileFormatError(f"{path.name}: version {version!r:.60} is not known here")
+        raise FileFormatError(f"version {version!r:.60} is not known here")
     if (version == 2) != ("sha256" in document):
-        raise FileFormatError(f"{path.name}: not a file of this library")
-    try:
-        content = _decoded(document["content"], "", allow_nonfinite, 0)
-    except FileFormatError as error:
-        raise FileFormatError(f"{path.name}: {error}") from None
-    # Only now it is known that it is not too deep for json.
+        raise FileFormatError("not a file of this library")
+    content = _decoded(document["content"], "", allow_nonfinite, 0)
+    # Only now is it certain that the content is not nested too deep for json.
     if version == 2 and document["sha256"] != _checksum(document["content"]):
-        raise FileFormatError(
-            f"{path.name}: damaged: the content does not have the checksum it was written with"
-        )
+        raise FileFormatError("damaged: the content does not match its checksum")
     return content
 
 
 def _encoded(content: Any, where: str) -> Any:
-    # Text is tagged, so that a float's hex can never be mistaken for text or the other way round.
+    # Text is tagged, so that text and the hex of a float are never confused.
     if isinstance(content, float):
         return float(content).hex()
     if isinstance(content, str):
@@ -108,7 +108,7 @@ def _encoded(content: Any, where: str) -> Any:
 
 
 def _place(where: str) -> str:
-    """Where something stands, for a message; a name in a file may be of any length."""
+    """The path of an entry for a message, cut off where names in a file are very long."""
     return where.lstrip(".")[:80] or "content"
 
 
@@ -132,7 +132,7 @@ def _decoded(stored: Any, where: str, allow_nonfinite: bool, depth: int) -> Any:
                 for key, part in stored["dict"].items()
             }
         raise FileFormatError(
-            f"{place}: expected a text or a dict, got keys {sorted(stored)!r:.60}"
+            f"{place}: expected text or a dict, got the keys {sorted(stored)!r:.60}"
         )
     if not _HEX.fullmatch(stored):
         raise FileFormatError(
@@ -145,17 +145,17 @@ def _decoded(stored: Any, where: str, allow_nonfinite: bool, depth: int) -> Any:
     if number.hex() != stored:
         raise FileFormatError(f"{place}: {stored!r:.60} is not a number of 64 bits")
     if not allow_nonfinite and not math.isfinite(number):
-        raise FileFormatError(f"{place}: is {stored}; pass allow_nonfinite=True if that is wanted")
+        raise FileFormatError(f"{place}: is {stored}; pass allow_nonfinite=True to allow it")
     return number
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    unique: dict[str, Any] = {}
     for key, value in pairs:
-        if key in made:
-            raise FileFormatError(f"the key {key!r:.60} stands twice")
-        made[key] = value
-    return made
+        if key in unique:
+            raise FileFormatError(f"the key {key!r:.60} is there twice")
+        unique[key] = value
+    return unique
 
 
 def _no_constant(text: str) -> Any:

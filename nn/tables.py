@@ -1,4 +1,4 @@
-"""Where samples enter: arrays, DataFrames, Series and CSV files become lists of Python numbers."""
+"""Conversion of arrays, DataFrames, Series and CSV files to lists of Python numbers."""
 
 import csv
 import os
@@ -13,12 +13,12 @@ _FILL = "leave the row out, or fill the gap in"
 
 def plain(z: Any, what: str) -> float:
     """A Value's number, or a plain number as a float."""
-    carrier: Any = z  # a Value, or what stands for one in a recording or a referee
-    return carrier.data if isinstance(z, Ops) else as_float(z, what)
+    value: Any = z  # a Value, or its stand-in in a recording or a check
+    return value.data if isinstance(z, Ops) else as_float(z, what)
 
 
 def sample(of: Any) -> Any:
-    """One sample: arrays and Series become lists, everything else stays what it is."""
+    """The sample, as a list if it is an array or a Series."""
     if isinstance(of, list | tuple | float | int | Ops):
         return of
     for method in ("tolist", "to_list"):
@@ -28,7 +28,7 @@ def sample(of: Any) -> Any:
 
 
 def is_row(of: Any) -> bool:
-    """Whether a sample is a sequence of numbers: no number, no text, and no dict."""
+    """Whether a sample is a sequence of numbers, not a number, text or a dict."""
     if isinstance(of, list | tuple):
         return True
     if isinstance(of, float | int | Ops | str | bytes | Mapping):
@@ -37,9 +37,9 @@ def is_row(of: Any) -> bool:
 
 
 def samples(data: Any, what: str, of: str = "samples") -> Sequence[Any]:
-    """The samples of a list, an array, a DataFrame or a Series, by position; labels are not asked.
+    """The samples of a list, an array, a DataFrame or a Series, in order; labels are ignored.
 
-    Raises TypeError for what is no sequence, and for dicts.
+    Raises TypeError for dicts and for anything that is not a sequence.
 
     >>> samples([[1.0, 2.0], [3.0, 4.0]], "inputs")
     [[1.0, 2.0], [3.0, 4.0]]
@@ -55,16 +55,16 @@ def samples(data: Any, what: str, of: str = "samples") -> Sequence[Any]:
 
 
 def outputs(data: Any, count: int, what: str) -> Sequence[Any]:
-    """The outputs by sample; the columns that a compiled model gives for an array are turned.
+    """The outputs of each sample; the columns from a compiled model are transposed.
 
-    Raises ValueError where as many columns as samples leave open which is meant.
+    Raises ValueError if there are as many arrays as samples, so they may be rows or columns.
     """
     shapes = {getattr(part, "shape", None) for part in data} if isinstance(data, list) else set()
     if shapes == {(count,)}:
         if len(data) == count:
             raise ValueError(
-                f"{what}: {count} arrays of {count} numbers may be samples or columns; give "
-                "np.array(outputs) for samples, and np.stack(outputs, axis=1) for columns"
+                f"{what}: {count} arrays of {count} numbers may be samples or columns; pass "
+                "np.array(outputs) for samples, or np.stack(outputs, axis=1) for columns"
             )
         return [list(row) for row in zip(*(column.tolist() for column in data), strict=True)]
     return samples(data, what)
@@ -82,12 +82,12 @@ def numbers(data: Any, what: str) -> list[float]:
 def complete(
     data: Any, what: str, names: Sequence[str] = (), text: bool | None = None
 ) -> list[Any]:
-    """The samples, after a look at every number of them.
+    """The samples, after a check of every number.
 
     Args:
-        names: of the columns; a DataFrame's own if left out.
-        text: whether text may stand in the place of a number; if left out, in a list it may, for
-            the sake of models of one's own, and in an array or a DataFrame not.
+        names: of the columns; by default a DataFrame's own.
+        text: whether text is allowed; by default it is in a list, because a custom model may use
+            it, but not in an array or a DataFrame.
 
     Raises ValueError, with row and column, for a number that is missing, nan or inf, and for text.
     """
@@ -104,7 +104,7 @@ def complete(
 
 
 def _place(row: int, path: tuple[int, ...], names: Sequence[str]) -> str:
-    """Where a number stands, in words; rows and columns count from 0."""
+    """The place of a number, in words; rows and columns count from 0."""
     if not path:
         return f"row {row}"
     column = repr(names[path[0]]) if names else str(path[0])
@@ -122,7 +122,7 @@ def _cells(row: Any, path: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], A
 
 
 def _wrong(x: Any, text: bool) -> str:
-    """Why something is no number to train with, and what to do; '' if it is."""
+    """Why a value cannot be used for training, and the fix; '' if it can."""
     if isinstance(x, bool | int | Ops):
         return ""
     if x is None or type(x).__name__ in ("NAType", "NaTType"):  # pandas' gaps
@@ -130,7 +130,7 @@ def _wrong(x: Any, text: bool) -> str:
     try:
         x = as_float(x, "")
     except TypeError:
-        return "" if text else f"{x!r:.40}; make numbers of it, or leave the column out"
+        return "" if text else f"{x!r:.40}; convert it to numbers, or leave the column out"
     return "" if x - x == 0.0 else f"{x!r}; {_FILL}"
 
 
@@ -139,7 +139,7 @@ def read_csv(
 ) -> tuple[list[str], list[list[Any]]]:
     """The names in the first line of a CSV file, and its other lines: ints, floats, text, None.
 
-    Raises ValueError, with the line, where one has more or fewer cells than there are names.
+    Raises ValueError, with the line, if a line has more or fewer cells than there are names.
     """
     name = os.path.basename(os.fspath(path))
     with open(path, newline="", encoding="utf-8-sig") as file:
@@ -156,7 +156,7 @@ def read_csv(
                 )
             lines.append([_cell(cell.strip()) for cell in cells])
     if len(set(names)) < len(names) or not lines:
-        wrong = "the first line names a column twice" if lines else "there are no rows"
+        wrong = "the first line has the same name twice" if lines else "there are no rows"
         raise ValueError(f"{name}: {wrong}")
     return names, lines
 

@@ -68,7 +68,7 @@ def test_names_train_as_the_functions_do() -> None:
         ({"loss": 3}, TypeError, "^loss: expected a function such as nn.mse, or a name, got 3"),
         ({"loss": SGD}, TypeError, "^loss: expected a function"),
         ({"optimizer": "adamm"}, ValueError, "^optimizer: there is no 'adamm'; did you mean 'adam"),
-        ({"optimizer": Adam}, TypeError, r"^optimizer: .*make one, as in Adam\(model\)"),
+        ({"optimizer": Adam}, TypeError, r"^optimizer: .*create one, as in Adam\(model\)"),
         ({"optimizer": mse}, TypeError, "^optimizer: expected an optimizer or its name, got <func"),
         ({"metrics": ["acuracy"]}, ValueError, "^metrics: .*did you mean 'accuracy'"),
         ({"metrics": "accuracy"}, TypeError, r"^metrics: expected a list, as in metrics=\[nn"),
@@ -112,7 +112,7 @@ def test_what_is_no_model_is_refused(model: Any) -> None:
 
 def test_pairs_in_place_of_two_lists_are_answered() -> None:
     model = MLP([2, 1], None, seed=0)
-    with pytest.raises(TypeError, match=r"got list of 12; of pairs, list\(zip\(\*pairs\)\) makes"):
+    with pytest.raises(TypeError, match=r"got list of 12; list\(zip\(\*pairs\)\) converts"):
         fit(model, list(zip(POINTS, CLASSES, strict=True)), loss=mse, optimizer="sgd", epochs=1)
 
 
@@ -172,9 +172,7 @@ def by_hand(model: Any, optimizer: Any) -> None:
 def test_a_forgotten_zero_grad_is_told_at_each_step(clip: bool) -> None:
     told = forgetful(lambda model, optimizer: None, clip)
     assert len(told) == 2
-    assert (
-        "SGD.step: the gradients of the last step are still in these; call zero_grad()" in told[0]
-    )
+    assert "SGD.step: the gradients include those of the last step; call zero_grad()" in told[0]
 
 
 @pytest.mark.parametrize(

@@ -774,7 +774,7 @@ def test_text_that_does_not_fit_the_gpt_is_refused() -> None:
         model.loss(encode("abcde"))
     with pytest.raises(ValueError, match="expected letters a-z"):
         encode("Ada")
-    with pytest.raises(ValueError, match="3 heads do not divide"):
+    with pytest.raises(ValueError, match="width must be a multiple of heads=3"):
         MicroGPT(width=8, heads=3)
     with pytest.raises(ValueError, match="temperature must be above 0"):
         model.sample(temperature=0.0)

@@ -671,7 +671,7 @@ IN_MEMORY: dict[str, tuple[Any, str]] = {
     "lists": ((X.tolist(), Y.tolist()), r"\(list, list\) in memory; numpy.save"),
     "arrays": ((X, Y), r"\(ndarray, ndarray\) in memory"),
     "a dataset": (Dataset([[0.0]], [0], ["x"]), "Dataset in memory"),
-    "one path": ("inputs.npy", "the data is str in memory; .* the two .npy files' paths"),
+    "one path": ("inputs.npy", "the data is str in memory; .* the paths of the two .npy files"),
     "a path and an array": (("inputs.npy", Y), r"\(str, ndarray\) in memory"),
 }
 
@@ -685,13 +685,13 @@ def test_a_cluster_with_data_in_memory_is_refused_with_the_fix(what: str) -> Non
 
 def test_fit_of_nn_on_files_refuses_what_needs_data_in_memory(tmp_path: Path) -> None:
     paths = stored(tmp_path, [X, Y])
-    with pytest.raises(ValueError, match=r"validation=0\.5 would be a share of data in memory"):
+    with pytest.raises(ValueError, match=r"validation=0\.5 is a share of data in memory"):
         by_nn(paths, validation=0.5)
-    with pytest.raises(TypeError, match=r"validation: .* got the paths .* numpy.load them"):
+    with pytest.raises(TypeError, match=r"validation: .* got the paths .* use numpy.load"):
         by_nn(paths, validation=paths)
     model = MLP([3, 4, 2], "tanh", seed=3)
     replay = Replay(model, mse, model.parameters())
-    with pytest.raises(TypeError, match=r"a Replay is for data in memory.* leave compiled out"):
+    with pytest.raises(TypeError, match=r"a Replay is for data in memory.* leave out compiled"):
         by_nn(paths, compiled=replay)
     with pytest.raises(TypeError, match="dask Client for the cluster, got str"):
         by_nn(paths, cluster="tcp://scheduler:8786")
@@ -707,8 +707,11 @@ def test_fit_of_nn_on_files_says_what_to_install_without_numpy() -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"validation": 0.2}, r"validation=0.2 would be a share of data in memory; with files give"),
-    ({"metrics": [metrics.accuracy]}, "metrics are of the validation data"),
+    (
+        {"validation": 0.2},
+        r"validation=0.2 is a share of data in memory; for training on files pass",
+    ),
+    ({"metrics": [metrics.accuracy]}, "metrics need validation data"),
 ]
 
 
@@ -776,15 +779,15 @@ def test_a_picture_of_half_a_sweep_shows_what_is_there() -> None:
     assert "3 of 12 runs" in grid.figure().axes[0].get_title()
     grid.runs = []
     assert grid.figure().axes[0].texts
-    with pytest.raises(ValueError, match="no run is done"):
+    with pytest.raises(ValueError, match="no run is completed"):
         _ = grid.best
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"rates": []}, "no rates"),
-    ({"seeds": [1, 1]}, "seeds has something twice"),
-    ({"initializers": [None, None]}, "initializers has something twice"),
-    ({"picture": "grid.gif"}, "a picture ends with .png, .svg, .pdf, got 'grid.gif'"),
+    ({"seeds": [1, 1]}, "seeds has duplicates"),
+    ({"initializers": [None, None]}, "initializers has duplicates"),
+    ({"picture": "grid.gif"}, "a picture must end in .png, .svg, .pdf, got 'grid.gif'"),
 ]
 
 

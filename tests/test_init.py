@@ -161,7 +161,7 @@ def test_the_short_side_of_an_orthogonal_matrix_is_orthonormal(fans: tuple[int, 
         (lambda: init.truncated_normal(cut=0.0), "the cut must be at least 0.1, got 0.0"),
         (lambda: init.he_normal(gain=-1.0), "he_normal: gain must be a finite number"),
         (lambda: init.he_normal(fan="in"), "fan must be 'fan_in', 'fan_out' or 'fan_avg'"),  # type: ignore[arg-type]
-        (lambda: init.gain(lambda u: u * 0.0), "has the mean square 0.0"),
+        (lambda: init.gain(lambda u: u * 0.0), "mean square on N.0, 1. is 0.0"),
     ],
 )
 def test_wrong_numbers_are_refused(call: Callable[[], Any], words: str) -> None:
@@ -244,7 +244,7 @@ def test_constants_leave_the_neurons_of_a_layer_identical_for_ever(
         report = init.examine(model, *XOR, losses.mse)
         assert [layer.distinct for layer in report.layers] == [1, 1, 1]
         assert all(layer.rank <= 1 for layer in report.layers)
-        assert report.findings[0] == "layers.0: its 4 neurons are identical, for ever"
+        assert report.findings[0] == "layers.0: its 4 neurons stay identical forever"
         descend(model, *XOR, steps=10)
         for layer in model.layers:
             rows = [neuron.state_dict() for neuron in layer.neurons]
@@ -417,7 +417,7 @@ def test_an_examination_changes_nothing_also_when_it_fails() -> None:
     ("call", "words"),
     [
         (lambda m: init.examine(m, []), "there is no data"),
-        (lambda m: init.examine(m, [[1.0, 2.0]], [1.0]), "targets and loss go together"),
+        (lambda m: init.examine(m, [[1.0, 2.0]], [1.0]), "targets and loss need each other"),
         (lambda m: init.examine(m, [[1.0, 2.0]], [], losses.mse), "1 samples but 0 targets"),
         (lambda m: init.examine(m.layers[0].neurons[0], [[1.0]]), "neuron 0 has no layers"),
     ],
@@ -673,7 +673,7 @@ def layer_like(**changed: Any) -> LayerExamination:
     ("layers", "findings"),
     [
         ([{}], []),
-        ([{"distinct": 1}], ["a.b: its 3 neurons are identical, for ever"]),
+        ([{"distinct": 1}], ["a.b: its 3 neurons stay identical forever"]),
         ([{"distinct": 2}], []),
         ([{"distinct": 1, "fan_out": 1}], []),
         ([{"dead": 0.5}, {"saturated": 0.5}], []),
@@ -687,13 +687,13 @@ def layer_like(**changed: Any) -> LayerExamination:
         ([{"mean_square": 1.0}, {"mean_square": 2e3}, {}],
          ["the signal explodes: its mean square is multiplied by 2.0e+03"]),
         ([{"mean_square": 1.0}, {"mean_square": 0.0}, {}],
-         ["the signal is exactly 0 at the end of its way"]),
+         ["the signal is exactly 0 at the end"]),
         ([{"gradient": 1.0}, {"gradient": 1001.0}],
          ["the gradient vanishes: its mean square is multiplied by 1.0e-03"]),
         ([{"gradient": 4e3}, {"gradient": 1.0}],
          ["the gradient explodes: its mean square is multiplied by 4.0e+03"]),
         ([{"gradient": 0.0}, {"gradient": 1.0}],
-         ["the gradient is exactly 0 at the end of its way"]),
+         ["the gradient is exactly 0 at the end"]),
         ([{"gradient": math.nan}, {"gradient": 1.0}],
          ["the gradient explodes: its mean square is multiplied by nan"]),
     ],

@@ -777,7 +777,9 @@ def test_an_ignored_target_counts_for_nothing(
         assert loss.data == kept
         loss.backward()
         assert [z.grad for z in outputs[1]] == [0.0, 0.0, 0.0]
-        with pytest.raises(ValueError, match=f"^{SPARSE}: there is nothing to take a mean of"):
+        with pytest.raises(
+            ValueError, match=f"^{SPARSE}: there is no mean, because all targets are ignored"
+        ):
             losses.scce(rows_, [index] * 3, from_logits=True, ignore_index=index, **options)
         with pytest.raises(TypeError, match="expected a class index"):
             losses.scce(rows_, [2, 0.5, 1], from_logits=True, ignore_index=index)

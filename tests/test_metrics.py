@@ -104,11 +104,11 @@ def test_what_is_undefined_is_0() -> None:
         (lambda: metrics.accuracy([[]], [0]), ValueError, "sample 0 has no outputs"),
         (lambda: metrics.accuracy([[math.nan]], [0]), ValueError, "sample 0: an output is nan"),
         (lambda: metrics.accuracy([[1.0]], [math.nan]), ValueError, "sample 0: expected a class"),
-        (lambda: metrics.accuracy([[1.0]], [2]), ValueError, "a class index of 0 and 1, .* got 2"),
+        (lambda: metrics.accuracy([[1.0]], [2]), ValueError, "a class index of 0 or 1, .* got 2"),
         (
             lambda: metrics.accuracy([0, 2], [0, 2]),
             ValueError,
-            "index of 0 and 1, for there is one",
+            "index of 0 or 1, because there is one",
         ),
         (lambda: metrics.accuracy([[1.0, 2.0]], [-1]), ValueError, "class index, got -1"),
         (lambda: metrics.accuracy([[1.0, 2.0]], [0.5]), ValueError, "class index, got 0.5"),

@@ -403,7 +403,7 @@ def test_lbfgs_gets_over_a_kink_and_stays_where_the_gradient_is_0() -> None:
     optimizer = LBFGS([x, y])
     optimizer.step()
     assert (x.data, y.data) == (0.0, 0.0)
-    with pytest.raises(ValueError, match="LBFGS: the curvature is that of all parameters"):
+    with pytest.raises(ValueError, match="LBFGS: expected one group, got 2"):
         LBFGS([{"parameters": x}, {"parameters": y}])
 
 

@@ -82,9 +82,11 @@ def test_a_number_stands_for_a_constant_rate_and_a_function_for_a_schedule() -> 
     assert [falling(t) for t in range(4)] == [0.5, 0.5, 1.0, 0.5]
     with pytest.raises(TypeError, match=r"^WarmUp: after must be a schedule or a rate, got '0\.1'"):
         WarmUp("0.1", 5)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="2 parts meet at 1 milestones, got 2"):
+    with pytest.raises(ValueError, match="2 parts need 1 milestones, got 2"):
         Sequential([0.1, 0.2], [3, 4])
-    with pytest.raises(ValueError, match=r"MultiStep: milestones must rise, got \[4, 3\]"):
+    with pytest.raises(
+        ValueError, match=r"MultiStep: milestones must be in rising order, got \[4, 3\]"
+    ):
         MultiStep(0.1, [4, 3])
 
 

@@ -44,7 +44,7 @@ def test_a_grid_prints_what_is_done_and_marks_the_best() -> None:
     assert found.finals(0.1, "a") == [1.5, 0.5]
     assert math.isnan(found.median(0.1, "longer name here"))
     assert found.best == (0.1, "a")
-    with pytest.raises(ValueError, match=r"^sweep: no run is done$"):
+    with pytest.raises(ValueError, match=r"^sweep: no run is completed$"):
         _ = grid().best
 
 
@@ -214,10 +214,10 @@ def test_a_picture_has_the_format_of_its_name(name: str, start: bytes, tmp_path:
         ({"rates": []}, "^sweep: no rates$"),
         ({"rates": [0.1], "seeds": []}, "^sweep: no seeds$"),
         ({"rates": [0.1], "initializers": {}}, "^sweep: no initializers$"),
-        ({"rates": [0.1, 0.1]}, r"^sweep: rates has something twice: \[0\.1, 0\.1\]$"),
-        ({"rates": [0.1], "initializers": [None, None]}, "^sweep: initializers has something"),
+        ({"rates": [0.1, 0.1]}, r"^sweep: rates has duplicates: \[0\.1, 0\.1\]$"),
+        ({"rates": [0.1], "initializers": [None, None]}, "^sweep: initializers has duplicates"),
         ({"rates": [0.1], "picture": "grid.gif"},
-         r"^sweep: a picture ends with \.png, \.svg, \.pdf, got 'grid\.gif'$"),
+         r"^sweep: a picture must end in \.png, \.svg, \.pdf, got 'grid\.gif'$"),
     ],
 )  # fmt: skip
 def test_a_sweep_that_makes_no_sense_is_refused_before_it_begins(

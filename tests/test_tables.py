@@ -116,7 +116,7 @@ def test_a_gap_is_named_by_row_and_column_before_training(kind: str, side: str, 
 
 
 def test_text_in_an_array_is_named_and_in_a_list_it_is_for_the_model_to_say() -> None:
-    with pytest.raises(ValueError, match=r"inputs: row 1, column 1 is 'x'; make numbers of it"):
+    with pytest.raises(ValueError, match=r"inputs: row 1, column 1 is 'x'; convert it to numbers"):
         trained(np.array([[1.0, 2.0], [3.0, "x"]], dtype=object), [1.0, 2.0])
     assert samples((["ada", "bob"], [0, 1]))[0] == ["ada", "bob"]
     assert samples(([{"x": 1.0}], [0]))[0] == [{"x": 1.0}]
@@ -139,7 +139,7 @@ def test_what_is_no_sequence_of_samples_is_refused(data: Any) -> None:
 
 
 def test_a_table_in_place_of_a_pair_leads_to_a_dataset() -> None:
-    with pytest.raises(TypeError, match=r"Dataset\.from_table\(table, target=\.\.\.\) makes one"):
+    with pytest.raises(TypeError, match=r"Dataset\.from_table\(table, target=\.\.\.\) converts it"):
         samples(Frame(ROWS, ["a", "b"]))
 
 
@@ -262,12 +262,12 @@ def test_a_csv_file_is_a_dataset(tmp_path: Path) -> None:
     [
         ("", "data.csv: there are no rows"),
         ("x,y\n", "data.csv: there are no rows"),
-        ("x,x\n1,2\n", "the first line names a column twice"),
+        ("x,x\n1,2\n", "the first line has the same name twice"),
         ("x,y\n1,2\n3\n", "data.csv, line 3: 1 cells, but the first line has 2"),
         ("x,y\n1,2\n,3\n", "from_csv: row 1, column 'x' is missing"),
         ("x,y\n1,2\nNA,3\n", "from_csv: row 1, column 'x' is missing"),
         ("x,y\n1,2\n3,\n", "from_csv: row 1, column 'y' is missing"),
-        ("x,y\n1,2\nbig,3\n", "from_csv: row 1, column 'x' is 'big'; make numbers of it"),
+        ("x,y\n1,2\nbig,3\n", "from_csv: row 1, column 'x' is 'big'; convert it to numbers"),
         ("x,y\n1_000,2\n", "from_csv: row 0, column 'x' is '1_000'"),
         ("x,y\ninf,2\n", "from_csv: row 0, column 'x' is inf"),
         ("x,z\n1,2\n", "from_csv: columns: there is no 'y'; there are x, z"),

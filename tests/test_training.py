@@ -251,7 +251,7 @@ def test_a_progress_bar_counts_the_epochs_and_training_goes_on_without_tqdm(
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"loss": [1, 2.0]}, "not made of numbers"),
+        ({"loss": [1, 2.0]}, "entries that are not numbers"),
         ({"rate": [0.1] * 9}, "more lines than epochs"),
         ({"stopped": 3}, "more lines than epochs"),
         ({"interrupted": 1}, "whether it was interrupted"),

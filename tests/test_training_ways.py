@@ -266,7 +266,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"patience": 0}, "^fit: patience must be a whole number"),
     ({"patience": 1.5}, "^fit: patience must be a whole number"),
     ({"clip": -1.0}, "^fit: clip must be a finite number above 0"),
-    ({"resume": True}, "resume=True needs the checkpoint"),
+    ({"resume": True}, "resume=True needs a checkpoint"),
     ({"validation": ([], [])}, "^validation: no samples"),
     ({"validation": (X, Y[:3])}, "^validation: 30 inputs, but 3 targets"),
     ({"metrics": ["acuracy"]}, "did you mean 'accuracy'"),

@@ -37,7 +37,7 @@ def largest_curvature(model: Module, data: Any, loss: Loss, rounds: int = 100) -
             return [item(x) for x in gradients(pairs, parameters, create_graph=False)]
 
         value = _dominant(times, len(parameters), rounds)
-        if value < 0.0:  # the largest of H is that of H - value, which has no negative ones
+        if value < 0.0:  # all eigenvalues of H - value are at least 0; the largest gives H's
             shift = value
 
             def shifted(v: list[float]) -> list[float]:
@@ -48,8 +48,8 @@ def largest_curvature(model: Module, data: Any, loss: Loss, rounds: int = 100) -
 
 
 def _dominant(times: Callable[[list[float]], list[float]], count: int, rounds: int) -> float:
-    """The eigenvalue of largest size."""
-    # Any start will do that is not at right angles to the eigenvector; this one has no pattern.
+    """The eigenvalue with the largest absolute value."""
+    # Any start works that is not at right angles to the eigenvector; this one has no pattern.
     v = [1.0 + math.sin(1.0 + 7.0 * i * i) for i in range(count)]
     value = 0.0
     for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""A network under the microscope before it is trained: what its initial weights do to signals."""
+"""`examine`: how a network's initial weights change signals and gradients, before training."""
 
 import math
 import random
@@ -10,43 +10,48 @@ from typing import Any
 from autograd import Value, recording
 from autograd.atomic import together, undo_of
 from autograd.value import restorer
-from nn.activations import exact_sum, moments, value_and_slope
+from nn.activations import Moments, exact_sum, moments, value_and_slope
 from nn.module import Module, unscoped
 
-_FLAT = 0.05  # a unit is saturated where its slope is below this share of the largest
-_FAR = 40.0  # where a saturating activation is flat to the last bit
-_FACTOR = 1e3  # growth or loss of a mean square over the network that is worth a finding
+_FLAT = 0.05  # a unit is saturated if its slope is below this share of the largest
+_FAR = 40.0  # a saturating activation is exactly flat there
+_FACTOR = 1e3  # growth or loss of a mean square over the network that is reported
 
 
 @dataclass(frozen=True)
 class LayerExamination:
-    """What `examine` saw in one layer.
+    """The measurements of one layer.
 
-    `predicted_` numbers come from the initializer's variance and the activation alone; they are nan
-    for weights whose mean is not 0, of which the theory does not speak.
+    The `predicted_` numbers are computed from the initializer's variance and the activation alone.
+    They are nan for weights whose mean is not 0, because the theory does not cover these.
+
+    Attributes:
+        std: the standard deviation of a weight, by the initializer.
+        bound: the largest possible weight, by the initializer; inf for a normal distribution.
+        variance: of the activations, over the neurons and the samples.
+        gradient: the mean square of dL/du, where u is the input of the activation.
+        dead: the share of neurons with a slope of exactly 0 for every sample; they cannot learn.
+        saturated: the share of (neuron, sample) pairs on the flat part of the activation; None if
+            the activation is not flat at both ends.
+        distinct: the number of neurons that differ in a weight or its gradient; 1 for a symmetric
+            layer.
+        rank: of the matrix dL/dw, the number of independent directions in which the layer can
+            change at first.
     """
 
     name: str
     fan_in: int
     fan_out: int
     std: float
-    """The standard deviation of a weight that the initializer promises."""
     bound: float
-    """The largest weight that it can give; inf for a normal distribution."""
     predicted_variance: float
     variance: float
-    """Of the activations, over the neurons and the samples."""
     predicted_gradient: float
     gradient: float
-    """The mean square of dL/du, u being the sum that goes into the activation."""
     dead: float
-    """The share of neurons whose slope is exactly 0 at every sample: they cannot learn."""
     saturated: float | None
-    """The share of (neuron, sample) where an activation flat at both ends is flat; else None."""
     distinct: int
-    """How many neurons differ in a weight or in the gradient of one: 1 for symmetric layers."""
     rank: int
-    """Of the matrix dL/dw: in how many independent directions the layer can move at first."""
     mean_square: float
     activations: tuple[float, ...] = field(repr=False)
     gradients: tuple[float, ...] = field(repr=False)
@@ -54,59 +59,46 @@ class LayerExamination:
 
 @dataclass(frozen=True)
 class Examination:
-    """What `examine` found: print it for a table, or draw it with `figure()`."""
+    """The result of `examine`: print it as a table, or draw it with `figure()`."""
 
     layers: tuple[LayerExamination, ...]
 
     @property
     def findings(self) -> list[str]:
-        """What is wrong, in words; empty if nothing is."""
-        found = []
+        """The problems in words; empty if there are none."""
+        findings = []
         hidden = self.layers[:-1] or self.layers
         for layer in self.layers:
             if layer.distinct < layer.fan_out and layer.distinct == 1:
-                found.append(f"{layer.name}: its {layer.fan_out} neurons are identical, for ever")
+                findings.append(f"{layer.name}: its {layer.fan_out} neurons stay identical forever")
             if layer.dead > 0.5:
-                found.append(f"{layer.name}: {layer.dead:.0%} of its neurons are dead")
+                findings.append(f"{layer.name}: {layer.dead:.0%} of its neurons are dead")
             if layer.saturated is not None and layer.saturated > 0.5:
-                found.append(f"{layer.name}: {layer.saturated:.0%} of its outputs are saturated")
-        forward, back = [one.mean_square for one in hidden], [one.gradient for one in self.layers]
+                findings.append(f"{layer.name}: {layer.saturated:.0%} of its outputs are saturated")
         for what, first, last in (
-            ("signal", forward[0], forward[-1]),
-            ("gradient", back[-1], back[0]),
+            ("signal", hidden[0].mean_square, hidden[-1].mean_square),
+            ("gradient", self.layers[-1].gradient, self.layers[0].gradient),
         ):
             if last == 0.0:
-                found.append(f"the {what} is exactly 0 at the end of its way")
-            elif last * _FACTOR < first:
-                found.append(
-                    f"the {what} vanishes: its mean square is multiplied by {last / first:.1e}"
-                )
-            elif not last < first * _FACTOR:
-                found.append(
-                    f"the {what} explodes: its mean square is multiplied by {last / first:.1e}"
-                )
-        return found
+                findings.append(f"the {what} is exactly 0 at the end")
+            elif last * _FACTOR < first or not last < first * _FACTOR:
+                change = "vanishes" if last * _FACTOR < first else "explodes"
+                factor = f"its mean square is multiplied by {last / first:.1e}"
+                findings.append(f"the {what} {change}: {factor}")
+        return findings
 
     def __str__(self) -> str:
         head = ["layer", "fans", "std", "bound", "var(a)", "predicted", "E[g^2]", "predicted"]
         head += ["dead", "saturated", "distinct", "rank"]
         table = [head]
-        for one in self.layers:
-            rank = min(one.fan_in, one.fan_out)
-            table.append(
-                [
-                    one.name,
-                    f"{one.fan_in}, {one.fan_out}",
-                    f"{one.std:.3g}",
-                    f"{one.bound:.3g}",
-                    *(_text(one.variance), _text(one.predicted_variance)),
-                    *(_text(one.gradient), _text(one.predicted_gradient)),
-                    f"{one.dead:.0%}",
-                    "-" if one.saturated is None else f"{one.saturated:.0%}",
-                    f"{one.distinct} of {one.fan_out}",
-                    f"{one.rank} of {rank}",
-                ]
-            )
+        for layer in self.layers:
+            measured = [layer.variance, layer.predicted_variance]
+            measured += [layer.gradient, layer.predicted_gradient]
+            cells = [layer.name, f"{layer.fan_in}, {layer.fan_out}"]
+            cells += [f"{layer.std:.3g}", f"{layer.bound:.3g}", *map(_text, measured)]
+            saturated = "-" if layer.saturated is None else f"{layer.saturated:.0%}"
+            cells += [f"{layer.dead:.0%}", saturated, f"{layer.distinct} of {layer.fan_out}"]
+            table.append([*cells, f"{layer.rank} of {min(layer.fan_in, layer.fan_out)}"])
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = []
         for row in table:
@@ -116,9 +108,9 @@ class Examination:
         return "\n".join(lines + [f"! {finding}" for finding in self.findings])
 
     def figure(self) -> Any:
-        """A matplotlib Figure: activations, sizes of gradients, and both against the prediction.
+        """A matplotlib Figure: activations, sizes of gradients, and both with their predictions.
 
-        Raises ImportError, naming the extra, when matplotlib is not installed.
+        Raises ImportError, with the extra to install, if matplotlib is missing.
         """
         from nn.study import plots
 
@@ -133,41 +125,39 @@ def examine(
     *,
     seed: int = 0,
 ) -> Examination:
-    """What the model's initial weights make of `data`, layer by layer, forward and backward.
+    """An Examination of the model's initial weights: signals and gradients of each layer.
 
     Args:
-        model: a module with layers in it; its parameters and their gradients are left as they were.
-        data: samples of numbers; a few dozen give variances good to some ten percent.
-        targets, loss: what to differentiate, as in `loss([outputs], [target])` for each sample.
-            Left out, each output gets a gradient from N(0, 1), as if from a loss that is as large
-            for every output.
-        seed: of those gradients.
+        model: a module with layers; its parameters and their gradients do not change.
+        data: samples of numbers; with a few dozen, variances are accurate to about 10 %.
+        targets, loss: `loss([outputs], [target])` is differentiated for each sample.  By default
+            each output gets a random gradient from N(0, 1).
+        seed: for the random gradients.
 
-    The predictions are those of mean field theory: with u the sum that goes into a neuron, var(u)
-    = fan_in var(w) E[a^2] of the layer before, E[a^2] = E[f(u)^2] for normal u, and backward
-    E[g^2] = fan_out var(w) E[f'(u)^2] E[g^2] of the layer behind (LeCun et al. 1998; Glorot and
-    Bengio 2010; He et al. 2015; Poole et al. 2016).
+    The predictions are those of mean field theory, where u is the input of an activation f:
+    forward, var(u) = fan_in var(w) E[a^2] with a from the layer before, and E[a^2] = E[f(u)^2] for
+    normal u; backward, E[g^2] = fan_out var(w) E[f'(u)^2] E[g^2] with g from the next layer (LeCun
+    et al. 1998; Glorot and Bengio 2010; He et al. 2015; Poole et al. 2016).
 
-    What is said of initializers, measured: the factor by which ten layers of 32 neurons multiply
-    the mean square of the signal on its way forward, and of the gradient on its way back (means
-    over six networks; a network by chance strays by a factor of 2).
+    Measured: the factor by which ten layers of 32 neurons multiply the mean square of the signal
+    (forward) and of the gradient (back).  They are means over six networks; single networks differ
+    by a factor of up to 2.
 
         units     weights         forward    back
         tanh      N(0, 0.01^2)    8e-26      8e-26     tiny weights vanish
         linear    LeCun           0.7        0.8       LeCun keeps the variance
-        tanh      LeCun           0.11       0.06      ... in tanh slowly less
-        tanh      LeCun, gain     0.7        2         ... unless with tanh's own gain, 1.59
+        tanh      LeCun           0.11       0.06      ... tanh slowly reduces it
+        tanh      LeCun, gain     0.7        2         ... but not with its own gain, 1.59
         relu      LeCun, Glorot   4e-4       8e-4      relu loses half in each layer
         relu      He              0.4        0.8       He suits relu
-        linear    He              700        800       and nothing that does not halve
+        linear    He              700        800       ... but not linear units
         linear, narrowing from 64 neurons to 8:
                   LeCun, fan_in   1.2        0.12
                   LeCun, fan_out  9.9        0.95
                   Glorot          2.9        0.28      Glorot balances both
 
-    Zeros, ones and constants leave the neurons of a layer identical for ever, with gradients of
-    rank 1.  That He's be of no use for relu, as one reads at times, is the opposite of what is
-    measured: it is made for relu.
+    With zeros, ones and constants the neurons of a layer stay identical forever, with gradients of
+    rank 1.
 
     >>> from nn import MLP, init
     >>> rng = random.Random(0)
@@ -176,7 +166,7 @@ def examine(
     >>> [layer.distinct for layer in report.layers]
     [1, 1, 2]
     >>> report.findings[:1]
-    ['layers.0: its 6 neurons are identical, for ever']
+    ['layers.0: its 6 neurons stay identical forever']
     """
     watched = [
         _Watched(path or module.name, module)
@@ -188,7 +178,7 @@ def examine(
     if not len(data):
         raise ValueError("examine: there is no data")
     if (targets is None) != (loss is None):
-        raise ValueError("examine: targets and loss go together")
+        raise ValueError("examine: targets and loss need each other; pass both or neither")
     if targets is not None and len(targets) != len(data):
         raise ValueError(f"examine: {len(data)} samples but {len(targets)} targets")
     parameters = model.parameters()
@@ -218,7 +208,7 @@ def examine(
 
 
 class _Probe:
-    """An activation that remembers what went in and out, and the gradients that came back."""
+    """An activation that records its inputs, its outputs and their gradients."""
 
     def __init__(self, function: Callable[[Any], Any] | None) -> None:
         self.function = function
@@ -233,7 +223,7 @@ class _Probe:
         return z
 
     def settle(self) -> None:
-        """Take down the numbers of a pass and let its graph go."""
+        """Record the numbers of a pass and release its graph."""
         for u, z in self.pending:
             self.activations.append(z.data)
             self.gradients.append(u.grad)
@@ -242,24 +232,24 @@ class _Probe:
 
 
 class _Watched:
-    """A layer while it is examined: a probe in each neuron, and the gradients at the end."""
+    """A layer during the examination, with a probe in each neuron."""
 
     def __init__(self, name: str, layer: Any) -> None:
         self.name, self.layer = name, layer
         self.probes = [_Probe(neuron.activation) for neuron in layer.neurons]
 
     def probe(self) -> None:
-        """Put the probes in the place of the activations."""
+        """Replace the activations by the probes."""
         for neuron, probe in zip(self.layer.neurons, self.probes, strict=True):
             neuron.activation = probe
 
     def settle(self) -> None:
-        """Take down the numbers of a pass."""
+        """Record the numbers of a pass."""
         for probe in self.probes:
             probe.settle()
 
     def read(self) -> None:
-        """Take down the gradients of the weights, and what makes neurons differ."""
+        """Record the gradients of the weights, and the differences between neurons."""
         neurons = self.layer.neurons
         self.matrix = [[w.grad for w in n.weights] for n in neurons]
         self.different = {
@@ -268,7 +258,7 @@ class _Watched:
         }
 
     def examination(self, prediction: tuple[float, float]) -> LayerExamination:
-        """What was seen, beside the predicted variance and the predicted gradient."""
+        """The measurements, with the predicted variance and the predicted gradient."""
         layer, probes = self.layer, self.probes
         activations = [a for probe in probes for a in probe.activations]
         gradients = [g for probe in probes for g in probe.gradients]
@@ -310,22 +300,19 @@ def _mean(numbers: Sequence[float]) -> float:
 
 
 def _predictions(layers: list[Any], inputs: float, outputs: float) -> list[tuple[float, float]]:
-    """Per layer the variance of the activations and the mean square of dL/du."""
+    """(variance of the activations, mean square of dL/du) for each layer."""
     square, variances, slopes, stds = inputs, [], [], []
     for layer in layers:
         std = layer.init.std(layer.fan_in, layer.fan_out)
         if layer.init.center() != 0.0:
             std = math.nan
         size = layer.fan_in * std * std * square
+        known = Moments(math.nan, math.nan, math.nan)
         if math.isfinite(size):
-            made = moments(layer.activation, size)
-            variances.append(made.square - made.mean**2)
-            slopes.append(made.slope_square)
-            square = made.square
-        else:
-            variances.append(math.nan)
-            slopes.append(math.nan)
-            square = math.nan
+            known = moments(layer.activation, size)
+        square = known.square
+        variances.append(square - known.mean**2)
+        slopes.append(known.slope_square)
         stds.append(std)
     gradient, gradients = outputs, []
     for layer, slope, std in zip(reversed(layers), reversed(slopes), reversed(stds), strict=True):
@@ -352,19 +339,19 @@ def rank(matrix: Sequence[Sequence[float]]) -> int:
     """
     rows = [list(row) for row in matrix]
     limit = 1e-10 * max((abs(a) for row in rows for a in row), default=0.0)
-    found = 0
+    count = 0
     while rows and rows[0]:
         size, i, j = max((abs(a), i, j) for i, row in enumerate(rows) for j, a in enumerate(row))
         if not size > limit:
             break
-        found += 1
+        count += 1
         pivot = rows.pop(i)
         factors = [row[j] / pivot[j] for row in rows]
         rows = [
             [a - factor * b for k, (a, b) in enumerate(zip(row, pivot, strict=True)) if k != j]
             for row, factor in zip(rows, factors, strict=True)
         ]
-    return found
+    return count
 
 
 def _text(number: float) -> str:

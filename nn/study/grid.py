@@ -8,9 +8,9 @@ from typing import Any
 
 @dataclass
 class Trained:
-    """One run: its place in the grid, and the loss before training and of each epoch.
+    """One run: its place in the grid, and its losses, before training and after each epoch.
 
-    The last loss is inf if the run came to where there are no numbers.
+    The last loss is inf if a loss or gradient was inf or nan.
     """
 
     rate: float
@@ -25,17 +25,17 @@ class Trained:
 
     @property
     def diverged(self) -> bool:
-        """Whether the last loss is inf, nan or, but for rounding, more than the first."""
+        """Whether the last loss is inf, nan, or above the first by more than rounding."""
         return not self.loss[-1] - self.loss[0] <= 1e-9 * abs(self.loss[0])
 
     def outcome(self, best: float) -> str:
-        """What came of the run, in words, where `best` is the lowest last loss of all runs.
+        """The result of the run in words; `best` is the lowest last loss of all runs.
 
         By its losses L_0 ... L_n:
 
         - diverges: see `diverged`;
         - good: it has fallen by at least 90 % of L_0 - best;
-        - slow: it is still falling, the last quarter of the epochs by more than 5 % of L_0 - best;
+        - slow: it is still falling, in the last quarter of the epochs by over 5 % of L_0 - best;
         - plateaus above the best: the rest.
         """
         loss, possible = self.loss, self.loss[0] - best
@@ -46,7 +46,7 @@ class Trained:
         quarter = loss[-1 - max(1, (len(loss) - 1) // 4)]
         if quarter - loss[-1] > 0.05 * possible:
             return "slow"
-        # A rate so low that nothing moves falls in a straight line, however little.
+        # With a very low rate the loss falls in a straight line, by very little.
         half = loss[(len(loss) - 1) // 2]
         steady = loss[0] - half > 0 and (half - loss[-1]) > 0.5 * (loss[0] - half)
         return "slow" if steady else "plateaus above the best"
@@ -54,11 +54,11 @@ class Trained:
 
 @dataclass
 class Grid:
-    """The runs that are done so far, and what there is to do; prints as a table.
+    """The completed runs of a grid; prints as a table.
 
     Attributes:
-        rates, initializers, seeds: of which every combination is a run.
-        runs: in the order of rates, then initializers, then seeds.
+        rates, initializers, seeds: there is a run for every combination of them.
+        runs: the completed ones, in the order of rates, then initializers, then seeds.
     """
 
     rates: list[float]
@@ -70,30 +70,30 @@ class Grid:
         return len(self.rates) * len(self.initializers) * len(self.seeds)
 
     def cell(self, rate: float, initializer: str) -> list[Trained]:
-        """The runs of a rate and an initializer, as far as they are done."""
+        """The completed runs of a rate and an initializer."""
         return [run for run in self.runs if (run.rate, run.initializer) == (rate, initializer)]
 
     def finals(self, rate: float, initializer: str) -> list[float]:
-        """The last losses of all seeds, as far as they are done."""
+        """The last losses of the completed runs."""
         return [run.final for run in self.cell(rate, initializer)]
 
     def median(self, rate: float, initializer: str) -> float:
-        """The median of the last losses; nan before the first is done."""
+        """The median of the last losses; nan if no run is completed."""
         finals = self.finals(rate, initializer)
         return statistics.median(finals) if finals else math.nan
 
     @property
     def best(self) -> tuple[float, str]:
-        """(rate, initializer) with the lowest median; ValueError before the first run is done."""
+        """(rate, initializer) with the lowest median; ValueError if no run is completed."""
         cells = [(self.median(r, i), r, i) for r in self.rates for i in self.initializers]
         done = [cell for cell in cells if cell[0] == cell[0]]
         if not done:
-            raise ValueError("sweep: no run is done")
+            raise ValueError("sweep: no run is completed")
         return min(done, key=lambda cell: cell[0])[1:]
 
     @property
     def outcomes(self) -> list[str]:
-        """What came of each run, in words, see `Trained.outcome`."""
+        """The result of each run in words, see `Trained.outcome`."""
         best = min((run.final for run in self.runs), default=math.nan)
         return [run.outcome(best) for run in self.runs]
 
@@ -127,8 +127,8 @@ class Grid:
         return "\n".join(lines)
 
     def figure(self) -> Any:
-        """A matplotlib Figure: loss against epochs, a line for each rate, if only the rates differ;
-        or else the median loss of each rate and initializer, coloured."""
+        """A matplotlib Figure: a loss curve for each rate if only the rates differ, else a coloured
+        table of the median losses by rate and initializer."""
         from nn.study import plots
 
         return plots.sweep(self) if self.is_line and self.runs else plots.grid(self)

@@ -1,4 +1,4 @@
-"""The search for a learning rate: a range test, with the bound of stability beside it."""
+"""The search for a learning rate: a range test, and the bound of stability."""
 
 import copy
 import math
@@ -20,15 +20,15 @@ from nn.training.recipe import Loss, Recipe, Settings
 
 @dataclass
 class RangeTest:
-    """Losses while the rate rose step by step, and the rate to take.
+    """Losses for rising learning rates, and a suggested rate.
 
     Attributes:
-        rates, losses: of each step, up to where the loss left all bounds.
+        rates, losses: of each step, up to the end of the test.
         smooth: the losses' running mean.
-        suggestion: the rate around which the losses fall fastest per step of the range.
-        reason: why, in words.
-        bound: 2 / lambda_max, above which gradient descent leaves a minimum of this curvature.
-        curvature: lambda_max, the largest eigenvalue of the loss's Hessian where the model stands.
+        suggestion: the rate around which the losses fall fastest.
+        reason: for the suggestion, in words.
+        bound: 2 / lambda_max; above it gradient descent leaves a minimum with this curvature.
+        curvature: lambda_max, the largest eigenvalue of the loss's Hessian at the model's numbers.
     """
 
     rates: list[float]
@@ -66,23 +66,23 @@ def find_learning_rate(
     curvature_samples: int = 64,
     compiled: bool = False,
 ) -> RangeTest:
-    """A RangeTest (Smith 2017): a copy trained with a rate that rises from low to high.
+    """A RangeTest (Smith 2017): a copy is trained with a rate that rises from low to high.
 
-    The model, and every random state, is what it was, whatever happens.  The test ends when the
-    loss is inf or nan, or four times its lowest.  The bound is that of plain gradient descent,
-    from the Hessian of the loss of the first `curvature_samples` samples.
+    The model and all random states stay unchanged.  The test ends when the loss is inf or nan, or
+    four times its lowest.  The bound is that of plain gradient descent, from the Hessian of the
+    loss of the first `curvature_samples` samples.
 
-    With `compiled`, the steps are replayed as in `fit`, from one recording.
+    With `compiled`, the steps are replayed as in `fit`.
 
-    Raises ValueError for a range that is none, and if the loss never falls.
+    Raises ValueError for an invalid range, and if the loss never falls.
     """
     loss, steps = loss_of(loss), whole(steps, "find_learning_rate: steps")
     seed = whole(seed, "find_learning_rate: seed", None)
     low, high = as_float(low, "find_learning_rate: low"), as_float(high, "find_learning_rate: high")
     if not 0.0 < low < high < math.inf or steps < 10:
         raise ValueError(
-            f"find_learning_rate: low must be more than 0 and less than high, and steps at least "
-            f"10, got {low!r}, {high!r}, {steps!r}"
+            "find_learning_rate: low must be above 0 and below high, and steps at least 10, got "
+            f"{low!r}, {high!r}, {steps!r}"
         )
     inputs, targets = samples(data)
     size = len(inputs)
@@ -103,7 +103,7 @@ def find_learning_rate(
 
 @dataclass(eq=False, repr=False)
 class SingleBatches(InMemory):
-    """One batch an epoch; all samples come up before any of them comes again."""
+    """One batch in each epoch; every sample is used once before any is used again."""
 
     seed: int = 0
     order: list[int] = field(default_factory=list, init=False)
@@ -121,12 +121,12 @@ class SingleBatches(InMemory):
 
 
 def _is_lost(epoch: int, history: History) -> bool:
-    """Whether the loss is so much above its lowest that no higher rate needs to be tried."""
+    """Whether the loss is so far above its lowest that higher rates are not worth a try."""
     return history.loss[-1] > 4.0 * min(history.loss) and epoch > 5
 
 
 def _range_test(rates: list[float], losses: list[float], curvature: float) -> RangeTest:
-    """The RangeTest of the losses of the first rates."""
+    """The RangeTest for the losses of the first rates."""
     steps, smooth = len(rates), _smoothed(losses)
     lowest = smooth.index(min(smooth)) if smooth else 0
     if lowest == 0:
@@ -134,8 +134,8 @@ def _range_test(rates: list[float], losses: list[float], curvature: float) -> Ra
             f"find_learning_rate: the loss never falls between {rates[0]:g} and {rates[-1]:g}; "
             "start lower"
         )
-    # Batches differ by more than a small step changes the loss, and a difference of neighbours
-    # would choose by that noise: a slope is that of a line through a fifth of the range.
+    # Losses differ more between batches than between steps, so the difference of two neighbours
+    # is noise.  A slope is therefore that of a line through a fifth of the range.
     reach = steps // 10
     k = min(range(min(reach, lowest), lowest + 1), key=lambda k: _slope(losses, k, reach))
     reason = f"the loss falls fastest there; it is lowest at {rates[lowest]:.3g}" + (
@@ -154,7 +154,7 @@ def _slope(losses: list[float], k: int, reach: int) -> float:
 
 
 def _smoothed(losses: list[float], keep: float = 0.7) -> list[float]:
-    """The running mean with weights keep^k, without the bias of its start."""
+    """The running mean with weights keep^k, corrected for the bias at its start."""
     mean, weight, smooth = 0.0, 0.0, []
     for loss in losses:
         mean, weight = keep * mean + (1 - keep) * loss, keep * weight + (1 - keep)

@@ -1,4 +1,4 @@
-"""Figures of training: curves, rates, decision boundaries, weights over time; matplotlib's."""
+"""matplotlib Figures of training: curves, rates, decision boundaries, weights over time."""
 
 import functools
 import io
@@ -11,18 +11,18 @@ from nn.data import samples
 from nn.metrics import classes
 from nn.module import Module, unscoped
 
-# Okabe and Ito (2008): told apart with every kind of colour vision.
+# Okabe and Ito (2008): distinct for every kind of colour vision.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
 
-DOTS, SHOWN = 150, 100  # pixels per inch: of the picture, and of its place in a notebook's page
+DOTS, SHOWN = 150, 100  # pixels per inch: in the picture, and on a notebook's page
 
 
 @functools.cache
 def _shown() -> Any:
-    """matplotlib's Figure, and how a notebook shows it.
+    """A subclass of matplotlib's Figure that a notebook shows as a picture.
 
-    A Figure that pyplot does not know shows only its repr there: pyplot is what tells IPython.
+    Without pyplot, a notebook shows only the repr of a plain Figure.
     """
     try:
         from matplotlib.figure import Figure
@@ -41,15 +41,15 @@ def _shown() -> Any:
 
 
 def figure(width: float = 6.4, height: float = 4.2) -> Any:
-    """An empty Figure of that size in inches, which a notebook shows when a cell ends with it.
+    """An empty Figure of the size in inches; a notebook shows it at the end of a cell.
 
-    Raises ImportError, naming the extra, when matplotlib is not installed.
+    Raises ImportError, with the extra to install, if matplotlib is missing.
     """
     return _shown()(figsize=(width, height), layout="constrained")
 
 
 def history(run: Any) -> Any:
-    """A Figure of a History: the loss curves, and of the metrics beside them if there are any."""
+    """A Figure of a History: the loss curves, and next to them the metrics if there are any."""
     drawn = figure(10.0 if run.metrics else 6.4)
     axes = drawn.subplots(1, 2 if run.metrics else 1, squeeze=False)[0]
     epochs = range(1, len(run) + 1)
@@ -68,14 +68,14 @@ def history(run: Any) -> Any:
     return drawn
 
 
-def sweep(found: Any) -> Any:
-    """A Figure of a Grid of rates: loss against epochs, a line for each rate."""
+def sweep(result: Any) -> Any:
+    """A Figure of a Grid of rates: a loss curve for each rate."""
     drawn = figure(8.2, 4.6)
     axes = drawn.subplots()
-    top = 3.0 * max(run.loss[0] for run in found.runs)
-    lowest = min(x for run in found.runs for x in run.loss if x > 0.0)
-    colors = COLORS * len(found.runs)
-    for run, outcome, color in zip(found.runs, found.outcomes, colors, strict=False):
+    top = 3.0 * max(run.loss[0] for run in result.runs)
+    lowest = min(x for run in result.runs for x in run.loss if x > 0.0)
+    colors = COLORS * len(result.runs)
+    for run, outcome, color in zip(result.runs, result.outcomes, colors, strict=False):
         shown = [min(x, 10.0 * top) if x == x else 10.0 * top for x in run.loss]
         name = f"{run.rate:g}: {outcome}"
         axes.plot(range(len(shown)), shown, color=color, linewidth=1.8, label=name)
@@ -85,13 +85,13 @@ def sweep(found: Any) -> Any:
     return drawn
 
 
-def grid(found: Any) -> Any:
-    """A Figure of a Grid so far: the median loss of each rate (across) and initializer (down).
+def grid(result: Any) -> Any:
+    """A Figure of a Grid: the median loss for each rate (across) and initializer (down).
 
-    The lowest has a frame; what is not done yet is empty, and what diverged to inf is grey.
+    The lowest has a frame.  Cells without a completed run are empty, and losses of inf are grey.
     """
-    rates, names = found.rates, found.initializers
-    medians = [[found.median(rate, name) for rate in rates] for name in names]
+    rates, names = result.rates, result.initializers
+    medians = [[result.median(rate, name) for rate in rates] for name in names]
     finite = [x for row in medians for x in row if math.isfinite(x)]
     logs = [math.log10(max(x, 1e-300)) for x in finite] or [0.0]
     low, high = min(logs), max(logs)
@@ -102,10 +102,10 @@ def grid(found: Any) -> Any:
 
     for i, row in enumerate(medians):
         for k, x in enumerate(row):
-            # From white to the blue of COLORS' kind: read by lightness alone, if need be.
+            # From white to blue, so lightness alone is enough to read it.
             share = (high - math.log10(max(x, 1e-300))) / (high - low or 1.0) if x < math.inf else 0
             color: Any = colormaps["Blues"](0.08 + 0.8 * share) if x < math.inf else "0.82"
-            best = bool(finite) and (rates[k], names[i]) == found.best
+            best = bool(finite) and (rates[k], names[i]) == result.best
             style = {"edgecolor": COLORS[1], "linewidth": 2.5, "zorder": 3} if best else {}
             color = "white" if x != x else color
             axes.bar(k, 0.94, 0.94, i - 0.47, color=color, **({"edgecolor": "0.85"} | style))
@@ -115,51 +115,51 @@ def grid(found: Any) -> Any:
     axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
     axes.set_yticks(range(len(names)), names)
     axes.set(xlim=(-0.5, len(rates) - 0.5), ylim=(len(names) - 0.5, -0.5), xlabel="learning rate")
-    seeds = f"median of {len(found.seeds)} seeds" if len(found.seeds) > 1 else "one seed"
-    axes.set_title(f"last loss, {seeds}; {len(found.runs)} of {len(found)} runs", fontsize=10)
+    seeds = f"median of {len(result.seeds)} seeds" if len(result.seeds) > 1 else "one seed"
+    axes.set_title(f"last loss, {seeds}; {len(result.runs)} of {len(result)} runs", fontsize=10)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return drawn
 
 
-def range_test(found: Any) -> Any:
+def range_test(result: Any) -> Any:
     """A Figure of a RangeTest: loss against rate, the suggestion and the stability bound."""
     drawn = figure(7.2, 4.4)
     axes = drawn.subplots()
-    axes.plot(found.rates, found.losses, color="0.6", linewidth=1.0, label="loss of each step")
-    axes.plot(found.rates, found.smooth, color=COLORS[0], label="running mean")
-    name = f"suggested: {found.suggestion:.2g}"
-    axes.axvline(found.suggestion, color=COLORS[2], linestyle="--", label=name)
-    if math.isfinite(found.bound):
-        name = f"2 / $\\lambda_{{max}}$ = {found.bound:.2g}"
-        axes.axvline(found.bound, color=COLORS[1], linestyle=":", linewidth=2.0, label=name)
-    top = 1.3 * max(found.smooth[0], min(found.losses))
+    axes.plot(result.rates, result.losses, color="0.6", linewidth=1.0, label="loss of each step")
+    axes.plot(result.rates, result.smooth, color=COLORS[0], label="running mean")
+    name = f"suggested: {result.suggestion:.2g}"
+    axes.axvline(result.suggestion, color=COLORS[2], linestyle="--", label=name)
+    if math.isfinite(result.bound):
+        name = f"2 / $\\lambda_{{max}}$ = {result.bound:.2g}"
+        axes.axvline(result.bound, color=COLORS[1], linestyle=":", linewidth=2.0, label=name)
+    top = 1.3 * max(result.smooth[0], min(result.losses))
     axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
-    axes.set_ylim(top=max(top, 1.05 * found.losses[0]))
+    axes.set_ylim(top=max(top, 1.05 * result.losses[0]))
     axes.legend(frameon=False)
     return drawn
 
 
-def examination(found: Any) -> Any:
+def examination(result: Any) -> Any:
     """A Figure of an Examination: activations, gradients, and mean squares with predictions."""
-    count = len(found.layers)
+    count = len(result.layers)
     drawn = figure(10.0, 2.2 + 0.36 * max(count, 4))
     left, middle, right = drawn.subplots(1, 3)
-    sizes = [abs(a) for one in found.layers for a in one.activations if math.isfinite(a)]
+    sizes = [abs(a) for layer in result.layers for a in layer.activations if math.isfinite(a)]
     span = max(sizes, default=0.0) or 1.0
-    _ridges(left, [one.activations for one in found.layers], -span, span)
+    _ridges(left, [layer.activations for layer in result.layers], -span, span)
     left.set(title="activations", xlabel="a")
     left.locator_params(axis="x", nbins=4)
     logs = [
-        [math.log10(abs(g)) for g in one.gradients if g and math.isfinite(g)]
-        for one in found.layers
+        [math.log10(abs(g)) for g in layer.gradients if g and math.isfinite(g)]
+        for layer in result.layers
     ]
     flat = [g for part in logs for g in part] or [0.0]
     _ridges(middle, logs, min(flat) - 0.5, max(flat) + 0.5)
     middle.locator_params(axis="x", nbins=5)
     middle.set(title="gradients dL/du, by size", xlabel="log10 |g|, zeros left out")
     for axes in (left, middle):
-        axes.set_yticks(range(count), [one.name for one in found.layers])
+        axes.set_yticks(range(count), [layer.name for layer in result.layers])
         axes.set_ylim(count - 0.4, -1.1)
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
@@ -169,18 +169,18 @@ def examination(found: Any) -> Any:
         ("C3", "E[g^2]", "gradient", "predicted_gradient"),
     ):
         lines = [
-            [getattr(one, name) or math.nan for one in found.layers]
+            [getattr(layer, name) or math.nan for layer in result.layers]
             for name in (measured, predicted)
         ]
         right.plot(steps, lines[0], "o-", color=color, label=label)
         right.plot(steps, lines[1], "--", color=color, alpha=0.6, label=f"{label}, predicted")
     right.set_yscale("log")
-    # Three decades at least, or chance looks like a trend.
+    # At least three decades; otherwise noise looks like a trend.
     low, high = (math.log10(limit) for limit in right.get_ylim())
     if high - low < 3.0:
         low, high = (low + high - 3.0) / 2.0, (low + high + 3.0) / 2.0
         right.set_ylim(10.0**low, 10.0**high)
-    right.set_xticks(steps, [one.name.split(".")[-1] for one in found.layers])
+    right.set_xticks(steps, [layer.name.split(".")[-1] for layer in result.layers])
     right.set(title="measured and predicted", xlabel="layer")
     right.grid(alpha=0.3)
     right.legend(frameon=False, fontsize="small")
@@ -188,7 +188,7 @@ def examination(found: Any) -> Any:
 
 
 def _ridges(axes: Any, parts: Sequence[Sequence[float]], low: float, high: float) -> None:
-    """A histogram for each part, one below the other, each as high as its neighbours."""
+    """Draw a histogram for each part, one below the other, all with the same height."""
     bins = 60
     step = (high - low) / bins
     centers = [low + (i + 0.5) * step for i in range(bins)]
@@ -205,9 +205,9 @@ def _ridges(axes: Any, parts: Sequence[Sequence[float]], low: float, high: float
 
 
 def decision_boundary(model: Module, data: Any, steps: int = 60, threshold: float = 0.0) -> Any:
-    """A Figure of which class the model gives to each place, and the samples, of two features.
+    """A Figure of the model's class at each point of the plane, and the samples.
 
-    Raises ValueError if the samples have not two features.
+    Raises ValueError unless the samples have two features.
     """
     inputs, targets = samples(data)
     if any(len(x) != 2 for x in inputs):
@@ -239,12 +239,12 @@ def decision_boundary(model: Module, data: Any, steps: int = 60, threshold: floa
 
 
 def weights(run: Any, names: Sequence[str] = ()) -> Any:
-    """A Figure of every parameter over the epochs of a run that was told to watch.
+    """A Figure of every parameter over the epochs of a run with `watch=True`.
 
-    Raises ValueError for a run that was not.
+    Raises ValueError for a run without it.
     """
     if not run.weights:
-        raise ValueError("weights: the run was not watched; use fit(..., watch=True)")
+        raise ValueError("weights: the run has no weights; use fit(..., watch=True)")
     drawn = figure(7.2, 4.2)
     axes = drawn.subplots()
     columns = list(zip(*run.weights, strict=True))

@@ -1,7 +1,8 @@
-"""`sweep`: learning rates x initializers x seeds, trained one after the other or on a cluster."""
+"""`sweep`: learning rates x initializers x seeds, trained in this process or on a cluster."""
 
 import copy
 import io
+import itertools
 import math
 import os
 import time
@@ -26,13 +27,13 @@ from nn.training.history import TrainingError, finished
 from nn.training.progress import bar
 from nn.training.recipe import Loss
 
-PICTURE_EVERY = 1.0  # seconds: a picture takes about a fifth of one
+PICTURE_EVERY = 1.0  # seconds; drawing takes about 0.2
 FORMATS = ("png", "svg", "pdf")
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What all runs share."""
+    """The settings that all runs share."""
 
     make: Callable[[Any, int], Module]
     data: Any
@@ -43,7 +44,7 @@ class _Task:
 
 
 def _run(rate: float, start: Initializer | None, seed: int, task: _Task) -> list[float]:
-    """The losses of one run, the one before training first."""
+    """The losses of one run: before training, then of each epoch."""
     if task.fingerprint:
         from autograd.distributed.fingerprint import compare
 
@@ -74,12 +75,12 @@ def learning_rate_sweep(
     optimizer: Maker | str = "sgd",
     compiled: bool = False,
 ) -> Grid:
-    """A Grid: the model trained with each rate from the numbers it has now, on copies.
+    """A Grid: copies of the model, trained with each rate from its current numbers.
 
-    `Grid.outcomes` says in words what came of each rate, see `Trained.outcome`.
+    `Grid.outcomes` gives the result of each rate in words, see `Trained.outcome`.
 
     Args:
-        optimizer: makes the optimizer from the model and the rate, or is the name of one.
+        optimizer: a function of (model, rate), a class such as `nn.optim.Adam`, or its name.
         compiled: as in `fit`.
     """
     return sweep(
@@ -105,18 +106,20 @@ def sweep(
     picture: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Grid:
-    """A Grid: one training for each learning rate, initializer and seed, with the same bits anyhow.
+    """A Grid: one run for each learning rate, initializer and seed.
 
     Args:
-        make: a fresh model from an initializer and a seed; the seed shuffles the batches, too.
+        make: a function of (initializer, seed) that returns a new model; the seed also shuffles the
+            batches.
         data, loss, epochs, batch_size, compiled: as for `nn.fit`.
-        initializers: a list, or a dict with names of yours; None is the model's own.
-        optimizer: makes the optimizer from the model and the rate, or is the name of one.
-        client: of `nn.distributed.connect`; this process does the same work if left out.
-        picture: a .png, .svg or .pdf that is written again, whole, while results come in.
-        progress: a bar; if left out, where tqdm is installed and a terminal watches.
+        initializers: a list, or a dict with your own names; None is the model's own.
+        optimizer: a function of (model, rate), a class such as `nn.optim.Adam`, or its name.
+        client: from `nn.distributed.connect`; by default this process does the work, with the same
+            bits.
+        picture: a .png, .svg or .pdf file that is updated as runs are completed.
+        progress: whether to show a bar; by default in a terminal, if tqdm is installed.
 
-    Raises ValueError for an empty list, one that has something twice, or another kind of picture.
+    Raises ValueError for an empty list, a duplicate in a list, or another format of picture.
 
     >>> from nn import MLP, init, mse
     >>> def make(initializer, seed):
@@ -140,9 +143,9 @@ def sweep(
         if not len(given):
             raise ValueError(f"sweep: no {what}")
         if len(named if what == "initializers" else set(given)) != len(given):
-            raise ValueError(f"sweep: {what} has something twice: {list(given)}")
-    found = Grid(sorted(rates), list(named), list(seeds))
-    places = [(r, i, s) for r in found.rates for i in found.initializers for s in found.seeds]
+            raise ValueError(f"sweep: {what} has duplicates: {list(given)}")
+    grid = Grid(sorted(rates), list(named), list(seeds))
+    places = list(itertools.product(grid.rates, grid.initializers, grid.seeds))
     own: dict[str, str] = {}
     if client is not None:
         from autograd.distributed.client import agree
@@ -152,25 +155,24 @@ def sweep(
     task = _Task(make, data, loss, optimizer, options, own)
     picture = None if picture is None else Path(picture)
     if picture is not None:
-        _draw(found, picture)
+        _draw(grid, picture)
     work = [(rate, named[name], seed) for rate, name, seed in places]
     drawn = time.monotonic()
     done: dict[int, Trained] = {}
-    with bar(len(found), progress, "run") as advance, closing(_runs(work, task, client)) as runs:
+    with bar(len(grid), progress, "run") as advance, closing(_runs(work, task, client)) as runs:
         for k, losses in runs:
             done[k] = Trained(*places[k], losses)
-            found.runs = [done[k] for k in sorted(done)]
-            advance(f"best {found.median(*found.best):.4g}")
-            if picture is not None and (
-                len(done) == len(found) or time.monotonic() - drawn > PICTURE_EVERY
-            ):
-                _draw(found, picture)
+            grid.runs = [done[k] for k in sorted(done)]
+            advance(f"best {grid.median(*grid.best):.4g}")
+            due = len(done) == len(grid) or time.monotonic() - drawn > PICTURE_EVERY
+            if picture is not None and due:
+                _draw(grid, picture)
                 drawn = time.monotonic()
-    return found
+    return grid
 
 
 def _runs(work: list[Any], task: _Task, client: Any) -> Generator[tuple[int, list[float]]]:
-    """(place, losses) of each run, as they are done."""
+    """(place, losses) of each run, when it is completed."""
     if client is None:
         for k, (rate, start, seed) in enumerate(work):
             yield k, _run(rate, start, seed, task)
@@ -180,10 +182,10 @@ def _runs(work: list[Any], task: _Task, client: Any) -> Generator[tuple[int, lis
     yield from completed(client, _run, list(zip(*work, strict=True)), task=task)
 
 
-def _draw(found: Grid, path: Path) -> None:
+def _draw(grid: Grid, path: Path) -> None:
     kind = path.suffix.lstrip(".").lower()
     if kind not in FORMATS:
-        raise ValueError(f"sweep: a picture ends with .{', .'.join(FORMATS)}, got {path.name!r}")
+        raise ValueError(f"sweep: a picture must end in .{', .'.join(FORMATS)}, got {path.name!r}")
     data = io.BytesIO()
-    plots.grid(found).savefig(data, format=kind, dpi=150)
+    plots.grid(grid).savefig(data, format=kind, dpi=150)
     files.write(path, data.getvalue())

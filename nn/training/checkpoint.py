@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a run needs to go on to the same bits, in one file."""
+"""Checkpoints: files with everything that a run needs to continue with the same bits."""
 
 import math
 import random
@@ -18,7 +18,7 @@ _PARTS = {"model", "optimizer", "random", "history", "best", "plateau"}
 
 @dataclass
 class State:
-    """How far a run has come: what a checkpoint holds beside the model and the optimizer."""
+    """The progress of a run; a checkpoint stores it with the model and the optimizer."""
 
     rng: random.Random
     history: History = field(default_factory=History)
@@ -28,7 +28,7 @@ class State:
 
 
 def save(path: StrPath, recipe: Recipe, state: State) -> None:
-    """Write a checkpoint, whole or not at all."""
+    """Write a checkpoint; the file is whole or unchanged."""
     version, words, gauss = state.rng.getstate()
     content = {
         "model": recipe.model.state_dict(),
@@ -42,7 +42,7 @@ def save(path: StrPath, recipe: Recipe, state: State) -> None:
 
 
 def load(path: StrPath, recipe: Recipe, state: State) -> None:
-    """Go on from a checkpoint; ValueError for one of another model or optimizer."""
+    """Load a checkpoint; ValueError, and no change, if it belongs to another run."""
     name = Path(path).name
     stored = storage.read(path, "checkpoint", allow_nonfinite=True)
     if not isinstance(stored, dict) or set(stored) != _PARTS:
@@ -52,7 +52,7 @@ def load(path: StrPath, recipe: Recipe, state: State) -> None:
         history = _history(stored["history"])
         best, waited, best_state = stored["best"]
         if best_state is not None:
-            recipe.model.load_state_dict(best_state)  # that it is one
+            recipe.model.load_state_dict(best_state)  # a check
         recipe.model.load_state_dict(stored["model"])
         recipe.optimizer.load_state_dict(stored["optimizer"])
         if recipe.plateau and stored["plateau"]:
@@ -69,7 +69,7 @@ def load(path: StrPath, recipe: Recipe, state: State) -> None:
 
 
 def _undo_of_load(recipe: Recipe, state: State) -> Callable[[], object]:
-    """A function, for one call, that takes back, in one step, whatever `load` changes."""
+    """A function that undoes all changes of `load` in one step; it can be called once."""
     changed: list[tuple[Any, str]] = [
         (group, name) for group in recipe.optimizer.groups for name in ("options", "state")
     ]
@@ -81,12 +81,12 @@ def _undo_of_load(recipe: Recipe, state: State) -> Callable[[], object]:
 
 
 def _history(stored: Any) -> History:
-    """The History that a checkpoint holds; TypeError or ValueError for anything else."""
+    """The History from a checkpoint; TypeError or ValueError if it is damaged."""
     history = History(**stored)
     lists = [history.loss, history.validation_loss, history.rate]
     lists += [*history.metrics.values(), *history.weights]
     if not all(isinstance(x, float) for numbers in lists for x in numbers):
-        raise TypeError("its history is not made of numbers")
+        raise TypeError("its history has entries that are not numbers")
     columns: list[list[Any]] = [*lists[1:3], *history.metrics.values(), history.weights]
     if type(history.interrupted) is not bool:
         raise TypeError("its history does not say whether it was interrupted")

@@ -1,11 +1,11 @@
-"""`fit`: the door to training; it chooses the source of batches by the data."""
+"""`fit`: training on data in memory or in files."""
 
 import os
 from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any, Required, TypedDict
 
-from nn.data import Samples, samples
+from nn.data import Samples, are_paths, samples
 from nn.module import Module
 from nn.optimizer import Optimizer
 from nn.options import generator, whole
@@ -18,7 +18,7 @@ from nn.training.replay import Replay
 
 
 class Options(TypedDict, total=False):
-    """The arguments of `fit` that training on files has, too."""
+    """The arguments that `fit` and `nn.distributed.fit` share."""
 
     loss: Required[Loss | str]
     optimizer: Required[Optimizer | str]
@@ -63,41 +63,43 @@ def fit(
 
     Args:
         model: called with one sample's inputs at a time.
-        data: a Dataset, or (inputs, targets): lists, arrays, DataFrames or Series; or the paths of
-            two .npy files of them, which may be larger than memory: `nn.distributed.fit` then does
-            the work, and says what is different.
-        loss: of a batch: `loss(outputs, targets)`, such as `nn.mse`, gives one Value; or its name,
-            as in "mse".
+        data: a Dataset; (inputs, targets) as lists, arrays, DataFrames or Series; or the paths of
+            two .npy files with them, which may be larger than memory (see `nn.distributed.fit` for
+            the differences).
+        loss: a function such as `nn.mse` that returns one Value from a batch's (outputs, targets);
+            or its name, as in "mse".
         optimizer: of the model's parameters; or its name, as in "adam", with its defaults.
-        epochs: passes over the data, in all; a resumed run takes those that are missing.
-        batch_size: samples per step; all of them if left out.
-        schedule: the learning rate of each step, from a function of the number of steps taken; the
-            optimizer's own if left out.
-        validation: data like `data`, or the share of `data` to set apart, chosen by the seed.
-        metrics: functions like `nn.metrics.accuracy` of (outputs, targets), or their names.
-        seed: shuffles the batches.
-        clip: the largest norm that the gradients of a step may have.
-        patience: stop after so many epochs without a better loss (the validation's, if there is
-            one), and go back to the parameters of the best.
-        checkpoint: a file that holds everything after each epoch, written whole or not at all.
-        resume: go on from the checkpoint, to the bits of a run that never stopped.
-        callbacks: called with the epoch (from 1) and the history; one that returns True stops.
-        watch: keep every parameter after each epoch in `history.weights`.
-        progress: a bar; if left out, where tqdm is installed and a terminal watches.
+        epochs: the total number of passes over the data; a resumed run does the missing ones.
+        batch_size: samples per step; by default all.
+        schedule: the learning rate, as a function of the number of steps taken; by default the
+            optimizer's own.
+        validation: data like `data`, or a share of `data` to set apart, chosen by the seed.
+        metrics: functions of (outputs, targets) like `nn.metrics.accuracy`, or their names.
+        seed: for shuffling the batches.
+        clip: the largest allowed norm of a step's gradients.
+        patience: stop after this many epochs without a better loss, and restore the best
+            parameters; the loss is that of the validation data, if there is any.
+        checkpoint: a file for everything that a resumed run needs, replaced after each epoch.
+        resume: continue from the checkpoint, with the same bits as a run that never stopped.
+        callbacks: functions of the epoch (from 1) and the history; training stops if one returns
+            True.
+        watch: whether to store every parameter after each epoch in `history.weights`.
+        progress: whether to show a bar; by default in a terminal, if tqdm is installed.
         compiled: record one sample's loss and replay it for batches at native speed (see
-            `autograd.compile`); the parameters' numbers are in arrays then, and in the Values after
-            each epoch and at the end, however it ends.  It needs `pip install 'chainrule[fast]'`
-            and a loss that is the mean of its samples' losses.  A `Replay` of this model and loss
-            is used again, with what it has recorded.  Training on files always records.
-        cluster: a dask Client, such as `nn.distributed.connect` gives, whose workers share the rows
-            of the two files; the bits are those of training on the files without it.
+            `autograd.compile`).  The parameters' numbers are then in arrays; the Values get them
+            after each epoch and when training ends for any reason.  It needs
+            `pip install 'chainrule[fast]'` and a loss that is the mean of its samples' losses.
+            Pass a `Replay` of this model and loss to reuse its recordings.  Training on files is
+            always compiled.
+        cluster: a dask Client, such as the one from `nn.distributed.connect`; its workers share the
+            rows of the two files, and the result has the same bits as without it.
 
-    Ctrl-C ends training between two steps: the model and the history are whole,
-    `history.interrupted` is True, and `history.stopped` says where it was.
+    Ctrl-C ends training between two steps.  The model and the history are then complete,
+    `history.interrupted` is True, and `history.stopped` says when it happened.
 
-    Raises TrainingError, naming the first operation at fault, when a loss or gradient is inf or
-    nan; ValueError, by row and column, for data that is missing, nan or inf, and for an optimizer
-    of another model; TypeError for a cluster with data in memory.
+    Raises TrainingError, with the first operation at fault, if a loss or gradient is inf or nan;
+    ValueError for an optimizer of another model, and, with row and column, for data that is
+    missing, nan or inf; TypeError for a cluster with data in memory.
 
     >>> from nn import MLP, mse, fit
     >>> from nn.optim import SGD
@@ -118,11 +120,12 @@ def fit(
     apart = None
     if share is None and validation is not None:
         apart = samples(validation, "validation")
-    files = Files(data, cluster) if _are_paths(data) else data
+    files = Files(data, cluster) if are_paths(data) else data
     if cluster is not None and files is data:
         raise TypeError(
             f"fit: a cluster reads files, but the data is {_kind(data)} in memory; numpy.save the "
-            "inputs and the targets where all workers see them, and give the two .npy files' paths"
+            "inputs and the targets where all workers can read them, and pass the paths of the "
+            "two .npy files"
         )
     if not isinstance(files, Files):
         data = samples(data)
@@ -132,36 +135,27 @@ def fit(
         return Loop(memory, settings).run()
     if isinstance(compiled, Replay):
         raise TypeError(
-            "fit: a Replay is for data in memory; training on files records for itself, leave "
-            "compiled out"
+            "fit: a Replay is for data in memory; leave out compiled for training on files"
         )
     if share is not None:
         raise ValueError(
-            f"fit: validation={share:g} would be a share of data in memory; with files give the "
-            "data itself, such as rows that were kept out of the files"
+            f"fit: validation={share:g} is a share of data in memory; for training on files pass "
+            "validation data that is not in the files"
         )
     from nn.training.on_files import OnFiles  # needs NumPy
 
     return Loop(OnFiles(recipe, apart, files, size), settings).run()
 
 
-def _are_paths(data: Any) -> bool:
-    return (
-        isinstance(data, list | tuple)
-        and len(data) == 2
-        and all(isinstance(one, str | os.PathLike) for one in data)
-    )
-
-
 def _kind(data: Any) -> str:
-    """What was given instead of two paths, in words."""
+    """The type of data in memory, for a message."""
     if isinstance(data, list | tuple) and len(data) == 2:
-        return f"({', '.join(type(one).__name__ for one in data)})"
+        return f"({', '.join(type(part).__name__ for part in data)})"
     return type(data).__name__
 
 
 def _parts(data: Samples, share: float, seed: Any) -> tuple[Samples, Samples]:
-    """The samples to train on, and the share of them that is set apart."""
+    """The samples for training, and the share for validation."""
     if not 0.0 < share < 1.0:
         raise ValueError(f"fit: validation must be data or a share between 0 and 1, got {share!r}")
     order = list(range(len(data[0])))

@@ -1,4 +1,4 @@
-"""`History`: what happened in each epoch, and the error of a run that diverged."""
+"""`History`: the results of each epoch, and the error of a run that diverged."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,16 +8,16 @@ from autograd import NonFiniteError
 
 @dataclass
 class History:
-    """What happened in each epoch; prints as a table.
+    """The results of each epoch; prints as a table.
 
     Attributes:
-        loss: mean of the batches' losses, while the model was changing.
-        validation_loss: of the model at the end of the epoch; empty without validation data.
-        metrics: a list by name; of the validation data where there are any.
+        loss: the mean of the batches' losses during the epoch.
+        validation_loss: the loss at the end of the epoch; empty without validation data.
+        metrics: a list for each name, from the validation data if there is any.
         rate: the learning rate of the epoch's last step.
-        weights: every parameter after each epoch, if `fit` was told to watch.
-        stopped: why it ended before the last epoch; '' if it did not.
-        interrupted: whether Ctrl-C ended it, which `stopped` says in words.
+        weights: every parameter after each epoch, from `fit(..., watch=True)`.
+        stopped: why training ended before the last epoch; '' if it did not.
+        interrupted: whether Ctrl-C ended training; `stopped` then says when.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -32,9 +32,9 @@ class History:
         return len(self.loss)
 
     def __str__(self) -> str:
-        columns = {"loss": self.loss, "validation": self.validation_loss}
+        columns = {"loss": self.loss, "validation": self.validation_loss, **self.metrics}
         columns = {
-            name: c for name, c in (columns | self.metrics | {"rate": self.rate}).items() if c
+            name: column for name, column in (columns | {"rate": self.rate}).items() if column
         }
         lines = ["  ".join(["epoch", *(f"{name:>10}" for name in columns)])]
         count = len(self)
@@ -52,9 +52,9 @@ class History:
 
 
 def finished(history: History) -> History:
-    """The history, of a run that nobody interrupted; KeyboardInterrupt for any other.
+    """The history; KeyboardInterrupt if the run was interrupted.
 
-    Whatever is computed from whole runs asks here: a run that Ctrl-C cut short is no result.
+    Use it for results that need complete runs.
 
     >>> finished(History(loss=[1.0])).loss
     [1.0]
@@ -65,10 +65,10 @@ def finished(history: History) -> History:
 
 
 class TrainingError(NonFiniteError):
-    """The loss or a gradient became inf or nan; the model is as it was before that step.
+    """The loss or a gradient is inf or nan; the model has its numbers from before that step.
 
     Attributes:
-        history: of the epochs before.
+        history: of the epochs before it.
     """
 
     def __init__(self, message: str, history: History) -> None:

@@ -23,7 +23,7 @@ class InMemory(Source):
     compiled: bool | Replay = False
 
     def enter(self) -> None:
-        """Compile model and loss, if that is wanted."""
+        """Compile model and loss, if `compiled` is set."""
         if not self.compiled:
             return
         if isinstance(self.compiled, Replay):
@@ -34,10 +34,9 @@ class InMemory(Source):
             replay.agrees(*self.data)
         self.use(replay)
         self.data = rows(self.data[0]), rows(self.data[1])
-        self.validation = self.validation and (rows(self.validation[0]), rows(self.validation[1]))
 
     def batches(self, rng: random.Random) -> Iterator[tuple[list[int], int]]:
-        """The indices of each batch's samples."""
+        """(indices, size) of each batch."""
         order = list(range(len(self.data[0])))
         if self.size < len(order):
             rng.shuffle(order)
@@ -46,7 +45,7 @@ class InMemory(Source):
             yield batch, len(batch)
 
     def step(self, batch: list[int]) -> float:
-        """Replayed if it is compiled; what goes wrong then is looked for in Values."""
+        """The batch's loss, after a step; if a replay fails, Values repeat it for the error."""
         inputs, targets = (chosen(samples, batch) for samples in self.data)
         if self.replay is None:
             return self._in_values(inputs, targets)
@@ -66,7 +65,7 @@ class InMemory(Source):
         if not isinstance(loss, Value):
             raise TypeError(f"fit: the loss must be one Value, got {type(loss).__name__}")
         recipe.optimizer.zero_grad()
-        accumulate(loss)  # whose errors say what a warning would
+        accumulate(loss)  # its errors say what a warning would
         try:
             _finite(loss.data)
             recipe.step()
@@ -76,7 +75,7 @@ class InMemory(Source):
         return loss.data
 
     def examined(self) -> Samples | None:
-        """The validation data, or else the data that is trained on."""
+        """The validation data, or else the training data."""
         return self.validation or self.data
 
 
@@ -87,5 +86,5 @@ def _finite(loss: float) -> float:
 
 
 def chosen(samples: Any, batch: list[int]) -> Any:
-    """Some of the samples: of an array an array, of a list a list."""
+    """The samples of a batch, as an array or a list like `samples`."""
     return [samples[i] for i in batch] if isinstance(samples, list) else samples[batch]

@@ -20,15 +20,15 @@ from nn.training.source import Source, StepError
 
 
 class Loop:
-    """The one training loop: epochs over a source's batches, and what happens between them."""
+    """The one training loop: epochs over a source's batches, and the work between them."""
 
     def __init__(self, source: Source, settings: Settings) -> None:
         self.source, self.settings, self.recipe = source, settings, source.recipe
         self.state = State(generator(settings.seed))
 
     def run(self) -> History:
-        """The History after so many epochs, or fewer if something ends training."""
-        # Whoever wrote the loss may leave a mode behind: not every context is safe from Ctrl-C.
+        """The History of training; it may end before the last epoch."""
+        # The user's loss may leave a mode set, because not every context is safe from Ctrl-C.
         last: list[Callable[[], object]]
         last = [partial(set_mode, present_mode()), partial(set_scoping, present_scoping())]
         leave = together(last)
@@ -52,7 +52,7 @@ class Loop:
         return self.state.history
 
     def _start(self) -> None:
-        """From the beginning, or from the checkpoint if that is wanted and it is there."""
+        """Start at the beginning, or at the checkpoint if it exists and `resume` is set."""
         path = self.settings.checkpoint
         if path is not None:
             files.remove_leftovers(path)
@@ -65,7 +65,7 @@ class Loop:
         return len(history) >= self.settings.epochs or bool(history.stopped)
 
     def _epoch(self) -> None:
-        """One pass over the data, and a line of history at its end, and only then."""
+        """Pass over the data once, and add a line to the history at the end."""
         recipe, total, seen = self.recipe, 0.0, 0
         optimizer: Optimizer = recipe.optimizer
         for batch, size in self.source.batches(self.state.rng):
@@ -76,7 +76,7 @@ class Loop:
             except StepError as error:
                 where = f"epoch {len(self.state.history) + 1}, step {optimizer.taken + 1}"
                 rate = f"; the learning rate was {optimizer.lr:g}, try a lower one"
-                advice = rate if optimizer.taken else ""  # no step, so nothing that it has done
+                advice = rate if optimizer.taken else ""  # before the first step it has no effect
                 raise TrainingError(f"{where}: {error}{advice}", self.state.history) from None
             total += loss * size
             seen += size
@@ -85,7 +85,7 @@ class Loop:
         self._close(total / seen)
 
     def _close(self, mean: float) -> None:
-        """The epoch's line of history, with the mean of its losses."""
+        """Add the epoch's line to the history, with the mean of its losses."""
         validated = self.source.validation is not None
         seen, metrics = self.source.examine()
         state, history, plateau = self.state, self.state.history, self.recipe.plateau
@@ -109,11 +109,11 @@ class Loop:
             observed = copy(plateau)
             observed.observe(watched)
             changes.append((vars(plateau), vars(observed)))
-        # One step, which Ctrl-C cannot split: nothing gets ahead of anything else.
+        # One step, which Ctrl-C cannot split, so all parts stay consistent.
         at_once(map(dict.update, *zip(*changes, strict=True)))
 
     def _after_epoch(self) -> None:
-        """Stop if it is time to, call the callbacks, and write the checkpoint."""
+        """Check the patience, call the callbacks, and write the checkpoint."""
         settings, state = self.settings, self.state
         if settings.patience is not None and state.waited >= settings.patience:
             state.history.stopped = f"no better loss for {settings.patience} epochs"
@@ -122,7 +122,7 @@ class Loop:
             save(settings.checkpoint, self.recipe, state)
 
     def _call_back(self) -> None:
-        """Call the callbacks, and go on from what they have made of the model."""
+        """Call the callbacks; training continues with any changes that they make."""
         history, replay = self.state.history, self.source.replay
         try:
             answers = [callback(len(history), history) for callback in self.settings.callbacks]
@@ -135,7 +135,7 @@ class Loop:
             history.stopped = "a callback asked to stop"
 
     def _interrupted(self) -> None:
-        """Have the history say that Ctrl-C came, and when."""
+        """Write in the history that Ctrl-C ended training, and when."""
         history = self.state.history
         done = len(history)
         text = f"interrupted {f'after epoch {done}' if self._is_over() else f'in epoch {done + 1}'}"
@@ -144,6 +144,6 @@ class Loop:
         vars(history).update(stopped=text, interrupted=True)
 
     def _settle(self) -> None:
-        """Go back to the parameters of the best epoch, if `fit` was asked to be patient."""
+        """Restore the parameters of the best epoch, if there is a `patience`."""
         if self.settings.patience is not None and self.state.best_state is not None:
             self.recipe.model.load_state_dict(self.state.best_state)

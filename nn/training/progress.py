@@ -1,4 +1,4 @@
-"""The progress bar of whatever takes its time."""
+"""A progress bar."""
 
 import contextlib
 import sys

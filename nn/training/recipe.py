@@ -1,4 +1,4 @@
-"""`Recipe` and `Settings`: the arguments of training, checked, as two records."""
+"""`Recipe` and `Settings`: the checked arguments of training in two records."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ StrPath = str | os.PathLike[str]
 
 @dataclass
 class Recipe:
-    """What is trained, and how a step is taken; the arguments of `fit` with these names."""
+    """What to train, and how to take a step; the arguments of `fit` with these names."""
 
     model: Module
     loss: Any
@@ -43,18 +43,18 @@ class Recipe:
 
     @property
     def plateau(self) -> ReduceOnPlateau | None:
-        """The schedule, if it looks at the loss."""
+        """The schedule, if it depends on the loss; else None."""
         return self.schedule if isinstance(self.schedule, ReduceOnPlateau) else None
 
     def replay(self) -> Replay:
-        """A Replay of model and loss."""
-        everything = dict.fromkeys([*self.parameters, *self.model.parameters()])
-        return Replay(self.model, self.loss, list(everything))
+        """A Replay of the model and the loss."""
+        together = dict.fromkeys([*self.parameters, *self.model.parameters()])
+        return Replay(self.model, self.loss, list(together))
 
     def step(self, flat: Any = None) -> None:
-        """Clip the gradients and take the optimizer's step, in Values or in the arrays of a Flat.
+        """Clip the gradients and take the optimizer's step, on Values or on the arrays of a Flat.
 
-        Raises ArithmeticError, and changes no number, for what is inf or nan.
+        Raises ArithmeticError, and changes no parameter, if a number is inf or nan.
         """
         if flat is None:
             if self.clip is not None:
@@ -86,7 +86,7 @@ class Settings:
             self.patience = whole(self.patience, "fit: patience")
         self.callbacks = list_of(self.callbacks, "callbacks", "[function]")
         if self.resume and self.checkpoint is None:
-            raise ValueError("fit: resume=True needs the checkpoint to resume from")
+            raise ValueError("fit: resume=True needs a checkpoint; pass checkpoint=path")
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class Files:
     """Two .npy files, of inputs and of targets, as data for `fit`.
 
     Attributes:
-        paths: of the two.
-        client: of a dask cluster; this process does the same work if left out.
+        paths: of the two files.
+        client: of a dask cluster; by default this process does the work.
         chunk: rows in a chunk, see `nn.distributed.Rows`.
     """
 

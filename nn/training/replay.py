@@ -1,4 +1,4 @@
-"""A model and its loss, compiled for batches of samples, with the parameters in arrays."""
+"""`Replay`: a model and its loss, compiled for batches, with the parameters in arrays."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,30 +10,29 @@ from autograd.operands import item
 from nn.module import Module, unscoped
 
 Loss = Callable[[list[Any], list[Any]], Any]
-_SAMPLES = 8  # with different targets, on which the mean over samples is compared with the loss
+_SAMPLES = 8  # with different targets, for comparing the mean over samples with the loss
 
 
 class Replay:
-    """What `fit(..., compiled=True)` runs instead of the model and the loss.
+    """The compiled model and loss that `fit(..., compiled=True)` runs.
 
-    One sample's loss is recorded (again for another shape, another branch taken, or another state
-    of the model's modules) and replayed for the rows of a batch; the loss of a batch is the mean
-    over its samples.
+    One sample's loss is recorded and replayed for the rows of a batch; the loss of a batch is the
+    mean over its samples.  Another shape, branch or state of the model's modules is recorded again.
 
     Args:
         model: called with one sample's inputs.
         loss: of a batch, the mean of its samples' losses.
-        parameters: that the loss depends on.
+        parameters: all parameters that the loss depends on.
 
-    Raises ModuleNotFoundError without NumPy, ValueError for a model with forward hooks, which a
-    replay would not run.
+    Raises ModuleNotFoundError without NumPy; ValueError for a model with forward hooks, because a
+    replay does not run them.
     """
 
     def __init__(self, model: Module, loss: Loss, parameters: Sequence[Value]) -> None:
         self._model, self._loss = model, loss
         self._states: dict[Any, int] = {}
-        # `compile` compares what a function closes over, but does not look deep into a model: the
-        # number of the state that its modules are in stands for them.
+        # `compile` compares the variables of a closure, but does not look deep into a model, so
+        # the state of the modules gets a number that it can compare.
         self._state = state = [0]
 
         def sample(x: Any, y: Any, state: list[int] = state) -> Any:
@@ -49,21 +48,20 @@ class Replay:
         self.look()
 
     def look(self) -> None:
-        """Look at the model's modules again, after they may have been changed.
+        """Check the model's modules again after they may have changed.
 
         Raises ValueError for a forward hook.
         """
         for path, module in self._model.named_modules():
             if module.forward_hooks:
                 raise ValueError(
-                    f"fit: {path or module.name} has a forward hook, which compiled=True would not "
-                    "run; remove it, or train without"
+                    f"fit: {path or module.name} has a forward hook, which compiled=True does not "
+                    "run; remove it, or use compiled=False"
                 )
         self._state[0] = self._states.setdefault(_settings(self._model), len(self._states))
 
     def agrees(self, inputs: Sequence[Any], targets: Sequence[Any]) -> None:
-        """Raise ValueError if the loss of a batch is not the mean over its samples, or if the model
-        changes when it is called."""
+        """Raise ValueError if the loss is no mean over samples, or a call changes the model."""
         chosen: dict[str, int] = {}
         for i, target in enumerate(targets):
             chosen.setdefault(repr(target), i)
@@ -77,8 +75,8 @@ class Replay:
         changed = sorted(set(_settings(self._model)) - set(before))
         if changed:
             raise ValueError(
-                f"fit: the model changes {changed[0][0]} when it is called, which compiled=True "
-                "would not repeat; train without"
+                f"fit: a call of the model changes {changed[0][0]}, which compiled=True does not "
+                "repeat; use compiled=False"
             )
         if not abs(whole - mean) <= 1e-9 * max(abs(whole), abs(mean)) and mean == mean:
             raise ValueError(
@@ -88,7 +86,7 @@ class Replay:
             )
 
     def backward(self, inputs: Sequence[Any], targets: Sequence[Any]) -> float:
-        """The loss of a batch; `flat.gradients` becomes its gradient."""
+        """The loss of a batch; its gradient is stored in `flat.gradients`."""
         total, parts = 0.0, []
         for xs, ys in _alike(inputs, targets):
             total += self.flat.backward(xs, ys)
@@ -97,32 +95,32 @@ class Replay:
         return total / len(inputs)
 
     def loss(self, inputs: Sequence[Any], targets: Sequence[Any]) -> float:
-        """The loss of some samples."""
+        """The mean loss of the samples."""
         sums = [item(self.flat(xs, ys)) for xs, ys in _alike(inputs, targets)]
         return math.fsum(sums) / len(inputs) if all(map(math.isfinite, sums)) else math.nan
 
     def outputs(self, inputs: Sequence[Any]) -> list[Any]:
         """The model's outputs for each sample, as numbers."""
         self._outputs.numbers = self.flat.numbers
-        found: dict[int, Any] = {}
+        outputs: list[Any] = [None] * len(inputs)
         for xs, places in _alike(inputs, range(len(inputs))):
             columns = self._outputs(xs)
             for i, place in enumerate(places.tolist()):
-                found[place] = _row(columns, i)
-        return [found[i] for i in range(len(inputs))]
+                outputs[place] = _row(columns, i)
+        return outputs
 
 
 def _settings(model: Module) -> tuple[tuple[str, str], ...]:
-    """What the modules are set to, by path: plain attributes, and which their parameters are."""
-    found: list[tuple[str, str]] = []
+    """(path, text) of each module's plain attributes, and of the model's list of parameters."""
+    settings: list[tuple[str, str]] = []
     for path, module in model.named_modules():
         at = f"{path}." if path else ""
-        found.append((f"{at}training", str(module.training)))
+        settings.append((f"{at}training", str(module.training)))
         for name, part in vars(module).items():
             if name[:1] != "_" and isinstance(part, bool | int | float | str | None):
-                found.append((f"{at}{name}", f"{type(part).__name__} {part!r}"))
-    found.append(("parameters", " ".join(str(id(p)) for p in model.parameters())))
-    return tuple(found)
+                settings.append((f"{at}{name}", f"{type(part).__name__} {part!r}"))
+    settings.append(("parameters", " ".join(str(id(p)) for p in model.parameters())))
+    return tuple(settings)
 
 
 def _row(columns: Any, i: int) -> Any:
@@ -133,7 +131,7 @@ def _row(columns: Any, i: int) -> Any:
 
 
 def _alike(inputs: Sequence[Any], targets: Sequence[Any]) -> list[tuple[Any, Any]]:
-    """The samples as arrays, one pair for each shape of inputs and targets."""
+    """(inputs, targets) as arrays, one pair for each combination of their shapes."""
     import numpy as np
 
     if isinstance(inputs, np.ndarray) and isinstance(targets, np.ndarray):
@@ -149,7 +147,7 @@ def _alike(inputs: Sequence[Any], targets: Sequence[Any]) -> list[tuple[Any, Any
 
 
 def rows(samples: Sequence[Any]) -> Any:
-    """The samples as one array if they have one shape, and as they are if not."""
+    """The samples as one array if they have the same shape, else as a list."""
     import numpy as np
 
     parts = [np.asarray(sample) for sample in samples]

@@ -1,4 +1,4 @@
-"""`Source`: where the batches of training come from, and how a step is taken on one."""
+"""`Source`: the batches of training, and how to take a step on one."""
 
 import math
 import random
@@ -14,22 +14,22 @@ from autograd.operands import item
 from nn.arguments import measured
 from nn.data import Samples
 from nn.training.recipe import Recipe
-from nn.training.replay import Replay
+from nn.training.replay import Replay, rows
 
 
 class StepError(ArithmeticError):
-    """A loss, a gradient or a new number is inf or nan; nothing was changed."""
+    """A loss, a gradient or a new number is inf or nan; nothing has changed."""
 
 
 @dataclass(eq=False, repr=False)
 class Source(ABC):
-    """Where batches come from, and how a step is taken on one.
+    """The batches of training, and how to take a step on one.
 
     Attributes:
-        recipe: what is trained.
-        validation: data that are not trained on, to look at; None if there are none.
-        replay: runs in place of model and loss; its arrays hold the parameters' numbers from
-            `enter` until training ends.  None if the Values hold them.
+        recipe: the model, the loss and how a step is taken.
+        validation: data for validation; None if there are none.
+        replay: replaces model and loss if training is compiled, else None.  From `enter` until
+            training ends, the parameters' numbers are in its arrays.
     """
 
     recipe: Recipe
@@ -38,32 +38,33 @@ class Source(ABC):
 
     @abstractmethod
     def enter(self) -> None:
-        """Prepare what lasts until training ends."""
+        """Prepare training."""
 
     @abstractmethod
     def batches(self, rng: random.Random) -> Iterable[tuple[Any, int]]:
-        """Each batch and its size, in the order that the source of randomness gives."""
+        """(batch, size) for each batch, shuffled by rng."""
 
     @abstractmethod
     def step(self, batch: Any) -> float:
-        """The loss of the batch, after a step on it; StepError if something is inf or nan."""
+        """The loss of the batch, after a step; StepError if a number is inf or nan."""
 
     def examined(self) -> Samples | None:
-        """The data that loss and metrics at the end of an epoch are of."""
+        """The data for loss and metrics at the end of an epoch."""
         return self.validation
 
     def use(self, replay: Replay) -> None:
-        """Let the arrays of the replay hold the numbers from here on."""
+        """Use the replay, with the parameters' numbers in its arrays, from now on."""
         replay.flat.read()
         self.replay = replay
+        self.validation = self.validation and (rows(self.validation[0]), rows(self.validation[1]))
 
     @property
     def flat(self) -> Any:
-        """The arrays that hold the numbers; None if the Values do."""
+        """The arrays with the parameters' numbers; None if these are in the Values."""
         return None if self.replay is None else self.replay.flat
 
     def outputs(self, inputs: Any, targets: Any, with_loss: bool) -> tuple[Any, float]:
-        """The outputs of the model as it is, and the loss if it is wanted."""
+        """The model's outputs, and the loss if `with_loss`, else nan."""
         if self.replay is not None:
             self.replay.look()
             outputs = self.replay.outputs(inputs)
@@ -73,7 +74,7 @@ class Source(ABC):
             return outputs, item(self.recipe.loss(outputs, targets)) if with_loss else math.nan
 
     def examine(self) -> tuple[float, dict[str, float]]:
-        """The loss of the validation data and the metrics, with the model in its mode for that."""
+        """The loss of the validation data, and the metrics, with the model in evaluation mode."""
         data, recipe = self.examined(), self.recipe
         if data is None or not (self.validation or recipe.metrics):
             return math.nan, {}
