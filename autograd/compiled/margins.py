@@ -37,7 +37,7 @@ SLACK = 1 + 2.0**-6  # for such changes
 _NOISE = ULPS * 2.0**-52
 _STEPS = {"ceil", "floor", "fmod", "remainder", "trunc"}  # functions of libm that jump
 _ROUNDED = {"fabs", "sqrt", *_STEPS}  # by IEEE 754, so the same everywhere
-WHOLE = 2.0**52  # from it on, the numbers of two pieces may be rounded to the same one
+WHOLE = 2.0**50  # from it on, numbers next to each other are whole, or halves
 _MARGIN = {"x": "p", "y": "q"}
 
 
@@ -57,12 +57,13 @@ class Variant:
 
 
 def variant(op: Operation, inexact: str, unsigned: str) -> Variant:
-    """The row with such operands; one with margins of 0 does where none is off, so there are few.
+    """The row with such operands; an exact one has a margin of 0, so few variants are compiled.
 
-    >>> variant(rows()["relu"], "", "x")
-    Variant(op='relu', inexact='x', unsigned='')
+    >>> variant(rows()["maximum"], "y", "x")
+    Variant(op='maximum', inexact='xy', unsigned='')
     """
-    return Variant(op.name, inexact or "x", "".join(v for v in signed(op) if v in unsigned))
+    every = "xy"[: op.arity]
+    return Variant(op.name, every, "".join(v for v in signed(op) if v in unsigned))
 
 
 @dataclass(frozen=True)
@@ -379,16 +380,33 @@ class _Writer:
         """Above 0 where a step lies within the margins."""
         if not _jumps(self.op):
             return []
-        text = self.leaps() if not self.op.pieces else self.passed(*_pieces(self.op))
+        text = self.passed(*_pieces(self.op)) if self.op.pieces else self.leaps()
         return [f"(0.0 if {self.reach(self.moving)} < {NONE!r} else {text})"]
 
-    def passed(self, piece: ast.expr) -> str:
-        """Above 0 where the corners of the margins lie in different pieces."""
-        first, *others = self.corners(piece)
-        tests = [f"(0.0 if abs({first}) < {WHOLE!r} else 1.0)"]
-        tests += [f"(0.0 if abs(({other}) - ({first})) < 0.5 else 1.0)" for other in others]
-        if "y" in self.moving:  # pieces are crowded around 0
-            tests.append("(0.0 if y0 > 0 else 0.0 if y1 < 0 else 1.0)")
+    def passed(self, pieces: ast.expr) -> str:
+        """Above 0 where the argument of a step, or its double, passes a whole number.
+
+        A step of two operands is one of their quotient.  This needs no step itself, whose text is
+        long, and is in doubt at twice as many places as there are jumps.
+        """
+        tests = []
+        for node in ast.walk(pieces):
+            if isinstance(node, ast.Call) and not rows()[ast.unparse(node.func)].libm:
+                whole = (
+                    node.args[0]
+                    if len(node.args) == 1
+                    else ast.BinOp(node.args[0], ast.Div(), node.args[1])
+                )
+                low, high = self.rounded(self.range(whole))
+                left, right = (self.part(f"fmod(2 * {end}, 1)") for end in (low, high))
+                apart = f"abs(2 * {low} - {left} - (2 * {high} - {right}))"
+                tests += [
+                    f"(0.0 if {apart} < 0.5 else 1.0)",
+                    f"(0.0 if abs({left}) > 0 else 1.0)",
+                    f"(0.0 if abs({right}) > 0 else 1.0)",
+                    f"(0.0 if {low} > 0 else 0.0 if {high} < 0 else 1.0)",
+                    f"(0.0 if abs({low}) < {WHOLE!r} else 1.0)",
+                ]
         return " + ".join(tests)
 
     def crossings(self) -> list[str]:
@@ -402,7 +420,7 @@ class _Writer:
             f"(1.0 if {v}0 > 0 else 1.0 if {v}1 < 0 else {'0.0' if v in self.unsigned else still})"
             for v in crossing
         )
-        leaps = "1.0" if always else self.leaps()
+        leaps = "1.0" if always or self.op.pieces else self.leaps()
         return [f"(0.0 if {apart} > {len(crossing) - 0.5} else {leaps})"]
 
     def leaps(self) -> str:
