@@ -204,3 +204,18 @@ def test_what_a_target_lacks_is_refused_there_by_name() -> None:
     pytest.importorskip("numba")
     with pytest.raises(NotImplementedError, match="ulp: neither numba nor C's library"):
         autograd.compile(lambda x: ulp(x) + x, engine="numba")(1.0)
+
+
+def test_an_operation_that_is_interrupted_while_it_is_defined_leaves_its_name_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(autograd.record, "install", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            define_op("cut", "2 * x", "2")
+    assert "cut" not in autograd.rows()
+    assert not hasattr(Value, "cut")
+    assert define_op("cut", "2 * x", "2")(3.0) == 6.0

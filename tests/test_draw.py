@@ -608,3 +608,13 @@ def test_labels_that_repeat_are_numbered() -> None:
     a, b, c = (Value(float(i), "x") for i in range(3))
     assert list(names([a, b, c]).values()) == ["x", "x (2)", "x (3)"]
     assert list(names([a, Value(1.0)], {}).values()) == ["x", "v1"]
+
+
+def test_a_drawing_is_made_in_this_process_where_no_other_can_be_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("svg2pdf_py")
+    monkeypatch.setattr(sys, "executable", "")
+    square = '<rect width="8" height="8"/>'
+    text = f'<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8">{square}</svg>'
+    assert drawing.drawn("pdf", 9.0, text=text, fonts=[]).startswith(b"%PDF")

@@ -26,6 +26,7 @@ from nn import (
 from nn.data import Dataset, load_digits, load_iris, load_moons, samples
 from nn.optim import SGD, Adam
 from nn.schedules import Cosine, ReduceOnPlateau
+from nn.training.history import History
 from nn.training.replay import Replay
 from tests.spies import Spy
 
@@ -582,3 +583,14 @@ def test_a_replay_is_used_with_what_it_has_recorded() -> None:
     assert recorded > 0
     fit(model, LINE, compiled=replay, **options_of(model, loss=counted))
     assert len(spy.things) == recorded
+
+
+def test_a_history_prints_as_a_table_of_at_most_eleven_epochs() -> None:
+    history = History([1.0 / (k + 1) for k in range(25)], rate=[0.1] * 25, stopped="no progress")
+    lines = str(history).splitlines()
+    assert lines[0].split() == ["epoch", "loss", "rate"]
+    assert lines[1].split() == ["1", "1", "0.1"]
+    assert lines[-2].split() == ["25", "0.04", "0.1"]
+    assert lines[-1] == "no progress"
+    assert len(lines) <= 15
+    assert str(History()) == "epoch"
