@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,7 +35,8 @@ def table() -> Iterator[None]:
 # Files whose tests train, compile, start a process, a browser or a kernel, or try thousands of
 # points.  Everything else is quick: `python3 run.py test --quick` runs it within half a minute.
 SLOW = {
-    "test_attacks", "test_check", "test_compile", "test_concurrency", "test_demo",
+    "test_attacks", "test_border", "test_check", "test_compile", "test_compiled_in_graph",
+    "test_concurrency", "test_demo",
     "test_distributed", "test_docs", "test_init", "test_interruptions", "test_learning_rate",
     "test_margins", "test_memory", "test_microgpt", "test_notebooks", "test_notebooks_live",
     "test_optim", "test_packaging", "test_page", "test_plugin", "test_decimals",
@@ -45,6 +47,12 @@ SLOW = {
 # Coverage does not watch these files, tests in a browser or marked `untraced`, or the processes
 # that they start: it would double their time, and cheaper tests run the same lines.
 UNTRACED = {"test_memory", "test_packaging", "test_random_graphs"}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no slow file for the quick loop: the imports alone would take half of its time."""
+    quick = config.getoption("markexpr") == "quick"
+    return True if quick and collection_path.stem in SLOW else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
