@@ -27,7 +27,7 @@ try:
     from autograd.compiled.program import Program
     from autograd.compiled.recording import Recording
     from autograd.compiled.recordings import Options, Recordings
-    from autograd.compiled.serving import Runner, Served, Sink, Wish, serve, summed
+    from autograd.compiled.serving import Runner, Served, Sink, Wish, serve
 except ModuleNotFoundError as error:
     if error.name != "numpy":
         raise
@@ -242,9 +242,7 @@ class Compiled:
             types, numbers = served.one.result.types, iter(out[0].tolist())
             return rebuilt(form, numbers if types is None else map(_as, types, numbers))
         if reduction is not None:
-            total = summed(out)
-            if reduction == "mean":
-                total /= len(out)
+            total = served.total / len(out) if reduction == "mean" else served.total
             return rebuilt(form, iter(total.tolist()))
         return rebuilt(form, iter(out.T))
 

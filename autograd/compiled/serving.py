@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -98,7 +98,7 @@ class Wish:
     joined: bool = False
 
 
-@dataclass(slots=True)
+@dataclass
 class Served:
     """What came of a call.
 
@@ -117,11 +117,11 @@ class Served:
         """The recording of the first row."""
         return self.used[0]
 
-
-def summed(out: Array) -> Array:
-    """The sum over the rows; of inf and -inf it is nan, without a warning."""
-    found: Array = quietly(partial(np.add.reduce, out))
-    return found
+    @cached_property
+    def total(self) -> Array:
+        """The sum of the outputs over the samples; of inf and -inf it is nan, without a warning."""
+        found: Array = quietly(partial(np.add.reduce, self.out))
+        return found
 
 
 @dataclass(slots=True)
@@ -226,8 +226,9 @@ def serve(
         if ran.good:
             if wish.scale is not None:
                 wish.sink.keep(one, ran.gradients)
-                _spoil(x, ran.out, ran.back, [(one, slice(None))], wish)
-            return Served([one], ran.out, ran.back)
+            served = Served([one], ran.out, ran.back)
+            _spoil(served, x, [(one, slice(None))], wish)
+            return served
     todo = np.arange(len(x))
     total: Any = None
     back = np.zeros(x.shape)
@@ -258,16 +259,16 @@ def serve(
             if one not in used:
                 used.append(one)
         todo = todo[held == FAILED]
-    _spoil(x, total, back, parts, wish)
-    return Served(used, total, back)
+    served = Served(used, total, back)
+    _spoil(served, x, parts, wish)
+    return served
 
 
-def _spoil(
-    x: Array, out: Array, back: Array, parts: list[tuple[Recording, Any]], wish: Wish
-) -> None:
+def _spoil(served: Served, x: Array, parts: list[tuple[Recording, Any]], wish: Wish) -> None:
     """Where the sum or mean over the rows is nan, its derivatives are."""
-    if wish.scale is None or not wish.joined or not np.isnan(summed(out)).any():
+    if wish.scale is None or not wish.joined or not np.isnan(served.total).any():
         return
+    back = served.back
     for one, rows in parts:
         numbers, where, _ = wish.sink.arrays(one)
         own, inputs = one.own_numbers(numbers, where), x.shape[1]
