@@ -77,8 +77,10 @@ def _is_finite(g: Any, asks: bool) -> bool:
     if type(g) is Value:
         return math.isfinite(g.data)
     if isinstance(g, Value):
+        if asks:
+            return False
         zero = g * 0.0
-        return not asks and bool(zero == zero)
+        return bool(zero == zero)
     return math.isfinite(g)
 
 

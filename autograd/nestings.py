@@ -42,6 +42,11 @@ def rebuilt(tree: Tree, numbers: Iterator[Any]) -> Tree:
     return mapped(lambda leaf: next(numbers), tree)
 
 
+def without_values(tree: Tree) -> Tree:
+    """The same nesting with numbers for Values."""
+    return mapped(lambda leaf: leaf.data if isinstance(leaf, Value) else leaf, tree)
+
+
 def matched(tree: Tree, other: Tree, what: str) -> list[Any]:
     """The leaves of another nesting, which must be as many; Values, and numbers as floats."""
     count, numbers = sum(1 for _ in leaves(tree)), list(leaves(other))

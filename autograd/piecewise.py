@@ -1,10 +1,10 @@
 """`where` and `clip`: one of two numbers, and a number kept between two others."""
 
-from typing import Any, cast
+from typing import Any
 
 from autograd.operands import number
 from autograd.ops import Ops
-from autograd.value import Value
+from autograd.value import leaf_of
 
 Number = Any  # a float or a Value
 
@@ -19,6 +19,7 @@ def where(condition: Number, a: Number, b: Number) -> Number:
 
     Raises TypeError for what is no number, ValueError for a condition other than 0 and 1.
 
+    >>> from autograd import Value
     >>> x = Value(-1.0)
     >>> y = where(x > 0.0, x.sqrt(), 3.0 * x)
     >>> y.backward()
@@ -28,13 +29,11 @@ def where(condition: Number, a: Number, b: Number) -> Number:
     a, b = (v if isinstance(v, Ops) else number(v, "where") for v in (a, b))
     taken, other = (a, b) if _holds(condition) else (b, a)
     # A number that stands beside a Value may be asked for its gradient, too.
-    if _is_value(taken) or not _is_value(other):
-        return taken
-    return cast(Any, taken).leaf() if isinstance(taken, Ops) else Value(taken)
+    return taken if _is_value(taken) or not _is_value(other) else leaf_of(taken)
 
 
 def _is_value(operand: Number) -> bool:
-    """Whether it is a Value to the function; a number on a tape may be a float to it."""
+    """Whether it is a Value to the function, whose recording then serves calls of one kind."""
     tell = getattr(operand, "tell_plain", None)
     return isinstance(operand, Ops) and not (tell is not None and tell())
 
@@ -62,6 +61,7 @@ def clip(x: Number, low: Number, high: Number) -> Number:
 
     >>> clip(7.0, 0.0, 1.0), clip(0.25, 0.0, 1.0)
     (1.0, 0.25)
+    >>> from autograd import Value
     >>> x = Value(0.25)
     >>> clip(x, 0.0, 1.0).backward()
     >>> x.grad

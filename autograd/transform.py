@@ -15,10 +15,10 @@ from typing import Any, SupportsIndex, cast, overload
 
 from autograd.adjoints import gradients_of, recorded_operands, refuse_choices
 from autograd.modes import Call, nonfinite
-from autograd.nestings import Tree, leaves, mapped, matched, rebuilt
+from autograd.nestings import Tree, leaves, mapped, matched, rebuilt, without_values
 from autograd.operands import item, number, unboxed
 from autograd.order import visited
-from autograd.value import Value, fault
+from autograd.value import Value, fault, is_value, leaf_of
 
 Argnums = SupportsIndex | Sequence[SupportsIndex]
 
@@ -65,7 +65,7 @@ class _Forward:
     def shown(self, found: list[Any], values: bool) -> list[Any]:
         """What is returned: Values, or numbers where nothing is to be differentiated further."""
         if values:
-            return [one if _is_value(one) else _leaf(one) for one in found]
+            return [one if is_value(one) else leaf_of(one) for one in found]
         return [one.data if isinstance(one, Value) else float(one) for one in found]
 
     def check(self, shown: list[Any], values: bool, seeds: list[tuple[Any, Any]]) -> None:
@@ -141,16 +141,6 @@ def _forward(
     )  # fmt: skip
 
 
-def _is_value(one: Any) -> bool:
-    """Whether it is a Value, and no plain number on a tape."""
-    return isinstance(one, Value) and (type(one) is Value or not cast(Any, one).plain)
-
-
-def _leaf(plain: Any) -> Value:
-    """A leaf of a plain number, which may be on a tape."""
-    return cast(Any, plain).leaf() if isinstance(plain, Value) else Value(plain)
-
-
 def _reaches(inner: list[Value], outputs: list[Value], before: list[Value]) -> bool:
     """Whether any of the Values `before` is an output, or an operand of a node."""
     if not before:
@@ -164,7 +154,7 @@ def _reaches(inner: list[Value], outputs: list[Value], before: list[Value]) -> b
 def _output(part: Any, what: str) -> Value:
     """A result of a function as a Value; a plain number depends on nothing."""
     if isinstance(part, Value):
-        return part if _is_value(part) else +part
+        return part if is_value(part) else +part
     if isinstance(part, list | tuple | dict):
         raise TypeError(f"{what}: the function must return one number, got {part!r}; use vjp")
     if isinstance(unboxed(part), bool):
@@ -330,15 +320,10 @@ def value_and_grad(
         numbers = iter(found)
         value = next(numbers)
         if has_aux:
-            value = value, ran.aux if ran.values else _numbers(ran.aux)
+            value = value, ran.aux if ran.values else without_values(ran.aux)
         return value, rebuilt(_like(args, chosen, argnums), numbers)
 
     return both
-
-
-def _numbers(tree: Tree) -> Tree:
-    """The same nesting with numbers for Values."""
-    return mapped(lambda part: part.data if isinstance(part, Value) else part, tree)
 
 
 def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
@@ -354,7 +339,7 @@ def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], 
     def pull(weights: Tree) -> tuple[Tree, ...]:
         seeds = list(zip(outputs, matched(result, weights, "vjp's weights"), strict=True))
         now = Call()
-        values = now.records and (ran.values or any(_is_value(w) for _, w in seeds))
+        values = now.records and (ran.values or any(is_value(w) for _, w in seeds))
         found = ran.gradient(seeds, values or now.traces)
         found = ran.shown(found, values)
         ran.check([*ran.shown(outputs, values), *found], values, seeds)
@@ -374,7 +359,7 @@ def jvp(
     directions = matched(list(primals), list(tangents), "jvp's tangents")
     ran = _forward("jvp", f, primals, range(len(primals)), {})
     call, outputs = ran.call, ran.outputs
-    values = ran.values or (call.records and any(map(_is_value, directions)))
+    values = ran.values or (call.records and any(map(is_value, directions)))
     slopes = _pushed(ran, directions, values or call.traces)
     found = ran.shown([*outputs, *slopes], values)
     ran.check(found, values, [(output, 1.0) for output in outputs])
@@ -517,7 +502,7 @@ def hvp(f: Callable[[Tree], Any], x: Tree, v: Tree) -> Tree:
     weights = matched(x, v, "hvp's vector")
     ran = _forward("hvp", f, [x], [0], {}, single=True)
     call = ran.call
-    values = ran.values or (call.records and any(map(_is_value, weights)))
+    values = ran.values or (call.records and any(map(is_value, weights)))
     first = call.run(ran.gradient, [(ran.outputs[0], 1.0)], True)
     along = list(zip(first, weights, strict=True))
     found = ran.shown(ran.again(along, values or call.traces), values)

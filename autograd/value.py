@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import repeat
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, cast, final
 
 from autograd import advice, record
 from autograd.atomic import at_once as at_once
@@ -393,6 +393,16 @@ def _equalled(other: object) -> Any:
 # What a node's slots hold.  The properties cost more, and a recording listens to them.
 data_of: Final[Callable[[Value], float]] = attrgetter("_data")
 grad_of: Final[Callable[[Value], float]] = attrgetter("_grad")
+
+
+def is_value(operand: Any) -> bool:
+    """Whether it is a Value; a plain number on a tape is a float to the function."""
+    return isinstance(operand, Value) and (type(operand) is Value or not cast(Any, operand).plain)
+
+
+def leaf_of(plain: Any) -> Value:
+    """A leaf of a plain number, which may be on a tape."""
+    return cast(Any, plain).leaf() if isinstance(plain, Value) else Value(plain)
 
 
 def numbers(nodes: Iterable[Value]) -> list[float]:

@@ -11,7 +11,7 @@ from typing import Any
 from autograd import transform
 from autograd.compiled.tape import RecordingError
 from autograd.modes import Mode, present_call, present_mode, recording
-from autograd.nestings import mapped, rebuilt
+from autograd.nestings import mapped, rebuilt, without_values
 from autograd.notes import registrations
 from autograd.operands import item
 from autograd.transform import Argnums, argument_numbers, from_the_start, hvp
@@ -189,7 +189,7 @@ class Compiled:
         mode = present_mode()
         if mode is not None and mode.traces and not mode.recording:
             # Inside `no_grad` a compiled function gives numbers, here as elsewhere.
-            return mapped(lambda one: one.item() if isinstance(one, Value) else one, result)
+            return without_values(result)
         return result
 
     def computed(self, args: tuple[Any, ...], named: dict[str, Any], sink: Sink) -> Any:

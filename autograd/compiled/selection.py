@@ -19,7 +19,7 @@ from autograd.modes import present_call, present_mode
 from autograd.notes import Note
 from autograd.operands import item, number
 from autograd.ops import Ops
-from autograd.value import Value
+from autograd.value import Value, is_value
 
 
 def select(values: Sequence[Any], index: Any) -> Any:
@@ -44,7 +44,7 @@ def select(values: Sequence[Any], index: Any) -> Any:
         return [select(column, index) for column in zip(*values, strict=True)]
     if len(set(map(kinds_of, values))) > 1:
         index.tape.strict = True  # which are Values is another thing for other arguments
-    if len({_is_value(value) for value in values}) > 1:
+    if len(set(map(is_value, values))) > 1:
         return values[index.exact()]  # a Value or a number, as the index says
     return chosen(values, index)
 
@@ -94,10 +94,6 @@ def _number(value: Any) -> float:
     return number_of(value) if isinstance(value, Ops) else float(value)
 
 
-def _is_value(value: Any) -> bool:
-    return isinstance(value, Ops) and not getattr(value, "plain", False)
-
-
 def _made(
     kind: int, index: Traced, data: float, operands: tuple[Any, ...], values: Sequence[Any],
     choice: "_Choice",
@@ -108,7 +104,7 @@ def _made(
         kinds |= kinds_of(value)
     row = tape.note(None)
     made = Traced(tape, data, kind, row, tuple(map(tape.placed, operands)), kinds)
-    made.x = [value for value in values if _is_value(value)]  # see `refuse_choice`
+    made.x = [value for value in values if is_value(value)]  # see `refuse_choice`
     mode = present_mode()
     if made.x and present_call() is not None and mode is not None and mode.recording:
         # A derivative may be taken here, inside of the function that is recorded.
@@ -125,7 +121,7 @@ class _Choice(Block):
 
     def __init__(self, index: Traced, values: Sequence[Any]) -> None:
         self.index, self.count = index, len(values)
-        self._nodes = [(k, value) for k, value in enumerate(values) if _is_value(value)]
+        self._nodes = [(k, value) for k, value in enumerate(values) if is_value(value)]
 
     @cached_property
     def bundle(self) -> Bundle:
