@@ -89,7 +89,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-MOST_IN = {"autograd": 6267, "autograd/compiled": 5533, "nn": 4278}  # a folder counts for itself
+MOST_IN = {"autograd": 6268, "autograd/compiled": 5535, "nn": 4278}  # a folder counts for itself
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",

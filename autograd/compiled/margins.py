@@ -56,14 +56,14 @@ class Variant:
     unsigned: str
 
 
-def variant(op: Operation, inexact: str, unsigned: str) -> Variant:
-    """The row with such operands; an exact one has a margin of 0, so few variants are compiled.
+def variant(op: Operation, unsigned: str) -> Variant:
+    """The row as it is compiled: any operand may be off, and an exact one has a margin of 0.
 
-    >>> variant(rows()["maximum"], "y", "x")
+    >>> variant(rows()["maximum"], "x")
     Variant(op='maximum', inexact='xy', unsigned='')
     """
-    every = "xy"[: op.arity]
-    return Variant(op.name, every, "".join(v for v in signed(op) if v in unsigned))
+    signs = "".join(v for v in signed(op) if v in unsigned)
+    return Variant(op.name, "xy"[: op.arity], signs)
 
 
 @dataclass(frozen=True)
@@ -427,20 +427,19 @@ class _Writer:
         """Above 0 where z is further apart at the corners of the margins than slopes say."""
         moved = " + ".join(self.moved(v) for v in self.inexact) or "0.0"
         allowed = f"{4 * APART!r} * ({moved}) + {4 * _NOISE!r} * abs(z) + {NONE!r}"
-        first, *others = self.corners(rules.written_out(self.op.value_tree, self.op.where_trees))
+        whole = rules.written_out(self.op.value_tree, self.op.where_trees)
+        sides = itertools.product(*(dict.fromkeys(ends) for ends in self.ends.values()))
+        # No parts: they are computed only where they are asked for.
+        first, *others = (
+            ast.unparse(
+                rules.substitute(
+                    whole, {v: ast.Name(end) for v, end in zip(self.ends, one, strict=True)}
+                )
+            )
+            for one in sides
+        )
         tests = [f"(0.0 if abs(({other}) - ({first})) < {allowed} else 1.0)" for other in others]
         return " + ".join(tests) or "0.0"
-
-    def corners(self, tree: ast.expr) -> list[str]:
-        """The texts of a tree at the corners of the margins.
-
-        These are no parts, so that they are computed only where they are asked for.
-        """
-        sides = itertools.product(*(dict.fromkeys(ends) for ends in self.ends.values()))
-        places = [
-            {v: ast.Name(end) for v, end in zip(self.ends, one, strict=True)} for one in sides
-        ]
-        return [ast.unparse(rules.substitute(tree, place)) for place in places]
 
     # ------------------------------------------------------------------ ranges
 

@@ -231,7 +231,7 @@ class _Search:
         inexact = exact.operands(exact.inexact, one)
         unsigned = exact.operands(exact.unsigned, one)
         if wanted or margins.decides(self.table[name], inexact, unsigned):
-            variant = margins.variant(self.table[name], inexact, unsigned)
+            variant = margins.variant(self.table[name], unsigned)
             number = self.rows.setdefault(variant, len(self.rows))
             self._keep_whole(replace(one, op=number), one.pool)
 
