@@ -1,6 +1,7 @@
 """What the results of a recording depend on, and which of it a gradient goes to."""
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from autograd.compiled.frozen import Tape
 from autograd.compiled.tape import SELECT
@@ -14,11 +15,6 @@ class Dependence:
         tape: the tape.
         slopes: whether only dependence counts that a gradient goes along.  It does not go through
             a step, whose derivative is 0 everywhere.
-
-    Attributes:
-        outputs: for each output a bit for each input, above the lowest bit, which says whether it
-            depends on any parameter.
-        parameters: the parameters that any output depends on.
     """
 
     def __init__(self, tape: Tape, slopes: bool) -> None:
@@ -27,10 +23,11 @@ class Dependence:
             tuple(slopes and text == "0.0" for text in rows()[op].texts[1:]) for op in tape.ops
         ]
         self._operands = list(_operands(tape, stops))
-        self.outputs = self._outputs()
-        self.parameters = self._parameters()
 
-    def _outputs(self) -> list[int]:
+    @cached_property
+    def outputs(self) -> list[int]:
+        """For each output a bit for each input, above the lowest bit, which says whether it
+        depends on any parameter."""
         tape = self.tape
         bits = [0] * len(tape.constants) + [1] * tape.parameters
         bits += [2 << i for i in range(tape.inputs)]
@@ -41,7 +38,9 @@ class Dependence:
             bits.append(found)
         return [bits[at] for at in tape.outputs.tolist()]
 
-    def _parameters(self) -> list[int]:
+    @cached_property
+    def parameters(self) -> list[int]:
+        """The parameters that any output depends on."""
         tape = self.tape
         alive = bytearray(len(tape))
         for at in tape.outputs.tolist():

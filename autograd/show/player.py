@@ -12,7 +12,6 @@ from autograd.operation import Operation
 from autograd.order import topological, unfold, visited
 from autograd.show.events import Event, handed
 from autograd.show.names import names, variables
-from autograd.show.page import frame, page
 from autograd.value import Value, rows
 
 if TYPE_CHECKING:
@@ -116,6 +115,8 @@ class Player(Sequence[Event]):
 
     def html(self) -> str:
         """A page that plays the events: one file, no network; see `autograd.show.page`."""
+        from autograd.show.page import page  # few need it, and an import takes its time
+
         return page(self)
 
     def save(self, path: str | os.PathLike[str]) -> str:
@@ -133,6 +134,8 @@ class Player(Sequence[Event]):
         return PlayerWidget(self)
 
     def _repr_html_(self) -> str:
+        from autograd.show.page import frame
+
         return frame(self)
 
     def lines(self, number_format: str = ".4g") -> Iterator[str]:
