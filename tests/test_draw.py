@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+import autograd
 import autograd.show.render as render
 from autograd import Value, draw, scope, topological
 from autograd.show import drawing
@@ -618,3 +619,26 @@ def test_a_drawing_is_made_in_this_process_where_no_other_can_be_started(
     square = '<rect width="8" height="8"/>'
     text = f'<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8">{square}</svg>'
     assert drawing.drawn("pdf", 9.0, text=text, fonts=[]).startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("font", ["Courier", "DejaVu Serif", "a font that nobody has"])
+@pytest.mark.parametrize("kind", ["png", "pdf"])
+def test_text_in_any_font_is_there(kind: str, font: str) -> None:
+    pytest.importorskip("resvg_py" if kind == "png" else "svg2pdf_py")
+
+    def picture(label: str) -> bytes:
+        graph = draw(Value(2.0, label))
+        graph.node_attr["fontname"] = font
+        data: bytes = graph.pipe(kind)
+        return data
+
+    assert picture("ab") == picture("ab") != picture("cd")
+
+
+def test_the_picture_of_a_program_has_its_text() -> None:
+    pytest.importorskip("numpy")
+    pytest.importorskip("resvg_py")
+    once, twice = (autograd.compile(f) for f in (lambda x: x.exp(), lambda x: x.cos()))
+    assert (once(0.0), twice(0.0)) == (1.0, 1.0)
+    # Both are a box for the input and one of the same size for the operation.
+    assert once.program.draw().png() != twice.program.draw().png()

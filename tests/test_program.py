@@ -152,8 +152,7 @@ def test_a_box_of_the_picture_ends_where_another_part_comes_between() -> None:
     ]
     assert [line.strip() for line in drawn.source.split("\n")][1:-1] == [
         "bgcolor=white ranksep=0.3",
-        'node [shape=box style="rounded,filled" color="#51627a" fontname="DejaVu Sans" '
-        "fontsize=11]",
+        'node [shape=box style="rounded,filled" color="#51627a" fontname=Courier fontsize=11]',
         'edge [color="#8a97a8"]',
         'x [label="2 inputs" fillcolor="#ffffff"]',
         'b0 [label="first\\ndot of 2 x 2\\nsum x 2\\ntanh x 2" fillcolor="#fff4d6"]',

@@ -225,7 +225,7 @@ class Program:
                     edges[source, box] = None
         body = [
             "\tbgcolor=white ranksep=0.3\n",
-            '\tnode [shape=box style="rounded,filled" color="#51627a" fontname="DejaVu Sans" '
+            '\tnode [shape=box style="rounded,filled" color="#51627a" fontname=Courier '
             "fontsize=11]\n",
             '\tedge [color="#8a97a8"]\n',
         ]

@@ -10,26 +10,31 @@ from collections.abc import Callable
 from typing import Any
 
 
-def png(text: str, fonts: list[str], scale: float) -> bytes:
-    """The picture as PNG, `scale` times 96 dots per inch."""
+def png(text: str, fonts: list[str], scale: float, system: bool = False) -> bytes:
+    """The picture as PNG, `scale` times 96 dots per inch; `system` is as for `pdf`."""
     import resvg_py
 
     made: bytes = resvg_py.svg_to_bytes(
         svg_string=text,
         dpi=96,
         zoom=scale,
-        skip_system_fonts=True,  # reading them all can take longer than drawing
+        skip_system_fonts=not system,  # reading them all can take longer than drawing
         font_files=fonts,
         monospace_family="DejaVu Sans Mono",
     )
     return bytes(made)
 
 
-def pdf(text: str, fonts: list[str]) -> bytes:
-    """The picture as PDF with text that can be searched."""
+def pdf(text: str, fonts: list[str], system: bool = False) -> bytes:
+    """The picture as PDF with text that can be searched.
+
+    With `system`, it may use every font of the system, beside the files.
+    """
     import svg2pdf_py
 
     shelf = svg2pdf_py.FontDatabase()
+    if system:
+        shelf.load_system_fonts()
     for font in fonts:
         shelf.load_font_file(font)
     return bytes(svg2pdf_py.svg_to_pdf(text, shelf))

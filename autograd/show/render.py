@@ -28,6 +28,7 @@ _LONGEST = 14_400  # points; PDF viewers open no longer pages
 # other font a machine without it would lay out boxes that the text does not fit.
 _FONT = "Courier"
 _FAMILY = "DejaVu Sans Mono,Menlo,Consolas,Liberation Mono,Courier New,monospace"
+_FAMILIES = re.compile('font-family="([^"]*)"')
 _SIZES = re.compile(r'(<svg\b[^>]*?\bwidth=")([\d.]+)pt("[^>]*?\bheight=")([\d.]+)pt"')
 
 
@@ -172,6 +173,10 @@ def _drawn(kind: str, clock: Clock, text: str, **options: Any) -> bytes:
             f"install {' and '.join(dict.fromkeys(map(_font_for, missing)))}, or write .svg",
             stacklevel=4,
         )
+    named = set(_FAMILIES.findall(text)) - {_FAMILY}
+    if named:  # a font that somebody chose; where it is missing, the text must not be
+        text = _FAMILIES.sub(rf'font-family="\1,{_FAMILY}"', text)
+        options["system"] = True
     try:
         found = [str(font) for font in files]
         return drawn(kind, clock.left(), text=text, fonts=found, **options)
