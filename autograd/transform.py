@@ -503,11 +503,11 @@ def hvp(f: Callable[[Tree], Any], x: Tree, v: Tree) -> Tree:
     """
     weights = matched(x, v, "hvp's vector")
     forward = _forward("hvp", f, [x], [0], {}, single=True)
-    call, outputs = forward.call, forward.outputs
+    call, output = forward.call, forward.outputs[0]
     values = forward.values or (call.records and any(map(is_value, weights)))
-    first = call.run(forward.gradient, [(outputs[0], 1.0)], True)
-    along = list(zip(first, weights, strict=True))
+    slopes = call.run(forward.gradient, [(output, 1.0)], True)
+    along = list(zip(slopes, weights, strict=True))
     products = forward.returned(forward.again(along, values or call.traces), values)
-    returned = forward.returned(outputs, values)
-    forward.check([*returned, *products], values, [(outputs[0], 1.0), *along])
+    returned = [*forward.returned([output], values), *products]
+    forward.check(returned, values, [(output, 1.0), *along])
     return rebuilt(x, iter(products))
