@@ -19,9 +19,10 @@ from typing import Any
 from autograd import rules
 from autograd.operation import Operation
 from autograd.order import topological, visited
-from autograd.show.draw import BAD, LIMIT, NEGATIVE, NEUTRAL, POSITIVE, Picture
+from autograd.show.draw import LIMIT, Picture
 from autograd.show.events import Played
 from autograd.show.render import RenderError
+from autograd.show.style import BAD, NEGATIVE, NEUTRAL, POSITIVE, tints
 from autograd.value import Value, restorer, rows
 
 MOST_BOXES = 1_000  # the browser paints all of them at every step, and more are unreadable
@@ -174,7 +175,7 @@ def _page(player: Played, order: list[Value], svg: str, boxes: dict[Value, str])
         "root": index[player.root],
         "order": [index[node] for node in reversed(visited(player.root)[0])],
         "texts": {name: list(op.textbook) for name, op in used.items()},
-        "colours": {"plus": POSITIVE, "minus": NEGATIVE, "none": NEUTRAL, "bad": BAD},
+        "colours": {"plus": tints(POSITIVE), "minus": tints(NEGATIVE), "none": NEUTRAL, "bad": BAD},
     }
     table = ", ".join(f"{json.dumps(name)}: {javascript(op)}" for name, op in used.items())
     folder = resources.files("autograd.show")

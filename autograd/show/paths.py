@@ -5,12 +5,15 @@ import html
 import math
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from autograd.order import topological, unfold, visited
 from autograd.show.events import contributions
 from autograd.show.names import names, variables
 from autograd.value import Value
+
+_NAMED = 4  # factors; the names of more make a line too long to read
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,9 @@ class Path:
 
     def __str__(self) -> str:
         factors = " * ".join(f"({x:.4g})" if x < 0 else f"{x:.4g}" for x in reversed(self.locals))
-        return f"{' -> '.join(self.names)}: {factors or '1'} = {self.product:.4g}"
+        steps = [f"\u2202{z}/\u2202{x}" for x, z in pairwise(self.names)][::-1]
+        words = f"{' * '.join(steps)} = " if 0 < len(steps) <= _NAMED else ""
+        return f"{' -> '.join(self.names)}: {words}{factors or '1'} = {self.product:.4g}"
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,9 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     >>> d = c + a; d.label = "d"
     >>> print(explain(d * c, a))
     24 over 3 paths
-    a -> c -> d -> v1: (-6) * 1 * (-3) = 18    75.0%
-    a -> c -> v1: (-4) * (-3) = 12             50.0%
-    a -> d -> v1: (-6) * 1 = -6               -25.0%
+    a -> c -> d -> v1: ∂v1/∂d * ∂d/∂c * ∂c/∂a = (-6) * 1 * (-3) = 18    75.0%
+    a -> c -> v1: ∂v1/∂c * ∂c/∂a = (-4) * (-3) = 12                     50.0%
+    a -> d -> v1: ∂v1/∂d * ∂d/∂a = (-6) * 1 = -6                       -25.0%
     """
     if k < 1:
         raise ValueError(f"explain: k must be at least 1, got {k!r}")

