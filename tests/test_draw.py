@@ -11,6 +11,7 @@ import struct
 import sys
 import time
 import xml.etree.ElementTree as ET
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -544,7 +545,9 @@ def test_gradients_that_are_no_numbers_are_marked() -> None:
 def test_a_picture_shows_itself_in_a_notebook_and_names_its_renderer() -> None:
     graph = draw(neuron()[0])
     assert isinstance(graph, Graph)
-    assert graph._repr_mimebundle_()["image/svg+xml"].startswith("<?xml")
+    shown = graph._repr_mimebundle_()
+    assert shown["image/svg+xml"].startswith("<?xml")
+    assert b64decode(shown["image/png"]).startswith(b"\x89PNG")  # for one that is not trusted
     assert graph.used in ("dot", "wasm")
 
 

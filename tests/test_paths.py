@@ -73,7 +73,8 @@ def test_an_explanation_shows_in_a_notebook() -> None:
     shown = Explanation(-4.0, paths, 5)
     assert shown._repr_html_() == (
         "<p>-4 over 5 paths</p><table>"
-        "<tr><td style='text-align:left'>&lt;a&gt; -&gt; b: \u2202b/\u2202&lt;a&gt; = 3 * (-2) = -6</td><td>150.0%</td></tr>"
+        "<tr><td style='text-align:left'>&lt;a&gt; -&gt; b: "
+        "\u2202b/\u2202&lt;a&gt; = 3 * (-2) = -6</td><td>150.0%</td></tr>"
         "<tr><td style='text-align:left'>a: 1 = 2</td><td>-50.0%</td></tr>"
         "</table><p>3 smaller paths: 0</p>"
     )

@@ -17,7 +17,8 @@ _POINT = re.compile(r"(-?[\d.]+),(-?[\d.]+)")
 _TEXT = re.compile(
     r'(<text [^>]*? x=")(-?[\d.]+)(" y=")(-?[\d.]+)("[^>]*? font-size=")([\d.]+)[^>]*>([^<]*)'
 )
-_BACKGROUND = re.compile(r'<polygon [^>]*?points="([^"]*)"')
+_PAGE = re.compile(r'viewBox="\S+ \S+ \S+ ([\d.]+)"')
+_ORIGIN = re.compile(r"translate\([\d.]+ ([\d.]+)\)")
 _BASELINE = 0.3  # of the font size: from the middle of a line of text down to its baseline
 _CHARACTER = 0.6  # of the font size: the width of a monospaced character
 _GAP = 2.5  # points, between an edge and the text that is now below it
@@ -98,9 +99,10 @@ def _outline(group: str) -> list[Point]:
 
 def _upside_down(svg: str) -> str:
     """The SVG turned upside down, with upright text and nodes."""
-    background = _BACKGROUND.search(svg)
-    page = Box.around(_points(background[1]) if background else _outline(svg))
-    height = page.top + page.bottom
+    page, origin = _PAGE.search(svg), _ORIGIN.search(svg)
+    assert page
+    assert origin
+    height = float(page[1]) - 2 * float(origin[1])
     pieces, end = [], 0
     for match in _GROUP.finditer(svg):
         pieces += [_moved(svg[end : match.start()], height), _turned(match[0], match[1], height)]

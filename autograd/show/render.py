@@ -23,6 +23,7 @@ from autograd.show.layout import laid_out
 SECONDS = 20.0  # for layout and drawing together; a picture that takes longer is unreadable
 # Viewers and browsers open no more pixels per side; drawing takes a second per few million pixels.
 LARGEST, PIXELS = 16_000, 40_000_000
+_STILL = 4_000_000  # pixels of a picture that a notebook stores beside the SVG
 READABLE = 0.5  # times 96 dots per inch: the text is 7 pixels high
 _LONGEST = 14_400  # points; PDF viewers open no longer pages
 
@@ -131,6 +132,15 @@ def png(dot: str, scale: float = 2.0, pixels: float | None = None) -> tuple[byte
     if used == "dot":
         return _by_dot(dot, clock, "png", f"-Gdpi={96 * scale:g}"), "dot"
     raise RenderError("PNG needs `pip install 'chainrule[viz]'` (resvg-py), or the program `dot`")
+
+
+def still(text: str, scale: float = 1.5) -> bytes:
+    """The SVG text as PNG on white; b"" where nothing can draw it."""
+    if not util.find_spec("resvg_py"):
+        return b""
+    end = text.index(">", text.index("<svg")) + 1
+    page = f'{text[:end]}<rect width="100%" height="100%" fill="white"/>{text[end:]}'
+    return _drawn("png", Clock(), page, scale=fitting(text, scale, _STILL))
 
 
 def on_white(dot: str) -> str:
