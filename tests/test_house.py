@@ -32,6 +32,7 @@ autograd/modes.py
 autograd/value.py
 autograd/nestings.py autograd/adjoints.py autograd/transform.py autograd/expressions.py autograd/piecewise.py autograd/strategies.py autograd/printers/decimals.py
 autograd/define.py autograd/faults.py autograd/show/names.py autograd/show/graph.py
+autograd/show/formulas.py
 autograd/show/events.py autograd/show/draw.py autograd/show/paths.py
 autograd/show/page.py autograd/show/widget.py
 autograd/show/player.py autograd/show/terminal.py
