@@ -43,10 +43,11 @@ def _qualified(labels: dict[Value, str]) -> dict[Value, str]:
     scopes: dict[str, set[str]] = {}
     for node, label in labels.items():
         scopes.setdefault(label, set()).add(node.scope)
-    paths = {scope: _path(scope) for group in scopes.values() for scope in group if scope}
-    roots = {path[0] for path in paths.values()}
-    # A single network has a name that says nothing here.
-    shared = len(roots) == 1 and all(len(path) > 1 for path in paths.values())
+    several = [group for group in scopes.values() if len(group) > 1]
+    paths = {scope: _path(scope) for group in several for scope in group if scope}
+    # The name of a single network says nothing here.
+    one_root = len({path[0] for path in paths.values()}) == 1
+    shared = one_root and all(len(path) > 1 for path in paths.values())
     return {
         node: ".".join([*paths[node.scope][shared:], label])
         if node.scope and len(scopes[label]) > 1
