@@ -16,7 +16,7 @@ from autograd.value import restorer
 
 PIXELS = 1_000_000_000  # of all frames together, which are in memory until the file is written
 
-_MARK, _TARGET = "#0072b2", "#d55e00"  # outlines of the event's node, and of its target
+_MARK = "#8a2be2"  # the outline of what happens: dashed where it hands on, solid where it receives
 
 
 def frame(player: Player, i: int) -> Graph:
@@ -44,10 +44,14 @@ def frame(player: Player, i: int) -> Graph:
     finally:
         player.position = position
         undo()
-    marks = {graph.boxes[event.node]: _MARK}
+    marks = {event.node: "rounded,filled"}
     if event.target is not None:
-        marks[graph.boxes[event.target]] = _TARGET
-    graph.body += [f'\t{box} [penwidth=3 color="{colour}"]\n' for box, colour in marks.items()]
+        marks = {event.node: "rounded,filled,dashed", event.target: "rounded,filled"}
+    for node, style in marks.items():
+        style = style.removeprefix("rounded,") if node.is_leaf else style
+        outline = f'penwidth=3 color="{_MARK}" style="{style}"'
+        graph.body.append(f"\t{graph.boxes[node]} [{outline}]\n")
+    graph.graph_attr.update(label=str(event), labelloc="t", fontname="Courier", fontsize="12")
     # Boxes are as wide as their longest possible text: '-1.234e-05' after 'value '.
     graph.body.insert(0, "\tnode [width=1.9]\n")
     return graph

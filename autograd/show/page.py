@@ -11,6 +11,7 @@ import html
 import itertools
 import json
 import math
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ MOST_BOXES = 1_000  # the browser paints all of them at every step, and more are
 LARGEST = 200_000  # nodes; a page of more is tens of megabytes
 READ = 80  # boxes that can be read at once; scopes of a larger graph are closed
 OPENED = 40  # closed scopes; of more, none can be opened, because each needs a layout of its own
+_CONTROLS, _HIGHEST = 860, 540  # pixels: of the page below the picture, and of the picture
+_READABLE = 0.62  # of the size of a picture; it does not shrink further
 _MOST_LINES = 60  # of text where there is no picture
 
 
@@ -266,6 +269,19 @@ def _page(player: Played, order: list[Value], drawing: Drawing) -> str:
     return head + "".join(parts[piece] if i % 2 == 0 else piece for i, piece in enumerate(pieces))
 
 
+def pixels(picture: Drawing, width: float = 900.0) -> int:
+    """The height of the page, in a frame of that width, that shows it without a scroll bar.
+
+    A page with a long list of inputs keeps its scroll bar.
+    """
+    size = re.search(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"', picture.svg)
+    if size is None:
+        return _CONTROLS
+    across, up = (float(side) * 96 / 72 for side in size.groups())
+    shrunk = max(min(1.0, width / across), _READABLE)
+    return round(_CONTROLS + min(_HIGHEST, shrunk * up + 20))
+
+
 def _order(player: Played) -> list[Value]:
     order = topological(player.root)
     if len(order) > LARGEST:
@@ -292,7 +308,7 @@ def page(player: Played, limit: int = MOST_BOXES) -> str:
     return _page(player, order, drawing(player, order, READ, limit, LIMIT))
 
 
-def frame(player: Played, height: int = 620) -> str:
+def frame(player: Played, height: int | None = None) -> str:
     """The page in an iframe for a notebook, over a still picture for viewers that strip iframes.
 
     The frame may only run scripts: it has no access to the notebook around it.
@@ -318,7 +334,7 @@ def frame(player: Played, height: int = 620) -> str:
     # The page has many double quotes, which need no escape inside single ones.
     text = _page(player, order, picture).replace("&", "&amp;").replace("'", "&#x27;")
     return (
-        f'<div style="position:relative;height:{height}px;overflow:auto">{still}'
+        f'<div style="position:relative;height:{height or pixels(picture)}px;overflow:auto">{still}'
         f'<iframe srcdoc=\'{text}\' sandbox="allow-scripts" title="backprop player" '
         'style="position:absolute;left:0;top:0;width:100%;height:100%;box-sizing:border-box;'
         'border:1px solid #8888;border-radius:6px"></iframe></div>'

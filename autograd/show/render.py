@@ -138,9 +138,7 @@ def still(text: str, scale: float = 1.5) -> bytes:
     """The SVG text as PNG on white; b"" where nothing can draw it."""
     if not util.find_spec("resvg_py"):
         return b""
-    end = text.index(">", text.index("<svg")) + 1
-    page = f'{text[:end]}<rect width="100%" height="100%" fill="white"/>{text[end:]}'
-    return _drawn("png", Clock(), page, scale=fitting(text, scale, _STILL))
+    return _drawn("png", Clock(), text, scale=fitting(text, scale, _STILL))
 
 
 def on_white(dot: str) -> str:
