@@ -290,6 +290,21 @@ class Value(Ops):
 
     # ------------------------------------------------------------------ the chain rule
 
+    def latex(self) -> str:
+        r"""The formula of the value as LaTeX, for math mode with amsmath.
+
+        A part that has a label, or is used more than once, has a line of its own.  Raises
+        ValueError for a graph of more than 300 operations.
+
+        >>> w, x = Value(2.0, "w1"), Value(3.0, "x")
+        >>> print((w * x + 1.0).tanh().latex())
+        \tanh\left(w_{1} \, x + 1\right)
+        """
+        from autograd.printers.latex import typeset  # few need it
+
+        unfold(self)
+        return typeset(self)
+
     def backward(self, seed: float = 1.0) -> None:
         """Add seed * d(this)/d(leaf) to the `.grad` of every leaf it was computed from.
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from autograd.order import topological, unfold, visited
+from autograd.printers.latex import number, symbol
 from autograd.show.events import contributions
 from autograd.show.names import names, variables
 from autograd.value import Value
@@ -30,6 +31,20 @@ class Path:
         steps = [f"\u2202{z}/\u2202{x}" for x, z in pairwise(self.names)][::-1]
         words = f"{' * '.join(steps)} = " if 0 < len(steps) <= _NAMED else ""
         return f"{' -> '.join(self.names)}: {words}{factors or '1'} = {self.product:.4g}"
+
+    def latex(self) -> str:
+        """The product of local derivatives along the path as LaTeX."""
+        steps = [_partial(z, x) for x, z in pairwise(self.names)]
+        return r" \, ".join(reversed(steps)) or "1"
+
+
+def _partial(of: str, by: str) -> str:
+    return rf"\frac{{\partial {symbol(of)}}}{{\partial {symbol(by)}}}"
+
+
+def _bracketed(x: float) -> str:
+    text = number(x)[0]
+    return rf"\left({text}\right)" if text.startswith("-") else text
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,27 @@ class Explanation:
         lines = [f"{text:<{width}}  {share:>7}" for text, share in rows]
         paths = "1 path" if self.count == 1 else f"{self.count:,} paths"
         return "\n".join([f"{self.total:.6g} over {paths}", *lines, *[self.rest] * bool(self.rest)])
+
+    def latex(self) -> str:
+        r"""The sum over the shown paths as LaTeX, for math mode with amsmath.
+
+        >>> a = Value(3.0, "a")
+        >>> y = a * a; y.label = "y"
+        >>> print(explain(y, a).latex())
+        \begin{aligned} \frac{\partial y}{\partial a} &= \frac{\partial y}{\partial a} + \frac{\partial y}{\partial a} \\ &= 3 + 3 \\ &= 6 \end{aligned}
+        """  # noqa: E501 - a line of LaTeX
+        if not self.paths:
+            return number(self.total)[0]
+        ends = self.paths[0].names
+        words = " + ".join(path.latex() for path in self.paths)
+        rest = " + \\dots" if self.rest else ""
+        products = " + ".join(_bracketed(path.product) for path in self.paths)
+        lines = [
+            f"{_partial(ends[-1], ends[0])} &= {words}{rest}",
+            f"&= {products}{rest}",
+            f"&= {number(self.total)[0]}",
+        ]
+        return r"\begin{aligned} " + r" \\ ".join(lines) + r" \end{aligned}"
 
     def _repr_html_(self) -> str:
         rows = "".join(
