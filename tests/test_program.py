@@ -15,9 +15,9 @@ import pytest
 
 import autograd
 from autograd import Value, argmax, no_grad, scope, select
-from autograd.compiled.frozen import Tape
 from autograd.compiled.program import Program
-from autograd.compiled.tape import ARGMAX, DETACH, MASK, SELECT
+from autograd.compiled.tape import Tape
+from autograd.compiled.traced import ARGMAX, DETACH, MASK, SELECT
 from autograd.nestings import leaves, rebuilt
 from autograd.operands import item
 from nn import MLP

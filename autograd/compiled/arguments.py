@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd.compiled.recorder import Recorder
-from autograd.compiled.tape import EXACT, number_of
+from autograd.compiled.traced import EXACT, number_of
 from autograd.nestings import leaves, rebuilt
 from autograd.operands import number
 from autograd.ops import Ops

@@ -15,7 +15,7 @@ import numpy as np
 from autograd.compiled.bundles import Block, Bundle, Weights, block_node, bundled
 from autograd.compiled.program import recorded_plainly
 from autograd.compiled.recording import Recording
-from autograd.compiled.tape import SOLID
+from autograd.compiled.traced import SOLID
 from autograd.modes import no_grad, present_call
 from autograd.notes import UNTOUCHED, Note
 from autograd.operands import item

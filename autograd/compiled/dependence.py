@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from functools import cached_property
 
-from autograd.compiled.frozen import Tape
-from autograd.compiled.tape import SELECT
+from autograd.compiled.tape import Tape
+from autograd.compiled.traced import SELECT
 from autograd.value import rows
 
 

@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 from autograd import transform
-from autograd.compiled.tape import RecordingError
+from autograd.compiled.traced import RecordingError
 from autograd.modes import Mode, present_call, present_mode, recording
 from autograd.nestings import mapped, rebuilt, without_values
 from autograd.notes import registrations
@@ -42,14 +42,14 @@ class Compiled:
     """A function that replays what it was recorded to do; made by `compile`."""
 
     def __init__(
-        self, function: Callable[..., Any], options: Options, surroundings: bool = True
+        self, function: Callable[..., Any], options: Options, environment: bool = True
     ) -> None:
         self.function = self.__wrapped__ = function
         self.options = options
         self.__doc__ = function.__doc__
         self.__name__: str = getattr(function, "__name__", "compiled")
         self._runner = Runner(options.exact, options.threads)
-        self._kept = Recordings(function, self.__name__, options, surroundings)
+        self._kept = Recordings(function, self.__name__, options, environment)
         self.state = self._kept.state
         self._signature: inspect.Signature | None = None
         self._latest: tuple[Recording, ...] = ()
@@ -415,7 +415,7 @@ class Compiled:
         found: Compiled | None = one.derived.get(name)
         if found is None:
             options = Options(self.options.engine, self.options.exact, cache=8)
-            found = one.derived.setdefault(name, Compiled(make(), options, surroundings=False))
+            found = one.derived.setdefault(name, Compiled(make(), options, environment=False))
         return found
 
     def _derive(self, one: Recording, name: Name) -> "Compiled":

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autograd.compiled.tape import ARGMAX, DETACH, MASK, SELECT
+from autograd.compiled.traced import ARGMAX, DETACH, MASK, SELECT
 from autograd.value import rows
 
 if TYPE_CHECKING:
-    from autograd.compiled.frozen import Tape
+    from autograd.compiled.tape import Tape
 
 Array = Any
 # Parameters and constants are shared by all samples; their addresses start here.

@@ -13,7 +13,7 @@ from autograd.compiled.encoded import DOUBTFUL, FAILED, HELD, Batch, Encoded
 from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, MASKED, ROW
 from autograd.compiled.program import Program
 from autograd.compiled.rounding import INFINITE, SMALLEST
-from autograd.compiled.tape import ORDER
+from autograd.compiled.traced import ORDER
 from autograd.printers import arrays
 from autograd.printers.arrays import row_of_arrays
 from autograd.value import rows

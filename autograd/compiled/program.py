@@ -17,7 +17,6 @@ except ModuleNotFoundError:
 
 from autograd import files
 from autograd.compiled import program_file
-from autograd.compiled.frozen import Tape
 from autograd.compiled.lowering import (
     CHOOSE,
     GATHER,
@@ -30,7 +29,8 @@ from autograd.compiled.lowering import (
 )
 from autograd.compiled.rounding import Cone, cone
 from autograd.compiled.selection import argmax, chosen, masked
-from autograd.compiled.tape import ARGMAX, DETACH, MASK, ORDER
+from autograd.compiled.tape import Tape
+from autograd.compiled.traced import ARGMAX, DETACH, MASK, ORDER
 from autograd.modes import Mode, entered, present_mode, set_mode
 from autograd.operands import item
 from autograd.show.draw import quote

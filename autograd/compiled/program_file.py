@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd.compiled.frozen import Tape
-from autograd.compiled.tape import ARGMAX, DETACH, MASK, ORDER
+from autograd.compiled.tape import Tape
+from autograd.compiled.traced import ARGMAX, DETACH, MASK, ORDER
 from autograd.value import rows
 
 Array = Any

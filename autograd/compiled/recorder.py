@@ -11,7 +11,7 @@ from typing import Any
 
 from autograd import advice
 from autograd.blame import NonFiniteError, bad_result, called
-from autograd.compiled.tape import (
+from autograd.compiled.traced import (
     DETACH,
     ORDER,
     SOLID,

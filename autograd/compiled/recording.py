@@ -13,10 +13,10 @@ import numpy as np
 from autograd.compiled.dependence import Dependence
 from autograd.compiled.encoded import FAILED, HELD, Batch, Encoded
 from autograd.compiled.engines import engine
-from autograd.compiled.frozen import freeze
 from autograd.compiled.program import Program
 from autograd.compiled.recorder import Recorder
-from autograd.compiled.tape import SOLID, kinds_of
+from autograd.compiled.tape import freeze
+from autograd.compiled.traced import SOLID, kinds_of
 from autograd.compiled.whole_numbers import Index
 from autograd.nestings import leaves, rebuilt
 from autograd.operands import number

@@ -7,11 +7,11 @@ from typing import Any
 
 from autograd.atomic import at_once
 from autograd.compiled.arguments import Call
+from autograd.compiled.environment import Environment
 from autograd.compiled.randomness import Generators
 from autograd.compiled.recorder import Recorder
 from autograd.compiled.recording import Recording, Shelf, made
-from autograd.compiled.surroundings import Surroundings
-from autograd.compiled.tape import RecordingError
+from autograd.compiled.traced import RecordingError
 
 Array = Any
 _PATIENCE = 2.0  # seconds that a thread waits for another one's recording of the same function
@@ -35,7 +35,7 @@ class Recordings:
     Args:
         function, name: what is recorded, and what messages call it.
         options: the engine, and how many recordings are kept.
-        surroundings: whether what the function closes over and names is compared at each call.
+        environment: whether what the function closes over and names is compared at each call.
 
     Attributes:
         shelf: where they are kept.
@@ -43,12 +43,12 @@ class Recordings:
     """
 
     def __init__(
-        self, function: Callable[..., Any], name: str, options: Options, surroundings: bool
+        self, function: Callable[..., Any], name: str, options: Options, environment: bool
     ) -> None:
         self.function, self.name, self.engine = function, name, options.engine
         self.shelf = Shelf(options.cache)
         self._strict: set[Any] = set()  # shapes whose recordings serve calls of one kind only
-        self._around = Surroundings(function) if surroundings else None
+        self._around = Environment(function) if environment else None
         self.state: Callable[[], int] = self._around.state if self._around is not None else int
         self._turn = threading.RLock()
 
@@ -124,7 +124,7 @@ class Recordings:
                 "a global, and a replay would not; return what it computes instead"
             )
         one = made(recorder, result, self.name, self.engine)
-        one.derived["surroundings"] = before  # what it holds must not be freed: it is told by `id`
+        one.derived["environment"] = before  # what it holds must not be freed: it is told by `id`
         return one
 
     def watch(self, call: Call, quiet: bool) -> None:

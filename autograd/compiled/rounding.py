@@ -20,7 +20,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from autograd.compiled import margins
-from autograd.compiled.frozen import Tape
 from autograd.compiled.lowering import (
     CHOOSE,
     CONTRACT,
@@ -31,6 +30,7 @@ from autograd.compiled.lowering import (
     SHARED,
     Instruction,
 )
+from autograd.compiled.tape import Tape
 from autograd.value import rows
 
 Array = Any

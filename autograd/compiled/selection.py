@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from autograd.compiled.bundles import Block, Bundle
-from autograd.compiled.tape import (
+from autograd.compiled.traced import (
     ARGMAX,
     MASK,
     SELECT,

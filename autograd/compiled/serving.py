@@ -12,7 +12,7 @@ from autograd.atomic import quietly
 from autograd.compiled.arguments import Call
 from autograd.compiled.encoded import DOUBTFUL, FAILED, HELD
 from autograd.compiled.recording import Recording
-from autograd.compiled.tape import RecordingError
+from autograd.compiled.traced import RecordingError
 from autograd.value import Value
 
 Array = Any

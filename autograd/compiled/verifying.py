@@ -7,7 +7,7 @@ from typing import Any
 from autograd.adjoints import gradients
 from autograd.compiled.arguments import Call
 from autograd.compiled.serving import Served, Wish
-from autograd.compiled.tape import ReplayError
+from autograd.compiled.traced import ReplayError
 from autograd.modes import no_grad, recording
 from autograd.nestings import leaves
 from autograd.operands import item

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from autograd.compiled.tape import EXACT, RecordingError, Traced
+from autograd.compiled.traced import EXACT, RecordingError, Traced
 from autograd.ops import Ops
 from autograd.value import Value
 

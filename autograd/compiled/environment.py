@@ -203,7 +203,7 @@ class _Walk:
             self.see(f"{name}.{n}", getattr(value, n, None))
 
 
-class Surroundings:
+class Environment:
     """What a function depends on beside its arguments, as a number for each state of it."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
