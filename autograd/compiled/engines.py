@@ -1,4 +1,4 @@
-"""The machines that run a `Program`: NumPy, and native code."""
+"""The choice of the engine that runs a `Program`: NumPy or native code."""
 
 import importlib.util
 import warnings
@@ -9,9 +9,9 @@ from autograd.compiled.program import Program
 
 
 def engine(program: Program, wanted: str = "auto") -> NumpyEngine | NumbaEngine:
-    """The engine of that name; "auto" is numba where it is installed, and NumPy elsewhere.
+    """The engine of that name; "auto" is numba if it is installed, else NumPy.
 
-    Asking for "numba" without it warns, with what to install, and gives NumPy.
+    "numba" without numba warns, says what to install, and gives NumPy.
     """
     if wanted not in ("auto", "numpy", "numba"):
         raise ValueError(f"engine: expected 'auto', 'numpy' or 'numba', got {wanted!r}")

@@ -1,4 +1,4 @@
-"""`Tape`: a recording as arrays of numbers, and `freeze`, which makes one."""
+"""`Tape`: a recording as arrays of numbers, and `freeze`, which builds one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd.compiled.recorder import Recorder
-from autograd.compiled.traced import ARGMAX, DETACH, ORDER, Traced, is_traced, number_of
+from autograd.compiled.traced import ARGMAX, COMPARISONS, DETACH, Traced, is_traced, number_of
 from autograd.compiled.whole_numbers import Index
 from autograd.ops import Ops
 from autograd.value import Value
@@ -17,17 +17,18 @@ Array = Any
 
 @dataclass
 class Tape:
-    """The recording as arrays; a node is a constant, a parameter, an input, or computed, in turn.
+    """A recording as arrays; its nodes are constants, parameters, inputs, and computed nodes.
 
-    `code` says for each computed node which row of `ops` it is, or DETACH, SELECT, ARGMAX, MASK;
-    `a` and `b` are its operands, and for the last three `b` is where its list starts in `tables`.
+    For each computed node, `code` is its index in `ops`, or DETACH, SELECT, ARGMAX or MASK.  `a`
+    and `b` are its operands.  For SELECT, ARGMAX and MASK, `b` is the start of a list in `tables`,
+    and `count` its length.
     """
 
     ops: list[str]
     constants: Array
     parameters: int
     inputs: int
-    whole: Array  # whether an input selects
+    whole: Array  # whether each input is a whole number
     code: Array
     a: Array
     b: Array
@@ -36,7 +37,7 @@ class Tape:
     tables: Array
     outputs: Array
     form: Any
-    guards: Array  # order, x, y, answer
+    guards: Array  # rows of comparison, x, y, answer
     notes: list[list[str]]  # label, scope, line
     note: Array
 
@@ -54,9 +55,9 @@ def freeze(recorder: Recorder, outputs: list[Any], form: Any) -> tuple[Tape, lis
     recorder.check()
     ends: list[Any] = [*outputs, *(side for g in recorder.guards for side in (g.x, g.y))]
     live = _live(recorder, ends)
-    numbers = _Numbers(recorder, [o for node in live for o in node.operands], ends)
-    numbers.place(recorder.inputs, live)
-    at = numbers.at
+    numbering = _Numbering(recorder, [o for node in live for o in node.operands], ends)
+    numbering.add_nodes(recorder.inputs, live)
+    at = numbering.index
     ops: dict[str, int] = {}
     rows: list[tuple[int, int, int, int, bool]] = []
     tables: list[int] = []
@@ -77,15 +78,16 @@ def freeze(recorder: Recorder, outputs: list[Any], form: Any) -> tuple[Tape, lis
             rows.append((node.kind, choice, len(tables), len(values), node.kind == ARGMAX))
             tables += map(at, values)
         note.append(notes.setdefault((row.label, row.scope, row.line), len(notes)))
-    orders = list(ORDER)
+    comparisons = list(COMPARISONS)
     guards = {
-        (orders.index(g.order), at(g.x), at(g.y), int(g.answer)): None for g in recorder.guards
+        (comparisons.index(g.comparison), at(g.x), at(g.y), int(g.answer)): None
+        for g in recorder.guards
     }
     code, a, b, count, cut = ([row[k] for row in rows] for k in range(5))
+    constants = [float.fromhex(text) for text in numbering.constants]
     tape = Tape(
-        ops=list(ops),
-        constants=np.array([float.fromhex(text) for text in numbers.constants], dtype=np.float64),
-        parameters=len(numbers.parameters), inputs=len(recorder.inputs),
+        ops=list(ops), constants=np.array(constants, dtype=np.float64),
+        parameters=len(numbering.parameters), inputs=len(recorder.inputs),
         whole=np.array([type(node) is Index for node in recorder.inputs], dtype=bool),
         code=np.array(code, dtype=np.int16), a=np.array(a, dtype=np.int64),
         b=np.array(b, dtype=np.int64), count=np.array(count, dtype=np.int64),
@@ -94,16 +96,16 @@ def freeze(recorder: Recorder, outputs: list[Any], form: Any) -> tuple[Tape, lis
         guards=np.array(list(guards), dtype=np.int64).reshape(-1, 4),
         notes=[list(key) for key in notes], note=np.array(note, dtype=np.int64),
     )  # fmt: skip
-    return tape, list(numbers.parameters)
+    return tape, list(numbering.parameters)
 
 
 def _live(recorder: Recorder, ends: Iterable[Any]) -> list[Traced]:
-    """The computed nodes that the ends need, in the order in which they were made."""
+    """The computed nodes that the ends need, in order of creation."""
     nodes = recorder.nodes
     alive = bytearray(len(nodes))
-    for thing in ends:
-        if is_traced(thing):
-            alive[thing.serial] = 1
+    for end in ends:
+        if is_traced(end):
+            alive[end.serial] = 1
     for node in reversed(nodes):
         if alive[node.serial]:
             for operand in node.operands:
@@ -112,47 +114,47 @@ def _live(recorder: Recorder, ends: Iterable[Any]) -> list[Traced]:
     return [node for node in nodes if alive[node.serial] and node.operands]
 
 
-class _Numbers:
-    """Where on the tape each operand is: constants, parameters, inputs, computed nodes, in turn."""
+class _Numbering:
+    """The index of each operand on the tape: constants, parameters, inputs, computed nodes."""
 
     def __init__(self, recorder: Recorder, operands: list[Any], ends: list[Any]) -> None:
-        self.born = recorder.born
+        self.own_leaves = recorder.own_leaves
         self.constants: dict[str, int] = {}
         self.parameters: dict[Value, int] = {}
-        self._places = [-1] * len(recorder.nodes)
+        self._nodes = [-1] * len(recorder.nodes)
         for operand in (*operands, *ends):
-            self._meet(operand)
-        met = [v for v in recorder.met if type(v) is Value and v in self.parameters]
-        if met:
-            order = dict.fromkeys([*met, *self.parameters])
+            self._add(operand)
+        tables = [v for v in recorder.tables if type(v) is Value and v in self.parameters]
+        if tables:
+            order = dict.fromkeys([*tables, *self.parameters])
             self.parameters = {p: i for i, p in enumerate(order)}
 
-    def _meet(self, operand: Any) -> None:
-        if type(operand) is Value and operand not in self.born:
+    def _add(self, operand: Any) -> None:
+        if type(operand) is Value and operand not in self.own_leaves:
             if not operand.is_leaf:
                 raise TypeError(
-                    "compile: a computed Value from outside is used; compute it inside the "
-                    "function, or pass it as an argument"
+                    "compile: the function uses a computed Value from outside; compute it inside "
+                    "the function, or pass it as an argument"
                 )
             self.parameters.setdefault(operand, len(self.parameters))
         elif not is_traced(operand):
             self.constants.setdefault(_text(operand), len(self.constants))
 
-    def place(self, inputs: list[Traced], live: list[Traced]) -> None:
-        """Give each input and each computed node its place."""
+    def add_nodes(self, inputs: list[Traced], live: list[Traced]) -> None:
+        """Number the inputs and the computed nodes."""
         start = len(self.constants) + len(self.parameters)
         for i, node in enumerate((*inputs, *live)):
-            self._places[node.serial] = start + i
+            self._nodes[node.serial] = start + i
 
-    def at(self, operand: Any) -> int:
-        """The place of an operand."""
+    def index(self, operand: Any) -> int:
+        """The index of an operand."""
         if is_traced(operand):
-            return self._places[int(operand.serial)]
-        if type(operand) is Value and operand not in self.born:
+            return self._nodes[int(operand.serial)]
+        if type(operand) is Value and operand not in self.own_leaves:
             return len(self.constants) + self.parameters[operand]
         return self.constants[_text(operand)]
 
 
 def _text(constant: Any) -> str:
-    """A constant in hexadecimal, which tells the zeros apart."""
+    """A constant in hexadecimal, where 0.0 and -0.0 differ."""
     return (number_of(constant) if isinstance(constant, Ops) else float(constant)).hex()

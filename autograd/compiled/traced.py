@@ -1,4 +1,4 @@
-"""The numbers of a function that is being recorded: they behave as Values, and as whole numbers."""
+"""The numbers that a function gets while it is recorded: they behave as Values."""
 
 import math
 import operator
@@ -14,33 +14,33 @@ from autograd.operation import Operation, Origin
 from autograd.ops import Ops
 from autograd.value import Value, data_of
 
-# What a row of the tape is, where it is no operation of the table.
+# The codes of tape rows that are not operations of the table.
 DETACH, SELECT, ARGMAX, MASK = -1, -2, -3, -4
-ORDER: dict[str, Callable[[float, float], bool]] = {
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
     "==": operator.eq,
 }
-EXACT: Final = 1 << 53  # below it every whole number is a float
-SOLID: Final = 1  # the bit of what is a Value, of whatever kind the arguments are
+EXACT: Final = 1 << 53  # every smaller whole number is a float
+ALWAYS: Final = 1  # the bit of a node that is a Value whatever the arguments are
 CHOICES = (SELECT, MASK)
 
 
 class RecordingError(RuntimeError):
-    """What a function did cannot be recorded; the message says what to write instead."""
+    """A function did something that cannot be recorded; the message says what to write instead."""
 
 
 class ReplayError(RuntimeError):
-    """A compiled function gave another answer than the function itself; the message has both."""
+    """A compiled function and the function itself gave different answers; the message has both."""
 
 
 @dataclass
 class Guard:
-    """What the function asked of its numbers, and the answer that the recording is good for."""
+    """A comparison that the function made, and the answer for which the recording is valid."""
 
-    order: str
+    comparison: str
     x: Any
     y: Any
     answer: bool
@@ -48,40 +48,42 @@ class Guard:
 
 
 class Listener(Protocol):
-    """What a recorded number needs of the recorder that listens to it; see `Recorder`."""
+    """What a traced number needs of its recorder; see `Recorder`."""
 
     values: int
     strict: bool
     running: bool
     nodes: "list[Traced]"
-    exact: set[int]
-    met: list[Any]
+    bounded: set[int]
+    tables: list[Any]
 
     def note(self, op: Operation | None, scope: str | None = None) -> Note:
-        """The row, scope and source line of a node that is made now."""
+        """The operation, scope and source line of a node that is created now."""
 
-    def placed(self, value: Any) -> Any:
-        """What stands on the tape for one of several values."""
+    def on_tape(self, value: Any) -> Any:
+        """The operand that the tape gets for a value."""
 
-    def ask(self, order: str, x: Any, y: Any) -> bool:
-        """The answer to a comparison, kept as a guard."""
+    def compare(self, comparison: str, x: Any, y: Any) -> bool:
+        """The answer to a comparison, which becomes a guard."""
 
-    def allow(self, plain: bool, to: str) -> None:
-        """TypeError where `float` and the like would lose a gradient."""
+    def check_conversion(self, plain: bool, to: str) -> None:
+        """Raise TypeError where `float` and the like would lose a gradient."""
 
 
 class Traced(Ops):
     """A number of a function that is being recorded: behaves as a Value, and writes to the tape.
 
-    One that comes from arguments alone that are plain numbers is `plain`: a float in the function
-    itself, which may be converted, looked up and shown, and is no node of a graph.
+    If it depends only on arguments that are plain numbers, it is `plain`: the function itself would
+    have a float there, which it may convert, look up and print, and which is no node of a graph.
 
     Attributes:
-        number: what it was when it was recorded.
-        kind: None for an operation of the table, else DETACH and the like.
+        recorder: the recorder that listens.
+        number: its value in the recorded call.
+        kind: None for an operation of the table, else DETACH, SELECT, ARGMAX or MASK.
         operands: what it was computed from: Traced, Values from outside, and numbers.
-        kinds: a bit for each input that makes it a Value if that is one, above the bit SOLID.
-        cut: whether it was made inside `no_grad`.
+        value_bits: bits that say when it is a Value: ALWAYS, and above it a bit for each input that
+            makes it one by being one.
+        cut: whether it was computed inside `no_grad`.
     """
 
     if TYPE_CHECKING:
@@ -89,26 +91,27 @@ class Traced(Ops):
         y: Any
 
     __slots__ = (
-        "a", "b", "cut", "kind", "kinds", "number", "operands", "row", "serial", "tape", "x", "y",
+        "a", "b", "cut", "kind", "number", "operands", "recorder", "row", "serial", "value_bits",
+        "x", "y",
     )  # fmt: skip
     __array_ufunc__ = None
 
     def __init__(
         self,
-        tape: Listener,
+        recorder: Listener,
         number: float,
         kind: int | None,
         row: Origin,
         operands: tuple[Any, ...],
-        kinds: int,
+        value_bits: int,
         cut: bool = False,
     ) -> None:
-        self.tape, self.number, self.kind, self.row = tape, number, kind, row
-        self.operands, self.kinds, self.cut = operands, kinds, cut
+        self.recorder, self.number, self.kind, self.row = recorder, number, kind, row
+        self.operands, self.value_bits, self.cut = operands, value_bits, cut
         self.a: Any = None
-        self.b: Any = None  # x and y are set where there are such operands
-        self.serial = len(tape.nodes)
-        tape.nodes.append(self)
+        self.b: Any = None  # x and y are set only if there are such operands
+        self.serial = len(recorder.nodes)
+        recorder.nodes.append(self)
 
     # The recorded function must not notice that its numbers are not Values.
     @property  # type: ignore[misc]
@@ -117,35 +120,35 @@ class Traced(Ops):
 
     @property
     def plain(self) -> bool:
-        """Whether it is a float in the function itself."""
-        return not self.kinds & self.tape.values
+        """Whether the function itself would have a float here."""
+        return not self.value_bits & self.recorder.values
 
     def tell_plain(self) -> bool:
-        """As `plain`, for the function: its recording serves calls of one kind alone."""
-        self.tape.strict = True
+        """The same as `plain`, told to the function: the recording then serves one kind only."""
+        self.recorder.strict = True
         return self.plain
 
     # ------------------------------------------------------------------ what a node knows
 
-    def _known(self, name: str) -> None:
-        """RecordingError if the function asks an argument how it was computed, or is called."""
-        asks = sys._getframe(2).f_globals.get("__name__", "").partition(".")[0]
-        if self.kind is None and not self.operands and asks not in ("autograd", "nn"):
+    def _refuse_unknown(self, name: str) -> None:
+        """RecordingError if the function asks for an argument's name, operation and the like."""
+        package = sys._getframe(2).f_globals.get("__name__", "").partition(".")[0]
+        if self.kind is None and not self.operands and package not in ("autograd", "nn"):
             raise RecordingError(
-                f"compile: the .{name} of an argument is not known to a replay; pass what is "
-                "wanted of it as an argument"
+                f"compile: a replay does not know the .{name} of an argument; pass what you need "
+                "of it as an argument"
             )
 
     @property
     def op(self) -> Operation | None:
-        """The row of the operation that made it."""
-        self._known("op")
+        """The operation that computed it."""
+        self._refuse_unknown("op")
         return self.row.op
 
     def refuse_choice(self, wanted: Iterable[Any]) -> None:
-        """RecordingError if it was chosen, outside of any transform, among what is wanted.
+        """RecordingError if it was chosen, outside any transform, among the wanted nodes.
 
-        Only inside of one a choice knows its parents, which may be more than two.
+        A choice may have more than two parents, and knows them only inside a transform.
         """
         targets, seen, stack = set(map(id, wanted)), set[int](), [self]
         while stack:
@@ -161,12 +164,12 @@ class Traced(Ops):
             if is_traced(node) and node.kind in CHOICES and node.a is None:
                 stack += node.x
             else:
-                stack += [one for one in (node.a, node.b) if one is not None]
+                stack += [parent for parent in (node.a, node.b) if parent is not None]
 
     @property
     def label(self) -> str:
         """Its name."""
-        self._known("label")
+        self._refuse_unknown("label")
         return self.row.label
 
     @label.setter
@@ -176,8 +179,8 @@ class Traced(Ops):
 
     @property
     def scope(self) -> str:
-        """The scopes that it was made in."""
-        self._known("scope")
+        """The scopes in which it was computed."""
+        self._refuse_unknown("scope")
         return self.row.scope
 
     @scope.setter
@@ -187,25 +190,25 @@ class Traced(Ops):
 
     @property
     def line(self) -> str:
-        """The user's source line that made it."""
-        self._known("line")
+        """The user's source line that computed it."""
+        self._refuse_unknown("line")
         return self.row.line
 
     @property
     def is_leaf(self) -> bool:
         """Whether differentiation ends here."""
-        self._known("is_leaf")
+        self._refuse_unknown("is_leaf")
         return self.a is None and self.b is None
 
     @property
     def parents(self) -> tuple[Any, ...]:
         """The nodes among its operands."""
-        self._known("parents")
+        self._refuse_unknown("parents")
         return tuple(parent for parent in (self.a, self.b) if parent is not None)
 
     @property
     def data(self) -> "Traced":
-        """Its number, as a number that stays one in the recording; no gradient goes through."""
+        """Its number, which stays a number of the recording; no gradient goes through."""
         return self._detached(0)
 
     @data.setter
@@ -216,27 +219,27 @@ class Traced(Ops):
 
     @property
     def grad(self) -> float:
-        """Refused: there is no gradient yet, and that of an argument is not known to a replay."""
+        """Refused: there is no gradient yet, and a replay does not know that of an argument."""
         raise RecordingError(
-            "compile: the .grad of a number that is recorded is not known to a replay; pass it as "
-            "an argument"
+            "compile: a replay does not know the .grad of a recorded number; pass it as an argument"
         )
 
     def item(self) -> "Traced":
-        """As `.data`."""
+        """The same as `.data`."""
         return self._detached(0)
 
     def detach(self) -> "Traced":
         """The same number, cut off from the graph."""
-        return self._detached(self.kinds)
+        return self._detached(self.value_bits)
 
-    def _detached(self, kinds: int) -> "Traced":
-        if self.kinds & ~self.tape.values:
-            # Were an argument a Value, more would be cut off, or nothing at all.
-            self.tape.strict = True
+    def _detached(self, value_bits: int) -> "Traced":
+        if self.value_bits & ~self.recorder.values:
+            # If an argument were a Value, there would be more to cut off.
+            self.recorder.strict = True
         if self.plain:
             return self
-        return Traced(self.tape, self.number, DETACH, self.tape.note(None), (self,), kinds, True)
+        note = self.recorder.note(None)
+        return Traced(self.recorder, self.number, DETACH, note, (self,), value_bits, True)
 
     def backward(self, *_: object) -> None:
         """Refused: a compiled function is differentiated from outside."""
@@ -249,17 +252,17 @@ class Traced(Ops):
 
     def register_hook(self, hook: object) -> None:
         """Refused: a replay runs no hooks."""
-        raise RecordingError("compile: hooks are not run by a compiled function")
+        raise RecordingError("compile: a compiled function does not run hooks")
 
     # ------------------------------------------------------------------ operations
 
     def apply(self, op: Operation, x: Any, y: Any) -> Any:
-        """The operation, recorded."""
+        """The result of the operation, recorded."""
         mode: Any = present_mode()
-        if getattr(mode, "tape", None) is not self.tape:
+        if getattr(mode, "recorder", None) is not self.recorder:
             raise RecordingError(
                 f"{op.name}: a number of a compiled function was kept, and used outside of it; "
-                "return what is wanted instead"
+                "return what you need instead"
             )
         if op.arity == 1:
             return mode.record(op.value(x.number), op, x, None, x.number, None)
@@ -278,17 +281,17 @@ class Traced(Ops):
         call = present_call()
         if call is None or not self.plain:
             return self.apply(vars(Ops)["__pos__"], self, None)  # type: ignore[no-any-return]
-        return self.leaf()  # this is how a transform takes its variable in
+        return self.leaf()  # a transform turns its argument into a variable by `+x`
 
     def leaf(self) -> "Traced":
-        """As a `Value` that the function makes of a plain number."""
-        note = self.tape.note(None)
+        """A `Value` that the function creates from a plain number."""
+        note = self.recorder.note(None)
         row = Note(None, "", note.scope, note.line, present_call())
-        return Traced(self.tape, self.number, DETACH, row, (self,), SOLID, True)
+        return Traced(self.recorder, self.number, DETACH, row, (self,), ALWAYS, True)
 
-    # ------------------------------------------------------------------ what Python may ask
+    # ------------------------------------------------------------------ decisions of Python's
 
-    def _ask(self, order: str, other: Any) -> bool:
+    def _compare(self, comparison: str, other: Any) -> bool:
         if not isinstance(other, Ops):
             try:
                 other = number(other, "a comparison")
@@ -296,106 +299,100 @@ class Traced(Ops):
                 if is_foreign(other, "__lt__"):
                     return NotImplemented  # type: ignore[no-any-return]
                 raise
-        return self.tape.ask(order, self, other)
+        return self.recorder.compare(comparison, self, other)
 
     def __lt__(self, other: Any) -> bool:
-        return self._ask("<", other)
+        return self._compare("<", other)
 
     def __le__(self, other: Any) -> bool:
-        return self._ask("<=", other)
+        return self._compare("<=", other)
 
     def __gt__(self, other: Any) -> bool:
-        return self._ask(">", other)
+        return self._compare(">", other)
 
     def __ge__(self, other: Any) -> bool:
-        return self._ask(">=", other)
+        return self._compare(">=", other)
 
     def __eq__(self, other: object) -> bool:
         other = unboxed(other)
         if not isinstance(other, int | float | Ops):
             return NotImplemented
-        return self._ask("==", other)
+        return self._compare("==", other)
 
     def __hash__(self) -> int:
-        return hash(self.exact()) if self.plain else object.__hash__(self)
+        return hash(self.specialized()) if self.plain else object.__hash__(self)
 
     def __bool__(self) -> bool:
-        return not self._ask("==", 0.0)
+        return not self._compare("==", 0.0)
 
-    def exact(self) -> float:
-        """Its number, which the recording is good for alone: not even the sign of 0 may differ."""
+    def specialized(self) -> float:
+        """Its number; the recording is now valid for this number only, its sign included if 0."""
         z = self.number
         if z != z:
-            self.tape.ask("==", self, self)
+            self.recorder.compare("==", self, self)
         else:
-            self.tape.ask("==", self, z)
+            self.recorder.compare("==", self, z)
             if z == 0.0:
-                self.tape.ask(">", 1.0 / self, 0.0)
+                self.recorder.compare(">", 1.0 / self, 0.0)
         return z
 
-    def _converted(self, to: str) -> None:
-        """TypeError where the function itself would get one: the gradient would be lost."""
-        self.tape.allow(self.plain, to)
+    def _check_conversion(self, to: str) -> None:
+        """TypeError where a Value would raise it, because the gradient would be lost."""
+        self.recorder.check_conversion(self.plain, to)
 
     def __getattr__(self, name: str) -> Any:
         if not self.plain or not hasattr(float, name):
-            raise AttributeError(f"a number that is recorded has no attribute {name!r}")
-        self.tape.strict = True
-        return getattr(self.exact(), name)
+            raise AttributeError(f"a recorded number has no attribute {name!r}")
+        self.recorder.strict = True
+        return getattr(self.specialized(), name)
 
     def __float__(self) -> float:
-        self._converted("float")
-        return self.exact()
+        self._check_conversion("float")
+        return self.specialized()
 
     def __int__(self) -> int:
-        self._converted("int")
+        self._check_conversion("int")
         n = int(self.number)
-        if abs(n) >= EXACT:
-            return int(self.exact())
-        if n >= 0:
-            self.tape.ask("<", self, n + 1.0)
-        if n <= 0:
-            self.tape.ask(">", self, n - 1.0)
-        if n:
-            self.tape.ask(">=" if n > 0 else "<=", self, float(n))
-        return n
+        above = (">=", n) if n > 0 else (">", n - 1)
+        below = ("<=", n) if n < 0 else ("<", n + 1)
+        return self._whole(n, above, below)
 
     __trunc__ = __int__
 
     def __floor__(self) -> int:
-        self._converted("int")
+        self._check_conversion("int")
         n = math.floor(self.number)
-        if abs(n) >= EXACT:
-            return int(self.exact())
-        self.tape.ask(">=", self, float(n))
-        self.tape.ask("<", self, n + 1.0)
-        return n
+        return self._whole(n, (">=", n), ("<", n + 1))
 
     def __ceil__(self) -> int:
-        self._converted("int")
+        self._check_conversion("int")
         n = math.ceil(self.number)
+        return self._whole(n, ("<=", n), (">", n - 1))
+
+    def _whole(self, n: int, *guards: tuple[str, int]) -> int:
+        """The whole number n; the guards say for which numbers it is right."""
         if abs(n) >= EXACT:
-            return int(self.exact())
-        self.tape.ask("<=", self, float(n))
-        self.tape.ask(">", self, n - 1.0)
+            return int(self.specialized())
+        for comparison, bound in guards:
+            self.recorder.compare(comparison, self, float(bound))
         return n
 
     def __round__(self, digits: int | None = None) -> Any:
-        self._converted("rounded number")
-        return round(self.exact(), digits)
+        self._check_conversion("rounded number")
+        return round(self.specialized(), digits)
 
     def __format__(self, spec: str) -> str:
-        return format(self.exact(), spec) if spec else str(self)
+        return format(self.specialized(), spec) if spec else str(self)
 
     def __repr__(self) -> str:
-        if not self.tape.running:
+        if not self.recorder.running:
             return f"Value(data={self.number!r}, recorded)"
         if not self.plain:
             raise RecordingError(
                 "compile: the text of a Value shows its gradient and its name, which a replay "
-                "does not see; write v.data, or show it outside of the compiled function"
+                "does not know; write v.data, or print it outside of the compiled function"
             )
-        return repr(self.exact())
+        return repr(self.specialized())
 
     def __reduce_ex__(self, protocol: object) -> Any:
         raise RecordingError("compile: a number that is being recorded cannot be copied or pickled")
@@ -410,7 +407,7 @@ class Traced(Ops):
 
 
 def is_traced(operand: Any) -> bool:
-    """Whether it is a number that is being recorded; to `isinstance` it is what it stands for."""
+    """Whether it is a number of a recording, which `isinstance` takes for a Value or an int."""
     return issubclass(type(operand), Traced)
 
 
@@ -419,8 +416,8 @@ def number_of(node: Any) -> float:
     return node.number if is_traced(node) else float(data_of(node))
 
 
-def kinds_of(operand: Any) -> int:
-    """Which inputs make an operand a Value, and SOLID if it is one anyway."""
+def value_bits_of(operand: Any) -> int:
+    """The bits that say when an operand is a Value; see `Traced.value_bits`."""
     if is_traced(operand):
-        return int(operand.kinds)
-    return SOLID if type(operand) is Value else 0
+        return int(operand.value_bits)
+    return ALWAYS if type(operand) is Value else 0
