@@ -43,62 +43,52 @@ _MARGIN = {"x": "p", "y": "q"}
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of the table, and which of its operands may be off.
+    """A row of the table, by name, and the operands whose zeros may have the other sign.
 
-    Attributes:
-        op: the row's name.
-        inexact: the operands that may have been rounded, as in "xy".
-        unsigned: the operands whose zeros may have the other sign, if the sign matters.
+    Any operand may have been rounded; an exact one has a margin of 0.  `unsigned` names only
+    operands for which the sign of a zero matters.
     """
 
     op: str
-    inexact: str
     unsigned: str
 
 
 def variant(op: Operation, unsigned: str) -> Variant:
-    """The row as it is compiled: every operand may be off; an exact one has a margin of 0.
+    """The variant of a row for operands whose zeros may have the other sign.
 
-    >>> variant(rows()["maximum"], "x")
-    Variant(op='maximum', inexact='xy', unsigned='')
+    >>> variant(rows()["maximum"], "x"), variant(rows()["div"], "xy").unsigned
+    (Variant(op='maximum', unsigned=''), 'y')
     """
-    signs = "".join(v for v in signed(op) if v in unsigned)
-    return Variant(op.name, "xy"[: op.arity], signs)
+    return Variant(op.name, "".join(v for v in signed(op) if v in unsigned))
 
 
 @dataclass(frozen=True)
 class Margins:
     """The two rules for a row, and the parts that they share, in the order of computation.
 
-    Their variables are x, y, the result z, and p and q for the operands named in `moving`.
+    Their variables are x and y, the result z, and the margins p and q.
 
-    >>> of_a_sum = margins(rows()["abs"], "x")
-    >>> ast.unparse(of_a_sum.parts["x0"]), of_a_sum.moving
-    ('x - p', 'x')
+    >>> ast.unparse(margins(rows()["abs"]).parts["x0"])
+    'x - p'
     """
 
-    op: Operation
-    moving: str
     parts: dict[str, ast.expr]
     margin: ast.expr
     doubt: ast.expr
 
 
 @cache
-def margins(op: Operation, inexact: str, unsigned: str = "") -> Margins:
-    """The rules for a row whose operands in `inexact` may have been rounded.
-
-    `unsigned` names the operands whose zeros may have the other sign.
-    """
-    writer = _Writer(op, inexact, "".join(v for v in signed(op) if v in unsigned))
+def margins(op: Operation, unsigned: str = "") -> Margins:
+    """The rules for a row; `unsigned` names the operands whose zeros may have the other sign."""
+    writer = _Writer(op, "".join(v for v in signed(op) if v in unsigned))
     margin = writer.margin()
-    doubt = writer.doubt() if decides(op, inexact, unsigned) else "0.0"
+    doubt = writer.doubt() if decides(op, writer.operands, unsigned) else "0.0"
     parts = {name: _tree(part) for name, part in writer.parts.items()}
-    return Margins(op, writer.moving, parts, _tree(margin), _tree(doubt))
+    return Margins(parts, _tree(margin), _tree(doubt))
 
 
 def decides(op: Operation, inexact: str, unsigned: str = "") -> bool:
-    """Whether rounding could change a decision inside the row."""
+    """Whether rounding could change a decision inside the row, if these operands are not exact."""
     names, rounds = compared(op)
     crossed = set(signed(op)) & set(inexact + unsigned)
     return bool(rounds or set(names) & set(inexact) or crossed)
@@ -250,20 +240,19 @@ class _Writer:
     """Writes the rules part by part; equal texts share a part."""
 
     op: Operation
-    inexact: str
     unsigned: str
     parts: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.moving = "".join(v for v in "xy" if v in self.inexact + self.unsigned)
+        self.operands = "xy"[: self.op.arity]
+        self.reach = " + ".join(_MARGIN[v] for v in self.operands)
         self.near = {
             v: (self.part(f"{v} - {_MARGIN[v]}"), self.part(f"{v} + {_MARGIN[v]}"))
-            for v in self.inexact
+            for v in self.operands
         }
-        self.ends: dict[str, Range] = {v: (v, v) for v in "xy"[: self.op.arity]}
-        for v in self.ends if _mixes(self.op) and self.moving else self.moving:
-            self.ends[v] = f"{v}0", f"{v}1"
+        self.ends: dict[str, Range] = {v: (f"{v}0", f"{v}1") for v in self.operands}
+        for v in self.operands:
             p = self.apart(v)
             below, above = f"{v} - {p}", f"{v} + {p}"
             if v in self.unsigned:  # from a zero with a minus to one without
@@ -277,7 +266,7 @@ class _Writer:
             return _MARGIN[v]
         if not _mixes(self.op):
             return f"{APART!r} * {_MARGIN[v]}"
-        return f"{APART!r} * ({self.reach(self.moving)})"
+        return f"{APART!r} * ({self.reach})"
 
     def part(self, text: str) -> str:
         """The name of a part with this text."""
@@ -298,14 +287,14 @@ class _Writer:
 
     def margin(self) -> str:
         """The margin of z, as the text of a rule."""
-        moved = {v: self.moved(v) for v in self.inexact}
-        total = self.part(" + ".join(moved.values()) or "0.0")
+        moved = {v: self.moved(v) for v in self.operands}
+        total = self.part(" + ".join(moved.values()))
         size = self.part("1 + abs(z)")
         bounds = {total: f"{STEADY!r} * {size}"}
         slack = 1.0
         if _has_poles(self.op):
             slack = SLACK
-            for v in self.inexact:
+            for v in self.operands:
                 p = _MARGIN[v]
                 bounds[p] = f"{STEADY!r} * (1 + abs({v}))"
                 steep = self.part(f"0.0 if {p} < {STEADY!r} else abs({v}) * {self.slope(v)}")
@@ -317,18 +306,14 @@ class _Writer:
         for quantity, bound in bounds.items():
             text = f"({text} if {quantity} < {bound} else inf)"
         if is_exact(self.op):
-            text = f"0.0 if {self.reach(self.inexact)} < {NONE!r} else {text}"
+            text = f"0.0 if {self.reach} < {NONE!r} else {text}"
         return self.part(text)
-
-    def reach(self, operands: str) -> str:
-        """The sum of the margins of some operands."""
-        return " + ".join(_MARGIN[v] for v in operands) or "0.0"
 
     def slope(self, v: str) -> str:
         """The size of the slope in an operand: the largest at the ends, plus how much it varies."""
         partial = self.op.partial_trees["xy".index(v)]
         whole = _without_tests(rules.written_out(partial, self.op.where_trees))
-        ends = {u: self.near.get(u, (u,)) if rules.uses(whole, u) else (u,) for u in self.ends}
+        ends = {u: self.near[u] if rules.uses(whole, u) else (u,) for u in self.ends}
         corners = itertools.product(*ends.values())
         slopes = [
             self.part(f"abs({self.at(partial, dict(zip(ends, corner, strict=True)))})")
@@ -361,7 +346,7 @@ class _Writer:
 
     def doubt(self) -> str:
         """Above 0 where a decision may change, as the text of a rule."""
-        terms = [f"(0.0 if {_MARGIN[v]} < {HUGE!r} else 1.0)" for v in self.moving]
+        terms = [f"(0.0 if {_MARGIN[v]} < {HUGE!r} else 1.0)" for v in self.operands]
         for test in _tests(self.op):
             sides = [self.range(side) for side in (test.left, test.comparators[0])]
             less, more = sides if isinstance(test.ops[0], ast.Lt) else sides[::-1]
@@ -376,7 +361,7 @@ class _Writer:
         if not _jumps(self.op):
             return []
         text = self.passed(*_pieces(self.op)) if self.op.pieces else self.leaps()
-        return [f"(0.0 if {self.reach(self.moving)} < {NONE!r} else {text})"]
+        return [f"(0.0 if {self.reach} < {NONE!r} else {text})"]
 
     def passed(self, pieces: ast.expr) -> str:
         """Above 0 where the argument of a step, or twice that, passes a whole number.
@@ -406,11 +391,11 @@ class _Writer:
 
     def crossings(self) -> list[str]:
         """Above 0 where an operand crosses 0, if the sign of its zeros matters."""
-        crossing = [v for v in signed(self.op) if v in self.moving]
+        crossing = signed(self.op)
         if not crossing:
             return []
         always = all(all(_differs_at_zero(self.op, v)) for v in crossing)
-        still = f"1.0 if {self.reach(self.moving)} < {NONE!r} else 0.0"
+        still = f"1.0 if {self.reach} < {NONE!r} else 0.0"
         apart = " + ".join(
             f"(1.0 if {v}0 > 0 else 1.0 if {v}1 < 0 else {'0.0' if v in self.unsigned else still})"
             for v in crossing
@@ -420,7 +405,7 @@ class _Writer:
 
     def leaps(self) -> str:
         """Above 0 where z differs more between the corners of the margins than its slopes allow."""
-        moved = " + ".join(self.moved(v) for v in self.inexact) or "0.0"
+        moved = " + ".join(self.moved(v) for v in self.operands)
         allowed = f"{4 * APART!r} * ({moved}) + {4 * _NOISE!r} * abs(z) + {NONE!r}"
         whole = rules.written_out(self.op.value_tree, self.op.where_trees)
         sides = itertools.product(*(dict.fromkeys(ends) for ends in self.ends.values()))
@@ -463,7 +448,7 @@ class _Writer:
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 call = f"{name}({', '.join(['{}'] * len(arguments))})"
                 if rows()[name].pieces and len(arguments) == 2:  # not monotonic
-                    exact = f"{ast.unparse(tree)} if {self.reach(self.moving)} < {NONE!r} else"
+                    exact = f"{ast.unparse(tree)} if {self.reach} < {NONE!r} else"
                     return self.part(f"{exact} -inf"), self.part(f"{exact} inf")
                 ends = self.called(call, arguments)
                 return ends if _is_rounded_alike(name) else self.rounded(ends)

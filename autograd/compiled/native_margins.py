@@ -100,7 +100,7 @@ def margins(memory, doubt, pool, row, B):
 @cache
 def source(variant: margins.Variant, unit: float) -> str:
     """The source of the loops for a row whose operands may be off; `unit` is that of bounds."""
-    written = margins.margins(rows()[variant.op], variant.inexact, variant.unsigned)
+    written = margins.margins(rows()[variant.op], variant.unsigned)
 
     def text(tree: ast.expr) -> str:
         return rules.fast(tree, rows()).replace("math.exp(", "power_of_e(")

@@ -24,7 +24,7 @@ Array = Any
 @cache
 def margins_of_arrays(variant: margins.Variant) -> Callable[..., Any]:
     """A function of arrays x, y, z, p and q that gives the margin and the doubt of a row."""
-    rules = margins.margins(rows()[variant.op], variant.inexact, variant.unsigned)
+    rules = margins.margins(rows()[variant.op], variant.unsigned)
     results = f"{arrays.text(rules.margin)}, {arrays.text(rules.doubt)}"
     return arrays.defined(f"{variant.op}_margins", "x, y, z, p, q", rules.parts, results)
 
