@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -141,54 +142,44 @@ class Call:
 
     def enter(self, recorder: Recorder, row: Array) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of one sample, by position and by name, as inputs of the recording."""
-        numbers, count = iter(row.tolist()), 0
-
-        def new_input(whole: bool) -> Any:
-            nonlocal count
-            data = next(numbers)
-            count += 1
-            return recorder.enter(int(data) if whole else data, f"x{count - 1}")
-
-        parts: list[Any] = []
+        numbers = iter(row.tolist())
         values: dict[int, Any] = {}
-        for part in leaves(self.tree):
-            if isinstance(part, np.ndarray):
-                whole = part.dtype.kind in _WHOLE
-                parts.append(_shaped(part.shape[1:], partial(new_input, whole)))
-            elif type(part) is Value:
-                node = new_input(False)
-                parts.append(values.setdefault(id(part), node))
-            else:
-                kind = _kind(part)
-                parts.append(part if type(kind) is tuple else new_input(kind == "whole"))
-        return self._split(rebuilt(self.tree, iter(parts)))
 
-    def sample(
-        self, k: int, instead: dict[int, Any] | None = None
-    ) -> tuple[list[Any], dict[str, Any]]:
+        def entry(part: Any, whole: bool) -> Any:
+            data = next(numbers)
+            node = recorder.enter(int(data) if whole else data, f"x{len(recorder.inputs)}")
+            return values.setdefault(id(part), node) if type(part) is Value else node
+
+        return self._rebuilt(entry)
+
+    def sample(self, k: int, instead: dict[int, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of sample k, by position and by name, for the function itself.
 
         `instead` has replacements for some numbers, by index; whole numbers are not replaced.
         """
-        index = 0
+        parts = (
+            part[k].ravel().tolist() if isinstance(part, np.ndarray) else [part] * _width(part)
+            for part in leaves(self.tree)
+        )
+        numbers = enumerate(chain.from_iterable(parts))
 
-        def replaced(number: Any) -> Any:
-            nonlocal index
-            index += 1
-            if instead is None or hasattr(number, "__index__"):
-                return number
-            return instead.get(index - 1, number)
+        def entry(*_: Any) -> Any:
+            index, number = next(numbers)
+            return number if hasattr(number, "__index__") else instead.get(index, number)
 
+        return self._rebuilt(entry)
+
+    def _rebuilt(self, entry: Callable[[Any, bool], Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments, with `entry(part, whether it is whole)` for each number of a sample."""
         parts: list[Any] = []
         for part in leaves(self.tree):
             if isinstance(part, np.ndarray):
-                numbers = iter(part[k].reshape(-1).tolist())
-                parts.append(_shaped(part.shape[1:], lambda: replaced(next(numbers))))  # noqa: B023
+                whole = part.dtype.kind in _WHOLE
+                parts.append(_shaped(part.shape[1:], partial(entry, part, whole)))
             else:
-                parts.append(replaced(part) if _width(part) else part)
-        return self._split(rebuilt(self.tree, iter(parts)))
-
-    def _split(self, tree: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+                kind = _kind(part)
+                parts.append(part if type(kind) is tuple else entry(part, kind == "whole"))
+        tree = rebuilt(self.tree, iter(parts))
         return (tree[:-1], tree[-1]) if self.named else (tree, {})
 
     def value_inputs(self) -> list[Value | None]:
