@@ -481,7 +481,7 @@ def test_forgotten_recordings_take_their_second_derivatives_with_them() -> None:
     for k in (1.0, 2.0):
         assert compiled.hvp([1.0], k).tolist() == [6.0 * 2.0 * k]
         assert compiled.hvp([1.0], [k]).tolist() == [6.0 * 2.0 * k]
-    assert sum("along" in one.derived for one in compiled.recordings) == 1
+    assert sum(("hvp", (), ()) in one.derived for one in compiled.recordings) == 1
 
 
 def test_a_cache_folder_may_be_chosen_and_need_not_be_writable(
@@ -794,10 +794,10 @@ def test_a_branch_met_for_the_first_time_is_taken_by_the_numbers_of_the_arrays()
 def test_a_recording_that_never_fits_is_an_error_and_no_endless_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from autograd.compiled.recording import Recording
+    from autograd.compiled.recording import Recording, Run
 
     def failed(one: Any, numbers: Any, where: Any, x: Any, seeds: Any, gradients: Any) -> Any:
-        return False, np.zeros((len(x), 1)), np.zeros(len(x), dtype=np.int64), x
+        return Run(False, np.zeros((len(x), 1)), np.zeros(len(x), dtype=np.int64), x, gradients)
 
     monkeypatch.setattr(Recording, "run", failed)
     monkeypatch.setattr(Recording, "run_eagerly", failed)

@@ -116,7 +116,7 @@ def statuses(made: Recording, x: Any) -> list[int]:
     """The status of each sample."""
     numbers, gradients = np.array(x, dtype=np.float64), np.zeros(len(made.parameters))
     run = made.run(made.numbers(), made.own_runs, numbers, None, gradients)
-    status: list[int] = run[2].tolist()
+    status: list[int] = run.status.tolist()
     return status
 
 

@@ -19,8 +19,8 @@ from autograd.modes import no_grad, present_call
 from autograd.notes import UNTOUCHED, Note
 from autograd.operands import item
 from autograd.ops import Ops
-from autograd.transform import jvp, vjp
-from autograd.value import Value, accumulate, at_once, grad_writer, grads, one_pass
+from autograd.transform import hvp, jvp, vjp
+from autograd.value import Value, at_once, grad_writer, grads, one_pass
 
 Array = Any
 Name = tuple[str, tuple[int, ...], tuple[int, ...]]
@@ -102,13 +102,10 @@ class CompiledCall(Block):
             for k, weight in weights.items():
                 seeds[k] = weight
             x = self.row[None, :]
-            good, _, _, back = recording.run(self.numbers, recording.own_runs, x, seeds, gradients)
-            slopes = np.concatenate([back[0], gradients])
+            run = recording.run(self.numbers, recording.own_runs, x, seeds, gradients)
+            good, slopes = run.good, np.concatenate([run.back[0], gradients])
         if not good:
-            lifted = recording.program.lift(self.numbers.tolist(), self.row.tolist())
-            for k, weight in weights.items():
-                accumulate(lifted.outputs[k], weight)
-            slopes = np.array(grads([*lifted.inputs, *lifted.parameters]))
+            slopes = recording.eager_slopes(self.numbers, self.row, weights)
         return slopes
 
     def pull(self, node: Any, adjoint: Any, along: Container[Any]) -> Iterator[tuple[Value, Any]]:
@@ -372,11 +369,13 @@ def _bundles(
 
 
 def derived(recording: Recording, name: Name) -> Callable[..., Any]:
-    """A function that is derived from a recording, of its inputs x and of weights or tangents.
+    """A function that is derived from a recording.
 
-    `("slopes", outputs, indices)` gives the gradient of a weighted sum of some outputs, in the
-    inputs and parameters with these indices.  `("tangents", (), indices)` gives the tangents of all
-    outputs from tangents of those.
+    `("slopes", outputs, indices)` takes the inputs and weights of some outputs.  It gives the
+    gradient of their weighted sum in the inputs and parameters with these indices.
+    `("tangents", (), indices)` takes the inputs and tangents of those, and gives the tangents of
+    all outputs.  `("hvp", (), ())` takes parameters, inputs and a vector, and gives the Hessian of
+    the first output in the parameters times the vector.
     """
     kind, outputs, indices = name
     parameters, replay = recording.parameters, recording.program.evaluate
@@ -406,4 +405,9 @@ def derived(recording: Recording, name: Name) -> Callable[..., Any]:
         chosen, results = part(x)
         return jvp(results, (chosen,), (directions,))[1]
 
-    return slopes if kind == "slopes" else tangents
+    def product(own: list[Any], x: list[Any], vector: list[Any]) -> Any:
+        return hvp(lambda p: replay(p, x)[0], own, vector)
+
+    kinds: dict[str, Callable[..., Any]]
+    kinds = {"slopes": slopes, "tangents": tangents, "hvp": product}
+    return kinds[kind]

@@ -48,9 +48,7 @@ class _Snapshot:
     defaults: list[tuple[Any, Any, Any]] = field(default_factory=list)
     lists: list[tuple[Any, list[Any]]] = field(default_factory=list)
     dicts: list[tuple[Any, list[Any], list[Any]]] = field(default_factory=list)
-    sets: list[tuple[Any, Any]] = field(default_factory=list)
-    arrays: list[tuple[Any, bytes]] = field(default_factory=list)
-    lengths: list[tuple[Any, int]] = field(default_factory=list)
+    contents: list[tuple[Callable[[], Any], Any]] = field(default_factory=list)
     seen: set[int] = field(default_factory=set)
     entries: int = 0
 
@@ -79,13 +77,7 @@ class _Snapshot:
                 return False
             if not all(map(is_, table, keys)):
                 return False
-        for members, before in self.sets:
-            if members != before:
-                return False
-        for array, data in self.arrays:
-            if array.tobytes() != data:
-                return False
-        return not self.lengths or all(len(part) == length for part, length in self.lengths)
+        return all(get() == before for get, before in self.contents)
 
     # ------------------------------------------------------------------ functions
 
@@ -162,12 +154,12 @@ class _Snapshot:
     def _container(self, name: str, value: Any) -> Any:
         size = len(value)
         if self.entries + size > MAX_ENTRIES:
-            self.lengths.append((value, size))
+            self.contents.append((value.__len__, size))
             self.searched += islice(value, MAX_ENTRIES)
             return "long", id(value), size
         self.entries += size
         if isinstance(value, set | frozenset):
-            self.sets.append((value, set(value)))
+            self.contents.append((partial(value.__eq__, set(value)), True))
             return type(value), frozenset(self._fingerprint(name, part) for part in value)
         if isinstance(value, dict):
             keys, parts = list(value), list(value.values())
@@ -183,7 +175,7 @@ class _Snapshot:
         if value.nbytes > MAX_BYTES:
             return "long", id(value), value.shape, value.dtype.str
         data = value.tobytes()
-        self.arrays.append((value, data))
+        self.contents.append((value.tobytes, data))
         if value.dtype.hasobject:
             self.kept_alive += value.ravel().tolist()
         return value.shape, value.dtype.str, data

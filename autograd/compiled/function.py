@@ -4,7 +4,6 @@ import inspect
 import operator
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import count
 from typing import Any
 
@@ -14,7 +13,7 @@ from autograd.modes import Mode, present_call, present_mode
 from autograd.nestings import mapped, rebuilt, without_values
 from autograd.notes import registrations
 from autograd.operands import item
-from autograd.transform import Argnums, argument_numbers, from_the_start, hvp
+from autograd.transform import Argnums, argument_numbers, from_the_start
 from autograd.value import Value, grad_writer, grads, hooked, one_pass
 
 try:
@@ -409,7 +408,8 @@ class Compiled:
             parameters = recording.parameters
             part = np.array([along[p] for p in parameters])
             args = recording.numbers()[None, :], recording.widened(row[None, :]), part[None, :]
-            products = self._along(recording).plain_outputs(args, {}, Sink())
+            compiled = self._derive(recording, ("hvp", (), ()))
+            products = compiled.plain_outputs(args, {}, Sink())
             for p, product in zip(parameters, np.ravel(products).tolist(), strict=True):
                 total[p] += product
         self.note_used(*used)
@@ -422,26 +422,14 @@ class Compiled:
 
     # ------------------------------------------------------------------ programs of derivatives
 
-    def _derived(self, recording: Recording, name: Any, make: Callable[[], Any]) -> "Compiled":
+    def _derive(self, recording: Recording, name: Name) -> "Compiled":
+        """A derivative of a recording, as a function that can be differentiated again."""
         compiled: Compiled | None = recording.derived.get(name)
         if compiled is None:
             options = Options(self.options.engine, self.options.exact, cache=8)
-            compiled = Compiled(make(), options, environment=False)
+            compiled = Compiled(derived(recording, name), options, environment=False)
             compiled = recording.derived.setdefault(name, compiled)
         return compiled
-
-    def _derive(self, recording: Recording, name: Name) -> "Compiled":
-        """A derivative of a recording, as a function that can be differentiated again."""
-        return self._derived(recording, name, lambda: derived(recording, name))
-
-    def _along(self, recording: Recording) -> "Compiled":
-        """A recording's Hessian times a vector, as a function of parameters, inputs and vector."""
-        evaluate = recording.program.evaluate
-        return self._derived(recording, "along", lambda: partial(_second, evaluate))
-
-
-def _second(replay: Callable[..., Any], parameters: list[Any], x: list[Any], v: list[Any]) -> Any:
-    return hvp(lambda p: replay(p, x)[0], parameters, v)
 
 
 def _as(kind: type, number: float) -> Any:

@@ -88,6 +88,25 @@ def _type(output: Any) -> type:
     return kind if kind in (int, bool) else float
 
 
+@dataclass(slots=True)
+class Run:
+    """What one recording gave for some samples.
+
+    Attributes:
+        good: whether all samples passed their guards, and every result is finite.
+        out: the outputs, of shape (samples, outputs).
+        status: of each sample: PASSED, FAILED or DOUBTFUL.
+        back: the gradients in the inputs, of each sample.
+        gradients: the gradients in the parameters, summed over the samples.
+    """
+
+    good: bool
+    out: Array
+    status: Array
+    back: Array
+    gradients: Array
+
+
 class Recording:
     """A Program, the parameters that it was recorded with, and the memory that it runs in.
 
@@ -153,11 +172,16 @@ class Recording:
 
         Unlike `slope_dependence`, it follows the choices that are made at these numbers.
         """
-        lifted = self.program.lift(numbers.tolist(), row.tolist())
-        for k in outputs:
-            accumulate(lifted.outputs[k], math.nan)
-        reached: Array = np.isnan(grads([*lifted.inputs, *lifted.parameters]))
+        slopes = self.eager_slopes(numbers, row, dict.fromkeys(outputs, math.nan))
+        reached: Array = np.isnan(slopes)
         return reached
+
+    def eager_slopes(self, numbers: Array, row: Array, weights: dict[int, float]) -> Array:
+        """The gradient of a weighted sum of outputs, in inputs and parameters, from Values."""
+        lifted = self.program.lift(numbers.tolist(), row.tolist())
+        for k, weight in weights.items():
+            accumulate(lifted.outputs[k], weight)  # which does not warn of inf and nan
+        return np.array(grads([*lifted.inputs, *lifted.parameters]))
 
     def widened(self, x: Array, slopes: Iterable[float] | None = None) -> Array:
         """The samples' numbers, followed by the gradients that the function reads."""
@@ -183,8 +207,8 @@ class Recording:
 
     def run(
         self, numbers: Array, where: Array, x: Array, seeds: Array | None, gradients: Array
-    ) -> tuple[bool, Array, Array, Array]:
-        """Whether all went well, outputs (samples, outputs), statuses, gradients in the inputs.
+    ) -> Run:
+        """What the engine gives for samples x.
 
         `where` says which of the numbers are the parameters (see `runs`).  With seeds, `gradients`
         is set to the gradient of the outputs, weighted by the seeds and summed over the samples.
@@ -201,7 +225,7 @@ class Recording:
             differentiate=seeds is not None,
         )  # fmt: skip
         good = self.engine.sweep(code, memory, grad, batch)
-        return good, out, status, back
+        return Run(good, out, status, back, gradients)
 
     def own_numbers(self, numbers: Array, where: Array) -> Array:
         """The numbers of the parameters, taken from others as `where` says (see `runs`)."""
@@ -212,7 +236,7 @@ class Recording:
 
     def run_eagerly(
         self, numbers: Array, where: Array, x: Array, seeds: Array | None, gradients: Array
-    ) -> tuple[bool, Array, Array, Array]:
+    ) -> Run:
         """The same as `run`, computed in Values sample by sample: the bits of the eager engine."""
         out, statuses, back = [], [], []
         gradients[:] = 0.0
@@ -232,7 +256,7 @@ class Recording:
             gradients[at : at + count] = slopes[to - start : to - start + count]
         status = np.array(statuses)
         shaped = np.array(back).reshape(len(back), x.shape[1])
-        return bool((status == PASSED).all()), np.array(out), status, shaped
+        return Run(bool((status == PASSED).all()), np.array(out), status, shaped, gradients)
 
 
 def recording_of(recorder: Recorder, result: Any, name: str, wanted: str) -> Recording:

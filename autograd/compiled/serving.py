@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from autograd.atomic import quietly
 from autograd.compiled.arguments import Call
 from autograd.compiled.encoded import DOUBTFUL, FAILED, PASSED
-from autograd.compiled.recording import Recording
+from autograd.compiled.recording import Recording, Run
 from autograd.compiled.traced import RecordingError
 from autograd.value import Value
 
@@ -53,8 +54,6 @@ class Sink:
 
     def widened(self, recording: Recording, x: Array) -> Array:
         """The samples' numbers, followed by the gradients that the recording reads."""
-        if not recording.grad_leaves:
-            return x
         slopes = None if self.flat is None else self.flat.slopes(recording.grad_leaves)
         return recording.widened(x, slopes)
 
@@ -75,6 +74,8 @@ class Sink:
 
     def total(self) -> dict[Value, float]:
         """The gradient of each parameter."""
+        if self.flat is not None:
+            return dict(zip(self.flat.parameters, self.sum.tolist(), strict=True))
         if len(self.parts) == 1:
             recording, gradients = self.parts[0]
             return dict(zip(recording.parameters, gradients.tolist(), strict=True))
@@ -126,17 +127,6 @@ class Response:
         return total
 
 
-@dataclass(slots=True)
-class Run:
-    """What one recording gave for some samples."""
-
-    good: bool  # whether all guards passed
-    out: Array
-    status: Array  # of each sample: PASSED, FAILED or DOUBTFUL
-    back: Array
-    gradients: Array
-
-
 @dataclass
 class Runner:
     """Runs recordings on some threads, and always in the eager order if `exact`."""
@@ -154,36 +144,37 @@ class Runner:
             # Fixed chunks, added in order: the bits do not depend on the number of threads.
             chunks = [wide[i : i + CHUNK] for i in range(0, len(wide), CHUNK)]
             parts = [np.zeros(len(gradients)) for _ in chunks]
+            run_chunk = partial(recording.run, numbers, where)
             with ThreadPoolExecutor(self.threads) as pool:
-                runs = list(
-                    pool.map(
-                        lambda chunk, part: recording.run(numbers, where, chunk, seeds, part),
-                        chunks, parts,
-                    )
-                )  # fmt: skip
-            gradients = sum(parts[1:], parts[0])
-            good = all(run[0] for run in runs)
-            out, status, back = (np.concatenate([run[k] for run in runs]) for k in (1, 2, 3))
+                runs = list(pool.map(run_chunk, chunks, repeat(seeds), parts))
+            run = Run(
+                all(part.good for part in runs),
+                np.concatenate([part.out for part in runs]),
+                np.concatenate([part.status for part in runs]),
+                np.concatenate([part.back for part in runs]),
+                sum(parts[1:], parts[0]),
+            )
         else:
-            good, out, status, back = recording.run(numbers, where, wide, seeds, gradients)
+            run = recording.run(numbers, where, wide, seeds, gradients)
         if recording.grad_leaves:
-            back = back[:, : x.shape[1]]
-        if not good and not (
-            np.isfinite(out[status == PASSED]).all()
-            and (seeds is None or (np.isfinite(gradients).all() and np.isfinite(back).all()))
-        ):
-            # The order of operations can decide where inf and nan appear: use the eager order.
-            return self.run_eagerly(recording, x, request)
-        if not good:
-            good = bool((status == PASSED).all())
-        return Run(good, out, status, back, gradients)
+            run.back = run.back[:, : x.shape[1]]
+        if not run.good:
+            finite = np.isfinite(run.out[run.status == PASSED]).all()
+            if finite and seeds is not None:
+                finite = np.isfinite(run.gradients).all() and np.isfinite(run.back).all()
+            if not finite:
+                # The order of operations can decide where inf and nan appear: use the eager order.
+                return self.run_eagerly(recording, x, request)
+            run.good = bool((run.status == PASSED).all())
+        return run
 
     def run_eagerly(self, recording: Recording, x: Array, request: Request) -> Run:
         """The same in the eager order."""
         numbers, where, gradients = request.sink.arrays(recording)
         wide, seeds = request.sink.widened(recording, x), _seeds(recording, request)
-        good, out, status, back = recording.run_eagerly(numbers, where, wide, seeds, gradients)
-        return Run(good, out, status, back[:, : x.shape[1]], gradients)
+        run = recording.run_eagerly(numbers, where, wide, seeds, gradients)
+        run.back = run.back[:, : x.shape[1]]
+        return run
 
     def status(
         self, recording: Recording, x: Array, request: Request, fresh: bool, name: str

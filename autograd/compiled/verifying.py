@@ -24,7 +24,7 @@ def check(
     """Raise ReplayError if the function itself gives another result or another gradient."""
     if request.sink.flat is not None:
         request.sink.flat.write()  # the function runs on the Values
-    total = {} if request.scale is None else _total(request)
+    total = {} if request.scale is None else request.sink.total()
     slopes = dict.fromkeys(total, 0.0)
     size = 0.0
     for k in range(len(call.numbers)):
@@ -46,13 +46,6 @@ def check(
         _compare(
             name, "gradient in the parameters", list(total.values()), list(slopes.values()), largest
         )
-
-
-def _total(request: Request) -> dict[Value, float]:
-    flat = request.sink.flat
-    if flat is None:
-        return request.sink.total()
-    return dict(zip(flat.parameters, request.sink.sum.tolist(), strict=True))
 
 
 def _eager(
