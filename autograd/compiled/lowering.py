@@ -76,12 +76,9 @@ class Instruction:
         """The lanes that it writes."""
         if self.kind == GATHER:
             return self.pool[2]
-        grid = np.array([self.z])
         if self.kind != CONTRACT:
-            return grid + np.arange(self.lanes)
-        for size, stride in zip(self.sizes[:3], self.zs[:3], strict=True):
-            grid = (grid[:, None] + stride * np.arange(size)).ravel()
-        return grid
+            return self.z + np.arange(self.lanes)
+        return self._grid(self.z, self.zs, loops=3)
 
     @property
     def products(self) -> tuple[Array, Array, Array]:
@@ -89,27 +86,22 @@ class Instruction:
         if self.kind == GATHER:
             x, y, lanes = self.pool
             return np.repeat(lanes, self.counts), x, y
-        steps = np.indices(self.sizes).reshape(len(self.sizes), -1)
-        z, x, y = (
-            base + np.dot(strides, steps)
-            for base, strides in ((self.z, self.zs), (self.x, self.xs), (self.y, self.ys))
-        )
+        sides = (self.z, self.zs), (self.x, self.xs), (self.y, self.ys)
+        z, x, y = (self._grid(base, strides) for base, strides in sides)
         return z, x, y
+
+    def _grid(self, base: int, strides: tuple[int, ...], loops: int = 4) -> Array:
+        """The addresses of a side of a contraction, over its first loops."""
+        sizes = self.sizes[:loops]
+        return base + np.dot(strides[:loops], np.indices(sizes).reshape(loops, -1))
 
     @property
     def operands(self) -> Array:
         """The addresses that it reads."""
-        if self.kind != CONTRACT:
-            pools = self.pool[:2]  # the number instead of a masked one is a constant
-            return np.unique(np.concatenate([np.ravel(array) for array in pools]))
-        grids = []
-        for base, strides in ((self.x, self.xs), (self.y, self.ys)):
-            grid = np.array([base])
-            for size, stride in zip(self.sizes, strides, strict=True):
-                if stride:
-                    grid = np.unique((grid[:, None] + stride * np.arange(size)).ravel())
-            grids.append(grid)
-        return np.unique(np.concatenate(grids))
+        if self.kind == CONTRACT:
+            return np.unique(self.products[1:])
+        pools = self.pool[:2]  # the number instead of a masked one is a constant
+        return np.unique(np.concatenate([np.ravel(array) for array in pools]))
 
 
 @dataclass

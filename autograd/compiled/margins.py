@@ -133,7 +133,7 @@ def _pieces(op: Operation) -> list[ast.expr]:
 
 @cache
 def signed(op: Operation) -> str:
-    """The operands of which -0.0 and 0.0 give different values, as y in x / y; found by trying.
+    """The operands for which -0.0 and 0.0 give different values, as y in x / y; found by trying.
 
     >>> signed(rows()["div"]), signed(rows()["relu"])
     ('y', '')

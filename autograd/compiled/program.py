@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +31,7 @@ from autograd.compiled.rounding import Cone, cone
 from autograd.compiled.selection import argmax, chosen, masked
 from autograd.compiled.tape import Tape
 from autograd.compiled.traced import ARGMAX, COMPARISONS, DETACH, MASK
-from autograd.modes import Mode, entered, present_mode, set_mode
+from autograd.modes import Mode, entered
 from autograd.operands import item
 from autograd.show.draw import quote
 from autograd.show.graph import Graph
@@ -158,7 +158,8 @@ class Program:
         tape = self.tape
         p = [Value(float(number), f"p{i}") for i, number in enumerate(parameters)]
         x = [Value(float(number), f"x{i}") for i, number in enumerate(inputs)]
-        nodes = recorded_plainly(self.replayed, p, x, labels=True)
+        with entered(None):  # recorded, whatever mode is active
+            nodes = self.replayed(p, x, labels=True)
         outputs = [
             nodes[o] if isinstance(nodes[o], Value) else Value(nodes[o]) for o in tape.outputs
         ]
@@ -255,7 +256,7 @@ class Program:
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "program") -> "Program":
-        """The program of which `to_bytes` gave the bytes; ValueError for any other bytes."""
+        """The program from the bytes that `to_bytes` gave; ValueError for any others."""
         return cls(program_file.unpacked(data, name))
 
     def __reduce__(self) -> Any:
@@ -279,16 +280,6 @@ class Lifted:
     inputs: list[Value]
     outputs: list[Value]
     passed: bool  # whether the guards passed
-
-
-def recorded_plainly(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
-    """What the function returns, with its operations recorded, whatever mode is active."""
-    mode = present_mode()
-    try:
-        set_mode(None)
-        return function(*args, **named)
-    finally:
-        set_mode(mode)
 
 
 def _summary(word: str, steps: list[Instruction]) -> str:

@@ -44,7 +44,7 @@ def packed(tape: Tape) -> bytes:
 
 
 def unpacked(data: bytes, name: str) -> Tape:
-    """The tape of which `packed` gave the bytes; ValueError for any other bytes."""
+    """The tape from the bytes that `packed` gave; ValueError for any others."""
     head, body = data[: len(_HEAD) + 64], data[len(_HEAD) + 64 :]
     if not data.startswith(_HEAD):
         raise ValueError(f"{name} is not a program")

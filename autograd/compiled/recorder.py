@@ -170,7 +170,7 @@ class Recorder:
         p, q = (number_of(o) if isinstance(o, Ops) else float(o) for o in (x, y))
         answer = COMPARISONS[comparison](p, q)
         x, y = self.operand(x, p), self.operand(y, q)
-        self.guards.append(Guard(comparison, x, y, answer, self.note(None).line))
+        self.guards.append(Guard(comparison, x, y, answer))
         return answer
 
     def _is_nan(self, x: Any) -> bool:

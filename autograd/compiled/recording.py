@@ -113,7 +113,7 @@ class Recording:
     Args:
         program, parameters: what was recorded.
         result: the Result, or just its form.
-        wanted: the name of the engine.
+        engine_name: the engine; see `engines.engine`.
         grad_leaves: leaves whose `.grad` is an input, after the inputs from the arguments.
 
     Attributes:
@@ -127,14 +127,14 @@ class Recording:
         program: Program,
         parameters: list[Value],
         result: Any,
-        wanted: str,
+        engine_name: str,
         grad_leaves: Sequence[Value] = (),
     ) -> None:
         self.program, self.parameters = program, parameters
         self.result: Result = result if isinstance(result, Result) else Result.plain(result)
         self.grad_leaves = list(grad_leaves)
         self.outputs = len(program.tape.outputs)
-        self.engine = engine(program, wanted)
+        self.engine = engine(program, engine_name)
         self.own_runs = runs(np.arange(len(parameters)), len(program.tape.constants))
         self.derived: dict[Any, Any] = {}
         self._codes: dict[int, Encoded] = {}
@@ -259,11 +259,11 @@ class Recording:
         return Run(bool((status == PASSED).all()), np.array(out), status, shaped, gradients)
 
 
-def recording_of(recorder: Recorder, result: Any, name: str, wanted: str) -> Recording:
+def recording_of(recorder: Recorder, result: Any, name: str, engine_name: str) -> Recording:
     """The Recording of a function that returned the result while the recorder listened."""
     described, outputs = Result.of(result, recorder, name)
     tape, parameters = freeze(recorder, outputs, _plain(described.form))
-    return Recording(Program(tape), parameters, described, wanted, list(recorder.grads))
+    return Recording(Program(tape), parameters, described, engine_name, list(recorder.grads))
 
 
 def _plain(form: Any) -> Any:

@@ -44,7 +44,6 @@ class Guard:
     x: Any
     y: Any
     answer: bool
-    line: str
 
 
 class Listener(Protocol):
