@@ -15,7 +15,7 @@ from autograd.compiled.arguments import Call
 from autograd.compiled.flat import Flat, Plan
 from autograd.compiled.function import Compiled
 from autograd.compiled.recorder import Recorder
-from autograd.compiled.recording import BLOCKS, Recording, runs
+from autograd.compiled.recording import BLOCKS, Recording, parameter_runs
 from autograd.compiled.recordings import Options
 from autograd.compiled.serving import CHUNK, Sink
 from tests.spies import Spy
@@ -43,8 +43,8 @@ def made(f: Any, *arguments: Any, **options: Any) -> Compiled:
         ([9], 1, [[1, 9, 1]]),
     ],
 )
-def test_places_are_gathered_inruns(places: list[int], start: int, rows: list[Any]) -> None:
-    found = runs(np.array(places, dtype=np.int64), start)
+def test_places_are_gathered_in_runs(places: list[int], start: int, rows: list[Any]) -> None:
+    found = parameter_runs(np.array(places, dtype=np.int64), start)
     assert found.tolist() == rows
     assert (found.shape, found.dtype) == ((len(rows), 3), np.int64)
 

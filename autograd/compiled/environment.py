@@ -72,12 +72,15 @@ class _Snapshot:
         for sequence, entries in self.lists:
             if len(sequence) != len(entries) or not all(map(is_, sequence, entries)):
                 return False
+        for content, before in self.contents:
+            if content() != before:
+                return False
         for table, keys, entries in self.dicts:
             if len(table) != len(entries) or not all(map(is_, table.values(), entries)):
                 return False
             if not all(map(is_, table, keys)):
                 return False
-        return all(get() == before for get, before in self.contents)
+        return True
 
     # ------------------------------------------------------------------ functions
 

@@ -11,7 +11,7 @@ import numpy as np
 from autograd.atomic import no_signal_at_start, together
 from autograd.compiled.arguments import Call
 from autograd.compiled.encoded import Batch
-from autograd.compiled.recording import Recording, runs
+from autograd.compiled.recording import Recording, parameter_runs
 from autograd.compiled.recordings import Options
 from autograd.compiled.serving import Response, Sink
 from autograd.nestings import rebuilt
@@ -92,7 +92,7 @@ class Flat:
         self._leaving: Any = ()  # (writer of the last entry, (writer of the entry before, ...))
 
     def where(self, recording: Recording) -> Array:
-        """The runs of a recording's parameters in the arrays; see `runs`."""
+        """The runs of a recording's parameters in the arrays; see `parameter_runs`."""
         where = self._where.get(recording)
         if where is None:
             missing = [p for p in recording.parameters if p not in self.place]
@@ -102,7 +102,7 @@ class Flat:
                     "parameters; add it, or compute with its number (v.data)"
                 )
             positions = np.array([self.place[p] for p in recording.parameters], dtype=np.int64)
-            where = runs(positions, len(recording.program.tape.constants))
+            where = parameter_runs(positions, len(recording.program.tape.constants))
             self._where[recording] = where
         return where
 

@@ -8,15 +8,13 @@ loops of lanes and one of terms.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from autograd.compiled.tape import Tape
 from autograd.compiled.traced import ARGMAX, DETACH, MASK, SELECT
 from autograd.value import rows
-
-if TYPE_CHECKING:
-    from autograd.compiled.tape import Tape
 
 Array = Any
 # Parameters and constants are shared by all samples; their addresses start here.
@@ -114,7 +112,7 @@ class _Root:
     reads: Sequence[int]
 
 
-def _roots(tape: "Tape") -> list[_Root]:
+def _roots(tape: Tape) -> list[_Root]:
     """The nodes that are not part of a larger sum, in order of creation."""
     table = rows()
     texts = [table[name].texts[0] for name in tape.ops]
@@ -205,7 +203,7 @@ class Lowered:
         shared: how many numbers all samples share.
     """
 
-    def __init__(self, tape: "Tape") -> None:
+    def __init__(self, tape: Tape) -> None:
         self.tape = tape
         self.instructions: list[Instruction] = []
         roots = _roots(tape)

@@ -15,6 +15,7 @@ from autograd.compiled.encoded import FAILED, PASSED, Batch, Encoded
 from autograd.compiled.engines import engine
 from autograd.compiled.program import Program
 from autograd.compiled.recorder import Recorder
+from autograd.compiled.rounding import runs
 from autograd.compiled.tape import freeze
 from autograd.compiled.traced import ALWAYS, value_bits_of
 from autograd.compiled.whole_numbers import Index
@@ -135,7 +136,7 @@ class Recording:
         self.grad_leaves = list(grad_leaves)
         self.outputs = len(program.tape.outputs)
         self.engine = engine(program, engine_name)
-        self.own_runs = runs(np.arange(len(parameters)), len(program.tape.constants))
+        self.own_runs = parameter_runs(np.arange(len(parameters)), len(program.tape.constants))
         self.derived: dict[Any, Any] = {}
         self._codes: dict[int, Encoded] = {}
         self._thread = threading.local()
@@ -210,8 +211,9 @@ class Recording:
     ) -> Run:
         """What the engine gives for samples x.
 
-        `where` says which of the numbers are the parameters (see `runs`).  With seeds, `gradients`
-        is set to the gradient of the outputs, weighted by the seeds and summed over the samples.
+        `where` says which of the numbers are the parameters; see `parameter_runs`.  With seeds,
+        `gradients` is set to the gradient of the outputs, weighted by the seeds and summed over the
+        samples.
         """
         tape = self.program.tape
         samples = len(x)
@@ -228,7 +230,7 @@ class Recording:
         return Run(good, out, status, back, gradients)
 
     def own_numbers(self, numbers: Array, where: Array) -> Array:
-        """The numbers of the parameters, taken from others as `where` says (see `runs`)."""
+        """The numbers of the parameters, taken from others; `where` is as for `run`."""
         own, start = np.empty(len(self.parameters)), len(self.program.tape.constants)
         for to, at, count in where.tolist():
             own[to - start : to - start + count] = numbers[at : at + count]
@@ -272,15 +274,14 @@ def _plain(form: Any) -> Any:
     return [_plain(part) for part in form] if isinstance(form, list | tuple) else form
 
 
-def runs(positions: Array, start: int) -> Array:
-    """Parameters at these positions of an array, as rows of (address, position, count).
+def parameter_runs(positions: Array, start: int) -> Array:
+    """Parameters at these positions of an array, as rows of (offset, position, count).
 
-    In memory, the parameters lie one after the other from `start` on.
+    In memory, the parameters lie one after the other from the offset `start` on.
     """
-    breaks = np.flatnonzero(np.diff(positions) != 1) + 1
-    first = np.concatenate([[0], breaks])[: len(positions)].astype(np.int64)
-    counts = np.diff(np.concatenate([first, [len(positions)]]))
-    return np.stack([start + first, positions[first], counts], axis=1).astype(np.int64)
+    rows = runs(positions)
+    ends = start + np.cumsum(rows[:, 1])
+    return np.column_stack([ends - rows[:, 1], rows])
 
 
 class RecordingCache:

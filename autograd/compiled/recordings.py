@@ -77,7 +77,7 @@ class Recordings:
     def record(
         self, call: Call, quiet: bool, row: Array, tried: list[Recording]
     ) -> tuple[Recording, bool]:
-        """A recording for the row, and whether it is new or by another thread in the meantime."""
+        """A recording for the row, and whether it is new: another thread may have just made it."""
         locked: list[bool] = []
         try:
             # Without a timeout, a function could wait for a thread that calls this very function.

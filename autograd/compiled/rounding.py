@@ -258,7 +258,7 @@ class _Search:
 
 
 def runs(lanes: Sequence[int] | Array) -> Array:
-    """Sorted numbers as rows of (first, count), one for each run of consecutive numbers."""
+    """Numbers >= 0 as rows of (first, count), one for each run in which each follows the last."""
     lanes = np.asarray(lanes, dtype=np.int64)
     first = np.flatnonzero(np.diff(lanes, prepend=-2) != 1)
     counts = np.diff(first, append=len(lanes))
