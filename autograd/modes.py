@@ -245,7 +245,7 @@ class _Entered(Setting[Mode | None]):
 class entered(Setting[Mode | None]):  # noqa: N801 - reads like no_grad
     """A context in which operations are recorded by `mode`, for this thread and task only.
 
-    None stands for the mode of a fresh thread.
+    None is the ordinary way, whatever is around the context.
     """
 
     variable = _mode
