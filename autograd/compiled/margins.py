@@ -10,7 +10,7 @@ operands have the margins p and q, there are two more rules in the language of t
 The margin is |dz/dx| p + |dz/dy| q, with the slopes at the ends of x +- p and y +- q, plus ULPS for
 functions that native code, NumPy and Python's `math` round differently.  That is right where the
 slopes hardly change.  Where a slope has a pole, as the row's `smooth` column says, the row is in
-doubt within APART times the margins.  Where the margins are too wide for slopes to tell (many
+doubt within POLE_MARGINS times the margins.  Where the margins are too wide for slopes to tell (many
 periods of a sine, a pole of tan), the margin is inf.
 """
 
@@ -25,19 +25,23 @@ from autograd.operation import Operation
 from autograd.value import rows
 
 ULPS = 16  # between two engines' values of one row; each is within a few ulp of the true value
-NONE = 1e-300  # a margin is 0, or above this
+MIN_MARGIN = 1e-300  # a margin is 0, or above this
 UNDERFLOW = 1e-299
-TINY = 1e-280  # a smaller result of a function is only accurate to UNDERFLOW
-LARGE = 1e300  # a larger result may overflow
+MIN_ACCURATE = 1e-280  # a smaller result of a function is only accurate to UNDERFLOW
+MAX_RESULT = 1e300  # a larger result may overflow
 HUGE = 1e280  # with a larger margin, the terms of a sum may have overflowed
-STEADY = 2.0**-10  # how far operands and z may move, relative to 1 + their size
-STEEP = 2.0**20  # the largest |x dz/dx|, relative to |z| or 1, of a function without periods
-APART = 1024.0  # margins from a pole of a slope, beyond which the slope changes by some thousandths
-SLACK = 1 + 2.0**-6  # a factor for such changes
+MAX_MOVE = 2.0**-10  # how far operands and z may move, relative to 1 + their size
+MAX_STEEPNESS = (
+    2.0**20
+)  # the largest |x dz/dx|, relative to |z| or 1, of a function without periods
+POLE_MARGINS = (
+    1024.0  # margins from a pole of a slope, beyond which the slope changes by some thousandths
+)
+SLOPE_SLACK = 1 + 2.0**-6  # a factor for such changes
 _NOISE = ULPS * 2.0**-52
 _STEPS = {"ceil", "floor", "fmod", "remainder", "trunc"}  # functions of libm that jump
 _ROUNDED = {"fabs", "sqrt", *_STEPS}  # IEEE 754 rounds them the same everywhere
-WHOLE = 2.0**50  # larger numbers are whole or halves
+MIN_WHOLE = 2.0**50  # larger numbers are whole or halves
 _MARGIN = {"x": "p", "y": "q"}
 
 
@@ -265,8 +269,8 @@ class _Writer:
         if not _has_poles(self.op):
             return _MARGIN[v]
         if not _mixes(self.op):
-            return f"{APART!r} * {_MARGIN[v]}"
-        return f"{APART!r} * ({self.reach})"
+            return f"{POLE_MARGINS!r} * {_MARGIN[v]}"
+        return f"{POLE_MARGINS!r} * ({self.reach})"
 
     def part(self, text: str) -> str:
         """The name of a part with this text."""
@@ -290,23 +294,23 @@ class _Writer:
         moved = {v: self.moved(v) for v in self.operands}
         total = self.part(" + ".join(moved.values()))
         size = self.part("1 + abs(z)")
-        bounds = {total: f"{STEADY!r} * {size}"}
+        bounds = {total: f"{MAX_MOVE!r} * {size}"}
         slack = 1.0
         if _has_poles(self.op):
-            slack = SLACK
+            slack = SLOPE_SLACK
             for v in self.operands:
                 p = _MARGIN[v]
-                bounds[p] = f"{STEADY!r} * (1 + abs({v}))"
-                steep = self.part(f"0.0 if {p} < {STEADY!r} else abs({v}) * {self.slope(v)}")
-                bounds[steep] = f"{STEEP!r} * {size}"
+                bounds[p] = f"{MAX_MOVE!r} * (1 + abs({v}))"
+                steep = self.part(f"0.0 if {p} < {MAX_MOVE!r} else abs({v}) * {self.slope(v)}")
+                bounds[steep] = f"{MAX_STEEPNESS!r} * {size}"
                 if rules.uses(self.op.partial_trees["xy".index(v)], "z"):
                     # The slope uses z itself, so z may not move far.
-                    bounds[moved[v]] = f"{STEADY!r} * abs(z) + {NONE!r}"
+                    bounds[moved[v]] = f"{MAX_MOVE!r} * abs(z) + {MIN_MARGIN!r}"
         text = f"{slack!r} * {total} + {self.noise(total)}"
         for quantity, bound in bounds.items():
             text = f"({text} if {quantity} < {bound} else inf)"
         if is_exact(self.op):
-            text = f"0.0 if {self.reach} < {NONE!r} else {text}"
+            text = f"0.0 if {self.reach} < {MIN_MARGIN!r} else {text}"
         return self.part(text)
 
     def slope(self, v: str) -> str:
@@ -327,12 +331,12 @@ class _Writer:
     def moved(self, v: str) -> str:
         """How far z moves when an operand moves by its margin."""
         p, slope = _MARGIN[v], self.slope(v)
-        least = f"({2 * NONE!r} if {slope} > 0 else 0.0)"
-        return self.part(f"0.0 if {p} < {NONE!r} else {slope} * {p} + {least}")
+        least = f"({2 * MIN_MARGIN!r} if {slope} > 0 else 0.0)"
+        return self.part(f"0.0 if {p} < {MIN_MARGIN!r} else {slope} * {p} + {least}")
 
     def noise(self, moved: str) -> str:
         """How far two values of the row differ by rounding and underflow alone."""
-        noise = f"({_NOISE!r} * (abs(z) + {moved}) if abs(z) < {LARGE!r} else inf)"
+        noise = f"({_NOISE!r} * (abs(z) + {moved}) if abs(z) < {MAX_RESULT!r} else inf)"
         lost = f"{UNDERFLOW!r}"
         if is_exact(self.op):
             lost = f"({lost} if abs(z) > 0 else 0.0)"
@@ -340,7 +344,7 @@ class _Writer:
         else:
             for v in self.ends:  # the value of a function at 0 is exact
                 lost = f"({lost} if abs({v}) > 0 else 0.0)"
-        return f"{noise} + ({lost} if abs(z) < {TINY!r} else 0.0)"
+        return f"{noise} + ({lost} if abs(z) < {MIN_ACCURATE!r} else 0.0)"
 
     # ------------------------------------------------------------------ doubt
 
@@ -361,7 +365,7 @@ class _Writer:
         if not _jumps(self.op):
             return []
         text = self.passed(*_pieces(self.op)) if self.op.pieces else self.leaps()
-        return [f"(0.0 if {self.reach} < {NONE!r} else {text})"]
+        return [f"(0.0 if {self.reach} < {MIN_MARGIN!r} else {text})"]
 
     def passed(self, pieces: ast.expr) -> str:
         """Above 0 where the argument of a step, or twice that, passes a whole number.
@@ -385,7 +389,7 @@ class _Writer:
                     f"(0.0 if abs({left}) > 0 else 1.0)",
                     f"(0.0 if abs({right}) > 0 else 1.0)",
                     f"(0.0 if {low} > 0 else 0.0 if {high} < 0 else 1.0)",
-                    f"(0.0 if abs({low}) < {WHOLE!r} else 1.0)",
+                    f"(0.0 if abs({low}) < {MIN_WHOLE!r} else 1.0)",
                 ]
         return " + ".join(tests)
 
@@ -395,7 +399,7 @@ class _Writer:
         if not crossing:
             return []
         always = all(all(_differs_at_zero(self.op, v)) for v in crossing)
-        still = f"1.0 if {self.reach} < {NONE!r} else 0.0"
+        still = f"1.0 if {self.reach} < {MIN_MARGIN!r} else 0.0"
         apart = " + ".join(
             f"(1.0 if {v}0 > 0 else 1.0 if {v}1 < 0 else {'0.0' if v in self.unsigned else still})"
             for v in crossing
@@ -406,7 +410,7 @@ class _Writer:
     def leaps(self) -> str:
         """Above 0 where z differs more between the corners of the margins than its slopes allow."""
         moved = " + ".join(self.moved(v) for v in self.operands)
-        allowed = f"{4 * APART!r} * ({moved}) + {4 * _NOISE!r} * abs(z) + {NONE!r}"
+        allowed = f"{4 * POLE_MARGINS!r} * ({moved}) + {4 * _NOISE!r} * abs(z) + {MIN_MARGIN!r}"
         whole = rules.written_out(self.op.value_tree, self.op.where_trees)
         sides = itertools.product(*(dict.fromkeys(ends) for ends in self.ends.values()))
         # These are not parts, which are always computed.
@@ -448,7 +452,7 @@ class _Writer:
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 call = f"{name}({', '.join(['{}'] * len(arguments))})"
                 if rows()[name].pieces and len(arguments) == 2:  # not monotonic
-                    exact = f"{ast.unparse(tree)} if {self.reach} < {NONE!r} else"
+                    exact = f"{ast.unparse(tree)} if {self.reach} < {MIN_MARGIN!r} else"
                     return self.part(f"{exact} -inf"), self.part(f"{exact} inf")
                 ends = self.called(call, arguments)
                 return ends if _is_rounded_alike(name) else self.rounded(ends)
