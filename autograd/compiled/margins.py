@@ -10,8 +10,8 @@ operands have the margins p and q, there are two more rules in the language of t
 The margin is |dz/dx| p + |dz/dy| q, with the slopes at the ends of x +- p and y +- q, plus ULPS for
 functions that native code, NumPy and Python's `math` round differently.  That is right where the
 slopes hardly change.  Where a slope has a pole, as the row's `smooth` column says, the row is in
-doubt within POLE_MARGINS times the margins.  Where the margins are too wide for slopes to tell (many
-periods of a sine, a pole of tan), the margin is inf.
+doubt within POLE_MARGINS times the margins.  Where the margins are too wide for slopes to tell
+(many periods of a sine, a pole of tan), the margin is inf.
 """
 
 import ast
@@ -30,13 +30,11 @@ UNDERFLOW = 1e-299
 MIN_ACCURATE = 1e-280  # a smaller result of a function is only accurate to UNDERFLOW
 MAX_RESULT = 1e300  # a larger result may overflow
 HUGE = 1e280  # with a larger margin, the terms of a sum may have overflowed
-MAX_MOVE = 2.0**-10  # how far operands and z may move, relative to 1 + their size
+MAX_MOVE = 2.0**-10  # farther moves of operands and z, relative to 1 + their size, are not linear
 MAX_STEEPNESS = (
     2.0**20
 )  # the largest |x dz/dx|, relative to |z| or 1, of a function without periods
-POLE_MARGINS = (
-    1024.0  # margins from a pole of a slope, beyond which the slope changes by some thousandths
-)
+POLE_MARGINS = 1024.0  # this many margins away from its pole, a slope changes by some thousandths
 SLOPE_SLACK = 1 + 2.0**-6  # a factor for such changes
 _NOISE = ULPS * 2.0**-52
 _STEPS = {"ceil", "floor", "fmod", "remainder", "trunc"}  # functions of libm that jump
