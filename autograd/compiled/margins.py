@@ -31,9 +31,7 @@ MIN_ACCURATE = 1e-280  # a smaller result of a function is only accurate to UNDE
 MAX_RESULT = 1e300  # a larger result may overflow
 HUGE = 1e280  # with a larger margin, the terms of a sum may have overflowed
 MAX_MOVE = 2.0**-10  # farther moves of operands and z, relative to 1 + their size, are not linear
-MAX_STEEPNESS = (
-    2.0**20
-)  # the largest |x dz/dx|, relative to |z| or 1, of a function without periods
+MAX_STEEPNESS = 2.0**20  # of |x dz/dx|, relative to 1 + |z|, for functions without periods
 POLE_MARGINS = 1024.0  # this many margins away from its pole, a slope changes by some thousandths
 SLOPE_SLACK = 1 + 2.0**-6  # a factor for such changes
 _NOISE = ULPS * 2.0**-52
