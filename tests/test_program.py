@@ -18,18 +18,9 @@ from autograd import Value, argmax, no_grad, scope, select
 from autograd.compiled.program import Program
 from autograd.compiled.tape import Tape
 from autograd.compiled.traced import ARGMAX, DETACH, MASK, SELECT
-from autograd.nestings import leaves, rebuilt
 from autograd.operands import item
 from nn import MLP
-
-
-def recorded(f: Callable[..., Any], *arguments: Any) -> Program:
-    """The program of a function of Values, and of whole numbers."""
-    compiled = autograd.compile(f)
-    given = [Value(x) if isinstance(x, float) else x for x in leaves(arguments)]
-    compiled(*rebuilt(arguments, iter(given)))
-    program: Program = compiled.program
-    return program
+from tests.recorded import recorded
 
 
 def lists(i: int, x: list[Value]) -> list[Value]:
@@ -400,7 +391,7 @@ def test_the_program_that_is_damaged_below_is_this_one() -> None:
         (lambda tape: {"form": [0.0, 1, 2, 3]}, NESTING),
         (lambda tape: {"form": [0, 1, 2, 3, "4"]}, NESTING),
         # The operations.
-        (lambda tape: {"ops": ["mul", "tan"]}, "the operation 'tan' differs from the one in this .*"),
+        (lambda tape: {"ops": ["mul", "tan"]}, "the operation 'tan' differs from the .*"),
     ],
 )  # fmt: skip
 def test_a_tape_that_does_not_hang_together_is_refused(

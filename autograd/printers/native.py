@@ -126,11 +126,11 @@ def source(op: Operation) -> str:
 
     def parts(tree: ast.expr) -> str:
         shared = rules.parts(op, tree)
-        return "\n    ".join(f"{part}_ = {text(one)}" for part, one in shared.items())
+        return "\n    ".join(f"{part}_ = {text(tree)}" for part, tree in shared.items())
 
-    named = dict(zip(("value", "dx", "dy"), (op.value_tree, *op.partial_trees), strict=False))
+    trees = dict(zip(("value", "dx", "dy"), (op.value_tree, *op.partial_trees), strict=False))
     texts = {"dy": "0.0", "dy_parts": ""}
-    for name, tree in named.items():
+    for name, tree in trees.items():
         texts |= {name: text(tree), f"{name}_parts": parts(tree)}
     texts, externals = numba_functions.declared(texts)
     return _LOOPS.format(op=op, externals=externals, **texts)
