@@ -153,17 +153,13 @@ class Encoded:
 
     def _forward(self, step: Instruction, to: Region, x: Region, y: Region) -> list[int]:
         """The row of an instruction whose results and operands are in these regions."""
-        z = to.lane(step.z)
         if step.kind == CONTRACT:
-            return contraction(
-                step.sign, [*step.sizes, to.block],
-                (z, [*(s * to.block for s in step.zs), 1]),
-                x.operand(step.x, step.xs), y.operand(step.y, step.ys),
-            )  # fmt: skip
+            sides = to.operand(step.z, step.zs), x.operand(step.x, step.xs)
+            sizes = [*step.sizes, to.block]
+            return contraction(step.sign, sizes, *sides, y.operand(step.y, step.ys))
         if step.kind == MASKED:
             return self._masked(step, to)
-        if step.kind == GATHER:
-            z = self._pooled(to.lane(step.pool[2]))
+        z = self._pooled(to.lane(step.pool[2])) if step.kind == GATHER else to.lane(step.z)
         pools = [
             self._pooled(side.flagged(array))
             for side, array in zip((x, y), step.pool, strict=False)
@@ -262,8 +258,8 @@ class Encoded:
             return []
         if step.kind != CONTRACT:
             return [forward]
-        z = self.numbers.lane(step.z), [*(s * self.block for s in step.zs), 1]
-        x, y = self.numbers.operand(step.x, step.xs), self.numbers.operand(step.y, step.ys)
+        sides = (step.z, step.zs), (step.x, step.xs), (step.y, step.ys)
+        z, x, y = (self.numbers.operand(*side) for side in sides)
         sizes = [*step.sizes, self.block]
         rows = []
         if step.wanted[0]:

@@ -167,7 +167,7 @@ class Recorder:
             )
         if x is y:
             return comparison in ("<=", ">=", "==") and not self._is_nan(x)
-        p, q = (number_of(o) if isinstance(o, Ops) else float(o) for o in (x, y))
+        p, q = number_of(x), number_of(y)
         answer = COMPARISONS[comparison](p, q)
         x, y = self.operand(x, p), self.operand(y, q)
         self.guards.append(Guard(comparison, x, y, answer))
@@ -272,19 +272,14 @@ def _changed(name: str) -> RecordingError:
     )
 
 
-def _read_data(node: Value) -> Any:
-    recorder = _recorder()
-    return data_of(node) if recorder is None else recorder.data(node, 0)
+def _read(
+    plain: Callable[[Value], Any], recorded: Callable[[Recorder, Value], Any]
+) -> Callable[[Value], Any]:
+    def read(node: Value) -> Any:
+        recorder = _recorder()
+        return plain(node) if recorder is None else recorded(recorder, node)
 
-
-def _read_grad(node: Value) -> Any:
-    recorder = _recorder()
-    return grad_of(node) if recorder is None else recorder.grad(node)
-
-
-def _detach(node: Value) -> Any:
-    recorder = _recorder()
-    return _ORIGINAL["detach"](node) if recorder is None else recorder.data(node, ALWAYS)
+    return read
 
 
 def _write(name: str) -> Callable[[Value, Any], None]:
@@ -317,9 +312,9 @@ def _refused(name: str) -> Callable[..., Any]:
 _NAMES = ("data", "grad", "detach", "backward", "zero_grad", "register_hook")
 _ORIGINAL: dict[str, Any] = {name: vars(Value)[name] for name in _NAMES}
 _RECORDING: dict[str, Any] = {
-    "data": property(_read_data, _write("data")),
-    "grad": property(_read_grad, _write("grad")),
-    "detach": _detach,
+    "data": property(_read(data_of, lambda recorder, leaf: recorder.data(leaf, 0)), _write("data")),
+    "grad": property(_read(grad_of, Recorder.grad), _write("grad")),
+    "detach": _read(_ORIGINAL["detach"], lambda recorder, leaf: recorder.data(leaf, ALWAYS)),
     **{name: _refused(name) for name in _NAMES[3:]},
 }
 _active: set[Recorder] = set()

@@ -83,9 +83,7 @@ class Result:
 
 
 def _type(output: Any) -> type:
-    if type(output) is Index:
-        return int
-    kind = type(output)
+    kind = int if type(output) is Index else type(output)
     return kind if kind in (int, bool) else float
 
 

@@ -69,7 +69,7 @@ def masked(value: Any, index: Any, position: float, instead: float) -> Any:
     """`instead` if the index equals the position, else the value."""
     if not is_traced(index):
         return instead if item(index) == position else value
-    data = float(instead) if index.number == position else _number(value)
+    data = float(instead) if index.number == position else number_of(value)
     operands = (value, index, float(position), float(instead))
     return _node(MASK, index, data, operands, [value], _Masked(index, position, [value]))
 
@@ -87,11 +87,7 @@ def chosen(values: Sequence[Any], index: Any) -> Any:
     if not is_traced(index):
         return value
     operands = (index, *values)
-    return _node(SELECT, index, _number(value), operands, values, _Selected(index, values))
-
-
-def _number(value: Any) -> float:
-    return number_of(value) if isinstance(value, Ops) else float(value)
+    return _node(SELECT, index, number_of(value), operands, values, _Selected(index, values))
 
 
 def _node(

@@ -9,7 +9,6 @@ import numpy as np
 from autograd.compiled.recorder import Recorder
 from autograd.compiled.traced import ARGMAX, COMPARISONS, DETACH, Traced, is_traced, number_of
 from autograd.compiled.whole_numbers import Index
-from autograd.ops import Ops
 from autograd.value import Value
 
 Array = Any
@@ -157,4 +156,4 @@ class _Numbering:
 
 def _text(constant: Any) -> str:
     """A constant in hexadecimal, where 0.0 and -0.0 differ."""
-    return (number_of(constant) if isinstance(constant, Ops) else float(constant)).hex()
+    return number_of(constant).hex()

@@ -410,9 +410,12 @@ def is_traced(operand: Any) -> bool:
     return issubclass(type(operand), Traced)
 
 
-def number_of(node: Any) -> float:
-    """The number that a node had when it was recorded."""
-    return node.number if is_traced(node) else float(data_of(node))
+def number_of(operand: Any) -> float:
+    """The number of an operand; that of a traced one when it was recorded."""
+    if is_traced(operand):
+        return operand.number  # type: ignore[no-any-return]
+    is_node = isinstance(operand, Ops)
+    return float(data_of(operand) if is_node else operand)
 
 
 def value_bits_of(operand: Any) -> int:
