@@ -178,7 +178,7 @@ def test_a_sink_adds_up_what_recordings_give() -> None:
     second = made(lambda x: W[1] * x * W[2], 1.0).last
     sink = Sink()
     for one, gradients in ((first, [1.0, 2.0]), (second, [10.0, 20.0]), (first, [0.5, 0.25])):
-        sink.add(one, np.array(gradients))
+        sink.collect(one, np.array(gradients))
     assert sink.total() == {W[0]: 1.5, W[1]: 12.25, W[2]: 20.0}
     numbers, where, gradients = sink.arrays(second)
     assert (numbers.tolist(), len(gradients)) == ([-1.5, 2.0], 2)
@@ -188,8 +188,8 @@ def test_a_sink_adds_up_what_recordings_give() -> None:
     numbers, where, gradients = other.arrays(second)
     assert numbers is flat.numbers
     assert (where.tolist(), len(gradients)) == ([[0, 1, 1], [1, 0, 1]], 3)
-    other.add(first, np.array([1.0, 2.0, 3.0]))
-    other.add(second, np.array([10.0, 20.0, 30.0]))
+    other.collect(first, np.array([1.0, 2.0, 3.0]))
+    other.collect(second, np.array([10.0, 20.0, 30.0]))
     assert other.sum.tolist() == [11.0, 22.0, 33.0]
 
 

@@ -87,17 +87,17 @@ class _Snapshot:
     def add_function(self, name: str, function: Any) -> None:
         """Add what a function, a method, a `partial` or a callable object depends on."""
         if isinstance(function, partial):
-            self.add(f"the arguments of {name}", [function.args, function.keywords])
+            self.add_value(f"the arguments of {name}", [function.args, function.keywords])
             self.add_function(name, function.func)
         elif isinstance(function, types.MethodType):
-            self.add(f"the object of {name}", function.__self__)
+            self.add_value(f"the object of {name}", function.__self__)
             self.add_function(name, function.__func__)
         elif isinstance(function, types.FunctionType):
             self._add_code(name, function)
         elif hasattr(function, "__wrapped__"):
             self.add_function(name, function.__wrapped__)
         else:
-            self.add(name, function)
+            self.add_value(name, function)
 
     def _add_code(self, name: str, function: types.FunctionType) -> None:
         # The compiled function always counts.  Functions that it calls count unless they belong to
@@ -110,7 +110,7 @@ class _Snapshot:
         self.parts.append((name, id(code)))
         if function.__defaults__ or function.__kwdefaults__:
             self.defaults.append((function, function.__defaults__, function.__kwdefaults__))
-            self.add(f"a default of {name}", [function.__defaults__, function.__kwdefaults__])
+            self.add_value(f"a default of {name}", [function.__defaults__, function.__kwdefaults__])
         for label, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             if len(self.parts) > MAX_NAMES:
                 return
@@ -120,15 +120,15 @@ class _Snapshot:
                 self.parts.append((label, None))
                 continue
             self.cells.append((cell, value))
-            self.add(label, value)
+            self.add_value(label, value)
         names = [n for n in _global_names(code) if n in function.__globals__]
         for label in names[: max(0, MAX_NAMES - len(self.parts))]:
             self.names.append((function.__globals__.get, label, function.__globals__[label]))
-            self.add(label, function.__globals__[label])
+            self.add_value(label, function.__globals__[label])
 
     # ------------------------------------------------------------------ values
 
-    def add(self, name: str, value: Any) -> None:
+    def add_value(self, name: str, value: Any) -> None:
         """Add a value that a function depends on."""
         self.parts.append((name, self._fingerprint(name, value)))
 
@@ -200,7 +200,7 @@ class _Snapshot:
                     self._add_code(f"{name}.{n}", part)
         for n in names:
             self.names.append((own.get, n, own.get(n)))
-            self.add(f"{name}.{n}", getattr(value, n, None))
+            self.add_value(f"{name}.{n}", getattr(value, n, None))
 
 
 class Environment:

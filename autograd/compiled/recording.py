@@ -314,8 +314,8 @@ class RecordingCache:
         with self._lock:
             return [recording for entry in self.entries.values() for recording in entry]
 
-    def add(self, key: Any, recording: Recording) -> None:
-        """Add a recording and drop the surplus; Ctrl-C comes before all of it or after."""
+    def store(self, key: Any, recording: Recording) -> None:
+        """Store a recording and drop the surplus; Ctrl-C comes before all of it or after."""
         with self._lock:
             entries = OrderedDict(self.entries)
             entries[key] = [recording, *entries.get(key, [])]

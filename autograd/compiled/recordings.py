@@ -66,7 +66,7 @@ class Recordings:
     def adopt(self, call: Call, recordings: list[Recording]) -> None:
         """Take recordings that were made elsewhere for calls like this one."""
         for recording in reversed(recordings):
-            self.cache.add(self._key(call, False), recording)
+            self.cache.store(self._key(call, False), recording)
 
     def _key(self, call: Call, quiet: bool) -> Any:
         key = call.key, self.state()
@@ -97,7 +97,7 @@ class Recordings:
                     key = general, call.values, quiet
             finally:
                 recorder.forget()
-            self.cache.add(key, recording)
+            self.cache.store(key, recording)
             return recording, True
         finally:
             if True in locked:

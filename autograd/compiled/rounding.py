@@ -146,8 +146,8 @@ class _Factors:
     """Which shared numbers are special as factors."""
 
     def __init__(self, program: Instructions) -> None:
-        # Parameters may change, so none is special.  They are followed by the constant one.
-        parameters = np.full(program.tape.parameters, np.nan)
+        # Parameters may change, so they count as 3.0, which is not special.  A one follows them.
+        parameters = np.full(program.tape.parameters, 3.0)
         constants = np.concatenate([program.tape.constants, parameters, [1.0]])
         self._zero = constants == 0.0
         size = abs(constants)

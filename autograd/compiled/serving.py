@@ -57,7 +57,7 @@ class Sink:
         slopes = None if self.flat is None else self.flat.slopes(recording.grad_leaves)
         return recording.widened(x, slopes)
 
-    def add(self, recording: Recording, gradients: Array) -> None:
+    def collect(self, recording: Recording, gradients: Array) -> None:
         """Add the gradients of a run."""
         if self.flat is None:
             self.parts.append((recording, gradients))
@@ -222,7 +222,7 @@ def serve(
         run = runner.run(recording, x, request)
         if run.good:
             if request.scale is not None:
-                request.sink.add(recording, run.gradients)
+                request.sink.collect(recording, run.gradients)
             response = Response([recording], run.out, run.back)
             _spread_nan(response, x, [(recording, slice(None))], request)
             return response
@@ -245,7 +245,7 @@ def serve(
                 continue
             run = compute(recording, x[rows], request)
             if request.scale is not None:
-                request.sink.add(recording, run.gradients)
+                request.sink.collect(recording, run.gradients)
                 back[rows] = run.back
                 parts.append((recording, rows))
             if out is None:
