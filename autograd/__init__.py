@@ -13,7 +13,7 @@ from autograd.check.gradients import assert_gradients, check_gradients
 from autograd.check.local import check_operation
 from autograd.check.report import Report, Verdict
 from autograd.compiled.selection import argmax, replaced, select
-from autograd.compiled.tape import RecordingError, ReplayError
+from autograd.compiled.traced import RecordingError, ReplayError
 from autograd.define import define_op
 from autograd.expressions import ExpressionError, expression
 from autograd.modes import detect_anomaly, no_grad, quiet_gc, recording, scope

@@ -243,14 +243,17 @@ class _Entered(Setting[Mode | None]):
 
 
 class entered(Setting[Mode | None]):  # noqa: N801 - reads like no_grad
-    """A context in which `mode` records operations, for this thread and this task only."""
+    """A context in which `mode` records operations, for this thread and this task only.
+
+    None is the mode outside all contexts.
+    """
 
     variable = _mode
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, mode: Mode | None) -> None:
         self._inner = mode
 
-    def inside(self, before: Mode | None) -> Mode:
+    def inside(self, before: Mode | None) -> Mode | None:
         """The mode to enter."""
         return self._inner
 

@@ -1,4 +1,4 @@
-"""The machines that run a `Program`: NumPy, and native code."""
+"""The choice of the engine that runs a `Program`: NumPy or native code."""
 
 import importlib.util
 import warnings
@@ -8,16 +8,16 @@ from autograd.compiled.numpy_engine import NumpyEngine
 from autograd.compiled.program import Program
 
 
-def engine(program: Program, wanted: str = "auto") -> NumpyEngine | NumbaEngine:
-    """The engine of that name; "auto" is numba where it is installed, and NumPy elsewhere.
+def engine(program: Program, name: str = "auto") -> NumpyEngine | NumbaEngine:
+    """The engine of that name; "auto" is numba if it is installed, else NumPy.
 
-    Asking for "numba" without it warns, with what to install, and gives NumPy.
+    "numba" without numba warns, says what to install, and gives NumPy.
     """
-    if wanted not in ("auto", "numpy", "numba"):
-        raise ValueError(f"engine: expected 'auto', 'numpy' or 'numba', got {wanted!r}")
-    if wanted != "numpy" and importlib.util.find_spec("numba") is not None:
+    if name not in ("auto", "numpy", "numba"):
+        raise ValueError(f"engine: expected 'auto', 'numpy' or 'numba', got {name!r}")
+    if name != "numpy" and importlib.util.find_spec("numba") is not None:
         return NumbaEngine(program)
-    if wanted == "numba":
+    if name == "numba":
         warnings.warn(
             "numba is not installed, so NumPy runs this program; pip install 'chainrule[fast]'",
             stacklevel=3,

@@ -1,8 +1,8 @@
-"""Native loops that run a program's instructions; numba compiles them once, and keeps them on disk.
+"""Native loops that run a program's instructions; numba compiles them once and caches them on disk.
 
-The inner loops are written in LLVM's vectors, eight doubles wide, so that what a processor's
-registers can do is used whether or not a compiler would find it.  Everything here is about
-addresses: what an operation computes is known to the table alone, whose rows come in as pointers.
+The inner loops use LLVM's vectors of eight doubles, so that they use the processor's registers even
+where a compiler would not find out how.  This file only knows addresses.  The table says what an
+operation computes, and its compiled rows come in as pointers.
 """
 
 import math
@@ -18,7 +18,7 @@ _double = ir.DoubleType()
 _long = ir.IntType(64)
 _LOOSE = ("contract", "reassoc")
 _UNIT = 2.0**-53
-_HUGE = 1e280  # a margin from which on the terms of a sum may have overflowed
+_HUGE = 1e280  # with a larger margin, the terms of a sum may have overflowed
 
 
 def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
@@ -31,31 +31,31 @@ def _signature(result: Any, *arguments: Any) -> Any:
 
 
 class _Vectors:
-    """Loads and stores of some neighbours at once."""
+    """Loads and stores of several neighbours at once."""
 
     def __init__(self, builder: Any, width: int) -> None:
         self.builder, self.width = builder, width
         self.type = _double if width == 1 else ir.VectorType(_double, width)
         self.zero = ir.Constant(self.type, 0.0 if width == 1 else [0.0] * width)
 
-    def place(self, base: Any, index: Any) -> Any:
+    def pointer(self, base: Any, index: Any) -> Any:
         pointer = self.builder.gep(base, [index])
         return self.builder.bitcast(pointer, self.type.as_pointer())
 
     def load(self, base: Any, index: Any) -> Any:
-        return self.builder.load(self.place(base, index), align=8)
+        return self.builder.load(self.pointer(base, index), align=8)
 
     def store(self, base: Any, index: Any, value: Any) -> None:
-        self.builder.store(value, self.place(base, index), align=8)
+        self.builder.store(value, self.pointer(base, index), align=8)
 
     def spread(self, scalar: Any) -> Any:
-        """The same number in every place."""
+        """A vector with the same number in every entry."""
         if self.width == 1:
             return scalar
-        builder, nowhere = self.builder, ir.Constant(self.type, ir.Undefined)
-        one = builder.insert_element(nowhere, scalar, ir.Constant(ir.IntType(32), 0))
+        builder, undefined = self.builder, ir.Constant(self.type, ir.Undefined)
+        first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)
-        return builder.shuffle_vector(one, nowhere, mask)
+        return builder.shuffle_vector(first, undefined, mask)
 
     def added(self, total: Any, x: Any, y: Any) -> Any:
         """total + x * y."""
@@ -63,7 +63,7 @@ class _Vectors:
         return self.builder.fadd(total, product, flags=_LOOSE)
 
     def total(self, vector: Any) -> Any:
-        """The sum of the places."""
+        """The sum of the entries."""
         if self.width == 1:
             return vector
         name = f"llvm.vector.reduce.fadd.v{self.width}f64"
@@ -74,7 +74,7 @@ class _Vectors:
 
 
 def _loop(builder: Any, count: Any, step: int, totals: list[Any], body: Any) -> list[Any]:
-    """Totals after body(i, totals) for i = 0, step, ... while i + step <= count."""
+    """The totals after body(i, totals) for i = 0, step, ... while i + step <= count."""
     before = builder.block
     head, inside, after = (builder.append_basic_block() for _ in range(3))
     builder.branch(head)
@@ -106,23 +106,23 @@ def _outer(rows: int, width: int) -> Any:
         typing: Any, Z: Any, X: Any, Y: Any, z: Any, x: Any, y: Any, n: Any, xr: Any, yr: Any,
         zc: Any, yc: Any, sign: Any,
     ) -> Any:  # fmt: skip
-        def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             Zp, Xp, Yp = (
                 _data(context, builder, kind, array)
-                for kind, array in zip(signature.args[:3], given[:3], strict=True)
+                for kind, array in zip(signature.args[:3], args[:3], strict=True)
             )
-            z, x, y, n, xr, yr, zc, yc, sign = given[3:]
+            z, x, y, n, xr, yr, zc, yc, sign = args[3:]
             vectors = _Vectors(builder, width)
 
             def step(r: Any, totals: list[Any]) -> list[Any]:
                 here = vectors.load(Xp, builder.add(x, builder.mul(r, xr)))
                 at = builder.add(y, builder.mul(r, yr))
-                made = []
+                sums = []
                 for c, total in enumerate(totals):
                     place = builder.add(at, builder.mul(yc, ir.Constant(_long, c)))
                     factor = vectors.spread(builder.load(builder.gep(Yp, [place])))
-                    made.append(vectors.added(total, here, factor))
-                return made
+                    sums.append(vectors.added(total, here, factor))
+                return sums
 
             totals = _loop(builder, n, 1, [vectors.zero] * rows, step)
             for c, total in enumerate(totals):
@@ -145,12 +145,12 @@ def _inner(rows: int, columns: int, width: int) -> Any:
         typing: Any, Z: Any, X: Any, Y: Any, z: Any, x: Any, y: Any, n: Any, nr: Any, xr: Any,
         yr: Any, zc: Any, xc: Any, zd: Any, yd: Any, sign: Any,
     ) -> Any:  # fmt: skip
-        def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             Zp, Xp, Yp = (
                 _data(context, builder, kind, array)
-                for kind, array in zip(signature.args[:3], given[:3], strict=True)
+                for kind, array in zip(signature.args[:3], args[:3], strict=True)
             )
-            z, x, y, n, nr, xr, yr, zc, xc, zd, yd, sign = given[3:]
+            z, x, y, n, nr, xr, yr, zc, xc, zd, yd, sign = args[3:]
 
             def at(base: Any, stride: Any, k: int) -> Any:
                 return builder.add(base, builder.mul(stride, ir.Constant(_long, k)))
@@ -199,12 +199,12 @@ def _inner(rows: int, columns: int, width: int) -> Any:
 def _pairs(typing: Any, Z: Any, X: Any, Y: Any, z: Any, x: Any, y: Any, n: Any, sign: Any) -> Any:
     """Z[i] += sign * X[i] * Y[i] for i below n, a multiple of eight."""
 
-    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         Zp, Xp, Yp = (
             _data(context, builder, kind, array)
-            for kind, array in zip(signature.args[:3], given[:3], strict=True)
+            for kind, array in zip(signature.args[:3], args[:3], strict=True)
         )
-        z, x, y, n, sign = given[3:]
+        z, x, y, n, sign = args[3:]
         vectors = _Vectors(builder, 8)
         factor = vectors.spread(sign)
 
@@ -226,19 +226,19 @@ def _pairs(typing: Any, Z: Any, X: Any, Y: Any, z: Any, x: Any, y: Any, n: Any, 
 def _row(
     typing: Any, address: Any, memory: Any, grad: Any, pool: Any, code: Any, k: Any, block: Any
 ) -> Any:
-    """Call the compiled row of the table at an address."""
+    """Call the compiled row at an address."""
 
-    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointers = [
             _data(context, builder, kind, array)
-            for kind, array in zip(signature.args[1:5], given[1:5], strict=True)
+            for kind, array in zip(signature.args[1:5], args[1:5], strict=True)
         ]
-        width = builder.extract_value(given[4], 5)  # of (memory, parent, items, size, data, shape)
+        width = builder.extract_value(args[4], 5)  # of (memory, parent, items, size, data, shape)
         width = builder.extract_value(width, 1)
-        pointers[3] = builder.gep(pointers[3], [builder.mul(given[5], width)])
-        arguments = [*pointers, given[6]]
-        kind = ir.FunctionType(ir.VoidType(), [one.type for one in arguments])
-        function = builder.inttoptr(given[0], kind.as_pointer())
+        pointers[3] = builder.gep(pointers[3], [builder.mul(args[5], width)])
+        arguments = [*pointers, args[6]]
+        kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+        function = builder.inttoptr(args[0], kind.as_pointer())
         builder.call(function, arguments)
         return context.get_dummy_value()
 
@@ -359,8 +359,8 @@ def _contract(Z, X, Y, code, k):
 def _power_of_two(typing: Any, exponent: Any) -> Any:
     """2^k for a whole k of -1022 to 1023, from its bits."""
 
-    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        biased = builder.add(given[0], ir.Constant(_long, 1023))
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        biased = builder.add(args[0], ir.Constant(_long, 1023))
         return builder.bitcast(builder.shl(biased, ir.Constant(_long, 52)), _double)
 
     return _signature(types.float64, types.int64), generate
@@ -369,8 +369,8 @@ def _power_of_two(typing: Any, exponent: Any) -> Any:
 def _cast(wanted: Any, name: str) -> Any:
     """The same bits as a number of another type."""
 
-    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        return builder.bitcast(given[0], _double if wanted is types.float64 else _long)
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], _double if wanted is types.float64 else _long)
 
     def cast(typing: Any, x: Any) -> Any:
         return _signature(wanted, x), generate
@@ -379,16 +379,17 @@ def _cast(wanted: Any, name: str) -> Any:
     return intrinsic(cast)
 
 
-bits = _cast(types.int64, "bits")  # of numbers without a sign: in their order, and nan above all
+# The bits of numbers >= 0 are in the order of the numbers, and those of nan are above all.
+bits = _cast(types.int64, "bits")
 number_of = _cast(types.float64, "number_of")
 
 
 @njit(error_model="numpy", fastmath={"contract"})
 def power_of_e(x):
-    """e^x within 2 ulp, without branches or calls, so that a loop of it runs in vectors.
+    """e^x within 2 ulp, without branches or calls, so that a loop of it can be vectorized.
 
-    x = k log 2 + r, and the series of e^r to r^13 / 13!, whose rest is below 2^-55 for
-    |r| <= log(2) / 2; log 2 in two parts, the first short enough for k times it to be exact
+    x = k log 2 + r, and the series of e^r to r^13 / 13!, whose remainder is below 2^-55 for
+    |r| <= log(2) / 2.  log 2 is split in two parts, the first so short that k times it is exact
     (Cody and Waite 1980, ch. 6).
     """
     y = 710.0 if x > 710.0 else x
@@ -409,7 +410,7 @@ def power_of_e(x):
     p = p * r + 0.5
     p = p * r * r + r + 1.0
     whole = int(k)
-    half = whole >> 1  # in two steps, for what is below the smallest normal number
+    half = whole >> 1  # in two steps, for results below the smallest normal number
     z = p * _power_of_two(half) * _power_of_two(whole - half)
     return z if x == x else x
 
@@ -449,37 +450,37 @@ def _forward(code, rows, pool, memory, B):
                         total += memory[pool[px + t] >> 1] * memory[pool[py + t] >> 1]
                     memory[pool[z + l]] += sign * total
                     continue
-                made = memory[pool[z + l] : pool[z + l] + B]
+                target = memory[pool[z + l] : pool[z + l] + B]
                 for t in range(start, end):
                     p, q = pool[px + t], pool[py + t]
                     if q & 1:
                         for b in range(B):
-                            made[b] += sign * memory[_at(p, b)] * memory[(q >> 1) + b]
+                            target[b] += sign * memory[_at(p, b)] * memory[(q >> 1) + b]
                     else:
                         factor = sign * memory[q >> 1]
                         for b in range(B):
-                            made[b] += memory[_at(p, b)] * factor
+                            target[b] += memory[_at(p, b)] * factor
         elif kind == 3:
-            for l in range(0, lanes, code[k, 10]):  # so many lanes share their choice
+            for l in range(0, lanes, code[k, 10]):  # that many lanes share a choice
                 start, end = pool[code[k, 6] + l], pool[code[k, 6] + l + 1]
                 for b in range(B):
                     t = start + _chosen(memory, pool[py + l], b, end - start)
-                    place = _at(pool[px + t], b)
+                    offset = _at(pool[px + t], b)
                     for c in range(code[k, 10]):
-                        memory[z + (l + c) * B + b] = memory[place + c * code[k, 11]]
+                        memory[z + (l + c) * B + b] = memory[offset + c * code[k, 11]]
         elif kind == 4:
             for l in range(lanes):
                 start, end = pool[code[k, 6] + l], pool[code[k, 6] + l + 1]
                 if B == 1:
                     top, most = start, memory[pool[px + start] >> 1]
                     for t in range(start + 1, end):
-                        one = memory[pool[px + t] >> 1]
-                        if not one <= most:  # also nan, which stays once it is the most
-                            top, most = t, one
+                        number = memory[pool[px + t] >> 1]
+                        if not number <= most:  # nan, too, which then stays the largest
+                            top, most = t, number
                     memory[z + l] = float(top - start) if most == most else 0.0
                     continue
-                made = memory[z + l * B : z + l * B + B]
-                made[:] = 0.0
+                target = memory[z + l * B : z + l * B + B]
+                target[:] = 0.0
                 for t in range(start, end):
                     p = pool[px + t]
                     step = p & 1
@@ -488,23 +489,23 @@ def _forward(code, rows, pool, memory, B):
                         for b in range(B):
                             best[b] = memory[p + step * b]
                         continue
-                    place = float(t - start)
+                    index = float(t - start)
                     if step and B > 1:
                         here = memory[p : p + B]
-                        for b in range(B):  # nan, once the best, stays it
-                            one = here[b]
-                            more = one > best[b] or one != one
-                            made[b] = place if more else made[b]
-                            best[b] = one if more else best[b]
+                        for b in range(B):  # nan stays the best
+                            number = here[b]
+                            more = number > best[b] or number != number
+                            target[b] = index if more else target[b]
+                            best[b] = number if more else best[b]
                     else:
                         for b in range(B):
-                            one = memory[p + step * b]
-                            if one > best[b] or one != one:
-                                made[b] = place
-                                best[b] = one
+                            number = memory[p + step * b]
+                            if number > best[b] or number != number:
+                                target[b] = index
+                                best[b] = number
                 for b in range(B):
                     if best[b] != best[b]:
-                        made[b] = 0.0
+                        target[b] = 0.0
         else:
             for j in range(code[k, 8]):
                 start, end = pool[code[k, 6] + j], pool[code[k, 6] + j + 1]
@@ -516,17 +517,17 @@ def _forward(code, rows, pool, memory, B):
                     if 0 <= i < size:
                         memory[z + start + i] = memory[pool[code[k, 9] + j]]
                     continue
-                made = memory[z + start * B : z + end * B]
+                target = memory[z + start * B : z + end * B]
                 if pool[code[k, 7] + j]:  # the group's values lie in a line
-                    made[:] = memory[p >> 1 : (p >> 1) + size * B]
+                    target[:] = memory[p >> 1 : (p >> 1) + size * B]
                 else:
                     for l in range(size):
                         for b in range(B):
-                            made[l * B + b] = memory[_at(pool[px + start + l], b)]
+                            target[l * B + b] = memory[_at(pool[px + start + l], b)]
                 for b in range(B):
                     i = int(memory[_at(q, b)]) - pool[code[k, 10] + j]
                     if 0 <= i < size:
-                        made[i * B + b] = memory[pool[code[k, 9] + j]]
+                        target[i * B + b] = memory[pool[code[k, 9] + j]]
 
 
 @njit(**_options)
@@ -554,35 +555,35 @@ def _backward(code, rows, pool, memory, grad, B):
                     for i in range(size):
                         grad[pool[px + start + i] >> 1] += grad[z + start + i]
                     continue
-                given = grad[z + start * B : z + end * B]
-                for b in range(B):  # nobody sees this adjoint again
+                adjoints = grad[z + start * B : z + end * B]
+                for b in range(B):  # this adjoint is not needed any more
                     i = int(memory[_at(q, b)]) - pool[code[k, 10] + j]
                     if 0 <= i < size:
-                        given[i * B + b] = 0.0
+                        adjoints[i * B + b] = 0.0
                 if pool[code[k, 7] + j]:
-                    taken = grad[p >> 1 : (p >> 1) + size * B]
+                    target = grad[p >> 1 : (p >> 1) + size * B]
                     for i in range(size * B):
-                        taken[i] += given[i]
+                        target[i] += adjoints[i]
                 else:
                     for l in range(size):
                         for b in range(B):
-                            grad[_at(pool[px + start + l], b)] += given[l * B + b]
+                            grad[_at(pool[px + start + l], b)] += adjoints[l * B + b]
             continue
         if kind == 3:
             for l in range(0, lanes, code[k, 10]):
                 start, end = pool[code[k, 6] + l], pool[code[k, 6] + l + 1]
                 for b in range(B):
                     t = start + _chosen(memory, pool[py + l], b, end - start)
-                    place = _at(pool[px + t], b)
+                    offset = _at(pool[px + t], b)
                     for c in range(code[k, 10]):
-                        grad[place + c * code[k, 11]] += grad[z + (l + c) * B + b]
+                        grad[offset + c * code[k, 11]] += grad[z + (l + c) * B + b]
             continue
         sign = float(code[k, 7])
         for l in range(lanes):
             start, end = pool[code[k, 6] + l], pool[code[k, 6] + l + 1]
-            place = pool[z + l]
+            offset = pool[z + l]
             if B == 1:
-                g = sign * grad[place]
+                g = sign * grad[offset]
                 for t in range(start, end):
                     p, q = pool[px + t] >> 1, pool[py + t] >> 1
                     if code[k, 8]:
@@ -593,14 +594,14 @@ def _backward(code, rows, pool, memory, grad, B):
             for t in range(start, end):
                 p, q = pool[px + t], pool[py + t]
                 if B > 1 and p & 1 and not q & 1 and not code[k, 9]:
-                    given = grad[place : place + B]
-                    taken = grad[p >> 1 : (p >> 1) + B]
+                    adjoints = grad[offset : offset + B]
+                    target = grad[p >> 1 : (p >> 1) + B]
                     factor = sign * memory[q >> 1]
                     for b in range(B):
-                        taken[b] += given[b] * factor
+                        target[b] += adjoints[b] * factor
                     continue
                 for b in range(B):
-                    g = sign * grad[place + b]
+                    g = sign * grad[offset + b]
                     if g != 0.0:
                         if code[k, 8]:
                             grad[_at(p, b)] += g * memory[_at(q, b)]
@@ -610,7 +611,7 @@ def _backward(code, rows, pool, memory, grad, B):
 
 @njit(error_model="numpy")
 def _magnitude(x):
-    """How large a number is, as `rounding` measures it."""
+    """The magnitude of a number, as `rounding` defines it."""
     size = abs(x)
     size = 1e-140 if size < 1e-140 and size > 0.0 else size
     return 1e150 if size == math.inf else size
@@ -618,9 +619,9 @@ def _magnitude(x):
 
 @njit(**_options)
 def _measure(memory, measured, layout, n, B, wide):
-    """Put the magnitudes of lanes in their places, and the bounds that they begin with.
+    """Store the magnitudes of lanes, and the bounds without margins.
 
-    If not wide, of each lane the largest.
+    If not wide, only the largest of each lane.
     """
     to, bounds = (layout[0], layout[1]) if wide else (layout[2], layout[3])
     unit = layout[4] * _UNIT
@@ -635,7 +636,7 @@ def _measure(memory, measured, layout, n, B, wide):
             most = 0
             for b in range(B):
                 most = max(most, bits(abs(numbers[b])))
-            size = number_of(most)  # inf stays what it is: beside it there may be large numbers
+            size = number_of(most)  # inf stays inf: there may be large numbers next to it
             size = 1e-140 if size < 1e-140 and size > 0.0 else size
             memory[to + n + first + l] = size
             memory[bounds + n + first + l] = unit * size
@@ -644,18 +645,18 @@ def _measure(memory, measured, layout, n, B, wide):
 @njit(**_options)
 def _measure_line(memory, start, to, bounds, count, unit):
     numbers, sizes = memory[start : start + count], memory[to : to + count]
-    made = memory[bounds : bounds + count]
+    stored = memory[bounds : bounds + count]
     for i in range(count):
         size = _magnitude(numbers[i])
         sizes[i] = size
-        made[i] = unit * size
+        stored[i] = unit * size
 
 
 @njit(**_options)
 def _bound(code, rows, pool, memory, layout, doubt, B, wide):
-    """Add margins to bounds; `doubt` is above 0 where a row may decide otherwise.
+    """Add margins to bounds; `doubt` becomes positive where a row may decide otherwise.
 
-    If not wide, it is so in the first place if that may happen in any sample.
+    It has an entry for each sample; if not wide, only the first counts, for all samples.
     """
     doubt[:] = 0.0
     for k in range(len(code)):
@@ -674,26 +675,26 @@ def _bound(code, rows, pool, memory, layout, doubt, B, wide):
 
 @njit(**_options)
 def _chosen_bounds(row, pool, memory):
-    """The largest margin of what each lane may choose from."""
+    """Add the largest margin of the numbers from which each lane chooses."""
     apart, unit = row[10], row[11] * _UNIT
     for l in range(row[2]):
         most = 0
         for t in range(pool[row[9] + l], pool[row[9] + l + 1]):
-            place = pool[row[7] + t] >> 1
-            most = max(most, bits(memory[place] - unit * memory[place - apart]))
+            offset = pool[row[7] + t] >> 1
+            most = max(most, bits(memory[offset] - unit * memory[offset - apart]))
         memory[row[4] + l] += number_of(most)
 
 
 @njit(**_options)
 def _margin(memory, bound, b, apart, unit):
-    """How far a number may be off whose bound is in that place."""
-    place = _at(bound, b)
-    return memory[place] - unit * memory[place - apart]
+    """The margin of a number, from the flagged offset of its bound."""
+    offset = _at(bound, b)
+    return memory[offset] - unit * memory[offset - apart]
 
 
 @njit(**_options)
 def _largest_in_doubt(row, pool, memory, doubt, B):
-    """Note in which samples another number may be the largest, of some lists."""
+    """Add to `doubt` for samples in which another number of a list may be the largest."""
     px, gx, apart, unit, wide = row[5], row[7], row[10], row[11] * _UNIT, row[12]
     if B == 1:
         for l in range(row[2]):
@@ -732,7 +733,7 @@ def _largest_in_doubt(row, pool, memory, doubt, B):
 
 @njit(**_options)
 def _is_near(numbers, bounds, memory, apart, unit):
-    """1 if another number than the largest may be it, of one list of one sample."""
+    """1 if more than one number of a list may be the largest, for one sample."""
     top, most, near = -math.inf, 0.0, 0
     for t in range(len(numbers)):
         x, margin = memory[numbers[t] >> 1], _margin(memory, bounds[t], 0, apart, unit)
@@ -746,7 +747,7 @@ def _is_near(numbers, bounds, memory, apart, unit):
 
 @njit(**_options)
 def _close(guards, memory, j, b, layout, wide):
-    """Whether the sides of a guard are so close that rounding may have turned it."""
+    """Whether the sides of a guard are so close that rounding could change its outcome."""
     if guards[j, 4] == 0:
         return False
     p, q = guards[j, 1], guards[j, 2]
@@ -756,14 +757,14 @@ def _close(guards, memory, j, b, layout, wide):
         g, h, apart = guards[j, 5] * 2, guards[j, 6] * 2, layout[3] - layout[2]
     unit = layout[4] * _UNIT
     margin = _margin(memory, g, b, apart, unit) + _margin(memory, h, b, apart, unit)
-    # Compared with itself, a number is another one only if it may be nan.
+    # A number differs from itself only if it is nan.
     apart = p == q or abs(memory[_at(p, b)] - memory[_at(q, b)]) > margin
     return margin != 0.0 and not (apart and margin < _HUGE)
 
 
 @njit(**_options)
 def _is_sure(guards, memory, layout, doubt, B):
-    """Whether the largest bounds say that rounding decides nothing, in any sample."""
+    """Whether the largest bounds show that rounding decides nothing, in any sample."""
     sure = doubt[0] == 0.0
     for j in range(len(guards)):
         if guards[j, 4] == 1:
@@ -774,44 +775,46 @@ def _is_sure(guards, memory, layout, doubt, B):
 
 @njit(**_options)
 def _guarded(guards, memory, b, layout, sure):
-    """Whether the guards held; doubtful if rounding may have turned one."""
-    answer = 1
+    """The status of a sample: passed (1), failed (0) or doubtful (2)."""
+    status = 1
     for j in range(len(guards)):
         x = memory[_at(guards[j, 1], b)]
         y = memory[_at(guards[j, 2], b)]
-        order = guards[j, 0]
-        if order == 0:
-            found = x < y
-        elif order == 1:
-            found = x <= y
-        elif order == 2:
-            found = x > y
-        elif order == 3:
-            found = x >= y
+        comparison = guards[j, 0]
+        if comparison == 0:
+            answer = x < y
+        elif comparison == 1:
+            answer = x <= y
+        elif comparison == 2:
+            answer = x > y
+        elif comparison == 3:
+            answer = x >= y
         else:
-            found = x == y
+            answer = x == y
         if not sure and _close(guards, memory, j, b, layout, True):
-            answer = 2
-        elif found != (guards[j, 3] == 1):
+            status = 2
+        elif answer != (guards[j, 3] == 1):
             return 0
-    return answer
+    return status
 
 
 @njit(**_options)
 def sweep(
     fcode, bcode, bounding, largest, rows, margins, pool, guards, cleared, measured, outputs,
-    layout, numbers, where, X, seeds, memory, grad, out, held, inputs, gradients, n, B, end,
+    layout, numbers, where, X, seeds, memory, grad, out, status, back, gradients, n, B, end,
     differentiate,
 ):  # fmt: skip
-    """Run a program on the samples X, B at a time; whether nothing is decided otherwise, and all is
-    finite."""
+    """Run a program on the samples X, B at a time.
+
+    It gives whether all samples passed their guards, none is in doubt, and all results are finite.
+    """
     samples, width = X.shape
     good, total = True, 0.0
     doubt = np.zeros(B)
     for r in range(len(where)):
         to, at, count = where[r, 0], where[r, 1], where[r, 2]
         memory[to : to + count] = numbers[at : at + count]
-    if len(measured) > 0:  # what all samples share
+    if len(measured) > 0:  # the shared numbers
         _measure_line(memory, 0, layout[0], layout[1], n, layout[4] * _UNIT)
         if B > 1:
             _measure_line(memory, 0, layout[2], layout[3], n, layout[4] * _UNIT)
@@ -834,25 +837,25 @@ def sweep(
             _measure(memory, measured, layout, n, B, True)
             _bound(bounding, margins, pool, memory, layout, doubt, B, True)
         for b in range(count):
-            held[start + b] = _guarded(guards, memory, b, layout, sure)
+            status[start + b] = _guarded(guards, memory, b, layout, sure)
             if not sure and doubt[b] > 0.0:
-                held[start + b] = 2
-            good &= held[start + b] == 1
+                status[start + b] = 2
+            good &= status[start + b] == 1
             for j in range(len(outputs)):
-                found = memory[_at(outputs[j], b)]
-                out[start + b, j] = found
-                total += found
+                result = memory[_at(outputs[j], b)]
+                out[start + b, j] = result
+                total += result
         if differentiate:
             grad[n:end] = 0.0
             for b in range(count):
-                if held[start + b] == 1:
+                if status[start + b] == 1:
                     for j in range(len(outputs)):
                         seed = seeds[j] if out[start + b, j] == out[start + b, j] else float("nan")
                         grad[_at(outputs[j], b)] += seed
             _backward(bcode, rows, pool, memory, grad, B)
             for b in range(count):
                 for i in range(width):
-                    inputs[start + b, i] = grad[n + i * B + b]
+                    back[start + b, i] = grad[n + i * B + b]
                     total += grad[n + i * B + b]
     if differentiate:
         gradients[:] = 0.0

@@ -9,7 +9,7 @@ from autograd.printers import numba_functions
 from autograd.value import rows
 
 _LOOPS = """\
-\"\"\"How far the row {op!r} carries rounding, as native loops; generated, safe to delete.\"\"\"
+\"\"\"How far the row {op!r} carries rounding, as native loops.  Generated; safe to delete.\"\"\"
 
 import math
 
@@ -35,9 +35,9 @@ def margin(x, y, z, p, q):
 def of_each(memory, doubt, pool, row, B):
     # Every sample of a lane has its own margin.
     n, first, to, apart, unit = row[2] * B, row[3], row[4], row[10], row[11] * {unit!r}
-    z, made = memory[first : first + n], memory[to : to + n]
+    z, bounds = memory[first : first + n], memory[to : to + n]
     g, h = pool[row[7]] >> 1, pool[row[8]] >> 1
-    if row[13] == 1 and row[15] != 0:  # x lies in a line, and y, or it is one number
+    if row[13] == 1 and row[15] != 0:  # x lies in a line, and y lies in a line or is one number
         x, y = memory[row[14] : row[14] + n], memory[row[16] : row[16] + n]
         p = memory[g : g + n] - unit * memory[g - apart : g - apart + n]
         if row[15] == 1:
@@ -56,7 +56,7 @@ def of_each(memory, doubt, pool, row, B):
     most = 0
     for k in range(n):
         m, d = margin(x[k], y[k], z[k], p[k], q[k])
-        made[k] += m
+        bounds[k] += m
         most = max(most, bits(d))
     if most > 0:
         for k in range(n):
@@ -99,13 +99,13 @@ def margins(memory, doubt, pool, row, B):
 
 @cache
 def source(variant: margins.Variant, unit: float) -> str:
-    """The loops for a row of which some operands may be off; `unit` is that of bounds."""
-    found = margins.margins(rows()[variant.op], variant.inexact, variant.unsigned)
+    """The source of the loops for a row whose operands may be off; `unit` is that of bounds."""
+    written = margins.margins(rows()[variant.op], variant.unsigned)
 
     def text(tree: ast.expr) -> str:
         return rules.fast(tree, rows()).replace("math.exp(", "power_of_e(")
 
-    parts = "\n    ".join(f"{name} = {text(tree)}" for name, tree in found.parts.items())
-    texts = {"parts": parts, "margin": text(found.margin), "doubt": text(found.doubt)}
+    parts = "\n    ".join(f"{name} = {text(tree)}" for name, tree in written.parts.items())
+    texts = {"parts": parts, "margin": text(written.margin), "doubt": text(written.doubt)}
     texts, externals = numba_functions.declared(texts)
     return _LOOPS.format(op=variant.op, unit=unit, externals=externals, **texts)

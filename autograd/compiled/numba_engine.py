@@ -1,4 +1,4 @@
-"""The engine that runs a `Program` as native code, which numba compiles from the rows."""
+"""The engine that runs a `Program` as native code, which numba compiles from the table's rows."""
 
 import hashlib
 import importlib.util
@@ -21,21 +21,21 @@ from autograd.printers import native
 from autograd.value import rows
 
 Array = Any
-_one_build = forkable_lock()  # of native code
+_build_lock = forkable_lock()  # one thread at a time compiles native code
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels are kept: $CHAINRULE_CACHE, else the user's cache folder."""
-    given = os.environ.get("CHAINRULE_CACHE")
-    if given:
-        return Path(given)
+    """The folder of compiled kernels: $CHAINRULE_CACHE, else one in the user's cache folder."""
+    chosen = os.environ.get("CHAINRULE_CACHE")
+    if chosen:
+        return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "chainrule"
 
 
 @cache
 def _compiled(source: str) -> Any:
-    """The module of a row's native loops, compiled now or taken from the disk."""
+    """The module of a row's native loops, compiled now or read from the disk."""
     stem = "row_" + hashlib.sha256(source.encode()).hexdigest()[:16]
     folder = cache_folder()
     path = folder / f"{stem}.py"
@@ -49,15 +49,15 @@ def _compiled(source: str) -> Any:
     try:
         return _executed(stem, path)
     except Exception:
-        # What a full disk or a crash left of numba's files is no reason to fail, nor is Ctrl-C
-        # in a callback of LLVM's, which loses it, and the object code.
+        # A full disk or a crash may have left damaged files of numba's, and Ctrl-C in a callback of
+        # LLVM's is lost together with the object code: remove the files and compile again.
         for left in (path.parent / "__pycache__").glob(f"{stem}.*.nb[ic]"):
             left.unlink(missing_ok=True)
         return _executed(stem, path)
 
 
 def _executed(stem: str, path: Path) -> Any:
-    """The module of a file, under a name where numba's cache looks for it; it keeps the code."""
+    """The module of a file, under a name where numba's cache finds it."""
     spec = importlib.util.spec_from_file_location(stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -72,28 +72,30 @@ def _executed(stem: str, path: Path) -> Any:
 
 
 class NumbaEngine:
-    """Runs a program as native code; what is compiled is kept on disk."""
+    """Runs a program as native code, which is cached on disk."""
 
     name = "numba"
 
     def __init__(self, program: Program) -> None:
-        with _one_build:
+        with _build_lock:
             from autograd.compiled import kernels
 
             self.run = kernels.sweep
             modules = [_compiled(native.source(rows()[name])) for name in program.tape.ops]
-            carriers = [_compiled(native_margins.source(row, UNIT)) for row in program.cone.rows]
-        addresses = [(one.values.address, one.slopes.address) for one in modules]
+            bounds = [_compiled(native_margins.source(row, UNIT)) for row in program.cone.rows]
+        addresses = [(module.values.address, module.slopes.address) for module in modules]
         self.rows = np.array(addresses or [(0, 0)], dtype=np.int64)
-        self.margins = np.array([one.margins.address for one in carriers] or [0], dtype=np.int64)
+        self.margins = np.array(
+            [module.margins.address for module in bounds] or [0], dtype=np.int64
+        )
 
     def sweep(self, code: Encoded, memory: Array, grad: Array, batch: Batch) -> bool:
-        """Whether, for the samples, all guards held and all results are finite."""
+        """Whether all samples passed their guards, none is in doubt, and all results are finite."""
         return self.run(  # type: ignore[no-any-return]
             code.forward, code.backward, code.bounding, code.bounding_largest, self.rows,
             self.margins, code.pool, code.guards, code.cleared, code.measured, code.outputs,
             code.layout,
-            batch.numbers, batch.where, batch.x, batch.seeds, memory, grad, batch.out, batch.held,
-            batch.inputs, batch.gradients,
+            batch.numbers, batch.where, batch.x, batch.seeds, memory, grad, batch.out, batch.status,
+            batch.back, batch.gradients,
             code.shared, code.block, code.end, batch.differentiate,
         )  # fmt: skip

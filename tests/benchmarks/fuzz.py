@@ -160,8 +160,8 @@ def _runs(program: Program) -> None:
             with mock.patch.object(numpy_engine, "_view", _strided):
                 batch = Batch(
                     numbers=np.full(count, 0.5), where=where.astype(np.int64), x=x,
-                    seeds=np.ones(out.shape[1]), out=out, held=np.empty(samples, dtype=np.int64),
-                    inputs=np.empty(x.shape), gradients=np.empty(count), differentiate=True,
+                    seeds=np.ones(out.shape[1]), out=out, status=np.empty(samples, dtype=np.int64),
+                    back=np.empty(x.shape), gradients=np.empty(count), differentiate=True,
                 )  # fmt: skip
                 machine.sweep(code, inner[0], inner[1], batch)
             for array in (memory, grad):
