@@ -105,8 +105,8 @@ def test_every_file_is_on_one_floor() -> None:
 
 
 def test_no_import_goes_up() -> None:
-    climbs = [one for one in house.all_imports() if FLOOR[one.user] < FLOOR[one.source]]
-    assert {f"{one.user} -> {one.source}" for one in climbs} == CLIMBS
+    climbs = [i for i in house.all_imports() if FLOOR[i.user] < FLOOR[i.source]]
+    assert {f"{i.user} -> {i.source}" for i in climbs} == CLIMBS
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
@@ -114,7 +114,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 
 def test_no_private_name_crosses_files() -> None:
-    crossing = {f"{one.user}: {one.name}" for one in house.all_imports() if house.private(one.name)}
+    crossing = {f"{i.user}: {i.name}" for i in house.all_imports() if house.private(i.name)}
     for path in house.FILES:
         user = house.NAMES[path]
         crossing |= {f"{user}: {name}" for _, name, _ in house.private_attributes(path)}
