@@ -34,7 +34,7 @@ class _Forward:
         name: the transform's name.
         nodes: the input nodes, one for each number of the arguments.
         result: what the function returned; `outputs` are its numbers as Values.
-        aux: what it returned beside the result.
+        aux: what it returned besides the result.
         before: the Values among the arguments; the graph is not followed beyond them.
         inner, ends: the graph's computed nodes and its leaves.
         values: whether Values are returned: the graph leaves the call, and the caller records.

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from autograd.expressions import meant
+from autograd.expressions import did_you_mean
 from autograd.operands import number
 from nn.elsewhere import LEFT_OUT, NAMES, OPTIONS
 
@@ -137,7 +137,7 @@ def renamed(name: str, known: Iterable[str]) -> str:
     if name in LEFT_OUT and name not in known:
         return f"; it is left out on purpose: see {LEFT_OUT[name]!r} in docs/left_out.md"
     longer = [repr(other) for other in known if other.startswith(name)]
-    return meant(name, known) or f"; did you mean {' or '.join(longer)}?" * bool(longer)
+    return did_you_mean(name, known) or f"; did you mean {' or '.join(longer)}?" * bool(longer)
 
 
 def absent(module: str, names: Iterable[str]) -> Callable[[str], Any]:

@@ -41,16 +41,16 @@ def quote(text: str) -> str:
     >>> print(quote("a & b"))
     "a &amp; b"
     """
-    shown = "".join(
+    escaped = "".join(
         c
         if c == "\n" or (c >= " " and not 0xD800 <= ord(c) <= 0xDFFF and c != "\x7f")
         else "\ufffd"
         for c in text
     )
     # Many lines, some of them empty, make Graphviz in WebAssembly run out of stack.
-    shown = re.sub(r"^(?=\n)|(?<=\n)(?=\n)", " ", shown)
-    shown = shown.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
-    return '"' + shown.replace("\n", "\\n") + '"'
+    escaped = re.sub(r"^(?=\n)|(?<=\n)(?=\n)", " ", escaped)
+    escaped = escaped.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
+    return '"' + escaped.replace("\n", "\\n") + '"'
 
 
 def _wrapped(line: str) -> list[str]:
@@ -76,9 +76,9 @@ def wrapped(text: str) -> str:
 
 
 def _mermaid_quote(text: str) -> str:
-    shown = text.replace("&", "&amp;").replace('"', "&quot;")
-    shown = shown.replace("<", "&lt;").replace(">", "&gt;").replace("#", "&#35;")
-    return '"' + shown.replace("\n", "<br>") + '"'
+    escaped = text.replace("&", "&amp;").replace('"', "&quot;")
+    escaped = escaped.replace("<", "&lt;").replace(">", "&gt;").replace("#", "&#35;")
+    return '"' + escaped.replace("\n", "<br>") + '"'
 
 
 def symbol(op: Operation) -> str:

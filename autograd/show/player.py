@@ -1,6 +1,5 @@
 """The player: a cursor over the events of a forward and a backward pass."""
 
-import difflib
 import math
 import os
 import sys
@@ -8,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from autograd import files
+from autograd.expressions import did_you_mean
 from autograd.operation import Operation
 from autograd.order import topological, unfold, visited
 from autograd.show.events import Event, contributions
@@ -84,9 +84,8 @@ class Player(Sequence[Event]):
         """
         names = set(self[0].names.values()) if isinstance(when, str) else set()
         if isinstance(when, str) and when not in names and when not in rows():
-            near = difflib.get_close_matches(when, [*names, *rows()], 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"run: no node and no operation has the name {when!r:.60}{meant}")
+            hint = did_you_mean(when, [*names, *rows()])
+            raise ValueError(f"run: no node and no operation has the name {when!r:.60}{hint}")
 
         def matches(event: Event) -> bool:
             if when is None:
