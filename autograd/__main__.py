@@ -104,7 +104,7 @@ def checked(source: str, values: dict[str, float], order: int = 1) -> Report:
     names = list(values)
     root = expression(source, values)
     if not _leaves(root):
-        raise RefusalError("the expression has no names, so there is no gradient to check")
+        raise RefusalError("there is no gradient without names; name an input, as in x*x x=3")
 
     def f(*leaves: Any) -> Any:
         return expression(source, dict(zip(names, leaves, strict=True)))
@@ -150,7 +150,7 @@ def writable(path: Path, force: bool, formats: dict[str, tuple[bytes, ...]] = _F
     if path.suffix.lower() not in formats:
         raise RefusalError(f"{path.name}: expected a name that ends in {', '.join(formats)}")
     if path.is_dir():
-        raise RefusalError(f"{path.name} is a folder")
+        raise RefusalError(f"{path.name} is a folder; give a file name")
     if not path.parent.is_dir():
         raise RefusalError(f"{path.name}: the folder {path.parent} does not exist")
     if path.exists() and not force:

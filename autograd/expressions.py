@@ -153,7 +153,7 @@ class _Reader:
     def deeper(self) -> None:
         self.depth += 1
         if self.depth > DEEPEST:
-            raise self.fail(f"nested more than {DEEPEST} deep")
+            raise self.fail(f"nested more than {DEEPEST} deep; name a part, as in h = tanh(x); h*h")
 
     def atom(self) -> Any:
         kind, text, at = self.tokens[self.k]

@@ -129,7 +129,7 @@ class Operation(Origin):
         if y is None:
             y = self.default
         if (y is None) != (self.arity == 1):
-            raise TypeError(f"{self.name} takes {self.arity} operand(s)")
+            raise TypeError(f"{self.name} takes {self.arity} operand(s), got {1 + (y is not None)}")
         if isinstance(x, Operand):
             return x.apply(self, x, y)
         if isinstance(y, Operand):
@@ -176,7 +176,7 @@ class Operation(Origin):
         """The trees of `pieces` and `ends`; those of the other texts become attributes."""
         name, operands = self.name, ["x", "y"][: self.arity]
         if not name.isidentifier() or name.startswith("_"):
-            raise RuleError("a row needs a plain name")
+            raise RuleError("a row needs an identifier without a leading underscore as its name")
         functions = {**arity, name: self.arity}
         known = [*operands]
         for part, text in self.where.items():
@@ -190,9 +190,9 @@ class Operation(Origin):
         if z == self.signature:
             self.libm = {"abs": "fabs"}.get(name, name)
             if not hasattr(math, self.libm):
-                raise RuleError(f"calls itself, and Python's math has no {name!r}")
+                raise RuleError(f"calls itself, and Python's math has no {name!r}; use other rows")
         elif name in rules.calls(self.value_tree):
-            raise RuleError(f"calls itself in {z!r}")
+            raise RuleError(f"calls itself in {z!r}; use other rows")
         smooth = f"1.0 if {self.smooth} else 0.0" if self.smooth else "1.0"
         self.smooth_tree = rules.parse(smooth, operands, functions)
         if self.textbook is self.texts:  # displayed with the shared parts written out

@@ -109,7 +109,7 @@ class Optimizer(ABC):
             named = named_values(part["parameters"])
             for name, parameter in named:
                 if parameter in seen:
-                    raise ValueError(f"{type(self).__name__}: {name} comes twice")
+                    raise ValueError(f"{type(self).__name__}: {name} comes twice; pass it once")
                 seen.add(parameter)
             self.groups.append(Group(named, self._checked({**everywhere, **changed})))
         if not seen:

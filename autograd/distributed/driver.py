@@ -104,7 +104,7 @@ class Rows:
         """
         high = self.count if high is None else high
         if not 0 <= low < high <= self.count:
-            raise ValueError(f"rows {low} to {high} are not within the file's {self.count}")
+            raise ValueError(f"rows {low} to {high} are not within the file's {self.count} rows")
         if self.function.state() != self._state:  # a variable of the closure has changed
             self._known.clear()
             self._learn(0)

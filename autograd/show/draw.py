@@ -161,7 +161,7 @@ def draw(
     visible = set(order)
     if to is not None:
         if to not in visible:
-            raise ValueError("draw: `to` is not among the nodes that the root was computed from")
+            raise ValueError("draw: `to` must be a node that the root was computed from")
         visible = _leading_to(order, to)
         order = [node for node in order if node in visible]
     picture = Picture(order, visible, number_format, constants, edges, group, limit)

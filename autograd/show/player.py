@@ -59,14 +59,14 @@ class Player(Sequence[Event]):
         """
         if isinstance(to, int):
             if not -len(self) <= to < len(self):
-                raise ValueError(f"jump: there are {len(self)} events, got {to}")
+                raise ValueError(f"jump: expected {-len(self)} to {len(self) - 1}, got {to}")
             self.position = to % len(self)
             return self.current
         for i, event in enumerate(self._events):
             if event is to or event.node is to or event.name == to:
                 self.position = i
                 return event
-        raise ValueError(f"jump: no event of {to!r:.60}")
+        raise ValueError(f"jump: no event has the node or name {to!r:.60}")
 
     def run(
         self, when: "Callable[[Event], object] | Operation | Value | str | None" = None

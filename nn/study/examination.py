@@ -176,7 +176,7 @@ def examine(
     if not watched:
         raise ValueError(f"examine: {model.name} has no layers of neurons")
     if not len(data):
-        raise ValueError("examine: there is no data")
+        raise ValueError("examine: there is no data; pass at least one sample")
     if (targets is None) != (loss is None):
         raise ValueError("examine: targets and loss need each other; pass both or neither")
     if targets is not None and len(targets) != len(data):
