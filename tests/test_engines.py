@@ -29,7 +29,8 @@ from autograd.compiled.numba_engine import NumbaEngine
 from autograd.compiled.numpy_engine import NumpyEngine
 from autograd.operation import Op
 from autograd.printers import arrays, native, numba_functions
-from tests.test_lowering import WEIGHTS, dense, guarded, masks, recorded, scattered
+from tests.recorded import recorded
+from tests.test_lowering import WEIGHTS, dense, guarded, masks, scattered
 
 GOLDEN = Path(__file__).parent / "golden" / "encoded.json"
 PROGRAMS: dict[str, tuple[Callable[..., Any], list[Any]]] = {

@@ -20,18 +20,9 @@ from autograd.compiled.lowering import (
     _boxes,
 )
 from autograd.compiled.program import Program
-from autograd.nestings import leaves, rebuilt
+from tests.recorded import recorded
 
 WEIGHTS = [Value(1.0 + i / 8) for i in range(24)]
-
-
-def recorded(f: Callable[..., Any], *arguments: Any) -> Program:
-    """The program of a function of Values, and of whole numbers."""
-    compiled = autograd.compile(f)
-    given = [Value(x) if isinstance(x, float) else x for x in leaves(arguments)]
-    compiled(*rebuilt(arguments, iter(given)))
-    program: Program = compiled.program
-    return program
 
 
 def shown(address: int) -> Any:

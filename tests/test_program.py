@@ -18,18 +18,9 @@ from autograd import Value, argmax, no_grad, scope, select
 from autograd.compiled.frozen import Tape
 from autograd.compiled.program import Program
 from autograd.compiled.tape import ARGMAX, DETACH, MASK, SELECT
-from autograd.nestings import leaves, rebuilt
 from autograd.operands import item
 from nn import MLP
-
-
-def recorded(f: Callable[..., Any], *arguments: Any) -> Program:
-    """The program of a function of Values, and of whole numbers."""
-    compiled = autograd.compile(f)
-    given = [Value(x) if isinstance(x, float) else x for x in leaves(arguments)]
-    compiled(*rebuilt(arguments, iter(given)))
-    program: Program = compiled.program
-    return program
+from tests.recorded import recorded
 
 
 def lists(i: int, x: list[Value]) -> list[Value]:

@@ -8,31 +8,9 @@ from typing import Any
 
 from autograd import rows
 from tests.functions.jets import REAL, Jet, Terms, World, times
+from tests.functions.prelude import like, mapped, numbers
 
 Tree = Any
-
-
-def mapped(change: Callable[[Any], Any], tree: Tree) -> Tree:
-    """The same nesting of lists, tuples and dicts with changed numbers."""
-    if isinstance(tree, dict):
-        return {key: mapped(change, part) for key, part in tree.items()}
-    if isinstance(tree, list | tuple):
-        parts = [mapped(change, part) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    return change(tree)
-
-
-def numbers(tree: Tree) -> list[Any]:
-    """The numbers of a tree, in order."""
-    flat: list[Any] = []
-    mapped(flat.append, tree)
-    return flat
-
-
-def like(tree: Tree, flat: list[Any]) -> Tree:
-    """The nesting of a tree with other numbers."""
-    rest = iter(flat)
-    return mapped(lambda _: next(rest), tree)
 
 
 def part(x: Any, level: int, place: int) -> Any:
