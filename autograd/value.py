@@ -17,7 +17,7 @@ from autograd.notes import LEAF, UNTOUCHED, Note, registrations, run_hooks
 from autograd.operands import is_foreign, number, refusal, unboxed
 from autograd.operation import Hook, Operation, Origin
 from autograd.ops import Ops
-from autograd.ops import rows as rows  # everybody takes it from here
+from autograd.ops import rows as rows  # for the other files
 from autograd.order import topological, unfold, visited
 
 
@@ -28,7 +28,7 @@ class Value(Ops):
     Args:
         data: a real number; it is stored as a float.
         label: a name to show in drawings and messages.
-        requires_grad: must be True, as every Value has a gradient; for those who know PyTorch.
+        requires_grad: PyTorch's argument; it must be True, because every Value has a gradient.
 
     Attributes:
         data: the number.  Change it on leaves only, as an optimizer does; any real number may be
@@ -589,7 +589,7 @@ def fault(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
             undo()
 
 
-# The globals of the generated methods beside the operation itself; `define_op` uses them too.
+# The globals of the generated methods besides the operation itself; `define_op` uses them too.
 INSTALLED_WITH = {"get_mode": present_mode, "untouched": UNTOUCHED}
 
 

@@ -99,9 +99,9 @@ def test_without_renderer_and_matplotlib_the_demo_says_what_is_missing(
     monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr("nn.demo.train", lambda model, data: History([1.0, 0.5]))
-    plots._shown.cache_clear()
+    plots._figure_class.cache_clear()
     assert command_line(["demo", str(tmp_path / "out")]) == 0
-    plots._shown.cache_clear()
+    plots._figure_class.cache_clear()
     text = capsys.readouterr().err
     assert "neuron.svg is missing: no Graphviz found" in text
     assert "the loss curve needs `pip install 'chainrule[plot]'`" in text

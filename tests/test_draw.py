@@ -79,7 +79,7 @@ def test_only_what_leads_to_one_node_can_be_drawn() -> None:
     assert '["w<br>' in shown
     assert '["x<br>' not in shown
     assert "v1 = w * x<br>" in shown
-    with pytest.raises(ValueError, match="not among the nodes"):
+    with pytest.raises(ValueError, match="must be a node that the root"):
         draw(y, to=Value(1.0))
 
 

@@ -93,7 +93,7 @@ LONG = {
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-# A folder with a number of its own does not count for the one it is in.  The checker judges any
+# A folder with its own number does not count for the folder around it.  The checker judges any
 # function, in decimals and in doubles, and names the mistake.  autograd/show draws what a
 # learner looks at; nn/study holds the pictures and the exercises of the notebooks.
 MOST_IN = {
@@ -117,8 +117,8 @@ def test_every_file_is_on_one_floor() -> None:
 
 
 def test_no_import_goes_up() -> None:
-    climbs = [one for one in house.all_imports() if FLOOR[one.user] < FLOOR[one.source]]
-    assert {f"{one.user} -> {one.source}" for one in climbs} == CLIMBS
+    climbs = [i for i in house.all_imports() if FLOOR[i.user] < FLOOR[i.source]]
+    assert {f"{i.user} -> {i.source}" for i in climbs} == CLIMBS
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
@@ -126,7 +126,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 
 def test_no_private_name_crosses_files() -> None:
-    crossing = {f"{one.user}: {one.name}" for one in house.all_imports() if house.private(one.name)}
+    crossing = {f"{i.user}: {i.name}" for i in house.all_imports() if house.private(i.name)}
     for path in house.FILES:
         user = house.NAMES[path]
         crossing |= {f"{user}: {name}" for _, name, _ in house.private_attributes(path)}

@@ -43,7 +43,7 @@ def test_a_path_from_a_node_to_itself_is_one() -> None:
     inner = explain(root, h)
     assert (inner.total, inner.count) == (3.0, 2)
     assert explain(root, root).count == 1
-    with pytest.raises(ValueError, match=r"^explain: the leaf is not among the nodes"):
+    with pytest.raises(ValueError, match=r"^explain: the leaf must be a node that the root"):
         explain(h, root)
 
 

@@ -77,18 +77,18 @@ def animation(
     except ImportError:
         raise ImportError("a GIF needs Pillow: pip install 'chainrule[plot]'") from None
     path = Path(path)
-    chosen = list(range(len(player)) if events is None else events)
-    if path.suffix.lower() != ".gif" or not chosen or not seconds > 0.0:
+    indices = list(range(len(player)) if events is None else events)
+    if path.suffix.lower() != ".gif" or not indices or not seconds > 0.0:
         raise ValueError(
             f"animation: expected a .gif, one event or more, and seconds above 0, got "
-            f"{path.name!r}, {len(chosen)} events and {seconds!r}"
+            f"{path.name!r}, {len(indices)} events and {seconds!r}"
         )
     pictures = []
-    for i in chosen:
+    for i in indices:
         try:
-            data = frame(player, i).png(1.5, PIXELS / len(chosen))
+            data = frame(player, i).png(1.5, PIXELS / len(indices))
         except RenderError as error:
-            advice = f"or choose fewer than {len(chosen):,} events, so that each has more pixels"
+            advice = f"or choose fewer than {len(indices):,} events, so that each has more pixels"
             raise RenderError(f"{error}; {advice}") from None
         pictures.append(Image.open(io.BytesIO(data)).convert("RGB").quantize(64))
     size = max(p.width for p in pictures), max(p.height for p in pictures)

@@ -31,16 +31,16 @@ def quote(text: str) -> str:
     >>> print(quote("a & b"))
     "a &amp; b"
     """
-    shown = "".join(
+    escaped = "".join(
         c
         if c == "\n" or (c >= " " and not 0xD800 <= ord(c) <= 0xDFFF and c != "\x7f")
         else "\ufffd"
         for c in text
     )
     # Many lines, some of them empty, make Graphviz in WebAssembly run out of stack.
-    shown = re.sub(r"^(?=\n)|(?<=\n)(?=\n)", " ", shown)
-    shown = shown.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
-    return '"' + shown.replace("\n", "\\n") + '"'
+    escaped = re.sub(r"^(?=\n)|(?<=\n)(?=\n)", " ", escaped)
+    escaped = escaped.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
+    return '"' + escaped.replace("\n", "\\n") + '"'
 
 
 def _wrapped(line: str) -> list[str]:
@@ -66,9 +66,9 @@ def wrapped(text: str) -> str:
 
 
 def _mermaid_quote(text: str) -> str:
-    shown = text.replace("&", "&amp;").replace('"', "&quot;")
-    shown = shown.replace("<", "&lt;").replace(">", "&gt;").replace("#", "&#35;")
-    return '"' + shown.replace("\n", "<br>") + '"'
+    escaped = text.replace("&", "&amp;").replace('"', "&quot;")
+    escaped = escaped.replace("<", "&lt;").replace(">", "&gt;").replace("#", "&#35;")
+    return '"' + escaped.replace("\n", "<br>") + '"'
 
 
 def symbol(op: Operation) -> str:
@@ -151,7 +151,7 @@ def draw(
     visible = set(order)
     if to is not None:
         if to not in visible:
-            raise ValueError("draw: `to` is not among the nodes that the root was computed from")
+            raise ValueError("draw: `to` must be a node that the root was computed from")
         visible = _leading_to(order, to)
         order = [node for node in order if node in visible]
     picture = Picture(order, visible, number_format, constants, edges, group, limit)

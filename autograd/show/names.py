@@ -81,19 +81,19 @@ def names(order: list[Value], scope: Mapping[str, Any] | None = None) -> dict[Va
     """
     labels = _qualified({node: node.label for node in order if node.label})
     unlabelled = [node for node in order if node not in labels]
-    chosen: dict[Value, str] = {}
+    result: dict[Value, str] = {}
     taken: set[str] = set()
     numbers: dict[str, Iterator[int]] = {"": itertools.count(1)}
     by_variable = _variable_names(scope or {}, set(unlabelled))
     for bases in (labels, by_variable, dict.fromkeys(unlabelled, "")):
         reserved = taken.union(bases.values())
         for node, base in bases.items():
-            if node in chosen:
+            if node in result:
                 continue
             name = base
             while not name or name in taken or (name != base and name in reserved):
                 k = next(numbers.setdefault(base, itertools.count(2)))
                 name = f"{base} ({k})" if base else f"v{k}"
             taken.add(name)
-            chosen[node] = name
-    return {node: chosen[node] for node in order}
+            result[node] = name
+    return {node: result[node] for node in order}

@@ -126,7 +126,7 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     unfold(root)
     inner, leaves = visited(root)
     if leaf not in {*inner, *leaves}:
-        raise ValueError("explain: the leaf is not among the nodes that the root was computed from")
+        raise ValueError("explain: the leaf must be a node that the root was computed from")
     # For each node: the number of paths to it, their sum, and the k largest, each linked to the
     # path that it extends.
     count = {leaf: 1}
