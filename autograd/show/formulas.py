@@ -1,4 +1,4 @@
-"""A row's formulas as a learner reads them: plain numbers filled in, and what they make simpler."""
+"""A row's formulas for display: plain numbers are filled in, and the formula is simplified."""
 
 import ast
 import functools
@@ -16,17 +16,17 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
     ast.Div: operator.truediv, ast.Pow: operator.pow,
 }  # fmt: skip
-# `2 * v3` is written 2 v3 where the number opens a product.
+# `2 * v3` is written 2 v3 if the number is the first factor.
 _PRODUCT = re.compile(r"(^|\(|[+-] )(\d+(?:\.\d+)?) \* (?=[xyz]\b)")
 _OPERAND = re.compile(r"\b[xyz]\b")
 _DOUBLED = re.compile(r"\((\(-[\d.e+-]+\))\)")
 
 
 class _Simpler(ast.NodeTransformer):
-    """Computes what consists of numbers alone, and drops x ** 1, 1 * x, x * 1, x / 1, x + 0."""
+    """Computes parts without operands, and reduces x ** 1, 1 * x, x * 1, x / 1 and x + 0 to x."""
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
-        """The number below the sign with its sign, if it is one."""
+        """The signed number, if the operand is a number."""
         self.generic_visit(node)
         x = _number(node.operand)
         if x is None:
@@ -34,7 +34,7 @@ class _Simpler(ast.NodeTransformer):
         return ast.Constant(-x if isinstance(node.op, ast.USub) else x)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        """The number that two numbers make, or the operand that the other one does not change."""
+        """The result for two numbers, or the operand that the other one does not change."""
         self.generic_visit(node)
         x, y = _number(node.left), _number(node.right)
         if x is not None and y is not None:
@@ -80,7 +80,7 @@ class Formula:
     bare: bool
 
     def named(self, names: Mapping[str, str]) -> str:
-        """The formula with names for x, y and z, as it is written on paper.
+        """The formula with names for x, y and z, as on paper.
 
         >>> Formula("2 * x", False).named({"x": "v3"})
         '2 v3'
@@ -120,7 +120,7 @@ def formula(
     """
     tree = ast.parse(op.textbook[which], mode="eval").body
     plain = {name: ast.Constant(n) for name, n in (("x", x), ("y", y)) if n is not None}
-    if plain and which:  # a value is shown as it was computed
+    if plain and which:  # the formula of a value is not simplified
         tree = _Simpler().visit(rules.substitute(_with_floats(tree), plain))
     else:
         tree = rules.substitute(tree, plain)
@@ -129,7 +129,7 @@ def formula(
 
 
 def _with_floats(tree: ast.expr) -> ast.expr:
-    """The tree with floats for its whole numbers."""
+    """The tree with floats in place of its whole numbers."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant):
             node.value = float(node.value)  # type: ignore[arg-type]
@@ -137,12 +137,12 @@ def _with_floats(tree: ast.expr) -> ast.expr:
 
 
 class _WithNumbers(ast.NodeTransformer):
-    """Puts the texts of numbers in their place."""
+    """Replaces numbers with their texts."""
 
     def __init__(self, number_format: str) -> None:
         self.format = number_format
 
     def visit_Constant(self, node: ast.Constant) -> ast.Name:
-        """The number as it is shown, in brackets if it has a sign."""
+        """The number's text, in brackets if it has a sign."""
         text = format(node.value, self.format)
         return ast.Name(f"({text})" if text.startswith("-") else text)

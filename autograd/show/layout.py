@@ -23,8 +23,8 @@ _BASELINE = 0.3  # of the font size: from the middle of a line of text down to i
 _CHARACTER = 0.6  # of the font size: the width of a monospaced character
 _GAP = 2.5  # points, between an edge and the text that is now below it
 _INDENT = 6.0  # points, between the left side of a frame and its title
-_PLACES = 32  # along the upper side of a frame; the title takes the first that is free
-_PIECES = 12  # straight lines that stand for a piece of a curve
+_POSITIONS = 32  # along the upper side of a frame; the title takes the first free one
+_PIECES = 12  # straight lines that approximate a piece of a curve
 
 Point = tuple[float, float]
 
@@ -45,14 +45,14 @@ class Box:
         return cls(min(xs), max(xs), min(ys), max(ys))
 
     def meets(self, start: Point, end: Point) -> bool:
-        """Whether a short line touches the box, by the box around the line."""
+        """Whether the box around a short line touches this box."""
         line = Box.around([start, end])
         apart = line.right < self.left or line.left > self.right
         return not (apart or line.bottom < self.top or line.top > self.bottom)
 
 
 def laid_out(dot: str, layout: Callable[[str], str]) -> str:
-    """The SVG of a picture from left to right: what comes first is on top, and titles are free.
+    """The SVG of a picture from left to right: the first nodes are on top, no edge crosses a title.
 
     Args:
         dot: the source; its nodes are n0, n1, ... in order.
@@ -67,9 +67,9 @@ def laid_out(dot: str, layout: Callable[[str], str]) -> str:
 
 
 def _order(svg: str) -> int:
-    """How many frames and leaves have their successor below them, less those that have it above.
+    """How many frames have their successor below them, minus those that have it above.
 
-    Frames count before leaves.
+    If the result for frames is 0, it is the same for leaves.
     """
     frames: dict[int, Box] = {}
     leaves: dict[int, Box] = {}
@@ -82,7 +82,7 @@ def _order(svg: str) -> int:
 
 
 def _below(boxes: Mapping[int, Box]) -> int:
-    """How many boxes have the next one below them, less those that have it above."""
+    """How many boxes have the next one below them, minus those that have it above."""
     pairs = list(pairwise(boxes[number] for number in sorted(boxes)))
     return sum((a.bottom < b.top) - (b.bottom < a.top) for a, b in pairs)
 
@@ -116,7 +116,7 @@ def _moved(piece: str, height: float) -> str:
 
 
 def _raised(piece: str, shift: float) -> str:
-    """A piece of the SVG with its lines of text lower by so many points."""
+    """A piece of the SVG with its lines of text shifted down by so many points."""
     return _TEXT.sub(
         lambda match: "".join(
             [
@@ -130,7 +130,7 @@ def _raised(piece: str, shift: float) -> str:
 
 
 def _turned(group: str, kind: str, height: float) -> str:
-    """A group at its new place: y becomes height - y, and whatever has text stays upright."""
+    """A group at its new position: y becomes height - y, but nodes and texts stay upright."""
     middle = _text_middle(group)
     if kind == "node":
         outline = _outline(group)
@@ -192,10 +192,10 @@ def _with_free_titles(svg: str) -> str:
         size, y = float(title[6]), float(title[4])
         width = _CHARACTER * size * len(title[7])
         room = max(0.0, frame.right - frame.left - width - 2 * _INDENT)
-        starts = [frame.left + _INDENT + room * k / _PLACES for k in range(_PLACES + 1)]
-        places = [Box(x - 2, x + width + 2, y - size, y + 2) for x in starts]
-        free = (p for p in places if not any(p.meets(*line) for line in lines))
-        middle = next(free, places[0]).left + 2 + width / 2
+        starts = [frame.left + _INDENT + room * k / _POSITIONS for k in range(_POSITIONS + 1)]
+        boxes = [Box(x - 2, x + width + 2, y - size, y + 2) for x in starts]
+        free = (box for box in boxes if not any(box.meets(*line) for line in lines))
+        middle = next(free, boxes[0]).left + 2 + width / 2
         start, end = title.span(2)
         return f"{match[0][:start]}{middle:.2f}{match[0][end:]}"
 

@@ -1,4 +1,4 @@
-"""How a picture of a graph looks: its colours, font, title, legend and background."""
+"""The style of a picture of a graph: colours, font, title, legend and background."""
 
 import math
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 POSITIVE, NEGATIVE = "#ee9a3a", "#56a3d8"
 NEUTRAL, BAD = "#f4f4f2", "#f2b8c6"
 INK, LINE = "#1b1b1b", "#7a7a76"
-# How much of the colour is in each tint; the rest is white, so that black text is readable.
+# The share of the colour in each tint, mixed with white so that black text is readable.
 _SHARES = (0.14, 0.34, 0.62, 1.0)
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -29,7 +29,7 @@ def tints(color: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Style:
-    """The look of a picture; `draw` says what each part is."""
+    """The style of a picture; `draw` describes each attribute."""
 
     colors: Sequence[str] = (POSITIVE, NEGATIVE)
     font: str = "Courier"
@@ -66,7 +66,7 @@ class Style:
 
     def edges(self) -> dict[str, str]:
         """Graphviz's attributes of every edge between nodes."""
-        # They are straightened first, by their weight, before those from plain numbers.
+        # By their weight, these are straightened before edges from plain numbers.
         return self._text() | {
             "fontsize": "9", "fontcolor": LINE, "arrowsize": "0.7", "weight": "8",
         }  # fmt: skip
