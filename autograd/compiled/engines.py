@@ -2,24 +2,54 @@
 
 import importlib.util
 import warnings
+from collections.abc import Callable
+from typing import Any, Protocol
 
+from autograd.compiled.encoded import Batch
 from autograd.compiled.numba_engine import NumbaEngine
 from autograd.compiled.numpy_engine import NumpyEngine
 from autograd.compiled.program import Program
 
+ENGINES = ("auto", "native", "numpy", "numba")
 
-def engine(program: Program, wanted: str = "auto") -> NumpyEngine | NumbaEngine:
-    """The engine of that name; "auto" is numba where it is installed, and NumPy elsewhere.
 
-    Asking for "numba" without it warns, with what to install, and gives NumPy.
+class Engine(Protocol):
+    """What runs a program.
+
+    Attributes:
+        name: what the user calls it.
+        shares: whether it divides a batch among threads itself.
     """
-    if wanted not in ("auto", "numpy", "numba"):
-        raise ValueError(f"engine: expected 'auto', 'numpy' or 'numba', got {wanted!r}")
-    if wanted != "numpy" and importlib.util.find_spec("numba") is not None:
-        return NumbaEngine(program)
+
+    name: str
+    shares: bool
+
+    def memory(self, samples: int) -> Any:
+        """What it keeps for so many samples, in this thread."""
+
+    def prepared(self, memory: Any, batch: Batch, threads: int = 1) -> Callable[[], bool]:
+        """A sweep over the batch, to be run once or again.
+
+        Its answer is whether, for all samples, nothing is decided otherwise and all is finite.
+        """
+
+
+def engine(program: Program, wanted: str = "auto") -> Engine:
+    """The engine of that name; "auto" is native code where llvmlite is installed, else NumPy.
+
+    Asking for "native" without it warns, with what to install, and gives NumPy.
+    """
+    if wanted not in ENGINES:
+        raise ValueError(f"engine: expected one of {', '.join(map(repr, ENGINES))}, got {wanted!r}")
     if wanted == "numba":
+        return NumbaEngine(program)
+    if wanted != "numpy" and importlib.util.find_spec("llvmlite") is not None:
+        from autograd.compiled.native.engine import NativeEngine  # only here is llvmlite needed
+
+        return NativeEngine(program)
+    if wanted == "native":
         warnings.warn(
-            "numba is not installed, so NumPy runs this program; pip install 'chainrule[fast]'",
+            "llvmlite is not installed, so NumPy runs this program; pip install 'chainrule[fast]'",
             stacklevel=3,
         )
     return NumpyEngine(program)

@@ -215,8 +215,7 @@ class Plan:
             inputs=np.empty((samples, width)), gradients=np.empty(len(flat.numbers)),
             differentiate=True,
         )  # fmt: skip
-        self.memory = one.memory(samples)
-        self.sweep = one.engine.sweep
+        self.sweep = one.engine.prepared(one.memory(samples), self.batch)
 
     @staticmethod
     def serves(compiled: Loss, call: Call, used: list[Recording]) -> bool:
@@ -232,7 +231,7 @@ class Plan:
             view[...] = arg.reshape(shape)
         batch = self.batch
         batch.numbers = flat.numbers
-        good = self.sweep(*self.memory, batch)
+        good = self.sweep()
         if good:
             flat.gradients, batch.gradients = batch.gradients, flat.gradients
             flat.compiled.ran(self.one)

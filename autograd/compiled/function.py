@@ -23,6 +23,7 @@ try:
     from autograd.compiled import verifying
     from autograd.compiled.arguments import Call, CarriedError
     from autograd.compiled.call_nodes import Name, Played, derived, results
+    from autograd.compiled.engines import ENGINES
     from autograd.compiled.flat import Flat, refuse_hooks
     from autograd.compiled.program import Program
     from autograd.compiled.recording import Recording
@@ -494,6 +495,7 @@ def compile(
         raise ValueError("compile: threads and cache must be at least 1")
     if verify < 0:
         raise ValueError(f"compile: verify must be 0 or a number of calls, got {verify!r}")
-    if engine not in ("auto", "numpy", "numba"):
-        raise ValueError(f"compile: engine must be 'auto', 'numpy' or 'numba', got {engine!r}")
+    if engine not in ENGINES:
+        names = ", ".join(map(repr, ENGINES))
+        raise ValueError(f"compile: engine must be one of {names}, got {engine!r}")
     return Compiled(function, Options(engine, exact, reduction, threads, cache, verify))

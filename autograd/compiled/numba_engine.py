@@ -14,7 +14,7 @@ import numpy as np
 from autograd import files
 from autograd.atomic import forkable_lock
 from autograd.compiled import native_margins
-from autograd.compiled.encoded import Batch, Encoded
+from autograd.compiled.encoded import Batch, Encoded, Encodings
 from autograd.compiled.program import Program
 from autograd.compiled.rounding import UNIT
 from autograd.printers import native
@@ -71,12 +71,13 @@ def _executed(stem: str, path: Path) -> Any:
     return module
 
 
-class NumbaEngine:
+class NumbaEngine(Encodings):
     """Runs a program as native code; what is compiled is kept on disk."""
 
     name = "numba"
 
     def __init__(self, program: Program) -> None:
+        super().__init__(program)
         with _one_build:
             from autograd.compiled import kernels
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from autograd.compiled.dependence import Dependence
-from autograd.compiled.encoded import FAILED, HELD, Batch, Encoded
+from autograd.compiled.encoded import FAILED, HELD, Batch
 from autograd.compiled.engines import engine
 from autograd.compiled.frozen import freeze
 from autograd.compiled.program import Program
@@ -24,7 +24,6 @@ from autograd.ops import Ops
 from autograd.value import Value, accumulate, data_of, grads
 
 Array = Any
-BLOCKS = (1, 8, 16, 32, 64)  # samples that are computed side by side
 _NONE = np.zeros(0)
 
 
@@ -115,8 +114,6 @@ class Recording:
         self.engine = engine(program, wanted)
         self.own = runs(np.arange(len(parameters)), len(program.tape.constants))
         self.derived: dict[Any, Any] = {}
-        self._codes: dict[int, Encoded] = {}
-        self._local = threading.local()
         self._numbers = np.zeros(0)
 
     @property
@@ -163,23 +160,18 @@ class Recording:
         found = np.array(grads(self.read) if slopes is None else list(slopes), dtype=np.float64)
         return np.hstack([x, np.tile(found, (len(x), 1))])
 
-    def memory(self, samples: int) -> tuple[Encoded, Array, Array]:
-        """The code for so many samples, and this thread's memory for it."""
-        block = next((size for size in BLOCKS if size >= samples), BLOCKS[-1])
-        held: dict[Any, Any] = self._local.__dict__
-        if block not in held:
-            if block not in self._codes:
-                self._codes[block] = Encoded(self.program, block)
-            code = self._codes[block]
-            memory = np.zeros(code.size)
-            memory[: code.shared] = 1.0
-            constants = self.program.tape.constants
-            memory[: len(constants)] = constants
-            held[block] = code, memory, np.zeros(code.size)
-        return held[block]  # type: ignore[no-any-return]
+    def memory(self, samples: int) -> Any:
+        """What the engine keeps for so many samples, in this thread."""
+        return self.engine.memory(samples)
 
     def run(
-        self, numbers: Array, where: Array, x: Array, seeds: Array | None, gradients: Array
+        self,
+        numbers: Array,
+        where: Array,
+        x: Array,
+        seeds: Array | None,
+        gradients: Array,
+        threads: int = 1,
     ) -> tuple[bool, Array, Array, Array]:
         """Whether all went well; outputs (samples, outputs), guards, gradients in the inputs.
 
@@ -188,15 +180,15 @@ class Recording:
         """
         tape = self.program.tape
         samples = len(x)
-        code, memory, grad = self.memory(samples)
         out = np.empty((samples, len(tape.outputs)))
         held = np.empty(samples, dtype=np.int64)
         inputs = np.empty((samples, tape.inputs)) if seeds is not None else out
         batch = Batch(
-            numbers=numbers, where=where, x=x, seeds=_NONE if seeds is None else seeds, out=out,
-            held=held, inputs=inputs, gradients=gradients, differentiate=seeds is not None,
+            numbers=numbers, where=where, x=np.ascontiguousarray(x),
+            seeds=_NONE if seeds is None else seeds, out=out, held=held, inputs=inputs,
+            gradients=gradients, differentiate=seeds is not None,
         )  # fmt: skip
-        good = self.engine.sweep(code, memory, grad, batch)
+        good = self.engine.prepared(self.memory(samples), batch, threads)()
         return good, out, held, inputs
 
     def own_numbers(self, numbers: Array, where: Array) -> Array:

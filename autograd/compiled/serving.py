@@ -149,7 +149,7 @@ class Runner:
         width = x.shape[1]
         numbers, where, gradients = wish.sink.arrays(one)
         seeds, wide = _seeds(one, wish), wish.sink.samples(one, x)
-        if self.threads > 1 and len(x) > PART:
+        if self.threads > 1 and len(x) > PART and not one.engine.shares:
             # Fixed parts, added in order: the bits do not depend on the number of threads.
             parts = [wide[i : i + PART] for i in range(0, len(wide), PART)]
             own = [np.zeros(len(gradients)) for _ in parts]
@@ -161,7 +161,7 @@ class Runner:
             good = all(one[0] for one in found)
             out, held, back = (np.concatenate([one[k] for one in found]) for k in (1, 2, 3))
         else:
-            good, out, held, back = one.run(numbers, where, wide, seeds, gradients)
+            good, out, held, back = one.run(numbers, where, wide, seeds, gradients, self.threads)
         if one.read:
             back = back[:, :width]
         if not good and not (
