@@ -12,10 +12,11 @@ import autograd
 from autograd import Value, select
 from autograd.compiled import recording
 from autograd.compiled.arguments import Call
+from autograd.compiled.encoded import BLOCKS
 from autograd.compiled.flat import Flat, Plan
 from autograd.compiled.function import Compiled
 from autograd.compiled.recorder import Recorder
-from autograd.compiled.recording import BLOCKS, Recording, runs
+from autograd.compiled.recording import Recording, runs
 from autograd.compiled.recordings import Options
 from autograd.compiled.serving import PART, Sink
 from tests.spies import Spy
@@ -309,7 +310,7 @@ def test_each_row_goes_to_the_recording_that_is_good_for_it() -> None:
     assert rows.tolist() == expected[:, order].tolist()
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "native"])
 @pytest.mark.parametrize(("reduction", "factor"), [(None, None), ("sum", 1.0), ("mean", 1.0 / 3.0)])
 def test_rows_are_kept_summed_or_averaged(
     engine: str, reduction: str | None, factor: float | None
@@ -409,7 +410,7 @@ def test_numbers_and_gradients_go_to_the_values_and_come_back() -> None:
         Flat(made(lambda x: w[0] * x + w[1]), w[:1]).backward(1.0)
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "native"])
 @pytest.mark.parametrize(("reduction", "factor"), [(None, None), ("sum", 1.0), ("mean", 1.0 / 3.0)])
 def test_a_call_of_arrays_that_was_made_before_needs_only_its_numbers(
     engine: str, reduction: str | None, factor: float | None, monkeypatch: pytest.MonkeyPatch

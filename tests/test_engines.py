@@ -319,7 +319,7 @@ def test_a_guard_whose_sides_are_within_their_margins_is_doubtful(
 
 # ---------------------------------------------------------------------- engines and eager
 
-ENGINES = ["numpy", "numba"]
+ENGINES = ["numpy", "native"]
 MOST = 5  # factors of a product; with the numbers below, its bits and those of sums fit a double
 NEVER_ROUNDED = ["add", "sub", "mul", "neg", "square", "relu", "abs", "maximum"]
 STEPS = [*NEVER_ROUNDED, "detach", "no_grad", "select", "replaced", "whole"]
@@ -409,7 +409,7 @@ def test_an_engine_gives_the_numbers_and_gradients_of_the_eager_one(
 NAN = math.nan
 
 
-@pytest.mark.parametrize("machine", ["numpy", "numba"])
+@pytest.mark.parametrize("machine", ["numpy", "native"])
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_first_of_the_largest_is_found_for_each_sample(machine: str, count: int) -> None:
     compiled = autograd.compile(

@@ -191,7 +191,7 @@ def test_functions_of_vectors_are_right_to_1_2_ulp(name: str) -> None:
 def test_functions_of_vectors_have_the_ends_of_the_rows(name: str) -> None:
     points = [sign * x for x in SIZES for sign in (1.0, -1.0)] + [math.nan, *([1.0] * 8)]
     for x, found in zip(points, computed(VECTORS[name], points), strict=True):
-        wanted = rows()[name].value(x)
+        wanted = rows()[name].value(x) if name in rows() else getattr(math, name)(x)
         assert found == pytest.approx(wanted, rel=1e-15, abs=0.0, nan_ok=True), x
         # No number depends on those beside it.
         assert computed(VECTORS[name], [x] * 8)[0] == found or found != found
@@ -281,7 +281,7 @@ def test_code_can_be_made_for_arm() -> None:
 
 
 def test_a_function_that_the_c_library_lacks_is_refused_by_name() -> None:
-    with pytest.raises(LookupError, match="no function 'no_such_function'"):
+    with pytest.raises(NotImplementedError, match=r'no_such_function: .* use engine="numpy"'):
         libm("no_such_function")
     assert libm("tgamma")
 

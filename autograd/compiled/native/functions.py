@@ -297,9 +297,12 @@ def erfc(x: Term) -> Term:
 # ---------------------------------------------------------------------- all of them
 
 
+_NAMES_IN_C = {"gamma": "tgamma"}  # of functions of `math`; C's gamma is the logarithm of it
+
+
 def each(name: str, *arguments: Term) -> Term:
-    """A function of the C library, called for each number."""
-    x, f = arguments[0], arguments[0].f
+    """A function of `math`, which the C library has, called for each number."""
+    x, f, name = arguments[0], arguments[0].f, _NAMES_IN_C.get(name, name)
     f.libm.add(name)
     made = Term(f, x.type, "poison")
     for k in range(x.lanes):
@@ -312,7 +315,8 @@ def each(name: str, *arguments: Term) -> Term:
 
 VECTORS: dict[str, Callable[[Term], Term]] = {
     "exp": exp, "expm1": expm1, "tanh": tanh, "log": log, "log1p": log1p, "sin": sin, "cos": cos,
-    "erf": erf, "erfc": erfc,
+    "erf": erf, "erfc": erfc, "radians": lambda x: x * (math.pi / 180),
+    "degrees": lambda x: x * (180 / math.pi),
 }  # fmt: skip
 EXPONENTS = frozenset({0.0, 1.0, 2.0, 3.0, 4.0, -1.0, -2.0, 0.5, 1.5, -0.5, -1.5})
 

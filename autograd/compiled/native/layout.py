@@ -41,10 +41,11 @@ class Layout:
         self.exceeded = self.unsure + 1  # whether they had to in any tile
         self.peaks = self.unsure + VECTOR
         self.watched = _whole(watched)
-        # How far behind a number its magnitude and its bound are.
+        # How far behind a number its magnitude and its bound are, if numbers have any.
+        self.has_bounds = watched > 0
         self.sizes = self.peaks + 3 * self.watched
-        self.bounds = self.sizes + (self.sums if watched else 0)
-        self.scratch = self.bounds + (self.sums if watched else 0)
+        self.bounds = self.sizes + self.sums * self.has_bounds
+        self.scratch = self.bounds + self.sums * self.has_bounds
         line, copy = np.arange(slots), np.arange(shared)
         if tile > 1:
             copy = np.zeros(shared, dtype=np.int64)

@@ -57,7 +57,10 @@ def host() -> Target:
 
 @cache
 def libm(name: str) -> int:
-    """The address of a function of the C library; LookupError if there is none of that name."""
+    """The address of a function of the C library, by the name that it has there.
+
+    Raises NotImplementedError if there is none.
+    """
     places = ["ucrtbase", "msvcrt"] if os.name == "nt" else [None, ctypes.util.find_library("m")]
     for place in places:
         try:
@@ -65,4 +68,7 @@ def libm(name: str) -> int:
         except (OSError, AttributeError):
             continue
         return ctypes.cast(function, ctypes.c_void_p).value or 0
-    raise LookupError(f"this system's C library has no function {name!r}")
+    raise NotImplementedError(
+        f"{name}: neither the native engine nor C's library has a function of this name, so the "
+        'row cannot be compiled; use engine="numpy"'
+    )

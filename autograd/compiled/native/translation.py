@@ -172,7 +172,7 @@ class Translation:
         to = [pool for pool, mode in zip(one.pool, modes, strict=True) if mode]
         to_kinds = [kind for kind, mode in zip(kinds, modes, strict=True) if mode]
         fields = writer.fields(map(layout.values, one.pool), kinds)
-        fields += writer.fields(map(layout.slopes, to), to_kinds)
+        fields += writer.fields(map(layout.slopes, to), to_kinds, layout.spare)
         places = layout.lane(one.z), layout.adjoint(one.z)
         kernel = adjoints, (op, self.tile, kinds, tuple(modes))
         records.add(kernel, one.lanes, *places, *fields)

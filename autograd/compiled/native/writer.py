@@ -172,19 +172,24 @@ class Writer:
                 kinds.append("same" if addresses[1] == addresses[0] else "table")
         return tuple(kinds)
 
-    def fields(self, operands: Iterable[Array], kinds: Iterable[Kind]) -> list[int]:
-        """What a record says of operands' places."""
-        pairs = zip(operands, kinds, strict=True)
-        return list(chain(*(self._field(places, kind) for places, kind in pairs)))
+    def fields(
+        self, operands: Iterable[Array], kinds: Iterable[Kind], beyond: int = 0
+    ) -> list[int]:
+        """What a record says of operands' places.
 
-    def _field(self, places: Array, kind: Kind) -> list[int]:
+        A vector that is not full goes on behind the last lane, to the place `beyond`.  The first
+        number of all can be read, and has a magnitude and a bound, too.
+        """
+        pairs = zip(operands, kinds, strict=True)
+        return list(chain(*(self._field(places, kind, beyond) for places, kind in pairs)))
+
+    def _field(self, places: Array, kind: Kind, beyond: int) -> list[int]:
         if isinstance(kind, float):
             return []
         if kind != "table":
             return [int(places[0]), int(places[1] - places[0]) if len(places) > 1 else 0]
-        # What is read behind the last lane is nobody's.
-        beyond = np.full(VECTOR if self.tile == 1 else 0, self.layout.spare)
-        return [self.tables.add(np.concatenate([places, beyond]))]
+        rest = np.full(VECTOR if self.tile == 1 else 0, beyond)
+        return [self.tables.add(np.concatenate([places, rest]))]
 
     # ------------------------------------------------------------------ maxima, choices, masks
 
