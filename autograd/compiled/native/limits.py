@@ -34,7 +34,7 @@ _RISING = {
 _FALLING = {"acos", "erfc"}
 _SLACK = 1 + 1e-6  # for how these sums themselves are rounded
 _NOISE = 2.0**-48  # for how functions are rounded
-_PATIENT = 64
+_EARLIEST, _PATIENT = 16, 1024  # calls that exceed limits before others are made
 _ROOM = 1.25  # how much larger numbers may become before the limits are asked for again
 
 _learning = forkable_lock()
@@ -134,14 +134,13 @@ class Limits:
     def __init__(self, peaks: Peaks, layout: Layout) -> None:
         self.peaks = peaks
         first, self.count = layout.peaks, layout.watched
-        self.places = [
-            first + k * self.count for k in range(3)
-        ]  # of peaks, limits, and the largest
+        # Of peaks, limits, and the largest that were seen.
+        self.places = [first + k * self.count for k in range(3)]
         self.limits = np.full(self.count, -math.inf)
         self.limits[peaks.count :] = math.inf
         self.seen = np.full(self.count, -math.inf)
         self.missed = 0  # calls since the limits were made
-        self.patience = 1  # after so many they are made again
+        self.patience = _EARLIEST  # after so many they are made again
 
     def put(self, memory: Array) -> None:
         """Prepare a thread's numbers."""
@@ -164,7 +163,7 @@ class Limits:
         if found is None or (found == self.limits[: self.peaks.count]).all():
             self.patience = min(2 * self.patience, _PATIENT)
         else:
-            self.patience = 1
+            self.patience = _EARLIEST
         if found is None:
             self.seen[:] = -math.inf
         else:
