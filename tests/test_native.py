@@ -6,6 +6,8 @@ import math
 import multiprocessing
 import os
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +24,7 @@ from llvmlite import binding
 import autograd
 from autograd import Value, argmax, rows
 from autograd.compiled.encoded import Batch
-from autograd.compiled.native import cache, kernels, lookups, team
+from autograd.compiled.native import cache, kernels, limits, lookups, peaks, team
 from autograd.compiled.native.contractions import any_shape, contraction, described
 from autograd.compiled.native.engine import NativeEngine
 from autograd.compiled.native.functions import EXPONENTS, VECTORS, power
@@ -40,6 +42,7 @@ from tests import reference
 from tests.test_compile import random_graph
 from tests.test_engines import PROGRAMS
 from tests.test_lowering import CASES
+from tests.test_rounding import deciding_function, points
 
 Array = Any
 
@@ -238,6 +241,45 @@ def test_rows_differ_from_the_eager_ones_by_few_ulp(name: str) -> None:
             exact = partial(*point, *[None] * (2 - op.arity), wanted)
             loose = 1e-15 if name in reference.CROSSES_ZERO else 1e-322
             assert dz == pytest.approx(exact, rel=1.8e-15, abs=loose, nan_ok=True), point
+
+
+# ---------------------------------------------------------------------- what is measured
+
+SIDES = [[1.5, -2.0, 3.0], [-1.0, -7.0], [2.0, 0.25], [0.0, -0.0], [math.inf, -1.0], [-math.inf]]
+UNKNOWN = [[math.nan, 1.0], [-1.0, -math.nan], [-math.nan], [2.0, math.nan, -math.nan, -3.0]]
+
+
+def measured(numbers: list[float], ends: bool, whole: bool) -> list[float]:
+    """What the kernel finds of a line, behind which there are other numbers."""
+    memory = np.full(1000, math.nan)
+    memory[100 : 100 + len(numbers)] = numbers
+    run((peaks.peaks, (ends, whole)), [1, 0], memory, [100, len(numbers), 900])
+    found: list[float] = memory[900 : 904 if ends else 901].tolist()
+    return found
+
+
+@pytest.mark.parametrize("numbers", SIDES)
+@pytest.mark.parametrize("length", [0, 7, 64, 200])
+def test_the_ends_of_a_line_are_measured(numbers: list[float], length: int) -> None:
+    line = [*numbers, *random.Random(length).choices(numbers, k=max(0, length - len(numbers)))]
+    low = [x for x in line if math.copysign(1.0, x) < 0]
+    high = [x for x in line if math.copysign(1.0, x) > 0]
+    sides = [max(low, default=-math.inf), -min(high, default=math.inf)]
+    for whole in {False, len(line) % VECTOR == 0}:
+        assert measured(line, True, whole) == [max(line), -min(line), *sides]
+        assert measured(line, False, whole) == [max(map(abs, line))]
+
+
+@pytest.mark.parametrize("numbers", UNKNOWN)
+@pytest.mark.parametrize("length", [1, 64])
+def test_a_line_with_a_nan_has_no_size_and_no_end_that_can_be_below_a_limit(
+    numbers: list[float], length: int
+) -> None:
+    line = [*[0.5] * (length - 1), *numbers] + [1.0] * (-(length - 1 + len(numbers)) % VECTOR)
+    for whole in (False, True):
+        high, low, *_ = measured(line, True, whole)
+        assert math.isnan(high) or math.isnan(low)
+        assert math.isnan(*measured(line, False, whole))
 
 
 # ---------------------------------------------------------------------- targets
@@ -505,3 +547,88 @@ def test_every_width_of_tiles_and_number_of_threads_gives_numpys_answers(
     for some in found[2:]:
         for one, other in zip(found[1], some, strict=True):
             assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("samples", [2, 9, 33, 200])
+def test_a_sample_has_the_same_bits_whatever_its_neighbours(samples: int) -> None:
+    model = MLP([3, 9, 2], "tanh", seed=0)
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    compiled = autograd.compile(lambda x: softmax(model(x))[0], engine="native")
+    value, slopes = compiled.value_and_grad(x)
+    chosen = np.random.default_rng(samples).permutation(200)[:samples]
+    some, slopes_of_some = compiled.value_and_grad(x[chosen])
+    assert np.array_equal(some, value[chosen])
+    assert np.array_equal(slopes_of_some, slopes[chosen])
+
+
+@pytest.mark.parametrize("seed", range(40, 60))
+def test_limits_matter_to_no_result(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(seed)
+    f, x = deciding_function(rng, "native"), points(rng, 48)
+    compiled = autograd.compile(f, engine="numpy")
+    compiled(x[0].tolist())
+    one = compiled.last
+    monkeypatch.setattr(limits.Limits, "learn", lambda *_: None)
+    wanted = swept(NativeEngine(one.program), one, x)  # every number has its bound
+    monkeypatch.undo()
+    monkeypatch.setattr(limits, "_EARLIEST", 1)
+    machine = NativeEngine(one.program)
+    for _ in range(3):
+        for found, expected in zip(swept(machine, one, x), wanted, strict=True):
+            assert np.array_equal(found, expected, equal_nan=True)
+    few = [swept(machine, one, np.ascontiguousarray(x[k : k + 8]))[1] for k in range(0, 48, 8)]
+    assert np.array_equal(np.concatenate(few), wanted[1])
+
+
+BEYOND = """
+import ctypes, sys
+import numpy as np
+from autograd.compiled.native import kernels, records
+from tests import test_native
+from tests.test_engines import PROGRAMS
+from tests.test_lowering import CASES
+from tests.test_rounding import deciding_function, points
+
+c = ctypes.CDLL(None)
+c.mmap.restype = ctypes.c_void_p
+c.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+c.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+PAGE = 4096
+
+def fenced(array):
+    size = -(-array.nbytes // PAGE) * PAGE
+    start = c.mmap(None, size + 2 * PAGE, 3, 0x22, -1, 0)
+    for page in (start, start + PAGE + size):
+        assert not c.mprotect(page, PAGE, 0)
+    place = start + PAGE + (size - array.nbytes if sys.argv[1] == "end" else 0)
+    made = np.frombuffer((ctypes.c_char * array.nbytes).from_address(place), dtype=array.dtype)
+    made[:] = array
+    return made
+
+memory, joined = kernels.Loaded.memory, records.Tables.joined
+kernels.Loaded.memory = lambda self: fenced(memory(self))
+records.Tables.joined = lambda self: fenced(joined(self))
+for name in [*PROGRAMS, *CASES]:
+    test_native.test_instructions_of_every_kind_are_numpys(name)
+for op in ("tanh", "pow", "maximum"):
+    test_native.test_operands_in_lines_in_tables_and_shared_are_numpys(op)
+for seed in (40, 41, 42):
+    test_native.check_bounds(seed)
+"""
+
+
+def check_bounds(seed: int) -> None:
+    """A function that decides by sums runs, alone and in tiles, with every bound."""
+    rng = random.Random(seed)
+    f, x = deciding_function(rng, "native"), points(rng, 20)
+    compiled = autograd.compile(f, engine="numpy")
+    compiled(x[0].tolist())
+    for samples in (1, 20):
+        swept(NativeEngine(compiled.program), compiled.last, np.ascontiguousarray(x[:samples]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are fenced as Linux does it")
+@pytest.mark.parametrize("side", ["start", "end"])
+def test_nothing_beside_the_numbers_and_tables_is_touched(side: str) -> None:
+    run = subprocess.run([sys.executable, "-c", BEYOND, side], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]

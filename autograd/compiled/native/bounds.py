@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, ROW, SHARED, Instruction
-from autograd.compiled.native import doubts, lookups
+from autograd.compiled.native import doubts, lookups, peaks
 from autograd.compiled.native.limits import Peaks
 from autograd.compiled.native.records import Records
 from autograd.compiled.native.writer import Writer
@@ -19,8 +19,8 @@ from autograd.value import rows
 class Bounds:
     """Adds the records of bounds to the lists of a translation."""
 
-    def __init__(self, writer: Writer, peaks: Peaks, lists: dict[str, Records]) -> None:
-        self.writer, self.peaks, self.lists = writer, peaks, lists
+    def __init__(self, writer: Writer, watched: Peaks, lists: dict[str, Records]) -> None:
+        self.writer, self.peaks, self.lists = writer, watched, lists
         self.layout, self.tile = writer.layout, writer.tile
         self.cone = cone = writer.program.cone
         table = rows()
@@ -44,7 +44,7 @@ class Bounds:
             elif what == "gap":
                 one = self.cone.steps[which].instruction
                 table = self.writer.starts(one), tables.add(layout.values(one.pool[0]))
-                self.lists["peaks"].add((doubts.gaps, (self.tile,)), to, one.lanes, *table)
+                self.lists["peaks"].add((peaks.gaps, (self.tile,)), to, one.lanes, *table)
             elif what == "guard":
                 guards.append((*sides[which].tolist(), to))
             else:
@@ -55,13 +55,13 @@ class Bounds:
                 )
                 lines.setdefault((what, shared), []).append((*line, to))
         for (what, shared), found in lines.items():
-            kernel = doubts.peaks, (what == "ends",)
+            kernel = peaks.peaks, (what == "ends", not shared and self.tile > 1)
             self.lists["begin" if shared else "peaks"].add(kernel, len(found), tables.add(found))
         if guards:
             fields = len(guards), tables.add(guards)
-            self.lists["peaks"].add((doubts.distances, (self.tile,)), *fields)
+            self.lists["peaks"].add((peaks.distances, (self.tile,)), *fields)
         fields = layout.peaks, layout.watched, layout.watched, layout.unsure
-        self.lists["peaks"].add((doubts.check, ()), *fields)
+        self.lists["peaks"].add((peaks.check, ()), *fields)
 
     def _sum_of_sizes(self, one: Instruction, to: int) -> None:
         """The largest sum of a contraction's shared factors, over the terms of each result."""
@@ -76,7 +76,7 @@ class Bounds:
         place, begin = self.layout.bounds, self.lists["begin"]  # which nobody has made yet
         self.writer.sizes(begin, loops, place, shared - SHARED)
         table = self.writer.tables.add([(place, count, to)])
-        begin.add((doubts.peaks, (False,)), 1, table)
+        begin.add((peaks.peaks, (False, False)), 1, table)
 
     # ------------------------------------------------------------------ every number
 

@@ -12,16 +12,10 @@ from autograd.compiled import margins
 from autograd.compiled.margins import HUGE
 from autograd.compiled.native.ir import Function, Term, Whole
 from autograd.compiled.native.lookups import Lookup
+from autograd.compiled.native.peaks import NOTHING, larger
 from autograd.compiled.native.rows import Kinds, Row
 from autograd.compiled.rounding import INFINITE, SMALLEST, UNIT
 from autograd.operation import Operation
-
-NOTHING = -math.inf  # what the largest of no numbers is
-
-
-def _larger(most: Term, x: Term) -> Term:
-    """The larger; nan, once it is there, stays."""
-    return most.replaced(x.compare("ugt", most) & most.compare("ord", most), x)
 
 
 def magnitude(x: Term) -> Term:
@@ -131,7 +125,7 @@ def largest_doubts(f: Function, tile: int) -> None:
         def top(t: Whole, state: list[Term]) -> list[Term]:
             x, off = both(t)
             highest, most = state
-            return [_larger(highest, x), _larger(most, off)]
+            return [larger(highest, x), larger(most, off)]
 
         low = here.number(NOTHING), here.number(0.0)
         highest, most = here.terms(starts, i, 0, top, *low)
@@ -146,94 +140,3 @@ def largest_doubts(f: Function, tile: int) -> None:
         here.add(several.select(here.number(1.0), 0.0), doubt + start)
 
     here.lanes(count, lane)
-
-
-# ---------------------------------------------------------------------- of many numbers at once
-
-
-def _sizes(x: Term, kept: Term) -> list[Term]:
-    return [kept.select(abs(x), NOTHING)]
-
-
-def _ends(x: Term, kept: Term) -> list[Term]:
-    """x and -x; of what is below 0 and what is not, what is the nearest to 0."""
-    below = x.compare("olt", 0.0)
-    sides = [x, -x, below.select(x, NOTHING), below.select(x.like(NOTHING), -x)]
-    return [kept.select(side, NOTHING) for side in sides]
-
-
-def peaks(f: Function, ends: bool) -> None:
-    """The largest size of the numbers in each of some lines, or with `ends` their ends."""
-    here = Lookup(f, 1)
-    count, table = here.field(), here.table()
-    measured = _ends if ends else _sizes
-
-    def line(i: Whole) -> None:
-        first, length, to = (f.entry(table, i * 3 + k) for k in range(3))
-
-        def some(at: Any, state: list[Term]) -> list[Term]:
-            found = measured(f.load(f.at(first + at[0])), at[1])
-            return list(map(_larger, state, found))
-
-        none = (f.number(NOTHING),) * (4 if ends else 1)
-        for k, most in enumerate(here.vectors(length, some, none)):
-            here.store(most.folded(_larger), to + k)
-
-    f.each(count, line)
-
-
-def gaps(f: Function, tile: int) -> None:
-    """Minus the smallest distance of the largest from the one after it, of some lists."""
-    here = Lookup(f, tile)
-    to, count, starts, entries = here.field(), here.field(), here.table(), here.table()
-
-    def lane(i: Whole, state: list[Term]) -> list[Term]:
-        def half(h: Whole, state: list[Term]) -> list[Term]:
-            def entry(t: Whole, state: list[Term]) -> list[Term]:
-                x = here.load(f.entry(entries, t) + h * here.width)
-                first, second = state
-                lower = x.compare("olt", first).select(x, first)
-                return [x.compare("ugt", first).select(x, first), _larger(second, lower)]
-
-            low = here.number(NOTHING), here.number(NOTHING)
-            first, second = here.terms(starts, i, 0, entry, *low)
-            return [_larger(state[0], second - first)]
-
-        return f.loop(tile // here.width, half, state)
-
-    (most,) = f.loop(count, lane, [here.number(NOTHING)])
-    here.store(most.folded(_larger), to)
-
-
-def distances(f: Function, tile: int) -> None:
-    """Minus the smallest distance of the sides of each of some guards."""
-    here = Lookup(f, tile)
-    count, table = here.field(), here.table()
-
-    def guard(i: Whole) -> None:
-        x, y, to = (f.entry(table, i * 3 + k) for k in range(3))
-
-        def half(h: Whole, state: list[Term]) -> list[Term]:
-            sides = (here.load(place + h * here.width) for place in (x, y))
-            return [_larger(state[0], -abs(next(sides) - next(sides)))]
-
-        (most,) = f.loop(tile // here.width, half, [here.number(NOTHING)])
-        here.store(most.folded(_larger), to)
-
-    f.each(count, guard)
-
-
-def check(f: Function) -> None:
-    """Doubt if anything that was measured is above its limit; and the largest that were seen."""
-    here = Lookup(f, 1)
-    first, apart, count, doubt = (here.field() for _ in range(4))
-
-    def some(at: Any, state: list[Term]) -> list[Term]:
-        place = first + at[0]
-        x, limit, seen = (f.load(f.at(place + apart * k)) for k in range(3))
-        here.put(_larger(seen, x), place + apart * 2, at[1])
-        above = x.compare("ugt", limit) & at[1]
-        return [state[0].replaced(above, 1.0)]
-
-    (found,) = here.vectors(count, some, (f.number(0.0),))
-    here.store(found.total(), doubt)

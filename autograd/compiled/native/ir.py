@@ -270,7 +270,8 @@ class Function:
     def intrinsic(self, name: str, *arguments: Term) -> Term:
         """The result of a function of LLVM's own, of the type of its arguments."""
         x = arguments[0]
-        kind = f"{'' if x.lanes == 1 else f'v{x.lanes}'}f{self.real.bits}"
+        kind = f"f{self.real.bits}" if x.is_real else x.kind
+        kind = kind if x.lanes == 1 else f"v{x.lanes}{kind}"
         return self.call(f"llvm.{name}.{kind}", x.type, *arguments)
 
     # ------------------------------------------------------------------ constants

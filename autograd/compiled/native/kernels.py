@@ -115,8 +115,9 @@ class Loaded:
             copies=layout.copies, copied=made.copied, copied_count=len(layout.copied),
             guards=made.guards, outputs=made.outputs, outputs_count=len(tape.outputs),
             width=tape.inputs, chunk=self.chunk, doubt=layout.doubt,
-            unsure=layout.unsure, exceeded=layout.exceeded, size_of=layout.sizes * layout.has_bounds,
-            bound_of=layout.bounds * layout.has_bounds, unit=made.program.cone.unit,
+            unsure=layout.unsure, exceeded=layout.exceeded, unit=made.program.cone.unit,
+            size_of=layout.sizes if layout.has_bounds else 0,
+            bound_of=layout.bounds if layout.has_bounds else 0,
         )  # fmt: skip
         names = ("less", "less_equal", "greater", "greater_equal", "equal")
         put(**dict(zip(names, made.guard_counts, strict=True)))
