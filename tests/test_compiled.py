@@ -484,7 +484,7 @@ def test_a_flat_serves_a_choice_of_rows() -> None:
         ({"cache": 0}, ValueError, "^compile: threads and cache must be at least 1$"),
         ({"verify": -1}, ValueError, "^compile: verify must be 0 or a number of calls, got -1$"),
         ({"engine": "jax"}, ValueError,
-         "^compile: engine must be 'auto', 'numpy' or 'numba', got 'jax'$"),
+         "^compile: engine must be 'auto', 'native' or 'numpy', got 'jax'$"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compiled_is_refused(

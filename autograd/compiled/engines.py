@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from autograd.compiled.encoded import Batch
-from autograd.compiled.numba_engine import NumbaEngine
 from autograd.compiled.numpy_engine import NumpyEngine
 from autograd.compiled.program import Program
 
-ENGINES = ("auto", "native", "numpy", "numba")
+ENGINES = ("auto", "native", "numpy")
+_FORMER = {"numba": "native"}  # names from before, and what they mean now
 
 
 class Engine(Protocol):
@@ -34,15 +34,24 @@ class Engine(Protocol):
         """
 
 
+def present_name(wanted: str, where: str) -> str:
+    """The name that an engine has now; ValueError if there is none of that name.
+
+    >>> present_name("numba", "compile"), present_name("auto", "compile")
+    ('native', 'auto')
+    """
+    name = _FORMER.get(wanted, wanted)
+    if name not in ENGINES:
+        raise ValueError(f"{where}: engine must be 'auto', 'native' or 'numpy', got {wanted!r}")
+    return name
+
+
 def engine(program: Program, wanted: str = "auto") -> Engine:
     """The engine of that name; "auto" is native code where llvmlite is installed, else NumPy.
 
     Asking for "native" without it warns, with what to install, and gives NumPy.
     """
-    if wanted not in ENGINES:
-        raise ValueError(f"engine: expected one of {', '.join(map(repr, ENGINES))}, got {wanted!r}")
-    if wanted == "numba":
-        return NumbaEngine(program)
+    wanted = present_name(wanted, "engine")
     if wanted != "numpy" and importlib.util.find_spec("llvmlite") is not None:
         from autograd.compiled.native.engine import NativeEngine  # only here is llvmlite needed
 

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import hashlib
-import importlib
 import importlib.util
 import platform
 import sys
@@ -38,9 +37,9 @@ def fingerprint() -> dict[str, str]:
         found["chainrule"] = metadata.version("chainrule")
     found["Python"] = ".".join(map(str, sys.version_info[:2]))
     found["NumPy"] = np.__version__
-    found["numba"] = "none"
-    if importlib.util.find_spec("numba") is not None:
-        found["numba"] = f"{metadata.version('numba')}, llvmlite {metadata.version('llvmlite')}"
+    found["llvmlite"] = "none"
+    if importlib.util.find_spec("llvmlite") is not None:
+        found["llvmlite"] = metadata.version("llvmlite")
     found["machine"] = f"{platform.system()} {platform.machine()}"
     found["C library"] = " ".join(platform.libc_ver()).strip() or "unknown"  # its exp and log
     found["CPU"], features = _processor()
@@ -58,19 +57,13 @@ def _processor() -> tuple[str, str]:
     """
     built: Any = np.show_config(mode="dicts")
     found = {f"numpy:{name}" for name in built.get("SIMD Extensions", {}).get("found", [])}
-    if importlib.util.find_spec("numba") is None:
+    if importlib.util.find_spec("llvmlite") is None:
         return platform.processor() or "unknown", " ".join(sorted(found))
     from llvmlite import binding
 
-    config: Any = importlib.import_module("numba").config  # of names that are set by exec
-    # As numba does, which can be told to make code for another CPU than the host's.
-    name, features = config.CPU_NAME, config.CPU_FEATURES
-    if features is None:
-        features = binding.get_host_cpu_features().flatten()
+    features = binding.get_host_cpu_features().flatten()
     found |= {one[1:] for one in features.split(",") if one.startswith("+")}
-    if config.USING_SVML:
-        found.add("SVML")
-    return name or binding.get_host_cpu_name(), " ".join(sorted(found))
+    return binding.get_host_cpu_name(), " ".join(sorted(found))
 
 
 def compare(wanted: dict[str, str]) -> None:

@@ -43,8 +43,8 @@ class Bounds:
                 self._sum_of_sizes(self.cone.steps[which].instruction, to)
             elif what == "gap":
                 one = self.cone.steps[which].instruction
-                table = self.writer.starts(one), tables.add(layout.values(one.pool[0]))
-                self.lists["peaks"].add((peaks.gaps, (self.tile,)), to, one.lanes, *table)
+                table = self.writer.starts(one), tables.append(layout.values(one.pool[0]))
+                self.lists["peaks"].append((peaks.gaps, (self.tile,)), to, one.lanes, *table)
             elif what == "guard":
                 guards.append((*sides[which].tolist(), to))
             else:
@@ -56,12 +56,14 @@ class Bounds:
                 lines.setdefault((what, shared), []).append((*line, to))
         for (what, shared), found in lines.items():
             kernel = peaks.peaks, (what == "ends", not shared and self.tile > 1)
-            self.lists["begin" if shared else "peaks"].add(kernel, len(found), tables.add(found))
+            self.lists["begin" if shared else "peaks"].append(
+                kernel, len(found), tables.append(found)
+            )
         if guards:
-            fields = len(guards), tables.add(guards)
-            self.lists["peaks"].add((peaks.distances, (self.tile,)), *fields)
+            listed = len(guards), tables.append(guards)
+            self.lists["peaks"].append((peaks.distances, (self.tile,)), *listed)
         fields = layout.peaks, layout.watched, layout.watched, layout.unsure
-        self.lists["peaks"].add((peaks.check, ()), *fields)
+        self.lists["peaks"].append((peaks.check, ()), *fields)
 
     def _sum_of_sizes(self, one: Instruction, to: int) -> None:
         """The largest sum of a contraction's shared factors, over the terms of each result."""
@@ -75,21 +77,21 @@ class Bounds:
                 count *= size
         place, begin = self.layout.bounds, self.lists["begin"]  # which nobody has made yet
         self.writer.sizes(begin, loops, place, shared - SHARED)
-        table = self.writer.tables.add([(place, count, to)])
-        begin.add((peaks.peaks, (False, False)), 1, table)
+        table = self.writer.tables.append([(place, count, to)])
+        begin.append((peaks.peaks, (False, False)), 1, table)
 
     # ------------------------------------------------------------------ every number
 
     def _begin(self) -> None:
         """The magnitudes of numbers; and nothing is in doubt yet."""
         layout, lanes = self.layout, runs(self.cone.lanes).tolist()
-        self.lists["bounds"].add((lookups.zero, ()), layout.doubt, self.tile)
+        self.lists["bounds"].append((lookups.zero, ()), layout.doubt, self.tile)
         lines = [(0, layout.lanes), *((layout.lane(a), n * self.tile) for a, n in lanes)]
-        self._add((doubts.measure, ()), len(lines), self.writer.tables.add(lines))
+        self._add((doubts.measure, ()), len(lines), self.writer.tables.append(lines))
 
     def _add(self, kernel: Any, *fields: int) -> None:
         layout = self.layout
-        self.lists["bounds"].add(kernel, layout.sizes, layout.bounds, self.cone.unit, *fields)
+        self.lists["bounds"].append(kernel, layout.sizes, layout.bounds, self.cone.unit, *fields)
 
     def _follow(self, step: Step) -> None:
         one, writer, layout = step.instruction, self.writer, self.layout
@@ -102,7 +104,7 @@ class Bounds:
             fields = one.lanes, layout.lane(one.z), layout.doubt, *operands
             self._add((doubts.row_margins, (op, variant, self.tile, kinds)), *fields)
         elif one.kind == LARGEST:
-            tables = writer.starts(one), writer.tables.add(layout.values(one.pool[0]))
+            tables = writer.starts(one), writer.tables.append(layout.values(one.pool[0]))
             self._add((doubts.largest_doubts, (self.tile,)), one.lanes, *tables, layout.doubt)
         elif one.kind == CHOOSE:
             writer.choose(self.lists["bounds"], one, False, layout.bounds)

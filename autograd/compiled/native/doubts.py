@@ -88,8 +88,8 @@ def row_margins(
         z = result + i * tile + start
         off = [here.margin(one.of(i) + start, here.width) for one in row.operands]
         margin, more = _printed(row, variant, row.of_tile(i, start), here.load(z), off)
-        here.add(margin, z + here.bounds)
-        here.add(more, doubt + start)
+        here.increase(margin, z + here.bounds)
+        here.increase(more, doubt + start)
 
     def some(at: Any, totals: list[Term]) -> list[Term]:
         start, kept = at
@@ -108,7 +108,7 @@ def row_margins(
         here.lanes(row.count, lane)
     else:
         (total,) = here.vectors(row.count, some, (f.number(0.0),))
-        here.add(total.total(), doubt)
+        here.increase(total.total(), doubt)
 
 
 def largest_doubts(f: Function, tile: int) -> None:
@@ -137,6 +137,6 @@ def largest_doubts(f: Function, tile: int) -> None:
 
         (many,) = here.terms(starts, i, 0, near, here.number(0.0))
         several = many.compare("ogt", 1.0) & most.compare("une", 0.0)
-        here.add(several.select(here.number(1.0), 0.0), doubt + start)
+        here.increase(several.select(here.number(1.0), 0.0), doubt + start)
 
     here.lanes(count, lane)

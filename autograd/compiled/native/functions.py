@@ -70,7 +70,7 @@ def _scaled(x: Term, k: Term) -> Term:
     return x * _power_of_2(half) * _power_of_2(k - half)
 
 
-def exp(x: Term) -> Term:
+def exponential(x: Term) -> Term:
     """e^x."""
     whole, tail, k = _exp(x)
     return _scaled(whole + tail, k)
@@ -87,13 +87,13 @@ def _expm1(x: Term) -> tuple[Term, Term]:
     return total * 2.0, tail * 2.0
 
 
-def expm1(x: Term) -> Term:
+def exponential_less_one(x: Term) -> Term:
     """e^x - 1."""
     total, tail = _expm1(x)
     return (total + tail).replaced(abs(x).compare("olt", 2.0**-54), x)
 
 
-def tanh(x: Term) -> Term:
+def hyperbolic_tangent(x: Term) -> Term:
     """The hyperbolic tangent: m / (m + 2) for m = e^2x - 1, and what the steps have lost."""
     size = abs(x)
     total, tail = _expm1(size.at_most(50.0) * 2.0)
@@ -135,7 +135,7 @@ def _logarithm(f: Term, k: Term) -> Term:
     return k * _LOG2[0] - ((half - k.times_plus(_LOG2[1], inner)) - f)
 
 
-def log(x: Term) -> Term:
+def logarithm(x: Term) -> Term:
     """The natural logarithm."""
     tiny = x.compare("olt", 2.0**-1022)
     _, m, k = _split(x.replaced(tiny, x * 2.0**54))
@@ -145,7 +145,7 @@ def log(x: Term) -> Term:
     return result.replaced(x.compare("oeq", math.inf), math.inf)
 
 
-def log1p(x: Term) -> Term:
+def logarithm_of_one_more(x: Term) -> Term:
     """log(1 + x)."""
     u = x + 1.0
     lost = x - (u - 1.0)
@@ -212,12 +212,12 @@ def _wave(x: Term, name: str, ahead: int) -> Term:
     return x.f.when(far, lambda: each(name, x), near())
 
 
-def sin(x: Term) -> Term:
+def sine(x: Term) -> Term:
     """The sine."""
     return _wave(x, "sin", 0)
 
 
-def cos(x: Term) -> Term:
+def cosine(x: Term) -> Term:
     """The cosine."""
     return _wave(x, "cos", 1)
 
@@ -276,7 +276,7 @@ def _small_erf(x: Term) -> Term:
     return x * polynomial(x * x, _ERF)
 
 
-def erf(x: Term) -> Term:
+def error_function(x: Term) -> Term:
     """The error function."""
     size = abs(x)
     high, low = _erfc(size)
@@ -284,7 +284,7 @@ def erf(x: Term) -> Term:
     return size.compare("olt", 0.5).select(x + _small_erf(x), large)
 
 
-def erfc(x: Term) -> Term:
+def rest_of_error_function(x: Term) -> Term:
     """1 minus the error function."""
     size = abs(x)
     high, low = _erfc(size)
@@ -314,9 +314,10 @@ def each(name: str, *arguments: Term) -> Term:
 
 
 VECTORS: dict[str, Callable[[Term], Term]] = {
-    "exp": exp, "expm1": expm1, "tanh": tanh, "log": log, "log1p": log1p, "sin": sin, "cos": cos,
-    "erf": erf, "erfc": erfc, "radians": lambda x: x * (math.pi / 180),
-    "degrees": lambda x: x * (180 / math.pi),
+    "exp": exponential, "expm1": exponential_less_one, "tanh": hyperbolic_tangent,
+    "log": logarithm, "log1p": logarithm_of_one_more, "sin": sine, "cos": cosine,
+    "erf": error_function, "erfc": rest_of_error_function,
+    "radians": lambda x: x * (math.pi / 180), "degrees": lambda x: x * (180 / math.pi),
 }  # fmt: skip
 EXPONENTS = frozenset({0.0, 1.0, 2.0, 3.0, 4.0, -1.0, -2.0, 0.5, 1.5, -0.5, -1.5})
 

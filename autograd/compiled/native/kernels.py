@@ -190,7 +190,7 @@ class Loaded:
                 write(f, *arguments)
                 functions.append(f)
             with loading:
-                code = Code(functions, self.kernels.target)
+                code = Code(functions, self.kernels.target, kept=False)
             self._code.append(code)
             for (name, at, _), address in zip(some, code.addresses, strict=True):
                 self.words[name][at] = address

@@ -39,7 +39,7 @@ class Lookup:
         """Put them there."""
         self.f.store(x, self.f.at(place))
 
-    def add(self, x: Term, place: Whole) -> None:
+    def increase(self, x: Term, place: Whole) -> None:
         """Add them to what is there."""
         pointer = self.f.at(place)
         self.f.store(self.f.load(pointer, x.lanes) + x, pointer)
@@ -112,10 +112,10 @@ def gather_back(
         def term(t: Whole, _: list[Term]) -> list[Term]:
             if wanted[0]:
                 part = adjoint if alone else adjoint * here.load(f.entry(ys, t) + start)
-                here.add(part, f.entry(to_xs, t) + start)
+                here.increase(part, f.entry(to_xs, t) + start)
             if wanted[1]:
                 part = adjoint * here.load(f.entry(xs, t) + start)
-                here.add(part, f.entry(to_ys, t) + start)
+                here.increase(part, f.entry(to_ys, t) + start)
             return []
 
         here.terms(starts, i, same, term)
@@ -240,7 +240,7 @@ def choose_back(f: Function, tile: int, shared: bool) -> None:
     def lane(result: Whole, places: Term) -> None:
         adjoint = here.load(result)
         if tile == 1:
-            here.add(adjoint, places)
+            here.increase(adjoint, places)
         else:
             f.scattered(f.gathered(memory, places) + adjoint, memory, places)
 
@@ -300,7 +300,7 @@ def transpose(f: Function) -> None:
     here = Lookup(f, 1)
     source, target, rows, columns, source_step, target_step = (here.field() for _ in range(6))
 
-    def square(r: Whole, c: Whole) -> None:
+    def block(r: Whole, c: Whole) -> None:
         row, column = r * VECTOR, c * VECTOR
         lines = [f.load(f.at(source + (row + k) * source_step + column)) for k in range(VECTOR)]
         for k, line in enumerate(_transposed(lines)):
@@ -313,7 +313,7 @@ def transpose(f: Function) -> None:
     def nested(count: Whole, times: Whole, body: Callable[[Any, Any], None]) -> None:
         f.each(count, lambda i: f.each(times, lambda j: body(i, j)))
 
-    nested(rows // VECTOR, columns // VECTOR, square)
+    nested(rows // VECTOR, columns // VECTOR, block)
     done = columns - columns % VECTOR
     nested(rows - rows % VECTOR, columns % VECTOR, lambda i, j: single(i, done + j))
     left = rows - rows % VECTOR

@@ -23,7 +23,7 @@ class Records:
         self.shapes: list[tuple[int, Shape]] = []  # the same of contractions
         self.small: list[tuple[int, Kernel]] = []  # and of what can do without tables
 
-    def add(self, kernel: Kernel, *fields: int, parts: int = 0) -> None:
+    def append(self, kernel: Kernel, *fields: int, parts: int = 0) -> None:
         """Add a record; `parts` is how many terms it has, where they are looked up."""
         self.kernels.append((len(self.words), kernel))
         if 0 < parts <= _SMALL:
@@ -38,7 +38,7 @@ class Tables:
         self._parts: list[Array] = []
         self._count = 0
 
-    def add(self, numbers: Any) -> int:
+    def append(self, numbers: Any) -> int:
         """Where the new table starts."""
         start, table = self._count, np.asarray(numbers, dtype=np.int64).ravel()
         self._parts.append(table)
@@ -79,8 +79,8 @@ class Written:
             first = np.flatnonzero(np.diff(start, prepend=-self.width - 1) != self.width)
             counts = np.diff(first, append=len(start)) * self.width
             if len(first) > 1:
-                table = self.tables.add(np.stack([start[first], counts], axis=1))
-                records.add((zeros, ()), len(first), table, parts=counts.sum() // VECTOR)
+                table = self.tables.append(np.stack([start[first], counts], axis=1))
+                records.append((zeros, ()), len(first), table, parts=counts.sum() // VECTOR)
             else:
-                records.add((zero, ()), start[0], counts[0], parts=-(-counts[0] // VECTOR))
+                records.append((zero, ()), start[0], counts[0], parts=-(-counts[0] // VECTOR))
         return True

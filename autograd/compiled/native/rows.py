@@ -115,7 +115,7 @@ def adjoints(f: Function, op: Operation, tile: int, kinds: Kinds, modes: tuple[s
     def lane(i: Whole, start: Whole) -> None:
         z, g = (here.load(place + i * tile + start) for place in (result, given))
         for k, part in zip(wanted, printed(row.of_tile(i, start), z, g), strict=True):
-            put = here.add if modes[k] == "add" else here.store
+            put = here.increase if modes[k] == "add" else here.store
             put(part, to[k].of(i) + start)
 
     def some(at: tuple[Whole, Term], totals: list[Term]) -> list[Term]:
@@ -132,7 +132,7 @@ def adjoints(f: Function, op: Operation, tile: int, kinds: Kinds, modes: tuple[s
                 here.put(part, place, kept)
             else:  # one after the other: places may be equal
                 for j in range(VECTOR):
-                    here.add(part.part(j), f.entry(to[k].place, start + j))
+                    here.increase(part.part(j), f.entry(to[k].place, start + j))
         return sums
 
     if tile > 1:
@@ -141,5 +141,5 @@ def adjoints(f: Function, op: Operation, tile: int, kinds: Kinds, modes: tuple[s
     once = [k for k in wanted if kinds[k] == "same"]
     totals = here.vectors(row.count, some, tuple(f.number(0.0) for _ in once))
     for k, total in zip(once, totals, strict=True):
-        put = here.add if modes[k] == "add" else here.store
+        put = here.increase if modes[k] == "add" else here.store
         put(total.total(), to[k].place)

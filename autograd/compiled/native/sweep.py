@@ -246,7 +246,7 @@ class _Sweep(Lookup):
                 good = good & f.first(count - start)
             seed = f.spread(f.load(f.pointer(seeds, j), 1), self.width)
             seed = seed.replaced(z.compare("uno", z), float("nan"))
-            self.add(good.select(seed, 0.0), to + start)
+            self.increase(good.select(seed, 0.0), to + start)
 
         self.lanes(call["outputs_count"], output)
 

@@ -77,12 +77,12 @@ class Translation:
         for step in reversed(steps):
             self._backward(step)
         pairs = np.stack([layout.values(outputs), layout.slopes(outputs)], axis=1)
-        self.outputs, self.copied = writer.tables.add(pairs), writer.tables.add(layout.copied)
+        self.outputs, self.copied = writer.tables.append(pairs), writer.tables.append(layout.copied)
         by_order = np.argsort(tape.guards[:, 0], kind="stable")
         order, x, y, answer = tape.guards[by_order].T
         columns = [*(layout.values(address[side]) for side in (x, y)), answer]
         columns += [program.cone.guards[by_order]]
-        self.guards = writer.tables.add(np.stack(columns, axis=1))
+        self.guards = writer.tables.append(np.stack(columns, axis=1))
         self.guard_counts = np.bincount(order, minlength=5).tolist()
         self.tables, self.scratch = writer.tables.joined(), writer.scratch
 
@@ -108,7 +108,7 @@ class Translation:
             kinds = writer.kinds(one.pool, op)
             fields = writer.fields(map(layout.values, one.pool), kinds)
             kernel: Kernel = (values, (op, self.tile, kinds))
-            records.add(kernel, one.lanes, layout.lane(one.z), *fields)
+            records.append(kernel, one.lanes, layout.lane(one.z), *fields)
         elif one.kind == CHOOSE:
             writer.choose(records, one, False)
         elif one.kind == LARGEST:
@@ -175,7 +175,7 @@ class Translation:
         fields += writer.fields(map(layout.slopes, to), to_kinds, layout.spare)
         places = layout.lane(one.z), layout.adjoint(one.z)
         kernel = adjoints, (op, self.tile, kinds, tuple(modes))
-        records.add(kernel, one.lanes, *places, *fields)
+        records.append(kernel, one.lanes, *places, *fields)
 
 
 def _copied(program: Program) -> Array:

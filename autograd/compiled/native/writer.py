@@ -62,7 +62,7 @@ class Writer:
 
     def starts(self, one: Instruction) -> int:
         """The table of where each lane's terms start."""
-        return self.tables.add(np.concatenate([[0], np.cumsum(one.counts)]))
+        return self.tables.append(np.concatenate([[0], np.cumsum(one.counts)]))
 
     def _parts(self, terms: Sequence[Any]) -> int:
         """How many vectors some terms are."""
@@ -110,16 +110,16 @@ class Writer:
         if packed:
             side = 1 + packed.second
             self.scratch = max(self.scratch, packed.columns * packed.target)
-            records.add((lookups.transpose, ()), places[side], self.layout.scratch, *packed[:4])
+            records.append((lookups.transpose, ()), places[side], self.layout.scratch, *packed[:4])
             places[side] = self.layout.scratch
         return shape, places
 
     def _sum(self, records: Records, shape: Shape, places: Sequence[int]) -> None:
         if shape not in self._shapes:
-            self._shapes[shape] = self.tables.add(described(shape))
+            self._shapes[shape] = self.tables.append(described(shape))
         moving, whole = shape.vector[1:], shape.vector.length % VECTOR == 0
         records.shapes.append((len(records.words), shape))
-        records.add((any_shape, (moving, shape.alone, whole)), *places, self._shapes[shape])
+        records.append((any_shape, (moving, shape.alone, whole)), *places, self._shapes[shape])
 
     def gather(
         self,
@@ -133,14 +133,14 @@ class Writer:
         alone = self.is_one(y) and not shifts[2]
         kernel = lookups.gather, (self.tile, _same(one), alone, int(one.sign), add)
         z, x, y = (
-            self.tables.add(self.layout.values(pool) + shift)
+            self.tables.append(self.layout.values(pool) + shift)
             for pool, shift in zip((lanes, x, y), shifts, strict=True)
         )
-        records.add(kernel, one.lanes, z, self.starts(one), x, y, parts=self._parts(one.pool[0]))
+        records.append(kernel, one.lanes, z, self.starts(one), x, y, parts=self._parts(one.pool[0]))
 
     def gather_back(self, records: Records, one: Instruction) -> None:
         """The record of its pullback."""
-        add, layout, alone = self.tables.add, self.layout, self.is_one(one.pool[1])
+        add, layout, alone = self.tables.append, self.layout, self.is_one(one.pool[1])
         x, y, lanes = one.pool
         wx, wy = one.wanted
         kernel = lookups.gather_back, (self.tile, _same(one), alone, int(one.sign), one.wanted)
@@ -149,7 +149,7 @@ class Writer:
             add(layout.values(x)) if wy else 0, add(layout.values(y)) if wx and not alone else 0,
             add(layout.slopes(x)) if wx else 0, add(layout.slopes(y)) if wy else 0,
         )  # fmt: skip
-        records.add(kernel, one.lanes, *tables, parts=self._parts(x))
+        records.append(kernel, one.lanes, *tables, parts=self._parts(x))
 
     # ------------------------------------------------------------------ rows
 
@@ -189,7 +189,7 @@ class Writer:
         if kind != "table":
             return [int(places[0]), int(places[1] - places[0]) if len(places) > 1 else 0]
         rest = np.full(VECTOR if self.tile == 1 else 0, beyond)
-        return [self.tables.add(np.concatenate([places, rest]))]
+        return [self.tables.append(np.concatenate([places, rest]))]
 
     # ------------------------------------------------------------------ maxima, choices, masks
 
@@ -199,9 +199,9 @@ class Writer:
         many = self.tile == 1 and len(places) > _MANY * one.lanes
         in_line = many and _lines(places, one.counts)
         kernel = (lookups.largest_in_line, ()) if in_line else (lookups.largest, (self.tile,))
-        tables = self.starts(one), self.tables.add(places)
+        tables = self.starts(one), self.tables.append(places)
         z = self.layout.lane(one.z)
-        records.add(kernel, one.lanes, z, *tables, parts=self._parts(places))
+        records.append(kernel, one.lanes, z, *tables, parts=self._parts(places))
 
     def choose(self, records: Records, one: Instruction, back: bool, shift: int = 0) -> None:
         """The record of a choice, or of its pullback."""
@@ -215,9 +215,9 @@ class Writer:
             for first, width, step in _together(found, starts, index)
         ]
         kernel = lookups.choose_back if back else lookups.choose
-        tables = self.tables.add(table), self.tables.add(found + shift)
+        tables = self.tables.append(table), self.tables.append(found + shift)
         parts = self._parts(one.results)
-        records.add((kernel, (self.tile, shared)), len(table), *tables, parts=parts)
+        records.append((kernel, (self.tile, shared)), len(table), *tables, parts=parts)
 
     def copy(self, one: Instruction) -> Instruction:
         """The instruction that copies a mask's values, before some of them are replaced."""
@@ -243,8 +243,8 @@ class Writer:
             self.layout.values(index[first]), lane(one.z) + first * self.tile + shift,
             numbers[first], one.counts, instead[first] - SHARED + shift,
         )  # fmt: skip
-        fields = len(first), self.tables.add(np.stack(columns, axis=1)), self.layout.spare
-        records.add((lookups.replace, (self.tile, back)), *fields, parts=2 * len(first))
+        fields = len(first), self.tables.append(np.stack(columns, axis=1)), self.layout.spare
+        records.append((lookups.replace, (self.tile, back)), *fields, parts=2 * len(first))
 
 
 def grid(start: int, sizes: Sequence[int], strides: Sequence[int]) -> Array:
