@@ -781,7 +781,7 @@ def test_a_recording_that_never_fits_is_an_error_and_no_endless_loop(
 ) -> None:
     from autograd.compiled.recording import Recording
 
-    def failed(one: Any, numbers: Any, where: Any, x: Any, *rest: Any) -> Any:
+    def failed(one: Any, numbers: Any, where: Any, x: Any, *rest: Any, **named: Any) -> Any:
         return False, np.zeros((len(x), 1)), np.zeros(len(x), dtype=np.int64), x
 
     monkeypatch.setattr(Recording, "run", failed)

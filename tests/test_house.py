@@ -91,7 +91,13 @@ MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
 # A folder with a number of its own does not count for the one it is in.  The checker judges any
 # function, in decimals and in doubles, and names the mistake.
-MOST_IN = {"autograd": 5579, "autograd/check": 1900, "autograd/compiled": 4666, "autograd/compiled/native": 2970, "nn": 4278}
+MOST_IN = {
+    "autograd": 5579,
+    "autograd/check": 1900,
+    "autograd/compiled": 4666,
+    "autograd/compiled/native": 2970,
+    "nn": 4278,
+}
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",

@@ -561,6 +561,23 @@ def test_a_sample_has_the_same_bits_whatever_its_neighbours(samples: int) -> Non
     assert np.array_equal(slopes_of_some, slopes[chosen])
 
 
+def test_a_sample_that_is_alone_in_its_branch_has_the_same_bits() -> None:
+    model = MLP([3, 9, 2], "tanh", seed=0)
+
+    def f(x: list[Value]) -> Value:
+        result: Value = softmax(model(x))[0] if x[0] > 0.0 else softmax(model(x))[1]
+        return result
+
+    compiled = autograd.compile(f, engine="native")
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    value, slopes = compiled.value_and_grad(x)
+    for k in np.flatnonzero(x[:, 0] > 0.0):
+        some = np.concatenate([x[x[:, 0] <= 0.0][:3], x[k : k + 1]])
+        found, slope = compiled.value_and_grad(some)
+        assert found[3] == value[k]
+        assert np.array_equal(slope[3], slopes[k])
+
+
 @pytest.mark.parametrize("seed", range(40, 60))
 def test_limits_matter_to_no_result(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(seed)

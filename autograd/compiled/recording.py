@@ -172,11 +172,13 @@ class Recording:
         seeds: Array | None,
         gradients: Array,
         threads: int = 1,
+        several: bool = False,
     ) -> tuple[bool, Array, Array, Array]:
         """Whether all went well; outputs (samples, outputs), guards, gradients in the inputs.
 
         `where` says which numbers the parameters are (see `runs`); with seeds, `gradients` becomes
-        the gradient of the seeds' sum over the samples.
+        the gradient of the seeds' sum over the samples.  With `several`, one sample is computed as
+        it would be among others, to the same bits.
         """
         tape = self.program.tape
         samples = len(x)
@@ -188,7 +190,8 @@ class Recording:
             seeds=_NONE if seeds is None else seeds, out=out, held=held, inputs=inputs,
             gradients=gradients, differentiate=seeds is not None,
         )  # fmt: skip
-        good = self.engine.prepared(self.memory(samples), batch, threads)()
+        memory = self.memory(max(samples, 1 + several))
+        good = self.engine.prepared(memory, batch, threads)()
         return good, out, held, inputs
 
     def own_numbers(self, numbers: Array, where: Array) -> Array:

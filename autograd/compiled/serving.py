@@ -91,11 +91,14 @@ class Wish:
         sink: where parameters come from and their gradients go.
         scale: by which the gradients of the outputs are multiplied; None if none are wanted.
         joined: whether the rows are summed or averaged.
+        several: whether the call has more than one row.  Each is then computed as one of several,
+            also where it is left alone: its bits do not depend on the branches of the others.
     """
 
     sink: Sink
     scale: float | None = None
     joined: bool = False
+    several: bool = False
 
 
 @dataclass
@@ -149,19 +152,20 @@ class Runner:
         width = x.shape[1]
         numbers, where, gradients = wish.sink.arrays(one)
         seeds, wide = _seeds(one, wish), wish.sink.samples(one, x)
+        run = partial(one.run, threads=self.threads, several=wish.several)
         if self.threads > 1 and len(x) > PART and not one.engine.shares:
             # Fixed parts, added in order: the bits do not depend on the number of threads.
             parts = [wide[i : i + PART] for i in range(0, len(wide), PART)]
             own = [np.zeros(len(gradients)) for _ in parts]
             with ThreadPoolExecutor(self.threads) as pool:
                 found = list(
-                    pool.map(lambda part, g: one.run(numbers, where, part, seeds, g), parts, own)
+                    pool.map(lambda part, g: run(numbers, where, part, seeds, g), parts, own)
                 )
             gradients = sum(own[1:], own[0])
             good = all(one[0] for one in found)
             out, held, back = (np.concatenate([one[k] for one in found]) for k in (1, 2, 3))
         else:
-            good, out, held, back = one.run(numbers, where, wide, seeds, gradients, self.threads)
+            good, out, held, back = run(numbers, where, wide, seeds, gradients)
         if one.read:
             back = back[:, :width]
         if not good and not (
@@ -186,7 +190,7 @@ class Runner:
 
         A `fresh` recording was made with the first sample.
         """
-        plain = Wish(wish.sink)
+        plain = Wish(wish.sink, several=wish.several)
         held = self.run(one, x, plain).held.copy()
         if fresh and held[0] == FAILED:
             # It was recorded with this sample's own numbers: only rounding can say otherwise.
@@ -219,6 +223,7 @@ def serve(
     `record` gives a recording for a row that is none of those tried, and whether it is new.
     """
     x = call.numbers
+    wish.several = len(x) > 1
     if known:
         # The usual case: what ran last is good for all samples.
         one = known[0]
