@@ -40,7 +40,7 @@ from nn import MLP, Module
 from nn.optim import SGD
 from tests.spies import Spy
 
-ENGINES = ["numpy", "numba"]
+ENGINES = ["numpy", "native"]
 Way = enum.IntEnum("Way", "UP DOWN LEFT")
 Mood = enum.Enum("Mood", "GOOD BAD")
 

@@ -12,10 +12,11 @@ import autograd
 from autograd import Value, select
 from autograd.compiled import recording
 from autograd.compiled.arguments import Call
+from autograd.compiled.encoded import BLOCKS
 from autograd.compiled.flat import Flat, Plan
 from autograd.compiled.function import Compiled
 from autograd.compiled.recorder import Recorder
-from autograd.compiled.recording import BLOCKS, Recording, parameter_runs
+from autograd.compiled.recording import Recording, parameter_runs
 from autograd.compiled.recordings import Options
 from autograd.compiled.serving import CHUNK, Sink
 from tests.spies import Spy
@@ -309,7 +310,7 @@ def test_each_row_goes_to_the_recording_that_is_good_for_it() -> None:
     assert rows.tolist() == expected[:, order].tolist()
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "native"])
 @pytest.mark.parametrize(("reduction", "factor"), [(None, None), ("sum", 1.0), ("mean", 1.0 / 3.0)])
 def test_rows_are_kept_summed_or_averaged(
     engine: str, reduction: str | None, factor: float | None
@@ -409,7 +410,7 @@ def test_numbers_and_gradients_go_to_the_values_and_come_back() -> None:
         Flat(made(lambda x: w[0] * x + w[1]), w[:1]).backward(1.0)
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "native"])
 @pytest.mark.parametrize(("reduction", "factor"), [(None, None), ("sum", 1.0), ("mean", 1.0 / 3.0)])
 def test_a_call_of_arrays_that_was_made_before_needs_only_its_numbers(
     engine: str, reduction: str | None, factor: float | None, monkeypatch: pytest.MonkeyPatch
@@ -483,7 +484,7 @@ def test_a_flat_serves_a_choice_of_rows() -> None:
         ({"cache": 0}, ValueError, "^compile: threads and cache must be at least 1$"),
         ({"verify": -1}, ValueError, "^compile: verify must be 0 or a number of calls, got -1$"),
         ({"engine": "jax"}, ValueError,
-         "^compile: engine must be 'auto', 'numpy' or 'numba', got 'jax'$"),
+         "^compile: engine must be 'auto', 'native' or 'numpy', got 'jax'$"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compiled_is_refused(

@@ -35,7 +35,7 @@ from nn import MLP, mse
 from nn.optim import SGD
 from tests.spies import Spy
 
-ENGINES = ["numpy", "numba"]
+ENGINES = ["numpy", "native"]
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 # ---------------------------------------------------------------------- uses of a function

@@ -77,7 +77,7 @@ def of_training(k: int) -> Any:
     return [history.loss, [p.data.hex() for p in model.parameters()], str(play(text))]
 
 
-ENGINES = ["numpy", "numba"]
+ENGINES = ["numpy", "native"]
 NET = MLP([2, 3, 1], "tanh", seed=0)
 NAMES = {p: i for i, p in enumerate([*NET.parameters(), SHARED])}
 BATCH = np.random.default_rng(0).normal(size=(40, 2))
@@ -120,7 +120,7 @@ def of_recorded(k: int) -> Any:
 def of_arrays(k: int) -> Any:
     """Training on a Flat of one's own, of a compiled function that all of them share."""
     leaves = [*NET.parameters(), SHARED]
-    optimizer, flat = Adam(leaves, lr=0.01 * (1 + k)), COMPILED["numba"].flat(leaves)
+    optimizer, flat = Adam(leaves, lr=0.01 * (1 + k)), COMPILED["native"].flat(leaves)
     found = []
     for rows in (BATCH, BATCH[: 1 + k], BATCH, BATCH):
         found += [flat.backward(rows), flat.gradients.tolist()]

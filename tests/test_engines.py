@@ -7,12 +7,10 @@ import importlib.util
 import itertools
 import json
 import math
-import os
 import random
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,15 +18,15 @@ import pytest
 
 import autograd
 from autograd import Value, argmax, rows, select
-from autograd.compiled import contractions, numba_engine, numpy_engine
+from autograd.compiled import contractions, numpy_engine
 from autograd.compiled.contractions import LOOPS
 from autograd.compiled.encoded import DOUBTFUL, FAILED, PASSED, Encoded
 from autograd.compiled.engines import engine
 from autograd.compiled.lowering import CONTRACT
-from autograd.compiled.numba_engine import NumbaEngine
+from autograd.compiled.native.engine import NativeEngine
 from autograd.compiled.numpy_engine import NumpyEngine
 from autograd.operation import Op
-from autograd.printers import arrays, native, numba_functions
+from autograd.printers import arrays
 from tests.recorded import recorded
 from tests.test_lowering import WEIGHTS, dense, guarded, masks, scattered
 
@@ -234,7 +232,7 @@ def test_numpys_function_of_the_same_name_may_be_another() -> None:
     remainder: Any = Op("remainder(x, y)", "1", "(z - x) / y", ends="nan", smooth="abs(y) > 0")
     remainder.read("remainder", rows())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numba_functions, "row_of", lambda name: remainder)
+        patch.setattr(arrays, "row_of", lambda name: remainder)
         found = arrays.Functions().remainder(np.array([5.0, 5.0, 1.0]), np.array([3.0, 2.0, 0.0]))
     assert found[:2].tolist() == [-1.0, 1.0]
     assert math.isnan(found[2])
@@ -261,20 +259,6 @@ def test_rows_of_exact_operations_have_the_same_bits_for_arrays(name: str) -> No
             assert own is not None
             wanted = float(own(*operands, exact))
             assert partial[k] == wanted or wanted != wanted, at
-
-
-def test_numba_gets_from_cs_library_what_it_lacks() -> None:
-    pytest.importorskip("numba")
-    assert numba_functions.is_known("tanh")
-    assert not numba_functions.is_known("fmod")
-    source = native.source(rows()["mod"])
-    kinds = ", ".join(["types.float64"] * 3)
-    assert f'\nfmod = types.ExternalFunction("fmod", signature({kinds}))\n' in source
-    assert "math.fmod" not in source
-    assert "fmod(x, y)" in source
-    assert "ExternalFunction" not in native.source(rows()["tanh"])
-    with pytest.raises(NotImplementedError, match=r'no_such: .* use engine="numpy"'):
-        numba_functions.external("no_such")
 
 
 def test_a_rows_functions_for_arrays_have_the_rows_name() -> None:
@@ -319,7 +303,7 @@ def test_a_guard_whose_sides_are_within_their_margins_is_doubtful(
 
 # ---------------------------------------------------------------------- engines and eager
 
-ENGINES = ["numpy", "numba"]
+ENGINES = ["numpy", "native"]
 MOST = 5  # factors of a product; with the numbers below, its bits and those of sums fit a double
 NEVER_ROUNDED = ["add", "sub", "mul", "neg", "square", "relu", "abs", "maximum"]
 STEPS = [*NEVER_ROUNDED, "detach", "no_grad", "select", "replaced", "whole"]
@@ -409,7 +393,7 @@ def test_an_engine_gives_the_numbers_and_gradients_of_the_eager_one(
 NAN = math.nan
 
 
-@pytest.mark.parametrize("machine", ["numpy", "numba"])
+@pytest.mark.parametrize("machine", ["numpy", "native"])
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_first_of_the_largest_is_found_for_each_sample(machine: str, count: int) -> None:
     compiled = autograd.compile(
@@ -420,115 +404,23 @@ def test_the_first_of_the_largest_is_found_for_each_sample(machine: str, count: 
     assert found == [[1.0, 0.0, 1.0], [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]][:count]
 
 
-# ---------------------------------------------------------------------- where code is kept
-
-
-def test_the_cache_is_where_the_user_says_or_where_caches_are(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "own"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert numba_engine.cache_folder() == tmp_path / "own"
-    monkeypatch.delenv("CHAINRULE_CACHE")
-    assert numba_engine.cache_folder() == tmp_path / "xdg" / "chainrule"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert numba_engine.cache_folder() == tmp_path / ".cache" / "chainrule"
-
-
-def test_a_rows_source_is_written_whole_and_again_when_it_is_another(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    executed: list[tuple[str, Path]] = []
-    made = SimpleNamespace(values=SimpleNamespace(address=1), slopes=SimpleNamespace(address=2))
-
-    def execute(stem: str, path: Path) -> Any:
-        executed.append((stem, path))
-        assert path.read_text() == "the source"
-        return made
-
-    compiled = numba_engine._compiled.__wrapped__
-    folder = tmp_path / "a" / "b"
-    monkeypatch.setenv("CHAINRULE_CACHE", str(folder))
-    monkeypatch.setattr(numba_engine, "_executed", execute)
-    assert compiled("the source") is made
-    ((stem, path),) = executed
-    assert path == folder / f"{stem}.py"
-    path.write_text("damaged")
-    assert compiled("the source") is made
-    before = path.stat().st_mtime_ns
-    os.utime(path, ns=(5, 5))
-    assert compiled("the source") is made
-    assert path.stat().st_mtime_ns == 5 != before  # what is right is not written again
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "file" / "no folder"))
-    assert compiled("the source") is made
-    assert executed[-1][1].parent.name.startswith("chainrule-")
-    assert executed[-1][1].name == f"{stem}.py"
-
-
-def test_what_numba_has_left_in_pieces_is_thrown_away_once(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    made = SimpleNamespace(values=SimpleNamespace(address=1), slopes=SimpleNamespace(address=2))
-    calls = 0
-
-    def execute(stem: str, path: Path) -> Any:
-        nonlocal calls
-        calls += 1
-        cache = path.parent / "__pycache__"
-        if calls == 1:
-            cache.mkdir()
-            for end in ("f.nbi", "f.1.nbc", "f.pyc"):
-                (cache / f"{stem}.{end}").write_text("")
-            (cache / "row_other.f.nbi").write_text("")
-            raise EOFError
-        left = sorted(part.name for part in cache.iterdir())
-        assert left == sorted(["row_other.f.nbi", f"{stem}.f.pyc"]) or calls > 2
-        if calls > 2:
-            raise EOFError("again")
-        return made
-
-    compiled = numba_engine._compiled.__wrapped__
-    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
-    monkeypatch.setattr(numba_engine, "_executed", execute)
-    assert compiled("the source") is made
-    assert calls == 2
-    with pytest.raises(EOFError, match="again"):
-        compiled("the source")
-
-
-def test_a_rows_source_calls_the_native_exponential_and_has_slopes_of_its_arity() -> None:
-    text = native.source(rows()["sigmoid"])
-    assert "power_of_e(" in text
-    assert "math.exp(" not in text
-    assert "def slope_y(x, y, z):\n    \n    return 0.0\n" in text
-    text = native.source(rows()["mul"])
-    assert "def slope_y(x, y, z):\n    \n    return x\n" in text
-
-
 def test_engines_have_names_and_others_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("numba")
+    pytest.importorskip("llvmlite")
     program = recorded(lambda x: x * 2.0, 1.0)
-    assert type(engine(program)) is NumbaEngine
-    assert type(engine(program, "auto")) is NumbaEngine
-    assert type(engine(program, "numba")) is NumbaEngine
+    assert type(engine(program)) is NativeEngine
+    assert type(engine(program, "auto")) is NativeEngine
+    assert type(engine(program, "native")) is NativeEngine
+    assert type(engine(program, "numba")) is NativeEngine  # what it was called before
     assert type(engine(program, "numpy")) is NumpyEngine
-    with pytest.raises(ValueError, match="expected 'auto', 'numpy' or 'numba', got 'jax'"):
+    with pytest.raises(ValueError, match="must be 'auto', 'native' or 'numpy', got 'jax'"):
         engine(program, "jax")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert type(engine(program)) is NumpyEngine
-    compiled = autograd.compile(lambda x: x * 2.0, engine="numba")
-    with pytest.warns(UserWarning, match="numba is not installed") as caught:
-        compiled(1.0)
-    assert len(caught) == 1
-
-
-def test_a_program_without_operations_of_the_table_runs_natively() -> None:
-    pytest.importorskip("numba")
-    compiled = autograd.compile(lambda i, x: select(x, i), engine="numba")
-    assert compiled(1, [1.0, Value(2.0).data]) == 2.0
-    assert NumbaEngine(compiled.program).rows.tolist() == [[0, 0]]
+    for name in ("native", "numba"):
+        compiled = autograd.compile(lambda x: x * 2.0, engine=name)
+        with pytest.warns(UserWarning, match="llvmlite is not installed") as caught:
+            compiled(1.0)
+        assert len(caught) == 1
 
 
 if __name__ == "__main__":

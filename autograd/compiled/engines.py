@@ -2,24 +2,63 @@
 
 import importlib.util
 import warnings
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from autograd.compiled.numba_engine import NumbaEngine
+from autograd.compiled.encoded import Batch
 from autograd.compiled.numpy_engine import NumpyEngine
 from autograd.compiled.program import Program
 
+ENGINES = ("auto", "native", "numpy")
+_FORMER = {"numba": "native"}  # names from before, and what they mean now
 
-def engine(program: Program, name: str = "auto") -> NumpyEngine | NumbaEngine:
-    """The engine of that name; "auto" is numba if it is installed, else NumPy.
 
-    "numba" without numba warns, says what to install, and gives NumPy.
+class Engine(Protocol):
+    """What runs a program.
+
+    Attributes:
+        name: what the user calls it.
+        shares: whether it divides a batch among threads itself.
     """
-    if name not in ("auto", "numpy", "numba"):
-        raise ValueError(f"engine: expected 'auto', 'numpy' or 'numba', got {name!r}")
-    if name != "numpy" and importlib.util.find_spec("numba") is not None:
-        return NumbaEngine(program)
-    if name == "numba":
+
+    name: str
+    shares: bool
+
+    def memory(self, samples: int) -> Any:
+        """What it keeps for so many samples, in this thread."""
+
+    def prepared(self, memory: Any, batch: Batch, threads: int = 1) -> Callable[[], bool]:
+        """A sweep over the batch, to be run once or again.
+
+        Its answer is whether, for all samples, nothing is decided otherwise and all is finite.
+        """
+
+
+def present_name(wanted: str, where: str) -> str:
+    """The name that an engine has now; ValueError if there is none of that name.
+
+    >>> present_name("numba", "compile"), present_name("auto", "compile")
+    ('native', 'auto')
+    """
+    name = _FORMER.get(wanted, wanted)
+    if name not in ENGINES:
+        raise ValueError(f"{where}: engine must be 'auto', 'native' or 'numpy', got {wanted!r}")
+    return name
+
+
+def engine(program: Program, wanted: str = "auto") -> Engine:
+    """The engine of that name; "auto" is native code where llvmlite is installed, else NumPy.
+
+    Asking for "native" without it warns, with what to install, and gives NumPy.
+    """
+    wanted = present_name(wanted, "engine")
+    if wanted != "numpy" and importlib.util.find_spec("llvmlite") is not None:
+        from autograd.compiled.native.engine import NativeEngine  # only here is llvmlite needed
+
+        return NativeEngine(program)
+    if wanted == "native":
         warnings.warn(
-            "numba is not installed, so NumPy runs this program; pip install 'chainrule[fast]'",
+            "llvmlite is not installed, so NumPy runs this program; pip install 'chainrule[fast]'",
             stacklevel=3,
         )
     return NumpyEngine(program)

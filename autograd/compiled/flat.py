@@ -217,8 +217,7 @@ class Plan:
             back=np.empty((samples, width)), gradients=np.empty(len(flat.numbers)),
             differentiate=True,
         )  # fmt: skip
-        self.memory = recording.memory(samples)
-        self.sweep = recording.engine.sweep
+        self.sweep = recording.engine.prepared(recording.memory(samples), self.batch)
 
     @staticmethod
     def serves(compiled: Loss, call: Call, recording: Recording) -> bool:
@@ -234,7 +233,7 @@ class Plan:
             view[...] = arg.reshape(shape)
         batch = self.batch
         batch.numbers = flat.numbers
-        good = self.sweep(*self.memory, batch)
+        good = self.sweep()
         if good:
             flat.gradients, batch.gradients = batch.gradients, flat.gradients
             flat.compiled.note_used(self.recording)

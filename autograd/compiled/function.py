@@ -22,6 +22,7 @@ try:
     from autograd.compiled import verifying
     from autograd.compiled.arguments import Call, CarriedError
     from autograd.compiled.call_nodes import CompiledCall, Name, derived, results
+    from autograd.compiled.engines import present_name
     from autograd.compiled.flat import Flat, refuse_hooks
     from autograd.compiled.program import Program
     from autograd.compiled.recording import Recording
@@ -31,7 +32,7 @@ except ModuleNotFoundError as error:
     if error.name != "numpy":
         raise
     raise ModuleNotFoundError(
-        "compile needs NumPy, and is fast with numba: pip install 'chainrule[fast]'"
+        "compile needs NumPy, and is quick with llvmlite: pip install 'chainrule[fast]'"
     ) from None
 
 Array = Any
@@ -469,7 +470,7 @@ def compile(
     `verify`.
 
     Args:
-        engine: "numpy", "numba", or "auto".
+        engine: "native" (machine code that llvmlite makes), "numpy", or "auto": what is installed.
         exact: replay in the eager order, to the same bits; otherwise sums may be regrouped.
         reduction: "mean" or "sum" over the rows, or None.
         threads: how many threads share the rows of a batch.
@@ -496,6 +497,5 @@ def compile(
         raise ValueError("compile: threads and cache must be at least 1")
     if verify < 0:
         raise ValueError(f"compile: verify must be 0 or a number of calls, got {verify!r}")
-    if engine not in ("auto", "numpy", "numba"):
-        raise ValueError(f"compile: engine must be 'auto', 'numpy' or 'numba', got {engine!r}")
-    return Compiled(function, Options(engine, exact, reduction, threads, cache, verify))
+    name = present_name(engine, "compile")
+    return Compiled(function, Options(name, exact, reduction, threads, cache, verify))

@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd.compiled import margins
 from autograd.compiled.contractions import LOOPS
-from autograd.compiled.encoded import DOUBTFUL, FAILED, PASSED, Batch, Encoded
+from autograd.compiled.encoded import DOUBTFUL, FAILED, PASSED, Batch, Encoded, Encodings
 from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, MASKED, ROW
 from autograd.compiled.program import Program
 from autograd.compiled.rounding import INFINITE, SMALLEST
@@ -90,12 +90,13 @@ def contract(Z: Array, X: Array, Y: Array, row: list[int]) -> None:  # noqa: N80
     target += sign * sums
 
 
-class NumpyEngine:
+class NumpyEngine(Encodings):
     """Runs a program with NumPy alone."""
 
     name = "numpy"
 
     def __init__(self, program: Program) -> None:
+        super().__init__(program)
         self.ops = [rows()[name] for name in program.tape.ops]
         self.margins = [margins_of_arrays(variant) for variant in program.cone.rows]
 

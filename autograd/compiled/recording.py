@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from autograd.compiled.dependence import Dependence
-from autograd.compiled.encoded import FAILED, PASSED, Batch, Encoded
+from autograd.compiled.encoded import FAILED, PASSED, Batch
 from autograd.compiled.engines import engine
 from autograd.compiled.program import Program
 from autograd.compiled.recorder import Recorder
@@ -25,7 +25,6 @@ from autograd.ops import Ops
 from autograd.value import Value, accumulate, data_of, grads
 
 Array = Any
-BLOCKS = (1, 8, 16, 32, 64)  # how many samples an engine can compute side by side
 _NO_SEEDS = np.zeros(0)
 
 
@@ -136,8 +135,6 @@ class Recording:
         self.engine = engine(program, engine_name)
         self.own_runs = parameter_runs(np.arange(len(parameters)), len(program.tape.constants))
         self.derived: dict[Any, Any] = {}
-        self._codes: dict[int, Encoded] = {}
-        self._thread = threading.local()
         self._numbers = np.zeros(0)
 
     @property
@@ -189,42 +186,38 @@ class Recording:
         read = np.array(grads(self.grad_leaves) if slopes is None else list(slopes), np.float64)
         return np.hstack([x, np.tile(read, (len(x), 1))])
 
-    def memory(self, samples: int) -> tuple[Encoded, Array, Array]:
-        """The code for so many samples, and this thread's memory for numbers and gradients."""
-        block = next((size for size in BLOCKS if size >= samples), BLOCKS[-1])
-        memories: dict[Any, Any] = self._thread.__dict__
-        if block not in memories:
-            if block not in self._codes:
-                self._codes[block] = Encoded(self.program, block)
-            code = self._codes[block]
-            memory = np.zeros(code.size)
-            memory[: code.shared] = 1.0
-            constants = self.program.tape.constants
-            memory[: len(constants)] = constants
-            memories[block] = code, memory, np.zeros(code.size)
-        return memories[block]  # type: ignore[no-any-return]
+    def memory(self, samples: int) -> Any:
+        """This thread's memory of the engine, for so many samples."""
+        return self.engine.memory(samples)
 
     def run(
-        self, numbers: Array, where: Array, x: Array, seeds: Array | None, gradients: Array
+        self,
+        numbers: Array,
+        where: Array,
+        x: Array,
+        seeds: Array | None,
+        gradients: Array,
+        threads: int = 1,
+        several: bool = False,
     ) -> Run:
         """What the engine gives for samples x.
 
         `where` says which of the numbers are the parameters; see `parameter_runs`.  With seeds,
         `gradients` is set to the gradient of the outputs, weighted by the seeds and summed over the
-        samples.
+        samples.  With `several`, one sample is computed as among others, to the same bits.
         """
         tape = self.program.tape
         samples = len(x)
-        code, memory, grad = self.memory(samples)
         out = np.empty((samples, len(tape.outputs)))
         status = np.empty(samples, dtype=np.int64)
         back = np.empty((samples, tape.inputs)) if seeds is not None else out
         batch = Batch(
-            numbers=numbers, where=where, x=x, seeds=_NO_SEEDS if seeds is None else seeds,
-            out=out, status=status, back=back, gradients=gradients,
-            differentiate=seeds is not None,
+            numbers=numbers, where=where, x=np.ascontiguousarray(x),
+            seeds=_NO_SEEDS if seeds is None else seeds, out=out, status=status, back=back,
+            gradients=gradients, differentiate=seeds is not None,
         )  # fmt: skip
-        good = self.engine.sweep(code, memory, grad, batch)
+        memory = self.memory(max(samples, 1 + several))
+        good = self.engine.prepared(memory, batch, threads)()
         return Run(good, out, status, back, gradients)
 
     def own_numbers(self, numbers: Array, where: Array) -> Array:

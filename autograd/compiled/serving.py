@@ -94,11 +94,14 @@ class Request:
         sink: where the parameters' numbers come from, and where their gradients go.
         scale: the factor of the outputs' gradients; None if no gradients are wanted.
         reduced: whether the rows are summed or averaged.
+        several: whether the call has more than one row.  Each row is then computed as one of
+            several, even if its branch has no other, so its bits do not depend on the rest.
     """
 
     sink: Sink
     scale: float | None = None
     reduced: bool = False
+    several: bool = False
 
 
 @dataclass
@@ -140,11 +143,13 @@ class Runner:
             return self.run_eagerly(recording, x, request)
         numbers, where, gradients = request.sink.arrays(recording)
         seeds, wide = _seeds(recording, request), request.sink.widened(recording, x)
-        if self.threads > 1 and len(x) > CHUNK:
+        run_chunk = partial(
+            recording.run, numbers, where, threads=self.threads, several=request.several
+        )
+        if self.threads > 1 and len(x) > CHUNK and not recording.engine.shares:
             # Fixed chunks, added in order: the bits do not depend on the number of threads.
             chunks = [wide[i : i + CHUNK] for i in range(0, len(wide), CHUNK)]
             parts = [np.zeros(len(gradients)) for _ in chunks]
-            run_chunk = partial(recording.run, numbers, where)
             with ThreadPoolExecutor(self.threads) as pool:
                 runs = list(pool.map(run_chunk, chunks, repeat(seeds), parts))
             run = Run(
@@ -155,7 +160,7 @@ class Runner:
                 sum(parts[1:], parts[0]),
             )
         else:
-            run = recording.run(numbers, where, wide, seeds, gradients)
+            run = run_chunk(wide, seeds, gradients)
         if recording.grad_leaves:
             run.back = run.back[:, : x.shape[1]]
         if not run.good:
@@ -183,7 +188,7 @@ class Runner:
 
         A `fresh` recording was made with the first sample.
         """
-        forward = Request(request.sink)
+        forward = Request(request.sink, several=request.several)
         status = self.run(recording, x, forward).status.copy()
         if fresh and status[0] == FAILED:
             # It was recorded with this sample's own numbers, so rounding must be the reason.
@@ -216,6 +221,7 @@ def serve(
     `record` gives a recording for a row that none of those tried fits, and whether it is new.
     """
     x = call.numbers
+    request.several = len(x) > 1
     if candidates:
         # The usual case: the recording that ran last serves all samples.
         recording = candidates[0]

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import hashlib
-import importlib
 import importlib.util
 import platform
 import sys
@@ -38,9 +37,9 @@ def fingerprint() -> dict[str, str]:
         own["chainrule"] = metadata.version("chainrule")
     own["Python"] = ".".join(map(str, sys.version_info[:2]))
     own["NumPy"] = np.__version__
-    own["numba"] = "none"
-    if importlib.util.find_spec("numba") is not None:
-        own["numba"] = f"{metadata.version('numba')}, llvmlite {metadata.version('llvmlite')}"
+    own["llvmlite"] = "none"
+    if importlib.util.find_spec("llvmlite") is not None:
+        own["llvmlite"] = metadata.version("llvmlite")
     own["machine"] = f"{platform.system()} {platform.machine()}"
     own["C library"] = " ".join(platform.libc_ver()).strip() or "unknown"  # has exp and log
     own["CPU"], features = _processor()
@@ -58,19 +57,13 @@ def _processor() -> tuple[str, str]:
     """
     built: Any = np.show_config(mode="dicts")
     used = {f"numpy:{name}" for name in built.get("SIMD Extensions", {}).get("found", [])}
-    if importlib.util.find_spec("numba") is None:
+    if importlib.util.find_spec("llvmlite") is None:
         return platform.processor() or "unknown", " ".join(sorted(used))
     from llvmlite import binding
 
-    config: Any = importlib.import_module("numba").config  # Any: numba sets its names with exec
-    # Like numba, which can be set to compile for another CPU than the host's.
-    name, features = config.CPU_NAME, config.CPU_FEATURES
-    if features is None:
-        features = binding.get_host_cpu_features().flatten()
+    features = binding.get_host_cpu_features().flatten()
     used |= {feature[1:] for feature in features.split(",") if feature.startswith("+")}
-    if config.USING_SVML:
-        used.add("SVML")
-    return name or binding.get_host_cpu_name(), " ".join(sorted(used))
+    return binding.get_host_cpu_name(), " ".join(sorted(used))
 
 
 def compare(driver: dict[str, str]) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 from autograd import rules
 from autograd.operation import Operation
 from autograd.ops import rows
-from autograd.printers import numba_functions
 
 
 class _Arrays(ast.NodeTransformer):
@@ -27,11 +26,19 @@ class Functions:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         function = next((f for f in _candidates(name) if agrees(f, name)), None)
         if function is None:
-            exact = numba_functions.row_of(name)
+            exact = row_of(name)
             by_number = np.frompyfunc(exact.value, exact.arity, 1)
             function = lambda *arrays: by_number(*arrays).astype(np.float64)  # noqa: E731
         setattr(self, name, function)
         return function
+
+
+def row_of(libm: str) -> Operation:
+    """The row that is a function of libm; AttributeError if none is."""
+    for op in rows().values():
+        if op.libm == libm:
+            return op
+    raise AttributeError(f"no row is the function {libm!r} of libm")
 
 
 def _candidates(name: str) -> list[Any]:

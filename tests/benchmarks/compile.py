@@ -180,13 +180,13 @@ def gpt() -> None:
     slow = eager(model, tokens)
     print(f"| chainrule, eager Values | {slow:,.0f} | | | |")
     found = {}
-    for engine in ("numpy", "numba"):
+    for engine in ("numpy", "native"):
         found[engine] = [compiled(model, engine, b) for b in BATCHES]
         cells = " | ".join(f"{us:,.1f}" for us in found[engine])
         print(f"| chainrule, compiled, {engine} | {cells} |")
     adam = with_adam(model, 1), with_adam(model, 64)
     print(f"| the same, with Adam's step | {adam[0]:,.1f} | | {adam[1]:,.1f} | |")
-    ours = found["numba"][0]
+    ours = found["native"][0]
     peers = {}
     if have("casadi"):
         peers["CasADi SX"] = [casadi(model, tokens)]

@@ -26,7 +26,7 @@ import autograd.show.page
 from autograd import ExpressionError, Value, draw, expression, play, scope, topological
 from autograd.compiled import numpy_engine
 from autograd.compiled.encoded import Batch, Encoded
-from autograd.compiled.numba_engine import NumbaEngine
+from autograd.compiled.native.engine import NativeEngine
 from autograd.compiled.numpy_engine import NumpyEngine
 from autograd.compiled.program import Program
 from autograd.show.page import Drawing
@@ -144,29 +144,37 @@ def _runs(program: Program) -> None:
     tape = program.tape
     count = tape.parameters
     program.evaluate([0.5] * count, [1.0] * tape.inputs)
-    for kind in (NumpyEngine, NumbaEngine):
-        machine = kind(program)
-        for block, samples in ((1, 1), (8, 5)):
-            code = Encoded(program, block)
-            memory, grad = (np.full(code.size + 2 * _EDGE, np.pi) for _ in range(2))
-            inner = [array[_EDGE:-_EDGE] for array in (memory, grad)]
-            if kind is NumpyEngine:
-                inner = [array.view(_Inside) for array in inner]
-            inner[0][: code.shared] = 1.0
-            inner[0][: len(tape.constants)] = tape.constants
-            x = np.linspace(-1.0, 3.0, samples * tape.inputs).reshape(samples, tape.inputs)
-            where = np.array([[len(tape.constants), 0, count]] * bool(count)).reshape(-1, 3)
-            out = np.empty((samples, len(tape.outputs)))
-            with mock.patch.object(numpy_engine, "_view", _strided):
-                batch = Batch(
-                    numbers=np.full(count, 0.5), where=where.astype(np.int64), x=x,
-                    seeds=np.ones(out.shape[1]), out=out, status=np.empty(samples, dtype=np.int64),
-                    back=np.empty(x.shape), gradients=np.empty(count), differentiate=True,
-                )  # fmt: skip
-                machine.sweep(code, inner[0], inner[1], batch)
-            for array in (memory, grad):
-                assert (array[:_EDGE] == np.pi).all()
-                assert (array[-_EDGE:] == np.pi).all()
+    for block, samples in ((1, 1), (8, 5)):
+        batch = _batch(program, samples)
+        code = Encoded(program, block)
+        memory, grad = (np.full(code.size + 2 * _EDGE, np.pi) for _ in range(2))
+        inner = [array[_EDGE:-_EDGE].view(_Inside) for array in (memory, grad)]
+        inner[0][: code.shared] = 1.0
+        inner[0][: len(tape.constants)] = tape.constants
+        with mock.patch.object(numpy_engine, "_view", _strided):
+            NumpyEngine(program).sweep(code, inner[0], inner[1], batch)
+        machine = NativeEngine(program)
+        loaded, (numbers,) = machine.memory(samples)
+        native = np.full(len(numbers) + 2 * _EDGE, np.pi)
+        native[_EDGE:-_EDGE] = numbers
+        machine.prepared((loaded, [native[_EDGE:-_EDGE]]), batch)()
+        for array in (memory, grad, native):
+            assert (array[:_EDGE] == np.pi).all()
+            assert (array[-_EDGE:] == np.pi).all()
+
+
+def _batch(program: Program, samples: int) -> Batch:
+    """So many samples for a program, with gradients."""
+    tape = program.tape
+    count = tape.parameters
+    x = np.linspace(-1.0, 3.0, samples * tape.inputs).reshape(samples, tape.inputs)
+    where = np.array([[len(tape.constants), 0, count]] * bool(count)).reshape(-1, 3)
+    out = np.empty((samples, len(tape.outputs)))
+    return Batch(
+        numbers=np.full(count, 0.5), where=where.astype(np.int64), x=x,
+        seeds=np.ones(out.shape[1]), out=out, status=np.empty(samples, dtype=np.int64),
+        back=np.empty(x.shape), gradients=np.empty(count), differentiate=True,
+    )  # fmt: skip
 
 
 def _of_program(data: bytes) -> None:
@@ -247,7 +255,7 @@ def corpus(target: str) -> list[bytes]:
     return [text.encode(errors="surrogatepass") for text in texts]
 
 
-# Whose branches guide the fuzzer.  NumPy and numba have more functions than there is time for.
+# Whose branches guide the fuzzer.  NumPy has more functions than there is time for.
 _WATCHED = {"ast", "autograd", "json", "nn", "re", "tokenize", "zipfile"}
 
 
@@ -256,7 +264,7 @@ def _fuzz(target: str, seconds: int) -> None:
     import atheris
 
     for data in corpus(target):
-        TARGETS[target](data)  # imports, and has numba compile what it could not read afterwards
+        TARGETS[target](data)  # imports, and has compiled what it could not read afterwards
     for function in [one for one in gc.get_objects() if isinstance(one, types.FunctionType)]:
         if str(function.__module__).partition(".")[0] in _WATCHED:
             atheris.instrument_func(function)

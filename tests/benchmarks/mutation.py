@@ -41,8 +41,6 @@ PRESENTATION = {
     "autograd/show/render.py", "autograd/show/steps.py", "autograd/show/terminal.py",
     "autograd/show/widget.py", "nn/demo.py", "nn/study/plots.py",
 }  # fmt: skip
-# numba compiles it: other code for its functions would change nothing.
-COMPILED = {"autograd/compiled/kernels.py"}
 # They look at the sources, start other processes or a browser, and so see no change made here.
 BLIND = (
     "README.md", "tests/test_docs.py", "tests/test_house.py", "tests/test_interruptions.py",
@@ -500,7 +498,7 @@ def files() -> list[str]:
     """The files that are not presentation."""
     paths = [*ROOT.glob("autograd/**/*.py"), *ROOT.glob("nn/**/*.py")]
     names = sorted(str(path.relative_to(ROOT)) for path in paths)
-    return [name for name in names if name not in PRESENTATION | COMPILED]
+    return [name for name in names if name not in PRESENTATION]
 
 
 def main(arguments: list[str]) -> None:

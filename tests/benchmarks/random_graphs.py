@@ -109,7 +109,7 @@ class _Compiled:
 ENGINES: dict[str, Callable[[], Engine]] = {
     "eager": lambda: eager,
     "numpy": functools.partial(_Compiled, "numpy"),
-    "numba": functools.partial(_Compiled, "numba"),
+    "native": functools.partial(_Compiled, "native"),
 }
 
 

@@ -1,0 +1,1 @@
+"""Programs as machine code that LLVM makes for their shapes, and for the processor at hand."""

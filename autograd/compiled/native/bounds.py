@@ -1,0 +1,124 @@
+"""What bounds take, as records: what is measured of many numbers, and the bounds of each.
+
+Which instructions they follow is told in `rounding`.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, ROW, SHARED, Instruction
+from autograd.compiled.native import doubts, lookups, peaks
+from autograd.compiled.native.limits import Peaks
+from autograd.compiled.native.records import Records
+from autograd.compiled.native.writer import Writer
+from autograd.compiled.rounding import Step, runs
+from autograd.value import rows
+
+
+class Bounds:
+    """Adds the records of bounds to the lists of a translation."""
+
+    def __init__(self, writer: Writer, watched: Peaks, lists: dict[str, Records]) -> None:
+        self.writer, self.peaks, self.lists = writer, watched, lists
+        self.layout, self.tile = writer.layout, writer.tile
+        self.cone = cone = writer.program.cone
+        table = rows()
+        self.variants = [(table[one.op], one) for one in cone.rows]
+        self._begin()
+        for step in cone.steps:
+            self._follow(step)
+        self._watch()
+
+    # ------------------------------------------------------------------ many numbers at once
+
+    def _watch(self) -> None:
+        """Measure heaps, and how near decisions are; compare with the limits."""
+        lines: dict[tuple[str, bool], list[tuple[int, int, int]]] = {}
+        guards, heaps, layout, tables = [], self.peaks.heaps, self.layout, self.writer.tables
+        sides = layout.values(self.writer.program.address[self.writer.program.tape.guards[:, 1:3]])
+        for (what, which), place in self.peaks.places.items():
+            to = layout.peaks + place
+            if what == "sum":
+                self._sum_of_sizes(self.cone.steps[which].instruction, to)
+            elif what == "gap":
+                one = self.cone.steps[which].instruction
+                table = self.writer.starts(one), tables.append(layout.values(one.pool[0]))
+                self.lists["peaks"].append((peaks.gaps, (self.tile,)), to, one.lanes, *table)
+            elif what == "guard":
+                guards.append((*sides[which].tolist(), to))
+            else:
+                first, count = heaps.numbers(which)
+                shared = first >= SHARED
+                line = (
+                    (first - SHARED, count) if shared else (layout.lane(first), count * self.tile)
+                )
+                lines.setdefault((what, shared), []).append((*line, to))
+        for (what, shared), found in lines.items():
+            kernel = peaks.peaks, (what == "ends", not shared and self.tile > 1)
+            self.lists["begin" if shared else "peaks"].append(
+                kernel, len(found), tables.append(found)
+            )
+        if guards:
+            listed = len(guards), tables.append(guards)
+            self.lists["peaks"].append((peaks.distances, (self.tile,)), *listed)
+        fields = layout.peaks, layout.watched, layout.watched, layout.unsure
+        self.lists["peaks"].append((peaks.check, ()), *fields)
+
+    def _sum_of_sizes(self, one: Instruction, to: int) -> None:
+        """The largest sum of a contraction's shared factors, over the terms of each result."""
+        shared, strides = (one.x, one.xs) if one.x >= SHARED else (one.y, one.ys)
+        loops, count = [], 1
+        for size, result, stride in zip(one.sizes, one.zs, strides, strict=True):
+            if not result:
+                loops.append((size, 0, stride))
+            elif stride:
+                loops.append((size, count, stride))
+                count *= size
+        place, begin = self.layout.bounds, self.lists["begin"]  # which nobody has made yet
+        self.writer.sizes(begin, loops, place, shared - SHARED)
+        table = self.writer.tables.append([(place, count, to)])
+        begin.append((peaks.peaks, (False, False)), 1, table)
+
+    # ------------------------------------------------------------------ every number
+
+    def _begin(self) -> None:
+        """The magnitudes of numbers; and nothing is in doubt yet."""
+        layout, lanes = self.layout, runs(self.cone.lanes).tolist()
+        self.lists["bounds"].append((lookups.zero, ()), layout.doubt, self.tile)
+        lines = [(0, layout.lanes), *((layout.lane(a), n * self.tile) for a, n in lanes)]
+        self._add((doubts.measure, ()), len(lines), self.writer.tables.append(lines))
+
+    def _add(self, kernel: Any, *fields: int) -> None:
+        layout = self.layout
+        self.lists["bounds"].append(kernel, layout.sizes, layout.bounds, self.cone.unit, *fields)
+
+    def _follow(self, step: Step) -> None:
+        one, writer, layout = step.instruction, self.writer, self.layout
+        parts = layout.sizes, layout.bounds
+        if one.kind in (CONTRACT, GATHER):
+            self._sum(one, parts[step.x_bound], parts[step.y_bound], True)
+        elif one.kind == ROW:
+            (op, variant), kinds = self.variants[one.op], writer.kinds(one.pool)
+            operands = writer.fields(map(layout.values, one.pool), kinds)
+            fields = one.lanes, layout.lane(one.z), layout.doubt, *operands
+            self._add((doubts.row_margins, (op, variant, self.tile, kinds)), *fields)
+        elif one.kind == LARGEST:
+            tables = writer.starts(one), writer.tables.append(layout.values(one.pool[0]))
+            self._add((doubts.largest_doubts, (self.tile,)), one.lanes, *tables, layout.doubt)
+        elif one.kind == CHOOSE:
+            writer.choose(self.lists["bounds"], one, False, layout.bounds)
+        else:
+            self._sum(writer.copy(one), layout.bounds, layout.sizes, False)
+            writer.replace(self.lists["bounds"], one, False, layout.bounds)
+
+    def _sum(self, one: Instruction, x: int, y: int, add: bool) -> None:
+        """Sums of products on magnitudes and bounds."""
+        writer, records, z = self.writer, self.lists["bounds"], self.layout.bounds
+        if one.kind == GATHER:
+            writer.gather(records, one, add, (z, x, y))
+            return
+        pairs = (one.z, one.zs, z), (one.x, one.xs, x), (one.y, one.ys, y)
+        sides = [writer.side(*pair) for pair in pairs]
+        alone = writer.is_one(np.array(one.y)) and y == self.layout.sizes  # which is 1
+        writer.contract(records, one, sides, add, alone)

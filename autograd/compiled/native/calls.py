@@ -1,0 +1,136 @@
+"""Calls of a program's machine code: everything but numbers and gradients stays as it is."""
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from autograd.compiled.encoded import Batch
+from autograd.compiled.native.kernels import FIELD, Loaded
+from autograd.compiled.native.team import together
+
+Array = Any
+MOST_POINTERS = 4  # pairs of arrays whose addresses are kept
+
+
+class Call:
+    """A sweep over one batch, again and again; only its numbers and gradients may be other ones."""
+
+    def __init__(self, code: Loaded, memory: list[Array], batch: Batch) -> None:
+        self.code, self.memory, self.batch = code, memory, batch
+        self.samples, where = len(batch.x), batch.where
+        self.covered = int(where[:, 2].sum())  # gradients that a sweep fills
+        self.needed = int((where[:, 1] + where[:, 2]).max(initial=0))
+        self.fields = code.call.copy()
+        names = ["where", "x", "seeds", "out"]
+        self.arrays = {name: _in_line(name, getattr(batch, name)) for name in names}
+        self.arrays["statuses"] = _in_line("statuses", batch.status)
+        if batch.differentiate:
+            self.arrays["back"] = _in_line("back", batch.back)
+        self.put(**{name: array.ctypes.data for name, array in self.arrays.items()})
+        self.put(memory=memory[0].ctypes.data, where_count=len(where))
+        self.put(samples=self.samples, differentiate=batch.differentiate)
+        self._known: dict[tuple[int, int], tuple[int, Any]] = {}
+
+    def put(self, **fields: int) -> None:
+        """Set fields of the call."""
+        for name, value in fields.items():
+            self.fields[FIELD[name]] = value
+
+    def __call__(self) -> bool:
+        """Whether all guards held and all results are finite."""
+        code, numbers, gradients = self.code, self.batch.numbers, self.batch.gradients
+        if code.left > 0:
+            code.ran(self.samples)
+        known = self._known.get((id(numbers), id(gradients)))
+        if known is None:
+            known = self._pointed(numbers, gradients)
+        if self.covered != len(gradients):
+            gradients[:] = 0.0
+        found = code.run(known[0])
+        if found > 1:
+            code.limits.learn(self.memory[0])
+        return bool(found & 1)
+
+    def given(self, numbers: Array, gradients: Array) -> Array:
+        """The numbers as machine code reads them; ValueError if there are too few."""
+        if self.batch.differentiate:
+            _in_line("gradients", gradients)
+        sizes = [numbers.size] + [gradients.size] * self.batch.differentiate
+        if min(sizes) < self.needed:
+            raise ValueError(
+                f"expected {self.needed} numbers of parameters and as many gradients, got "
+                f"{numbers.size} and {gradients.size}"
+            )
+        return np.ascontiguousarray(numbers, dtype=np.float64)
+
+    def _pointed(self, numbers: Array, gradients: Array) -> tuple[int, Any]:
+        """The address of the call with these arrays, and what must live as long."""
+        given = self.given(numbers, gradients)
+        self.put(numbers=given.ctypes.data, gradients=gradients.ctypes.data)
+        fields = self.fields.copy()
+        address = fields.ctypes.data, (fields, given, gradients, numbers)
+        if given is numbers:
+            if len(self._known) >= MOST_POINTERS:
+                self._known.clear()
+            self._known[id(numbers), id(gradients)] = address
+        return address
+
+
+def _in_line(name: str, array: Array) -> Array:
+    """The array; ValueError if its numbers do not follow each other as machine code reads them."""
+    kind = np.int64 if name in ("where", "statuses") else np.float64
+    if array.dtype != kind or not array.flags.c_contiguous:
+        raise ValueError(f"{name}: expected {np.dtype(kind)} numbers in one line of memory")
+    return array
+
+
+class Shared:
+    """The same, in chunks that threads share; their gradients are added in order."""
+
+    def __init__(self, call: Call, shares: int) -> None:
+        self.call, chunk = call, call.code.chunk
+        count = -(-call.samples // chunk)
+        self.fields = np.repeat(call.fields[None, :], count, axis=0)
+        starts = np.arange(count) * chunk
+        sizes = np.minimum(chunk, call.samples - starts)
+        self._put("samples", sizes)
+        for name in ("x", "out", "statuses", "back"):
+            if name in call.arrays:
+                array = call.arrays[name]
+                self._put(name, array.ctypes.data + starts * array.strides[0])
+        call.memory += [call.code.memory() for _ in range(shares - len(call.memory))]
+        places = np.array([memory.ctypes.data for memory in call.memory[:shares]])
+        self._put("memory", places[np.arange(count) % shares])
+        self.shares, self.parts = shares, np.zeros((count, 0))
+
+    def _put(self, name: str, numbers: Any) -> None:
+        self.fields[:, FIELD[name]] = numbers
+
+    def __call__(self) -> bool:
+        """Whether all guards held and all results are finite."""
+        call = self.call
+        numbers, gradients = call.batch.numbers, call.batch.gradients
+        call.code.ran(call.samples)
+        given = call.given(numbers, gradients)
+        if self.parts.shape[1] != len(gradients):
+            self.parts = np.zeros((len(self.fields), len(gradients)))
+        steps = np.arange(len(self.parts))
+        self._put("numbers", given.ctypes.data)
+        self._put("gradients", self.parts.ctypes.data + steps * self.parts.strides[0])
+        calls = (self.fields.ctypes.data + steps * self.fields.strides[0]).tolist()
+
+        def share(k: int) -> bool:
+            found = list(map(call.code.run, calls[k :: self.shares]))
+            if max(found) > 1:
+                call.code.limits.learn(call.memory[k])
+            return all(one & 1 for one in found)
+
+        good = together([partial(share, k) for k in range(self.shares)])
+        if not call.batch.differentiate:
+            return good
+        gradients[:] = self.parts[0]
+        for part in self.parts[1:]:
+            gradients += part
+        return good and math.isfinite(float(gradients.sum()))

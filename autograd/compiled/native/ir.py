@@ -1,0 +1,487 @@
+"""Functions in LLVM's assembly: terms that compute as Python's numbers do, memory and loops.
+
+A function here works on three things: its record (whole numbers of 64 bits that say where its
+operands are), the numbers of the thread that runs it, and the tables of the program.  Where a
+whole number is known while the text is written it is a Python int, and arithmetic on it is done
+by Python and not by the machine.
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+VECTOR = 8  # numbers that are computed side by side; narrower registers take several to hold them
+INT, POINTER, ENTRY = "i64", "ptr", "i32"  # a whole number, an address, an entry of a table
+
+
+@dataclass(frozen=True)
+class Reals:
+    """What a number is: its name in LLVM, its bits, those of its fraction, and the bias."""
+
+    name: str
+    bits: int
+    fraction: int
+    bias: int
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return self.bits // 8
+
+    def text(self, number: float) -> str:
+        """The number as LLVM reads it: the bits of the double that it is."""
+        if self.bits == 32:
+            number = struct.unpack("<f", struct.pack("<f", number))[0]
+        return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
+
+
+DOUBLE = Reals("double", 64, 52, 1023)
+
+
+def vector(type: str, count: int) -> str:
+    """The type of so many side by side."""
+    return type if count == 1 else f"<{count} x {type}>"
+
+
+class Term:
+    """A value of a function, or a vector of values; arithmetic adds lines to the function."""
+
+    __slots__ = ("f", "text", "type")
+
+    def __init__(self, f: "Function", type: str, text: str) -> None:
+        self.f, self.type, self.text = f, type, text
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def lanes(self) -> int:
+        """How many numbers it holds."""
+        return int(self.type[1:].split(" ")[0]) if self.type.startswith("<") else 1
+
+    @property
+    def kind(self) -> str:
+        """The type of each of its numbers."""
+        return self.type.rstrip(">").split(" ")[-1]
+
+    @property
+    def is_real(self) -> bool:
+        """Whether its numbers are not whole ones."""
+        return self.kind == self.f.real.name
+
+    def like(self, other: "Operand") -> "Term":
+        """A number as a term of this type."""
+        if isinstance(other, Term):
+            return other
+        text = self.f.real.text(other) if self.is_real else str(other)
+        return self.f.constant([text] * self.lanes, self.kind)
+
+    def _do(self, real: str, whole: str, x: "Term", y: "Term") -> "Term":
+        return self.f.term(x.type, f"{real if self.is_real else whole} {x.type} {x}, {y}")
+
+    def __add__(self, other: "Operand") -> "Term":
+        if isinstance(other, int) and other == 0 and not self.is_real:
+            return self
+        return self._do("fadd", "add", self, self.like(other))
+
+    def __sub__(self, other: "Operand") -> "Term":
+        return self._do("fsub", "sub", self, self.like(other))
+
+    def __rsub__(self, other: "Operand") -> "Term":
+        return self._do("fsub", "sub", self.like(other), self)
+
+    def __mul__(self, other: "Operand") -> "Term":
+        if isinstance(other, int) and other in (0, 1) and not self.is_real:
+            return self if other else 0  # type: ignore[return-value]  # it goes on as an int
+        return self._do("fmul", "mul", self, self.like(other))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __truediv__(self, other: "Operand") -> "Term":
+        return self._do("fdiv", "", self, self.like(other))
+
+    def __rtruediv__(self, other: "Operand") -> "Term":
+        return self._do("fdiv", "", self.like(other), self)
+
+    def __floordiv__(self, other: "Operand") -> "Term":
+        return self._do("", "sdiv", self, self.like(other))
+
+    def __mod__(self, other: "Operand") -> "Term":
+        return self._do("", "srem", self, self.like(other))
+
+    def __and__(self, other: "Operand") -> "Term":
+        return self._do("", "and", self, self.like(other))
+
+    def __or__(self, other: "Operand") -> "Term":
+        return self._do("", "or", self, self.like(other))
+
+    def __xor__(self, other: "Operand") -> "Term":
+        return self._do("", "xor", self, self.like(other))
+
+    def __lshift__(self, places: int) -> "Term":
+        return self._do("", "shl", self, self.like(places))
+
+    def __rshift__(self, places: int) -> "Term":
+        return self._do("", "ashr", self, self.like(places))
+
+    def dropped(self, places: int) -> "Term":
+        """The bits but for the last ones; zeros come in from the left."""
+        return self._do("", "lshr", self, self.like(places))
+
+    def __neg__(self) -> "Term":
+        return self.f.term(self.type, f"fneg {self.type} {self}")
+
+    def __abs__(self) -> "Term":
+        return self.f.intrinsic("fabs", self)
+
+    def times_plus(self, y: "Operand", z: "Operand") -> "Term":
+        """self * y + z, rounded once where the machine can."""
+        return self.f.intrinsic("fmuladd", self, self.like(y), self.like(z))
+
+    def compare(self, order: str, other: "Operand") -> "Term":
+        """A mask: where the numbers are in that order, by LLVM's name for it."""
+        op = "fcmp" if self.is_real else "icmp"
+        text = f"{op} {order} {self.type} {self}, {self.like(other)}"
+        return self.f.term(vector("i1", self.lanes), text)
+
+    def select(self, x: "Term", y: "Operand") -> "Term":
+        """x where this mask holds, and y elsewhere."""
+        text = f"select {self.type} {self}, {x.type} {x}, {x.type} {x.like(y)}"
+        return self.f.term(x.type, text)
+
+    def replaced(self, mask: "Term", other: "Operand") -> "Term":
+        """Another number where the mask holds."""
+        return mask.select(self.like(other), self)
+
+    def at_most(self, limit: float) -> "Term":
+        """The smaller of number and limit; nan stays nan."""
+        return self.like(limit).compare("olt", self).select(self.like(limit), self)
+
+    def at_least(self, limit: float) -> "Term":
+        """The larger of number and limit; nan stays nan."""
+        return self.like(limit).compare("ogt", self).select(self.like(limit), self)
+
+    def cast(self, op: str, kind: str) -> "Term":
+        """The same by another type, as an instruction turns it."""
+        type = vector(kind, self.lanes)
+        return self.f.term(type, f"{op} {self.type} {self} to {type}")
+
+    def part(self, k: int) -> "Term":
+        """One number of a vector."""
+        if self.lanes == 1:
+            return self
+        return self.f.term(self.kind, f"extractelement {self.type} {self}, i32 {k}")
+
+    def shuffled(self, other: "Term", places: Sequence[int]) -> "Term":
+        """The vector of what is at those places of this one, and of another behind it."""
+        if len(places) == 1:
+            return self.part(places[0])
+        mask = f"<{len(places)} x i32> <{', '.join(f'i32 {i}' for i in places)}>"
+        type = vector(self.kind, len(places))
+        return self.f.term(type, f"shufflevector {self.type} {self}, {other.type} {other}, {mask}")
+
+    def folded(self, join: Callable[["Term", "Term"], "Term"]) -> "Term":
+        """A vector's numbers joined by twos, neighbours first."""
+        x = self
+        while x.lanes > 1:
+            x = join(x.shuffled(x, range(0, x.lanes, 2)), x.shuffled(x, range(1, x.lanes, 2)))
+        return x
+
+    def total(self) -> "Term":
+        """The sum of a vector's numbers, neighbours first."""
+        return self.folded(lambda x, y: x + y)
+
+    def any(self) -> "Term":
+        """Whether a mask holds anywhere."""
+        if self.lanes == 1:
+            return self
+        bits = f"i{self.lanes}"
+        return self.f.term(bits, f"bitcast {self.type} {self} to {bits}").compare("ne", 0)
+
+
+Operand = Term | int | float
+Whole = Term | int
+Body = Callable[[Any, list[Term]], Sequence[Term]]
+
+
+class Function:
+    """The text of one function, and what it calls.
+
+    Args:
+        name: of the function.
+        parameters: their names; all are pointers.
+        real: the numbers that it computes with.
+    """
+
+    unrolled = False  # whether loops of a known length are written out
+
+    def __init__(
+        self, name: str, parameters: Sequence[str] = ("record", "memory", "tables"),
+        real: Reals = DOUBLE,
+    ) -> None:  # fmt: skip
+        self.name, self.parameters, self.real = name, parameters, real
+        self.result: Term | None = None
+        self.lines: list[str] = []
+        self.block = "entry"
+        self.declared: dict[str, str] = {}
+        self.libm: set[str] = set()  # functions of the C library that it calls
+        self._count = 0
+        self.pointers = {one: Term(self, POINTER, f"%{one}") for one in parameters}
+
+    def text(self) -> str:
+        """The function and its declarations."""
+        given = ", ".join(f"ptr noalias %{one}" for one in self.parameters)
+        type, end = (INT, f"ret {INT} {self.result}") if self.result else ("void", "ret void")
+        head = f"define {type} @{self.name}({given}) nounwind {{"
+        return "\n".join([*self.declared.values(), head, "entry:", *self.lines, f"  {end}", "}\n"])
+
+    # ------------------------------------------------------------------ lines
+
+    def do(self, text: str) -> None:
+        """Add a line."""
+        self.lines.append(f"  {text}")
+
+    def term(self, type: str, text: str) -> Term:
+        """The value that a line gives."""
+        term = Term(self, type, f"%v{self.fresh()}")
+        self.lines.append(f"  {term} = {text}")
+        return term
+
+    def fresh(self) -> int:
+        """A number for a new name."""
+        self._count += 1
+        return self._count
+
+    def label(self, name: str) -> None:
+        """Start a block."""
+        self.lines.append(f"{name}:")
+        self.block = name
+
+    def call(self, name: str, type: str, *arguments: Term) -> Term:
+        """The result of a function that is declared elsewhere."""
+        self.declared[name] = f"declare {type} @{name}({', '.join(x.type for x in arguments)})"
+        text = f"call {type} @{name}({', '.join(f'{x.type} {x}' for x in arguments)})"
+        if type == "void":
+            self.do(text)
+            return arguments[0]
+        return self.term(type, text)
+
+    def intrinsic(self, name: str, *arguments: Term) -> Term:
+        """The result of a function of LLVM's own, of the type of its arguments."""
+        x = arguments[0]
+        kind = f"f{self.real.bits}" if x.is_real else x.kind
+        kind = kind if x.lanes == 1 else f"v{x.lanes}{kind}"
+        return self.call(f"llvm.{name}.{kind}", x.type, *arguments)
+
+    # ------------------------------------------------------------------ constants
+
+    def constant(self, texts: Sequence[str], kind: str) -> Term:
+        """A constant, or a vector of constants, of that type."""
+        if len(texts) == 1:
+            return Term(self, kind, texts[0])
+        parts = ", ".join(f"{kind} {text}" for text in texts)
+        return Term(self, vector(kind, len(texts)), f"<{parts}>")
+
+    def number(self, number: float, count: int = VECTOR) -> Term:
+        """A number in every place of a vector."""
+        return self.constant([self.real.text(number)] * count, self.real.name)
+
+    def line(self, numbers: Iterable[float]) -> Term:
+        """The vector of some numbers."""
+        return self.constant([self.real.text(float(one)) for one in numbers], self.real.name)
+
+    def counting(self, count: int = VECTOR) -> Term:
+        """The vector 0, 1, 2, ..."""
+        return self.constant([str(i) for i in range(count)], INT)
+
+    def first(self, kept: Whole, count: int = VECTOR) -> Term:
+        """The mask of the first ones."""
+        if isinstance(kept, int):
+            return self.constant([str(int(i < kept)) for i in range(count)], "i1")
+        return self.counting(count).compare("slt", self.spread(kept, count))
+
+    def spread(self, x: Whole, count: int = VECTOR) -> Term:
+        """The same in every place of a vector."""
+        if isinstance(x, int):
+            return self.constant([str(x)] * count, INT)
+        if count == 1:
+            return x
+        type = vector(x.type, count)
+        one = self.term(type, f"insertelement {type} poison, {x.type} {x}, i32 0")
+        mask = f"<{count} x i32> zeroinitializer"
+        return self.term(type, f"shufflevector {type} {one}, {type} poison, {mask}")
+
+    def as_real(self, x: Whole) -> Term:
+        """A whole number as a real one."""
+        return self.number(x, 1) if isinstance(x, int) else x.cast("sitofp", self.real.name)
+
+    # ------------------------------------------------------------------ memory
+
+    def pointer(self, base: Term, index: Whole, type: str = "") -> Term:
+        """The address so many numbers (or others of that type) behind another one."""
+        if isinstance(index, int) and index == 0:
+            return base
+        kind = type or self.real.name
+        return self.term(POINTER, f"getelementptr {kind}, ptr {base}, {INT} {index}")
+
+    def field(self, k: int) -> Whole:
+        """The whole number at a place of the record."""
+        return self.word(self.pointers["record"], k)
+
+    def word(self, pointer: Term, k: Whole) -> Term:
+        """The whole number so many places behind an address."""
+        return self.term(INT, f"load {INT}, ptr {self.pointer(pointer, k, INT)}, align 8")
+
+    def at(self, index: Whole) -> Term:
+        """The address of a number of the thread's."""
+        return self.pointer(self.pointers["memory"], index)
+
+    def table(self, start: Whole) -> Term:
+        """The address of a table of the program's."""
+        return self.pointer(self.pointers["tables"], start, ENTRY)
+
+    def entry(self, table: Term, index: Whole) -> Whole:
+        """The whole number at a place of a table."""
+        pointer = self.pointer(table, index, ENTRY)
+        return self.term(ENTRY, f"load {ENTRY}, ptr {pointer}, align 4").cast("zext", INT)
+
+    def signed(self, table: Term, index: Whole) -> Term:
+        """The whole number, which may be negative, at a place of a table."""
+        pointer = self.pointer(table, index, ENTRY)
+        return self.term(ENTRY, f"load {ENTRY}, ptr {pointer}, align 4").cast("sext", INT)
+
+    def load(self, pointer: Term, count: int = VECTOR, mask: Term | None = None) -> Term:
+        """So many numbers from there; with a mask, zeros where it does not hold."""
+        type, size = vector(self.real.name, count), self.real.size
+        if mask is None:
+            return self.term(type, f"load {type}, ptr {pointer}, align {size}")
+        name = f"llvm.masked.load.v{count}f{self.real.bits}.p0"
+        align = Term(self, ENTRY, str(size))
+        return self.call(name, type, pointer, align, mask, self.number(0.0, count))
+
+    def store(self, x: Term, pointer: Term, mask: Term | None = None) -> None:
+        """Put numbers there; with a mask, only those where it holds."""
+        size = self.real.size
+        if mask is None:
+            self.do(f"store {x.type} {x}, ptr {pointer}, align {size}")
+            return
+        name = f"llvm.masked.store.v{x.lanes}f{self.real.bits}.p0"
+        self.call(name, "void", x, pointer, Term(self, ENTRY, str(size)), mask)
+
+    def gathered(self, base: Term, places: Term, kind: str = "") -> Term:
+        """What is at each of some places behind an address."""
+        kind, count = kind or self.real.name, places.lanes
+        short, size = (kind, 4) if kind == ENTRY else (f"f{self.real.bits}", self.real.size)
+        name = f"llvm.masked.gather.v{count}{short}.v{count}p0"
+        align, type = Term(self, ENTRY, str(size)), vector(kind, count)
+        rest = Term(self, type, "zeroinitializer")
+        pointers = self._pointers(base, places, kind)
+        return self.call(name, type, pointers, align, self.first(count, count), rest)
+
+    def scattered(self, x: Term, base: Term, places: Term) -> None:
+        """Put each number at its place behind an address."""
+        count, pointers = x.lanes, self._pointers(base, places, self.real.name)
+        name = f"llvm.masked.scatter.v{count}f{self.real.bits}.v{count}p0"
+        align = Term(self, ENTRY, str(self.real.size))
+        self.call(name, "void", x, pointers, align, self.first(count, count))
+
+    def _pointers(self, base: Term, places: Term, kind: str) -> Term:
+        many = vector(POINTER, places.lanes)
+        return self.term(many, f"getelementptr {kind}, ptr {base}, {places.type} {places}")
+
+    # ------------------------------------------------------------------ loops
+
+    def loop(self, count: Whole, body: Body, carried: Sequence[Term] = ()) -> list[Term]:
+        """What the last of body(0, carried), body(1, what that gave), ... gives."""
+        if isinstance(count, int) and (count <= 1 or self.unrolled):
+            state = list(carried)
+            for k in range(count):
+                state = list(body(k, state))
+            return state
+        k, before = self.fresh(), self.block
+        if isinstance(count, int):
+            self.do(f"br label %loop{k}")
+        else:
+            self.do(f"br i1 {count.compare('sgt', 0)}, label %loop{k}, label %after{k}")
+        self.label(f"loop{k}")
+        at = len(self.lines)
+        i = Term(self, INT, f"%i{k}")
+        phis = [Term(self, one.type, f"%c{k}.{j}") for j, one in enumerate(carried)]
+        found = list(body(i, phis))
+        following, last = i + 1, self.block
+        more = following.compare("ne", count)
+        self.do(f"br i1 {more}, label %loop{k}, label %after{k}")
+        start = Term(self, INT, "0")
+        pairs = zip([i, *phis], [start, *carried], [following, *found], strict=True)
+        self.lines[at:at] = [f"  {phi} = {_phi(x, before, y, last)}" for phi, x, y in pairs]
+        self.label(f"after{k}")
+        if isinstance(count, int):
+            return found
+        ends = zip(carried, found, strict=True)
+        return [self.term(x.type, _phi(x, before, y, last)) for x, y in ends]
+
+    def each(self, count: Whole, body: Callable[[Any], None]) -> None:
+        """The body for 0, 1, 2, ..."""
+
+        def inside(i: Whole, _: list[Term]) -> list[Term]:
+            body(i)
+            return []
+
+        self.loop(count, inside)
+
+    def when(self, condition: Term, body: Callable[[], Term], otherwise: Term) -> Term:
+        """What the body gives where the condition holds."""
+        k, before = self.fresh(), self.block
+        self.do(f"br i1 {condition}, label %then{k}, label %else{k}")
+        self.label(f"then{k}")
+        found = body()
+        last = self.block
+        self.do(f"br label %else{k}")
+        self.label(f"else{k}")
+        return self.term(found.type, _phi(otherwise, before, found, last))
+
+    def only_if(self, condition: Term, body: Callable[[], None]) -> None:
+        """Run the body where the condition holds."""
+
+        def counted() -> Term:
+            body()
+            return Term(self, INT, "1")
+
+        self.when(condition, counted, Term(self, INT, "0"))
+
+
+def _phi(x: Term, before: str, y: Term, last: str) -> str:
+    """What comes from one block, or from another one."""
+    return f"phi {x.type} [{x}, %{before}], [{y}, %{last}]"
+
+
+class Straight(Function):
+    """A function for one record: what it and its tables say is known while the text is written.
+
+    Its loops are written out, so that nothing is left but loads, arithmetic and stores.
+    """
+
+    unrolled = True
+
+    def __init__(self, name: str, record: Sequence[int], tables: Any) -> None:
+        super().__init__(name)
+        self.record, self.known = record, tables
+        self._starts: dict[Term, int] = {}
+
+    def field(self, k: int) -> Whole:
+        """The whole number at a place of the record."""
+        return int(self.record[k])
+
+    def table(self, start: Whole) -> Term:
+        """The address of a table of the program's."""
+        found = super().table(start)
+        assert isinstance(start, int)
+        self._starts[found] = start
+        return found
+
+    def entry(self, table: Term, index: Whole) -> Whole:
+        """The whole number at a place of a table."""
+        if isinstance(index, int):
+            return int(self.known[self._starts[table] + index])
+        return super().entry(table, index)

@@ -1,0 +1,92 @@
+"""Where a thread keeps a program's numbers: a line of memory for tiles of so many samples."""
+
+from typing import Any
+
+import numpy as np
+
+from autograd.compiled.lowering import SHARED
+from autograd.compiled.native.ir import VECTOR
+
+Array = Any
+
+
+class Layout:
+    """Places of numbers and of their adjoints.
+
+    In this order: the numbers that all samples share; copies of those that lookups read, one for
+    every sample of a tile; the lanes; the adjoints of the shared numbers, as partial sums; those
+    of the lanes; what is noted of each sample; what is measured, its limits and the largest that
+    were seen; bounds; scratch.
+
+    Args:
+        tile: samples side by side; with one, lanes are side by side.
+        shared: how many numbers all samples share.
+        slots: how many lanes there are.
+        copied: which of the shared numbers lookups read.
+        watched: how many numbers are measured, whose limits tell that no bounds are needed; 0 if
+            there are no bounds.
+    """
+
+    def __init__(self, tile: int, shared: int, slots: int, copied: Array, watched: int) -> None:
+        self.tile, self.shared, self.slots, self.copied = tile, shared, slots, copied
+        self.partial = VECTOR if tile > 1 else 1  # sums of a shared number's adjoint
+        self.copies = _whole(shared) if tile > 1 else 0
+        self.lanes = _whole(self.copies + len(copied) * tile) if tile > 1 else shared
+        self.sums = _whole(self.lanes + slots * tile) + VECTOR
+        self.adjoints = self.sums + shared * self.partial
+        self.spare = _whole(self.adjoints + slots * tile) + VECTOR  # a place that nobody reads
+        self.status = self.spare + max(tile, VECTOR)  # what became of each sample's guards
+        self.doubt = self.status + max(tile, VECTOR)  # how many decisions rounding could turn
+        self.unsure = self.doubt + max(tile, VECTOR)  # whether bounds have to tell
+        self.exceeded = self.unsure + 1  # whether they had to in any tile
+        self.peaks = self.unsure + VECTOR
+        self.watched = _whole(watched)
+        # How far behind a number its magnitude and its bound are, if numbers have any.
+        self.has_bounds = watched > 0
+        self.sizes = self.peaks + 3 * self.watched
+        self.bounds = self.sizes + self.sums * self.has_bounds
+        self.scratch = self.bounds + self.sums * self.has_bounds
+        line, copy = np.arange(slots), np.arange(shared)
+        if tile > 1:
+            copy = np.zeros(shared, dtype=np.int64)
+            copy[copied] = self.copies + tile * np.arange(len(copied))
+        # By index: of the shared numbers, then of the lanes.
+        self._values = np.concatenate([copy, self.lanes + tile * line])
+        self._slopes = np.concatenate(
+            [self.sums + self.partial * np.arange(shared), self.adjoints + tile * line]
+        )
+
+    def index(self, addresses: Array) -> Array:
+        """Which numbers these are: those that are shared come first."""
+        return np.where(addresses >= SHARED, addresses - SHARED, self.shared + addresses)
+
+    def values(self, addresses: Array) -> Array:
+        """The places of numbers that are looked up."""
+        return self._values[self.index(addresses)]
+
+    def slopes(self, addresses: Array) -> Array:
+        """The places of the adjoints of numbers that are looked up."""
+        return self._slopes[self.index(addresses)]
+
+    def lane(self, number: int) -> int:
+        """The place of a lane."""
+        return self.lanes + number * self.tile
+
+    def adjoint(self, number: int) -> int:
+        """The place of a lane's adjoint."""
+        return self.adjoints + number * self.tile
+
+    def factor(self, address: int) -> tuple[int, int]:
+        """The place of a contraction's operand, and how far its neighbour is."""
+        return (address - SHARED, 1) if address >= SHARED else (self.lane(address), self.tile)
+
+    def factor_adjoint(self, address: int) -> tuple[int, int]:
+        """The place of an operand's adjoint, and how far its neighbour is."""
+        if address >= SHARED:
+            return self.sums + (address - SHARED) * self.partial, self.partial
+        return self.adjoint(address), self.tile
+
+
+def _whole(count: int) -> int:
+    """The next multiple of a vector's length."""
+    return -(-count // VECTOR) * VECTOR

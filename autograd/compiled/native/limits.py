@@ -1,0 +1,357 @@
+"""What has to be measured to know that rounding decides nothing, without a bound for each number.
+
+Lanes that one instruction makes are a heap; so are the parameters, and each constant.  Of heaps
+the extremes are measured, and with them intervals take the places of numbers in the rules for
+margins.  Where nothing is in doubt for some extremes, nothing is for any that lie inside them: they
+become limits, and machine code compares.
+"""
+
+import ast
+import math
+from collections.abc import Callable, Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from autograd import rules
+from autograd.atomic import forkable_lock, quietly
+from autograd.compiled import margins
+from autograd.compiled.lowering import CONTRACT, GATHER, LARGEST, ROW, SHARED, Instruction
+from autograd.compiled.native.layout import Layout
+from autograd.compiled.program import Program
+from autograd.compiled.rounding import SMALLEST, UNIT, Step
+from autograd.value import rows
+
+Array = Any
+Interval = tuple[float, float]
+Key = tuple[str, int]
+ANYTHING = -math.inf, math.inf
+_RISING = {
+    "asin", "asinh", "atan", "cbrt", "erf", "exp", "expm1", "log", "log10", "log1p", "log2", "sinh",
+    "sqrt", "tanh",
+}  # fmt: skip
+_FALLING = {"acos", "erfc"}
+_SLACK = 1 + 1e-6  # for how these sums themselves are rounded
+_NOISE = 2.0**-48  # for how functions are rounded
+_EARLIEST, _PATIENT = 16, 1024  # calls that exceed limits before others are made
+_ROOM = 1.25  # how much larger numbers may become before the limits are asked for again
+
+_learning = forkable_lock()
+
+
+class Heaps:
+    """Numbers that are measured together."""
+
+    def __init__(self, program: Program) -> None:
+        ends = [0, program.tape.inputs]
+        for one in program.instructions:
+            ends += [int(one.results.min()), int(one.results.max()) + 1]
+        self.shared, self.constants = program.shared, len(program.tape.constants)
+        self.starts = np.unique([end for end in ends if end < max(program.slots, 1)])
+        self.ends = np.append(self.starts[1:], program.slots)
+
+    def each(self, addresses: Array) -> Array:
+        """The heap of each number: constants, the parameters, the one behind them, lanes."""
+        lane = np.searchsorted(self.starts, addresses, side="right") - 1
+        number = np.minimum(addresses - SHARED, self.constants)
+        number = np.where(addresses == SHARED + self.shared, self.constants + 1, number)
+        return np.where(addresses < SHARED, self.constants + 2 + lane, number)
+
+    def of(self, addresses: Array) -> list[int]:
+        """The heaps of some numbers."""
+        return np.unique(self.each(addresses)).tolist()  # type: ignore[no-any-return]
+
+    def numbers(self, heap: int) -> tuple[int, int]:
+        """The address of its first number, and how many there are."""
+        if heap == self.constants:
+            return SHARED + heap, self.shared - self.constants
+        if heap < self.constants + 2:
+            return SHARED + (heap if heap < self.constants else self.shared), 1
+        k = heap - self.constants - 2
+        return int(self.starts[k]), int(self.ends[k] - self.starts[k])
+
+
+class Peaks:
+    """What is measured of a program, each as something that may not be too large.
+
+    Attributes:
+        places: where each begins: the "size" of a heap or its "ends" (4 numbers), a step's largest
+            "sum" of shared sizes, its smallest "gap", and a "guard"'s distance.
+        count: how many numbers there are.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program, self.heaps = program, Heaps(program)
+        self.places: dict[Key, int] = {}
+        self.count = 0
+        steps = program.cone.steps
+        for k, step in enumerate(steps):
+            one = step.instruction
+            if one.kind == ROW:
+                for pool in (one.results, *one.pool):
+                    self._keep("ends", self.heaps.of(pool), 4)
+            elif one.kind == LARGEST:
+                self._keep("gap", [k])
+            elif one.kind in (CONTRACT, GATHER):
+                shared = shared_side(step)
+                self._keep("sum", [k] if shared is not None else [])
+                for pool in factors(step)[shared is not None and shared == 0 :]:
+                    self._keep("size", self.heaps.of(pool))
+        self._keep("guard", np.flatnonzero(program.cone.guards).tolist())
+
+    def _keep(self, what: str, which: list[int], count: int = 1) -> None:
+        for one in which:
+            if (what, one) not in self.places:
+                self.places[what, one] = self.count
+                self.count += count
+
+    # ------------------------------------------------------------------ limits
+
+    def limits(self, seen: Array) -> Array | None:
+        """Limits with room beside what has been seen, or else without; None if there are none."""
+        roomy = seen.copy()
+        for (what, _), at in self.places.items():
+            if what == "ends":
+                high, low = seen[at : at + 2]
+                room = (_ROOM - 1) * max(abs(high), abs(low))
+                roomy[at : at + 2] += room
+                roomy[at + 2 : at + 4] /= 4
+            elif what in ("size", "sum"):
+                roomy[at] *= _ROOM
+            else:
+                roomy[at] /= 4
+        for extremes in (roomy, seen):
+            found = _Evaluation(self, extremes).limits()
+            if found is not None:
+                return found
+        return None
+
+
+class Limits:
+    """The limits of a program, learnt while it runs: they matter to its speed, and to no result."""
+
+    def __init__(self, peaks: Peaks, layout: Layout) -> None:
+        self.peaks = peaks
+        first, self.count = layout.peaks, layout.watched
+        # Of peaks, limits, and the largest that were seen.
+        self.places = [first + k * self.count for k in range(3)]
+        self.limits = np.full(self.count, -math.inf)
+        self.limits[peaks.count :] = math.inf
+        self.seen = np.full(self.count, -math.inf)
+        self.missed = 0  # calls since the limits were made
+        self.patience = _EARLIEST  # after so many they are made again
+
+    def put(self, memory: Array) -> None:
+        """Prepare a thread's numbers."""
+        for place, numbers in zip(self.places, (-math.inf, self.limits, -math.inf), strict=True):
+            memory[place : place + self.count] = numbers
+
+    def learn(self, memory: Array) -> None:
+        """After a call that exceeded limits: try to find some that allow for it."""
+        with _learning:
+            place = self.places[2]
+            self.seen = np.maximum(self.seen, memory[place : place + self.count])
+            self.missed += 1
+            if self.missed >= self.patience:
+                self._make()
+            self.put(memory)
+
+    def _make(self) -> None:
+        found = quietly(lambda: self.peaks.limits(self.seen[: self.peaks.count]))
+        self.missed = 0
+        if found is None or (found == self.limits[: self.peaks.count]).all():
+            self.patience = min(2 * self.patience, _PATIENT)
+        else:
+            self.patience = _EARLIEST
+        if found is None:
+            self.seen[:] = -math.inf
+        else:
+            self.limits[: self.peaks.count] = found
+
+
+def factors(step: Step) -> list[Array]:
+    """The addresses of x and of y of a sum of products."""
+    _, x, y = step.instruction.products
+    return [np.unique(x), np.unique(y)]
+
+
+def shared_side(step: Step) -> int | None:
+    """Which factor of a contraction is made of numbers that all samples share, beside lanes."""
+    one = step.instruction
+    sides = [one.x >= SHARED, one.y >= SHARED]
+    if one.kind != CONTRACT or sides.count(True) != 1:
+        return None
+    return sides.index(True)
+
+
+class _Evaluation:
+    """The margins of heaps, for some extremes."""
+
+    def __init__(self, peaks: Peaks, extremes: Array) -> None:
+        self.peaks, self.extremes, self.heaps = peaks, extremes, peaks.heaps
+        self.program, self.cone = peaks.program, peaks.program.cone
+        self.margins: dict[int, float] = {}  # 0 if there is none
+        self.unit = self.cone.unit * UNIT
+
+    def limits(self) -> Array | None:
+        """The extremes with what guards and choices need; None if anything could be turned."""
+        places = self.peaks.places
+        for (what, _), at in places.items():
+            count = {"size": 1, "sum": 1, "ends": 2}.get(what, 0)
+            if not np.isfinite(self.extremes[at : at + count]).all():
+                return None
+        found = self.extremes.copy()
+        for k, step in enumerate(self.cone.steps):
+            one = step.instruction
+            if one.kind in (CONTRACT, GATHER):
+                self._sum(k, step)
+            elif one.kind == ROW:
+                if not self._row(one):
+                    return None
+            elif one.kind == LARGEST:
+                found[places["gap", k]] = self._least(8 * self.margin(one.pool[0]))
+            else:
+                self._add(one, self.margin(one.pool[0]))
+        sides = self.program.address[self.program.tape.guards[:, 1:3]]
+        for j in np.flatnonzero(self.cone.guards).tolist():
+            off = sum(self.margin(sides[j, side : side + 1]) for side in (0, 1))
+            found[places["guard", j]] = self._least(off)
+        return None if np.isnan(found).any() else found
+
+    def _least(self, margin: float) -> float:
+        """Minus how far apart numbers must be; nan if no distance is enough."""
+        return -margin * _SLACK if margin < margins.HUGE else math.nan
+
+    def margin(self, addresses: Array) -> float:
+        """How far some numbers may be off."""
+        return max(self.margins.get(heap, 0.0) for heap in self.heaps.of(addresses))
+
+    def _add(self, one: Instruction, margin: float) -> None:
+        for heap in self.heaps.of(one.results):
+            self.margins[heap] = self.margins.get(heap, 0.0) + margin
+
+    def _size(self, heap: int) -> float:
+        places = self.peaks.places
+        if ("size", heap) in places:
+            size = float(self.extremes[places["size", heap]])
+        else:
+            at = places["ends", heap]
+            size = float(max(self.extremes[at : at + 2]))
+        return max(size, SMALLEST)
+
+    def _sum(self, k: int, step: Step) -> None:
+        z, _, _ = step.instruction.products
+        terms = float(np.unique(z, return_counts=True)[1].max())
+        total, shared = 1.0, shared_side(step)
+        for side, (pool, bound) in enumerate(
+            zip(factors(step), (step.x_bound, step.y_bound), strict=True)
+        ):
+            if side == shared and not bound:
+                total *= float(self.extremes[self.peaks.places["sum", k]]) / terms
+                continue
+            heaps = self.heaps.of(pool)
+            most = max(self._size(heap) * (self.unit if bound else 1.0) for heap in heaps)
+            total *= most + (self.margin(pool) if bound else 0.0)
+        self._add(step.instruction, terms * total * _SLACK)
+
+    def _row(self, one: Instruction) -> bool:
+        """Whether a row decides nothing; its results get their margin."""
+        variant = self.cone.rows[one.op]
+        found = margins.margins(rows()[variant.op], variant.unsigned)
+        off = [self.margin(pool) for pool in one.pool]
+        names: dict[str, Interval] = {"z": self._ends(one.results)}
+        names |= {name: (0.0, p) for name, p in zip("pq", off, strict=False)}
+        most = 0.0
+        for sides in product(*(self._sides(pool) for pool in one.pool)):
+            known = names | dict(zip("xy", sides, strict=False))
+            for name, tree in found.parts.items():
+                known[name] = interval(tree, known)
+            most = max(most, interval(found.margin, known)[1])
+            if not interval(found.doubt, known)[1] <= 0.0:
+                return False
+        self._add(one, most * _SLACK)
+        return most < math.inf
+
+    def _ends(self, addresses: Array) -> Interval:
+        places = [self.peaks.places["ends", heap] for heap in self.heaps.of(addresses)]
+        high, low = (max(float(self.extremes[at + k]) for at in places) for k in range(2))
+        return -low, high
+
+    def _sides(self, addresses: Array) -> list[Interval]:
+        """The intervals of the numbers below 0, and of those that are not."""
+        low, high = self._ends(addresses)
+        places = [self.peaks.places["ends", heap] for heap in self.heaps.of(addresses)]
+        below, above = (max(float(self.extremes[at + k]) for at in places) for k in (2, 3))
+        found = [(low, below)] if below > -math.inf else []
+        return found + ([(-above, high)] if above > -math.inf else [])
+
+
+# ---------------------------------------------------------------------- intervals
+
+
+def interval(tree: ast.expr, names: Mapping[str, Interval]) -> Interval:
+    """The values that a rule may have within intervals of its names; too many rather than too few.
+
+    >>> interval(ast.parse("1 / x", mode="eval").body, {"x": (2.0, 4.0)})
+    (0.25, 0.5)
+    """
+    match tree:
+        case ast.Constant(value=value):
+            return float(value), float(value)  # type: ignore[arg-type]
+        case ast.Name(id=name):
+            value = rules.CONSTANTS.get(name, math.nan)
+            return names.get(name, (value, value))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            low, high = interval(operand, names)
+            return -high, -low
+        case ast.UnaryOp(operand=operand):
+            return interval(operand, names)
+        case ast.IfExp(test=ast.Compare(left=left, ops=[op], comparators=[right])):
+            sides = interval(left, names), interval(right, names)
+            (_, less), (more, _) = sides if isinstance(op, ast.Lt) else sides[::-1]
+            (low, _), (_, high) = sides if isinstance(op, ast.Lt) else sides[::-1]
+            branches = [tree.body] * (low < high) + [tree.orelse] * (not less < more)
+            return _hull([end for branch in branches for end in interval(branch, names)])
+        case ast.BinOp(left=left, op=op, right=right):
+            return _combined(op, interval(left, names), interval(right, names))
+        case ast.Call(func=ast.Name(id=name), args=args):
+            return _called(name, [interval(part, names) for part in args])
+    raise AssertionError(ast.unparse(tree))
+
+
+def _hull(ends: list[float]) -> Interval:
+    """From the least to the most; anything, if one of them is no number."""
+    return ANYTHING if any(end != end for end in ends) else (min(ends), max(ends))
+
+
+_CORNERS: dict[type, Callable[[float, float], float]] = {
+    ast.Add: lambda x, y: x + y, ast.Sub: lambda x, y: x - y, ast.Mult: lambda x, y: x * y,
+    ast.Div: rules.divide, ast.Pow: rules.power,
+}  # fmt: skip
+
+
+def _combined(op: ast.operator, x: Interval, y: Interval) -> Interval:
+    if isinstance(op, ast.Div) and y[0] <= 0.0 <= y[1]:
+        return ANYTHING
+    if isinstance(op, ast.Pow) and x[0] <= 0.0:
+        return ANYTHING
+    return _hull([_CORNERS[type(op)](a, b) for a in x for b in y])
+
+
+def _called(name: str, arguments: list[Interval]) -> Interval:
+    row = rows()[name]
+    low, high = arguments[0]
+    if row.libm == "fabs":
+        return (0.0 if low < 0.0 < high else min(abs(low), abs(high))), max(abs(low), abs(high))
+    if row.libm in ("sin", "cos"):
+        return -1.0, 1.0
+    if row.libm in _RISING | _FALLING:
+        low, high = _hull([row.value(low), row.value(high)])
+        return low - _NOISE * abs(low), high + _NOISE * abs(high)
+    if not row.libm:
+        names = dict(zip("xy", arguments, strict=False))
+        for part, tree in row.where_trees.items():
+            names[part] = interval(tree, names)
+        return interval(row.value_tree, names)
+    return ANYTHING

@@ -1,0 +1,122 @@
+"""The printer of a row's tree as vector code: the table's text, for some numbers at once.
+
+What LLVM can do by itself it does; some functions of libm have vector forms (`functions.py`); any
+other is called once for each number.
+"""
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+from autograd import rules
+from autograd.compiled.native.functions import EXPONENTS, VECTORS, each, power
+from autograd.compiled.native.ir import Function, Term
+from autograd.operation import Operation
+from autograd.value import rows
+
+Number = float | Term
+_ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
+}  # fmt: skip
+# LLVM has these under the same names, and processors as instructions.
+_BUILT_IN = frozenset({"fabs", "sqrt"})
+
+
+class Printer:
+    """Prints trees over operands that are vectors, or numbers that are known already.
+
+    A row that is called is printed over its own operands, once for the same ones: its text is never
+    written into the text of another, which would double with each step of a chain of rows.
+    """
+
+    def __init__(
+        self, f: Function, names: Mapping[str, Number], called: dict[Any, Number] | None = None
+    ) -> None:
+        self.f, self.names = f, dict(names)
+        self._printed: dict[str, Number] = {}
+        self._called: dict[Any, Number] = {} if called is None else called
+
+    def term(self, tree: ast.expr) -> Term:
+        """The tree's value as a vector."""
+        return self._as_term(self.number(tree))
+
+    def _as_term(self, number: Number) -> Term:
+        return number if isinstance(number, Term) else self.f.number(number)
+
+    def number(self, tree: ast.expr) -> Number:
+        """The tree's value: a number, if it depends on known numbers only."""
+        match tree:
+            case ast.Constant(value=value):
+                return float(value)  # type: ignore[arg-type]
+            case ast.Name(id=name):
+                return self.names[name] if name in self.names else rules.CONSTANTS[name]
+        key = ast.unparse(tree)
+        if key not in self._printed:
+            self._printed[key] = self._composed(tree)
+        return self._printed[key]
+
+    def _composed(self, tree: ast.expr) -> Number:
+        match tree:
+            case ast.UnaryOp(op=op, operand=operand):
+                x = self.number(operand)
+                return x if isinstance(op, ast.UAdd) else -x
+            case ast.BinOp(left=left, op=op, right=right):
+                return self._arithmetic(op, self.number(left), self.number(right))
+            case ast.IfExp(test=ast.Compare() as test, body=body, orelse=orelse):
+                return self._choice(test, body, orelse)
+            case ast.Call(func=ast.Name(id=name), args=args):
+                return self._row(rows()[name], [self.term(part) for part in args])
+        raise AssertionError(ast.unparse(tree))
+
+    def _arithmetic(self, op: ast.operator, x: Number, y: Number) -> Number:
+        known = not isinstance(x, Term) and not isinstance(y, Term)
+        if isinstance(op, ast.Pow):
+            if known:
+                return float(rules.power(x, y))
+            if isinstance(x, Term) and not isinstance(y, Term) and y in EXPONENTS:
+                return power(x, y)
+            return each("pow", self._as_term(x), self._as_term(y))
+        if isinstance(op, ast.Div):
+            return float(rules.divide(x, y)) if known else x / y
+        return _ARITHMETIC[type(op)](x, y)  # type: ignore[no-any-return]
+
+    def _choice(self, test: ast.Compare, body: ast.expr, orelse: ast.expr) -> Number:
+        """One of two values; what both have in common is computed once, on a chosen operand."""
+        match body, orelse:
+            case ast.Call(func=ast.Name(id=one), args=[x]), ast.Call(
+                func=ast.Name(id=other), args=[y]
+            ) if one == other:
+                return self.number(ast.Call(body.func, [ast.IfExp(test, x, y)], []))
+            case ast.BinOp(left=x, op=ast.Div(), right=below), ast.BinOp(
+                left=y, op=ast.Div(), right=beneath
+            ) if ast.unparse(below) == ast.unparse(beneath):
+                return self.number(ast.BinOp(ast.IfExp(test, x, y), ast.Div(), below))
+        left, right = self.number(test.left), self.number(test.comparators[0])
+        less = isinstance(test.ops[0], ast.Lt)
+        if not isinstance(left, Term) and not isinstance(right, Term):
+            return self.number(body if (left < right if less else left > right) else orelse)
+        mask = self._as_term(left).compare("olt" if less else "ogt", self._as_term(right))
+        return mask.select(self.term(body), self.term(orelse))
+
+    def _row(self, op: Operation, arguments: list[Term]) -> Number:
+        """The value of another row."""
+        if op.libm:
+            return self._function(op.libm, arguments)
+        key = op.name, *(x.text for x in arguments)
+        if key not in self._called:
+            inner = Printer(self.f, dict(zip("xy", arguments, strict=False)), self._called)
+            self._called[key] = inner.with_parts(op, op.value_tree).number(op.value_tree)
+        return self._called[key]
+
+    def with_parts(self, op: Operation, *wanted: ast.expr) -> Self:
+        """The same, after it has printed the shared parts of a row that some trees need."""
+        for name, tree in rules.parts(op, *wanted).items():
+            self.names[name] = self.number(tree)
+        return self
+
+    def _function(self, name: str, arguments: list[Term]) -> Term:
+        """A function of libm."""
+        if name in VECTORS:
+            return VECTORS[name](*arguments)
+        return self.f.intrinsic(name, *arguments) if name in _BUILT_IN else each(name, *arguments)

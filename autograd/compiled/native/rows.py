@@ -1,0 +1,145 @@
+"""Kernels for the rows of the table: their values, and the adjoints of their operands.
+
+An operand's numbers lie in a line, with a step from lane to lane, or are looked up in a table; a
+tile of one has vectors of lanes, and its operands can also be one number for all of them.
+"""
+
+import ast
+from typing import Any, Literal
+
+from autograd.compiled.native.ir import ENTRY, INT, VECTOR, Function, Term, Whole
+from autograd.compiled.native.lookups import Lookup
+from autograd.compiled.native.printer import Printer
+from autograd.operation import Operation
+
+Kind = Literal["line", "same", "table"] | float  # a number is an exponent that is known
+Kinds = tuple[Kind, ...]
+
+
+class Operand:
+    """Where the lanes of an operand are, or of its adjoint."""
+
+    def __init__(self, here: Lookup, kind: Kind) -> None:
+        self.f, self.kind = here.f, kind
+        self.place: Any = None
+        self.step: Whole = 0
+        if kind == "table":
+            self.place = here.table()
+        elif isinstance(kind, str):
+            self.place, self.step = here.field(), here.field()
+
+    def of(self, lane: Whole) -> Whole:
+        """The place of a lane of a tile of several samples."""
+        if self.kind == "table":
+            return self.f.entry(self.place, lane)
+        return self.place + lane * self.step  # type: ignore[no-any-return]
+
+    def vector(self, lane: Whole, apart: Whole = 0) -> Term:
+        """The numbers of some lanes of one sample, or what lies so far behind them."""
+        f = self.f
+        if self.kind == "line":
+            return f.load(f.at(self.place + lane + apart))
+        if self.kind == "same":
+            return f.spread(f.load(f.at(self.place + apart), 1))
+        line = f.pointer(self.place, lane, ENTRY)
+        places = f.term(f"<{VECTOR} x {ENTRY}>", f"load <{VECTOR} x {ENTRY}>, ptr {line}, align 4")
+        return f.gathered(f.pointers["memory"], places.cast("zext", INT) + f.spread(apart))
+
+
+class Row:
+    """A row over lanes: how many there are, `places` of its own, and its operands."""
+
+    def __init__(self, here: Lookup, op: Operation, kinds: Kinds, places: int) -> None:
+        self.here, self.op = here, op
+        self.count, *self.own = (here.field() for _ in range(1 + places))
+        self.operands = [Operand(here, kind) for kind in kinds]
+
+    def printer(self, numbers: list[Term | None], wanted: list[ast.expr], **more: Term) -> Printer:
+        """A printer over the operands that has printed the shared parts of what is wanted."""
+        pairs = zip(self.operands, numbers, strict=True)
+        given = [one.kind if isinstance(one.kind, float) else x for one, x in pairs]
+        names = {name: x for name, x in zip("xy", given, strict=False) if x is not None}
+        return Printer(self.here.f, {**names, **more}).with_parts(self.op, *wanted)
+
+    def of_tile(self, lane: Whole, start: Whole) -> list[Term | None]:
+        """The operands of a lane, for a vector of samples."""
+        return [
+            None if isinstance(one.kind, float) else self.here.load(one.of(lane) + start)
+            for one in self.operands
+        ]
+
+    def of_lanes(self, lane: Whole) -> list[Term | None]:
+        """The operands of a vector of lanes."""
+        return [None if isinstance(one.kind, float) else one.vector(lane) for one in self.operands]
+
+
+def values(f: Function, op: Operation, tile: int, kinds: Kinds) -> None:
+    """z = h(x, y) for each lane; z lies in a line."""
+    here = Lookup(f, tile)
+    row = Row(here, op, kinds, 1)
+    (result,) = row.own
+
+    def printed(numbers: list[Term | None]) -> Term:
+        return row.printer(numbers, [op.value_tree]).term(op.value_tree)
+
+    def lane(i: Whole, start: Whole) -> None:
+        here.store(printed(row.of_tile(i, start)), result + i * tile + start)
+
+    def some(at: tuple[Whole, Term], _: list[Term]) -> list[Term]:
+        here.put(printed(row.of_lanes(at[0])), result + at[0], at[1])
+        return []
+
+    if tile > 1:
+        here.lanes(row.count, lane)
+    else:
+        here.vectors(row.count, some)
+
+
+def adjoints(f: Function, op: Operation, tile: int, kinds: Kinds, modes: tuple[str, ...]) -> None:
+    """The adjoint of each lane of z, times the partial derivatives.
+
+    `modes` says for each operand whether that is "add"ed to its adjoint, "set", or "" not wanted.
+    """
+    here = Lookup(f, tile)
+    row = Row(here, op, kinds, 2)
+    result, given = row.own
+    wanted = [k for k, mode in enumerate(modes) if mode]
+    to = {k: Operand(here, kinds[k]) for k in wanted}
+
+    def printed(numbers: list[Term | None], z: Term, g: Term) -> list[Term]:
+        printer = row.printer(numbers, [op.partial_trees[k] for k in wanted], z=z)
+        # An adjoint of exactly 0 is not carried on.
+        some = g.compare("une", 0.0)
+        return [some.select(g * printer.term(op.partial_trees[k]), 0.0) for k in wanted]
+
+    def lane(i: Whole, start: Whole) -> None:
+        z, g = (here.load(place + i * tile + start) for place in (result, given))
+        for k, part in zip(wanted, printed(row.of_tile(i, start), z, g), strict=True):
+            put = here.increase if modes[k] == "add" else here.store
+            put(part, to[k].of(i) + start)
+
+    def some(at: tuple[Whole, Term], totals: list[Term]) -> list[Term]:
+        start, kept = at
+        z = f.load(f.at(result + start))
+        g = kept.select(f.load(f.at(given + start)), 0.0)
+        before, sums = iter(totals), []
+        for k, part in zip(wanted, printed(row.of_lanes(start), z, g), strict=True):
+            if kinds[k] == "same":
+                sums.append(next(before) + part)
+            elif kinds[k] == "line":
+                place = to[k].place + start
+                part = f.load(f.at(place)) + part if modes[k] == "add" else part
+                here.put(part, place, kept)
+            else:  # one after the other: places may be equal
+                for j in range(VECTOR):
+                    here.increase(part.part(j), f.entry(to[k].place, start + j))
+        return sums
+
+    if tile > 1:
+        here.lanes(row.count, lane)
+        return
+    once = [k for k in wanted if kinds[k] == "same"]
+    totals = here.vectors(row.count, some, tuple(f.number(0.0) for _ in once))
+    for k, total in zip(once, totals, strict=True):
+        put = here.increase if modes[k] == "add" else here.store
+        put(total.total(), to[k].place)

@@ -1,0 +1,178 @@
+"""Contractions as loops: which loop runs in vectors, and what has to be transposed for it.
+
+A contraction is out += sign * x * y over loops.  Each loop has a length and three strides, in
+numbers: of out, x and y.  A loop that does not move in out is a sum.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from autograd.compiled.native.ir import VECTOR
+
+
+class Loop(NamedTuple):
+    """One loop: how often it runs, and how far each step goes in out, x and y."""
+
+    length: int
+    out: int
+    x: int
+    y: int
+
+
+ONCE = Loop(1, 0, 0, 0)
+SIZES = 2
+
+
+class Shape(NamedTuple):
+    """What a kernel is made for.
+
+    Attributes:
+        outer: the loops over results; the one in vectors apart.
+        sums: the loops over terms.
+        vector: the loop in vectors; its strides are 0 or 1.
+        sign: 1 or -1.
+        add: whether the sum is added to what is there; otherwise it takes its place.
+        alone: whether y is a one, and x is added up by itself; SIZES, if its sizes are.
+    """
+
+    outer: tuple[Loop, ...]
+    sums: tuple[Loop, ...]
+    vector: Loop
+    sign: int
+    add: bool
+    alone: int
+
+    @property
+    def apart(self) -> bool:
+        """Whether surely no two results are one place."""
+        return apart((loop.length, loop.out) for loop in (*self.outer, self.vector))
+
+    @property
+    def work(self) -> int:
+        """How many products there are."""
+        return math.prod(loop.length for loop in (*self.outer, *self.sums, self.vector))
+
+
+def shape(loops: list[Loop], vector: Loop, sign: int, add: bool, alone: int) -> Shape:
+    """The shape of these loops."""
+    outer, sums = (tuple(one for one in loops if bool(one.out) is moves) for moves in (True, False))
+    return Shape(outer, sums, vector, sign, add, alone)
+
+
+class Transposed(NamedTuple):
+    """A factor whose rows become columns before the contraction: rows, columns, and distances."""
+
+    rows: int
+    columns: int
+    source: int
+    target: int
+    second: bool  # whether it is y
+
+
+def apart(loops: Iterable[tuple[int, int]]) -> bool:
+    """Whether loops of a length and a stride surely meet no place twice."""
+    reach = 0
+    for stride, length in sorted((abs(stride), length) for length, stride in loops):
+        if stride and length > 1:
+            if stride <= reach:
+                return False
+            reach += stride * (length - 1)
+    return True
+
+
+def merged(loops: Iterable[Loop]) -> list[Loop]:
+    """The loops in order of their strides; two that walk through one line in all three are one."""
+    found: list[Loop] = []
+    for loop in sorted(
+        (one for one in loops if one.length > 1), key=lambda one: [*map(abs, one[1:])]
+    ):
+        last = found[-1] if found else ONCE
+        if found and all(last.length * a == b for a, b in zip(last[1:], loop[1:], strict=True)):
+            found[-1] = last._replace(length=last.length * loop.length)
+        else:
+            found.append(loop)
+    return found
+
+
+def pieces(length: int) -> list[tuple[int, int, int]]:
+    """A line of numbers as vectors: where each starts, its width, and how many count if not all."""
+    whole, rest = length - length % VECTOR, length % VECTOR
+    found = [(start, VECTOR, 0) for start in range(0, whole, VECTOR)]
+    if rest:
+        found.append((whole, rest, 0) if rest in (1, 2, 4) else (whole, VECTOR, rest))
+    return found
+
+
+# Rough costs in vector operations, measured on one processor: a vector's sum, and a number that
+# changes its place.  They choose among ways and change nothing else.
+_FOLD, _TRANSPOSE = 2.5, 0.6
+
+
+def _waste(length: int) -> float:
+    """How much longer a line of so many numbers takes than whole vectors would."""
+    if length > VECTOR // 2:
+        return -(-length // VECTOR) * VECTOR / length
+    return VECTOR / length if length in (1, 3) else VECTOR / 2 / length * 1.2
+
+
+def single(loops: list[Loop], sign: int, add: bool, alone: int) -> tuple[Shape, Transposed | None]:
+    """The shape for one sample, with vectors along lanes; and what is transposed first."""
+    total = math.prod(loop.length for loop in loops)
+    choices: list[tuple[float, int, Transposed | None]] = []
+    for i, loop in enumerate(loops):
+        cost = total / VECTOR * _waste(loop.length)
+        if loop.out == 1 and loop.x in (0, 1) and loop.y in (0, 1):
+            choices.append((cost, i, None))
+        elif loop.out == 0 and loop.x == 1 and (alone or loop.y == 1):
+            choices.append((cost + total / loop.length * _FOLD, i, None))
+        elif loop.out == 1 and not alone:
+            for second in (False, True):
+                packed = _transposed(loops, loop, second)
+                if packed:
+                    moved = loop.length * packed.columns
+                    choices.append((cost + moved * _TRANSPOSE, i, packed))
+    if not choices:
+        return shape(loops, Loop(1, 1, 0, 0), sign, add, alone), None
+    _, i, packed = min(choices, key=lambda one: one[0])
+    if packed:
+        loops = [_packed(loop, k == i, packed) for k, loop in enumerate(loops)]
+    return shape([*loops[:i], *loops[i + 1 :]], loops[i], sign, add, alone), packed
+
+
+def _transposed(loops: list[Loop], along: Loop, second: bool) -> Transposed | None:
+    """How a factor would be transposed so that the loop runs through it in a line."""
+
+    def stride(loop: Loop) -> int:
+        return loop.y if second else loop.x
+
+    fixed = along.x if second else along.y
+    across = next((loop for loop in loops if stride(loop) == 1), ONCE)
+    touched = math.prod(loop.length for loop in loops if stride(loop))
+    if fixed or min(along.length, across.length) < VECTOR or stride(along) < across.length:
+        return None
+    if touched != along.length * across.length:
+        return None
+    target = -(-along.length // VECTOR) * VECTOR
+    return Transposed(along.length, across.length, stride(along), target, second)
+
+
+def _packed(loop: Loop, is_vector: bool, packed: Transposed) -> Loop:
+    """The loop with its stride in the transposed factor."""
+    stride = loop.y if packed.second else loop.x
+    stride = 1 if is_vector else packed.target if stride == 1 else 0
+    return loop._replace(y=stride) if packed.second else loop._replace(x=stride)
+
+
+def tiled(
+    loops: list[Loop], tile: int, moves: tuple[bool, bool, bool], sign: int, add: bool, alone: int
+) -> Shape:
+    """The shape for samples side by side; `moves` says which of out, x and y each has its own of.
+
+    Where out is summed over samples it has a vector of partial sums.
+    """
+    own, x, y = moves
+    if not own and tile > VECTOR:
+        loops = [*loops, Loop(tile // VECTOR, 0, VECTOR * x, VECTOR * y)]
+        tile = VECTOR
+    return shape(loops, Loop(tile, 1, int(x), int(y)), sign, add, alone)

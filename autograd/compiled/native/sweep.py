@@ -1,0 +1,315 @@
+"""The function that runs a program's records on some samples, tile after tile.
+
+It is the same for every program: what differs is in the call, whole numbers of 64 bits with
+addresses, places and counts.  The gradients of fixed chunks of samples are added in order.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from autograd.compiled.margins import HUGE
+from autograd.compiled.native.ir import ENTRY, INT, POINTER, VECTOR, Function, Term, Whole
+from autograd.compiled.native.lookups import Lookup, transposed_sums
+from autograd.compiled.rounding import UNIT
+
+FIELDS = (
+    # The thread's numbers, and the program's tables and records (where each list ends, too).
+    "memory", "tables", "begin", "begin_end", "clear", "clear_end", "forward", "forward_end",
+    "peaks", "peaks_end", "bounds", "bounds_end", "backward", "backward_end",
+    # Places: of lanes, adjoints, the partial sums of shared numbers' adjoints, with their count.
+    "lanes", "adjoints", "sums", "sums_count", "status", "copies", "copied", "copied_count",
+    # Of bounds: their unit, how far numbers are from theirs; where it is noted whether they are
+    # needed, whether they were in any tile, and what is in doubt.
+    "unit", "size_of", "bound_of", "unsure", "exceeded", "doubt",
+    # Tables: guards by order, each with a count; outputs as place and place of the adjoint.
+    "guards", "less", "less_equal", "greater", "greater_equal", "equal", "outputs", "outputs_count",
+    "width", "chunk",
+    # What one call brings along.
+    "numbers", "where", "where_count", "x", "samples", "seeds", "out", "statuses", "back",
+    "gradients", "differentiate",
+)  # fmt: skip
+ORDERS = {"less": "olt", "less_equal": "ole", "greater": "ogt", "greater_equal": "oge",
+          "equal": "oeq"}  # fmt: skip
+
+
+class _Sweep(Lookup):
+    """Writes the function; its methods are the steps."""
+
+    def __init__(self, f: Function, tile: int) -> None:
+        super().__init__(f, tile)
+        call = f.pointers["call"]
+        self.call = {name: f.word(call, k) for k, name in enumerate(FIELDS)}
+        f.pointers |= {name: self._address(name) for name in ("memory", "tables")}
+        self.partial = VECTOR if tile > 1 else 1  # sums of each shared number's adjoint
+        self.nothing = f.number(0.0, 1)
+
+    def _address(self, name: str) -> Term:
+        return self.call[name].cast("inttoptr", POINTER)
+
+    def write(self) -> None:
+        """Write all of it."""
+        f, call = self.f, self.call
+        self._parameters()
+        f.store(self.nothing, f.at(call["exceeded"]))
+        self._run("begin")
+        differentiate = call["differentiate"].compare("ne", 0)
+
+        def chunk(i: Whole, totals: list[Term]) -> list[Term]:
+            start = i * call["chunk"]
+            left = call["samples"] - start
+            count = left.compare("slt", call["chunk"]).select(left, call["chunk"])
+            if self.tile > 1:
+                f.only_if(differentiate, self._clear_sums)
+
+            def tile(j: Whole, totals: list[Term]) -> list[Term]:
+                here = j * self.tile
+                rest = count - here
+                most = rest.compare("slt", self.tile).select(rest, self.tile)
+                return [self._tile(start + here, most, totals[0], differentiate)]
+
+            (total,) = f.loop((count + (self.tile - 1)) // self.tile, tile, totals)
+            return [f.when(differentiate, lambda: self._gradients(start, total), total)]
+
+        chunks = (call["samples"] + call["chunk"] - 1) // call["chunk"]
+        (total,) = f.loop(chunks, chunk, [self.nothing])
+        found = [total.compare("ord", total), f.load(f.at(call["exceeded"]), 1).compare("ugt", 0.0)]
+        good, exceeded = (one.cast("zext", INT) for one in found)
+        f.result = good + exceeded * 2
+
+    def _clear_sums(self) -> None:
+        f, call = self.f, self.call
+        f.declared["memset"] = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
+        size = call["sums_count"] * f.real.size
+        f.do(f"call void @llvm.memset.p0.i64(ptr {f.at(call['sums'])}, i8 0, i64 {size}, i1 false)")
+
+    def _where(self, r: Whole) -> list[Term]:
+        """A run of parameters: their place, that in the arrays outside, and how many there are."""
+        return [self.f.word(self._address("where"), r * 3 + k) for k in range(3)]
+
+    def _parameters(self) -> None:
+        """The parameters in their places, and the copies that lookups read."""
+        f, call = self.f, self.call
+        numbers, copied = self._address("numbers"), f.table(call["copied"])
+        f.declared["memcpy"] = "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"
+
+        def run(r: Whole) -> None:
+            to, source, count = self._where(r)
+            size, given = count * f.real.size, f.pointer(numbers, source)
+            to = f.at(to)
+            f.do(f"call void @llvm.memcpy.p0.p0.i64(ptr {to}, ptr {given}, i64 {size}, i1 false)")
+
+        def copy(i: Whole, start: Whole) -> None:
+            number = f.load(f.at(f.entry(copied, i)), 1)
+            self.store(f.spread(number, self.width), call["copies"] + i * self.tile + start)
+
+        f.each(call["where_count"], run)
+        if self.tile > 1:
+            self.lanes(call["copied_count"], copy)
+
+    def _tile(self, start: Whole, count: Term, total: Term, differentiate: Term) -> Term:
+        """One tile: forward, guards, outputs, and where it is wanted backward."""
+        f, call = self.f, self.call
+        self._inputs(start, count)
+        self._run("forward")
+        self._run("peaks")
+        unsure = f.load(f.at(call["unsure"]), 1).compare("ugt", 0.0)
+        f.only_if(unsure, lambda: self._run("bounds"))
+        noted = f.at(call["exceeded"])
+        f.store(unsure.select(f.number(1.0, 1), f.load(noted, 1)), noted)
+        self.lanes(1, lambda _, start: self._guards(start, unsure))
+        total = self._outputs(start, count, total)
+
+        def back() -> Term:
+            self._run("clear")
+            self._seeds(count)
+            self._run("backward")
+            wanted = call["back"].compare("ne", 0)
+            return f.when(wanted, lambda: self._slopes(start, count, total), total)
+
+        return f.when(differentiate, back, total)
+
+    def _run(self, name: str) -> None:
+        """Call the kernel of each record, in order."""
+        f = self.f
+        first, end = self._address(name), self._address(f"{name}_end")
+        k, before = f.fresh(), f.block
+        record = Term(f, POINTER, f"%record{k}")
+        f.do(f"br label %check{k}")
+        f.label(f"check{k}")
+        at = len(f.lines)
+        f.do(f"%done{k} = icmp eq ptr {record}, {end}")
+        f.do(f"br i1 %done{k}, label %ran{k}, label %call{k}")
+        f.label(f"call{k}")
+        kernel = f.word(record, 0).cast("inttoptr", POINTER)
+        words = f.word(record, 1)
+        memory, tables = f.pointers["memory"], f.pointers["tables"]
+        f.do(f"call void {kernel}(ptr {record}, ptr {memory}, ptr {tables})")
+        following = f.pointer(record, words, INT)
+        f.do(f"br label %check{k}")
+        f.lines.insert(at, f"  {record} = phi ptr [{first}, %{before}], [{following}, %call{k}]")
+        f.label(f"ran{k}")
+
+    def _inputs(self, start: Whole, count: Term) -> None:
+        """The samples' numbers as lanes; a tile that is not full repeats its last sample."""
+        f, call = self.f, self.call
+        last = count - 1
+
+        def sample(b: Any) -> None:
+            row = f.spread(b, 1)
+            row = row.compare("slt", last).select(row, last) if self.tile > 1 else row
+            line = f.pointer(self._address("x"), (start + row) * call["width"])
+
+            def number(i: Whole) -> None:
+                place = call["lanes"] + i * self.tile + b
+                f.store(f.load(f.pointer(line, i), 1), f.at(place))
+
+            f.each(call["width"], number)
+
+        f.each(self.tile, sample)
+
+    def _each_guard(
+        self, start: Whole, state: list[Term], body: Callable[..., list[Term]]
+    ) -> list[Term]:
+        """The state after the body for each guard: (order, x, y, what its row says, state)."""
+        f = self.f
+        table = f.table(self.call["guards"])
+        for name, order in ORDERS.items():
+
+            def guard(i: Whole, state: list[Term], table: Term = table, order: str = order) -> Any:
+                row = [f.spread(f.entry(table, i * 4 + k), 1) for k in range(4)]
+                x, y = (self.load(place + start) for place in row[:2])
+                return body(order, x, y, row, state)
+
+            state = f.loop(self.call[name], guard, state)
+            table = f.pointer(table, self.call[name] * 4, ENTRY)
+        return state
+
+    def _margin(self, place: Whole, apart: Whole, width: int) -> Term:
+        """How far a number may be off whose magnitude is there."""
+        f = self.f
+        size, bound = f.load(f.at(place), width), f.load(f.at(place + apart), width)
+        return bound - f.spread(f.as_real(self.call["unit"]) * UNIT, width) * size
+
+    def _guards(self, start: Whole, unsure: Term) -> None:
+        """For each sample, whether its guards held; doubtful if rounding could turn anything."""
+        f, call = self.f, self.call
+        none, width = f.first(0, self.width), self.width
+
+        def guard(order: str, x: Term, y: Term, row: list[Term], state: list[Term]) -> list[Term]:
+            may = f.spread(row[3].compare("ne", 0) & unsure, width)
+            places = [place + start + call["size_of"] for place in row[:2]]
+            apart = call["bound_of"] - call["size_of"]
+            margin = self._margin(places[0], apart, width) + self._margin(places[1], apart, width)
+            close = abs(x - y).compare("ule", margin) | margin.compare("uge", HUGE)
+            close = close & margin.compare("une", 0.0) & may
+            wrong = x.compare(order, y) ^ f.spread(row[2].compare("ne", 0), width)
+            return [state[0] | wrong.replaced(close, none), state[1] | close]
+
+        failed, close = self._each_guard(start, [none, none], guard)
+        status = close.select(self.number(2.0), 1.0).replaced(failed, 0.0)
+        doubted = self.load(call["doubt"] + start).compare("ugt", 0.0) & f.spread(unsure, width)
+        self.store(status.replaced(doubted, 2.0), call["status"] + start)
+
+    def _outputs(self, start: Whole, count: Term, total: Term) -> Term:
+        """Copy status and outputs; a guard that did not hold, inf or nan makes the total nan."""
+        f, call = self.f, self.call
+        out, statuses, table = (
+            self._address("out"),
+            self._address("statuses"),
+            f.table(call["outputs"]),
+        )
+
+        def sample(b: Whole, totals: list[Term]) -> list[Term]:
+            status = f.load(f.at(call["status"] + b), 1)
+            row = start + b
+            whole = status.cast("fptosi", INT)
+            f.do(f"store {INT} {whole}, ptr {f.pointer(statuses, row, INT)}, align 8")
+            lost = totals[0].replaced(status.compare("one", 1.0), float("nan"))
+            line = f.pointer(out, row * call["outputs_count"])
+
+            def output(j: Whole, totals: list[Term]) -> list[Term]:
+                # A shared number has a copy for each sample, too.
+                z = f.load(f.at(f.entry(table, j * 2) + b), 1)
+                f.store(z, f.pointer(line, j))
+                return [z.times_plus(0.0, totals[0])]
+
+            return f.loop(call["outputs_count"], output, [lost])
+
+        return f.loop(count, sample, [total])[0]
+
+    def _seeds(self, count: Term) -> None:
+        """The adjoints of the outputs, for samples whose guards held."""
+        f, call = self.f, self.call
+        seeds, table = self._address("seeds"), f.table(call["outputs"])
+
+        def output(j: Whole, start: Whole) -> None:
+            place, to = (f.entry(table, j * 2 + k) for k in range(2))
+            z, status = self.load(place + start), self.load(call["status"] + start)
+            good = status.compare("oeq", 1.0)
+            if self.width > 1:
+                good = good & f.first(count - start)
+            seed = f.spread(f.load(f.pointer(seeds, j), 1), self.width)
+            seed = seed.replaced(z.compare("uno", z), float("nan"))
+            self.increase(good.select(seed, 0.0), to + start)
+
+        self.lanes(call["outputs_count"], output)
+
+    def _slopes(self, start: Whole, count: Term, total: Term) -> Term:
+        """Copy the adjoints of the inputs."""
+        f, call = self.f, self.call
+
+        def sample(b: Whole, totals: list[Term]) -> list[Term]:
+            line = f.pointer(self._address("back"), (start + b) * call["width"])
+
+            def number(i: Whole, totals: list[Term]) -> list[Term]:
+                g = f.load(f.at(call["adjoints"] + i * self.tile + b), 1)
+                f.store(g, f.pointer(line, i))
+                return [g.times_plus(0.0, totals[0])]
+
+            return f.loop(call["width"], number, totals)
+
+        return f.loop(count, sample, [total])[0]
+
+    def _gradients(self, start: Term, total: Term) -> Term:
+        """Put the parameters' adjoints into the gradients; those of later chunks are added."""
+        f, gradients = self.f, self._address("gradients")
+        first = start.compare("eq", 0)
+
+        def run(r: Whole, totals: list[Term]) -> list[Term]:
+            source, to, count = self._where(r)
+
+            def put(i: Whole, width: int, total: Term) -> Term:
+                found = self._summed(self.call["sums"] + (source + i) * self.partial, width)
+                pointer = f.pointer(gradients, to + i)
+                if self.tile > 1:
+                    found = first.select(found, f.load(pointer, width) + found)
+                f.store(found, pointer)
+                return found.times_plus(0.0, total)
+
+            def several(i: Whole, totals: list[Term]) -> list[Term]:
+                places = (i * (4 * VECTOR) + k * VECTOR for k in range(4))
+                return [put(at, VECTOR, one) for at, one in zip(places, totals, strict=True)]
+
+            whole = count // (4 * VECTOR)  # four sums do not wait for each other
+            a, b, c, d = f.loop(whole, several, [f.number(0.0)] * 4)
+            total = totals[0] + ((a + b) + (c + d)).total()
+            done = whole * (4 * VECTOR)
+            return f.loop(count - done, lambda i, state: [put(done + i, 1, state[0])], [total])
+
+        return f.loop(self.call["where_count"], run, [total])[0]
+
+    def _summed(self, place: Whole, count: int) -> Term:
+        """The adjoints of so many shared numbers, from their partial sums."""
+        f = self.f
+        if self.tile == 1:
+            return f.load(f.at(place), count)
+        lines = [f.load(f.at(place + k * VECTOR)) for k in range(count)]
+        return transposed_sums(lines) if count > 1 else lines[0].total()
+
+
+def sweep(f: Function, tile: int) -> None:
+    """Write the function for tiles of so many samples.
+
+    Its result is 1 if all guards held and all is finite, else 0; plus 2 if bounds were needed.
+    """
+    _Sweep(f, tile).write()

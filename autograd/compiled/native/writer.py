@@ -1,0 +1,303 @@
+"""Writes records of every kind: which kernel runs on which places.
+
+Places can be shifted: behind a number lie its magnitude and its bound, each as far as those of
+every other number.
+"""
+
+import ast
+from collections.abc import Iterable, Sequence
+from itertools import chain, pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd.compiled.lowering import CONTRACT, GATHER, SHARED, Instruction
+from autograd.compiled.native import lookups
+from autograd.compiled.native.contractions import any_shape, described
+from autograd.compiled.native.functions import EXPONENTS
+from autograd.compiled.native.ir import VECTOR
+from autograd.compiled.native.layout import Layout
+from autograd.compiled.native.records import Records, Tables
+from autograd.compiled.native.rows import Kind, Kinds
+from autograd.compiled.native.shapes import SIZES, Loop, Shape, Transposed, merged, single, tiled
+from autograd.compiled.program import Program
+from autograd.operation import Operation
+
+Array = Any
+_MANY = 12  # entries; a vector of fewer does not find the largest sooner
+_UNROLLED = 4  # terms of a looked up sum that are written one after the other
+
+
+class Side(NamedTuple):
+    """A factor of a contraction, or its result.
+
+    Attributes:
+        address, strides: where its numbers are, and their distances over the loops.
+        own: whether each sample has its own.
+        place, step: where the first is in memory, and how far its neighbour.
+    """
+
+    address: int
+    strides: tuple[int, ...]
+    own: bool
+    place: int
+    step: int
+
+
+class Writer:
+    """Adds records for a program and a tile; keeps their tables.
+
+    Attributes:
+        scratch: how many numbers kernels need for themselves.
+    """
+
+    def __init__(self, program: Program, tile: int, layout: Layout) -> None:
+        self.program, self.tile, self.layout = program, tile, layout
+        self.tables, self.scratch = Tables(), 0
+        self._shapes: dict[Shape, int] = {}
+
+    def is_one(self, y: Any) -> bool:
+        """Whether a factor is the one that stands behind the shared numbers."""
+        return bool((y == SHARED + self.program.shared).all())
+
+    def starts(self, one: Instruction) -> int:
+        """The table of where each lane's terms start."""
+        return self.tables.append(np.concatenate([[0], np.cumsum(one.counts)]))
+
+    def _parts(self, terms: Sequence[Any]) -> int:
+        """How many vectors some terms are."""
+        return len(terms) * max(1, self.tile // VECTOR)
+
+    # ------------------------------------------------------------------ sums
+
+    def side(self, address: int, strides: tuple[int, ...], shift: int = 0) -> Side:
+        """A factor or a result."""
+        place, step = self.layout.factor(address)
+        return Side(address, strides, address < SHARED, place + shift, step)
+
+    def adjoint(self, address: int, strides: tuple[int, ...]) -> Side:
+        """The adjoints of a factor or of a result."""
+        return Side(address, strides, address < SHARED, *self.layout.factor_adjoint(address))
+
+    def contract(
+        self, records: Records, one: Instruction, sides: Sequence[Side], add: bool, alone: int
+    ) -> None:
+        """A contraction's record: out, x and y; `alone` if y is a one."""
+        steps = [side.step for side in sides[:2]] + [0 if alone else sides[2].step]
+        loops = merged(
+            Loop(count, *(step * stride for step, stride in zip(steps, each, strict=True)))
+            for count, *each in zip(one.sizes, *(side.strides for side in sides), strict=True)
+        )
+        places, sign = [side.place for side in sides], int(one.sign)
+        if self.tile > 1:
+            moves = sides[0].own, sides[1].own, sides[2].own and not alone
+            self._sum(records, tiled(loops, self.tile, moves, sign, add, alone), places)
+        else:
+            self._sum(records, *self._packed(records, places, single(loops, sign, add, alone)))
+
+    def sizes(
+        self, records: Records, loops: Iterable[tuple[int, int, int]], z: int, x: int
+    ) -> None:
+        """The record that sums the sizes of shared numbers; loops are lengths and distances."""
+        found = single(merged(Loop(*loop, 0) for loop in loops), 1, False, SIZES)
+        self._sum(records, *self._packed(records, [z, x, 0], found))
+
+    def _packed(
+        self, records: Records, places: list[int], found: tuple[Shape, Transposed | None]
+    ) -> tuple[Shape, list[int]]:
+        """A shape, and the places for it, after the record that transposes a factor."""
+        shape, packed = found
+        if packed:
+            side = 1 + packed.second
+            self.scratch = max(self.scratch, packed.columns * packed.target)
+            records.append((lookups.transpose, ()), places[side], self.layout.scratch, *packed[:4])
+            places[side] = self.layout.scratch
+        return shape, places
+
+    def _sum(self, records: Records, shape: Shape, places: Sequence[int]) -> None:
+        if shape not in self._shapes:
+            self._shapes[shape] = self.tables.append(described(shape))
+        moving, whole = shape.vector[1:], shape.vector.length % VECTOR == 0
+        records.shapes.append((len(records.words), shape))
+        records.append((any_shape, (moving, shape.alone, whole)), *places, self._shapes[shape])
+
+    def gather(
+        self,
+        records: Records,
+        one: Instruction,
+        add: bool,
+        shifts: tuple[int, int, int] = (0, 0, 0),
+    ) -> None:
+        """The record of a sum whose factors are looked up; shifts are those of z, x and y."""
+        x, y, lanes = one.pool
+        alone = self.is_one(y) and not shifts[2]
+        kernel = lookups.gather, (self.tile, _same(one), alone, int(one.sign), add)
+        z, x, y = (
+            self.tables.append(self.layout.values(pool) + shift)
+            for pool, shift in zip((lanes, x, y), shifts, strict=True)
+        )
+        records.append(kernel, one.lanes, z, self.starts(one), x, y, parts=self._parts(one.pool[0]))
+
+    def gather_back(self, records: Records, one: Instruction) -> None:
+        """The record of its pullback."""
+        add, layout, alone = self.tables.append, self.layout, self.is_one(one.pool[1])
+        x, y, lanes = one.pool
+        wx, wy = one.wanted
+        kernel = lookups.gather_back, (self.tile, _same(one), alone, int(one.sign), one.wanted)
+        tables = (
+            add(layout.slopes(lanes)), self.starts(one),
+            add(layout.values(x)) if wy else 0, add(layout.values(y)) if wx and not alone else 0,
+            add(layout.slopes(x)) if wx else 0, add(layout.slopes(y)) if wy else 0,
+        )  # fmt: skip
+        records.append(kernel, one.lanes, *tables, parts=self._parts(x))
+
+    # ------------------------------------------------------------------ rows
+
+    def kinds(self, pool: Sequence[Array], op: Operation | None = None) -> Kinds:
+        """Where a row's operands are; with the row, exponents can be known numbers."""
+        kinds: list[Kind] = []
+        constants = self.program.tape.constants
+        for k, addresses in enumerate(pool):
+            first = int(addresses[0]) - SHARED
+            same, known = (addresses == addresses[0]).all(), 0 <= first < len(constants)
+            if k == 1 and op and same and known and constants[first] in EXPONENTS and _is_power(op):
+                kinds.append(float(constants[first]))
+                continue
+            places = (find(addresses) for find in (self.layout.values, self.layout.slopes))
+            if len(addresses) > 1 and not all(map(_is_even, places)):
+                kinds.append("table")
+            elif self.tile > 1 or len(addresses) == 1 or addresses[1] - addresses[0] == 1:
+                kinds.append("line")
+            else:
+                kinds.append("same" if addresses[1] == addresses[0] else "table")
+        return tuple(kinds)
+
+    def fields(
+        self, operands: Iterable[Array], kinds: Iterable[Kind], beyond: int = 0
+    ) -> list[int]:
+        """What a record says of operands' places.
+
+        A vector that is not full goes on behind the last lane, to the place `beyond`.  The first
+        number of all can be read, and has a magnitude and a bound, too.
+        """
+        pairs = zip(operands, kinds, strict=True)
+        return list(chain(*(self._field(places, kind, beyond) for places, kind in pairs)))
+
+    def _field(self, places: Array, kind: Kind, beyond: int) -> list[int]:
+        if isinstance(kind, float):
+            return []
+        if kind != "table":
+            return [int(places[0]), int(places[1] - places[0]) if len(places) > 1 else 0]
+        rest = np.full(VECTOR if self.tile == 1 else 0, beyond)
+        return [self.tables.append(np.concatenate([places, rest]))]
+
+    # ------------------------------------------------------------------ maxima, choices, masks
+
+    def largest(self, records: Records, one: Instruction) -> None:
+        """The record that finds the largest of each lane's entries."""
+        places = self.layout.values(one.pool[0])
+        many = self.tile == 1 and len(places) > _MANY * one.lanes
+        in_line = many and _lines(places, one.counts)
+        kernel = (lookups.largest_in_line, ()) if in_line else (lookups.largest, (self.tile,))
+        tables = self.starts(one), self.tables.append(places)
+        z = self.layout.lane(one.z)
+        records.append(kernel, one.lanes, z, *tables, parts=self._parts(places))
+
+    def choose(self, records: Records, one: Instruction, back: bool, shift: int = 0) -> None:
+        """The record of a choice, or of its pullback."""
+        entries, index = one.pool
+        shared, layout = bool((entries >= SHARED).all()), self.layout
+        found = entries - SHARED if shared else layout.values(entries)
+        found, lane = (layout.slopes(entries), layout.adjoint) if back else (found, layout.lane)
+        starts, at = np.concatenate([[0], np.cumsum(one.counts)]), layout.values(index)
+        table = [
+            [at[first], one.counts[first], lane(one.z + first) + shift, starts[first], width, step]
+            for first, width, step in _together(found, starts, index)
+        ]
+        kernel = lookups.choose_back if back else lookups.choose
+        tables = self.tables.append(table), self.tables.append(found + shift)
+        parts = self._parts(one.results)
+        records.append((kernel, (self.tile, shared)), len(table), *tables, parts=parts)
+
+    def copy(self, one: Instruction) -> Instruction:
+        """The instruction that copies a mask's values, before some of them are replaced."""
+        value, lanes, count = one.pool[0], one.results, one.lanes
+        step = int(value[1] - value[0]) if count > 1 else 0
+        ones = np.full(count, SHARED + self.program.shared)
+        if (np.diff(value) == step).all() and abs(step) < SHARED // 2:
+            return Instruction(
+                CONTRACT, one.level, count, one.z, sizes=(count, 1, 1, 1), zs=(1, 0, 0, 0),
+                x=int(value[0]), xs=(step, 0, 0, 0), y=int(ones[0]), wanted=one.wanted,
+            )  # fmt: skip
+        return Instruction(
+            GATHER, one.level, count, one.z, pool=(value, ones, lanes),
+            counts=np.ones(count, dtype=np.int64), wanted=one.wanted,
+        )  # fmt: skip
+
+    def replace(self, records: Records, one: Instruction, back: bool, shift: int = 0) -> None:
+        """The record that puts other numbers into such a copy; backward, zeros in adjoints."""
+        _, index, numbers, instead = one.pool
+        lane = self.layout.adjoint if back else self.layout.lane
+        first = np.cumsum(one.counts) - one.counts
+        columns = (
+            self.layout.values(index[first]), lane(one.z) + first * self.tile + shift,
+            numbers[first], one.counts, instead[first] - SHARED + shift,
+        )  # fmt: skip
+        fields = len(first), self.tables.append(np.stack(columns, axis=1)), self.layout.spare
+        records.append((lookups.replace, (self.tile, back)), *fields, parts=2 * len(first))
+
+
+def grid(start: int, sizes: Sequence[int], strides: Sequence[int]) -> Array:
+    """The addresses that loops meet, each once for every step that moves."""
+    found = np.array([start])
+    for size, stride in zip(sizes, strides, strict=True):
+        if stride:
+            found = (found[:, None] + stride * np.arange(size)).ravel()
+    return found
+
+
+def _is_power(op: Operation) -> bool:
+    """Whether the row raises something to a power."""
+    return any(
+        isinstance(node, ast.Pow)
+        for tree in (op.value_tree, *op.partial_trees)
+        for node in ast.walk(tree)
+    )
+
+
+def _is_even(places: Array) -> bool:
+    """Whether all neighbours are equally far apart."""
+    steps = places[1:] - places[:-1]
+    return bool((steps == steps[0]).all())
+
+
+def _same(one: Instruction) -> int:
+    """How many terms each lane has, if they are equal and few; 0 otherwise."""
+    low, high = one.terms
+    return low if low == high <= _UNROLLED else 0
+
+
+def _lines(places: Array, counts: Array) -> bool:
+    """Whether each part of the places is a line of neighbours."""
+    follows = np.diff(places) == 1
+    follows[np.cumsum(counts)[:-1] - 1] = True
+    return bool(follows.all())
+
+
+def _together(found: Array, starts: Array, index: Array) -> list[tuple[int, int, int]]:
+    """Neighbouring lanes that choose with one index from lists at a constant distance.
+
+    For each group its first lane, how many there are, and the distance.
+    """
+    groups: list[tuple[int, int, int]] = []
+    lists = [found[a:b] for a, b in pairwise(starts)]
+    for lane, entries in enumerate(lists):
+        if groups and index[lane] == index[lane - 1] and len(entries) == len(lists[lane - 1]):
+            first, width, before = groups[-1]
+            steps = entries - lists[lane - 1]
+            step = int(steps[0])
+            if step >= 0 and (steps == step).all() and (width == 1 or step == before):
+                groups[-1] = first, width + 1, step
+                continue
+        groups.append((lane, 1, 0))
+    return groups
