@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograd.blame import NonFiniteError, NonFiniteWarning
 from autograd.check.differences import finite_differences
+from autograd.check.diagnose import Diagnosis, diagnose
 from autograd.check.gradients import assert_gradients, check_gradients
 from autograd.check.local import check_operation
 from autograd.check.report import Report, Verdict
@@ -41,6 +42,8 @@ __all__ = [  # noqa: RUF022 - in the order of use; the operations follow
     "assert_gradients",
     "check_gradients",
     "check_operation",
+    "Diagnosis",
+    "diagnose",
     "compile",
     "RecordingError",
     "ReplayError",

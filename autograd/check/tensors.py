@@ -1,0 +1,138 @@
+"""Mistakes in whole gradients of weights and biases: a factor, an order, a sum, a lost use."""
+
+import math
+from collections.abc import Callable, Iterator
+
+from autograd.check.claims import ROUNDINGS, Claim
+from autograd.check.explanation import Explanation
+from autograd.check.places import called, tensors
+from autograd.check.replay import sweep
+
+# Ranks beside those of mistakes in the pass: a plain factor of the loss comes first.
+_FACTOR, _WHOLE, _ODD = -2, -1, 60
+_FEW_USES = 64  # of one number, to be asked one by one
+_NICE = 1e-9  # relatively, a factor that is a whole number, or one over it
+
+
+def explanations(
+    claim: Claim, right: list[float], sizes: list[float], wrong: list[int]
+) -> list[Explanation]:
+    """What may be wrong with whole gradients, or with all of them."""
+    where = called(wrong, claim.names)
+    found = list(_factor(claim, right, sizes, wrong, where))
+    for stars in (1, 2, 3):
+        parts = [
+            members
+            for members in tensors(claim.names, stars).values()
+            if not set(members).isdisjoint(wrong)
+        ]
+        whole = sorted(i for members in parts for i in members)
+        where = called(whole, claim.names)
+        if min(map(len, parts)) < 2:
+            continue
+        for text, numbers in _orders(parts, right):
+            if _is(claim, numbers, sizes, whole):
+                found.append(Explanation(f"{where}: {text}", _WHOLE))
+        found += _uses(claim, whole, where)
+    return found
+
+
+def _is(claim: Claim, numbers: dict[int, float], sizes: list[float], among: list[int]) -> bool:
+    """Whether these numbers are the claimed ones."""
+    largest = max(sizes[i] for i in among)
+    bound = ROUNDINGS * claim.unit * largest * len(among)
+    return all(abs(claim.numbers[i] - numbers[i]) <= bound for i in among)
+
+
+def _factor(
+    claim: Claim, right: list[float], sizes: list[float], wrong: list[int], where: str
+) -> Iterator[Explanation]:
+    """One factor of all that is wrong."""
+    largest = max(wrong, key=lambda i: abs(right[i]))
+    if not right[largest]:
+        return
+    k = claim.numbers[largest] / right[largest]
+    bound = ROUNDINGS * claim.unit * 2 * (abs(k) + 1)
+    if any(abs(claim.numbers[i] - k * right[i]) > bound * sizes[i] for i in wrong):
+        return
+    same = max(_NICE, ROUNDINGS * claim.unit)
+    nice, words = _in_words(k, same)
+    if len(wrong) == 1 and not nice:
+        return  # any wrong number is some multiple of the right one
+    rest = set(range(len(right))) - set(wrong)
+    if any(right[i] for i in rest):
+        yield Explanation(f"{where}: {words}", _WHOLE if nice else _ODD)
+    else:
+        text = f"every gradient: {words}; the loss is another by this factor"
+        yield Explanation(text, _FACTOR if nice else _ODD)
+
+
+def _in_words(k: float, same: float) -> tuple[bool, str]:
+    """Whether a factor is one that people forget or add, and what it is called."""
+    size, sign = abs(k), ", with the wrong sign" if k < 0 else ""
+    if k == 0:
+        return True, "left out: 0"
+    if abs(k + 1) <= same:
+        return True, "the wrong sign"
+    for n, text, meant in (
+        (size, "{} times the right one", "a sum where a mean belongs, or added {} times"),
+        (1 / size, "1/{} of the right one", "a mean where a sum belongs"),
+    ):
+        if round(n) > 1 and abs(n - round(n)) <= same * n:
+            return True, f"{text.format(round(n))}{sign} ({meant.format(round(n))}?)"
+    return False, f"{k:.6g} times the right one"
+
+
+def _orders(
+    parts: list[list[int]], right: list[float]
+) -> Iterator[tuple[str, dict[int, float]]]:
+    """Other numbers for the gradients of whole tensors, made of the right ones."""
+    kinds: dict[str, Callable[[list[float]], list[float]]] = {
+        "one number for all, the sum of the right ones": lambda own: [math.fsum(own)] * len(own),
+        "one number for all, the mean of the right ones": lambda own: [math.fsum(own) / len(own)]
+        * len(own),
+        "in reverse order": lambda own: own[::-1],
+    }
+    for text, made in kinds.items():
+        yield text, _each(parts, right, made)
+    for columns in range(2, max(map(len, parts)) // 2 + 1):
+        if all(len(part) % columns == 0 for part in parts):
+
+            def turned(own: list[float], columns: int = columns) -> list[float]:
+                return [own[j] for i in range(columns) for j in range(i, len(own), columns)]
+
+            yield "transposed", _each(parts, right, turned)
+
+
+def _each(
+    parts: list[list[int]], right: list[float], made: Callable[[list[float]], list[float]]
+) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for part in parts:
+        found |= zip(part, made([right[i] for i in part]), strict=True)
+    return found
+
+
+def _uses(claim: Claim, whole: list[int], where: str) -> Iterator[Explanation]:
+    """One use alone counts, or one is lost, as in a loop over samples."""
+    tape = claim.tape
+    terms: dict[int, list[float]] = {i: [] for i in whole}
+    adjoints = sweep(tape)
+    for i in range(tape.first, len(tape.nodes)):
+        for parent, slope in zip(tape.parents[i], tape.partials[i], strict=True):
+            if parent in terms:
+                terms[parent].append(adjoints[i] * slope)
+    counts = {len(one) for one in terms.values()}
+    if len(counts) != 1 or not 1 < (count := counts.pop()) <= _FEW_USES:
+        return
+    sizes = [math.fsum(map(abs, terms.get(i, ()))) for i in range(len(claim.numbers))]
+    for k in range(count):
+        name = {0: "the first", count - 1: "the last"}.get(k, f"number {k + 1}")
+        alone = {i: one[k] for i, one in terms.items()}
+        if _is(claim, alone, sizes, whole):
+            yield Explanation(f"{where}: of {count} uses only {name} counts", _WHOLE)
+        lost = {i: math.fsum(one) - one[k] for i, one in terms.items()}
+        if _is(claim, lost, sizes, whole):
+            yield Explanation(f"{where}: of {count} uses {name} is lost", _WHOLE)
+
+
