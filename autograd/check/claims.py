@@ -170,5 +170,3 @@ def _named(parameters: Any) -> dict[str, Value]:
     if isinstance(parameters, dict):
         return parameters
     return {node.label or f"parameter {i}": node for i, node in enumerate(parameters)}
-
-

@@ -122,7 +122,9 @@ def _diagnosed(claim: Claim) -> Diagnosis:
     fits = tensors.explanations(claim, right[:count], sizes[:count], wrong)
     fits += _searched(claim, wrong, right, found)
     fits.sort(key=lambda one: (one.rank, len(one.text)))
-    found.explanations = list(dict.fromkeys(one.text for one in fits))
+    simplest = {one.kind or one.text: one.text for one in reversed(fits)}
+    first = [one.text for one in fits if simplest[one.kind or one.text] == one.text]
+    found.explanations = list(dict.fromkeys(first))
     if fits:
         found.edges = fits[0].edges
     elif not found.note:
@@ -156,10 +158,8 @@ def _searched(
             if pair[k] != tape.partials[i][k]
         ]
         if not apart:
-            fits.append(Explanation(mistake.text, mistake.rank, edges))
+            fits.append(Explanation(mistake.sentence, mistake.rank, edges, mistake.text))
         elif len(wrong) > 1 and apart.isdisjoint(wrong):  # those are as they should be
-            text = f"{mistake.text}, in the gradient of {found.wrong} alone"
-            fits.append(Explanation(text, mistake.rank + _ALONE, edges))
+            text = f"{mistake.sentence}, in the gradient of {found.wrong} alone"
+            fits.append(Explanation(text, mistake.rank + _ALONE, edges, mistake.text))
     return fits
-
-

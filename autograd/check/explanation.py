@@ -13,8 +13,10 @@ class Explanation:
         text: the mistake, in words.
         rank: simple ones have a low one.
         edges: (node, operand, wrong local derivative) where it changes one.
+        kind: the mistake without the place; in other places it is the same.
     """
 
     text: str
     rank: int
     edges: list[tuple[Value, str, float]] = field(default_factory=list)
+    kind: str = ""

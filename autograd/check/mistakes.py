@@ -22,15 +22,22 @@ class Mistake:
 
     Attributes:
         text: what is wrong.
+        place: where; None for the whole pass.
         rank: simple ones have a low one.
         wrong: what the pass does otherwise.
         adjoints: the pass itself, where it is of another kind.
     """
 
     text: str
+    place: Place | None
     rank: int
     wrong: Wrong = RIGHT
     adjoints: Pass | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and where."""
+        return self.place.only(self.text) if self.place else self.text
 
     def reached(self, tape: Tape) -> int:
         """The leaves whose gradients it may change, as bits."""
@@ -43,6 +50,12 @@ class Mistake:
         return bits
 
 
+def _smallest(wrong: Wrong, places: list[Place]) -> Place:
+    """The smallest of everything and of all scopes that has all that is wrong in it."""
+    around = (p for p in places if p.rank < 2 and p.members.issuperset(wrong.partials))
+    return min(around, key=lambda place: len(place.members))
+
+
 class Mistakes:
     """All mistakes that are known, for one graph."""
 
@@ -51,6 +64,7 @@ class Mistakes:
         self._faults: dict[str, list[Fault]] = {}
         for fault in faults():
             self._faults.setdefault(fault.op, []).append(fault)
+        self._tried: set[tuple[str, tuple[int, ...]]] = set()
         self._numbers: dict[Fault, dict[int, tuple[float, float]]] = {}
 
     def everywhere(self, places: list[Place]) -> Iterator[Mistake]:
@@ -60,10 +74,11 @@ class Mistakes:
         for place in places:
             rank = place.rank * _PER_PLACE
             for text, wrong in self._rows(place):
-                yield Mistake(place.only(text), rank + _ROW, wrong)
+                at = place if place.name else _smallest(wrong, places)
+                yield Mistake(text, at, rank + _ROW, wrong)
             for k, kind in enumerate(shapes.KINDS):
                 for text, wrong in kind(graph, place):
-                    yield Mistake(place.only(text), rank + _SHAPE + k, wrong)
+                    yield Mistake(text, place, rank + _SHAPE + k, wrong)
 
     def _sums(self) -> Iterator[Mistake]:
         """Mistakes in adding up that the whole pass makes."""
@@ -77,14 +92,17 @@ class Mistakes:
         passes: dict[str, Pass] = {"arrival": at_each_arrival, "order": by_distance}
         for fault in self._faults[""]:
             if fault.kind in rules:
-                yield Mistake(fault.sentence, _SUM, rules[fault.kind])
+                yield Mistake(fault.sentence, None, _SUM, rules[fault.kind])
             elif fault.kind in passes:  # what is left from the last pass, no graph can tell
-                yield Mistake(fault.sentence, _SUM, adjoints=passes[fault.kind])
+                yield Mistake(fault.sentence, None, _SUM, adjoints=passes[fault.kind])
 
     def _rows(self, place: Place) -> Iterator[tuple[str, Wrong]]:
         """Wrong local derivatives, as `faults` has them."""
         for name in self.tape.by_op:
             members = place.of(name)
+            if (name, tuple(members)) in self._tried:  # as it was in a simpler place
+                continue
+            self._tried.add((name, tuple(members)))
             for fault in self._faults.get(name, ()) if members else ():
                 if fault.operand == "z":
                     continue

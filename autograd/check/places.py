@@ -9,6 +9,7 @@ from autograd import rules
 from autograd.check.replay import Tape
 
 FEW = 60  # nodes: in a graph so small each is a place of its own
+_SAID = 3  # leaves of a tensor that are said one by one
 _NUMBER = re.compile(r"\d+")
 
 
@@ -111,15 +112,26 @@ def _starred(name: str, stars: int) -> str:
 
 
 def called(chosen: Iterable[int], names: list[str]) -> str:
-    """What some of the leaves are called: 'W1, b1', or one pattern for all of them.
+    """What some of the leaves are called: whole tensors by their names, of others how many.
 
-    >>> called([0, 1, 2], ["b1[0]", "b1[1]", "b2[0]", "W1[0]"])
-    'b1, b2[0]'
+    >>> names = ["W1[0]", "W1[1]", "b1[0]", "b1[1]", "b2[0]", "c"]
+    >>> called([2, 3, 4], names), called([0, 1, 2, 5], names)
+    ('b*', 'W1, c, b1[0]')
     """
     left, said = set(chosen), []
     for stars in (3, 2, 1, 0):
-        for pattern, members in tensors(names, stars).items():
-            if left.issuperset(members) and (stars < 2 or len(members) > 1):
-                said.append(pattern)
+        for members in tensors(names, stars).values():
+            if left.issuperset(members) and (len(members) > 1 or not stars):
+                same = (s for s in range(4) for p in tensors(names, s).items() if p[1] == members)
+                fewest = min(same)
+                said.append(_starred(names[members[0]], fewest))
                 left -= set(members)
+        if not stars:
+            break
+        if stars == 1:
+            for pattern, members in tensors(names, 2).items():
+                some = left.intersection(members)
+                if len(some) > _SAID:
+                    said.append(f"{len(some)} of {len(members)} in {pattern}")
+                    left -= some
     return ", ".join(re.sub(r"(\[\*\])+$", "", one) for one in said)

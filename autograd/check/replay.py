@@ -92,12 +92,7 @@ class Wrong:
     def has_rules(self) -> bool:
         """Whether more than local derivatives is otherwise."""
         return bool(
-            self.extra
-            or self.scaled
-            or self.overwritten
-            or self.alone
-            or self.gated
-            or self.once
+            self.extra or self.scaled or self.overwritten or self.alone or self.gated or self.once
         )
 
 

@@ -13,6 +13,7 @@ from autograd.operation import Operation
 from autograd.value import rows
 
 Found = Iterator[tuple[str, Wrong]]
+_SMALL = 1e-9  # a factor below is 0, of which rounding has left something
 _STEPS = 8  # of Newton's method for the length of a step; a polynomial takes few
 
 
@@ -24,6 +25,17 @@ class Graph:
     names: list[str]
     claimed: list[float]
     places: list[Place]
+
+    @cached_property
+    def right(self) -> list[float]:
+        """The adjoints as they should be."""
+        return sweep(self.tape)
+
+    @cached_property
+    def worst(self) -> int:
+        """The leaf whose claimed gradient is farthest from the right one."""
+        gaps = [abs(c - r) for c, r in zip(self.claimed, self.right, strict=False)]
+        return gaps.index(max(gaps))
 
     @cached_property
     def scopes(self) -> list[Place]:
@@ -69,7 +81,8 @@ def transposed(graph: Graph, place: Place) -> Found:
     """Weights that are transposed on the way down."""
     by_matrix: dict[str, list[tuple[int, int, float]]] = {}
     for i, k, leaf in graph.products:
-        if i in place.members and leaf in graph.mirrored:
+        down = graph.tape.parents[i][k] >= graph.tape.first
+        if i in place.members and leaf in graph.mirrored and down:
             other, name = graph.mirrored[leaf]
             number = graph.tape.nodes[other].data
             by_matrix.setdefault(name, []).append((i, k, number))
@@ -122,14 +135,30 @@ def gated(graph: Graph, place: Place) -> Found:
 
 
 def handed(graph: Graph, place: Place) -> Found:
-    """What comes from above is left out; the last use of what is used twice takes the others' place."""
+    """What comes from above is left out; one use takes the place of the others."""
     for name in graph.tape.by_op:
-        if members := place.of(name):
+        if (members := place.of(name)) and graph.tape.op(members[0]).arity == 1:
             yield f"{name}: what comes from above is left out", Wrong(alone=members)
     if place.name:
         yield "what comes from above is left out", Wrong(alone=place.outputs)
         text = "the last use of a number takes the place of the others, to which it must be added"
         yield text, Wrong(overwritten=place.members)
+
+
+def weighed(graph: Graph, place: Place) -> Found:
+    """A factor of all that comes back from a scope: a lost term, another weight of it."""
+    if place.rank != 1:
+        return
+    lost = Wrong(scaled=dict.fromkeys(place.outputs, 0.0))
+    without = sweep(graph.tape, lost)
+    i = graph.worst
+    own = graph.right[i] - without[i]
+    factor = (graph.claimed[i] - without[i]) / own if own else math.nan
+    if abs(factor) < _SMALL:
+        yield f"nothing comes back from {place.own}", lost
+    elif math.isfinite(factor):
+        text = f"what comes back from {place.own} is {factor:.6g} times what it should be"
+        yield text, Wrong(scaled=dict.fromkeys(place.outputs, factor))
 
 
 def cross(graph: Graph, place: Place) -> Found:
@@ -143,9 +172,9 @@ def cross(graph: Graph, place: Place) -> Found:
                 partials, extra = lost.setdefault(kind, ({}, {}))
                 partials[i], extra[i] = (dx, kept * dy), [(top, own * dy * slope)]
     texts = {
-        "lost": "of shares of a sum, as in softmax, the cross terms are left out: each has only its "
-        "own derivative, the diagonal",
-        "sign": "of shares of a sum, as in softmax, the cross terms have the wrong sign",
+        "lost": "numbers divided by their sum (softmax): the cross terms are left out, and only the "
+        "diagonal counts",
+        "sign": "numbers divided by their sum (softmax): the cross terms have the wrong sign",
     }
     for kind, (partials, extra) in lost.items():
         yield texts[kind], Wrong(partials, extra)
@@ -200,7 +229,9 @@ def stray(graph: Graph, place: Place) -> Found:
         if op.arity != 1 or rules.is_number(_tree(op.textbook[1])):
             continue
         tree = _tree(op.textbook[1])
-        text = f"{op.name}: dz/dx = {op.textbook[1]} is multiplied in {where}, where no {op.name} is"
+        text = (
+            f"{op.name}: dz/dx = {op.textbook[1]} is multiplied in {where}, where no {op.name} is"
+        )
         for x in (place, *graph.scopes):
             if len(x.outputs) != len(place.outputs):
                 continue
@@ -224,7 +255,6 @@ def stepped(graph: Graph, place: Place) -> Found:
     count = len(graph.claimed)
     if place.name or not edges:
         return
-    right = sweep(tape)
 
     def pass_at(rate: float) -> tuple[Wrong, list[float]]:
         changes = [
@@ -235,8 +265,7 @@ def stepped(graph: Graph, place: Place) -> Found:
         return wrong, sweep(tape, wrong)
 
     # The leaf that is most wrong gives the rate: its gradient is a polynomial in it.
-    worst = max(range(count), key=lambda i: abs(graph.claimed[i] - right[i]))
-    rate, step = 0.0, 1e-4
+    worst, rate, step = graph.worst, 0.0, 1e-4
     for _ in range(_STEPS):
         here, beside = pass_at(rate)[1][worst], pass_at(rate + step)[1][worst]
         slope = (beside - here) / step
@@ -259,4 +288,4 @@ def _of_result(op: Operation) -> Callable[[float], float]:
     return rules.function(f"{op.name}_dx_of_z", "z", _tree(op.textbook[1]), op, names)
 
 
-KINDS = [handed, transposed, before, borrowed, gated, cross, jacobians, stepped, stray]
+KINDS = [handed, transposed, before, borrowed, gated, cross, jacobians, weighed, stepped, stray]

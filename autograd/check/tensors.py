@@ -9,7 +9,7 @@ from autograd.check.places import called, tensors
 from autograd.check.replay import sweep
 
 # Ranks beside those of mistakes in the pass: a plain factor of the loss comes first.
-_FACTOR, _WHOLE, _ODD = -2, -1, 60
+_FACTOR, _WHOLE, _LOST, _ODD = -2, -1, 19, 60
 _FEW_USES = 64  # of one number, to be asked one by one
 _NICE = 1e-9  # relatively, a factor that is a whole number, or one over it
 
@@ -30,18 +30,17 @@ def explanations(
         where = called(whole, claim.names)
         if min(map(len, parts)) < 2:
             continue
-        for text, numbers in _orders(parts, right):
-            if _is(claim, numbers, sizes, whole):
+        for text, made in _orders(parts):
+            if _is(claim, _each(parts, right, made), _each(parts, sizes, made)):
                 found.append(Explanation(f"{where}: {text}", _WHOLE))
-        found += _uses(claim, whole, where)
+        found += _uses(claim, dict(zip(whole, (sizes[i] for i in whole), strict=True)), where)
     return found
 
 
-def _is(claim: Claim, numbers: dict[int, float], sizes: list[float], among: list[int]) -> bool:
-    """Whether these numbers are the claimed ones."""
-    largest = max(sizes[i] for i in among)
-    bound = ROUNDINGS * claim.unit * largest * len(among)
-    return all(abs(claim.numbers[i] - numbers[i]) <= bound for i in among)
+def _is(claim: Claim, numbers: dict[int, float], sizes: dict[int, float]) -> bool:
+    """Whether these numbers are the claimed ones, up to rounding."""
+    bound = ROUNDINGS * claim.unit
+    return all(abs(claim.numbers[i] - one) <= bound * sizes[i] for i, one in numbers.items())
 
 
 def _factor(
@@ -83,40 +82,37 @@ def _in_words(k: float, same: float) -> tuple[bool, str]:
     return False, f"{k:.6g} times the right one"
 
 
-def _orders(
-    parts: list[list[int]], right: list[float]
-) -> Iterator[tuple[str, dict[int, float]]]:
-    """Other numbers for the gradients of whole tensors, made of the right ones."""
-    kinds: dict[str, Callable[[list[float]], list[float]]] = {
-        "one number for all, the sum of the right ones": lambda own: [math.fsum(own)] * len(own),
-        "one number for all, the mean of the right ones": lambda own: [math.fsum(own) / len(own)]
-        * len(own),
-        "in reverse order": lambda own: own[::-1],
-    }
-    for text, made in kinds.items():
-        yield text, _each(parts, right, made)
+Made = Callable[[list[float]], list[float]]
+
+
+def _orders(parts: list[list[int]]) -> Iterator[tuple[str, Made]]:
+    """What may become of the gradients of a whole tensor."""
+    yield "one number for all, the sum of the right ones", lambda own: [math.fsum(own)] * len(own)
+    yield (
+        "one number for all, the mean of the right ones",
+        lambda own: [math.fsum(own) / len(own)] * len(own),
+    )
+    yield "in reverse order", lambda own: own[::-1]
     for columns in range(2, max(map(len, parts)) // 2 + 1):
         if all(len(part) % columns == 0 for part in parts):
 
             def turned(own: list[float], columns: int = columns) -> list[float]:
                 return [own[j] for i in range(columns) for j in range(i, len(own), columns)]
 
-            yield "transposed", _each(parts, right, turned)
+            yield "transposed", turned
 
 
-def _each(
-    parts: list[list[int]], right: list[float], made: Callable[[list[float]], list[float]]
-) -> dict[int, float]:
+def _each(parts: list[list[int]], right: list[float], made: Made) -> dict[int, float]:
     found: dict[int, float] = {}
     for part in parts:
         found |= zip(part, made([right[i] for i in part]), strict=True)
     return found
 
 
-def _uses(claim: Claim, whole: list[int], where: str) -> Iterator[Explanation]:
+def _uses(claim: Claim, sizes: dict[int, float], where: str) -> Iterator[Explanation]:
     """One use alone counts, or one is lost, as in a loop over samples."""
     tape = claim.tape
-    terms: dict[int, list[float]] = {i: [] for i in whole}
+    terms: dict[int, list[float]] = {i: [] for i in sizes}
     adjoints = sweep(tape)
     for i in range(tape.first, len(tape.nodes)):
         for parent, slope in zip(tape.parents[i], tape.partials[i], strict=True):
@@ -125,14 +121,11 @@ def _uses(claim: Claim, whole: list[int], where: str) -> Iterator[Explanation]:
     counts = {len(one) for one in terms.values()}
     if len(counts) != 1 or not 1 < (count := counts.pop()) <= _FEW_USES:
         return
-    sizes = [math.fsum(map(abs, terms.get(i, ()))) for i in range(len(claim.numbers))]
     for k in range(count):
         name = {0: "the first", count - 1: "the last"}.get(k, f"number {k + 1}")
         alone = {i: one[k] for i, one in terms.items()}
-        if _is(claim, alone, sizes, whole):
+        if _is(claim, alone, sizes):
             yield Explanation(f"{where}: of {count} uses only {name} counts", _WHOLE)
         lost = {i: math.fsum(one) - one[k] for i, one in terms.items()}
-        if _is(claim, lost, sizes, whole):
-            yield Explanation(f"{where}: of {count} uses {name} is lost", _WHOLE)
-
-
+        if _is(claim, lost, sizes):
+            yield Explanation(f"{where}: of {count} uses {name} is lost", _LOST)
