@@ -8,8 +8,8 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from autograd.blame import NonFiniteError, NonFiniteWarning
-from autograd.check.differences import finite_differences
 from autograd.check.diagnose import Diagnosis, diagnose
+from autograd.check.differences import finite_differences
 from autograd.check.gradients import assert_gradients, check_gradients
 from autograd.check.local import check_operation
 from autograd.check.report import Report, Verdict

@@ -132,15 +132,38 @@ class _Unsquared(ast.NodeTransformer):
         return ast.BinOp(self.visit(node.left), node.op, self.visit(node.right))
 
 
+class _Flipped(ast.NodeTransformer):
+    """A text in which the k-th sum is a difference, or the other way round."""
+
+    def __init__(self, k: int) -> None:
+        self.k = k
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """The node with its parts visited, and the other sign if it is its turn."""
+        sign = node.op
+        if isinstance(sign, ast.Add | ast.Sub):
+            if self.k == 0:
+                sign = ast.Sub() if isinstance(sign, ast.Add) else ast.Add()
+            self.k -= 1
+        return ast.BinOp(self.visit(node.left), sign, self.visit(node.right))
+
+
 def _misreadings(op: Operation, k: int) -> Iterator[tuple[str, str]]:
     """Kind and text of what a tired reader of the textbook may make of a local derivative."""
     right, textbook = op.texts[k], op.textbook[k]
     tree = ast.parse(textbook, mode="eval").body
     plain = rules.is_number(tree) or isinstance(tree, ast.IfExp)  # 1 * 1 is no mistake
     for kind, wrong in _WRONG.items():
-        if right != "0.0" and not (kind == "unit" and right == "1" or kind == "twice" and plain):
+        if (
+            right != "0.0"
+            and not (kind == "unit" and right == "1")
+            and not (kind == "twice" and plain)
+        ):
             yield kind, wrong.format(right=right)
     if not plain:
+        signs = [isinstance(one, ast.Add | ast.Sub) for one in ast.walk(tree)]
+        for nth in range(sum(signs)):
+            yield "flip", ast.unparse(_Flipped(nth).visit(ast.parse(textbook, mode="eval").body))
         yield "square", ast.unparse(_Unsquared().visit(ast.parse(textbook, mode="eval").body))
     if op.arity == 1 and not plain:  # the derivative, as a function of x, at the result
         own = ast.parse(op.signature, mode="eval").body

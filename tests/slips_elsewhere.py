@@ -1,4 +1,4 @@
-"""More mistakes for `diagnose`: a net without scopes, and four that people have reported in public."""
+"""More mistakes for `diagnose`: a net without scopes, and four that people have reported."""
 
 from collections.abc import Callable
 from typing import Any
@@ -90,7 +90,7 @@ def _reported() -> list[Case]:
     W1, b1, W2, b2 = BIG
     H = sigmoid(ROWS @ W1 + b1)
     Z = H @ W2 + b2
-    O, S = sigmoid(Z), np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)
+    out, S = sigmoid(Z), np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)
     squares = _two_layers(_sigmoids, lambda o: (o - LABELS) ** 2)
     softmax_squares = _two_layers(_softmax, lambda o: (o - LABELS) ** 2)
     entropy = _two_layers(_softmax, lambda p: -LABELS * np.log(p))
@@ -109,13 +109,13 @@ def _reported() -> list[Case]:
     local = (1 + np.minimum(X2, 0) ** 2) ** -1.5
     return [
         Case("the output's own sigmoid' is left out", "sigmoid.*left out, in output layer only",
-             squares, BIG, _below(2 * (O - LABELS) / len(ROWS), H)),
+             squares, BIG, _below(2 * (out - LABELS) / len(ROWS), H)),
         Case("softmax' under squares as s (1 - s)", "cross terms|diagonal",
              softmax_squares, BIG, _below(2 * (S - LABELS) / len(ROWS) * S * (1 - S), H)),
         Case("an activation that leaves out what comes from above", "above is left out.*isrlu",
              isrlu, [W1[:, :2], b1[:2]], [ROWS.T @ local, local.sum(0)]),
         Case("a sigmoid' behind softmax and cross-entropy", "sigmoid.*multiplied in",
-             entropy, BIG, _below((S - LABELS) / len(ROWS) * O * (1 - O), H)),
+             entropy, BIG, _below((S - LABELS) / len(ROWS) * out * (1 - out), H)),
     ]  # fmt: skip
 
 

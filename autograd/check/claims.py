@@ -3,7 +3,7 @@
 import inspect
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from autograd.blame import user_line
 from autograd.check.case import Function
 from autograd.check.replay import Tape
 from autograd.modes import Mode, entered
-from autograd.nestings import Tree, leaves, mapped, rebuilt
+from autograd.nestings import Tree, leaves, mapped
 from autograd.notes import Note
 from autograd.operands import number
 from autograd.order import unfold
@@ -131,7 +131,8 @@ def _given(inputs: tuple[Tree, ...], nodes: Iterator[Value]) -> list[Tree]:
         import numpy as np
 
         made = np.empty(tuple(leaf.shape), dtype=object)
-        made.flat = list(rebuilt(list(leaves(leaf.tolist())), nodes))
+        for place in np.ndindex(made.shape):
+            made[place] = next(nodes)
         return made
 
     return [mapped(one, tree) for tree in inputs]

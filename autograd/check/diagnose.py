@@ -11,11 +11,13 @@ from autograd.check.claims import Claim
 from autograd.check.explanation import Explanation
 from autograd.check.mistakes import Mistakes
 from autograd.check.places import called, places
-from autograd.check.replay import sweep
+from autograd.check.replay import Tape, Wrong, sweep
 from autograd.nestings import Tree
 from autograd.value import Value
 
 _MOST = 20_000_000  # nodes that may be visited: some seconds
+_SEVERAL = 3  # numbers that must agree before a mistake and a factor are found in them
+_AND_FACTOR = 30  # added to the rank of a mistake beside a factor
 _ALONE = 5  # added to the rank of a mistake that only some of the gradients have
 
 
@@ -68,10 +70,11 @@ class Diagnosis:
 def diagnose(f: Function, *inputs: Tree, gradient: Any, parameters: Any = None) -> Diagnosis:
     """A Diagnosis: whether a claimed gradient of f is right, or which mistake gives its numbers.
 
-    The graph of f is recorded, and its backward pass is run with each mistake that `autograd.faults`
-    can plant, and with those of hand-written passes: everywhere, in each scope, in each line.  What
-    gives all claimed numbers, up to rounding, is an explanation.  Nothing is claimed where nothing
-    fits; two mistakes at once are out of reach.
+    The graph of f is recorded, and its backward pass is run with each mistake that
+    `autograd.faults` can plant, and with those of passes written by hand: everywhere, in each
+    scope, in each line.  What gives all claimed numbers, up to rounding, is an explanation.
+    Nothing is claimed where nothing fits.  Two mistakes at once are out of reach, unless one of
+    them is a plain factor of everything.
 
     Args:
         f: a function of Values that returns one.  An input that is an array is given to it as an
@@ -137,7 +140,7 @@ def _searched(
 ) -> list[Explanation]:
     """The mistakes of a pass that give the claim, or give those of its numbers that are wrong."""
     tape = claim.tape
-    bits = sum(1 << i for i in wrong)
+    bits, count = sum(1 << i for i in wrong), len(claim.numbers)
     fits, visits = [], 0
     for mistake in Mistakes(tape, claim.names, claim.numbers).everywhere(places(tape)):
         if bits & ~mistake.reached(tape):
@@ -147,19 +150,39 @@ def _searched(
             found.note = "the graph is large: not every mistake was tried in every place"
             break
         given = mistake.adjoints(tape) if mistake.adjoints else sweep(tape, mistake.wrong)
-        if given is None or not claim.is_near(given, wrong):
+        if given is None:
             continue
-        sizes = sweep(tape, mistake.wrong, sizes=True)
-        apart = set(claim.differs(given, sizes))
-        edges = [
-            (tape.nodes[i], "xy"[k], pair[k])
-            for i, pair in mistake.wrong.partials.items()
-            for k in (0, 1)
-            if pair[k] != tape.partials[i][k]
-        ]
-        if not apart:
-            fits.append(Explanation(mistake.sentence, mistake.rank, edges, mistake.text))
-        elif len(wrong) > 1 and apart.isdisjoint(wrong):  # those are as they should be
-            text = f"{mistake.sentence}, in the gradient of {found.wrong} alone"
-            fits.append(Explanation(text, mistake.rank + _ALONE, edges, mistake.text))
+        factor = 1.0 if claim.is_near(given, wrong) else _factor(claim, given, wrong)
+        if factor == 0.0 or not claim.is_near([factor * g for g in given[:count]], wrong):
+            continue
+        sizes = [abs(factor) * s for s in sweep(tape, mistake.wrong, sizes=True)[:count]]
+        apart = set(claim.differs([factor * g for g in given[:count]], sizes))
+        text, rank = mistake.sentence, mistake.rank
+        if factor != 1.0:
+            words = tensors.in_words(factor, tensors.alike(claim))[1]
+            text, rank = f"{text}; and every gradient: {words}", rank + _AND_FACTOR
+        if apart and (factor != 1.0 or len(wrong) == 1 or not apart.isdisjoint(wrong)):
+            continue
+        if apart:  # those are as they should be
+            text, rank = f"{text}, in the gradient of {found.wrong} alone", rank + _ALONE
+        fits.append(Explanation(text, rank, _edges(tape, mistake.wrong), mistake.text))
     return fits
+
+
+def _factor(claim: Claim, given: list[float], wrong: list[int]) -> float:
+    """The factor between the claim and these numbers if people make it; else 0."""
+    worst = max(wrong, key=lambda i: abs(given[i]))
+    if len(wrong) < _SEVERAL or not given[worst] or not math.isfinite(given[worst]):
+        return 0.0
+    factor = claim.numbers[worst] / given[worst]
+    return factor if factor and tensors.in_words(factor, tensors.alike(claim))[0] else 0.0
+
+
+def _edges(tape: Tape, wrong: Wrong) -> list[tuple[Value, str, float]]:
+    """The local derivatives that are otherwise, with their nodes."""
+    return [
+        (tape.nodes[i], "xy"[k], pair[k])
+        for i, pair in wrong.partials.items()
+        for k in (0, 1)
+        if pair[k] != tape.partials[i][k]
+    ]

@@ -11,7 +11,7 @@ from autograd.faults import Fault, faults
 
 # A mistake in a simple place comes before a simple mistake in a small place.
 _PER_PLACE = 10
-_ROW, _SUM, _SHAPE = 0, 1, 2
+_ROW, _SUM, _SHAPE, _SCOPE = 0, 1, 2, 15
 
 Pass = Callable[[Tape], list[float] | None]
 
@@ -76,9 +76,12 @@ class Mistakes:
             for text, wrong in self._rows(place):
                 at = place if place.name else _smallest(wrong, places)
                 yield Mistake(text, at, rank + _ROW, wrong)
-            for k, kind in enumerate(shapes.KINDS):
+            for k, kind in enumerate(shapes.KINDS, _SHAPE):
                 for text, wrong in kind(graph, place):
-                    yield Mistake(text, place, rank + _SHAPE + k, wrong)
+                    yield Mistake(text, place, rank + k, wrong)
+            for k, kind in enumerate(shapes.OF_SCOPES if place.rank == 1 else ()):
+                for text, wrong in kind(graph, place):
+                    yield Mistake(text, None, _SCOPE + k if k else _ROW, wrong)
 
     def _sums(self) -> Iterator[Mistake]:
         """Mistakes in adding up that the whole pass makes."""
@@ -115,12 +118,12 @@ class Mistakes:
         """The partials of all nodes of the operation, where the fault changes them."""
         if fault not in self._numbers:
             k, tape = "xy".index(fault.operand), self.tape
-            found = {}
+            found, partial = {}, fault.partial
             for i in tape.by_op[fault.op]:
                 if tape.parents[i][k] == NOTHING:
                     continue
                 pair = list(tape.partials[i])
-                pair[k] = fault.partial(*tape.numbers(i))
+                pair[k] = partial(*tape.numbers(i))
                 if tuple(pair) != tape.partials[i] and math.isfinite(pair[k]):
                     found[i] = (pair[0], pair[1])
             self._numbers[fault] = found

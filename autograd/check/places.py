@@ -1,4 +1,4 @@
-"""Where a mistake may be: everywhere, in one scope, in one line, at one node; and names of leaves."""
+"""Where a mistake may be: everywhere, in a scope, in a line, at a node; and names of leaves."""
 
 import re
 from collections.abc import Iterable
@@ -28,8 +28,8 @@ class Place:
         return self.name.removeprefix("in ")
 
     def only(self, text: str) -> str:
-        """The text with where it is so, unless it says that: '..., in layer 1 only'."""
-        return text if not self.name or self.own in text else f"{text}, {self.name} only"
+        """The text with where it is so: '..., in layer 1 only'."""
+        return f"{text}, {self.name} only" if self.name else text
 
     @cached_property
     def outputs(self) -> list[int]:
@@ -104,6 +104,19 @@ def tensors(names: Iterable[str], stars: int) -> dict[str, list[int]]:
     return found
 
 
+def whole(names: list[str]) -> dict[str, list[int]]:
+    """The leaves of each tensor: those whose names are the same up to their indices.
+
+    >>> whole(["W1[0][0]", "W1[0][1]", "b1[0]", "layers.0.weights.1"])
+    {'W1': [0, 1], 'b1': [2], 'layers.*.weights.*': [3]}
+    """
+    found: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        short = name.partition("[")[0] if "[" in name else _starred(name, 2)
+        found.setdefault(short, []).append(i)
+    return found
+
+
 def _starred(name: str, stars: int) -> str:
     numbers = list(_NUMBER.finditer(name))
     for number in reversed(numbers[max(0, len(numbers) - stars) :]):
@@ -129,9 +142,9 @@ def called(chosen: Iterable[int], names: list[str]) -> str:
         if not stars:
             break
         if stars == 1:
-            for pattern, members in tensors(names, 2).items():
+            for name, members in whole(names).items():
                 some = left.intersection(members)
                 if len(some) > _SAID:
-                    said.append(f"{len(some)} of {len(members)} in {pattern}")
+                    said.append(f"{len(some)} of {len(members)} in {name}")
                     left -= some
     return ", ".join(re.sub(r"(\[\*\])+$", "", one) for one in said)

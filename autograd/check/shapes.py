@@ -1,19 +1,19 @@
-"""Mistakes of more than one local derivative: transposed weights, Jacobians, strays, lost factors."""
+"""Mistakes of more than one local derivative: transposed weights, Jacobians, strays, factors."""
 
 import ast
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from autograd import rules
-from autograd.check.places import Place, tensors
+from autograd.check.places import Place, whole
 from autograd.check.replay import Tape, Wrong, sweep
 from autograd.operation import Operation
 from autograd.value import rows
 
 Found = Iterator[tuple[str, Wrong]]
-_SMALL = 1e-9  # a factor below is 0, of which rounding has left something
 _STEPS = 8  # of Newton's method for the length of a step; a polynomial takes few
 
 
@@ -44,7 +44,7 @@ class Graph:
 
     @cached_property
     def products(self) -> list[tuple[int, int, int]]:
-        """(node, k, leaf): nodes that hand on to operand k the number of a leaf, their other one."""
+        """(node, k, leaf): nodes that hand on the number of a leaf to the other operand, k."""
         found = []
         for i in range(self.tape.first, len(self.tape.nodes)):
             op, parents = self.tape.op(i), self.tape.parents[i]
@@ -55,16 +55,15 @@ class Graph:
         return found
 
     @cached_property
-    def mirrored(self) -> dict[int, tuple[int, str]]:
-        """For each leaf of a square matrix the one on the other side of the diagonal, and its name."""
-        found = {}
-        for name, members in tensors(self.names, 2).items():
-            n = math.isqrt(len(members))
-            if n > 1 and n * n == len(members):
-                for place, i in enumerate(members):
-                    row, column = divmod(place, n)
-                    found[i] = (members[column * n + row], name.split("[")[0])
-        return found
+    def matrices(self) -> dict[str, dict[tuple[int, int], int]]:
+        """The leaves of each matrix by row and column."""
+        found: dict[str, dict[tuple[int, int], int]] = {}
+        for name, members in whole(self.names).items():
+            for i in members:
+                last = [int(number) for number in re.findall(r"\d+", self.names[i])[-2:]]
+                if len(last) == 2:
+                    found.setdefault(name, {})[last[0], last[1]] = i
+        return {name: leaves for name, leaves in found.items() if len(leaves) > 3}
 
 
 def replaced(tape: Tape, changes: list[tuple[int, int, float]]) -> dict[int, tuple[float, float]]:
@@ -77,25 +76,32 @@ def replaced(tape: Tape, changes: list[tuple[int, int, float]]) -> dict[int, tup
     return found
 
 
-def transposed(graph: Graph, place: Place) -> Found:
-    """Weights that are transposed on the way down."""
-    by_matrix: dict[str, list[tuple[int, int, float]]] = {}
-    for i, k, leaf in graph.products:
-        down = graph.tape.parents[i][k] >= graph.tape.first
-        if i in place.members and leaf in graph.mirrored and down:
-            other, name = graph.mirrored[leaf]
-            number = graph.tape.nodes[other].data
-            by_matrix.setdefault(name, []).append((i, k, number))
-    everything = [change for changes in by_matrix.values() for change in changes]
-    if len(by_matrix) > 1:
-        by_matrix["every square matrix"] = everything
-    for name, changes in by_matrix.items():
-        text = f"{name} is transposed where the gradient goes down through it"
-        yield text, Wrong(replaced(graph.tape, changes))
+def exchanged(graph: Graph, place: Place) -> Found:
+    """Weights that are transposed on the way down, or those of another matrix."""
+    tape = graph.tape
+    down = [edge for edge in graph.products if edge[0] in place.members]
+    down = [(i, k, leaf) for i, k, leaf in down if tape.parents[i][k] >= tape.first]
+    for name, own in graph.matrices.items():
+        at = {leaf: spot for spot, leaf in own.items()}
+        edges = [(i, k, at[leaf]) for i, k, leaf in down if leaf in at]
+        for other, theirs in graph.matrices.items() if edges else ():
+            for flip in (False, True):
+                spots = [(j, i) if flip else (i, j) for _, _, (i, j) in edges]
+                if (other == name and not flip) or not theirs.keys() >= set(spots):
+                    continue
+                changes = [
+                    (i, k, tape.nodes[theirs[spot]].data)
+                    for (i, k, _), spot in zip(edges, spots, strict=True)
+                ]
+                text = f"{other} stands for {name}" + " transposed" * (not flip)
+                if name == other:
+                    text = f"{name} is transposed"
+                text += " where the gradient goes down through it"
+                yield text, Wrong(replaced(tape, changes))
 
 
 def before(graph: Graph, place: Place) -> Found:
-    """The operand of a function where its result belongs, in the gradients of what multiplies it."""
+    """The operand of a function where its result belongs, in the gradient of a factor of it."""
     tape = graph.tape
     changes: dict[str, list[tuple[int, int, float]]] = {}
     for i in sorted(place.members):
@@ -145,20 +151,19 @@ def handed(graph: Graph, place: Place) -> Found:
         yield text, Wrong(overwritten=place.members)
 
 
+def severed(graph: Graph, place: Place) -> Found:
+    """Nothing comes back from a scope."""
+    yield f"nothing comes back from {place.own}", _scaled(place, [0.0] * len(place.outputs))
+
+
 def weighed(graph: Graph, place: Place) -> Found:
-    """A factor of all that comes back from a scope: a lost term, another weight of it."""
-    if place.rank != 1:
-        return
-    lost = Wrong(scaled=dict.fromkeys(place.outputs, 0.0))
-    without = sweep(graph.tape, lost)
-    i = graph.worst
-    own = graph.right[i] - without[i]
-    factor = (graph.claimed[i] - without[i]) / own if own else math.nan
-    if abs(factor) < _SMALL:
-        yield f"nothing comes back from {place.own}", lost
-    elif math.isfinite(factor):
+    """A factor of all that comes back from a scope, as where a term has another weight."""
+    (_, lost), i = next(severed(graph, place)), graph.worst
+    without = sweep(graph.tape, lost)[i]
+    if graph.right[i] != without:
+        factor = (graph.claimed[i] - without) / (graph.right[i] - without)
         text = f"what comes back from {place.own} is {factor:.6g} times what it should be"
-        yield text, Wrong(scaled=dict.fromkeys(place.outputs, factor))
+        yield text, _scaled(place, [factor] * len(place.outputs))
 
 
 def cross(graph: Graph, place: Place) -> Found:
@@ -172,8 +177,8 @@ def cross(graph: Graph, place: Place) -> Found:
                 partials, extra = lost.setdefault(kind, ({}, {}))
                 partials[i], extra[i] = (dx, kept * dy), [(top, own * dy * slope)]
     texts = {
-        "lost": "numbers divided by their sum (softmax): the cross terms are left out, and only the "
-        "diagonal counts",
+        "lost": "numbers divided by their sum (softmax): the cross terms are left out, and only "
+        "the diagonal counts",
         "sign": "numbers divided by their sum (softmax): the cross terms have the wrong sign",
     }
     for kind, (partials, extra) in lost.items():
@@ -200,14 +205,10 @@ def _shares(graph: Graph) -> list[tuple[int, int, float]]:
 def jacobians(graph: Graph, place: Place) -> Found:
     """A scope with as many results as operands: its derivative left out, or only the diagonal."""
     tape, outs, ins = graph.tape, place.outputs, place.inputs
-    if place.rank != 1 or len(outs) != len(ins) or set(outs) & set(ins):
+    if len(outs) != len(ins) or set(outs) & set(ins):
         return
-    cut = {
-        i: tuple(0.0 if p in ins else d for p, d in zip(tape.parents[i], tape.partials[i], strict=True))
-        for i in sorted(place.members)
-        if any(p in ins for p in tape.parents[i])
-    }  # fmt: skip
-    partials = {i: (pair[0], pair[1]) for i, pair in cut.items()}
+    edges = [(i, k) for i in place.members for k in (0, 1) if tape.parents[i][k] in ins]
+    partials = replaced(tape, [(i, k, 0.0) for i, k in edges])
     plain = {out: [(into, 1.0)] for out, into in zip(outs, ins, strict=True)}
     name = place.own
     yield f"the derivative of {name} is left out", Wrong(partials, plain)
@@ -221,28 +222,28 @@ def jacobians(graph: Graph, place: Place) -> Found:
 
 def stray(graph: Graph, place: Place) -> Found:
     """A derivative of a function that is not there, multiplied in behind a scope."""
-    tape = graph.tape
-    if place.rank != 1:
-        return
     where = f"behind {place.own}"
+    outputs = {other.own: _values(other) for other in graph.scopes if other is not place}
+    own = _values(place)
     for op in rows().values():
         if op.arity != 1 or rules.is_number(_tree(op.textbook[1])):
             continue
-        tree = _tree(op.textbook[1])
         text = (
             f"{op.name}: dz/dx = {op.textbook[1]} is multiplied in {where}, where no {op.name} is"
         )
-        for x in (place, *graph.scopes):
-            if len(x.outputs) != len(place.outputs):
-                continue
-            values = [tape.nodes[i].data for i in x.outputs]
-            at = "" if x is place else f", of what comes out {x.name}"
-            if x is place:
-                factors = [float(op.dx(v, None, op.value(v))) for v in values]
-                yield text, _scaled(place, factors)
-            if not rules.uses(tree, "x"):
-                factors = [float(_of_result(op)(v)) for v in values]
-                yield f"{text} (z is the number itself{at})", _scaled(place, factors)
+        yield text, _scaled(place, [float(op.dx(v, None, op.value(v))) for v in own])
+        if rules.uses(_tree(op.textbook[1]), "x"):
+            continue
+        of_z = _of_result(op)
+        yield f"{text} (z is the number itself)", _scaled(place, [of_z(v) for v in own])
+        for name, values in outputs.items():
+            if len(values) == len(own):
+                at = f"{text} (z is what comes out of {name})"
+                yield at, _scaled(place, [of_z(v) for v in values])
+
+
+def _values(place: Place) -> list[float]:
+    return [place.tape.nodes[i].data for i in place.outputs]
 
 
 def _scaled(place: Place, factors: list[float]) -> Wrong:
@@ -281,6 +282,7 @@ def _tree(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
+@cache
 def _of_result(op: Operation) -> Callable[[float], float]:
     """The textbook's derivative as a function of z alone."""
     names = {**rules.CONSTANTS, **rows(), "math": math, "divide": rules.divide}
@@ -288,4 +290,5 @@ def _of_result(op: Operation) -> Callable[[float], float]:
     return rules.function(f"{op.name}_dx_of_z", "z", _tree(op.textbook[1]), op, names)
 
 
-KINDS = [handed, transposed, before, borrowed, gated, cross, jacobians, weighed, stepped, stray]
+KINDS = [handed, exchanged, before, borrowed, gated, cross, stepped]
+OF_SCOPES = [severed, jacobians, weighed, stray]  # what they say names the scope

@@ -9,8 +9,9 @@ from autograd.check.places import called, tensors
 from autograd.check.replay import sweep
 
 # Ranks beside those of mistakes in the pass: a plain factor of the loss comes first.
-_FACTOR, _WHOLE, _LOST, _ODD = -2, -1, 19, 60
+_FACTOR, _WHOLE, _ADDED, _LOST, _ODD = -2, -1, 5, 19, 60
 _FEW_USES = 64  # of one number, to be asked one by one
+_LARGEST = 1000  # among larger whole numbers one is always near
 _NICE = 1e-9  # relatively, a factor that is a whole number, or one over it
 
 
@@ -20,6 +21,7 @@ def explanations(
     """What may be wrong with whole gradients, or with all of them."""
     where = called(wrong, claim.names)
     found = list(_factor(claim, right, sizes, wrong, where))
+    found += _added(claim, right, sizes, wrong, where)
     for stars in (1, 2, 3):
         parts = [
             members
@@ -54,8 +56,7 @@ def _factor(
     bound = ROUNDINGS * claim.unit * 2 * (abs(k) + 1)
     if any(abs(claim.numbers[i] - k * right[i]) > bound * sizes[i] for i in wrong):
         return
-    same = max(_NICE, ROUNDINGS * claim.unit)
-    nice, words = _in_words(k, same)
+    nice, words = in_words(k, alike(claim))
     if len(wrong) == 1 and not nice:
         return  # any wrong number is some multiple of the right one
     rest = set(range(len(right))) - set(wrong)
@@ -66,7 +67,32 @@ def _factor(
         yield Explanation(text, _FACTOR if nice else _ODD)
 
 
-def _in_words(k: float, same: float) -> tuple[bool, str]:
+def _added(
+    claim: Claim, right: list[float], sizes: list[float], wrong: list[int], where: str
+) -> Iterator[Explanation]:
+    """A multiple of the parameters themselves is added; or what is large is clipped."""
+    data = [node.data for node in claim.tape.nodes]
+    largest = max(wrong, key=lambda i: abs(data[i]))
+    if len(wrong) > 1 and data[largest]:
+        k = (claim.numbers[largest] - right[largest]) / data[largest]
+        wide = {i: sizes[i] + abs(k * data[i]) for i in wrong}
+        if _is(claim, {i: right[i] + k * data[i] for i in wrong}, wide):
+            text = (
+                f"{where}: {k:.6g} times the number itself is added, a decay that f does not have"
+            )
+            yield Explanation(text, _ADDED)
+    most = abs(claim.numbers[wrong[0]])
+    clipped = {i: max(-most, min(most, right[i])) for i in range(len(right))}
+    if len(wrong) > 1 and _is(claim, clipped, dict(enumerate(sizes))):
+        yield Explanation(f"what is larger than {most:.6g} is clipped to it", _WHOLE)
+
+
+def alike(claim: Claim) -> float:
+    """How far apart, relatively, a factor and a whole number may be to be the same."""
+    return max(_NICE, ROUNDINGS * claim.unit)
+
+
+def in_words(k: float, same: float) -> tuple[bool, str]:
     """Whether a factor is one that people forget or add, and what it is called."""
     size, sign = abs(k), ", with the wrong sign" if k < 0 else ""
     if k == 0:
@@ -77,7 +103,7 @@ def _in_words(k: float, same: float) -> tuple[bool, str]:
         (size, "{} times the right one", "a sum where a mean belongs, or added {} times"),
         (1 / size, "1/{} of the right one", "a mean where a sum belongs"),
     ):
-        if round(n) > 1 and abs(n - round(n)) <= same * n:
+        if 1 < round(n) <= _LARGEST and abs(n - round(n)) <= same * n:
             return True, f"{text.format(round(n))}{sign} ({meant.format(round(n))}?)"
     return False, f"{k:.6g} times the right one"
 

@@ -1,4 +1,4 @@
-"""How many of the mistakes of three sets `diagnose` names, and how long it takes."""
+"""How many of the mistakes of four sets `diagnose` names, and how long it takes."""
 
 import re
 import time
@@ -6,6 +6,7 @@ import time
 from autograd import diagnose
 from tests.slips import SLIPS
 from tests.slips_elsewhere import REPORTED, TWO_LAYERS
+from tests.slips_later import LATER
 
 
 def main(options: list[str]) -> None:
@@ -14,6 +15,7 @@ def main(options: list[str]) -> None:
         "two hidden layers, softmax and cross-entropy": [slip.case for slip in SLIPS],
         "one hidden layer, mean square, no scopes": TWO_LAYERS,
         "reported in public": REPORTED,
+        "written later": LATER,
     }
     for title, cases in sets.items():
         print(title)
