@@ -154,11 +154,8 @@ def _misreadings(op: Operation, k: int) -> Iterator[tuple[str, str]]:
     tree = ast.parse(textbook, mode="eval").body
     plain = rules.is_number(tree) or isinstance(tree, ast.IfExp)  # 1 * 1 is no mistake
     for kind, wrong in _WRONG.items():
-        if (
-            right != "0.0"
-            and not (kind == "unit" and right == "1")
-            and not (kind == "twice" and plain)
-        ):
+        same = {"unit": right == "1", "twice": plain}
+        if right != "0.0" and not same.get(kind):
             yield kind, wrong.format(right=right)
     if not plain:
         signs = [isinstance(one, ast.Add | ast.Sub) for one in ast.walk(tree)]

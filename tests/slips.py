@@ -1,6 +1,6 @@
 """Mistakes that people make in a backward pass by hand, with what a diagnosis must say of them.
 
-The networks have two hidden layers of four neurons and a softmax with cross-entropy over three
+The networks have two hidden layers of three neurons and a softmax with cross-entropy over three
 classes.  Their backward passes are written in NumPy, as a course has them; a mistake is one step
 of it written otherwise.  The list was written before `diagnose` was, and is not fitted to it.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from autograd import scope
 
 Array = Any
-SAMPLES, WIDTH, CLASSES = 5, 4, 3
+SAMPLES, WIDTH, CLASSES = 5, 3, 3
 STEP, DECAY = 0.1, 0.02
 
 

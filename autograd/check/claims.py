@@ -21,6 +21,7 @@ DOUBLE, SINGLE = 2.0**-53, 2.0**-24  # how far a number is rounded, relatively
 # How many roundings of the sizes of all paths a claim may be off.  Matrix products round once for
 # each term and in another order; what they multiply was rounded before, a few times per layer.
 ROUNDINGS = 256
+_SEEN = 1e-4  # of the largest number: a difference that nobody calls rounding
 _ROUGHLY = 1e-3  # of the largest number: who is farther off needs no second look
 
 
@@ -63,6 +64,14 @@ class Claim:
         for i, claimed in enumerate(self.numbers):
             if not abs(claimed - given[i]) <= bound * sizes[i]:
                 yield i
+
+    def hidden(self, right: list[float], sizes: list[float]) -> str:
+        """The name of a claim that is allowed only because its paths cancel, if there is one."""
+        seen = _SEEN * max(map(abs, (*right[: len(self.numbers)], *self.numbers)))
+        for i, claimed in enumerate(self.numbers):
+            if seen and min(abs(claimed - right[i]), ROUNDINGS * self.unit * sizes[i]) > seen:
+                return self.names[i]
+        return ""
 
     def is_near(self, given: list[float], among: list[int]) -> bool:
         """Whether the numbers are roughly those claimed, which is quick to say."""

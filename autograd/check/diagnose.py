@@ -2,7 +2,7 @@
 
 import html
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autograd.check import claims, tensors
@@ -15,9 +15,8 @@ from autograd.check.replay import Tape, Wrong, sweep
 from autograd.nestings import Tree
 from autograd.value import Value
 
-_MOST = 20_000_000  # nodes that may be visited: some seconds
-_SEVERAL = 3  # numbers that must agree before a mistake and a factor are found in them
-_AND_FACTOR = 30  # added to the rank of a mistake beside a factor
+_MOST = 10_000_000  # nodes that may be visited: some seconds
+_ASKED = 8  # of the ratios of claimed and right numbers, whether they are a factor of all
 _ALONE = 5  # added to the rank of a mistake that only some of the gradients have
 
 
@@ -109,73 +108,74 @@ def mistake(f: Function, inputs: tuple[Tree, ...], gradient: Any, parameters: An
         return ""  # f is not made of Values, or cannot be run on them
 
 
-def _diagnosed(claim: Claim) -> Diagnosis:
+def _diagnosed(claim: Claim, first: bool = True) -> Diagnosis:
     right, sizes = sweep(claim.tape), sweep(claim.tape, sizes=True)
     count = len(claim.numbers)
-    if not all(map(math.isfinite, right)):
+    if not all(map(math.isfinite, (*right, *sizes))):
         return Diagnosis(note="the gradient is not finite here: no mistake can be told")
     wrong = list(claim.differs(right, sizes))
     if not wrong:
-        return Diagnosis()
+        hidden = claim.hidden(right, sizes)
+        return Diagnosis(note=f"{hidden}: rounding hides whether it is right" if hidden else "")
     found = Diagnosis(wrong=called(wrong, claim.names))
     found.examples = [(claim.names[i], claim.numbers[i], right[i]) for i in wrong]
     if not all(map(math.isfinite, claim.numbers)):
         found.note = "the claim is not finite: no mistake is looked for"
         return found
     fits = tensors.explanations(claim, right[:count], sizes[:count], wrong)
-    fits += _searched(claim, wrong, right, found)
+    fits += _searched(claim, wrong, found)
     fits.sort(key=lambda one: (one.rank, len(one.text)))
     simplest = {one.kind or one.text: one.text for one in reversed(fits)}
-    first = [one.text for one in fits if simplest[one.kind or one.text] == one.text]
-    found.explanations = list(dict.fromkeys(first))
+    once = [one.text for one in fits if simplest[one.kind or one.text] == one.text]
+    found.explanations = list(dict.fromkeys(once))
     if fits:
         found.edges = fits[0].edges
+    elif first and (other := _beside_a_factor(claim, right)).explanations:
+        found.explanations, found.edges = other.explanations, other.edges
     elif not found.note:
         found.note = "no single mistake that is known gives these numbers (it may be two at once)"
     return found
 
 
-def _searched(
-    claim: Claim, wrong: list[int], right: list[float], found: Diagnosis
-) -> list[Explanation]:
+def _searched(claim: Claim, wrong: list[int], found: Diagnosis) -> list[Explanation]:
     """The mistakes of a pass that give the claim, or give those of its numbers that are wrong."""
     tape = claim.tape
-    bits, count = sum(1 << i for i in wrong), len(claim.numbers)
+    bits = sum(1 << i for i in wrong)
     fits, visits = [], 0
-    for mistake in Mistakes(tape, claim.names, claim.numbers).everywhere(places(tape)):
-        if bits & ~mistake.reached(tape):
+    for one in Mistakes(tape, claim.names, claim.numbers).everywhere(places(tape)):
+        if bits & ~one.reached(tape):
             continue
         visits += len(tape.nodes)
         if visits > _MOST:
             found.note = "the graph is large: not every mistake was tried in every place"
             break
-        given = mistake.adjoints(tape) if mistake.adjoints else sweep(tape, mistake.wrong)
-        if given is None:
+        given = one.adjoints(tape) if one.adjoints else sweep(tape, one.wrong)
+        if given is None or not claim.is_near(given, wrong):
             continue
-        factor = 1.0 if claim.is_near(given, wrong) else _factor(claim, given, wrong)
-        if factor == 0.0 or not claim.is_near([factor * g for g in given[:count]], wrong):
-            continue
-        sizes = [abs(factor) * s for s in sweep(tape, mistake.wrong, sizes=True)[:count]]
-        apart = set(claim.differs([factor * g for g in given[:count]], sizes))
-        text, rank = mistake.sentence, mistake.rank
-        if factor != 1.0:
-            words = tensors.in_words(factor, tensors.alike(claim))[1]
-            text, rank = f"{text}; and every gradient: {words}", rank + _AND_FACTOR
-        if apart and (factor != 1.0 or len(wrong) == 1 or not apart.isdisjoint(wrong)):
+        apart = set(claim.differs(given, sweep(tape, one.wrong, sizes=True)))
+        text, rank = one.text + one.where, one.rank
+        if apart and not (one.partly and len(wrong) > 1 and apart.isdisjoint(wrong)):
             continue
         if apart:  # those are as they should be
             text, rank = f"{text}, in the gradient of {found.wrong} alone", rank + _ALONE
-        fits.append(Explanation(text, rank, _edges(tape, mistake.wrong), mistake.text))
+        fits.append(Explanation(text, rank, _edges(tape, one.wrong), one.text))
     return fits
 
 
-def _factor(claim: Claim, given: list[float], wrong: list[int]) -> float:
-    """The factor between the claim and these numbers if people make it; else 0."""
-    worst = max(wrong, key=lambda i: abs(given[i]))
-    if len(wrong) < _SEVERAL or not given[worst] or not math.isfinite(given[worst]):
-        return 0.0
-    factor = claim.numbers[worst] / given[worst]
-    return factor if factor and tensors.in_words(factor, tensors.alike(claim))[0] else 0.0
+def _beside_a_factor(claim: Claim, right: list[float]) -> Diagnosis:
+    """The diagnosis of a claim in which every gradient is a plain multiple, too."""
+    ratios = [c / r for c, r in zip(claim.numbers, right, strict=False) if r]
+    ratios.sort()
+    for k in ratios[:: max(1, len(ratios) // _ASKED)]:
+        nice, words = tensors.in_words(k, tensors.alike(claim)) if k else (False, "")
+        if nice and sum(abs(one - k) <= tensors.alike(claim) * abs(k) for one in ratios) > 1:
+            found = _diagnosed(replace(claim, numbers=[c / k for c in claim.numbers]), first=False)
+            if found.explanations:
+                found.explanations = [
+                    f"{text}; and every gradient: {words}" for text in found.explanations
+                ]
+                return found
+    return Diagnosis()
 
 
 def _edges(tape: Tape, wrong: Wrong) -> list[tuple[Value, str, float]]:

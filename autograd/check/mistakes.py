@@ -22,22 +22,19 @@ class Mistake:
 
     Attributes:
         text: what is wrong.
-        place: where; None for the whole pass.
+        where: the place, as a sentence ends with it.
         rank: simple ones have a low one.
         wrong: what the pass does otherwise.
         adjoints: the pass itself, where it is of another kind.
+        partly: whether it may have been made on the way to some of the leaves alone.
     """
 
     text: str
-    place: Place | None
+    where: str
     rank: int
     wrong: Wrong = RIGHT
     adjoints: Pass | None = None
-
-    @property
-    def sentence(self) -> str:
-        """What is wrong, and where."""
-        return self.place.only(self.text) if self.place else self.text
+    partly: bool = True
 
     def reached(self, tape: Tape) -> int:
         """The leaves whose gradients it may change, as bits."""
@@ -45,15 +42,16 @@ class Mistake:
         if wrong.overwritten or wrong.once or self.adjoints:
             return -1
         bits = 0
-        for i in (*wrong.partials, *wrong.extra, *wrong.scaled, *wrong.alone, *wrong.gated):
+        for i in (*wrong.partials, *wrong.extra, *wrong.alone, *wrong.gated):
             bits |= tape.below[i]
         return bits
 
 
-def _smallest(wrong: Wrong, places: list[Place]) -> Place:
-    """The smallest of everything and of all scopes that has all that is wrong in it."""
-    around = (p for p in places if p.rank < 2 and p.members.issuperset(wrong.partials))
-    return min(around, key=lambda place: len(place.members))
+def _around(wrong: Wrong, places: list[Place]) -> str:
+    """The smallest scope that has all that is wrong in it; '' where there is none."""
+    scopes = (p for p in places if p.rank == 1 and p.members.issuperset(wrong.partials))
+    found = min(scopes, key=lambda place: len(place.members), default=None)
+    return f", {found.name}" if found else ""
 
 
 class Mistakes:
@@ -74,14 +72,13 @@ class Mistakes:
         for place in places:
             rank = place.rank * _PER_PLACE
             for text, wrong in self._rows(place):
-                at = place if place.name else _smallest(wrong, places)
-                yield Mistake(text, at, rank + _ROW, wrong)
+                yield Mistake(text, place.only or _around(wrong, places), rank + _ROW, wrong)
             for k, kind in enumerate(shapes.KINDS, _SHAPE):
                 for text, wrong in kind(graph, place):
-                    yield Mistake(text, place, rank + k, wrong)
+                    yield Mistake(text, place.only, rank + k, wrong)
             for k, kind in enumerate(shapes.OF_SCOPES if place.rank == 1 else ()):
                 for text, wrong in kind(graph, place):
-                    yield Mistake(text, None, _SCOPE + k if k else _ROW, wrong)
+                    yield Mistake(text, "", _SCOPE + k if k else _ROW, wrong, partly=False)
 
     def _sums(self) -> Iterator[Mistake]:
         """Mistakes in adding up that the whole pass makes."""
@@ -95,9 +92,9 @@ class Mistakes:
         passes: dict[str, Pass] = {"arrival": at_each_arrival, "order": by_distance}
         for fault in self._faults[""]:
             if fault.kind in rules:
-                yield Mistake(fault.sentence, None, _SUM, rules[fault.kind])
+                yield Mistake(fault.sentence, "", _SUM, rules[fault.kind])
             elif fault.kind in passes:  # what is left from the last pass, no graph can tell
-                yield Mistake(fault.sentence, None, _SUM, adjoints=passes[fault.kind])
+                yield Mistake(fault.sentence, "", _SUM, adjoints=passes[fault.kind])
 
     def _rows(self, place: Place) -> Iterator[tuple[str, Wrong]]:
         """Wrong local derivatives, as `faults` has them."""

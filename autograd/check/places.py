@@ -27,9 +27,10 @@ class Place:
         """What the user calls it: 'layer 1'."""
         return self.name.removeprefix("in ")
 
-    def only(self, text: str) -> str:
-        """The text with where it is so: '..., in layer 1 only'."""
-        return f"{text}, {self.name} only" if self.name else text
+    @property
+    def only(self) -> str:
+        """What a sentence ends with: ', in layer 1 only'."""
+        return f", {self.name} only" if self.name else ""
 
     @cached_property
     def outputs(self) -> list[int]:

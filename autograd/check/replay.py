@@ -73,7 +73,6 @@ class Wrong:
     Attributes:
         partials: local derivatives in the place of others, by the number of the node.
         extra: (parent, factor) for each further amount that a node hands on.
-        scaled: factors of adjoints, once they are complete.
         overwritten: nodes that keep the last amount that arrives, in the place of the sum.
         alone: nodes that hand on their local derivatives without what comes from above.
         gated: nodes whose local derivative goes by the gradient, not by the operand.
@@ -82,7 +81,6 @@ class Wrong:
 
     partials: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     extra: Mapping[int, list[tuple[int, float]]] = field(default_factory=dict)
-    scaled: Mapping[int, float] = field(default_factory=dict)
     overwritten: Collection[int] = ()
     alone: Collection[int] = ()
     gated: Collection[int] = ()
@@ -91,9 +89,7 @@ class Wrong:
     @property
     def has_rules(self) -> bool:
         """Whether more than local derivatives is otherwise."""
-        return bool(
-            self.extra or self.scaled or self.overwritten or self.alone or self.gated or self.once
-        )
+        return bool(self.extra or self.overwritten or self.alone or self.gated or self.once)
 
 
 RIGHT = Wrong()
@@ -135,11 +131,9 @@ def _with_rules(
     tape: Tape, partials: list[tuple[float, float]], wrong: Wrong, g: list[float], sizes: bool
 ) -> None:
     """The same, node by node, with everything that may be otherwise."""
-    for i in range(len(g) - 1, -1, -1):
-        if i in wrong.scaled:
-            g[i] *= abs(wrong.scaled[i]) if sizes else wrong.scaled[i]
+    for i in range(len(g) - 1, tape.first - 1, -1):
         up = g[i]
-        if not up or i < tape.first:
+        if not up:
             continue
         if i in wrong.alone:
             up = 1.0

@@ -195,10 +195,9 @@ def _shares(graph: Graph) -> list[tuple[int, int, float]]:
             wholes.setdefault(whole, []).append(i)
     found = []
     for whole, members in wholes.items():
-        if len(members) > 1:
-            slopes = sweep(tape, root=whole)
-            parts = ((i, tape.parents[i][0]) for i in members)
-            found += [(i, part, slopes[part]) for i, part in parts if slopes[part]]
+        slopes = sweep(tape, root=whole)
+        parts = ((i, tape.parents[i][0]) for i in members)
+        found += [(i, part, slopes[part]) for i, part in parts if slopes[part]]
     return found
 
 
@@ -247,7 +246,12 @@ def _values(place: Place) -> list[float]:
 
 
 def _scaled(place: Place, factors: list[float]) -> Wrong:
-    return Wrong(scaled=dict(zip(place.outputs, factors, strict=True)))
+    """What comes back through the outputs of a place, times factors."""
+    found = {}
+    for i, factor in zip(place.outputs, factors, strict=True):
+        dx, dy = place.tape.partials[i]
+        found[i] = (dx * factor, dy * factor)
+    return Wrong(found)
 
 
 def stepped(graph: Graph, place: Place) -> Found:
