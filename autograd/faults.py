@@ -190,6 +190,8 @@ def faults() -> list[Fault]:
     """
     found = []
     for op in rows().values():
+        if op.functions:  # there is no text to misread
+            continue
         for k, operand in enumerate("xy"[: op.arity], 1):
             known = {op.texts[k], op.textbook[k]}
             for kind, wrong in _misreadings(op, k):

@@ -30,7 +30,7 @@ autograd/ops.py
 autograd/record.py autograd/printers/latex.py autograd/printers/numba_functions.py autograd/printers/arrays.py autograd/printers/native.py autograd/advice.py autograd/notes.py autograd/blame.py autograd/order.py
 autograd/modes.py
 autograd/value.py
-autograd/nestings.py autograd/adjoints.py autograd/transform.py autograd/expressions.py autograd/piecewise.py autograd/strategies.py autograd/printers/decimals.py
+autograd/nestings.py autograd/adjoints.py autograd/transform.py autograd/expressions.py autograd/piecewise.py autograd/strategies.py autograd/printers/decimals.py autograd/python_operation.py
 autograd/define.py autograd/faults.py autograd/show/names.py autograd/show/graph.py
 autograd/show/events.py autograd/show/draw.py autograd/show/paths.py
 autograd/show/page.py autograd/show/widget.py

@@ -293,6 +293,10 @@ def value(op: Operation) -> Callable[..., Decimal]:
     It gives nan or inf at the row's ends, never an error.  Raises NotImplementedError for a row
     that is a call of a function which is not here.
     """
+    if op.functions:
+        raise NotImplementedError(
+            f"{op.name} is a Python function (define_op): it knows doubles, and no decimals"
+        )
     text = op.textbook[0]
     if text == op.signature:
         if op.name not in LIBM:
