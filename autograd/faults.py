@@ -336,6 +336,40 @@ def _plant(fault: Fault) -> None:
             vars(op)["pullback"] = wrong_pullback
 
 
+_ASKED = ("value", "dx", "dy", "pullback")
+
+
+@context
+def used() -> Iterator[set[str]]:
+    """A context that collects the names of the operations whose value or derivative is asked for.
+
+    >>> with used() as names:
+    ...     (Value(2.0) * 3.0).backward()
+    >>> names
+    {'mul'}
+    """
+    names: set[str] = set()
+    ops = list(rows().values())
+    undo = undo_of(*zip(*((op, name) for op in ops for name in vars(op)), strict=True))
+    try:
+        for op in ops:
+            for name in _ASKED[: 2 + op.arity - 1] + _ASKED[-1:]:
+                vars(op)[name] = _noted(op.name, getattr(op, name), names)
+        yield names
+    finally:
+        undo()
+
+
+def _noted(name: str, function: Callable[..., Any], names: set[str]) -> Callable[..., Any]:
+    """The function, which adds the name when it is called."""
+
+    def noted(*operands: Any) -> Any:
+        names.add(name)
+        return function(*operands)
+
+    return noted
+
+
 @context
 def hidden(seed: int) -> Iterator[list[str]]:
     """A context with a mistake that the seed chooses; afterwards the list holds the answer.

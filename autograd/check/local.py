@@ -87,9 +87,16 @@ class _Exact:
 
 
 def wrong_operations(
-    inner: list[Value], slopes: dict[Value, list[float]], name: dict[Value, str]
+    inner: list[Value],
+    slopes: dict[Value, list[float]],
+    name: dict[Value, str],
+    edges: dict[tuple[Value, str], tuple[float, float]] | None = None,
 ) -> list[tuple[Value, str]]:
-    """The nodes whose value or local derivative is wrong, and how."""
+    """The nodes whose value or local derivative is wrong, and how.
+
+    The dict gets the derivatives that are wrong, and what they should be, by node and operand.
+    """
+    edges = {} if edges is None else edges
     wrong = []
     with decimals.digits(80) as context:
         for node in inner:
@@ -135,6 +142,7 @@ def wrong_operations(
                         f"{text}{hint(used, slope)}; {_where(node, operands, name)}"
                     )
                     wrong.append((node, what))
+                    edges[node, "xy"[k]] = (used, slope)
     return wrong
 
 

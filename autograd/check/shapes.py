@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any
 
 from autograd import rules
 from autograd.check.places import Place, whole
@@ -189,15 +190,22 @@ def _shares(graph: Graph) -> list[tuple[int, int, float]]:
     """(node, x, slope): quotients of a number by a sum that it is part of, and its slope in it."""
     tape = graph.tape
     wholes: dict[int, list[int]] = {}
+    twins: dict[Any, list[int]] = {}  # exp(z) / (exp(z) + ...) may compute exp(z) twice
     for i in range(tape.first, len(tape.nodes)):
         part, whole = tape.parents[i]
+        twins.setdefault((tape.op(i).name, *tape.parents[i], *tape.numbers(i)), []).append(i)
         if min(part, whole) >= 0 and part != whole and tape.op(i).texts[1] == "1 / y":
             wholes.setdefault(whole, []).append(i)
     found = []
     for whole, members in wholes.items():
         slopes = sweep(tape, root=whole)
-        parts = ((i, tape.parents[i][0]) for i in members)
-        found += [(i, part, slopes[part]) for i, part in parts if slopes[part]]
+        for i in members:
+            part = tape.parents[i][0]
+            same = [part]
+            if part >= tape.first:
+                same = twins[(tape.op(part).name, *tape.parents[part], *tape.numbers(part))]
+            if slope := math.fsum(slopes[twin] for twin in same):
+                found.append((i, part, slope))
     return found
 
 

@@ -21,6 +21,8 @@ POSITIVE = ["#fdf3e7", "#fbe0c0", "#f6bd7f", "#ee9a3a"]
 NEGATIVE = ["#eaf3fa", "#cbe2f3", "#92c3e6", "#56a3d8"]
 NEUTRAL = "#f4f4f2"
 BAD = "#f2b8c6"
+RED = "#b0003a"  # of a wrong edge
+Wrong = dict[tuple[Value, str], tuple[float, float]]
 _INK = "#1b1b1b"
 _LINE = "#7a7a76"
 _SPACE = {"nodesep": "0.25", "ranksep": "0.45"}
@@ -121,6 +123,8 @@ def draw(
     edges: bool = False,
     group: bool = True,
     limit: int = LIMIT,
+    grads: bool = True,
+    wrong: Wrong | None = None,
 ) -> Graph:
     """The graph that `root` was computed from, as a Graph that shows itself in a notebook.
 
@@ -136,6 +140,9 @@ def draw(
         edges: whether edges carry the local derivative and what flowed along them.
         group: whether scopes are framed; above the limit each scope becomes one box.
         limit: the most boxes to draw.
+        grads: whether boxes show gradients, and edges what flowed.
+        wrong: (used, right) of local derivatives, by node and operand ('x' or 'y'); such an edge
+            shows both, in red.
 
     Raises ValueError if there are more boxes than the limit even when scopes are collapsed, and
     for a direction or a `to` that cannot be.
@@ -164,6 +171,7 @@ def draw(
         kept = _leading_to(order, to)
         order = [node for node in order if node in kept]
     picture = Picture(order, kept, number_format, constants, edges, group, limit)
+    picture.grads, picture.wrong = grads, wrong or {}
     picture.name = names(whole, scope) if len(picture.boxes) <= limit else {}
     return picture.graph(direction)
 
@@ -184,6 +192,7 @@ class Picture:
         self.order, self.kept, self.format = order, kept, number_format
         self.constants, self.edges, self.group = constants, edges, group
         self.name: dict[Value, str] = {}
+        self.grads, self.wrong = True, Wrong()
         depth = max((node.scope.count("/") + 1 for node in order if node.scope), default=0)
         self.depth = depth + 1  # deeper scopes than this are collapsed
         self.boxes = self._boxes()
@@ -245,9 +254,9 @@ class Picture:
                 f"{head} = {formula}" if len(head) + len(formula) <= 36 else f"{head}\n= {formula}"
             )
         grad = "no backward yet" if node.grad is UNTOUCHED else f"grad {self.number(node.grad)}"
-        return [wrapped(head), f"value {self.number(node.data)}", grad]
+        return [wrapped(head), f"value {self.number(node.data)}", *[grad] * self.grads]
 
-    def _links(self) -> Iterator[tuple[Any, Any, str]]:
+    def _links(self) -> Iterator[tuple[Any, Any, str, bool]]:
         home = {node: key for key, nodes in self.boxes.items() for node in nodes}
         seen = set()
         for node in self.order:
@@ -259,13 +268,15 @@ class Picture:
                 if link[0] is link[1] or (collapsed and link in seen):
                     continue
                 seen.add(link)
-                text = ""
-                if self.edges and not collapsed:
-                    slope = getattr(node, partial)
+                text, wrong = "", self.wrong.get((node, partial[1]))
+                if (self.edges or wrong) and not collapsed:
+                    slope = getattr(node, partial) if wrong is None else wrong[1]
                     text = f"d/d{partial[1]} = {self.number(slope)}"
-                    if node.grad is not UNTOUCHED:
+                    if wrong is not None:
+                        text += f"\nused: {self.number(wrong[0])}"
+                    elif self.grads and node.grad is not UNTOUCHED:
                         text += f"\n+= {self.number(node.grad * slope if node.grad else 0.0)}"
-                yield (*link, text)
+                yield (*link, text, wrong is not None)
 
     def graph(self, direction: str) -> Graph:
         """The picture."""
@@ -290,8 +301,9 @@ class Picture:
             if self.constants and not collapsed and nodes[0].op is not None:
                 self._constants(nodes[0], box, frames[where if self.group else ""], mermaid)
         dot += _framed(frames)
-        for tail, head, text in self._links():
-            label = f" [label={quote(text)}]" if text else ""
+        for tail, head, text, wrong in self._links():
+            look = f'color="{RED}" fontcolor="{RED}" penwidth=2' if wrong else ""
+            label = f" [label={quote(text)}{' ' * wrong}{look}]" if text else ""
             dot.append(f"\t{ids[tail]} -> {ids[head]}{label}\n")
             middle = f"|{_mermaid_quote(text)}|" if text else ""
             mermaid.append(f"  {ids[tail]} -->{middle} {ids[head]}")
