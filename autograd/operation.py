@@ -213,6 +213,13 @@ class Operation(Origin):
             rules.parse(self.ends or "nan", operands, functions),
         )
 
+    def unknown_to(self, target: str) -> str:
+        """Why a target refuses a row of Python functions."""
+        return (
+            f"{self.name} is a Python function (define_op), which {target} cannot run; define it "
+            "by texts in x, y and z"
+        )
+
     @property
     def signature(self) -> str:
         """The operation as a call of itself: 'tanh(x)', 'hypot(x, y)'."""

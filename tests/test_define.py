@@ -314,9 +314,11 @@ def test_the_checks_judge_python_functions_by_doubles() -> None:
 
 def test_what_knows_no_python_functions_refuses_them_by_name() -> None:
     op = bell()
-    with pytest.raises(NotImplementedError, match="bell is a Python function, which a page cannot"):
+    with pytest.raises(
+        NotImplementedError, match=r"bell is a Python function .*which a page cannot"
+    ):
         autograd.play(op(Value(1.0)))._repr_html_()
-    with pytest.raises(NotImplementedError, match=r"bell is a Python function.*no decimals"):
+    with pytest.raises(NotImplementedError, match="which decimal arithmetic cannot run"):
         decimals.value(op)
     with pytest.raises(RuleError, match="unknown function 'bell'"):
         define_op("twice_bell", "2 * bell(x)", "-4 * x * bell(x)")
@@ -325,7 +327,7 @@ def test_what_knows_no_python_functions_refuses_them_by_name() -> None:
     assert not [fault for fault in faults() if fault.op == "bell"]
     pytest.importorskip("numpy")
     for f in (lambda x: op(x) * x, lambda x: grad(op)(x) * x, lambda x: op(Value(0.5)) + x):
-        with pytest.raises(autograd.RecordingError, match="bell is a Python function"):
+        with pytest.raises(autograd.RecordingError, match="which a compiled program cannot run"):
             autograd.compile(f)(1.0)
 
 

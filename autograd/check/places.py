@@ -130,7 +130,7 @@ def called(chosen: Iterable[int], names: list[str]) -> str:
 
     >>> names = ["W1[0]", "W1[1]", "b1[0]", "b1[1]", "b2[0]", "c"]
     >>> called([2, 3, 4], names), called([0, 1, 2, 5], names)
-    ('b*', 'W1, c, b1[0]')
+    ('b*', 'W1, b1[0], c')
     """
     left, said = set(chosen), []
     for stars in (3, 2, 1, 0):

@@ -58,10 +58,7 @@ class Recorded(Mode):
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Any:
         """The node of a result, on the tape."""
         if op.functions:
-            raise RecordingError(
-                f"{op.name} is a Python function (define_op), which no program can run; define it "
-                "by texts in x, y and z, or leave it out of what is compiled"
-            )
+            raise RecordingError(op.unknown_to("a compiled program"))
         tape = self.tape
         left, right = tape.operand(a, x), tape.operand(b, y)
         operands = (left,) if y is None else (left, right)

@@ -294,9 +294,7 @@ def value(op: Operation) -> Callable[..., Decimal]:
     that is a call of a function which is not here.
     """
     if op.functions:
-        raise NotImplementedError(
-            f"{op.name} is a Python function (define_op): it knows doubles, and no decimals"
-        )
+        raise NotImplementedError(op.unknown_to("decimal arithmetic"))
     text = op.textbook[0]
     if text == op.signature:
         if op.name not in LIBM:

@@ -89,7 +89,7 @@ def javascript(op: Operation) -> str:
     {z: (x, y, z) => { return Math.exp(x); }, dx: (x, y, z) => { return z; }}
     """
     if op.functions:
-        raise NotImplementedError(f"{op.name} is a Python function, which a page cannot run")
+        raise NotImplementedError(op.unknown_to("a page"))
     printer = _JavaScript()
     parts = []
     for name, tree in zip(("z", "dx", "dy"), (op.value_tree, *op.partial_trees), strict=False):
