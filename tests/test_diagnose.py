@@ -238,6 +238,14 @@ def test_a_claim_that_is_none_is_refused(claimed: Any, error: Any, message: str)
     assert mistake(lambda x, y: x * y, (2.0, 3.0), claimed) == ""
 
 
+def test_parameters_that_are_one_value_or_computed_are_refused() -> None:
+    w = Value(0.5)
+    with pytest.raises(ValueError, match="a and b are the same Value"):
+        diagnose(lambda: w * w, gradient=[1.0, 1.0], parameters={"a": w, "b": w})
+    with pytest.raises(ValueError, match="v was computed"):
+        diagnose(lambda: w * 2.0, gradient=[1.0], parameters={"v": w * 1.0})
+
+
 def test_a_function_of_no_values_is_refused() -> None:
     with pytest.raises(TypeError, match="f must return one Value, got float"):
         diagnose(lambda x: 3.0, 2.0, gradient=[1.0])

@@ -99,21 +99,32 @@ def read(f: Function, inputs: tuple[Tree, ...], gradient: Any, parameters: Any) 
     unfold(root)
     names = list(_paths(_arguments(f, len(lists)), lists)) + list(named)
     asked = gradient(*inputs) if callable(gradient) else gradient
+    chosen, alone = [*nodes, *named.values()], False
     if isinstance(asked, dict) and named and set(asked) == set(named):
-        asked = [asked[name] for name in named]
+        asked, alone = [asked[name] for name in named], True
     numbers = [number(leaf, "diagnose: the claimed gradient") for leaf in leaves(plain([asked]))]
-    chosen = [*nodes, *named.values()]
-    if len(numbers) == len(nodes) < len(chosen):
+    if alone:
+        chosen, names = list(named.values()), list(named)
+    elif len(numbers) == len(nodes):
         chosen, names = nodes, names[: len(nodes)]
-    elif len(numbers) == len(named) < len(chosen):
-        chosen, names = chosen[len(nodes) :], names[len(nodes) :]
     if len(numbers) != len(chosen):
         raise ValueError(
             f"diagnose: the claimed gradient has {len(numbers)} number(s); expected {len(chosen)}, "
             f"one for each of {', '.join(names[:4])}{', ...' if len(names) > 4 else ''}"
         )
+    _refuse_parameters(named)
     single = all(map(_is_single, numbers))
     return Claim(Tape(root, chosen), names, numbers, SINGLE if single else DOUBLE)
+
+
+def _refuse_parameters(named: dict[str, Value]) -> None:
+    known: dict[Value, str] = {}
+    for name, node in named.items():
+        if not node.is_leaf:
+            raise ValueError(f"diagnose: {name} was computed; the parameters are leaves")
+        if node in known:
+            raise ValueError(f"diagnose: {known[node]} and {name} are the same Value")
+        known[node] = name
 
 
 def _item(leaf: Any) -> Any:

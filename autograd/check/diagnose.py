@@ -15,7 +15,7 @@ from autograd.check.replay import Tape, Wrong, sweep
 from autograd.nestings import Tree
 from autograd.value import Value
 
-_MOST = 10_000_000  # nodes that may be visited: some seconds
+_MOST = 4_000_000  # nodes that may be visited: some seconds
 _ASKED = 8  # of the ratios of claimed and right numbers, whether they are a factor of all
 _ALONE = 5  # added to the rank of a mistake that only some of the gradients have
 
@@ -142,7 +142,8 @@ def _searched(claim: Claim, wrong: list[int], found: Diagnosis) -> list[Explanat
     tape = claim.tape
     bits = sum(1 << i for i in wrong)
     fits, visits = [], 0
-    for one in Mistakes(tape, claim.names, claim.numbers).everywhere(places(tape)):
+    for one in Mistakes(tape, claim.names, claim.numbers, bits).everywhere(places(tape)):
+        visits += len(one.wrong.partials)
         if bits & ~one.reached(tape):
             continue
         visits += len(tape.nodes)

@@ -57,8 +57,8 @@ def _around(wrong: Wrong, places: list[Place]) -> str:
 class Mistakes:
     """All mistakes that are known, for one graph."""
 
-    def __init__(self, tape: Tape, names: list[str], claimed: list[float]) -> None:
-        self.tape, self.names, self.claimed = tape, names, claimed
+    def __init__(self, tape: Tape, names: list[str], claimed: list[float], wrong: int) -> None:
+        self.tape, self.names, self.claimed, self.wrong = tape, names, claimed, wrong
         self._faults: dict[str, list[Fault]] = {}
         for fault in faults():
             self._faults.setdefault(fault.op, []).append(fault)
@@ -68,7 +68,7 @@ class Mistakes:
     def everywhere(self, places: list[Place]) -> Iterator[Mistake]:
         """Every mistake in every place, the simple places first."""
         yield from self._sums()
-        graph = shapes.Graph(self.tape, self.names, self.claimed, places)
+        graph = shapes.Graph(self.tape, self.names, self.claimed, places, self.wrong)
         for place in places:
             rank = place.rank * _PER_PLACE
             for text, wrong in self._rows(place):
@@ -76,7 +76,8 @@ class Mistakes:
             for k, kind in enumerate(shapes.KINDS, _SHAPE):
                 for text, wrong in kind(graph, place):
                     yield Mistake(text, place.only, rank + k, wrong)
-            for k, kind in enumerate(shapes.OF_SCOPES if place.rank == 1 else ()):
+            of_scopes = shapes.OF_SCOPES if place.rank == 1 and graph.explains(place) else ()
+            for k, kind in enumerate(of_scopes):
                 for text, wrong in kind(graph, place):
                     yield Mistake(text, "", _SCOPE + k if k else _ROW, wrong, partly=False)
 

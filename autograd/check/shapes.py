@@ -26,6 +26,7 @@ class Graph:
     names: list[str]
     claimed: list[float]
     places: list[Place]
+    wrong: int  # the leaves whose claims are wrong, as bits
 
     @cached_property
     def right(self) -> list[float]:
@@ -37,6 +38,13 @@ class Graph:
         """The leaf whose claimed gradient is farthest from the right one."""
         gaps = [abs(c - r) for c, r in zip(self.claimed, self.right, strict=False)]
         return gaps.index(max(gaps))
+
+    def explains(self, place: Place) -> bool:
+        """Whether what comes back from the place reaches every leaf that is wrong."""
+        reached = 0
+        for i in place.outputs:
+            reached |= self.tape.below[i]
+        return not self.wrong & ~reached
 
     @cached_property
     def scopes(self) -> list[Place]:
@@ -198,13 +206,15 @@ def _shares(graph: Graph) -> list[tuple[int, int, float]]:
             wholes.setdefault(whole, []).append(i)
     found = []
     for whole, members in wholes.items():
-        slopes = sweep(tape, root=whole)
+        parts = {tape.parents[i][0]: [tape.parents[i][0]] for i in members}
+        for part in parts:
+            if part >= tape.first:
+                key = (tape.op(part).name, *tape.parents[part], *tape.numbers(part))
+                parts[part] = [twin for twin in twins[key] if twin < whole] or [part]
+        slopes = sweep(tape, root=whole, to=min(min(same) for same in parts.values()))
         for i in members:
             part = tape.parents[i][0]
-            same = [part]
-            if part >= tape.first:
-                same = twins[(tape.op(part).name, *tape.parents[part], *tape.numbers(part))]
-            if slope := math.fsum(slopes[twin] for twin in same):
+            if slope := math.fsum(slopes[twin] for twin in parts[part]):
                 found.append((i, part, slope))
     return found
 
