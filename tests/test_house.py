@@ -92,7 +92,7 @@ MOST_IN_A_FUNCTION = 60
 # A folder with a number of its own does not count for the one it is in.  The checker judges any
 # function, in decimals and in doubles, and names the mistake.  Operations of Python functions, and
 # mistakes in words and as numbers, took the rest 220 lines more.
-MOST_IN = {"autograd": 5810, "autograd/check": 1900, "autograd/compiled": 5537, "nn": 4278}
+MOST_IN = {"autograd": 5815, "autograd/check": 1900, "autograd/compiled": 5537, "nn": 4278}
 # Taken in by a package for itself.
 UNEXPORTED = {
     "Operation",
