@@ -171,6 +171,25 @@ def test_one_wrong_number_is_no_odd_factor_and_may_have_many_explanations() -> N
     assert diagnose(f, s, gradient=0.1234567890123).explanations == []
 
 
+def test_what_is_fitted_to_a_number_does_not_explain_it() -> None:
+    rng = random.Random(4)
+
+    def one(x: Any) -> Any:
+        with scope("layer"):
+            h = x.exp() * x
+        return h * x.tanh()
+
+    def two(x: Any, y: Any) -> Any:
+        return (x * y).tanh() + x.sin() * y
+
+    for _ in range(20):
+        for f, count in ((one, 1), (two, 2)):
+            at = [rng.uniform(0.3, 1.5) for _ in range(count)]
+            right = grad(f, tuple(range(count)))(*at)
+            claimed = [slope * rng.uniform(0.5, 1.5) for slope in right]
+            assert diagnose(f, *at, gradient=claimed).explanations == []
+
+
 class Tensor:
     """An array of another library, as far as it is asked."""
 

@@ -15,6 +15,7 @@ from autograd.operation import Operation
 from autograd.value import rows
 
 Found = Iterator[tuple[str, Wrong]]
+SEVERAL = 3  # wrong numbers, before what is fitted to one of them explains the others
 _STEPS = 8  # of Newton's method for the length of a step; a polynomial takes few
 
 
@@ -169,7 +170,7 @@ def weighed(graph: Graph, place: Place) -> Found:
     """A factor of all that comes back from a scope, as where a term has another weight."""
     (_, lost), i = next(severed(graph, place)), graph.worst
     without = sweep(graph.tape, lost)[i]
-    if graph.right[i] != without:
+    if graph.right[i] != without and graph.wrong.bit_count() >= SEVERAL:
         factor = (graph.claimed[i] - without) / (graph.right[i] - without)
         text = f"what comes back from {place.own} is {factor:.6g} times what it should be"
         yield text, _scaled(place, [factor] * len(place.outputs))
@@ -274,9 +275,9 @@ def _scaled(place: Place, factors: list[float]) -> Wrong:
 
 def stepped(graph: Graph, place: Place) -> Found:
     """Weights that an optimizer had changed before the gradient went down through them."""
-    tape, edges = graph.tape, [edge for edge in graph.products if edge[0] in place.members]
-    count = len(graph.claimed)
-    if place.name or not edges:
+    tape, count = graph.tape, len(graph.claimed)
+    edges = [edge for edge in graph.products if tape.parents[edge[0]][edge[1]] >= tape.first]
+    if place.name or not edges or graph.wrong.bit_count() < SEVERAL:
         return
 
     def pass_at(rate: float) -> tuple[Wrong, list[float]]:
@@ -296,6 +297,8 @@ def stepped(graph: Graph, place: Place) -> Found:
             return
         change = (graph.claimed[worst] - here) / slope
         rate, step = rate + change, 1e-4 * (abs(rate) or 1.0)
+    if not rate > 0.0:
+        return
     text = f"weights were stepped, by {rate:.6g} times their gradient, before they were used"
     yield text, pass_at(rate)[0]
 

@@ -7,6 +7,7 @@ from autograd.check.claims import ROUNDINGS, Claim
 from autograd.check.explanation import Explanation
 from autograd.check.places import called, tensors
 from autograd.check.replay import sweep
+from autograd.check.shapes import SEVERAL
 
 # Ranks beside those of mistakes in the pass: a plain factor of the loss comes first.
 _FACTOR, _WHOLE, _ADDED, _LOST, _ODD = -2, -1, 5, 19, 60
@@ -73,7 +74,7 @@ def _added(
     """A multiple of the parameters themselves is added; or what is large is clipped."""
     data = [node.data for node in claim.tape.nodes]
     largest = max(wrong, key=lambda i: abs(data[i]))
-    if len(wrong) > 1 and data[largest]:
+    if len(wrong) >= SEVERAL and data[largest]:
         k = (claim.numbers[largest] - right[largest]) / data[largest]
         wide = {i: sizes[i] + abs(k * data[i]) for i in wrong}
         if _is(claim, {i: right[i] + k * data[i] for i in wrong}, wide):
@@ -83,7 +84,7 @@ def _added(
             yield Explanation(text, _ADDED)
     most = abs(claim.numbers[wrong[0]])
     clipped = {i: max(-most, min(most, right[i])) for i in range(len(right))}
-    if len(wrong) > 1 and _is(claim, clipped, dict(enumerate(sizes))):
+    if len(wrong) >= SEVERAL and _is(claim, clipped, dict(enumerate(sizes))):
         yield Explanation(f"what is larger than {most:.6g} is clipped to it", _WHOLE)
 
 
@@ -105,7 +106,7 @@ def in_words(k: float, same: float) -> tuple[bool, str]:
     ):
         if 1 < round(n) <= _LARGEST and abs(n - round(n)) <= same * n:
             return True, f"{text.format(round(n))}{sign} ({meant.format(round(n))}?)"
-    return False, f"{k:.6g} times the right one"
+    return False, f"{k:.10g} times the right one"
 
 
 Made = Callable[[list[float]], list[float]]
