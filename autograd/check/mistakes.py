@@ -11,7 +11,7 @@ from autograd.faults import Fault, faults
 
 # A mistake in a simple place comes before a simple mistake in a small place.
 _PER_PLACE = 10
-_ROW, _SUM, _SHAPE, _SCOPE = 0, 1, 2, 15
+_ROW, _SUM, _SHAPE, _SCOPE, _PASS = 0, 1, 2, 15, 35
 
 Pass = Callable[[Tape], list[float] | None]
 
@@ -95,7 +95,7 @@ class Mistakes:
             if fault.kind in rules:
                 yield Mistake(fault.sentence, "", _SUM, rules[fault.kind])
             elif fault.kind in passes:  # what is left from the last pass, no graph can tell
-                yield Mistake(fault.sentence, "", _SUM, adjoints=passes[fault.kind])
+                yield Mistake(fault.sentence, "", _PASS, adjoints=passes[fault.kind])
 
     def _rows(self, place: Place) -> Iterator[tuple[str, Wrong]]:
         """Wrong local derivatives, as `faults` has them."""
