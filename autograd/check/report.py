@@ -43,7 +43,7 @@ class Report:
     blame: list[str] = field(default_factory=list)
     culprits: list[Value] = field(default_factory=list)
     summary: str = ""
-    edges: dict[tuple[Value, str], tuple[float, float]] = field(default_factory=dict)
+    edges: dict[tuple[Value, str], tuple[float, float]] = field(default_factory=dict, repr=False)
 
     @property
     def verdict(self) -> Verdict:
