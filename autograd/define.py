@@ -2,22 +2,27 @@
 
 import keyword
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from autograd import record
 from autograd.operation import Op, Operation
 from autograd.ops import Ops
+from autograd.python_operation import of_functions
 from autograd.rules import RuleError
 from autograd.value import INSTALLED_WITH, Value, rows
 
 # Where a row is tried, if it is smooth there: both signs, small and large, no round numbers.
 _TRIED = [0.013, 0.11, 0.37, 0.83, 1.21, 2.3, 3.7, 6.1, 17.3]
 _CLEAR = 1e-6  # a difference whose error is larger, relatively, decides nothing
+_ROUNDED = 2.0**-50 / 0.02  # of a value, in a difference over the first step of `ridders`
 _SAME, _SURE = 1e-5, 10  # a derivative and the slope, relatively, and times that error
 
 
-def define_op(name: str, z: str, dx: str, dy: str | None = None, **columns: Any) -> Op[Any]:
+Rule = str | Callable[..., Any]
+
+
+def define_op(name: str, z: Rule, dx: Rule, dy: Rule | None = None, **columns: Any) -> Op[Any]:
     """A new operation of the table, as a function; from now on `v.name()` and `autograd.name(v)`.
 
     The texts are a row as `autograd/ops.py` explains it: z = h(x, y) and its local derivatives in
@@ -25,6 +30,11 @@ def define_op(name: str, z: str, dx: str, dy: str | None = None, **columns: Any)
     are compared with finite differences of z at points of both signs, inside `smooth`, and second
     derivatives with those of the first; a row that disagrees, or that cannot be compared anywhere,
     is refused and nothing has changed.
+
+    What no text can say is given as Python functions of numbers: z(x) or z(x, y), and dx and dy of
+    the same operands, or of them and the result.  They run as they are, in graphs, pictures and
+    checks.  `compile`, decimals and pages refuse them; second derivatives need a dx that is made of
+    operations (`autograd.cos(x)`, not `math.cos(x)`).  Their columns are `smooth`, `textbook`, `y`.
 
     Raises RuleError for a text that is no rule or a derivative that is wrong, ValueError for a
     name that is taken.
@@ -35,14 +45,26 @@ def define_op(name: str, z: str, dx: str, dy: str | None = None, **columns: Any)
     >>> define_op("wrong", "x * x", "x")
     Traceback (most recent call last):
     autograd.rules.RuleError: op 'wrong': dz/dx = 'x' gives ... at x = ..., differences give ...
+    >>> bell = define_op("bell", lambda x: math.exp(-x * x), lambda x, z: -2 * x * z)
+    >>> v = Value(0.5)
+    >>> v.bell().backward()
+    >>> round(v.grad, 4)
+    -0.7788
     """
     if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"define_op: {name!r} cannot be the name of an operation")
     if hasattr(Value, name) or name in rows():
         raise ValueError(f"define_op: {name!r} is taken; choose another name")
-    texts = (z, dx) if dy is None else (z, dx, dy)
-    op: Op[Any] = Op(*texts, **columns)
-    op.read(name, rows())
+    rules = (z, dx) if dy is None else (z, dx, dy)
+    if all(callable(rule) for rule in rules):
+        op = of_functions(name, rules, columns)
+    elif all(isinstance(rule, str) for rule in rules):
+        op = Op(*rules, **columns)
+        op.read(name, rows())
+    else:
+        raise TypeError(
+            f"define_op: {name!r}: z and its derivatives must be all texts or functions"
+        )
     _compare(op)
     for slope in op.slopes.values():
         if slope.name in rows():
@@ -66,17 +88,14 @@ def _compare(op: Operation) -> None:
         z = op.value(*operands)
         for k, derivative in enumerate([op.dx, getattr(op, "dy", None)][: op.arity]):
             assert derivative is not None
-
-            def along(t: float, k: int = k, operands: tuple[float, ...] = operands) -> float:
-                return op.value(*operands[:k], t, *operands[k + 1 :])
-
-            slope, error = ridders(along, operands[k])
-            if not error <= _CLEAR * max(abs(slope), abs(z)):
+            known = slope_in_doubles(op, operands, k)
+            if known is None:
                 continue  # an end or a kink is near; another point will tell
+            slope, error = known
             compared = True
             x, y = (*operands, None)[:2]
             found = float(derivative(x, y, z))
-            if not abs(found - slope) <= _SAME * abs(slope) + _SURE * error:
+            if not is_that_slope(found, slope, error):
                 at = ", ".join(f"{name} = {v!r}" for name, v in zip("xy", operands, strict=False))
                 raise RuleError(
                     f"op {op.name!r}: dz/d{'xy'[k]} = {op.texts[k + 1]!r} gives {found:.6g} "
@@ -89,12 +108,53 @@ def _compare(op: Operation) -> None:
         )
 
 
+def slope_in_doubles(
+    op: Operation, operands: Sequence[float], k: int
+) -> tuple[float, float] | None:
+    """The slope of an operation's value in operand k by differences, and an estimate of its error.
+
+    None where differences decide nothing: beside an end or a kink, or where the value is noisy.
+
+    >>> slope, error = slope_in_doubles(rows()["mul"], [2.0, 3.0], 0)
+    >>> is_that_slope(3.0, slope, error), is_that_slope(2.0, slope, error)
+    (True, False)
+    """
+
+    unit = operands[k] or 1.0  # the steps are relative, for an end may be as near as 0 is
+
+    def along(t: float) -> float:
+        return _value_or_nan(op, [*operands[:k], unit * t, *operands[k + 1 :]])
+
+    slope, error = (one / unit for one in ridders(along, operands[k] / unit))
+    z = abs(op.value(*operands))
+    error = max(abs(error), _ROUNDED * z / abs(unit))  # equal values may be equal by rounding
+    return (slope, error) if error <= _CLEAR * max(abs(slope), z) else None
+
+
+def is_that_slope(found: float, slope: float, error: float) -> bool:
+    """Whether a derivative is the slope, as far as differences with that error can tell."""
+    return abs(found - slope) <= _SAME * abs(slope) + _SURE * error
+
+
 def _points(op: Operation) -> Iterator[tuple[float, ...]]:
     numbers = [sign * size for size in _TRIED for sign in (1.0, -1.0)]
     tried = [(x,) for x in numbers] if op.arity == 1 else [(x, y) for x in numbers for y in numbers]
     for operands in tried:
-        if op.is_smooth(*operands) and math.isfinite(op.value(*operands)):
+        if op.is_smooth(*operands) and is_defined(op, operands):
             yield operands
+
+
+def is_defined(op: Operation, operands: Sequence[float]) -> bool:
+    """Whether the operation gives a finite number there, and does not raise."""
+    return math.isfinite(_value_or_nan(op, operands))
+
+
+def _value_or_nan(op: Operation, operands: Sequence[float]) -> float:
+    """The value; nan where a Python function raises what `math` raises outside its domain."""
+    try:
+        return op.value(*operands)
+    except (ArithmeticError, ValueError):
+        return math.nan
 
 
 def ridders(f: Callable[[float], float], x: float) -> tuple[float, float]:

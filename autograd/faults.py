@@ -6,6 +6,7 @@ plants one that nobody knows, with the answer in an envelope.
 """
 
 import ast
+import functools
 import math
 import random
 import re
@@ -27,8 +28,19 @@ _WRONG = {
     "zero": "0.0 * ({right})",
     "double": "2 * ({right})",
     "half": "({right}) / 2",
+    "twice": "({right}) * ({right})",
     "offset": "({right}) * 1.000001",
 }
+# The same in words, for a reader; of the other kinds the text says it.
+_WORDS = {
+    "sign": "has the wrong sign",
+    "unit": "is left out",
+    "zero": "is taken for 0",
+    "double": "is counted twice",
+    "half": "is halved",
+    "twice": "is multiplied in twice",
+}
+ARRIVALS = 100_000  # what passes on at each arrival takes forever in a deep graph, and stops here
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,41 @@ class Fault:
     kind: str
     answer: str
     wrong: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong and what is right, in the texts of the textbook.
+
+        >>> misread("tanh", "x", "1 - x * x").sentence
+        'tanh: dz/dx is 1 - x * x where it should be 1 - z * z'
+        """
+        if not self.op:
+            return self.answer
+        what = "z" if self.operand == "z" else f"dz/d{self.operand}"
+        right = rows()[self.op].textbook["zxy".index(self.operand)]
+        if self.kind in _WORDS:
+            return f"{self.op}: {what} = {right} {_WORDS[self.kind]}"
+        return f"{self.op}: {what} is {self.wrong} where it should be {right}"
+
+    @property
+    def partial(self) -> Callable[..., float]:
+        """The wrong local derivative, a function of the numbers x, y and z.
+
+        >>> misread("tanh", "x", "1 - x * x").partial(2.0, None, 0.5)
+        -3.0
+        """
+        return _partial(self.op, self.operand, self.wrong, rows()[self.op].texts)
+
+
+@functools.lru_cache(4096)
+def _partial(name: str, operand: str, wrong: str, texts: tuple[str, ...]) -> Callable[..., float]:
+    # The row's texts are in the key: a name may be defined anew.
+    op = rows()[name]
+    known = [*"xy"[: op.arity], *op.where_trees, "z"]
+    tree = rules.parse(wrong, known, {row: one.arity for row, one in rows().items()})
+    names = {**rules.CONSTANTS, **rows(), "math": math}
+    names |= {"divide": rules.divide, "power": rules.power}
+    return rules.function(f"{name}_d{operand}_wrong", "x, y=None, z=None", tree, op, names)
 
 
 def misread(name: str, operand: str, wrong: str, kind: str = "text") -> Fault:
@@ -75,13 +122,50 @@ class _Renamed(ast.NodeTransformer):
         return ast.Name(self.other.get(node.id, node.id))
 
 
+class _Unsquared(ast.NodeTransformer):
+    """A text in which what is multiplied with itself stands there once."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """The factor of a square, or the node with its parts visited."""
+        if isinstance(node.op, ast.Mult) and ast.dump(node.left) == ast.dump(node.right):
+            return node.left
+        return ast.BinOp(self.visit(node.left), node.op, self.visit(node.right))
+
+
+class _Flipped(ast.NodeTransformer):
+    """A text in which the k-th sum is a difference, or the other way round."""
+
+    def __init__(self, k: int) -> None:
+        self.k = k
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """The node with its parts visited, and the other sign if it is its turn."""
+        sign = node.op
+        if isinstance(sign, ast.Add | ast.Sub):
+            if self.k == 0:
+                sign = ast.Sub() if isinstance(sign, ast.Add) else ast.Add()
+            self.k -= 1
+        return ast.BinOp(self.visit(node.left), sign, self.visit(node.right))
+
+
 def _misreadings(op: Operation, k: int) -> Iterator[tuple[str, str]]:
     """Kind and text of what a tired reader of the textbook may make of a local derivative."""
     right, textbook = op.texts[k], op.textbook[k]
-    for kind, wrong in _WRONG.items():
-        if right != "0.0" and not (kind == "unit" and right == "1"):
-            yield kind, wrong.format(right=right)
     tree = ast.parse(textbook, mode="eval").body
+    plain = rules.is_number(tree) or isinstance(tree, ast.IfExp)  # 1 * 1 is no mistake
+    for kind, wrong in _WRONG.items():
+        same = {"unit": right == "1", "twice": plain}
+        if right != "0.0" and not same.get(kind):
+            yield kind, wrong.format(right=right)
+    if not plain:
+        signs = [isinstance(one, ast.Add | ast.Sub) for one in ast.walk(tree)]
+        for nth in range(sum(signs)):
+            yield "flip", ast.unparse(_Flipped(nth).visit(ast.parse(textbook, mode="eval").body))
+        yield "square", ast.unparse(_Unsquared().visit(ast.parse(textbook, mode="eval").body))
+    if op.arity == 1 and not plain:  # the derivative, as a function of x, at the result
+        own = ast.parse(op.signature, mode="eval").body
+        at_result = rules.substitute(rules.substitute(tree, {"z": own}), {"x": ast.Name("z")})
+        yield "result", ast.unparse(at_result)
     if not isinstance(tree, ast.IfExp):  # relu(x) is on the same side as x: no mistake
         swapped = ("x", "z") if op.arity == 1 else ("x", "y")
         text = ast.parse(textbook, mode="eval").body
@@ -106,16 +190,21 @@ def faults() -> list[Fault]:
     """
     found = []
     for op in rows().values():
+        if op.functions:  # there is no text to misread
+            continue
         for k, operand in enumerate("xy"[: op.arity], 1):
+            known = {op.texts[k], op.textbook[k]}
             for kind, wrong in _misreadings(op, k):
-                if wrong not in (op.texts[k], op.textbook[k]):
+                if wrong not in known:
                     found.append(misread(op.name, operand, wrong, kind))
+                known.add(wrong)
         found.append(misread(op.name, "z", f"({op.texts[0]}) * 1.000001", "value"))
     found += [
         Fault("", "", "overwrite", "every pullback says = where it must say +="),
         Fault("", "y", "drop", "the second operand's gradient is dropped"),
         Fault("", "", "upstream", "dL/dz is left out: dz/dx is passed on alone"),
         Fault("", "", "once", "of two uses by one operation, as in x * x, only one is counted"),
+        Fault("", "", "arrival", "at each arrival everything gathered so far is passed on"),
         Fault("", "", "order", "nodes pull in the order of their distance from the root"),
         Fault("", "", "stale", "backward adds to what inner nodes have left from the last time"),
     ]
@@ -175,6 +264,24 @@ def _on_what_is_left(
         node.row.pullback(node)
 
 
+def _at_each_arrival(
+    inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]
+) -> None:
+    for node in inner:
+        node.grad = 0.0
+    waiting = []
+    for root, seed in seeds:
+        root.grad += seed
+        waiting.append(root)
+    for _ in range(ARRIVALS):
+        if not waiting:
+            break
+        node = waiting.pop()
+        if node.op is not None:
+            node.op.pullback(node)
+            waiting += reversed(dict.fromkeys(node.parents))
+
+
 _sweep = value.sweep
 
 
@@ -210,7 +317,11 @@ def _places() -> Iterator[tuple[object, str]]:
 
 
 def _plant(fault: Fault) -> None:
-    sweeps: dict[str, Callable[..., None]] = {"order": _by_distance, "stale": _on_what_is_left}
+    sweeps: dict[str, Callable[..., None]] = {
+        "arrival": _at_each_arrival,
+        "order": _by_distance,
+        "stale": _on_what_is_left,
+    }
     if fault.op:
         op, wrong = rows()[fault.op], _row(fault)
         changed = {"value_tree", "partial_trees", "value", "dx", *(["dy"] * (op.arity == 2))}
@@ -223,6 +334,40 @@ def _plant(fault: Fault) -> None:
         for op, source in _sources(fault):
             wrong_pullback = rules.define(f"{op.name}_pullback", source, {**names, "op": op})
             vars(op)["pullback"] = wrong_pullback
+
+
+_ASKED = ("value", "dx", "dy", "pullback")
+
+
+@context
+def used() -> Iterator[set[str]]:
+    """A context that collects the names of the operations whose value or derivative is asked for.
+
+    >>> with used() as names:
+    ...     (Value(2.0) * 3.0).backward()
+    >>> names
+    {'mul'}
+    """
+    names: set[str] = set()
+    ops = list(rows().values())
+    undo = undo_of(*zip(*((op, name) for op in ops for name in vars(op)), strict=True))
+    try:
+        for op in ops:
+            for name in _ASKED[: 2 + op.arity - 1] + _ASKED[-1:]:
+                vars(op)[name] = _noted(op.name, getattr(op, name), names)
+        yield names
+    finally:
+        undo()
+
+
+def _noted(name: str, function: Callable[..., Any], names: set[str]) -> Callable[..., Any]:
+    """The function, which adds the name when it is called."""
+
+    def noted(*operands: Any) -> Any:
+        names.add(name)
+        return function(*operands)
+
+    return noted
 
 
 @context

@@ -61,6 +61,9 @@ class Operation(Origin):
     reverse: Callable[..., Any]
     install: Callable[["Operation"], object]
 
+    # Python's own functions, where a row is a call of them (`define_op`): no other target has them.
+    functions: tuple[Callable[..., Any], ...] = ()
+
     # Set by `read`, once the whole table is known.
     value: Callable[..., float]
     dx: Callable[..., Any]
@@ -145,7 +148,8 @@ class Operation(Origin):
         self.known = rows
         vars(self).pop("slopes", None)
         try:
-            piece_tree, ends_tree = self._parse({row: op.arity for row, op in rows.items()})
+            texts = {row: op.arity for row, op in rows.items() if not op.functions}
+            piece_tree, ends_tree = self._parse(texts)
             self._check_seconds()
         except RuleError as error:
             raise RuleError(f"op {name!r}: {error}") from None
@@ -207,6 +211,13 @@ class Operation(Origin):
         return (
             rules.parse(self.pieces or "0.0", operands, functions),
             rules.parse(self.ends or "nan", operands, functions),
+        )
+
+    def unknown_to(self, target: str) -> str:
+        """Why a target refuses a row of Python functions."""
+        return (
+            f"{self.name} is a Python function (define_op), which {target} cannot run; define it "
+            "by texts in x, y and z"
         )
 
     @property

@@ -8,18 +8,21 @@ is registered by installing.
 
 `--gradient-pictures FOLDER` keeps the subgraph of each failure as SVG.  `--gradient-faults` runs
 the tests that use `gradcheck`, or carry `@pytest.mark.gradcheck`, once for every mistake that can
-be planted in the engine, and lists those that the tests let live.
+be planted in an operation that they use, and lists those that the tests do not catch.
 """
 
 import re
+import textwrap
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autograd.check.gradients import check_gradients
-from autograd.faults import Fault, faults, planted
+from autograd.check.reproducer import reproducer
+from autograd.faults import Fault, faults, planted, used
 from autograd.nestings import Tree
 from autograd.show.render import RenderError
 
@@ -47,9 +50,8 @@ def gradcheck(request: pytest.FixtureRequest) -> Any:
         report = check_gradients(f, *inputs, **options)
         if report:
             return
-        text = f"gradients are {report.verdict.value}\n{report}\n\nto reproduce:\n"
-        name = getattr(f, "__name__", "f")
-        text += f"    check_gradients({name}, {', '.join(map(repr, inputs))})"
+        again = textwrap.indent(reproducer(f, inputs, options), "    ")
+        text = f"gradients are {report.verdict.value}\n{report}\n\nto reproduce:\n{again}"
         folder = request.config.getoption("--gradient-pictures")
         if folder and report.culprits:
             path = Path(folder) / (re.sub(r"\W+", "_", request.node.name) + ".svg")
@@ -68,20 +70,40 @@ def _tests_gradients(item: pytest.Item) -> bool:
     return "gradcheck" in names or item.get_closest_marker("gradcheck") is not None
 
 
-_LIVED: pytest.StashKey[list[Fault]] = pytest.StashKey()
+@dataclass
+class Mutations:
+    """The run under planted mistakes.
+
+    Attributes:
+        tried: the mistakes in what the tests use.
+        lived: those that no test caught.
+        unreached: how many are in operations that no test uses.
+    """
+
+    tried: list[Fault]
+    lived: list[Fault]
+    unreached: int
+
+
+_MUTATIONS: pytest.StashKey[Mutations] = pytest.StashKey()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
-    """With --gradient-faults, first run the gradient tests under each mistake."""
+    """With --gradient-faults, first run the gradient tests under each mistake in what they use."""
     if session.config.getoption("--gradient-faults"):
         session.items[:] = [item for item in session.items if _tests_gradients(item)]
+        with used() as names:
+            for item in session.items:
+                _fails(item)
+        every = faults()
+        tried = [fault for fault in every if not fault.op or fault.op in names]
         lived = []
-        for fault in faults():
+        for fault in tried if names else ():
             with planted(fault):
                 if not any(_fails(item) for item in session.items):
                     lived.append(fault)
-        session.config.stash[_LIVED] = lived
+        session.config.stash[_MUTATIONS] = Mutations(tried, lived, len(every) - len(tried))
     result = yield
     return result
 
@@ -95,12 +117,17 @@ def _fails(item: pytest.Item) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """List the mistakes that the tests let live."""
-    lived = config.stash.get(_LIVED, None)
-    if lived is None:
+    """List the mistakes that the tests do not catch."""
+    found = config.stash.get(_MUTATIONS, None)
+    if found is None:
         return
-    total = len(faults())
     terminalreporter.section("planted mistakes")
-    terminalreporter.line(f"{total - len(lived)} of {total} caught; these lived:")
-    for fault in lived:
+    caught = len(found.tried) - len(found.lived)
+    end = "; not caught:" if found.lived else ""
+    terminalreporter.line(
+        f"{caught} of {len(found.tried)} caught in the operations that these tests use{end}"
+    )
+    for fault in found.lived:
         terminalreporter.line(f"  {fault.answer}")
+    if found.unreached:
+        terminalreporter.line(f"{found.unreached} more are in operations that no test uses")

@@ -93,6 +93,11 @@ def _guarded(lines: list[str], otherwise: str) -> str:
 
 
 def _fast(op: Operation, rows: dict[str, Operation], **targets: ast.expr) -> list[str]:
+    if op.functions:  # they are called as they are
+        given = ", ".join("xy"[: op.arity])
+        called = {"z": f"op.value({given})"}
+        rest = "None, z" if op.arity == 1 else "z"
+        return [f"{name} = {called.get(name, f'op.{name}({given}, {rest})')}" for name in targets]
     shared = rules.parts(op, *targets.values())
     return [f"{name} = {rules.fast(tree, rows)}" for name, tree in (shared | targets).items()]
 

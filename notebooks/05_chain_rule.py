@@ -258,7 +258,7 @@ assert not report
 assert check_gradients(neuron, *point)  # outside the `with` block, everything is correct again
 
 # %% [markdown]
-# Now find a mistake that you do not know. `hidden(seed)` plants one of about four hundred mistakes. The
+# Now find a mistake that you do not know. `hidden(seed)` plants one of about six hundred mistakes. The
 # answer goes into `envelope`, which stays empty until the `with` block ends. Change the seed, and look for
 # the wrong operation before you read the answer.
 
@@ -266,7 +266,7 @@ assert check_gradients(neuron, *point)  # outside the `with` block, everything i
 from autograd import check_operation, rows
 from autograd.faults import hidden
 
-with hidden(seed=11) as envelope:
+with hidden(seed=18) as envelope:
     suspects = [op.name for op in rows().values() if not check_operation(op)]
 print("suspects:", suspects)
 print("answer:  ", envelope[0])

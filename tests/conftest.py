@@ -36,7 +36,7 @@ def table() -> Iterator[None]:
 # points.  All other tests are quick: `python3 run.py test --quick` runs them in half a minute.
 SLOW = {
     "test_attacks", "test_border", "test_check", "test_compile", "test_compiled_in_graph",
-    "test_concurrency", "test_demo",
+    "test_concurrency", "test_demo", "test_diagnose", "diagnosis",
     "test_distributed", "test_docs", "test_init", "test_interruptions", "test_learning_rate",
     "test_margins", "test_memory", "test_microgpt", "test_notebooks", "test_notebooks_live",
     "test_optim", "test_packaging", "test_page", "test_plugin", "test_decimals",

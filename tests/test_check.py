@@ -868,7 +868,11 @@ def test_the_culprit_is_drawn_with_partials_on_its_edges_and_options_go_through(
         report = check_gradients(doubled_tanh, 0.3)
     found = report.culprits[0]
     assert len(report.culprits) == 1
-    assert report.draw().source == draw(found, edges=True).source.replace("found =", "v2 =")
+    assert [node for node, _ in report.edges] == [found]
+    plain = draw(found, edges=True, grads=False, wrong=report.edges)
+    assert report.draw().source == plain.source.replace("found =", "v2 =")
+    assert "used: " in report.draw().source
+    assert "no backward yet" not in report.draw().source
     assert "rankdir=TB" in report.draw(direction="TB").source
     assert "d/dx = 2" in report.draw().source
 

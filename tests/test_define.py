@@ -1,6 +1,7 @@
 """An operation of the user's own: one row, checked when it is defined, then usable everywhere."""
 
 import math
+import pickle
 from typing import Any
 
 import pytest
@@ -14,10 +15,18 @@ from autograd import (
     check_operation,
     define_op,
     draw,
+    explain,
     grad,
+    hessian,
+    jvp,
+    no_grad,
+    play,
     rows,
+    scope,
 )
 from autograd.define import _points, ridders
+from autograd.faults import faults, misread, planted
+from autograd.printers import decimals
 
 MISH = (
     "x * t",
@@ -219,3 +228,151 @@ def test_an_operation_that_is_interrupted_while_it_is_defined_leaves_its_name_fr
     assert "cut" not in autograd.rows()
     assert not hasattr(Value, "cut")
     assert define_op("cut", "2 * x", "2")(3.0) == 6.0
+
+
+# ---------------------------------------------------------------------- Python functions
+
+
+def bell(**columns: Any) -> Any:
+    """exp(-x^2), of functions; its derivative is also one of Values."""
+    return define_op("bell", lambda x: math.exp(-x * x), lambda x, z: -2 * x * z, **columns)
+
+
+def powered() -> Any:
+    """x^y for positive x, of functions of numbers alone."""
+    return define_op(
+        "powered",
+        math.pow,
+        lambda x, y: y * math.pow(x, y - 1),
+        lambda x, y, z: z * math.log(x),
+        smooth="x > 0",
+        y=2.0,
+    )
+
+
+def test_python_functions_are_an_operation_in_graphs_hooks_and_scopes() -> None:
+    op = bell()
+    v = Value(0.5, "v")
+    with scope("here"):
+        node: Any = v.bell()  # type: ignore[attr-defined]
+    (node * v).backward()
+    z = math.exp(-0.25)
+    assert (node.op, node.data, node.scope) == (op, z, "here")
+    assert v.grad == pytest.approx(z - 2 * 0.25 * z)
+    assert (node.dx, op(0.5), autograd.bell(0.5)) == (-z, z, z)
+    with no_grad():
+        assert op(v).is_leaf
+    seen: list[float] = []
+    node.register_hook(seen.append)
+    node.backward(3.0)
+    assert seen == [3.0]
+    assert "bell(v)" in draw(node).source
+    assert "bell_dx(v)" in str(play(node))
+    assert "-0.7788" in str(explain(node, v))
+    assert pickle.loads(pickle.dumps(op)) is op
+
+
+def test_two_operands_a_default_and_numbers_on_either_side() -> None:
+    op = powered()
+    a, b = Value(2.0), Value(3.0)
+    op(a, b).backward()
+    assert (a.grad, b.grad) == (12.0, 8.0 * math.log(2.0))
+    assert op(3.0) == 9.0
+    c = Value(3.0)
+    op(2.0, c).backward()
+    assert c.grad == 8.0 * math.log(2.0)
+    a = Value(5.0)
+    a.powered().backward()  # type: ignore[attr-defined]
+    assert a.grad == 10.0
+
+
+def test_second_derivatives_need_a_derivative_of_values() -> None:
+    second = grad(grad(bell()))
+    assert second(0.3) == pytest.approx((4 * 0.09 - 2) * math.exp(-0.09))
+    assert jvp(grad(rows()["bell"]), (0.3,), (1.0,))[1] == pytest.approx(second(0.3))
+    op = powered()
+    for derived in (grad(grad(lambda x: op(x, 3.0))), hessian(lambda x: op(x, 3.0))):
+        with pytest.raises(TypeError, match="powered: dz/dx is a Python function of numbers"):
+            derived(2.0)
+    assert jvp(lambda x: op(x, 3.0), (2.0,), (1.0,)) == (8.0, 12.0)
+    constant = define_op("tripled", lambda x: 3 * x, lambda x: 3)
+    assert grad(grad(lambda x: constant(x) * x))(2.0) == 6.0
+
+
+def test_the_checks_judge_python_functions_by_doubles() -> None:
+    op, two = bell(), powered()
+    assert check_operation(op)
+    assert check_operation(two)
+    report = check_gradients(lambda x, y: two(op(x), y) * x + y.tanh(), 0.4, 1.3)
+    assert report.verdict is Verdict.PASS
+    lumpy = define_op("lumpy", lambda x: x * x, lambda x: 2 * x if x < 20 else 3 * x)
+    report = check_gradients(lambda x: lumpy(x) + x, 30.0)
+    assert report.verdict is Verdict.FAIL
+    assert "dz/dx of lumpy: the pullback uses 90.0, should be 60 by differences" in str(report)
+    assert "uses 75.0, should be 50" in str(check_operation(lumpy))
+
+
+def test_what_knows_no_python_functions_refuses_them_by_name() -> None:
+    op = bell()
+    with pytest.raises(
+        NotImplementedError, match=r"bell is a Python function .*which a page cannot"
+    ):
+        autograd.play(op(Value(1.0)))._repr_html_()
+    with pytest.raises(NotImplementedError, match="which decimal arithmetic cannot run"):
+        decimals.value(op)
+    with pytest.raises(RuleError, match="unknown function 'bell'"):
+        define_op("twice_bell", "2 * bell(x)", "-4 * x * bell(x)")
+    with pytest.raises(RuleError, match="bell"), planted(misread("bell", "x", "2 * x")):
+        pass
+    assert not [fault for fault in faults() if fault.op == "bell"]
+    pytest.importorskip("numpy")
+    for f in (lambda x: op(x) * x, lambda x: grad(op)(x) * x, lambda x: op(Value(0.5)) + x):
+        with pytest.raises(autograd.RecordingError, match="which a compiled program cannot run"):
+            autograd.compile(f)(1.0)
+
+
+def test_a_mistake_beside_a_python_function_is_diagnosed() -> None:
+    op = bell()
+
+    def f(x: Any, w: Any) -> Any:
+        return (op(x) * w).tanh()
+
+    s = op(0.5) * 0.7
+    wrong = 1 - s * s
+    claimed = [wrong * 0.7 * op.dx(0.5, None, op(0.5)), wrong * op(0.5)]
+    said = autograd.diagnose(f, 0.5, 0.7, gradient=claimed)
+    assert said.line.startswith("tanh: dz/dx is 1 - x * x")
+
+
+@pytest.mark.parametrize(
+    ("rules", "columns", "error", "message"),
+    [
+        ((math.sin, math.sin), {}, RuleError, r"'wrong': dz/dx = 'wrong_dx\(x\)' gives"),
+        ((math.pow, lambda x, y: y * x ** (y - 1), lambda x, y: x), {"smooth": "x > 0"},
+         RuleError, r"dz/dy = 'wrong_dy\(x, y\)' gives"),
+        ((math.sin, "cos(x)"), {}, TypeError, "all texts or functions"),
+        ((math.sin, math.cos), {"dxx": "-z"}, RuleError, "no column 'dxx'"),
+        ((lambda x: "1", math.cos), {}, TypeError, "wrong: its value: expected a real number"),
+        ((math.sin, lambda x: None), {}, TypeError, "wrong: dz/dx: expected a real number"),
+        ((lambda x: math.log(-1 - x * x), math.cos), {}, RuleError, "smooth="),
+    ],
+)  # fmt: skip
+def test_wrong_functions_are_refused_and_nothing_has_changed(
+    rules: tuple[Any, ...], columns: dict[str, str], error: Any, message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        define_op("wrong", *rules, **columns)
+    assert not hasattr(Value, "wrong")
+    assert "wrong" not in rows()
+
+
+def test_what_a_python_function_raises_comes_out_and_no_gradient_has_changed() -> None:
+    op = define_op("root", math.sqrt, lambda x: 0.5 / math.sqrt(x), smooth="x > 0")
+    with pytest.raises(ValueError, match="math domain error"):
+        op(Value(-1.0))
+    v = Value(4.0)
+    node = op(v)
+    node.x = -4.0  # as if the derivative knew less than the value
+    with pytest.raises(ValueError, match="math domain error"):
+        node.backward()
+    assert (v.grad, node.grad) == (0.0, 0.0)

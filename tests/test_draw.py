@@ -761,3 +761,19 @@ def test_parameters_have_full_names_and_their_labels_inside_their_frames() -> No
     written = texts(draw(y).svg())
     assert written.count("w0") == 3
     assert not [text for text in written if "layers.0" in text]
+
+
+def test_a_wrong_derivative_is_marked_with_the_right_one_and_no_gradient_is_missed() -> None:
+    w, x = Value(2.0, "w"), Value(3.0, "x")
+    z = (w * x).tanh()
+    product = z.parents[0]
+    picture = draw(z, grads=False, wrong={(product, "y"): (-2.0, 2.0)})
+    assert "no backward yet" not in picture.source + picture.mermaid()
+    minus = "\u2212"
+    label = f'label="\u2202product/\u2202x = 2\\nused: {minus}2" color="#b0003a" fontcolor="#b0003a" penwidth=2'
+    assert label in picture.source
+    assert picture.source.count("d/d") == 1
+    z.backward()
+    assert "grad" not in draw(z, grads=False, edges=True).mermaid()
+    assert "+=" not in draw(z, grads=False, edges=True).source
+    assert draw(z, edges=True).source.count("+=") == 3

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from autograd import NonFiniteWarning, Value
-from autograd.faults import Fault, faults, hidden, misread, planted
+from autograd.faults import Fault, faults, hidden, misread, planted, used
 from autograd.value import rows
 
 
@@ -18,11 +18,13 @@ from autograd.value import rows
                       "half": ["(1) / 2"], "offset": ["(1) * 1.000001"]}),
         ("div", "y", {"sign": ["-(-z / y)"], "unit": ["1.0"], "zero": ["0.0 * (-z / y)"],
                       "double": ["2 * (-z / y)"], "half": ["(-z / y) / 2"],
-                      "offset": ["(-z / y) * 1.000001"], "argument": ["-z / x"], "factor": ["-z"]}),
-        ("tanh", "x", {"argument": ["1 - x * x"]}),
+                      "offset": ["(-z / y) * 1.000001"], "argument": ["-z / x"], "factor": ["-z"],
+                      "twice": ["(-z / y) * (-z / y)"]}),
+        ("tanh", "x", {"argument": ["1 - x * x"], "square": ["1 - z"], "flip": ["1 + z * z"],
+                       "result": ["1 - tanh(z) * tanh(z)"]}),
         ("mul", "y", {"argument": ["y"]}),
         # A relu of the wrong argument would be the same; one of the wrong side is not.
-        ("relu", "x", {"side": ["0.0 if x > 0 else 1.0"], "argument": []}),
+        ("relu", "x", {"side": ["0.0 if x > 0 else 1.0"], "argument": [], "twice": []}),
         ("pow", "y", {"factor": ["z", "log(x)"]}),
         ("sign", "x", {"sign": [], "zero": [], "unit": []}),
         ("neg", "x", {"unit": ["1.0"], "sign": ["-(-1)"]}),
@@ -47,11 +49,12 @@ def test_the_answer_says_what_is_wrong_and_what_is_right() -> None:
         "mul", "y", "argument", "mul: dz/dy is y instead of x", "y"
     )
     assert misread("mul", "z", "x + y").answer == "mul: z is x + y instead of x * y"
-    assert faults()[-6:] == [
+    assert faults()[-7:] == [
         Fault("", "", "overwrite", "every pullback says = where it must say +="),
         Fault("", "y", "drop", "the second operand's gradient is dropped"),
         Fault("", "", "upstream", "dL/dz is left out: dz/dx is passed on alone"),
         Fault("", "", "once", "of two uses by one operation, as in x * x, only one is counted"),
+        Fault("", "", "arrival", "at each arrival everything gathered so far is passed on"),
         Fault("", "", "order", "nodes pull in the order of their distance from the root"),
         Fault("", "", "stale", "backward adds to what inner nodes have left from the last time"),
     ]
@@ -71,6 +74,7 @@ def graph(a: Value, b: Value) -> Value:
         ("drop", 2.0, 0.0),
         ("upstream", 1.0, 7.0),
         ("once", 3.0, -5.0),
+        ("arrival", 10.0, -41.0),  # h hands on 5 twice, and 3 b first -5, then -10
         ("order", 1.0, 1.0),
         ("stale", 5.0, -11.0),
     ],
@@ -133,3 +137,56 @@ def test_after_a_mistake_every_function_of_the_engine_is_the_one_from_before(nam
     with planted(fault):
         assert vars(Value) != before[1]
     assert ([dict(vars(one)) for one in every], dict(vars(Value))) == before
+
+
+def test_what_is_used_is_known_and_put_back() -> None:
+    before = [dict(vars(op)) for op in rows().values()]
+    with used() as names:
+        x = Value(0.5)
+        (x.tanh() * x).backward()
+        assert rows()["exp"](0.0) == 1.0
+    assert names == {"tanh", "mul", "exp"}
+    assert [dict(vars(op)) for op in rows().values()] == before
+
+
+@pytest.mark.parametrize(
+    ("name", "operand", "kind", "sentence"),
+    [
+        ("tanh", "x", "argument", "tanh: dz/dx is 1 - x * x where it should be 1 - z * z"),
+        ("tanh", "x", "square", "tanh: dz/dx is 1 - z where it should be 1 - z * z"),
+        ("tanh", "x", "flip", "tanh: dz/dx is 1 + z * z where it should be 1 - z * z"),
+        ("sigmoid", "x", "twice", "sigmoid: dz/dx = z * (1 - z) is multiplied in twice"),
+        ("sigmoid", "x", "result", "sigmoid: dz/dx is sigmoid(z) * (1 - sigmoid(z)) where it "
+         "should be z * (1 - z)"),
+        ("mul", "y", "unit", "mul: dz/dy = x is left out"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_in_the_texts_of_the_textbook(
+    name: str, operand: str, kind: str, sentence: str
+) -> None:
+    found = [f for f in faults() if (f.op, f.operand, f.kind) == (name, operand, kind)]
+    assert [fault.sentence for fault in found] == [sentence]
+
+
+@pytest.mark.parametrize("name", list(rows()))
+def test_the_wrong_derivative_of_numbers_is_the_one_that_is_planted(name: str) -> None:
+    op = rows()[name]
+    at = (0.37, 0.83)[: op.arity]
+    z = op.value(*at)
+    for fault in faults():
+        if fault.op == name and fault.operand != "z":
+            x, y = (*at, None)[:2]
+            mine = fault.partial(x, y, z)
+            with planted(fault):
+                theirs = getattr(op, f"d{fault.operand}")(x, y, z)
+            assert mine == theirs or (mine != mine and theirs != theirs), fault.answer
+
+
+def test_what_passes_on_at_each_arrival_ends_in_a_deep_graph_too() -> None:
+    x = Value(0.9)
+    node = x
+    for _ in range(60):
+        node = node * node
+    with planted(next(fault for fault in faults() if fault.kind == "arrival")):
+        node.backward()
+    assert math.isfinite(x.grad)

@@ -8,6 +8,7 @@ LOCAL and ADJOINT name the culprit; only END-TO-END sees a branch that was cut f
 """
 
 import random
+import textwrap
 from typing import Any
 
 from autograd.check.adjoint import wrong_sums
@@ -15,10 +16,12 @@ from autograd.check.case import Function, record
 from autograd.check.end_to_end import Claim, Referee, second
 from autograd.check.local import wrong_operations
 from autograd.check.report import Report, Verdict
+from autograd.check.reproducer import reproducer
 from autograd.nestings import Tree
 from autograd.order import visited
 from autograd.show.events import contributions
 from autograd.show.names import names
+from autograd.value import Value
 
 
 def check_gradients(
@@ -66,13 +69,14 @@ def check_gradients(
         node.label = labelled[node]
     name = names(everything) | labelled
     pulls = {node: contributions(node, 1.0) for node in inner}
-    wrong = wrong_operations(inner, pulls, name)
+    edges: dict[tuple[Value, str], tuple[float, float]] = {}
+    wrong = wrong_operations(inner, pulls, name, edges)
     grads, ours, badly = wrong_sums(case.root, inner, ends, pulls, name)
     wrong += badly
     chosen = list(range(len(case.nodes)))
     if sample is not None and sample < len(chosen):
         chosen = sorted(random.Random(seed).sample(chosen, sample))  # noqa: S311 - no secret
-    report = Report([], [text for _, text in wrong], [node for node, _ in wrong])
+    report = Report([], [text for _, text in wrong], [node for node, _ in wrong], edges=edges)
     referee = Referee(case, inner, grads)
     for k in chosen:
         own, size = ours.get(case.nodes[k], (0.0, 0.0))
@@ -90,7 +94,7 @@ def check_gradients(
 
 
 def assert_gradients(f: Function, *inputs: Tree, **options: Any) -> None:
-    """Raise AssertionError with the report's text unless every gradient passes `check_gradients`.
+    """Raise AssertionError with the report, and how to repeat it, unless `check_gradients` passes.
 
     A kink or an ill-conditioned gradient is no error of the engine, and passes.
 
@@ -99,4 +103,7 @@ def assert_gradients(f: Function, *inputs: Tree, **options: Any) -> None:
     __tracebackhide__ = True
     report = check_gradients(f, *inputs, **options)
     if not report:
-        raise AssertionError(f"gradients are {report.verdict.value}\n{report}")
+        again = textwrap.indent(reproducer(f, inputs, options), "    ")
+        raise AssertionError(
+            f"gradients are {report.verdict.value}\n{report}\n\nto reproduce:\n{again}"
+        )

@@ -43,6 +43,7 @@ class Report:
     blame: list[str] = field(default_factory=list)
     culprits: list[Value] = field(default_factory=list)
     summary: str = ""
+    edges: dict[tuple[Value, str], tuple[float, float]] = field(default_factory=dict, repr=False)
 
     @property
     def verdict(self) -> Verdict:
@@ -97,12 +98,13 @@ class Report:
         return table
 
     def draw(self, **options: Any) -> Any:
-        """The subgraph around the first operation to blame, as `autograd.draw` shows it."""
+        """The subgraph up to the first operation to blame, its wrong derivatives in red."""
         from autograd.show.draw import draw
 
         if not self.culprits:
             raise ValueError("no operation is to blame, so there is nothing to draw")
-        return draw(self.culprits[0], edges=True, **options)
+        shown: dict[str, Any] = {"edges": True, "grads": False, "wrong": self.edges} | options
+        return draw(self.culprits[0], **shown)
 
 
 def hint(found: float, right: float) -> str:

@@ -57,6 +57,8 @@ class Recorded(Mode):
 
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Any:
         """The node of a result, recorded."""
+        if op.functions:
+            raise RecordingError(op.unknown_to("a compiled program"))
         recorder = self.recorder
         left, right = recorder.operand(a, x), recorder.operand(b, y)
         operands = (left,) if y is None else (left, right)

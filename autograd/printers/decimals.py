@@ -293,6 +293,8 @@ def value(op: Operation) -> Callable[..., Decimal]:
     It gives nan or inf at the row's ends, never an error.  Raises NotImplementedError for a row
     that is a call of a function which is not here.
     """
+    if op.functions:
+        raise NotImplementedError(op.unknown_to("decimal arithmetic"))
     text = op.textbook[0]
     if text == op.signature:
         if op.name not in LIBM:

@@ -17,6 +17,8 @@ from autograd.show.style import LINE, NEGATIVE, NEUTRAL, POSITIVE, Style
 from autograd.value import Value
 
 _GREY = f'fontcolor="{LINE}"'
+RED = "#b0003a"  # of a wrong edge
+Wrong = dict[tuple[Value, str], tuple[float, float]]
 _SPACE = {"nodesep": "0.25", "ranksep": "0.45"}
 
 MINUS = "\u2212"  # as wide as a plus
@@ -107,6 +109,8 @@ def draw(
     title: str = "",
     legend: bool = False,
     background: str = "transparent",
+    grads: bool = True,
+    wrong: Wrong | None = None,
 ) -> Graph:
     """The graph that `root` was computed from, as a Graph that shows itself in a notebook.
 
@@ -127,6 +131,9 @@ def draw(
         title: text above the picture.
         legend: whether to explain the colours and the kinds of boxes.
         background: a colour, or "transparent"; a PNG of a transparent picture is white.
+        grads: whether boxes show gradients, and edges the gradient that flowed along them.
+        wrong: (used, right) of local derivatives, by node and operand ('x' or 'y'); such an edge
+            shows both, in red.
 
     Raises ValueError if there are more boxes than the limit even with collapsed scopes, for an
     unknown direction or colours, and if `to` is not in the graph.
@@ -156,6 +163,7 @@ def draw(
         order = [node for node in order if node in visible]
     picture = Picture(order, visible, number_format, constants, edges, group, limit)
     picture.style = Style(colors, font, title, legend, background)
+    picture.grads, picture.wrong = grads, wrong or {}
     picture.name = names(graph, scope) if len(picture.boxes) <= limit else {}
     return picture.graph(direction)
 
@@ -177,6 +185,7 @@ class Picture:
         self.constants, self.edges, self.group = constants, edges, group
         self.name: dict[Value, str] = {}
         self.style = Style()
+        self.grads, self.wrong = True, Wrong()
         depth = max((node.scope.count("/") + 1 for node in order if node.scope), default=0)
         self.depth = depth + 1  # scopes at this depth are collapsed
         self.boxes = self._boxes()
@@ -245,9 +254,9 @@ class Picture:
                 f"{head} = {formula}" if len(head) + len(formula) <= 36 else f"{head}\n= {formula}"
             )
         grad = "no backward yet" if node.grad is UNTOUCHED else f"grad {self.number(node.grad)}"
-        return [wrapped(head), f"value {self.number(node.data)}", grad]
+        return [wrapped(head), f"value {self.number(node.data)}", *[grad] * self.grads]
 
-    def _links(self) -> Iterator[tuple[Any, Any, str]]:
+    def _links(self) -> Iterator[tuple[Any, Any, str, bool]]:
         box_of = {node: key for key, nodes in self.boxes.items() for node in nodes}
         seen = set()
         for node in self.order:
@@ -259,14 +268,16 @@ class Picture:
                 if link[0] is link[1] or (collapsed and link in seen):
                     continue
                 seen.add(link)
-                text = ""
-                if self.edges and not collapsed:
-                    slope = getattr(node, partial)
+                text, wrong = "", self.wrong.get((node, partial[1]))
+                if (self.edges or wrong) and not collapsed:
+                    slope = getattr(node, partial) if wrong is None else wrong[1]
                     part, whole = self._called(parent, node), self._called(node, node)
                     text = f"\u2202{whole}/\u2202{part} = {self.number(slope)}"
-                    if node.grad is not UNTOUCHED:
+                    if wrong is not None:
+                        text += f"\nused: {self.number(wrong[0])}"
+                    elif self.grads and node.grad is not UNTOUCHED:
                         text += f"\n+= {self.number(node.grad * slope if node.grad else 0.0)}"
-                yield (*link, text)
+                yield (*link, text, wrong is not None)
 
     def graph(self, direction: str) -> Graph:
         """The picture as a Graph."""
@@ -291,8 +302,9 @@ class Picture:
             if self.constants and not collapsed and nodes[0].op is not None:
                 self._constants(nodes[0], box, frames[scope if self.group else ""], mermaid)
         dot += [*_framed(frames, self.style.font), self.style.key()]
-        for tail, head, text in self._links():
-            label = f" [label={quote(text)}]" if text else ""
+        for tail, head, text, wrong in self._links():
+            look = f'color="{RED}" fontcolor="{RED}" penwidth=2' if wrong else ""
+            label = f" [label={quote(text)}{' ' * wrong}{look}]" if text else ""
             dot.append(f"\t{ids[tail]} -> {ids[head]}{label}\n")
             middle = f"|{_mermaid_quote(text)}|" if text else ""
             mermaid.append(f"  {ids[tail]} -->{middle} {ids[head]}")

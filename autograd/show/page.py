@@ -101,6 +101,8 @@ def javascript(op: Operation) -> str:
     >>> print(javascript(rows()["exp"]))
     {z: (x, y, z) => { return Math.exp(x); }, dx: (x, y, z) => { return z; }}
     """
+    if op.functions:
+        raise NotImplementedError(op.unknown_to("a page"))
     printer = _JavaScript()
     parts = []
     for name, tree in zip(("z", "dx", "dy"), (op.value_tree, *op.partial_trees), strict=False):

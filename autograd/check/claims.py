@@ -1,0 +1,193 @@
+"""A claimed gradient beside a recorded graph: its numbers, its names, and when two are the same."""
+
+import inspect
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from autograd.blame import user_line
+from autograd.check.case import Function
+from autograd.check.replay import Tape
+from autograd.modes import Mode, entered
+from autograd.nestings import Tree, leaves, mapped
+from autograd.notes import Note
+from autograd.operands import number
+from autograd.order import unfold
+from autograd.value import Value
+
+DOUBLE, SINGLE = 2.0**-53, 2.0**-24  # how far a number is rounded, relatively
+# How many roundings of the sizes of all paths a claim may be off.  Matrix products round once for
+# each term and in another order; what they multiply was rounded before, a few times per layer.
+ROUNDINGS = 256
+_SEEN = 1e-4  # of the largest number: a difference that nobody calls rounding
+_ROUGHLY = 1e-3  # of the largest number: who is farther off needs no second look
+
+
+class _Lined(Mode):
+    """Recording that keeps each node's scope and the user's line."""
+
+    __slots__ = ()
+
+    def changed(self, recording: bool, scope: str, anomaly: bool) -> Mode:
+        """A mode of this kind; what is inf or nan is no error here."""
+        return _Lined(recording, scope)
+
+    def record(self, z: float, op: Any, a: Any, b: Any, x: float, y: float | None) -> Any:
+        """The node, with its line."""
+        node = super().record(z, op, a, b, x, y)
+        if self.recording:
+            node.row = Note(op, "", self.scope, user_line())
+        return node
+
+
+@dataclass
+class Claim:
+    """What is claimed of the gradient of a function.
+
+    Attributes:
+        tape: the recorded graph; its first nodes are those of which something is claimed.
+        names: of these nodes.
+        numbers: the claimed gradient.
+        unit: how far its numbers were rounded.
+    """
+
+    tape: Tape
+    names: list[str]
+    numbers: list[float]
+    unit: float
+
+    def differs(self, given: list[float], sizes: list[float]) -> Iterator[int]:
+        """Where the claim is not these numbers, up to rounding; `sizes` are of all their paths."""
+        bound = ROUNDINGS * self.unit
+        for i, claimed in enumerate(self.numbers):
+            if not abs(claimed - given[i]) <= bound * sizes[i]:
+                yield i
+
+    def hidden(self, right: list[float], sizes: list[float]) -> str:
+        """The name of a claim that is allowed only because its paths cancel, if there is one."""
+        seen = _SEEN * max(map(abs, (*right[: len(self.numbers)], *self.numbers)))
+        for i, claimed in enumerate(self.numbers):
+            if seen and min(abs(claimed - right[i]), ROUNDINGS * self.unit * sizes[i]) > seen:
+                return self.names[i]
+        return ""
+
+    def is_near(self, given: list[float], among: list[int]) -> bool:
+        """Whether the numbers are roughly those claimed, which is quick to say."""
+        allowed = _ROUGHLY * max(abs(self.numbers[i]) for i in among) + math.ulp(0.0)
+        return all(abs(self.numbers[i] - given[i]) <= allowed for i in among)
+
+
+def plain(tree: Tree) -> Tree:
+    """The nesting with lists in the place of arrays of any library."""
+    return mapped(lambda leaf: leaf.tolist() if hasattr(leaf, "tolist") else leaf, tree)
+
+
+def read(f: Function, inputs: tuple[Tree, ...], gradient: Any, parameters: Any) -> Claim:
+    """The claim, beside the graph of f at the inputs.
+
+    Raises TypeError or ValueError for a claim that is not one number for each input.
+    """
+    lists = [plain(one) for one in inputs]
+    nodes = [Value(number(leaf, "diagnose: an input")) for leaf in map(_item, leaves(lists))]
+    named = _named(parameters)
+    with entered(_Lined()):
+        root = f(*_given(inputs, iter(nodes)))
+        if not isinstance(root, Value):
+            raise TypeError(f"diagnose: f must return one Value, got {type(root).__name__}")
+    unfold(root)
+    names = list(_paths(_arguments(f, len(lists)), lists)) + list(named)
+    asked = gradient(*inputs) if callable(gradient) else gradient
+    chosen, alone = [*nodes, *named.values()], False
+    if isinstance(asked, dict) and named and set(asked) == set(named):
+        asked, alone = [asked[name] for name in named], True
+    numbers = [number(leaf, "diagnose: the claimed gradient") for leaf in leaves(plain([asked]))]
+    if alone:
+        chosen, names = list(named.values()), list(named)
+    elif len(numbers) == len(nodes):
+        chosen, names = nodes, names[: len(nodes)]
+    if len(numbers) != len(chosen):
+        raise ValueError(
+            f"diagnose: the claimed gradient has {len(numbers)} number(s); expected {len(chosen)}, "
+            f"one for each of {', '.join(names[:4])}{', ...' if len(names) > 4 else ''}"
+        )
+    _refuse_parameters(named)
+    single = all(map(_is_single, numbers))
+    return Claim(Tape(root, chosen), names, numbers, SINGLE if single else DOUBLE)
+
+
+def _refuse_parameters(named: dict[str, Value]) -> None:
+    known: dict[Value, str] = {}
+    for name, node in named.items():
+        if not node.is_leaf:
+            raise ValueError(f"diagnose: {name} was computed; the parameters are leaves")
+        if node in known:
+            raise ValueError(f"diagnose: {known[node]} and {name} are the same Value")
+        known[node] = name
+
+
+def _item(leaf: Any) -> Any:
+    return leaf.data if isinstance(leaf, Value) else leaf
+
+
+def _is_single(x: float) -> bool:
+    """Whether a number is one of 32 bits, as a claim computed in float32 is."""
+    if not math.isfinite(x):
+        return True
+    try:
+        rounded: float = struct.unpack("f", struct.pack("f", x))[0]
+    except OverflowError:
+        return False
+    return rounded == x
+
+
+def _given(inputs: tuple[Tree, ...], nodes: Iterator[Value]) -> list[Tree]:
+    """The inputs with Values in them: in arrays of objects where they are arrays."""
+
+    def one(leaf: Any) -> Any:
+        if not hasattr(leaf, "tolist") or getattr(leaf, "ndim", 0) == 0:
+            return next(nodes)
+        import numpy as np
+
+        made = np.empty(tuple(leaf.shape), dtype=object)
+        for place in np.ndindex(made.shape):
+            made[place] = next(nodes)
+        return made
+
+    return [mapped(one, tree) for tree in inputs]
+
+
+def _arguments(f: Function, count: int) -> list[str]:
+    """What f calls its arguments; x0, x1, ... where it does not say."""
+    try:
+        known = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        known = ()  # type: ignore[assignment]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    own = [one.name for one in known if one.kind in kinds]
+    return [own[i] if i < len(own) else f"x{i}" for i in range(count)]
+
+
+def _paths(arguments: list[str], inputs: list[Tree]) -> Iterator[str]:
+    """Names of the inputs' numbers: w, x[2], layer['bias']."""
+    stack = list(zip(arguments, inputs, strict=True))[::-1]
+    while stack:
+        path, part = stack.pop()
+        if isinstance(part, dict):
+            stack += [(f"{path}[{key!r}]", one) for key, one in part.items()][::-1]
+        elif isinstance(part, list | tuple):
+            stack += [(f"{path}[{i}]", one) for i, one in enumerate(part)][::-1]
+        else:
+            yield path
+
+
+def _named(parameters: Any) -> dict[str, Value]:
+    """The parameters by name."""
+    if parameters is None:
+        return {}
+    if hasattr(parameters, "named_parameters"):
+        return dict(parameters.named_parameters())
+    if isinstance(parameters, dict):
+        return parameters
+    return {node.label or f"parameter {i}": node for i, node in enumerate(parameters)}
