@@ -770,9 +770,9 @@ def test_a_wrong_derivative_is_marked_with_the_right_one_and_no_gradient_is_miss
     picture = draw(z, grads=False, wrong={(product, "y"): (-2.0, 2.0)})
     assert "no backward yet" not in picture.source + picture.mermaid()
     minus = "\u2212"
-    label = f'label="\u2202product/\u2202x = 2\\nused: {minus}2" color="#b0003a" fontcolor="#b0003a" penwidth=2'
-    assert label in picture.source
-    assert picture.source.count("d/d") == 1
+    label = f'label="\u2202product/\u2202x = 2\\nused: {minus}2"'
+    assert f'{label} color="#b0003a" fontcolor="#b0003a" penwidth=2' in picture.source
+    assert picture.source.count("\u2202product") == 1
     z.backward()
     assert "grad" not in draw(z, grads=False, edges=True).mermaid()
     assert "+=" not in draw(z, grads=False, edges=True).source
