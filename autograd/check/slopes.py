@@ -1,0 +1,158 @@
+"""Slopes of a function along a line: differences at many steps, extrapolated, with their errors."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from autograd.check.accuracy import ROUNDING
+
+_SMALLEST = 2.0**-33  # of the steps, relative to the unit: about 1e-10
+_CLOSEST = 2.0**-80  # at 0, where smaller ones still move, if a slope has no end at those
+_WIDE = 2.0**-4  # steps wider than this share of the first may leave a flat piece of f
+_COLUMNS = 4  # extrapolations of one difference: more gain nothing
+_BEND = 3.0  # times the change to the next step, a difference is off for the bend of f
+_SHAKE = 6.0  # times the noise, which is a standard deviation, a difference is off for noise
+_GROWS = 1.2  # slopes that grow by more at each of so many halvings of the step have no end
+_HALVINGS = 8
+
+
+@dataclass(frozen=True)
+class Line:
+    """A function of a distance: one input that is moved, or all of them along a direction.
+
+    Attributes:
+        run: the function's result at a distance; nan where there is none.
+        at: the number that is moved; nan for a direction.
+        unit: a distance that is large.
+        widest: the first step that is tried.
+    """
+
+    run: Callable[[float], float]
+    at: float
+    unit: float
+    widest: float
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A slope, and how far off it may be."""
+
+    value: float
+    error: float = math.inf
+    endless: bool = False  # it grows without end as the step shrinks
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether there is anything to compare with."""
+        return self.endless or self.error < math.inf
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """The slopes of a line at distance 0: from the left, central and from the right."""
+
+    left: Slope
+    middle: Slope
+    right: Slope
+    is_flat: bool  # the results are the same, bit for bit, at all steps but the widest ones
+
+    @property
+    def best(self) -> Slope:
+        """The one with the least error."""
+        return min(self.middle, self.left, self.right, key=lambda slope: slope.error)
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """A difference quotient, and the noise in it."""
+
+    value: float
+    shake: float
+
+
+def slopes(line: Line, noise: float) -> Slopes:
+    """The slopes of a line, extrapolated from differences at steps that are halved each time.
+
+    Extrapolation is Richardson's (1911); the error is the change within the table, as in Ridders
+    (1982), and the noise.  A slope must agree with the differences at all smaller steps: what a
+    wide step sees may be on the other side of a kink, or of a bump that it steps over.
+
+    >>> seen = slopes(Line(math.exp, 0.0, 1.0, 0.25), 1e-16)
+    >>> abs(seen.middle.value - 1.0) <= 4 * seen.middle.error < 1e-10
+    True
+    """
+    seen = _seen(line, noise, _SMALLEST)
+    if line.at == 0.0 and (seen.left.endless or seen.right.endless):
+        return _seen(line, noise, _CLOSEST)
+    return seen
+
+
+def _seen(line: Line, noise: float, smallest: float) -> Slopes:
+    z = line.run(0.0)
+    left: list[_Difference] = []
+    middle: list[_Difference] = []
+    right: list[_Difference] = []
+    is_flat = True
+    for step in _steps(line, smallest):
+        above, below = line.run(step), line.run(-step)
+        is_flat &= step > _WIDE * line.widest or z == above == below
+        around = max(abs(line.at), step) * ROUNDING if line.at == line.at else 0.0
+        for side, change, width in (
+            (left, z - below, step), (middle, above - below, 2 * step), (right, above - z, step),
+        ):  # fmt: skip
+            slope = change / width
+            side.append(_Difference(slope, 2 * (noise + around * abs(slope)) / width))
+    return Slopes(_slope(left, 2.0), _slope(middle, 4.0), _slope(right, 2.0), is_flat)
+
+
+def _steps(line: Line, smallest: float) -> Iterator[float]:
+    """Powers of two, so that a number and a step add up exactly where they can."""
+    step = 2.0 ** math.floor(math.log2(line.widest))
+    while step >= smallest * line.unit:
+        yield step
+        step /= 2
+
+
+def _slope(differences: list[_Difference], factor: float) -> Slope:
+    """The extrapolated slope of least error that agrees with the differences at smaller steps."""
+    finite = [d for d in differences if math.isfinite(d.value)]
+    if _is_endless(finite):
+        return Slope(finite[-1].value, endless=True)
+    for error, value, level in sorted(_table(differences, factor)):
+        if _agrees(value, error, differences[level:]):
+            return Slope(value, error)
+    return Slope(finite[-1].value if finite else math.nan)
+
+
+def _table(differences: list[_Difference], factor: float) -> Iterator[tuple[float, float, int]]:
+    """(error, slope, number of the smallest step in it) of each place in the table."""
+    before: list[_Difference] = []
+    for level, difference in enumerate(differences):
+        row = [difference]
+        for j, old in enumerate(before[:_COLUMNS]):
+            weight = factor ** (j + 1)
+            value = (row[j].value * weight - old.value) / (weight - 1)
+            row.append(_Difference(value, (row[j].shake * weight + old.shake) / (weight - 1)))
+            change = max(abs(value - row[j].value), abs(value - old.value))
+            if math.isfinite(change):
+                yield change + row[-1].shake, value, level
+        if before and math.isfinite(change := abs(difference.value - before[0].value)):
+            yield change + difference.shake, difference.value, level
+        before = row
+
+
+def _agrees(value: float, error: float, differences: list[_Difference]) -> bool:
+    """Whether each difference is as near as its own bend and noise allow."""
+    for here, closer in itertools.pairwise(differences):
+        bend = _BEND * abs(here.value - closer.value)
+        if not abs(value - here.value) <= bend + _SHAKE * (here.shake + closer.shake) + error:
+            return False
+    return True
+
+
+def _is_endless(differences: list[_Difference]) -> bool:
+    """Whether slopes of one sign grow at each halving of the step, and by more than noise."""
+    sure = [d for d in differences if abs(d.value) > _SHAKE * d.shake][-_HALVINGS:]
+    pairs = itertools.pairwise(sure)
+    return len(sure) == _HALVINGS and all(b.value / a.value > _GROWS for a, b in pairs)
