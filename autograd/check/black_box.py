@@ -57,8 +57,8 @@ def judge_black_box(
     >>> print(judge_black_box(lambda w, x: w * x * x, (2.0, 3.0), lambda w, x: (x * x, w * x)))
     2 inputs, one by one; f has noise of ...
     input  at  gradient  referee  could see  verdict
-    w      2   9         9        ...        pass
-    x      3   6         12       ...        FAIL: (0.5 times too much: a use lost?)
+    w      2   9         9        ...    pass
+    x      3   6         12       ...    FAIL: (0.5 times too much: a use lost?)
     """
     box = BlackBox(f, inputs)
     box.must_repeat()

@@ -9,7 +9,7 @@ from autograd.check.slopes import Slope, Slopes
 _RELATIVE = 1e-6  # what a right gradient may be off, relatively, for its own rounding
 _SURE = 4  # times the estimated error of a slope
 _OWN = 16  # times f's relative noise, a gradient computed in f's arithmetic may be off
-_KINK = 8  # times their errors, one-sided slopes are apart at a kink
+_SMALL = 1e-9  # an error of this share of the steepest difference is nothing
 _USELESS = 0.02  # a slope that is known no better decides nothing
 
 
@@ -47,23 +47,14 @@ def judged(claim: Claim, seen: Slopes) -> Judgement:
     left, right = seen.left, seen.right
     if seen.is_flat and claim.slope == 0.0:
         return Judgement(Verdict.PASS, 0.0, 0.0, "f does not change here")
-    if left.is_seen and right.is_seen and _are_apart(left, right):
+    if seen.are_apart:
         return _at_a_kink(claim, left, right)
     if seen.best.error == math.inf:
         return _without_end(claim, left if left.endless else right)
     missing = " and ".join(
         name for name, side in (("left", left), ("right", right)) if side.value != side.value
     )
-    return _compared(claim, seen.best, f"f has no value on the {missing}" if missing else "")
-
-
-def _are_apart(left: Slope, right: Slope) -> bool:
-    if left.endless or right.endless:
-        return not (left.endless and right.endless and left.value * right.value > 0)
-    largest = max(abs(left.value), abs(right.value))
-    return abs(left.value - right.value) > (
-        _KINK * (left.error + right.error) + _RELATIVE * largest
-    )
+    return _compared(claim, seen, f"f has no value on the {missing}" if missing else "")
 
 
 def _at_a_kink(claim: Claim, left: Slope, right: Slope) -> Judgement:
@@ -89,18 +80,18 @@ def _without_end(claim: Claim, side: Slope) -> Judgement:
     return Judgement(verdict, reference, math.inf, note)
 
 
-def _compared(claim: Claim, seen: Slope, note: str) -> Judgement:
-    found, slope = claim.slope, seen.value
+def _compared(claim: Claim, seen: Slopes, note: str) -> Judgement:
+    found, slope = claim.slope, seen.best.value
     size = max(abs(claim.result), abs(slope) * claim.unit)
     own = _OWN * claim.noise / size if size else 0.0
-    allowed = (_RELATIVE + own) * abs(slope) + _SURE * seen.error
+    allowed = (_RELATIVE + own) * abs(slope) + _SURE * seen.best.error
     if not abs(found - slope) <= allowed:
         return Judgement(Verdict.FAIL, slope, allowed, _cause(found, slope, allowed) or note)
     largest = max(abs(found), abs(slope))
     if allowed > 2 * _RELATIVE * largest:
         relative = f", {_short(allowed / largest)} of the slope" if largest else ""
         note = f"cannot see better than {_short(allowed)}{relative}"
-    if allowed > max(_USELESS * largest, claim.hidden):
+    if allowed > max(_USELESS * largest, claim.hidden, _SMALL * seen.steepest):
         return Judgement(Verdict.INCONCLUSIVE, slope, allowed, note)
     return Judgement(Verdict.PASS, slope, allowed, note)
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 
 POINTS = 9  # evaluations in one table (More and Wild 2011 use 7 to 9)
-_FLAT, _BENT = 0.5, 0.1  # equal neighbours, and the spread, from which a table tells nothing
+_FLAT = 0.5  # a share of equal neighbours from which on the points are too close
 _SETTLED = 4  # three levels of a table within this factor of each other are noise
 _DISTANCES = [10.0**-k for k in range(14, 1, -1)]  # between the points, relative to the unit
 ROUNDED = 2.0**-54  # no result has less noise, relatively, than a quarter of its last place
@@ -25,14 +25,16 @@ def noise(run: Callable[[float], float], unit: float) -> float:
     """
     least = ROUNDED * abs(run(0.0))
     levels: list[float] = []
+    moved = False
     for distance in _DISTANCES:
         values = [run((i - POINTS // 2) * distance * unit) for i in range(POINTS)]
         if not all(map(math.isfinite, values)):
             break
         steps = [abs(b - a) for a, b in itertools.pairwise(values)]
         if steps.count(0.0) >= _FLAT * len(steps):  # too close: stairs, if anything moves at all
-            if any(steps) and distance > _DISTANCES[0]:  # else it jumps right here
+            if any(steps) and not moved and distance > _DISTANCES[0]:  # else it jumps right here
                 least = max(least, min(step for step in steps if step) / 2)
+            moved |= any(steps)
             continue
         level = _level(values)
         if level is not None:
@@ -46,8 +48,6 @@ def noise(run: Callable[[float], float], unit: float) -> float:
 
 def _level(values: list[float]) -> float | None:
     """The level at which scaled differences stay; None if f bends too much between the points."""
-    if max(values) - min(values) > _BENT * max(map(abs, values)):
-        return None
     scale, levels, signs = 1.0, [], []
     rows = values
     for order in range(1, len(values)):

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from autograd.check.accuracy import ROUNDING
 
 _SMALLEST = 2.0**-33  # of the steps, relative to the unit: about 1e-10
-_CLOSEST = 2.0**-80  # at 0, where smaller ones still move, if a slope has no end at those
+_CLOSE = 2.0**-46  # where they show a kink or a slope without end, which may be beside the inputs
+_CLOSEST = 2.0**-80  # the same at 0, where smaller steps still move
 _WIDE = 2.0**-4  # steps wider than this share of the first may leave a flat piece of f
 _COLUMNS = 4  # extrapolations of one difference: more gain nothing
-_BEND = 3.0  # times the change to the next step, a difference is off for the bend of f
+_BEND = 2.0  # times the change between two steps, what they lead to is off for the bend of f
 _SHAKE = 6.0  # times the noise, which is a standard deviation, a difference is off for noise
+_FAR = 10.0  # one-sided slopes are worse; an error that is so much smaller is no chance
+_APART = 8.0  # times their errors, one-sided slopes differ at a kink,
+_ROUGH = 1e-6  # and relatively
 _GROWS = 1.2  # slopes that grow by more at each of so many halvings of the step have no end
 _HALVINGS = 8
 
@@ -56,11 +60,26 @@ class Slopes:
     middle: Slope
     right: Slope
     is_flat: bool  # the results are the same, bit for bit, at all steps but the widest ones
+    steepest: float  # the largest difference at any step
 
     @property
     def best(self) -> Slope:
-        """The one with the least error."""
-        return min(self.middle, self.left, self.right, key=lambda slope: slope.error)
+        """The central one, unless a side has a far smaller error, as beside a kink."""
+        side = min(self.left, self.right, key=lambda slope: slope.error)
+        return side if _FAR * side.error < self.middle.error else self.middle
+
+    @property
+    def are_apart(self) -> bool:
+        """Whether the slopes from the left and from the right differ, by more than their errors."""
+        left, right = self.left, self.right
+        if not (left.is_seen and right.is_seen):
+            return False
+        if left.endless or right.endless:
+            return not (left.endless and right.endless and left.value * right.value > 0)
+        sure = _APART * (left.error + right.error)
+        return abs(left.value - right.value) > sure + _ROUGH * max(
+            abs(left.value), abs(right.value)
+        )
 
 
 @dataclass(frozen=True)
@@ -83,8 +102,8 @@ def slopes(line: Line, noise: float) -> Slopes:
     True
     """
     seen = _seen(line, noise, _SMALLEST)
-    if line.at == 0.0 and (seen.left.endless or seen.right.endless):
-        return _seen(line, noise, _CLOSEST)
+    if seen.are_apart or seen.left.endless or seen.right.endless:
+        return _seen(line, noise, _CLOSE if line.at else _CLOSEST)
     return seen
 
 
@@ -103,7 +122,9 @@ def _seen(line: Line, noise: float, smallest: float) -> Slopes:
         ):  # fmt: skip
             slope = change / width
             side.append(_Difference(slope, 2 * (noise + around * abs(slope)) / width))
-    return Slopes(_slope(left, 2.0), _slope(middle, 4.0), _slope(right, 2.0), is_flat)
+    sizes = [abs(d.value) for d in [*left, *right]]
+    steepest = max(filter(math.isfinite, sizes), default=0.0)
+    return Slopes(_slope(left, 2.0), _slope(middle, 4.0), _slope(right, 2.0), is_flat, steepest)
 
 
 def _steps(line: Line, smallest: float) -> Iterator[float]:
@@ -117,10 +138,10 @@ def _steps(line: Line, smallest: float) -> Iterator[float]:
 def _slope(differences: list[_Difference], factor: float) -> Slope:
     """The extrapolated slope of least error that agrees with the differences at smaller steps."""
     finite = [d for d in differences if math.isfinite(d.value)]
-    if _is_endless(finite):
+    if _is_endless(finite[-_HALVINGS:]):
         return Slope(finite[-1].value, endless=True)
     for error, value, level in sorted(_table(differences, factor)):
-        if _agrees(value, error, differences[level:]):
+        if _agrees(value, error, differences[level:], factor):
             return Slope(value, error)
     return Slope(finite[-1].value if finite else math.nan)
 
@@ -142,17 +163,21 @@ def _table(differences: list[_Difference], factor: float) -> Iterator[tuple[floa
         before = row
 
 
-def _agrees(value: float, error: float, differences: list[_Difference]) -> bool:
-    """Whether each difference is as near as its own bend and noise allow."""
+def _agrees(value: float, error: float, differences: list[_Difference], factor: float) -> bool:
+    """Whether what each two differences lead to is as near as their bend and noise allow."""
     for here, closer in itertools.pairwise(differences):
-        bend = _BEND * abs(here.value - closer.value)
-        if not abs(value - here.value) <= bend + _SHAKE * (here.shake + closer.shake) + error:
+        change = (closer.value - here.value) / (factor - 1)
+        off = abs(value - (closer.value + change))
+        shake = (factor * closer.shake + here.shake) / (factor - 1)
+        if not off <= error + _BEND * (factor - 1) * abs(change) + _SHAKE * shake:
             return False
     return True
 
 
 def _is_endless(differences: list[_Difference]) -> bool:
     """Whether slopes of one sign grow at each halving of the step, and by more than noise."""
-    sure = [d for d in differences if abs(d.value) > _SHAKE * d.shake][-_HALVINGS:]
-    pairs = itertools.pairwise(sure)
-    return len(sure) == _HALVINGS and all(b.value / a.value > _GROWS for a, b in pairs)
+    pairs = itertools.pairwise(differences)
+    sure = all(abs(d.value) > _SHAKE * d.shake for d in differences)
+    return (
+        sure and len(differences) == _HALVINGS and all(b.value / a.value > _GROWS for a, b in pairs)
+    )
