@@ -7,6 +7,9 @@ from collections.abc import Callable
 POINTS = 9  # evaluations in one table (More and Wild 2011 use 7 to 9)
 _FLAT = 0.5  # a share of equal neighbours from which on the points are too close
 _SETTLED = 4  # three levels of a table within this factor of each other are noise
+_SAME = 2  # that of ten times the distance is so much larger at most; a root's is 10^(1/2) or more
+_AROUND = 0.25  # where f has its usual size, relative to the unit
+_ROUNDINGS = 2.0**-50  # of a number of that size, in a few operations
 _DISTANCES = [10.0**-k for k in range(14, 1, -1)]  # between the points, relative to the unit
 ROUNDED = 2.0**-54  # no result has less noise, relatively, than a quarter of its last place
 
@@ -39,15 +42,21 @@ def noise(run: Callable[[float], float], unit: float) -> float:
         level = _level(values)
         if level is not None:
             levels.append(level)
-            if len(levels) > 1 and level <= _SETTLED * levels[-2]:
+            if len(levels) > 1 and level <= _SAME * levels[-2]:
                 return max(levels[-2], level, least)
         elif levels:
             break
-    return max(min(levels, default=0.0), least)
+    # What grows throughout is a kink or a root, which hides the noise of what f is computed from.
+    around = [abs(run(side * unit)) for side in (-_AROUND, _AROUND)]
+    typical = _ROUNDINGS * max(filter(math.isfinite, around), default=0.0)
+    return max(min(levels[0], typical) if levels else 0.0, least)
 
 
 def _level(values: list[float]) -> float | None:
-    """The level at which scaled differences stay; None if f bends too much between the points."""
+    """The level at which scaled differences stay; None where there is none."""
+    steps = [abs(b - a) for a, b in itertools.pairwise(values)]
+    if 2 * max(steps) > sum(steps):
+        return None  # one step is as large as all others together: a jump
     scale, levels, signs = 1.0, [], []
     rows = values
     for order in range(1, len(values)):

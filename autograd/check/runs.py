@@ -88,7 +88,8 @@ class BlackBox:
 
     def scale(self, k: int) -> float:
         """The size of an input; of its array if it is 0, of all inputs if that is, too, or 1."""
-        return abs(self.inputs.numbers[k]) or self._sizes[k]
+        x = abs(self.inputs.numbers[k])
+        return x if 0.0 < x < math.inf else self._sizes[k]
 
     def line(self, run: Callable[[float], float], k: int) -> Line:
         """The line along which one input moves."""

@@ -102,7 +102,8 @@ def slopes(line: Line, noise: float) -> Slopes:
     True
     """
     seen = _seen(line, noise, _SMALLEST)
-    if seen.are_apart or seen.left.endless or seen.right.endless:
+    unknown = line.at == 0.0 and seen.best.error > _ROUGH * abs(seen.best.value)
+    if unknown or seen.are_apart or seen.left.endless or seen.right.endless:
         return _seen(line, noise, _CLOSE if line.at else _CLOSEST)
     return seen
 

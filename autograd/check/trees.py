@@ -129,6 +129,8 @@ def shaped(tree: Tree, path: str) -> tuple[Shape, list[float]]:
     >>> shaped([[1.0, 2.0, 3.0]], "y")
     ((1, 3), [1.0, 2.0, 3.0])
     """
+    if type(tree) is float:
+        return (), [tree]
     parts = blocks(tree, path)
     if isinstance(parts, Block):
         return parts.shape, parts.numbers
@@ -215,7 +217,7 @@ def argument_names(f: Callable[..., Any], count: int) -> list[str]:
         return unknown
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     for parameter in parameters:
-        if parameter.kind is parameter.VAR_POSITIONAL:
+        if parameter.kind is parameter.VAR_POSITIONAL and parameter.name != "args":
             names += [f"{parameter.name}[{i}]" for i in range(count - len(names))]
     return names[:count] if len(names) >= count else unknown
 
