@@ -44,6 +44,8 @@ def noise(run: Callable[[float], float], unit: float) -> float:
             levels.append(level)
             if len(levels) > 1 and level <= _SAME * levels[-2]:
                 return max(levels[-2], level, least)
+    if len(levels) == 1:
+        return max(levels[0], least)
     # What grows throughout is a kink or a root, which hides the noise of what f is computed from.
     around = [abs(run(side * unit)) for side in (-_AROUND, _AROUND)]
     typical = _ROUNDINGS * max(filter(math.isfinite, around), default=0.0)

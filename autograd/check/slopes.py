@@ -148,20 +148,35 @@ def _slope(differences: list[_Difference], factor: float) -> Slope:
 
 
 def _table(differences: list[_Difference], factor: float) -> Iterator[tuple[float, float, int]]:
-    """(error, slope, number of the smallest step in it) of each place in the table."""
-    before: list[_Difference] = []
-    for level, difference in enumerate(differences):
-        row = [difference]
-        for j, old in enumerate(before[:_COLUMNS]):
+    """(error, slope, number of the smallest step in it) of each place in the table.
+
+    The error is the change from the two places that it comes from, and to the one with half the
+    step: where kinks are near, chance may make the first two small.
+    """
+    rows = _extrapolated(differences, factor)
+    for level, row in enumerate(rows):
+        above = rows[level - 1] if level else []
+        below = rows[level + 1] if level + 1 < len(rows) else []
+        for j, (value, shake) in enumerate(row):
+            near = [row[j - 1], above[j - 1]] if j else above[:1]
+            changes = [abs(value - other) for other, _ in [*near, *below[j : j + 1]]]
+            if near and math.isfinite(sum(changes)):
+                yield max(changes) + shake, value, level
+
+
+def _extrapolated(differences: list[_Difference], factor: float) -> list[list[tuple[float, float]]]:
+    """Rows of (slope, noise): a difference, and what it and those at wider steps lead to."""
+    rows: list[list[tuple[float, float]]] = []
+    for difference in differences:
+        row = [(difference.value, difference.shake)]
+        for j, (old, shake) in enumerate(rows[-1][:_COLUMNS] if rows else []):
             weight = factor ** (j + 1)
-            value = (row[j].value * weight - old.value) / (weight - 1)
-            row.append(_Difference(value, (row[j].shake * weight + old.shake) / (weight - 1)))
-            change = max(abs(value - row[j].value), abs(value - old.value))
-            if math.isfinite(change):
-                yield change + row[-1].shake, value, level
-        if before and math.isfinite(change := abs(difference.value - before[0].value)):
-            yield change + difference.shake, difference.value, level
-        before = row
+            value, own = row[j]
+            row.append(
+                ((value * weight - old) / (weight - 1), (own * weight + shake) / (weight - 1))
+            )
+        rows.append(row)
+    return rows
 
 
 def _agrees(value: float, error: float, differences: list[_Difference], factor: float) -> bool:
