@@ -57,10 +57,10 @@ def judged(claim: Claim, seen: Slopes) -> Judgement:
     return _compared(claim, seen, f"f has no value on the {missing}" if missing else "")
 
 
-def _at_a_kink(claim: Claim, left: Slope, right: Slope) -> Judgement:
+def _at_a_kink(claim: Claim, left: Slope, right: Slope, sure: float = _SURE) -> Judgement:
     ends = [math.copysign(math.inf, s.value) if s.endless else s.value for s in (left, right)]
     finite = [s for s in (left, right) if not s.endless]
-    allowed = sum(_SURE * s.error + _RELATIVE * abs(s.value) for s in finite)
+    allowed = sum(sure * s.error + _RELATIVE * abs(s.value) for s in finite)
     inside = min(ends) - allowed <= claim.slope <= max(ends) + allowed
     note = f"slopes {ends[0]:.6g} from the left, {ends[1]:.6g} from the right"
     verdict = Verdict.KINK if inside else Verdict.FAIL
@@ -86,6 +86,10 @@ def _compared(claim: Claim, seen: Slopes, note: str) -> Judgement:
     own = _OWN * claim.noise / size if size else 0.0
     allowed = (_RELATIVE + own) * abs(slope) + _SURE * seen.best.error
     if not abs(found - slope) <= allowed:
+        # Noise can hide how far the sides of a slight kink are apart, but not that they are.
+        faint = _at_a_kink(claim, seen.left, seen.right, sure=1.0)
+        if seen.may_be_apart() and faint.verdict is Verdict.KINK:
+            return faint
         return Judgement(Verdict.FAIL, slope, allowed, _cause(found, slope, allowed) or note)
     largest = max(abs(found), abs(slope))
     if allowed > 2 * _RELATIVE * largest:

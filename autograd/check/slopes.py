@@ -70,13 +70,17 @@ class Slopes:
 
     @property
     def are_apart(self) -> bool:
-        """Whether the slopes from the left and from the right differ, by more than their errors."""
+        """Whether the slopes from the left and from the right surely differ."""
+        return self.may_be_apart(_APART)
+
+    def may_be_apart(self, times: float = 1.0) -> bool:
+        """Whether the slopes of the two sides differ by more than so many times their errors."""
         left, right = self.left, self.right
         if not (left.is_seen and right.is_seen):
             return False
         if left.endless or right.endless:
             return not (left.endless and right.endless and left.value * right.value > 0)
-        sure = _APART * (left.error + right.error)
+        sure = times * (left.error + right.error)
         return abs(left.value - right.value) > sure + _ROUGH * max(
             abs(left.value), abs(right.value)
         )
