@@ -86,9 +86,10 @@ def _compared(claim: Claim, seen: Slopes, note: str) -> Judgement:
     own = _OWN * claim.noise / size if size else 0.0
     allowed = (_RELATIVE + own) * abs(slope) + _SURE * seen.best.error
     if not abs(found - slope) <= allowed:
-        # Noise can hide how far the sides of a slight kink are apart, but not that they are.
+        # Noise can blur how far the sides of a slight kink are apart, and the middle hide it.
         faint = _at_a_kink(claim, seen.left, seen.right, sure=1.0)
-        if seen.may_be_apart() and faint.verdict is Verdict.KINK:
+        clear = max(seen.left.error, seen.right.error) < _USELESS * abs(slope)
+        if clear and seen.may_be_apart() and faint.verdict is Verdict.KINK:
             return faint
         return Judgement(Verdict.FAIL, slope, allowed, _cause(found, slope, allowed) or note)
     largest = max(abs(found), abs(slope))
