@@ -5,7 +5,9 @@ import ctypes.util
 import functools
 import math
 import random
+import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -456,3 +458,152 @@ def test_differences_refuse_what_cannot_move() -> None:
     with pytest.raises(ValueError, match=r"domain|expected"):
         finite_differences(math.sqrt, 0.0)
     assert finite_differences(math.sin, 0) == (pytest.approx(1.0),)
+
+
+class Tensor:
+    """As much of torch's Tensor as a check of its gradients takes, with a pullback by hand."""
+
+    dtype = "torch.float64"
+
+    def __init__(self, numbers: Any, pullback: F | None = None) -> None:
+        self.numbers, self.pullback = np.asarray(numbers, float), pullback
+        self.shape, self.requires_grad = self.numbers.shape, pullback is not None
+
+    def tolist(self) -> Any:
+        return self.numbers.tolist()
+
+    def numel(self) -> int:
+        return self.numbers.size
+
+    def detach(self) -> "Tensor":
+        return Tensor(self.numbers)
+
+    def new_tensor(self, numbers: list[float]) -> "Tensor":
+        return Tensor(numbers)
+
+    def reshape(self, shape: Any) -> "Tensor":
+        return Tensor(self.numbers.reshape(shape))
+
+    def requires_grad_(self) -> "Tensor":
+        self.requires_grad = True
+        return self
+
+
+def _torch_grad(results: Any, inputs: Any, weights: Any, allow_unused: bool) -> list[Any]:
+    assert allow_unused
+    grads: list[Any] = [None] * len(inputs)
+    for result, weight in zip(results, weights, strict=True):
+        for k, part in enumerate(result.pullback(weight.numbers)):
+            grads[k] = part if grads[k] is None or part is None else grads[k] + part
+    return [None if part is None else Tensor(part) for part in grads]
+
+
+def cubed(factor: float) -> F:
+    """x ** 3 and, beside it, y; with a derivative of factor * x ** 2."""
+
+    def f(x: Any, y: Any) -> Any:
+        return Tensor(x.numbers**3, lambda g: [g * factor * x.numbers**2, None])
+
+    return f
+
+
+@pytest.fixture
+def torch_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = SimpleNamespace(Tensor=Tensor, autograd=SimpleNamespace(grad=_torch_grad))
+    monkeypatch.setitem(sys.modules, "torch", library)
+
+
+@pytest.mark.usefixtures("torch_in_small")
+def test_what_torch_computes_itself_is_checked() -> None:
+    x, y = Tensor([[1.0, -2.0]]), Tensor([3.0])
+    report = check_gradients(cubed(3.0), x, y)
+    assert report.verdict is Verdict.PASS, str(report)
+    assert [row.name for row in report.rows[-2:]] == ["df[0, 0]/dy[0]", "df[0, 1]/dy[0]"]
+    failed = [
+        row.name for row in check_gradients(cubed(2.0), x, y).rows if row.verdict is Verdict.FAIL
+    ]
+    assert failed == ["df[0, 0]/dx[0, 0]", "df[0, 1]/dx[0, 1]"]
+    # What comes from no input, for torch, has a gradient of 0.
+    assert not check_gradients(lambda x: Tensor(x.numbers * 2.0), x)
+    assert check_gradients(lambda x: Tensor(5.0), Tensor(3.0))
+    (found,) = finite_differences(lambda x: Tensor(x.numbers**2), Tensor([2.0]), step=None)
+    assert found.numbers == pytest.approx(np.array([[4.0]]))
+    with pytest.raises(TypeError, match="record no gradient"):
+        check_gradients(lambda x, y: x, x, 2.0)
+
+
+class Array(np.ndarray):
+    """An array that says that it is JAX's."""
+
+
+def _array(numbers: Any, dtype: Any = float) -> Any:
+    return np.array(numbers, dtype).view(Array)
+
+
+@pytest.fixture
+def jax_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    def vjp(f: F, *inputs: Any) -> Any:
+        return f(*inputs), lambda weights: f.pullback(weights, *inputs)  # type: ignore[attr-defined]
+
+    library = SimpleNamespace(Array=Array, vjp=vjp, numpy=SimpleNamespace(array=_array))
+    monkeypatch.setitem(sys.modules, "jax", library)
+    monkeypatch.setattr("autograd.check.trees._ARRAYS", {"jax": "Array", "numpy": "ndarray"})
+
+
+@pytest.mark.usefixtures("jax_in_small")
+def test_what_jax_computes_itself_is_checked() -> None:
+    def f(p: Any, x: Any) -> Any:
+        return _array(p["w"] * x)
+
+    f.pullback = lambda g, p, x: ({"b": 0 * g, "w": g * x}, g * p["w"])  # type: ignore[attr-defined]
+    p, x = {"w": _array([1.0, 2.0]), "b": _array([5.0, 6.0])}, _array([3.0, 4.0])
+    report = check_gradients(f, p, x)
+    assert report.verdict is Verdict.PASS, str(report)
+    assert report.rows[0].name == "df[0]/dp['w'][0]"
+    f.pullback = lambda g, p, x: ({"b": 0 * g, "w": g * x}, g * x)  # type: ignore[attr-defined]
+    assert check_gradients(f, p, x).verdict is Verdict.FAIL
+
+
+def test_a_function_of_torch_is_checked_in_one_line() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Cube(torch.autograd.Function):  # type: ignore[misc, name-defined]
+        factor = 3.0
+
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x**3
+
+        @classmethod
+        def backward(cls, ctx: Any, g: Any) -> Any:
+            (x,) = ctx.saved_tensors
+            return cls.factor * x**2 * g
+
+    for dtype in (torch.float32, torch.float64):
+        x = torch.tensor([[1.0, -2.0, 0.5]], dtype=dtype)
+        assert_gradients(Cube.apply, x)
+        assert_gradients(
+            lambda x: torch.tanh(x).sum(), x, gradient=lambda x: 1 - torch.tanh(x) ** 2
+        )
+    Cube.factor = 2.0
+    assert check_gradients(Cube.apply, torch.tensor([1.0, -2.0])).verdict is Verdict.FAIL
+    layer = torch.nn.Linear(3, 2)
+    assert_gradients(
+        lambda x, w, b: torch.nn.functional.linear(x, w, b).tanh(), x, *layer.double().parameters()
+    )
+
+
+def test_a_function_of_jax_is_checked_in_one_line() -> None:
+    jax = pytest.importorskip("jax")
+    x = jax.numpy.array([0.5, 1.0, 2.0])
+    for factor, verdict in ((1.0, Verdict.PASS), (2.0, Verdict.FAIL)):
+        f = jax.custom_vjp(jax.numpy.sin)
+        f.defvjp(
+            lambda x: (jax.numpy.sin(x), x),
+            lambda x, g, factor=factor: (factor * g * jax.numpy.cos(x),),
+        )
+        assert check_gradients(f, x).verdict is verdict
+    assert_gradients(lambda p: (p["b"] * p["a"]).sum(), {"b": x, "a": 2 * x})
+    (found,) = finite_differences(lambda x: x * x, x, step=None)
+    np.testing.assert_allclose(found, np.diag(2 * np.asarray(x)), atol=1e-4)
