@@ -119,6 +119,8 @@ RIGHT: dict[str, tuple[F, tuple[Any, ...], Any]] = {
     "an empty array beside others": (
         lambda x, y: x.sum() + y * y, (np.zeros((0, 3)), 2.0), lambda x, y: (x, 2 * y)
     ),
+    "the smallest number": (lambda x: 2.0 * x, (5e-324,), 2.0),
+    "a large number": (lambda x: x / 3.0, (1e300,), 1 / 3.0),
     "tiny numbers": (lambda x, y: x * y, (1e-150, 1e-100), lambda x, y: (y, x)),
     "where little is left of the domain": (math.log, (1e-300,), lambda x: 1 / x),
     "at the end of the domain": (lambda x: x * math.sqrt(x), (0.0,), 0.0),

@@ -95,12 +95,14 @@ class _Sum:
         weights: of the results.
         gradient: the one that is claimed.
         noise: when all inputs move.
+        hidden: a change of it that is nothing beside what the largest slope does.
     """
 
     name: str
     weights: list[float]
     gradient: list[float]
     noise: float = 0.0
+    hidden: float = 0.0
 
     def of(self, results: Results) -> Callable[[float], float]:
         """The sum along a line."""
@@ -137,7 +139,9 @@ class _Judge:
             named = [(name, [float(i == k) for k in range(count)]) for i, name in enumerate(names)]
         everywhere = self.box.along(self._direction(range(len(self.box.inputs.numbers))))
         sums = [_Sum(name, weights, pullback(weights)) for name, weights in named]
-        return [replace(s, noise=noise(s.of(everywhere), 1.0)) for s in sums]
+        return [
+            replace(s, noise=noise(s.of(everywhere), 1.0), hidden=self._hidden(s)) for s in sums
+        ]
 
     def one_by_one(self, sums: list[_Sum], chosen: list[int]) -> list[Row]:
         """A row for each sum and input."""
@@ -165,7 +169,7 @@ class _Judge:
             line = box.line(run, k)
             level = _credible(noise(run, scale), s.noise, run(0.0))
             name = s.name.format(box.inputs.name(k))
-            rows.append(self._row(name, at, line, s.gradient[k], level, self._hidden(s) / scale))
+            rows.append(self._row(name, at, line, s.gradient[k], level, s.hidden / scale))
         return rows
 
     def _along(self, s: _Sum, name: str, group: list[int]) -> Row:
@@ -175,7 +179,7 @@ class _Judge:
         line = Line(run, math.nan, 1.0, _WIDEST)
         claim = math.fsum(s.gradient[k] * direction[k] for k in group)
         level = max(noise(run, 1.0), s.noise)
-        row = self._row(s.name.format(name), 0.0, line, claim, level, self._hidden(s))
+        row = self._row(s.name.format(name), 0.0, line, claim, level, s.hidden)
         row.note = "along a random direction" + (f": {row.note}" if row.note else "")
         return row
 

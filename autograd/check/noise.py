@@ -58,7 +58,8 @@ def _level(values: list[float]) -> float | None:
     if 2 * max(steps) > sum(steps):
         return None  # one step is as large as all others together: a jump
     scale, levels, signs = 1.0, [], []
-    rows = values
+    size = max(map(abs, values))
+    rows = [x / size for x in values]  # squares of tiny or huge numbers are none
     for order in range(1, len(values)):
         rows = [b - a for a, b in itertools.pairwise(rows)]
         scale *= order / (2.0 * (2 * order - 1))  # (order!)^2 / (2 order)!
@@ -67,5 +68,5 @@ def _level(values: list[float]) -> float | None:
     for k in range(len(levels) - 3):
         near = levels[k : k + 3]
         if signs[k] and max(near) <= _SETTLED * min(near):
-            return levels[k]
+            return levels[k] * size
     return None

@@ -12,6 +12,7 @@ from autograd.check.trees import Block, Inputs, shaped
 from autograd.nestings import Tree, mapped
 from autograd.value import Value
 
+_LEAST = 1e-305  # a number below is 0 for the steps, which would have no digits left
 _WIDEST = 0.25  # the first step, relative to the largest number beside the one that moves
 Results = Callable[[float], list[float]]  # of a function whose inputs moved by a distance
 
@@ -89,7 +90,7 @@ class BlackBox:
     def scale(self, k: int) -> float:
         """The size of an input; of its array if it is 0, of all inputs if that is, too, or 1."""
         x = abs(self.inputs.numbers[k])
-        return x if 0.0 < x < math.inf else self._sizes[k]
+        return x if _LEAST < x < math.inf else self._sizes[k]
 
     def line(self, run: Callable[[float], float], k: int) -> Line:
         """The line along which one input moves."""
@@ -100,7 +101,7 @@ class BlackBox:
     def _sizes(self) -> list[float]:
         """The largest number of each input's array, or of all where that is 0."""
         finite = [[abs(x) for x in b.numbers if math.isfinite(x)] for b in self.inputs.blocks]
-        largest = [max(numbers, default=0.0) for numbers in finite]
+        largest = [max((x for x in numbers if x > _LEAST), default=0.0) for numbers in finite]
         everywhere = max(largest) or 1.0
         return [
             size or everywhere

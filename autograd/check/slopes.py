@@ -135,7 +135,7 @@ def _seen(line: Line, noise: float, smallest: float) -> Slopes:
 def _steps(line: Line, smallest: float) -> Iterator[float]:
     """Powers of two, so that a number and a step add up exactly where they can."""
     step = 2.0 ** math.floor(math.log2(line.widest))
-    while step >= smallest * line.unit:
+    while step >= smallest * line.unit > 0.0:
         yield step
         step /= 2
 
