@@ -609,3 +609,60 @@ def test_a_function_of_jax_is_checked_in_one_line() -> None:
     assert_gradients(lambda p: (p["b"] * p["a"]).sum(), {"b": x, "a": 2 * x})
     (found,) = finite_differences(lambda x: x * x, x, step=None)
     np.testing.assert_allclose(found, np.diag(2 * np.asarray(x)), atol=1e-4)
+
+
+def test_numpy_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    x = [0.1 * (i + 1) for i in range(300)]
+    report = check_gradients(
+        lambda x: math.fsum(t**3 for t in x), x, gradient=[3 * t * t for t in x]
+    )
+    assert report.verdict is Verdict.PASS, str(report)
+    assert "random directions" in report.summary
+    assert check_gradients(lambda x: x[0] * x[1], [2.0, 3.0], gradient=[3.0, 2.0])
+
+
+def test_an_error_of_the_function_itself_comes_out_as_it_is() -> None:
+    with pytest.raises(AttributeError, match="no_such_method"):
+        check_gradients(lambda x: x.no_such_method(), 1.0, gradient=1.0)
+
+
+def test_a_result_of_another_shape_is_no_result() -> None:
+    (row,) = check_gradients(lambda x: [x] * (1 + (x != 1.0)), 1.0, gradient=[1.0]).rows
+    assert row.verdict is Verdict.INCONCLUSIVE
+    assert "the result of f has shape (2,), and before (1,)" in row.note
+
+
+def test_lists_of_arrays_are_arrays() -> None:
+    x = np.array([0.5, 2.0])
+    assert_gradients(lambda x: [x[0] * x[1], np.array(x[0])], x, gradient=[x[::-1], [1.0, 0.0]])
+    assert_gradients(
+        lambda xs: xs[0] * xs[1], [np.float64(2.0), np.float32(3.0)], gradient=[3.0, 2.0]
+    )
+
+
+def test_there_are_as_many_names_as_numbers() -> None:
+    inputs = Inputs(lambda *xs: 0.0, (1.0, [2.0, 3.0]))
+    assert [inputs.name(k) for k in range(3)] == ["xs[0]", "xs[1][0]", "xs[1][1]"]
+    with pytest.raises(IndexError):
+        inputs.name(3)
+    assert Inputs(max, (1.0, 2.0)).name(1) == "x1"
+    assert Inputs(lambda *args: 0.0, (1.0, 2.0)).name(1) == "x1"
+
+
+def test_where_differences_show_nothing_nothing_is_said() -> None:
+    wild = functools.cache(lambda t: random.Random(t).uniform(-1.0, 1.0))
+    (row,) = check_gradients(wild, 1.0, gradient=1.0).rows
+    assert row.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("gap", [0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5])
+def test_the_sides_of_a_slight_kink_do_not_fail_for_the_noise(gap: float) -> None:
+    for shift in (0.0, 0.3, 1.7):
+
+        def f(x: float, shift: float = shift) -> Any:
+            return np.float32(shift + x) + np.float32(gap) * np.maximum(np.float32(x), 0)
+
+        for side in (1.0, 1.0 + gap):
+            assert check_gradients(f, 0.0, gradient=side).verdict is not Verdict.FAIL
+        assert check_gradients(f, 0.0, gradient=1.5).verdict is Verdict.FAIL
