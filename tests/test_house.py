@@ -36,7 +36,7 @@ autograd/show/events.py autograd/show/draw.py autograd/show/paths.py
 autograd/show/page.py autograd/show/widget.py
 autograd/show/player.py autograd/show/terminal.py
 autograd/show/animation.py autograd/show/steps.py
-autograd/check/accuracy.py autograd/check/report.py autograd/check/case.py autograd/check/local.py autograd/check/adjoint.py autograd/check/end_to_end.py autograd/check/noise.py autograd/check/slopes.py autograd/check/trees.py autograd/check/runs.py autograd/check/claims.py autograd/check/judgement.py autograd/check/black_box.py autograd/check/differences.py autograd/check/gradients.py
+autograd/check/accuracy.py autograd/check/report.py autograd/check/case.py autograd/check/local.py autograd/check/adjoint.py autograd/check/end_to_end.py autograd/check/noise.py autograd/check/extrapolation.py autograd/check/trees.py autograd/check/runs.py autograd/check/jacobians.py autograd/check/judgement.py autograd/check/black_box.py autograd/check/differences.py autograd/check/gradients.py
 autograd/compiled/bundles.py autograd/compiled/tape.py autograd/compiled/whole_numbers.py autograd/compiled/recorder.py autograd/compiled/selection.py autograd/compiled/randomness.py
 autograd/compiled/frozen.py autograd/compiled/lowering.py autograd/compiled/margins.py autograd/compiled/rounding.py autograd/compiled/program_file.py autograd/compiled/program.py
 autograd/compiled/contractions.py autograd/compiled/encoded.py autograd/compiled/kernels.py autograd/compiled/native_margins.py

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autograd.check.claims import Pullback, claimed
+from autograd.check.extrapolation import Line, slopes
+from autograd.check.jacobians import Pullback, claimed
 from autograd.check.judgement import Claim, judged
 from autograd.check.noise import ROUNDED, noise
 from autograd.check.report import Report, Row, Verdict
 from autograd.check.runs import BlackBox, Results
-from autograd.check.slopes import Line, slopes
 from autograd.check.trees import library, refuse_whole_numbers
 from autograd.nestings import Tree, leaves
 
@@ -54,11 +54,9 @@ def judge_black_box(
     Raises TypeError for what is no function of real numbers, ValueError for shapes that do not
     match and for a function that gives two results for the same inputs.
 
-    >>> print(judge_black_box(lambda w, x: w * x * x, (2.0, 3.0), lambda w, x: (x * x, w * x)))
-    2 inputs, one by one; f has noise of ...
-    input  at  gradient  referee  could see  verdict
-    w      2   9         9        ...    pass
-    x      3   6         12       ...    FAIL: (0.5 times too much: a use lost?)
+    >>> report = judge_black_box(lambda w, x: w * x * x, (2.0, 3.0), lambda w, x: (x * x, w * x))
+    >>> [f"{row.name}: {row.verdict.value} {row.note}" for row in report.rows]
+    ['w: pass ', 'x: FAIL (0.5 times too much: a use lost?)']
     """
     box = BlackBox(f, inputs)
     box.must_repeat()

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from autograd.check.case import Function
+from autograd.check.extrapolation import Slope, slopes
 from autograd.check.noise import noise
 from autograd.check.runs import BlackBox
-from autograd.check.slopes import Slope, slopes
 from autograd.check.trees import Block, library, nested, refuse_whole_arrays
 from autograd.nestings import Tree, mapped, rebuilt
 

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from autograd.check.extrapolation import Slope, Slopes
 from autograd.check.report import Verdict, hint
-from autograd.check.slopes import Slope, Slopes
 
 _RELATIVE = 1e-6  # what a right gradient may be off, relatively, for its own rounding
 _SURE = 4  # times the estimated error of a slope

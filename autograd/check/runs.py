@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autograd.check.slopes import Line
+from autograd.check.extrapolation import Line
 from autograd.check.trees import Block, Inputs, shaped
 from autograd.nestings import Tree, mapped
 from autograd.value import Value
