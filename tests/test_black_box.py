@@ -666,3 +666,18 @@ def test_the_sides_of_a_slight_kink_do_not_fail_for_the_noise(gap: float) -> Non
         for side in (1.0, 1.0 + gap):
             assert check_gradients(f, 0.0, gradient=side).verdict is not Verdict.FAIL
         assert check_gradients(f, 0.0, gradient=1.5).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("exponent", [6, 9, 10, 11, 12, 13, 15])
+def test_what_swings_between_the_steps_does_not_fail(exponent: int) -> None:
+    w = 10.0**exponent
+    for x in (0.371, 0.7, 1.3):
+        right = w * math.cos(w * x)
+        report = check_gradients(lambda t: math.sin(w * t), x, gradient=right)
+        assert report.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE), str(report)
+        wrong = check_gradients(lambda t: math.sin(w * t), x, gradient=-right)
+        assert wrong.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE), str(wrong)
+        if exponent < 9:
+            assert (report.verdict, wrong.verdict) == (Verdict.PASS, Verdict.FAIL)
+    (row,) = check_gradients(math.sin, 1e30, gradient=math.cos(1e30)).rows
+    assert (row.verdict, row.note) == (Verdict.INCONCLUSIVE, "f changes by chance alone here")

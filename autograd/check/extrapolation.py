@@ -14,6 +14,7 @@ _WIDE = 2.0**-4  # steps wider than this share of the first may leave a flat pie
 _COLUMNS = 4  # extrapolations of one difference: more gain nothing
 _BEND = 2.0  # times the change between two steps, what they lead to is off for the bend of f
 _SHAKE = 6.0  # times the noise, which is a standard deviation, a difference is off for noise
+_UNSETTLED = 0.1  # of the largest change of the difference, one at the smallest steps is too much
 _FAR = 10.0  # one-sided slopes are worse; an error that is so much smaller is no chance
 _APART = 8.0  # times their errors, one-sided slopes differ at a kink,
 _ROUGH = 1e-6  # and relatively
@@ -61,6 +62,7 @@ class Slopes:
     right: Slope
     is_flat: bool  # the results are the same, bit for bit, at all steps but the widest ones
     steepest: float  # the largest difference at any step
+    reach: float  # how far the result moves at any step
 
     @property
     def best(self) -> Slope:
@@ -107,6 +109,7 @@ def slopes(line: Line, noise: float) -> Slopes:
     """
     seen = _seen(line, noise, _SMALLEST)
     unknown = line.at == 0.0 and seen.best.error > _ROUGH * abs(seen.best.value)
+    unknown |= not (seen.left.is_seen or seen.middle.is_seen or seen.right.is_seen)
     if unknown or seen.are_apart or seen.left.endless or seen.right.endless:
         return _seen(line, noise, _CLOSE if line.at else _CLOSEST)
     return seen
@@ -117,9 +120,10 @@ def _seen(line: Line, noise: float, smallest: float) -> Slopes:
     left: list[_Difference] = []
     middle: list[_Difference] = []
     right: list[_Difference] = []
-    is_flat = True
+    is_flat, moves = True, [0.0]
     for step in _steps(line, smallest):
         above, below = line.run(step), line.run(-step)
+        moves += [abs(above - z), abs(below - z)]
         is_flat &= step > _WIDE * line.widest or z == above == below
         around = max(abs(line.at), step) * ROUNDING if line.at == line.at else 0.0
         for side, change, width in (
@@ -129,7 +133,9 @@ def _seen(line: Line, noise: float, smallest: float) -> Slopes:
             side.append(_Difference(slope, 2 * (noise + around * abs(slope)) / width))
     sizes = [abs(d.value) for d in [*left, *right]]
     steepest = max(filter(math.isfinite, sizes), default=0.0)
-    return Slopes(_slope(left, 2.0), _slope(middle, 4.0), _slope(right, 2.0), is_flat, steepest)
+    reach = max(filter(math.isfinite, moves))
+    sides = _slope(left, 2.0), _slope(middle, 4.0), _slope(right, 2.0)
+    return Slopes(*sides, is_flat, steepest, reach)
 
 
 def _steps(line: Line, smallest: float) -> Iterator[float]:
@@ -145,6 +151,8 @@ def _slope(differences: list[_Difference], factor: float) -> Slope:
     finite = [d for d in differences if math.isfinite(d.value)]
     if _is_endless(finite[-_HALVINGS:]):
         return Slope(finite[-1].value, endless=True)
+    if _is_unsettled(finite):
+        return Slope(finite[-1].value)
     for error, value, level in sorted(_table(differences, factor)):
         if _agrees(value, error, differences[level:], factor):
             return Slope(value, error)
@@ -192,6 +200,13 @@ def _agrees(value: float, error: float, differences: list[_Difference], factor: 
         if not off <= error + _BEND * (factor - 1) * abs(change) + _SHAKE * shake:
             return False
     return True
+
+
+def _is_unsettled(differences: list[_Difference]) -> bool:
+    """Whether the smallest steps still change the difference, as where f swings between them."""
+    pairs = list(itertools.pairwise(differences))
+    changes = [abs(a.value - b.value) - _SHAKE * (a.shake + b.shake) for a, b in pairs]
+    return bool(changes) and max(changes[-4:]) > max(0.0, _UNSETTLED * max(changes))
 
 
 def _is_endless(differences: list[_Difference]) -> bool:

@@ -9,6 +9,7 @@ from autograd.check.report import Verdict, hint
 _RELATIVE = 1e-6  # what a right gradient may be off, relatively, for its own rounding
 _SURE = 4  # times the estimated error of a slope
 _OWN = 16  # times f's relative noise, a gradient computed in f's arithmetic may be off
+_BURIED = 0.05  # noise of this share of all changes of f hides a slope that is far steeper
 _SMALL = 1e-9  # an error of this share of the steepest difference is nothing
 _USELESS = 0.02  # a slope that is known no better decides nothing
 
@@ -91,6 +92,10 @@ def _compared(claim: Claim, seen: Slopes, note: str) -> Judgement:
         clear = max(seen.left.error, seen.right.error) < _USELESS * abs(slope)
         if clear and seen.may_be_apart() and faint.verdict is Verdict.KINK:
             return faint
+        if found == found and claim.noise > _BURIED * seen.reach > 0.0:
+            return Judgement(
+                Verdict.INCONCLUSIVE, slope, math.inf, "f changes by chance alone here"
+            )
         return Judgement(Verdict.FAIL, slope, allowed, _cause(found, slope, allowed) or note)
     largest = max(abs(found), abs(slope))
     if allowed > 2 * _RELATIVE * largest:
