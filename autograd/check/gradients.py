@@ -12,6 +12,7 @@ import textwrap
 from typing import Any
 
 from autograd.check.adjoint import wrong_sums
+from autograd.check.black_box import is_recorded, judge_black_box
 from autograd.check.case import Function, record
 from autograd.check.end_to_end import Claim, Referee, second
 from autograd.check.local import wrong_operations
@@ -27,6 +28,7 @@ from autograd.value import Value
 def check_gradients(
     f: Function,
     *inputs: Tree,
+    gradient: Any = None,
     order: int = 1,
     parameters: Any = None,
     sample: int | None = None,
@@ -39,6 +41,10 @@ def check_gradients(
             also on decimal numbers, so it must be deterministic.  Of a compiled one, what was
             compiled is checked, and that the replay's gradients are the same.
         inputs: where to check it: numbers or Values in lists, tuples and dicts.
+        gradient: one to check instead of f's own, of any function of numbers, lists, or NumPy,
+            torch or JAX arrays to a number or an array: a function of the same inputs, or what it
+            returns, which is one array, or a tuple of one for each input.  Not needed for torch
+            tensors and JAX arrays, which record their own.  See `docs/checking.md`.
         order: 2 also checks gradients of gradients, as Hessian-vector products.
         parameters: Values that f closes over: a module, a dict by name, or a list.
         sample: check only so many inputs and parameters, chosen by the seed.
@@ -50,7 +56,14 @@ def check_gradients(
     <Verdict.PASS: 'pass'>
     >>> check_gradients(lambda x: x.relu(), 0.0).rows[0].note
     'slopes 0 from the left, 1 from the right (relu at ... switches)'
+    >>> import math
+    >>> check_gradients(math.sin, 2.0, gradient=math.cos).verdict
+    <Verdict.PASS: 'pass'>
     """
+    if gradient is not None or not is_recorded(inputs):
+        if order != 1 or parameters is not None:
+            raise ValueError("check_gradients: order=2 and parameters= need a function of Values")
+        return judge_black_box(f, inputs, gradient, sample, seed)
     if order not in (1, 2):
         raise ValueError(f"check_gradients: order must be 1 or 2, got {order!r}")
     replay: Any = f if hasattr(f, "claims") else None
@@ -96,7 +109,8 @@ def check_gradients(
 def assert_gradients(f: Function, *inputs: Tree, **options: Any) -> None:
     """Raise AssertionError with the report, and how to repeat it, unless `check_gradients` passes.
 
-    A kink or an ill-conditioned gradient is no error of the engine, and passes.
+    A kink or an ill-conditioned gradient is no error of the engine, and passes.  The options are
+    those of `check_gradients`, with `gradient=` for any function.
 
     >>> assert_gradients(lambda x: x * x.sin(), 2.0)
     """

@@ -3,7 +3,7 @@
 import random
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -19,19 +19,30 @@ from autograd import (
 from autograd.faults import faults, planted
 from autograd.notes import Note
 from nn import MLP, mse
+from tests.black_boxes import BlackBoxCase, float32, scaled
 from tests.cases import FACTORS, KINKS, SMOOTH, Case, Plain, claimed, claiming
 from tests.classic_bugs import BUGS
 
-Checker = Callable[[Case, list[float]], str]  # "accepts", "fails", "undecided", "kink"
+SPOILED = {"+0.1 %": 1.001, "+1 %": 1.01, "x2": 2.0, "-1": -1.0, "0": 0.0}
+
+Plainly = Callable[..., float]
+Checker = Callable[[Plainly, Sequence[float], Sequence[float]], str]  # "accepts", "fails", "kink"
 
 
-def _ours(case: Case, gradient: list[float]) -> str:
-    verdict = check_gradients(claiming(case, gradient), *case.at).verdict
+def _word(verdict: Verdict) -> str:
     words = {Verdict.PASS: "accepts", Verdict.FAIL: "fails", Verdict.KINK: "kink"}
     return words.get(verdict, "undecided")
 
 
-def _plain(case: Case) -> Callable[..., float]:
+def _ours(case: Case, gradient: list[float]) -> str:
+    return _word(check_gradients(claiming(case, gradient), *case.at).verdict)
+
+
+def _black_box(f: Plainly, at: Sequence[float], gradient: Sequence[float]) -> str:
+    return _word(check_gradients(f, *at, gradient=tuple(gradient)).verdict)
+
+
+def _plain(case: Case) -> Plainly:
     def f(*xs: float) -> float:
         out = case.f(*map(Plain, map(float, xs)))
         return float(out.data)
@@ -42,9 +53,7 @@ def _plain(case: Case) -> Callable[..., float]:
 def _torch() -> Checker:
     import torch
 
-    def checked(case: Case, gradient: list[float]) -> str:
-        f = _plain(case)
-
+    def checked(f: Plainly, at: Sequence[float], gradient: Sequence[float]) -> str:
         class Claim(torch.autograd.Function):  # type: ignore[misc]
             @staticmethod
             def forward(ctx: Any, *xs: Any) -> Any:
@@ -54,8 +63,8 @@ def _torch() -> Checker:
             def backward(ctx: Any, g: Any) -> Any:
                 return tuple(g * claim for claim in gradient)
 
-        at = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in case.at]
-        good = torch.autograd.gradcheck(Claim.apply, at, raise_exception=False)
+        inputs = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in at]
+        good = torch.autograd.gradcheck(Claim.apply, inputs, raise_exception=False)
         return "accepts" if good else "fails"
 
     return checked
@@ -68,9 +77,7 @@ def _jax() -> Checker:
     import numpy as np
     from jax.test_util import check_vjp
 
-    def checked(case: Case, gradient: list[float]) -> str:
-        f = _plain(case)
-
+    def checked(f: Plainly, at: Sequence[float], gradient: Sequence[float]) -> str:
         def values(*xs: Any) -> Any:
             return np.float64(f(*xs))
 
@@ -78,7 +85,7 @@ def _jax() -> Checker:
             return values(*xs), lambda g: tuple(np.float64(g) * claim for claim in gradient)
 
         try:
-            check_vjp(values, vjp, tuple(map(np.float64, case.at)))
+            check_vjp(values, vjp, tuple(map(np.float64, at)))
         except AssertionError:
             return "fails"
         return "accepts"
@@ -86,21 +93,36 @@ def _jax() -> Checker:
     return checked
 
 
-def _differences(case: Case, gradient: list[float]) -> str:
-    slopes = finite_differences(lambda *xs: _plain(case)(*map(float, xs)), *case.at, step=1e-6)
-    near = (abs(g - slope) < 1e-6 for g, slope in zip(gradient, slopes, strict=True))
-    return "accepts" if all(near) else "fails"
+def _differences(step: float, relative: float = 0.0, least: float = 1e-6) -> Checker:
+    def checked(f: Plainly, at: Sequence[float], gradient: Sequence[float]) -> str:
+        slopes = finite_differences(f, *map(float, at), step=step)
+        pairs = zip(gradient, slopes, strict=True)
+        near = (abs(g - slope) <= least + relative * abs(slope) for g, slope in pairs)
+        return "accepts" if all(near) else "fails"
+
+    return checked
 
 
-def cases() -> None:
-    """Print what each checker says of right and of wrong gradients."""
-    checkers: dict[str, Checker] = {"chainrule": _ours}
+def _others() -> dict[str, Checker]:
+    """The checkers of other libraries, where they are installed."""
+    checkers: dict[str, Checker] = {}
     for name, make in (("torch gradcheck", _torch), ("jax check_grads", _jax)):
         try:
             checkers[name] = make()
         except ImportError:
             print(f"({name}: not installed)")
-    checkers["differences, 1e-6"] = _differences
+    return checkers
+
+
+def cases() -> None:
+    """Print what each checker says of right and of wrong gradients."""
+
+    def of_plain(check: Checker) -> Callable[[Case, list[float]], str]:
+        return lambda case, gradient: check(_plain(case), case.at, gradient)
+
+    checkers = {"chainrule": _ours, "chainrule, gradient=": of_plain(_black_box)}
+    checkers |= {name: of_plain(check) for name, check in _others().items()}
+    checkers["differences, 1e-6"] = of_plain(_differences(1e-6))
     print(f"{len(SMOOTH)} differentiable cases, {len(KINKS)} kinks\n")
     wrong = " | ".join(FACTORS)
     print(f"| checker | right gradients failed | undecided | accepts {wrong} | kinks seen | s |")
@@ -125,6 +147,43 @@ def cases() -> None:
         print(f"| {name} | {' | '.join(map(str, cells))} | {seconds:.0f} |", flush=True)
     engine = [check_gradients(case.f, *case.at).verdict for case in SMOOTH]
     print(f"\nthe engine's own gradients: {_counted(engine)}")
+
+
+def black_boxes(points: int = 5) -> None:
+    """Print what checkers say of gradients of functions that record nothing, number by number."""
+    others = _others()
+    for step in (1e-6, 1e-8):
+        others[f"differences, {step:.0e}".replace("e-0", "e-")] = _differences(step, 1e-3, 1e-5)
+    tables = {
+        "doubles": list(scaled(0, points)),
+        "float32": [case for seed in range(5) for case in float32(seed, points)],
+    }
+    for title, cases in tables.items():
+        count = sum(len(case.at) for case in cases)
+        print(f"\n{title}: {count} partial derivatives\n")
+        print(f"| {title} | right ones failed | undecided | accepts {' | '.join(SPOILED)} |")
+        print("|---|---|---|" + "---|" * len(SPOILED))
+        for name, check in {"chainrule, gradient=": None, **others}.items():
+            said = {
+                spoiled: [word for case in cases for word in _each(case, factor, check)]
+                for spoiled, factor in {"right": 1.0, **SPOILED}.items()
+            }
+            cells = [said["right"].count("fails"), said["right"].count("undecided")]
+            cells += [said[spoiled].count("accepts") for spoiled in SPOILED]
+            print(f"| {name} | {' | '.join(map(str, cells))} |", flush=True)
+
+
+def _each(case: BlackBoxCase, factor: float, check: Checker | None) -> list[str]:
+    """What a checker says of each partial derivative, spoiled by a factor; ours by default."""
+    gradient = [factor * g for g in case.gradient]
+    if check is None:
+        report = check_gradients(case.f, case.at, gradient=gradient)
+        return [_word(row.verdict) for row in report.rows]
+    words = []
+    for k, claim in enumerate(gradient):
+        one = case.alone(k)
+        words.append(check(lambda x, one=one: float(one.f([x])), one.at, [claim]))
+    return words
 
 
 def _counted(verdicts: list[Verdict]) -> str:
@@ -273,6 +332,7 @@ def main(arguments: list[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NonFiniteWarning)
         cases()
+        black_boxes()
         bugs()
         mutants()
         random_graphs(count, seed)
