@@ -243,14 +243,17 @@ class _Entered(Setting[Mode | None]):
 
 
 class entered(Setting[Mode | None]):  # noqa: N801 - reads like no_grad
-    """A context in which operations are recorded by `mode`, for this thread and task only."""
+    """A context in which operations are recorded by `mode`, for this thread and task only.
+
+    None is the ordinary way, whatever is around the context.
+    """
 
     variable = _mode
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, mode: Mode | None) -> None:
         self._inner = mode
 
-    def inside(self, before: Mode | None) -> Mode:
+    def inside(self, before: Mode | None) -> Mode | None:
         """The mode that was given."""
         return self._inner
 

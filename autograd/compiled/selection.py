@@ -165,6 +165,13 @@ class _Masked(_Choice):
         return masked(tangent, self.index, self.place, 0.0)
 
 
+def _compared(value: Any) -> Any:
+    """What `argmax` compares: the number, or what carries one that no double holds."""
+    if isinstance(value, Value):
+        return number_of(value)
+    return getattr(value, "data", value) if isinstance(value, Ops) else number(value, "argmax")
+
+
 def argmax(values: Sequence[Any]) -> Any:
     """Where the first of the largest numbers stands; 0 if one is nan.
 
@@ -174,7 +181,7 @@ def argmax(values: Sequence[Any]) -> Any:
     1
     """
     traced = [v for v in values if is_traced(v)]
-    numbers = [number_of(v) if isinstance(v, Ops) else number(v, "argmax") for v in values]
+    numbers = [_compared(v) for v in values]
     top = numbers.index(max(numbers)) if all(z == z for z in numbers) else 0
     if not traced:
         return top

@@ -8,9 +8,8 @@ import ast
 import contextlib
 import decimal
 import functools
-import math
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import accumulate, count, repeat
 from typing import Any
@@ -22,6 +21,7 @@ from autograd.ops import Ops
 from autograd.value import Value, rows
 
 ZERO, ONE, TWO, HALF = Decimal(0), Decimal(1), Decimal(2), Decimal("0.5")
+_NAN = Decimal("nan")
 
 
 def digits(precision: int) -> contextlib.AbstractContextManager[decimal.Context]:
@@ -42,7 +42,7 @@ def _sum(terms: Iterator[Decimal]) -> Decimal:
     total = next(terms)
     for term in terms:
         longer = total + term
-        if longer == total:
+        if longer == total or longer.is_nan():  # nan is not equal to itself
             break
         total = longer
     return total
@@ -66,6 +66,15 @@ def _series(x: Decimal, term: Decimal, k: int) -> Decimal:
     return _sum(accumulate(factors, initial=term, func=operator.mul))
 
 
+def _is_no_angle(x: Decimal) -> bool:
+    """Whether nothing is known of an angle: it is inf, nan, or has no digit behind its point.
+
+    A number with more digits before its point than are carried was rounded by more than a turn.
+    Nothing is spent on pi for it.
+    """
+    return not x.is_finite() or x.adjusted() > _precision()
+
+
 def _turned(x: Decimal) -> tuple[int, Decimal]:
     """x as k quarter turns and a rest of at most an eighth of a turn."""
     extra = max(0, x.adjusted()) + 10
@@ -76,8 +85,8 @@ def _turned(x: Decimal) -> tuple[int, Decimal]:
 
 
 def _sin(x: Decimal) -> Decimal:
-    if not x.is_finite():
-        return x - x
+    if _is_no_angle(x):
+        return _NAN
     if not x:
         return x  # -0 too
     with digits(_precision() + 10):
@@ -87,8 +96,8 @@ def _sin(x: Decimal) -> Decimal:
 
 
 def _cos(x: Decimal) -> Decimal:
-    if not x.is_finite():
-        return x - x
+    if _is_no_angle(x):
+        return _NAN
     with digits(_precision() + 10):
         k, r = _turned(x)
         part = _series(r, ONE, 0) if k % 2 == 0 else _series(r, r, 1)
@@ -174,9 +183,11 @@ def _erf(x: Decimal) -> Decimal:
 
 def _fmod(x: Decimal, y: Decimal) -> Decimal:
     if not (x.is_finite() and y):
-        return Decimal("nan")
+        return _NAN
     if not y.is_finite():
         return y if y.is_nan() else x
+    if x.adjusted() - y.adjusted() > max(_precision(), _LARGEST):
+        return _NAN  # the operands' own rounding is more than a whole quotient
     # Decimal's remainder must be able to write down the quotient.
     with digits(_precision() + max(0, x.adjusted() - y.adjusted()) + 5):
         return x % y
@@ -241,6 +252,54 @@ LIBM: dict[str, Callable[..., Decimal]] = {
 LIBM = {name: _remembered(f) for name, f in LIBM.items()}
 
 
+# The functions of LIBM that turn: however large the operand, they vary over 1.
+_TURNING = {"sin", "cos", "tan"}
+# Those that may be large or small beside 1, by exp(x) or, the errors, by exp(x * x).
+_OUTGROWING = {"exp", "expm1", "sinh", "cosh", "tanh", "erf", "erfc"}
+_LARGEST = 700  # a double is not above exp(710), and not below exp(-745)
+
+
+@functools.cache
+def _reached(op: Operation) -> frozenset[str]:
+    """The functions of LIBM that a row's value is computed with, `**` among them."""
+    text = op.textbook[0]
+    if text == op.signature:
+        return frozenset({op.name})
+    found = {"**"} if "**" in text else set()
+    for node in ast.walk(ast.parse(text, mode="eval")):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found |= _reached(rows()[node.func.id])
+    return frozenset(found)
+
+
+@functools.cache
+def turns(op: Operation) -> bool:
+    """Whether the row varies over 1, however large its operand is.
+
+    >>> turns(rows()["sin"]), turns(rows()["exp"])
+    (True, False)
+    """
+    return not _TURNING.isdisjoint(_reached(op))
+
+
+def _is_single(text: str) -> bool:
+    """Whether a text is one operation on the operands, inside which nothing is lost."""
+    nodes = ast.walk(ast.parse(text, mode="eval"))
+    return sum(isinstance(node, ast.BinOp | ast.UnaryOp | ast.Call) for node in nodes) == 1
+
+
+def _exact_inside(compute: Callable[..., Decimal]) -> Callable[..., Decimal]:
+    """The same function with as many more digits as 1 + exp(x * x) would lose inside it."""
+
+    def computed(x: Decimal, y: Decimal | None = None) -> Decimal:
+        sizes = (abs(operand) for operand in (x, y) if operand is not None and operand.is_finite())
+        size = float(min(max(sizes, default=ZERO), Decimal(_LARGEST)))
+        with digits(_precision() + int(min(size * size, _LARGEST) / 2) + 5):
+            return compute(x, y)
+
+    return computed
+
+
 @_remembered
 def _power(x: Decimal, y: Decimal) -> Decimal:
     if not x and not y:
@@ -301,13 +360,9 @@ def value(op: Operation) -> Callable[..., Decimal]:
                 "checked against it; add one to LIBM in autograd/printers/decimals.py"
             )
         return LIBM[op.name]
-    return _compiled(f"{op.name}_decimal", text)
-
-
-@functools.cache
-def piece(op: Operation) -> Callable[..., Decimal]:
-    """The function for the number that says which piece of a row with jumps the operands are on."""
-    return _compiled(f"{op.name}_decimal_piece", op.pieces or "0.0")
+    found = _compiled(f"{op.name}_decimal", text)
+    inside = _reached(op) & {*_OUTGROWING, "**"} and not _is_single(text)
+    return _exact_inside(found) if inside else found
 
 
 def _compiled(name: str, text: str) -> Callable[..., Decimal]:
@@ -315,20 +370,6 @@ def _compiled(name: str, text: str) -> Callable[..., Decimal]:
     tree = printer.visit(ast.parse(text, mode="eval").body)
     source = f"def {name}(x, y=None):\n    return {ast.unparse(tree)}\n"
     return rules.define(name, source, printer.names)
-
-
-def enough(numbers: Iterable[float]) -> int:
-    """Digits for computing with these numbers: 80, and more where they differ much in size.
-
-    A step of 1e-25 of a tiny operand must still move a sum with a large one, and exp(x) may be
-    added to 1; what is below 1e-320 of it no double can show.
-    """
-    sizes = [abs(x) for x in numbers if math.isfinite(x) and x]
-    if not sizes:
-        return 80
-    largest, smallest = max(sizes), min(sizes)
-    spread = max(math.log10(largest), -math.log10(smallest))
-    return 80 + int(min(largest, 320.0)) + int(2 * spread if spread > 15 else 0)
 
 
 class Carrier(Ops):
@@ -343,7 +384,7 @@ class Carrier(Ops):
         return self
 
     def apply(self, op: Operation, x: Any, y: Any) -> "Carrier":
-        """The operation, and a note of the side that it took."""
+        """The operation on decimals."""
         return self.run.evaluate(op, [x, y][: op.arity])
 
     def _other(self, other: Any) -> Decimal:
@@ -378,7 +419,6 @@ class Carrier(Ops):
         return float(self)
 
     def __float__(self) -> float:
-        self.run.rounded = True  # a step of 1e-20 does not survive this; doubles must decide
         return float(self.exact)
 
     def __int__(self) -> int:
@@ -402,13 +442,11 @@ class Carrier(Ops):
 class Run(Mode):
     """One run of a user's function on decimals: while it is the mode, Values give Carriers too."""
 
-    __slots__ = ("given", "rounded", "sides")
+    __slots__ = ("given",)
 
     def __init__(self, given: dict[Value, Decimal]) -> None:
         super().__init__()
         self.given = given
-        self.rounded = False
-        self.sides: list[tuple[Operation, tuple[Any, ...]]] = []
 
     @property
     def refuses(self) -> bool:
@@ -433,14 +471,8 @@ class Run(Mode):
         raise TypeError(f"expected a number, got {type(operand).__name__}")
 
     def evaluate(self, op: Operation, operands: list[Any]) -> Carrier:
-        """The result of an operation; where it has kinks, also which side it is on."""
-        numbers = [self.decimal(operand) for operand in operands]
-        if op.smooth:
-            x, y = numbers[0], numbers[-1]
-            self.sides.append((op, (x > 0, x < 0, x > y, x < y, piece(op)(*numbers))))
-        else:
-            self.sides.append((op, ()))
-        return Carrier(self, value(op)(*numbers))
+        """The result of an operation."""
+        return Carrier(self, value(op)(*map(self.decimal, operands)))
 
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Any:
         """A Carrier in the place of the node that a Value's method was about to make."""
