@@ -38,7 +38,7 @@ def wrong_sums(
     ours = summed(root, inner, ends, pulls)
     terms: dict[Value, list[float]] = {node: [] for node in order}
     terms[root].append(1.0 if root.data == root.data else math.nan)
-    for node in inner:
+    for node in reversed(inner):
         if first[node]:
             for parent, slope in zip((node.a, node.b), pulls[node], strict=False):
                 if parent is not None:

@@ -95,7 +95,7 @@ class Beside:
     Attributes:
         moving: the constants that move with the inputs, and the slope along the direction that the
             graph lacks by each.
-        flat: whether small steps do not show all of them.
+        flat: whether the least steps do not show all of them.
         pieces: on which sides (-1, 1) f takes another branch.
     """
 
@@ -155,9 +155,9 @@ class Surroundings:
                 bases[s] = touch
         for signs in [{1, -1}] if not beside.pieces else [{1}, {-1}]:
             base = bases[min(signs)]
-            for key, rate, small in self._followed(base, signs):
+            for key, rate in self._followed(base, signs):
                 beside.moving[key] = _weight(base, *key) * rate
-                beside.flat = beside.flat or not small
+                beside.flat |= not any(key in one.changes for one in laid.values())
         return beside
 
     def missing_in(self, k: int, beside: Beside) -> tuple[float, float]:
@@ -208,11 +208,8 @@ class Surroundings:
             return True
         return any(abs(other.changes.get(k, 0.0)) < _LEAP * abs(d) for k, d in one.changes.items())
 
-    def _followed(self, base: Recording, signs: set[int]) -> Iterator[tuple[Key, float, bool]]:
-        """The constants of a graph that follow the inputs on these sides, and their rates.
-
-        Last, whether a small step shows it.
-        """
+    def _followed(self, base: Recording, signs: set[int]) -> Iterator[tuple[Key, float]]:
+        """The constants of a graph that follow the inputs on these sides, and their rates."""
         seen: dict[float, dict[Key, float]] = {}
         for s in signs:
             for h in (*_FINE, *_WIDE[:2]):
@@ -224,9 +221,9 @@ class Surroundings:
             rates = {h: changes[key] / h for h, changes in seen.items() if changes.get(key)}
             small = [rate for h, rate in rates.items() if abs(h) == _FINE[-1]]
             if small:
-                yield key, sum(small) / len(small), True
+                yield key, sum(small) / len(small)
             elif self._is_rounded(key, rates):
-                yield key, sum(rates.values()) / len(rates), False
+                yield key, sum(rates.values()) / len(rates)
 
     def _is_rounded(self, key: Key, rates: dict[float, float]) -> bool:
         """Whether what only large steps move follows the inputs, in steps or below rounding."""

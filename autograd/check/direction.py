@@ -2,13 +2,14 @@
 
 from decimal import Decimal
 
-from autograd.check.cut import Surroundings
+from autograd.check.cut import TOUCH, Surroundings
 from autograd.check.program import Program
 from autograd.printers import decimals
 
-# Nothing is divided by a step, so it need not be tiny: doubles show these.  A branch of Python's
-# that switches within a large one does not within a small one, unless the point is on it.
-_STEPS = (2.0**-30, 2.0**-40, 2.0**-50)
+# Nothing is divided by a step, so it need not be tiny: doubles show these, as they do TOUCH.  A
+# branch of Python's that switches within a large one does not within a small one, unless the point
+# is on it.
+_STEPS = (2.0**-30, 2.0**-38, 2 * TOUCH)
 _SPARE = 8  # of the last digits, which the two may round apart
 
 

@@ -27,6 +27,12 @@ def _near(gradient: float, slope: float) -> bool:
     return gradient == slope or abs(gradient - slope) <= AGREED * abs(slope) + TINY
 
 
+def _undecided(row: Row) -> None:
+    row.verdict, row.note = Verdict.INCONCLUSIVE, _NO_SLOPE
+    if row.analytic != row.analytic and row.referee != row.referee:
+        row.note = "both are nan"
+
+
 def _finite(sides: Sides) -> bool:
     return math.isfinite(sides.left) and math.isfinite(sides.right)
 
@@ -123,9 +129,7 @@ class Referee:
             slope = row.referee = self._sure(claim.k)
             row.error = RESOLVED * abs(slope)
         if not math.isfinite(slope):
-            row.verdict, row.note = Verdict.INCONCLUSIVE, _NO_SLOPE
-            if gradient != gradient and slope != slope:
-                row.note = "both are nan"
+            _undecided(row)
         elif _near(gradient, slope):
             return
         elif claim.sound and math.isfinite(gradient) and _near(self._sweeps[-1].of(claim.k), slope):
@@ -135,7 +139,7 @@ class Referee:
             row.note = f"about {lost} of 16 digits lost to rounding"
         else:
             row.verdict = Verdict.FAIL
-            row.note = hint(gradient, slope)
+            row.note = hint(gradient, slope).strip()
             if claim.sound and math.isfinite(gradient):
                 row.note = _CHOICES
 
@@ -156,7 +160,7 @@ class Referee:
         row.referee = (low + high) / 2
         row.error = RESOLVED * abs(row.referee)
         if not _finite(sides) and not sides.jump:
-            row.verdict, row.note = Verdict.INCONCLUSIVE, _NO_SLOPE
+            _undecided(row)
             return
         allowed = _LOST * ROUNDING * claim.size + AGREED * abs(row.referee) + TINY
         row.verdict = Verdict.KINK

@@ -83,7 +83,8 @@ class Cuts:
         row.referee, row.error = slope + missing, _COARSE * abs(slope + missing)
         row.verdict = Verdict.FAIL
         places = [place for place in map(_place, self.beside.moving) if place]
-        row.note = "a branch is cut from the graph" + (f" at {places[0]}" if places else "")
+        where = f" at {places[0]}" if places else ""
+        row.note = f"a branch is cut from the graph{where}; {missing:.4g} of the slope is missing"
         return True
 
     def _missing(self, k: int, slope: float) -> tuple[float, float]:

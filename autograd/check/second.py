@@ -176,4 +176,4 @@ def _judge(row: Row, k: int, exact: float, curvature: Curvature) -> None:
             row.verdict = Verdict.ILL_CONDITIONED
             row.note = "every operation and sum of the gradient is right, but for rounding"
         else:
-            row.verdict, row.note = Verdict.FAIL, hint(row.analytic, exact)
+            row.verdict, row.note = Verdict.FAIL, hint(row.analytic, exact).strip()

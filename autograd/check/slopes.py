@@ -46,6 +46,8 @@ def is_affine(op: Operation, k: int) -> bool:
                 return degree(tree.left) + degree(tree.right)
             case ast.BinOp(op=ast.Div()) if not degree(tree.right):
                 return degree(tree.left)
+            case ast.IfExp() if not degree(tree.test):
+                return max(degree(tree.body), degree(tree.orelse))
         return 2 * any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(tree))
 
     return degree(ast.parse(op.textbook[0], mode="eval").body) <= 1
@@ -143,10 +145,11 @@ def is_kink(op: Operation, at: Sequence[Decimal]) -> bool:
         return False
     for direction in itertools.product((0, 1), repeat=len(at)):
         if any(direction):
-            wide, near = (
-                math.nan if left.is_nan() or right.is_nan() else float(abs(right - left))
-                for left, right in (slopes_beside(op, at, direction, n) for n in (False, True))
-            )
-            if not near <= wide / FADES:
+            wide, near = (slopes_beside(op, at, direction, nearer) for nearer in (False, True))
+            if not all(slope.is_finite() for slope in (*wide, *near)):
                 return True
+            if abs(near[1] - near[0]) * FADES > abs(wide[1] - wide[0]):
+                return True
+            if any(abs(b) > STEEP * abs(a) for a, b in zip(wide, near, strict=True)):
+                return True  # a jump, or a slope without end
     return False

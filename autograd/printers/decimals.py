@@ -8,6 +8,7 @@ import ast
 import contextlib
 import decimal
 import functools
+import math
 import operator
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -42,9 +43,9 @@ def _sum(terms: Iterator[Decimal]) -> Decimal:
     total = next(terms)
     for term in terms:
         longer = total + term
-        if longer == total or longer.is_nan():  # nan is not equal to itself
+        same, total = longer == total, longer
+        if same or longer.is_nan():  # which is not equal to itself
             break
-        total = longer
     return total
 
 
@@ -162,17 +163,43 @@ def _tanh(x: Decimal) -> Decimal:
     return (m / (m + 2)).copy_sign(x)
 
 
+_FRACTIONS = 300  # more steps of the continued fraction than so many cost more than the series
+
+
 def _erfc(x: Decimal) -> Decimal:
     if x.is_nan() or abs(x) > 30:
         return ONE - ONE.copy_sign(x) if not x.is_nan() else x
+    if x < 0:
+        return ONE + _erf(-x)
+    tail = _tail(x) if x > 3 else None
+    if tail is not None:
+        return tail
     # 1 - erf(x) is about exp(-x * x): that many digits cancel, and the series swells by as many.
     with digits(_precision() + int(float(x) ** 2 * 0.9) + 10):
-        return ONE - _erf(x)
+        return ONE - _series_of_erf(x)
+
+
+def _tail(x: Decimal) -> Decimal | None:
+    """erfc(x) by Laplace's continued fraction (modified Lentz 1976); None where it is too long."""
+    enough = Decimal(10) ** -_precision()
+    with digits(_precision() + 10):
+        fraction, c, d = x, x, ZERO
+        for k in range(1, _FRACTIONS):
+            d, c = ONE / (x + HALF * k * d), x + HALF * k / c
+            fraction *= c * d
+            if abs(c * d - ONE) < enough:
+                return (-x * x).exp() / (_pi(_precision()).sqrt() * fraction)
+    return None
 
 
 def _erf(x: Decimal) -> Decimal:
     if x.is_nan() or abs(x) > 30:
         return x if x.is_nan() else ONE.copy_sign(x)
+    tail = _tail(abs(x)) if abs(x) > 3 else None
+    return _series_of_erf(x) if tail is None else (ONE - tail).copy_sign(x)
+
+
+def _series_of_erf(x: Decimal) -> Decimal:
     with digits(_precision() + int(float(x) ** 2 * 0.9) + 10):
         # All terms of exp(-x^2) * sum 2^k x^(2k+1) / (2k+1)!! have the sign of x.
         square = x * x
@@ -210,11 +237,11 @@ def _remembered(f: Callable[..., Decimal]) -> Callable[..., Decimal]:
     """
 
     @functools.lru_cache(4096)
-    def known(precision: int, signs: tuple[bool, ...], *operands: Decimal) -> Decimal:
+    def known(precision: int, *operands: Decimal) -> Decimal:
         return f(*operands)
 
-    # 0 and -0 are equal, but their results are not.
-    return lambda *given: known(_precision(), tuple(x.is_signed() for x in given), *given)
+    # 0 and -0 are equal, but their results are not; what is nan is equal to nothing.
+    return lambda *given: known(_precision(), *given) if all(given) else f(*given)
 
 
 # The functions that rows are a call of, in the row or in its textbook's formula.
@@ -256,7 +283,8 @@ LIBM = {name: _remembered(f) for name, f in LIBM.items()}
 _TURNING = {"sin", "cos", "tan"}
 # Those that may be large or small beside 1, by exp(x) or, the errors, by exp(x * x).
 _OUTGROWING = {"exp", "expm1", "sinh", "cosh", "tanh", "erf", "erfc"}
-_LARGEST = 700  # a double is not above exp(710), and not below exp(-745)
+_LARGEST = 750  # a double is not above exp(710), and not below exp(-745)
+_SPARE = 5  # digits, for the roundings inside
 
 
 @functools.cache
@@ -288,13 +316,14 @@ def _is_single(text: str) -> bool:
     return sum(isinstance(node, ast.BinOp | ast.UnaryOp | ast.Call) for node in nodes) == 1
 
 
-def _exact_inside(compute: Callable[..., Decimal]) -> Callable[..., Decimal]:
-    """The same function with as many more digits as 1 + exp(x * x) would lose inside it."""
+def _exact_inside(compute: Callable[..., Decimal], squared: bool) -> Callable[..., Decimal]:
+    """The same function with as many more digits as 1 + exp(2 x) loses inside it; or its square."""
 
     def computed(x: Decimal, y: Decimal | None = None) -> Decimal:
         sizes = (abs(operand) for operand in (x, y) if operand is not None and operand.is_finite())
         size = float(min(max(sizes, default=ZERO), Decimal(_LARGEST)))
-        with digits(_precision() + int(min(size * size, _LARGEST) / 2) + 5):
+        lost = min(2 * size * (size if squared else 1.0), _LARGEST) * math.log10(math.e)
+        with digits(_precision() + int(lost) + _SPARE):
             return compute(x, y)
 
     return computed
@@ -362,7 +391,8 @@ def value(op: Operation) -> Callable[..., Decimal]:
         return LIBM[op.name]
     found = _compiled(f"{op.name}_decimal", text)
     inside = _reached(op) & {*_OUTGROWING, "**"} and not _is_single(text)
-    return _exact_inside(found) if inside else found
+    squared = any(part in text for part in ("x * x", "y * y", "**", "erf"))
+    return _exact_inside(found, squared) if inside else found
 
 
 def _compiled(name: str, text: str) -> Callable[..., Decimal]:
