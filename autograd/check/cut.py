@@ -109,10 +109,14 @@ class Beside:
         return max(_WIDE) if self.flat else _FINE[-1]
 
     @property
+    def missing(self) -> float:
+        """The slope along the direction that the graph lacks."""
+        return math.fsum(self.moving.values())
+
+    @property
     def cancels(self) -> bool:
         """Whether what is cut adds up to nothing, as the shift of a stable softmax does."""
-        parts = self.moving.values()
-        return cancel(math.fsum(parts), sum(map(abs, parts)))
+        return cancel(self.missing, sum(map(abs, self.moving.values())))
 
 
 class Surroundings:
@@ -232,6 +236,8 @@ class Surroundings:
         largest = max(map(abs, rates.values()))
         if largest * _FINE[-1] < _SEEN * math.ulp(constant):
             return True
+        if constant.is_integer() and all((r * h).is_integer() for h, r in rates.items()):
+            return False  # a count or the place in a table, which are no rounded numbers
         alike = max(rates.values()) - min(rates.values()) <= _ALIKE * largest
         return alike and len({abs(h) for h in rates}) > 1
 

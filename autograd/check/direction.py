@@ -35,6 +35,11 @@ def slope(surroundings: Surroundings, program: Program, k: int) -> float:
         return float((above - below) / (Decimal(ends[0][k]) - Decimal(ends[1][k])))
 
 
+def least_seen(program: Program) -> float:
+    """The least slope, beside a value of f of 1, by which f and its graph are seen to differ."""
+    return float(10.0 ** (_SPARE - program.digits)) / _STEPS[-1]
+
+
 def _agree(surroundings: Surroundings, program: Program, h: float, only: list[int] | None) -> bool:
     at = surroundings.at(h, only)
     with decimals.digits(program.digits):

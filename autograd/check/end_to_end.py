@@ -15,7 +15,7 @@ from autograd.value import Value
 
 _LOST = 16  # roundings that a sum of paths may lose, of the size of all of them
 _MORE = 30  # digits for who disagrees, twice as many in each of
-_SWEEPS = 4  # sweeps; what still changes then is not known
+_SWEEPS = 4  # what still changes in the last of so many sweeps is not known
 _NO_SLOPE = "the function has no finite slope here, or cannot be run beside this point"
 _CHOICES = (
     "every operation and sum is right: the slopes that operations choose at their kinks do not add "
@@ -145,14 +145,15 @@ class Referee:
 
     def _sure(self, k: int) -> float:
         """The slope in the graph with so many digits that more do not change it; else nan."""
-        while True:
-            before = self._sweeps[-1].of(k)
-            if len(self._sweeps) > 1 and _near(self._sweeps[-2].of(k), before):
-                return before
-            if len(self._sweeps) > _SWEEPS:
-                return math.nan
-            more = _MORE * 2 ** len(self._sweeps)
-            self._sweeps.append(Sweep(self.program, self.pulls, more))
+        for i in range(1, _SWEEPS):
+            if i == len(self._sweeps):
+                self._sweeps.append(Sweep(self.program, self.pulls, _MORE * 2**i))
+            before, after = (sweep.of(k) for sweep in self._sweeps[i - 1 : i + 1])
+            if _near(before, after):
+                return after
+        # What falls by as many digits as are added is the rounding of a sum that is 0.
+        falls = abs(after) < abs(self._sweeps[0].of(k)) * 10.0**-_MORE
+        return 0.0 if falls else math.nan
 
     def _kink(self, row: Row, claim: Claim, sides: Sides) -> None:
         """Judge a gradient by the slopes on both sides: it may be any between them."""

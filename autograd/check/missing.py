@@ -50,7 +50,9 @@ class Cuts:
         beside, agreed = self.beside, self.agreed
         if not beside.moving:
             return bool(agreed) and not any(agreed.values()) and not beside.pieces
-        if not agreed or beside.pieces or (beside.flat and all(agreed.values())):
+        root = self.around.case.recorded.root.data
+        unseen = abs(beside.missing) <= direction.least_seen(self.program) * abs(root)
+        if not agreed or beside.pieces or unseen or (beside.flat and all(agreed.values())):
             return not beside.cancels
         return not all(agreed.values())
 
@@ -78,13 +80,14 @@ class Cuts:
         if k not in self.lacking:
             return k in self.unasked
         missing, size = self._missing(k, slope)
-        if cancel(missing, size):
+        if self.beside.moving and cancel(missing, size):
             return False
         row.referee, row.error = slope + missing, _COARSE * abs(slope + missing)
         row.verdict = Verdict.FAIL
         places = [place for place in map(_place, self.beside.moving) if place]
         where = f" at {places[0]}" if places else ""
-        row.note = f"a branch is cut from the graph{where}; {missing:.4g} of the slope is missing"
+        lacks = f"{missing:.4g} of the slope is" if missing else "less than a double shows is"
+        row.note = f"a branch is cut from the graph{where}: {lacks} missing"
         return True
 
     def _missing(self, k: int, slope: float) -> tuple[float, float]:

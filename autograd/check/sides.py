@@ -11,8 +11,8 @@ from autograd.check.program import Program
 from autograd.check.slopes import CLOSER, FADES, JUMPS, STEEP, STEP
 from autograd.printers import decimals
 
-_KEPT = 20  # digits that a difference of two values of f must have left
-_MOST = 800  # digits, at most
+_MORE = (0, 30, 90, 300)  # digits: each as often as the last two differ
+_SURE = Decimal("1e-13")  # relatively; less than what tells two slopes from one
 # Where TOUCH does not reach a branch that decimals have seen, a larger step may.
 _REACHES = (TOUCH, 2.0**-30, 2.0**-20, 2.0**-10)
 
@@ -39,6 +39,7 @@ class Slopes:
     def __init__(self, case: Case, program: Program, around: Surroundings) -> None:
         self.case, self.program, self.around = case, program, around
         self.at = [Decimal(x) for x in case.at]
+        self._known: dict[int, list[Decimal]] = {}
 
     def of(self, k: int, switches: bool) -> Sides:
         """The slopes in one input.
@@ -92,25 +93,36 @@ class Slopes:
         return None
 
     def _slope(self, program: Program, k: int, step: Decimal) -> Decimal:
-        """(f(x + step) - f(x)) / step, with as many digits as it takes."""
+        """(f(x + step) - f(x)) / step, with so many digits that more do not change it.
+
+        A difference that changes with all of them is the rounding of 0.
+        """
+        last = Decimal("nan")
         precision = max(program.digits, self.program.digits)
-        for _ in range(2):
-            with decimals.digits(precision):
-                here = self.program.moved(self.at)
-                moved = [*self.at]
-                moved[k] += step
-                if program is self.program:
-                    there = [*here]
-                    there[program.inputs[k]] = moved[k]
-                    program.run(there, program.downstream(k))
-                else:
-                    there = program.moved(moved)
-                value, first = there[program.root], here[self.program.root]
-                difference = value - first
-                lost = value.adjusted() - difference.adjusted() if difference else _MOST
-                missing = _KEPT - (getcontext().prec - lost)
-                if missing <= 0 or not difference.is_finite():
-                    break
-                precision = min(precision + missing, _MOST)
-        with decimals.digits(precision):
-            return difference / step
+        for more in _MORE:
+            with decimals.digits(precision + more):
+                found = self._difference(program, k, step)
+                if not found.is_finite() or abs(found - last) <= abs(found) * _SURE:
+                    return found / step
+                last = found
+        return Decimal(0)
+
+    def _difference(self, program: Program, k: int, step: Decimal) -> Decimal:
+        """How much f a step beside the point differs from f at the point."""
+        here = self._here()
+        moved = [*self.at]
+        moved[k] += step
+        if program is self.program:
+            there = [*here]
+            there[program.inputs[k]] = moved[k]
+            program.run(there, program.downstream(k))
+        else:
+            there = program.moved(moved)
+        return there[program.root] - here[self.program.root]
+
+    def _here(self) -> list[Decimal]:
+        """The numbers of all nodes at the point, in the context at hand."""
+        precision = getcontext().prec
+        if precision not in self._known:
+            self._known[precision] = self.program.moved(self.at)
+        return self._known[precision]
