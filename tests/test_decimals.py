@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from autograd import Value, rows
+from autograd.check.carrier import Carrier, Run
 from autograd.operation import Op
 from autograd.printers import decimals
-from autograd.printers.decimals import LIBM, Carrier, Run
+from autograd.printers.decimals import LIBM
 
 mpmath = pytest.importorskip("mpmath")
 mp, mpf = mpmath.mp, mpmath.mpf
@@ -177,7 +178,7 @@ def test_nothing_is_lost_inside_of_a_row() -> None:
     saturates.read("saturates", table)
     bell: Any = Op("log(1 + exp(-x * x))", "-2 * x / (1 + exp(x * x))")
     bell.read("bell", table)
-    exact = {
+    exact: dict[Any, Callable[[Any], Any]] = {
         table["logsigmoid"]: lambda x: -mp.log1p(mp.exp(-x)),
         table["softplus"]: lambda x: mp.log1p(mp.exp(x)),
         saturates: lambda x: 2 / (1 + mp.exp(2 * x)),

@@ -1,22 +1,20 @@
 """The function that is checked, where it is checked, and its recorded graph."""
 
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from types import CodeType, FrameType
 from typing import Any
 
 from autograd.atomic import context
-from autograd.blame import called
+from autograd.blame import user_line
+from autograd.check.carrier import Carrier, Run
 from autograd.modes import Mode, entered, leaf_row
 from autograd.nestings import Tree, leaves, rebuilt
 from autograd.notes import Note
 from autograd.operands import number
 from autograd.operation import Operation
 from autograd.order import unfold
-from autograd.printers import decimals
 from autograd.show.names import names
 from autograd.value import Value, number_writer, numbers
 
@@ -24,49 +22,19 @@ from autograd.value import Value, number_writer, numbers
 class Traced(Mode):
     """Recording that keeps the user's line of each node and of each leaf that f makes."""
 
-    __slots__ = ("_notes", "_ours")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._ours: dict[CodeType, bool] = {}
-        self._notes: dict[tuple[Operation, CodeType | None, int], Note] = {}
-
     def child(self, change: str, to: Any) -> Mode:
         """Itself, so that every node is traced; `no_grad` alone means what it says."""
         return super().child(change, to) if change == "recording" else self
 
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Value:
-        """The node, with its line; nodes of one line share a note."""
+        """The node, with its line."""
         node: Value = super().record(z, op, a, b, x, y)
-        code, line = self.place()
-        note = self._notes.get((op, code, line))
-        if note is None:
-            note = self._notes[op, code, line] = Note(op, line=_text(code, line))
-        node.row = note
+        node.row = Note(op, line=user_line())
         return node
 
     def new_leaf(self, leaf: Value) -> None:
         """Keep the line in which f makes a leaf of its own, as `detach()` does."""
-        leaf.row = leaf_row(leaf.label, "", _text(*self.place()))
-
-    def place(self) -> tuple[CodeType | None, int]:
-        """The user's code that is running, and its line: what `blame.user_line` writes down."""
-        frame: FrameType | None = sys._getframe(2)
-        while frame is not None:
-            code = frame.f_code
-            ours = self._ours.get(code)
-            if ours is None:
-                package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-                ours = package in ("autograd", "nn") or code.co_filename.startswith("<autograd ")
-                self._ours[code] = ours
-            if not ours:
-                return code, frame.f_lineno
-            frame = frame.f_back
-        return None, 0
-
-
-def _text(code: CodeType | None, line: int) -> str:
-    return f"{called(code.co_filename)}:{line}" if code is not None else ""
+        leaf.row = leaf_row(leaf.label, "", user_line())
 
 
 Function = Callable[..., Any]
@@ -126,8 +94,8 @@ class Case:
         A comparison or `.data` of a parameter reads its double, which must move along.
         """
         exact = [Decimal(x) for x in at]
-        run = decimals.Run(dict(zip(self.parameters, exact[self.count :], strict=True)))
-        given = iter([decimals.Carrier(run, x) for x in exact[: self.count]])
+        run = Run(dict(zip(self.parameters, exact[self.count :], strict=True)))
+        given = iter([Carrier(run, x) for x in exact[: self.count]])
         with self._moved(at[self.count :]), entered(run):
             return run.decimal(self.f(*rebuilt(list(self.inputs), given)))
 

@@ -84,7 +84,7 @@ class Cuts:
             return False
         row.referee, row.error = slope + missing, _COARSE * abs(slope + missing)
         row.verdict = Verdict.FAIL
-        places = [place for place in map(_place, self.beside.moving) if place]
+        places = [place for place in map(self._place, self.beside.moving) if place]
         where = f" at {places[0]}" if places else ""
         lacks = f"{missing:.4g} of the slope is" if missing else "less than a double shows is"
         row.note = f"a branch is cut from the graph{where}: {lacks} missing"
@@ -99,7 +99,7 @@ class Cuts:
         """A line for each place where a branch is cut."""
         if not self.cut:
             return []
-        lines = list(dict.fromkeys(map(_told, self.beside.moving)))
+        lines = list(dict.fromkeys(map(self._told, self.beside.moving)))
         if not lines:
             return ["a branch is cut from the graph: doubles do not show it, decimals do"]
         more = len(lines) - _MOST_LINES
@@ -111,22 +111,23 @@ class Cuts:
 
     def notes(self) -> list[str]:
         """A line for each Value that is cut off and is meant to be."""
-        places = dict.fromkeys(map(_place, self.meant))
+        places = dict.fromkeys(map(self._place, self.meant))
         return [
             f"the Value made at {place} is cut off from the graph, as intended" for place in places
         ]
 
+    def _place(self, key: Key) -> str:
+        """The line where a branch is cut, or where what is cut off is used."""
+        node, _ = key
+        users = (user for user in self.program.inner if node in user.parents)
+        return node.line or next((user.line for user in users), "")
 
-def _place(key: Key) -> str:
-    return key[0].line
-
-
-def _told(key: Key) -> str:
-    node, k = key
-    if k < 0:
-        what = "a Value that the function makes moves with its inputs (detach(), no_grad()?)"
-    else:
-        assert node.op is not None
-        what = f"{node.op.name} takes a number that moves with the inputs (.data, float()?)"
-    line = f" at {node.line}" if node.line else ""
-    return f"a branch is cut from the graph{line}: {what}" + (_MEANT if k < 0 else "")
+    def _told(self, key: Key) -> str:
+        node, k = key
+        place = self._place(key)
+        line = f" at {place}" if place else ""
+        if k < 0 or node.op is None:
+            what = "a Value that the function makes moves with its inputs (detach(), no_grad()?)"
+        else:
+            what = f"{node.op.name} takes a number that moves with the inputs (.data, float()?)"
+        return f"a branch is cut from the graph{line}: {what}" + (_MEANT if k < 0 else "")

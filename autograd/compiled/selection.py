@@ -165,13 +165,6 @@ class _Masked(_Choice):
         return masked(tangent, self.index, self.place, 0.0)
 
 
-def _compared(value: Any) -> Any:
-    """What `argmax` compares: the number, or what carries one that no double holds."""
-    if isinstance(value, Value):
-        return number_of(value)
-    return getattr(value, "data", value) if isinstance(value, Ops) else number(value, "argmax")
-
-
 def argmax(values: Sequence[Any]) -> Any:
     """Where the first of the largest numbers stands; 0 if one is nan.
 
@@ -181,10 +174,10 @@ def argmax(values: Sequence[Any]) -> Any:
     1
     """
     traced = [v for v in values if is_traced(v)]
-    numbers = [_compared(v) for v in values]
+    numbers: list[Any] = [number_of(v) if isinstance(v, Value) else v for v in values]
+    numbers = [v if isinstance(v, Ops) else number(v, "argmax") for v in numbers]  # decimals, too
     top = numbers.index(max(numbers)) if all(z == z for z in numbers) else 0
     if not traced:
         return top
     tape = traced[0].tape
-    row = tape.note(None)
-    return Index(tape, float(top), ARGMAX, row, tuple(map(tape.placed, values)), 0)
+    return Index(tape, float(top), ARGMAX, tape.note(None), tuple(map(tape.placed, values)), 0)
