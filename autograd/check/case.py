@@ -19,12 +19,17 @@ from autograd.show.names import names
 from autograd.value import Value, number_writer, numbers
 
 
-class Traced(Mode):
-    """Recording that keeps the user's line of each node and of each leaf that f makes."""
+class Plain(Mode):
+    """Recording without scopes; a compiled function, in a mode that it does not know, runs what was
+    compiled."""
 
     def child(self, change: str, to: Any) -> Mode:
-        """Itself, so that every node is traced; `no_grad` alone means what it says."""
+        """Itself, so that every node is recorded; `no_grad` alone means what it says."""
         return super().child(change, to) if change == "recording" else self
+
+
+class Traced(Plain):
+    """The same, and the user's line is kept of each node and of each leaf that f makes."""
 
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Value:
         """The node, with its line."""
@@ -72,13 +77,13 @@ class Case:
 
     def recorded_at(self, at: list[float]) -> Recording:
         """f recorded at other numbers; the parameters are moved in place for as long as it runs."""
-        return self._run(at, None)
+        return self._run(at, Plain())
 
     def traced(self) -> Recording:
         """f recorded where it is checked, with the user's lines."""
         return self._run(self.at, Traced())
 
-    def _run(self, at: list[float], mode: Mode | None) -> Recording:
+    def _run(self, at: list[float], mode: Mode) -> Recording:
         nodes = [Value(x, label) for x, label in zip(at[: self.count], self.labels, strict=False)]
         with self._moved(at[self.count :]), entered(mode):
             root = self.f(*rebuilt(list(self.inputs), iter(nodes)))

@@ -147,7 +147,9 @@ def is_kink(op: Operation, at: Sequence[Decimal]) -> bool:
         if any(direction):
             wide, near = (slopes_beside(op, at, direction, nearer) for nearer in (False, True))
             if not all(slope.is_finite() for slope in (*wide, *near)):
-                return True
+                if sum(direction) == 1:
+                    return True  # an end; along both operands the base of a power is negative
+                continue
             if abs(near[1] - near[0]) * FADES > abs(wide[1] - wide[0]):
                 return True
             if any(abs(b) > STEEP * abs(a) for a, b in zip(wide, near, strict=True)):
