@@ -290,7 +290,7 @@ def test_second_order_of_a_function_that_refuses_decimals_or_jumps_or_is_wrong()
 def test_what_is_not_finite_has_no_verdict() -> None:
     with pytest.warns(RuntimeWarning, match=r"log\(x\) = nan"):
         both = check_gradients(lambda x: x.log(), -1.0)
-    assert (both.verdict, both.rows[0].note) == (Verdict.INCONCLUSIVE, "both are nan")
+    assert (both.verdict, both.rows[0].note) == (Verdict.INCONCLUSIVE, "the function is nan here")
     with pytest.warns(RuntimeWarning, match="inf"):
         endless = check_gradients(lambda x: x.log(), 0.0)
     assert endless.verdict is Verdict.INCONCLUSIVE

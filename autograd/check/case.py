@@ -1,6 +1,8 @@
 """The function that is checked, where it is checked, and its recorded graph."""
 
 import inspect
+import random
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -61,6 +63,7 @@ class Case:
         inputs: in their nesting.
         at: the numbers of the inputs, then of the parameters; `labels` are their names.
         recorded: the graph at these numbers.
+        same_draws: sets generators of random numbers back; f draws the same in every run.
     """
 
     f: Function
@@ -69,6 +72,7 @@ class Case:
     labels: list[str]
     parameters: list[Value]
     recorded: Recording
+    same_draws: Callable[[], object]
 
     @property
     def count(self) -> int:
@@ -85,6 +89,7 @@ class Case:
 
     def _run(self, at: list[float], mode: Mode) -> Recording:
         nodes = [Value(x, label) for x, label in zip(at[: self.count], self.labels, strict=False)]
+        self.same_draws()
         with self._moved(at[self.count :]), entered(mode):
             root = self.f(*rebuilt(list(self.inputs), iter(nodes)))
             if not isinstance(root, Value):
@@ -101,6 +106,7 @@ class Case:
         exact = [Decimal(x) for x in at]
         run = Run(dict(zip(self.parameters, exact[self.count :], strict=True)))
         given = iter([Carrier(run, x) for x in exact[: self.count]])
+        self.same_draws()
         with self._moved(at[self.count :]), entered(run):
             return run.decimal(self.f(*rebuilt(list(self.inputs), given)))
 
@@ -131,7 +137,7 @@ def record(f: Function, inputs: tuple[Tree, ...], parameters: Any) -> Case:
     case = Case(
         f=f, inputs=inputs, at=at + [p.data for p in chosen],
         labels=own + [name for name, _ in named], parameters=chosen,
-        recorded=Recording(Value(0.0), []),
+        recorded=Recording(Value(0.0), []), same_draws=_same_draws(),
     )  # fmt: skip
     case.recorded = case.traced()
     first, again = case.recorded.root.data, case.recorded_at(case.at).root.data
@@ -141,6 +147,16 @@ def record(f: Function, inputs: tuple[Tree, ...], parameters: Any) -> Case:
             "random numbers by a seed, and let it keep nothing from one run for the next"
         )
     return case
+
+
+def _same_draws() -> Callable[[], object]:
+    """A function that sets Python's generator, and NumPy's, back to where they are now."""
+    state = random.getstate()
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return lambda: random.setstate(state)
+    array = numpy.random.get_state()
+    return lambda: (random.setstate(state), numpy.random.set_state(array))
 
 
 def _arguments(f: Function, count: int) -> list[str]:

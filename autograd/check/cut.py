@@ -94,12 +94,13 @@ class Beside:
 
     Attributes:
         moving: the constants that move with the inputs, and the slope along the direction that the
-            graph lacks by each.
+            graph lacks by each; `weights` are their derivatives.
         flat: whether the least steps do not show all of them.
         pieces: on which sides (-1, 1) f takes another branch.
     """
 
     moving: dict[Key, float] = field(default_factory=dict)
+    weights: dict[Key, float] = field(default_factory=dict)
     flat: bool = False
     pieces: set[int] = field(default_factory=set)
 
@@ -159,8 +160,10 @@ class Surroundings:
                 bases[s] = touch
         for signs in [{1, -1}] if not beside.pieces else [{1}, {-1}]:
             base = bases[min(signs)]
-            for key, rate in self._followed(base, signs):
-                beside.moving[key] = _weight(base, *key) * rate
+            rates = dict(self._followed(base, signs))
+            for key, weight in _weights(base, list(rates)).items():
+                beside.weights[key] = weight
+                beside.moving[key] = weight * rates[key]
                 beside.flat |= not any(key in one.changes for one in laid.values())
         return beside
 
@@ -178,7 +181,7 @@ class Surroundings:
         above, below = (one.changes for one in laid)
         for key in beside.moving:
             change = above.get(key, 0.0) - below.get(key, 0.0)
-            part = _weight(self.case.recorded, *key) * change / (2 * h * self.direction[k])
+            part = beside.weights[key] * change / (2 * h * self.direction[k])
             total += part
             size += abs(part)
         return total, size
@@ -242,16 +245,17 @@ class Surroundings:
         return alike and len({abs(h) for h in rates}) > 1
 
 
-def _weight(base: Recording, node: Value, k: int) -> float:
+def _weights(base: Recording, keys: list[Key]) -> dict[Key, float]:
     """d(root)/d(the constant operand of a node), or of a leaf itself."""
     inner, ends = visited(base.root)
-    (arrived,) = derivatives(inner, ends, [(base.root, 1.0)], [node])
-    if k < 0 or not arrived:
-        return arrived
-    assert node.op is not None
+    arrived = derivatives(inner, ends, [(base.root, 1.0)], [node for node, _ in keys])
+    weights = dict(zip(keys, arrived, strict=True))
     with decimals.digits(_DIGITS):
-        at = list(map(Decimal, operands_of(node)))
-        return arrived * float(slope(node.op, k, at, decimals.value(node.op)(*at)))
+        for node, k in keys:
+            if k >= 0 and node.op is not None:
+                at = list(map(Decimal, operands_of(node)))
+                weights[node, k] *= float(slope(node.op, k, at, decimals.value(node.op)(*at)))
+    return weights
 
 
 def touching(

@@ -29,8 +29,6 @@ def _near(gradient: float, slope: float) -> bool:
 
 def _undecided(row: Row) -> None:
     row.verdict, row.note = Verdict.INCONCLUSIVE, _NO_SLOPE
-    if row.analytic != row.analytic and row.referee != row.referee:
-        row.note = "both are nan"
 
 
 def _finite(sides: Sides) -> bool:
@@ -95,7 +93,10 @@ class Referee:
     def row(self, claim: Claim) -> Row:
         """What is said of a gradient."""
         k, case = claim.k, self.case
-        row = Row(case.labels[k], case.at[k], claim.gradient, math.nan, 0.0, Verdict.PASS)
+        row = Row(case.labels[k], case.at[k], claim.gradient, math.nan, math.nan, Verdict.PASS)
+        if math.isnan(case.recorded.root.data):
+            row.verdict, row.note = Verdict.INCONCLUSIVE, "the function is nan here"
+            return row
         if self.cuts.judged(row, k, self._sweeps[0].of(k)):
             return row
         sides = self.slopes.of(k, k in self.switching) if self._is_beside_kink(k) else None

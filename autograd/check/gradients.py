@@ -8,7 +8,10 @@ function: it is recorded again beside the point, and run on decimals.  LOCAL and
 culprit; only END-TO-END sees a branch that was cut from the graph.
 """
 
+import contextlib
 import random
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 from autograd.check.adjoint import wrong_sums
@@ -22,6 +25,8 @@ from autograd.show.events import handed
 from autograd.show.names import names
 from autograd.value import Value
 
+_MANY = 20  # inputs, for which a progress bar is worth its import
+_LONG = 2.0  # seconds, before it is shown
 _REPLAYED = 1e-12  # what a replay's gradient may be off, of the size of the terms
 
 
@@ -38,7 +43,8 @@ def check_gradients(
 
     Args:
         f: a function of Values, in any nesting, that returns one Value.  It is run about ten times,
-            beside the inputs and also on decimal numbers, so it must be deterministic, and what it
+            beside the inputs and also on decimal numbers, and draws the same numbers from Python's
+            and NumPy's common generators in every run; otherwise it must be deterministic.  What it
             keeps from one run for the next moves on.  Of a compiled one, what was compiled is
             checked, and that the replay's gradients are the same.
         inputs: where to check it: numbers or Values in lists, tuples and dicts.
@@ -89,7 +95,7 @@ def _judged(
     wrong += badly
     report = Report([], [text for _, text in wrong], [node for node, _ in wrong])
     referee = Referee(case, pulls, chosen, settings)
-    for k in chosen:
+    for k in _counted(chosen):
         node = recorded.nodes[k]
         own, size = ours.get(node, (0.0, 0.0))
         gradient = grads.get(node, 0.0)
@@ -103,6 +109,17 @@ def _judged(
     report.culprits += referee.cuts.culprits()
     report.summary = "\n".join(referee.cuts.notes())
     return report
+
+
+def _counted(chosen: list[int]) -> Iterable[int]:
+    """The inputs, with a progress bar in a terminal if they take long and tqdm is installed."""
+    if len(chosen) > _MANY and sys.stderr.isatty():
+        with contextlib.suppress(ImportError):
+            from tqdm import tqdm
+
+            bar: Iterable[int] = tqdm(chosen, "checking gradients", delay=_LONG, leave=False)
+            return bar
+    return chosen
 
 
 def _names(case: Case, everything: list[Value]) -> dict[Value, str]:
