@@ -252,7 +252,7 @@ def _weights(base: Recording, keys: list[Key]) -> dict[Key, float]:
     weights = dict(zip(keys, arrived, strict=True))
     with decimals.digits(_DIGITS):
         for node, k in keys:
-            if k >= 0 and node.op is not None:
+            if k >= 0 and node.op is not None and weights[node, k]:
                 at = list(map(Decimal, operands_of(node)))
                 weights[node, k] *= float(slope(node.op, k, at, decimals.value(node.op)(*at)))
     return weights
