@@ -8,7 +8,7 @@ from decimal import Decimal
 from autograd.check.accuracy import AGREED, FLOOR, ROUNDING, TIE, ulps
 from autograd.check.case import operands_of
 from autograd.check.report import Report, hint
-from autograd.check.slopes import FADES, JUMPS, STEEP, enough, slope, slopes_beside
+from autograd.check.slopes import FADES, JUMPS, STEEP, enough, slope, slopes_beside, step_beside
 from autograd.operation import Operation
 from autograd.printers import decimals
 from autograd.show.events import handed
@@ -65,6 +65,9 @@ class _Exact:
     def growth(self, k: int) -> Decimal:
         """By how much the slope grows as the step shrinks: without end at a jump or a root's 0."""
         wide = slopes_beside(self.op, self.at, self.direction(k))
+        step = step_beside(self.at[k], decimals.turns(self.op))
+        if max(map(abs, wide)) * step < abs(self.z) * _SAME:
+            return Decimal(1)  # the step changes next to nothing
         near = slopes_beside(self.op, self.at, self.direction(k), nearer=True)
         pairs = zip(near, wide, strict=True)
         return max(abs(b / a) if a else Decimal(0) for b, a in pairs if b.is_finite())
