@@ -72,9 +72,16 @@ def test_a_kink_of_a_parameter_is_one_of_the_function() -> None:
     ],
 )
 def test_a_jump_is_called_one(f: F, at: float) -> None:
-    (row,) = check_gradients(f, at).rows
-    assert row.verdict is Verdict.KINK
-    assert row.note.startswith("the function jumps here, and has no slope")
+    def wrong(x: Any) -> Any:
+        z = f(x)
+        if isinstance(x, Value):
+            x.register_hook(lambda g: g + 0.5)
+        return z
+
+    for function, verdict in ((f, Verdict.KINK), (wrong, Verdict.FAIL)):
+        (row,) = check_gradients(function, at).rows
+        assert row.verdict is verdict
+        assert row.note.startswith("the function jumps here, and has no slope")
 
 
 @pytest.mark.parametrize(

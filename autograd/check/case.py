@@ -22,8 +22,10 @@ from autograd.value import Value, number_writer, numbers
 
 
 class Plain(Mode):
-    """Recording without scopes; a compiled function, in a mode that it does not know, runs what was
-    compiled."""
+    """Recording without scopes.
+
+    In a mode that it does not know, a compiled function runs what was compiled.
+    """
 
     def child(self, change: str, to: Any) -> Mode:
         """Itself, so that every node is recorded; `no_grad` alone means what it says."""

@@ -170,6 +170,9 @@ class Referee:
         row.note = f"slopes {sides.left:.6g} from the left, {sides.right:.6g} from the right"
         if sides.jump:
             row.note = "the function jumps here, and has no slope"
+            if not (claim.sound or _near(claim.gradient, self._sweeps[0].of(claim.k))):
+                row.verdict = Verdict.FAIL
+                row.note += ", and the gradient is not that of its operations"
         elif not low - allowed <= claim.gradient <= high + allowed:
             inside = low - allowed <= self._sweeps[0].of(claim.k) <= high + allowed
             row.verdict = Verdict.ILL_CONDITIONED if claim.sound and inside else Verdict.FAIL

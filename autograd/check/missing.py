@@ -68,7 +68,8 @@ class Cuts:
         """Whether what is cut moves with these inputs alone."""
         if self.beside.moving and not self.beside.pieces:
             return self.around.moves(part, self.beside)
-        return not direction.agree(self.around, self.program, 1, part)
+        # Where f switches to another branch, it differs from its graph on that side alone.
+        return not any(direction.agree(self.around, self.program, s, part) for s in (1, -1))
 
     def judged(self, row: Row, k: int, slope: float) -> bool:
         """Whether the gradient in input k lacks something, and the row says so."""
