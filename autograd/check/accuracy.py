@@ -10,6 +10,11 @@ SOUND = 64  # roundings that a sum of paths may lose, of the size of all of them
 TIE = 1e-12  # one-sided slopes that differ by more, relatively, differ by a kink
 
 
+def near(gradient: float, slope: float) -> bool:
+    """Whether two slopes are the same; an overflow is right as inf."""
+    return gradient == slope or abs(gradient - slope) <= AGREED * abs(slope) + TINY
+
+
 def ulps(computed: float, exact: float) -> float:
     """How many units in the last place a number is off; an overflow is right as inf."""
     if computed == exact or abs(computed - exact) <= FLOOR:

@@ -3,28 +3,22 @@
 import math
 from dataclasses import dataclass
 
-from autograd.check.accuracy import AGREED, ROUNDING, SOUND, TINY
+from autograd.check.accuracy import AGREED, ROUNDING, SOUND, TINY, near
 from autograd.check.case import Case
 from autograd.check.cut import Surroundings, touching
 from autograd.check.missing import MOST_ALONE, RESOLVED, Cuts
-from autograd.check.program import Program, Sweep
+from autograd.check.program import Program, Sweeps
 from autograd.check.report import Row, Verdict, hint
 from autograd.check.second import second_rows, unjudged_rows
 from autograd.check.sides import Sides, Slopes
 from autograd.value import Value
 
 _LOST = 16  # roundings that a sum of paths may lose, of the size of all of them
-_MORE = 30  # digits for who disagrees, twice as many in each of
-_SWEEPS = 4  # what still changes in the last of so many sweeps is not known
 _NO_SLOPE = "the function has no finite slope here, or cannot be run beside this point"
 _CHOICES = (
     "every operation and sum is right: the slopes that operations choose at their kinks do not add "
     "up to the function's"
 )
-
-
-def _near(gradient: float, slope: float) -> bool:
-    return gradient == slope or abs(gradient - slope) <= AGREED * abs(slope) + TINY
 
 
 def _undecided(row: Row) -> None:
@@ -79,13 +73,13 @@ class Referee:
     def __init__(
         self, case: Case, pulls: dict[Value, list[float]], chosen: list[int], settings: Settings
     ) -> None:
-        self.case, self.pulls, self.settings = case, pulls, settings
+        self.case, self.settings = case, settings
         self.program = Program(case.recorded)
-        self._sweeps = [Sweep(self.program, pulls)]
+        self.sweeps = Sweeps(self.program, pulls)
         around = Surroundings(case, settings.seed)
         self.cuts = Cuts(around, self.program, chosen, settings.detached == "intended")
         self.slopes = Slopes(case, self.program, around)
-        self.kinked = self._sweeps[0].upstream()
+        self.kinked = self.sweeps.first.upstream()
         self.switching: set[int] = set()
         if self.cuts.branches:
             self.switching = set().union(*touching(chosen, self.cuts.switches, MOST_ALONE))
@@ -97,11 +91,11 @@ class Referee:
         if math.isnan(case.recorded.root.data):
             row.verdict, row.note = Verdict.INCONCLUSIVE, "the function is nan here"
             return row
-        if self.cuts.judged(row, k, self._sweeps[0].of(k)):
+        if self.cuts.judged(row, k, self.sweeps.first.of(k)):
             return row
         sides = self.slopes.of(k, k in self.switching) if self._is_beside_kink(k) else None
         if sides is None:
-            self._smooth(row, claim, self._sweeps[0].of(k))
+            self._smooth(row, claim, self.sweeps.first.of(k))
         elif sides.jump or sides.kink or not _finite(sides):
             self._kink(row, claim, sides)
         else:
@@ -114,7 +108,7 @@ class Referee:
             return unjudged_rows(self.case, "a branch is cut from the graph")
         if self.cuts.branches:
             return unjudged_rows(self.case, "the function takes another branch beside this point")
-        kinks = bool(self._sweeps[0].kinks)
+        kinks = bool(self.sweeps.first.kinks)
         return second_rows(self.case, self.program, kinks, self.settings.seed)
 
     def _is_beside_kink(self, k: int) -> bool:
@@ -124,16 +118,16 @@ class Referee:
         """Judge a gradient by the one slope that f has."""
         row.referee, row.error = slope, RESOLVED * abs(slope)
         gradient = claim.gradient
-        if _near(gradient, slope):
+        if near(gradient, slope):
             return
         if not self._is_beside_kink(claim.k):
-            slope = row.referee = self._sure(claim.k)
+            slope = row.referee = self.sweeps.sure(claim.k)
             row.error = RESOLVED * abs(slope)
         if not math.isfinite(slope):
             _undecided(row)
-        elif _near(gradient, slope):
+        elif near(gradient, slope):
             return
-        elif claim.sound and math.isfinite(gradient) and _near(self._sweeps[-1].of(claim.k), slope):
+        elif claim.sound and math.isfinite(gradient) and self._is_conventional(claim.k, slope):
             row.verdict = Verdict.ILL_CONDITIONED
             gap = abs(gradient - slope) / max(abs(slope), TINY)
             lost = min(16, round(16 + math.log10(gap)))
@@ -144,17 +138,9 @@ class Referee:
             if claim.sound and math.isfinite(gradient):
                 row.note = _CHOICES
 
-    def _sure(self, k: int) -> float:
-        """The slope in the graph with so many digits that more do not change it; else nan."""
-        for i in range(1, _SWEEPS):
-            if i == len(self._sweeps):
-                self._sweeps.append(Sweep(self.program, self.pulls, _MORE * 2**i))
-            before, after = (sweep.of(k) for sweep in self._sweeps[i - 1 : i + 1])
-            if _near(before, after):
-                return after
-        # What falls by as many digits as are added is the rounding of a sum that is 0.
-        falls = abs(after) < abs(self._sweeps[0].of(k)) * 10.0**-_MORE
-        return 0.0 if falls else math.nan
+    def _is_conventional(self, k: int, slope: float) -> bool:
+        """Whether a slope is the graph's own, with those that operations choose at their kinks."""
+        return not self._is_beside_kink(k) or near(self.sweeps.first.of(k), slope)
 
     def _kink(self, row: Row, claim: Claim, sides: Sides) -> None:
         """Judge a gradient by the slopes on both sides: it may be any between them."""
@@ -170,17 +156,17 @@ class Referee:
         row.note = f"slopes {sides.left:.6g} from the left, {sides.right:.6g} from the right"
         if sides.jump:
             row.note = "the function jumps here, and has no slope"
-            if not (claim.sound or _near(claim.gradient, self._sweeps[0].of(claim.k))):
+            if not (claim.sound or near(claim.gradient, self.sweeps.first.of(claim.k))):
                 row.verdict = Verdict.FAIL
                 row.note += ", and the gradient is not that of its operations"
         elif not low - allowed <= claim.gradient <= high + allowed:
-            inside = low - allowed <= self._sweeps[0].of(claim.k) <= high + allowed
+            inside = low - allowed <= self.sweeps.first.of(claim.k) <= high + allowed
             row.verdict = Verdict.ILL_CONDITIONED if claim.sound and inside else Verdict.FAIL
             row.note += ", and the gradient is neither nor between"
         row.note += f" ({switched})" if switched else ""
 
     def _switched(self) -> str:
-        kinks = self._sweeps[0].kinks
+        kinks = self.sweeps.first.kinks
         if not kinks:
             return ""
         node = kinks[-1]  # the first one of the graph

@@ -4,14 +4,17 @@ import math
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
+from autograd.check.accuracy import near
 from autograd.check.case import Recording, operands_of
-from autograd.check.slopes import is_kink, slope
+from autograd.check.slopes import STEP, is_kink, slope
 from autograd.operation import Operation
 from autograd.order import visited
 from autograd.printers import decimals
 from autograd.value import Value
 
 _DIGITS = 60  # a step of 1e-25 for each slope, 20 digits of a difference, and 15 to spare
+_MORE = 30  # digits in a further sweep, twice as many in each
+_SWEEPS = 4  # what still changes in the last of so many sweeps is not known
 _SPREAD = 15  # numbers whose sizes differ by more decades than a double has digits need more
 
 # Where the result stands, the row and its value, and where the operands stand; -1 for none.
@@ -87,26 +90,29 @@ class Sweep:
         self.slopes: dict[int, Decimal] = {program.root: Decimal(1)}
         self.kinks: list[Value] = []
         along = set(program.inputs)
-        steps = []
-        for node, step in zip(program.inner, program.steps, strict=True):
+        for step in program.steps:
             if step[3] in along or step[4] in along:
                 along.add(step[0])
-                steps.append((node, step))
+        # A smaller step as well: what is left of a sum that is 0 is the steps' squares.
+        relative = STEP.scaleb(-more // 3)
         with decimals.digits(program.digits + more):
             data = program.moved(program.start[place] for place in program.inputs)
-            for node, (place, op, _, i, j) in reversed(steps):
+            for node, (place, op, _, i, j) in zip(
+                reversed(program.inner), reversed(program.steps), strict=True
+            ):
                 arrived = self.slopes.get(place)
-                if arrived:
-                    at = [data[i]] if j < 0 else [data[i], data[j]]
-                    kinked = is_kink(op, at)
-                    if kinked:
-                        self.kinks.append(node)
-                    for k, parent in enumerate((i, j)[: len(at)]):
-                        if parent in along:
-                            partial = (
-                                Decimal(pulls[node][k]) if kinked else slope(op, k, at, data[place])
-                            )
-                            self.slopes[parent] = self.slopes.get(parent, 0) + arrived * partial
+                if not arrived:
+                    continue
+                at = [data[i]] if j < 0 else [data[i], data[j]]
+                kinked = is_kink(op, at)
+                self.kinks += [node] * kinked
+                for k, parent in enumerate((i, j)[: len(at)]):
+                    if parent in along:
+                        if kinked:
+                            partial = Decimal(pulls[node][k])
+                        else:
+                            partial = slope(op, k, at, data[place], relative)
+                        self.slopes[parent] = self.slopes.get(parent, 0) + arrived * partial
 
     def slope(self, k: int) -> Decimal:
         """The slope in input k."""
@@ -123,6 +129,26 @@ class Sweep:
             if place in reached:
                 reached |= {i, j}
         return {k for k, place in enumerate(self.program.inputs) if place in reached}
+
+
+class Sweeps:
+    """Sweeps with more digits and smaller steps each, for who does not agree with the first."""
+
+    def __init__(self, program: Program, pulls: dict[Value, list[float]]) -> None:
+        self.program, self.pulls = program, pulls
+        self.first = Sweep(program, pulls)
+        self._all = [self.first]
+
+    def sure(self, k: int) -> float:
+        """The slope in input k with so many digits that more do not change it; else nan."""
+        for i in range(1, _SWEEPS):
+            if i == len(self._all):
+                self._all.append(Sweep(self.program, self.pulls, _MORE * 2**i))
+            before, after = (sweep.of(k) for sweep in self._all[i - 1 : i + 1])
+            if near(before, after):
+                return after
+        # What falls with every sweep is the rounding of a sum that is 0.
+        return 0.0 if abs(after) < abs(self.first.of(k)) * 10.0**-_MORE else math.nan
 
 
 def _enough(inner: list[Value]) -> tuple[int, int]:
