@@ -3,6 +3,8 @@
 import contextlib
 import math
 import random
+import sys
+import types
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -1031,3 +1033,69 @@ def test_a_gradient_at_a_kink_may_be_off_by_as_much_as_any_other() -> None:
                            (1.0 - 1e-9, Verdict.KINK), (1.0 - 1e-8, Verdict.FAIL)):  # fmt: skip
         (row,) = check_gradients(Claim(rectified, claim), 0.0).rows
         assert row.verdict is verdict
+
+
+# ---------------------------------------------------------------------- what f may do, and its cost
+
+
+def test_inputs_are_called_what_the_function_calls_them() -> None:
+    def f(w: Any, *rest: Any, b: float = 0.0) -> Any:
+        return w * rest[0][0] + rest[1] + b
+
+    report = check_gradients(f, Value(2.0, "weight"), [3.0], 4.0)
+    assert [row.name for row in report.rows] == ["weight", "rest[0][0]", "rest[1]"]
+    assert [row.name for row in check_gradients(rows()["hypot"], 3.0, 4.0).rows] == ["x", "y"]
+    net = MLP([1, 1], "tanh", seed=0)
+    assert check_gradients(lambda: net([0.3]), parameters=net).rows[0].name == (
+        "layers.0.neurons.0.weights.0"
+    )
+
+
+def test_common_generators_give_the_same_numbers_in_every_run_and_go_on_afterwards() -> None:
+    numpy = pytest.importorskip("numpy")
+
+    def f(x: Any) -> Any:
+        return x * random.random() + x * x * float(numpy.random.rand())
+
+    random.seed(1)
+    numpy.random.seed(1)
+    assert check_gradients(f, 0.7).verdict is Verdict.PASS
+    after = random.random(), numpy.random.rand()
+    random.seed(1)
+    numpy.random.seed(1)
+    f(0.7)
+    assert after == (random.random(), numpy.random.rand())
+
+
+def test_the_runs_of_f_do_not_grow_with_its_inputs() -> None:
+    runs = 0
+
+    def f(xs: Any) -> Any:
+        nonlocal runs
+        runs += 1
+        return sum((x * (0.3 * x).tanh() for x in xs), 0.0 * xs[0])
+
+    assert check_gradients(f, [0.01 * i for i in range(1, 300)]).verdict is Verdict.PASS
+    assert runs <= 8
+
+
+def test_a_long_check_has_a_progress_bar_in_a_terminal(monkeypatch: Any) -> None:
+    shown: list[tuple[int, str, dict[str, Any]]] = []
+
+    def tqdm(items: Any, what: str, **options: Any) -> Any:
+        shown.append((len(items), what, options))
+        return items
+
+    def check(count: int) -> None:
+        check_gradients(lambda xs: sum(xs[1:], xs[0]), [1.0] * count)
+
+    monkeypatch.setitem(sys.modules, "tqdm", types.SimpleNamespace(tqdm=tqdm))
+    check(30)
+    assert shown == []
+    monkeypatch.setattr(sys, "stderr", types.SimpleNamespace(isatty=lambda: True))
+    check(3)
+    assert shown == []
+    check(30)
+    assert shown == [(30, "checking gradients", {"delay": 2.0, "leave": False})]
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    check(30)

@@ -179,3 +179,9 @@ def test_roots_have_no_finite_slope_at_their_ends() -> None:
             (row,) = check_gradients(f, 0.0).rows
         assert row.verdict is Verdict.INCONCLUSIVE
         assert math.isinf(row.analytic)
+
+
+def test_a_branch_that_doubles_do_not_reach_is_not_decided() -> None:
+    # On decimals 1 + 1e-20 x is above 1 beside 0; no double shows it.
+    (row,) = check_gradients(lambda x: x * x if x * 1e-20 + 1.0 > 1.0 else -x, 0.0).rows
+    assert row.verdict is Verdict.INCONCLUSIVE

@@ -1,5 +1,6 @@
 """The function that is checked, where it is checked, and its recorded graph."""
 
+import contextlib
 import inspect
 import random
 import sys
@@ -130,15 +131,10 @@ def record(f: Function, inputs: tuple[Tree, ...], parameters: Any) -> Case:
     given = list(leaves(list(inputs)))
     named = _named(parameters)
     chosen = [parameter for _, parameter in named]
-    paths = list(_paths(_arguments(f, len(inputs)), inputs))
-    own = [
-        leaf.label or path if isinstance(leaf, Value) else path
-        for leaf, path in zip(given, paths, strict=True)
-    ]
     at = [leaf.data if isinstance(leaf, Value) else number(leaf, "an input") for leaf in given]
     case = Case(
         f=f, inputs=inputs, at=at + [p.data for p in chosen],
-        labels=own + [name for name, _ in named], parameters=chosen,
+        labels=input_labels(f, inputs) + [name for name, _ in named], parameters=chosen,
         recorded=Recording(Value(0.0), []), same_draws=_same_draws(),
     )  # fmt: skip
     case.recorded = case.traced()
@@ -161,11 +157,24 @@ def _same_draws() -> Callable[[], object]:
     return lambda: (random.setstate(state), numpy.random.set_state(array))
 
 
+def input_labels(f: Function, inputs: tuple[Tree, ...]) -> list[str]:
+    """What each number of the inputs is called: by its label, or by f's argument and its path.
+
+    >>> input_labels(lambda w, p, *rest: None, (1.0, {"b": [2.0]}, 3.0))
+    ['w', "p['b'][0]", 'rest[0]']
+    """
+    paths = _paths(_arguments(f, len(inputs)), inputs)
+    given = leaves(list(inputs))
+    return [getattr(leaf, "label", "") or path for leaf, path in zip(given, paths, strict=True)]
+
+
 def _arguments(f: Function, count: int) -> list[str]:
     """What f calls its arguments; x0, x1 where it does not say."""
-    try:
-        declared = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):
+    declared: list[inspect.Parameter] = []
+    for called in (f.__call__, f):  # an operation says it by its `__call__` alone
+        with contextlib.suppress(TypeError, ValueError):
+            declared = list(inspect.signature(called).parameters.values())
+    if not declared:
         return [f"x{i}" for i in range(count)]
     own = [p.name for p in declared if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     rest = next((p.name for p in declared if p.kind is p.VAR_POSITIONAL), "x")
