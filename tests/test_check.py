@@ -1046,7 +1046,7 @@ def test_inputs_are_called_what_the_function_calls_them() -> None:
     assert [row.name for row in report.rows] == ["weight", "rest[0][0]", "rest[1]"]
     assert [row.name for row in check_gradients(rows()["hypot"], 3.0, 4.0).rows] == ["x", "y"]
     net = MLP([1, 1], "tanh", seed=0)
-    assert check_gradients(lambda: net([0.3]), parameters=net).rows[0].name == (
+    assert check_gradients(lambda: net([0.3])[0], parameters=net).rows[0].name == (
         "layers.0.neurons.0.weights.0"
     )
 

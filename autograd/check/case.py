@@ -168,7 +168,7 @@ def input_labels(f: Function, inputs: tuple[Tree, ...]) -> list[str]:
     return [getattr(leaf, "label", "") or path for leaf, path in zip(given, paths, strict=True)]
 
 
-def _arguments(f: Function, count: int) -> list[str]:
+def _arguments(f: Any, count: int) -> list[str]:
     """What f calls its arguments; x0, x1 where it does not say."""
     declared: list[inspect.Parameter] = []
     for called in (f.__call__, f):  # an operation says it by its `__call__` alone
