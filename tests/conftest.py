@@ -35,13 +35,13 @@ def table() -> Iterator[None]:
 # Files whose tests train, compile, start a process, a browser or a kernel, or check thousands of
 # points.  All other tests are quick: `python3 run.py test --quick` runs them in half a minute.
 SLOW = {
-    "test_attacks", "test_border", "test_check", "test_compile", "test_compiled_in_graph",
-    "test_concurrency", "test_demo", "test_diagnose", "diagnosis",
-    "test_distributed", "test_docs", "test_init", "test_interruptions", "test_learning_rate",
-    "test_margins", "test_memory", "test_microgpt", "test_notebooks", "test_notebooks_live",
-    "test_optim", "test_packaging", "test_page", "test_plugin", "test_decimals",
-    "test_random_functions", "test_random_graphs", "test_replay", "test_rounding", "test_sweeps",
-    "test_training", "test_training_ways", "distributed", "README", "coming_from",
+    "test_attacks", "test_border", "test_check", "test_check_of_second_order", "test_compile",
+    "test_compiled_in_graph", "test_concurrency", "test_cut_branches", "test_demo", "test_diagnose",
+    "diagnosis", "test_distributed", "test_docs", "test_init", "test_interruptions", "test_kinks",
+    "test_learning_rate", "test_margins", "test_memory", "test_microgpt", "test_notebooks",
+    "test_notebooks_live", "test_optim", "test_packaging", "test_page", "test_plugin",
+    "test_decimals", "test_random_functions", "test_random_graphs", "test_replay", "test_rounding",
+    "test_sweeps", "test_training", "test_training_ways", "distributed", "README", "coming_from",
 }  # fmt: skip
 
 # Coverage does not measure the tests in these files, in a browser or marked `untraced`, nor the

@@ -3,6 +3,8 @@
 import contextlib
 import math
 import random
+import sys
+import types
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -68,10 +70,11 @@ def test_a_sum_of_ten_thousand_terms_that_cancel() -> None:
 
 @pytest.mark.parametrize("case", KINKS)
 def test_a_kink_is_called_one_with_both_slopes(case: Case) -> None:
-    left, _, right = case.slopes(0)
-    (row,) = check_gradients(case.f, *case.at).rows
-    assert row.verdict is Verdict.KINK
-    assert f"slopes {left:.6g} from the left, {right:.6g} from the right" in row.note
+    left, _, right = (slope + 0.0 for slope in case.slopes(0))
+    for claim in (left, right):
+        (row,) = check_gradients(claiming(case, [claim]), *case.at).rows
+        assert row.verdict is Verdict.KINK
+        assert f"slopes {left:.6g} from the left, {right:.6g} from the right" in row.note
     (row,) = check_gradients(claiming(case, [max(left, right) + 1.0]), *case.at).rows
     assert row.verdict is Verdict.FAIL
 
@@ -224,7 +227,7 @@ def test_nested_inputs_parameters_of_a_module_and_samples() -> None:
 def test_second_order() -> None:
     report = check_gradients(lambda x, y: exp(x * y) + x**3, 0.5, -0.3, order=2)
     assert report.verdict is Verdict.PASS, str(report)
-    assert [row.name for row in report.rows[2:]] == ["d2/dx0 dv", "d2/dx1 dv"]
+    assert [row.name for row in report.rows[2:]] == ["d2/dx dv", "d2/dy dv"]
 
 
 def test_a_function_that_refuses_decimals_is_checked_in_double() -> None:
@@ -278,10 +281,7 @@ def test_second_order_of_a_function_that_refuses_decimals_or_jumps_or_is_wrong()
         return x**3
 
     report = check_gradients(refuses, 1.5, order=2)
-    assert (report.rows[1].verdict, report.rows[1].note) == (
-        Verdict.INCONCLUSIVE,
-        "the function refuses decimals",
-    )
+    assert (report.rows[1].verdict, report.rows[1].note) == (Verdict.PASS, "")
     kinked = check_gradients(lambda x: (x * 2.0).relu(), 0.0, order=2)
     assert kinked.rows[1].note == "the first derivative jumps here"
     with planted(next(f for f in faults() if (f.op, f.kind) == ("tanh", "half"))):
@@ -292,7 +292,7 @@ def test_second_order_of_a_function_that_refuses_decimals_or_jumps_or_is_wrong()
 def test_what_is_not_finite_has_no_verdict() -> None:
     with pytest.warns(RuntimeWarning, match=r"log\(x\) = nan"):
         both = check_gradients(lambda x: x.log(), -1.0)
-    assert (both.verdict, both.rows[0].note) == (Verdict.INCONCLUSIVE, "both are nan")
+    assert (both.verdict, both.rows[0].note) == (Verdict.INCONCLUSIVE, "the function is nan here")
     with pytest.warns(RuntimeWarning, match="inf"):
         endless = check_gradients(lambda x: x.log(), 0.0)
     assert endless.verdict is Verdict.INCONCLUSIVE
@@ -350,7 +350,7 @@ def test_the_referees_functions_agree_with_mpmath(name: str) -> None:
     for at in reference.points(op, 12, random.Random(name)):
         if any(abs(x) > 1e4 for x in at):
             continue
-        with decimals.digits(decimals.enough(at)):
+        with decimals.digits(80 + 330 * any(abs(x) > 1e15 for x in at)):
             found = decimals.value(op)(*map(Decimal, at))
         with mp.workprec(3000):
             exact = reference.value(op, *at)
@@ -421,17 +421,17 @@ def report_of_two() -> Report:
 def test_a_report_prints_as_a_table_with_its_summary_and_blame() -> None:
     assert str(report_of_two()).split("\n") == [
         "whole",
-        "input   at      gradient      referee  could see  verdict",
-        "w       0.5     0.3333333333  2        1.0e-15    FAIL: why <not>",
-        "longer  -1e-07  0             0        0.0e+00    pass",
+        "input   at      gradient      reference  resolution  verdict",
+        "w       0.5     0.3333333333  2          1.0e-15     FAIL: why <not>",
+        "longer  -1e-07  0             0          0.0e+00     pass",
         "first & last",
         "second",
     ]
     assert str(Report([], summary="whole")) == "whole"
     assert str(Report([], ["blame"])) == "blame"
     assert report_of_two()._repr_html_() == (
-        "<table><tr><th>input</th><th>at</th><th>gradient</th><th>referee</th>"
-        "<th>could see</th><th>verdict</th></tr>"
+        "<table><tr><th>input</th><th>at</th><th>gradient</th><th>reference</th>"
+        "<th>resolution</th><th>verdict</th></tr>"
         "<tr><td>w</td><td>0.5</td><td>0.3333333333</td><td>2</td><td>1.0e-15</td>"
         "<td>FAIL: why &lt;not&gt;</td></tr>"
         "<tr><td>longer</td><td>-1e-07</td><td>0</td><td>0</td><td>0.0e+00</td><td>pass</td></tr>"
@@ -442,7 +442,7 @@ def test_a_report_prints_as_a_table_with_its_summary_and_blame() -> None:
 def test_rich_shows_the_same_table() -> None:
     pytest.importorskip("rich")
     table = report_of_two().__rich__()
-    heads = ["input", "at", "gradient", "referee", "could see", "verdict"]
+    heads = ["input", "at", "gradient", "reference", "resolution", "verdict"]
     assert [column.header for column in table.columns] == heads
     assert list(table.columns[0].cells) == ["w", "longer"]
     assert list(table.columns[5].cells) == ["FAIL: why <not>", "pass"]
@@ -525,7 +525,7 @@ def use_thrice(a: Any, b: Any) -> Any:
             [
                 "gradient of node v2 is 2.0, but its 3 use(s) add up to 5.0 (1, 2, 2): "
                 "accumulation or the order is at fault",
-                "gradient of node x1 is -6.0, but its 2 use(s) add up to -2.0 (4, -6): "
+                "gradient of node b is -6.0, but its 2 use(s) add up to -2.0 (4, -6): "
                 "accumulation or the order is at fault",
             ],
         ),
@@ -536,7 +536,7 @@ def use_thrice(a: Any, b: Any) -> Any:
                 "accumulation or the order is at fault",
                 "gradient of node a is 1.0, but its 1 use(s) add up to 5.0 (5): "
                 "accumulation or the order is at fault",
-                "gradient of node x1 is 7.0, but its 2 use(s) add up to 1.0 (4, -3): "
+                "gradient of node b is 7.0, but its 2 use(s) add up to 1.0 (4, -3): "
                 "accumulation or the order is at fault",
             ],
         ),
@@ -564,7 +564,7 @@ def test_a_gradient_twice_its_uses_has_a_hint_of_it() -> None:
     with planted(next(f for f in faults() if not f.op and f.kind == "once")):
         report = check_gradients(lambda x: x * x, 1.5)
     assert report.blame == [
-        "gradient of node x0 is 1.5, but its 2 use(s) add up to 3.0 (1.5, 1.5)"
+        "gradient of node x is 1.5, but its 2 use(s) add up to 3.0 (1.5, 1.5)"
         " (0.5 times too much: a use lost?): accumulation or the order is at fault"
     ]
 
@@ -618,13 +618,21 @@ def test_what_is_cut_from_the_graph_is_told() -> None:
             h = x * x
         return h * x
 
-    note = (
-        "every operation and sum is right, so a branch is cut from the graph: "
-        ".data, float() or detach() in the function?"
-    )
-    for f, slope in ((cut, 12.0), (lambda x: x * x + x.item(), 5.0)):
-        (row,) = check_gradients(f, 2.0).rows
-        assert (row.verdict, row.note) == (Verdict.FAIL, note)
+    def adds(x: Any) -> Any:
+        return x * x + x.item()
+
+    for f, slope, line, missing, how in (
+        (cut, 12.0, 3, 8, "a Value that the function makes moves with its inputs"),
+        (adds, 5.0, 1, 1, "add takes a number that moves with the inputs"),
+    ):
+        report = check_gradients(f, 2.0)
+        (row,) = report.rows
+        assert row.verdict is Verdict.FAIL
+        where = f"test_check.py:{f.__code__.co_firstlineno + line}"
+        told = f"a branch is cut from the graph at {where}: "
+        assert row.note == told + f"{missing} of the slope is missing"
+        assert report.blame[0].startswith(told + how)
+        assert len(report.culprits) == 1
         assert row.analytic == 4.0
         assert row.referee == pytest.approx(slope, rel=1e-9)
     (row,) = check_gradients(lambda x: x * x if x.item() > 1 else x, 2.0).rows
@@ -658,7 +666,7 @@ def test_kinks_and_jumps_are_told_with_their_slopes_and_the_line() -> None:
         (row,) = check_gradients(Claim(rectified, right), 0.0).rows
         assert (row.verdict, row.note) == (Verdict.KINK, slopes + switches)
     (row,) = check_gradients(lambda x: x.sign() * 2.0 + x, 0.0).rows
-    assert row.note == "the function jumps here, and has no slope"
+    assert row.note.startswith("the function jumps here, and has no slope (sign at ")
     assert row.verdict is Verdict.KINK
 
 
@@ -708,25 +716,24 @@ def test_differences_of_doubles_stay_on_this_side_of_a_kink(f: F, at: float, slo
     assert row.verdict is Verdict.FAIL if slope else Verdict.PASS
 
 
-def test_what_doubles_cannot_decide_is_not_decided() -> None:
+def test_a_function_that_refuses_decimals_is_judged_as_any_other() -> None:
     (row,) = check_gradients(of_values_alone(abs), 0.0).rows
-    assert (row.verdict, row.note) == (
-        Verdict.INCONCLUSIVE,
-        "the function has no finite slope here, or cannot be run beside this point",
-    )
-    (row,) = check_gradients(of_values_alone(lambda x: 1e6 + 1e-9 * x), 1.0).rows
-    assert (row.verdict, row.note) == (
-        Verdict.INCONCLUSIVE,
-        "differences of doubles are too noisy here",
-    )
+    assert row.verdict is Verdict.KINK
+    assert row.note.startswith("slopes -1 from the left, 1 from the right (abs at ")
+    for factor, verdict in ((1.0, Verdict.PASS), (1.000001, Verdict.FAIL)):
+        f = of_values_alone(lambda x: 1e6 + 1e-9 * x)
+        (row,) = check_gradients(Claim(f, factor), 1.0).rows
+        assert (row.verdict, row.referee) == (verdict, 1e-9)
 
 
-@pytest.mark.parametrize("kind", [lambda f: f, of_values_alone])
-def test_parameters_are_checked_beside_inputs_and_left_as_they_were(kind: Any) -> None:
+@pytest.mark.parametrize(
+    ("kind", "names"), [(lambda f: f, ("x", "y")), (of_values_alone, ("xs[0]", "xs[1]"))]
+)
+def test_parameters_are_checked_beside_inputs_and_left_as_they_were(kind: Any, names: Any) -> None:
     w, b = Value(3.0, "w"), Value(0.5, "b")
     report = check_gradients(kind(lambda x, y: w * x * x + y * b), 2.0, 7.0, parameters=[w, b])
     assert [(row.name, row.verdict) for row in report.rows] == [
-        (name, Verdict.PASS) for name in ("x0", "x1", "w", "b")
+        (name, Verdict.PASS) for name in (*names, "w", "b")
     ]
     assert [row.analytic for row in report.rows] == [12.0, 0.5, 4.0, 7.0]
     assert [row.referee for row in report.rows] == pytest.approx([12.0, 0.5, 4.0, 7.0])
@@ -754,7 +761,7 @@ def test_inputs_in_nests_are_named_by_their_paths_or_labels() -> None:
 
     at = {"w": [2.0, (3.0,)], "b": 1.0}, Value(4.0, "q"), (5.0, 6.0, 7.0)
     report = check_gradients(f, *at)
-    names = ["x0['w'][0]", "x0['w'][1][0]", "x0['b']", "q", "x2[0]", "x2[1]", "x2[2]"]
+    names = ["p['w'][0]", "p['w'][1][0]", "p['b']", "q", "r[0]", "r[1]", "r[2]"]
     assert [row.name for row in report.rows] == names
     assert [row.at for row in report.rows] == [2.0, 3.0, 1.0, 4.0, 5.0, 6.0, 7.0]
     assert [row.analytic for row in report.rows] == [3.0, 2.0, 4.0, 1.0, 42.0, 35.0, 30.0]
@@ -770,9 +777,9 @@ def test_a_sample_is_chosen_by_the_seed_and_kept_in_order() -> None:
     at = [1.0 + i for i in range(9)]
     for seed in (0, 1, 2):
         chosen = sorted(random.Random(seed).sample(range(9), 3))
-        given = {"seed": seed} if seed else {}
+        given: dict[str, Any] = {"seed": seed} if seed else {}
         report = check_gradients(f, at, sample=3, **given)
-        assert [row.name for row in report.rows] == [f"x0[{i}]" for i in chosen]
+        assert [row.name for row in report.rows] == [f"x[{i}]" for i in chosen]
         assert [row.analytic for row in report.rows] == [2.0 * at[i] for i in chosen]
     for sample in (9, 20, None):
         assert len(check_gradients(f, at, sample=sample).rows) == 9
@@ -810,12 +817,12 @@ def test_second_order_is_along_a_direction_of_the_seed() -> None:
     for seed in (0, 5):
         rng = random.Random(seed)
         a, b = (rng.choice([-1.0, 1.0]) * rng.uniform(0.5, 1.0) for _ in "ab")
-        given = {"seed": seed} if seed else {}
+        given: dict[str, Any] = {"seed": seed} if seed else {}
         report = check_gradients(lambda x, y: x * x * y, 0.5, -0.3, order=2, **given)
         first, second = report.rows[2:]
         for row, name, at, exact in (
-            (first, "d2/dx0 dv", 0.5, 2 * -0.3 * a + 2 * 0.5 * b),
-            (second, "d2/dx1 dv", -0.3, 2 * 0.5 * a),
+            (first, "d2/dx dv", 0.5, 2 * -0.3 * a * 0.5 + 2 * 0.5 * b * 0.3),
+            (second, "d2/dy dv", -0.3, 2 * 0.5 * a * 0.5),
         ):
             assert (row.name, row.at, row.verdict, row.note) == (name, at, Verdict.PASS, "")
             assert row.analytic == pytest.approx(exact, rel=1e-14)
@@ -826,7 +833,7 @@ def test_second_order_is_along_a_direction_of_the_seed() -> None:
 def test_second_order_asks_of_inputs_each_by_itself() -> None:
     w = Value(3.0, "w")
     report = check_gradients(lambda x: w * x * x, 2.0, parameters=[w], order=2)
-    assert [row.name for row in report.rows] == ["x0", "w", "d2/dx0 dv"]
+    assert [row.name for row in report.rows] == ["x", "w", "d2/dx dv"]
     assert report.verdict is Verdict.PASS
     alone = check_gradients(lambda: w * w * 2.0, parameters=[w], order=2)
     assert [row.name for row in alone.rows] == ["w"]
@@ -837,8 +844,7 @@ def test_second_order_asks_of_inputs_each_by_itself() -> None:
         return x**3 + y**3
 
     report = check_gradients(refuses_one, 1.5, 0.5, order=2)
-    assert [row.note for row in report.rows[2:]] == ["the function refuses decimals"] * 2
-    assert all(math.isnan(row.referee) and row.error == 0.0 for row in report.rows[2:])
+    assert [(row.verdict, row.note) for row in report.rows[2:]] == [(Verdict.PASS, "")] * 2
     kinked = check_gradients(lambda x: (x * 2.0).relu() + x, 0.0, order=2)
     assert kinked.rows[1].verdict is Verdict.KINK
     with planted(next(f for f in faults() if (f.op, f.kind) == ("sin", "double"))):
@@ -881,7 +887,9 @@ def test_an_assertion_is_the_report_and_hides_its_own_frame() -> None:
     with pytest.raises(AssertionError) as failed:
         assert_gradients(lambda x: x * x.data, 3.0)
     text = str(failed.value)
-    assert text.startswith("gradients are FAIL\ninput  at  gradient  referee  could see  verdict\n")
+    assert text.startswith(
+        "gradients are FAIL\ninput  at  gradient  reference  resolution  verdict\n"
+    )
     assert failed.traceback[-1].ishidden(failed)
     with pytest.raises(ValueError, match="order must be 1 or 2, got 3"):
         assert_gradients(lambda x: x, 1.0, order=3)
@@ -909,7 +917,7 @@ def test_decimals_are_used_where_a_function_takes_them(f: F) -> None:
     assert [row.referee for row in report.rows] == [row.analytic for row in report.rows]
 
 
-def test_a_function_that_refuses_decimals_on_one_side_is_checked_in_double() -> None:
+def test_a_function_that_refuses_decimals_on_one_side_is_checked_on_its_graph() -> None:
     def f(x: Any) -> Any:
         if not isinstance(x, Value) and x > 1.5:
             raise TypeError("Values only")
@@ -917,8 +925,7 @@ def test_a_function_that_refuses_decimals_on_one_side_is_checked_in_double() -> 
 
     (row,) = check_gradients(f, 1.5).rows
     assert row.verdict is Verdict.PASS
-    assert row.referee == pytest.approx(3.0 * math.cos(2.25), rel=1e-8)
-    assert row.error > 1e-15 * abs(row.referee)
+    assert row.referee == pytest.approx(3.0 * math.cos(2.25), rel=1e-14)
 
 
 def test_the_terms_of_a_derivative_near_its_zero_may_cancel() -> None:
@@ -956,10 +963,11 @@ def test_an_input_without_effect_has_a_gradient_of_zero() -> None:
         (2.0, 2.0, Verdict.PASS),
     ]
     rows_ = check_gradients(lambda x, y: y * x.data, 1.5, 3.0).rows
-    assert [(row.analytic, row.referee, row.verdict) for row in rows_] == [
-        (0.0, 3.0, Verdict.FAIL),
-        (1.5, 1.5, Verdict.PASS),
+    assert [(row.analytic, row.verdict) for row in rows_] == [
+        (0.0, Verdict.FAIL),
+        (1.5, Verdict.PASS),
     ]
+    assert [row.referee for row in rows_] == pytest.approx([3.0, 1.5], rel=1e-9)
 
 
 def test_a_replay_is_asked_also_for_inputs_without_effect() -> None:
@@ -1008,13 +1016,6 @@ def test_a_wrong_partial_at_a_jump_is_no_mistake_and_at_a_kink_it_is() -> None:
         assert "should be [0.0, 50.0];" in blame
 
 
-def test_a_cut_branch_may_also_look_like_a_usual_mistake() -> None:
-    (row,) = check_gradients(lambda x: x * x.data, 3.0).rows
-    assert row.note.startswith("(0.5 times too much: a use lost?) every operation and sum is right")
-    first, _ = check_gradients(lambda x, y: y * x.data, 1.5, 3.0).rows
-    assert first.note.startswith("(0: cut off?) every operation and sum is right")
-
-
 def test_a_replay_that_invents_a_tiny_gradient_is_told() -> None:
     class Half(Replayed):
         def function(self, x: Any, y: Any) -> Any:
@@ -1036,3 +1037,69 @@ def test_a_gradient_at_a_kink_may_be_off_by_as_much_as_any_other() -> None:
                            (1.0 - 1e-9, Verdict.KINK), (1.0 - 1e-8, Verdict.FAIL)):  # fmt: skip
         (row,) = check_gradients(Claim(rectified, claim), 0.0).rows
         assert row.verdict is verdict
+
+
+# ---------------------------------------------------------------------- what f may do, and its cost
+
+
+def test_inputs_are_called_what_the_function_calls_them() -> None:
+    def f(w: Any, *rest: Any, b: float = 0.0) -> Any:
+        return w * rest[0][0] + rest[1] + b
+
+    report = check_gradients(f, Value(2.0, "weight"), [3.0], 4.0)
+    assert [row.name for row in report.rows] == ["weight", "rest[0][0]", "rest[1]"]
+    assert [row.name for row in check_gradients(rows()["hypot"], 3.0, 4.0).rows] == ["x", "y"]
+    net = MLP([1, 1], "tanh", seed=0)
+    assert check_gradients(lambda: net([0.3])[0], parameters=net).rows[0].name == (
+        "layers.0.neurons.0.weights.0"
+    )
+
+
+def test_common_generators_give_the_same_numbers_in_every_run_and_go_on_afterwards() -> None:
+    numpy = pytest.importorskip("numpy")
+
+    def f(x: Any) -> Any:
+        return x * random.random() + x * x * float(numpy.random.rand())
+
+    random.seed(1)
+    numpy.random.seed(1)
+    assert check_gradients(f, 0.7).verdict is Verdict.PASS
+    after = random.random(), numpy.random.rand()
+    random.seed(1)
+    numpy.random.seed(1)
+    f(0.7)
+    assert after == (random.random(), numpy.random.rand())
+
+
+def test_the_runs_of_f_do_not_grow_with_its_inputs() -> None:
+    runs = 0
+
+    def f(xs: Any) -> Any:
+        nonlocal runs
+        runs += 1
+        return sum((x * (0.3 * x).tanh() for x in xs), 0.0 * xs[0])
+
+    assert check_gradients(f, [0.01 * i for i in range(1, 300)]).verdict is Verdict.PASS
+    assert runs <= 8
+
+
+def test_a_long_check_has_a_progress_bar_in_a_terminal(monkeypatch: Any) -> None:
+    shown: list[tuple[int, str, dict[str, Any]]] = []
+
+    def tqdm(items: Any, what: str, **options: Any) -> Any:
+        shown.append((len(items), what, options))
+        return items
+
+    def check(count: int) -> None:
+        check_gradients(lambda xs: sum(xs[1:], xs[0]), [1.0] * count)
+
+    monkeypatch.setitem(sys.modules, "tqdm", types.SimpleNamespace(tqdm=tqdm))
+    check(30)
+    assert shown == []
+    monkeypatch.setattr(sys, "stderr", types.SimpleNamespace(isatty=lambda: True))
+    check(3)
+    assert shown == []
+    check(30)
+    assert shown == [(30, "checking gradients", {"delay": 2.0, "leave": False})]
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    check(30)

@@ -35,18 +35,14 @@ def wrong_sums(
             ]
         finally:
             undo()
+    ours = summed(root, inner, ends, pulls)
     terms: dict[Value, list[float]] = {node: [] for node in order}
-    size, own = dict.fromkeys(order, 0.0), dict.fromkeys(order, 0.0)
     terms[root].append(1.0 if root.data == root.data else math.nan)
-    size[root] = own[root] = 1.0
     for node in reversed(inner):
-        for parent, slope in zip((node.a, node.b), pulls[node], strict=False):
-            if parent is not None:
-                if first[node]:
+        if first[node]:
+            for parent, slope in zip((node.a, node.b), pulls[node], strict=False):
+                if parent is not None:
                     terms[parent].append(first[node] * slope)
-                size[parent] += abs(size[node] * slope) if size[node] else 0.0
-                own[parent] += own[node] * slope if own[node] else 0.0
-    ours = {node: (own[node], size[node]) for node in order}
     if any(node.hooks for node in order):
         return first, ours, wrong  # a hook may replace a gradient, which is what it is for
     for node in order:
@@ -64,3 +60,18 @@ def wrong_sums(
                 )
             )
     return first, ours, wrong
+
+
+def summed(
+    root: Value, inner: list[Value], ends: list[Value], pulls: dict[Value, list[float]]
+) -> dict[Value, tuple[float, float]]:
+    """Our own gradient of each node, summed over all paths, and the size of all their terms."""
+    own = dict.fromkeys([*inner, *ends], 0.0)
+    size = dict(own)
+    size[root] = own[root] = 1.0
+    for node in reversed(inner):
+        for parent, slope in zip((node.a, node.b), pulls[node], strict=False):
+            if parent is not None:
+                size[parent] += abs(size[node] * slope) if size[node] else 0.0
+                own[parent] += own[node] * slope if own[node] else 0.0
+    return {node: (own[node], size[node]) for node in own}

@@ -1,97 +1,189 @@
 """The function that is checked, where it is checked, and its recorded graph."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+import inspect
+import random
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
+from autograd.atomic import context
 from autograd.blame import user_line
-from autograd.modes import Mode, entered
+from autograd.check.carrier import Carrier, Run
+from autograd.modes import Mode, entered, leaf_row
 from autograd.nestings import Tree, leaves, rebuilt
 from autograd.notes import Note
 from autograd.operands import number
 from autograd.operation import Operation
-from autograd.order import topological, unfold
-from autograd.printers import decimals
+from autograd.order import unfold
 from autograd.show.names import names
-from autograd.value import Value
+from autograd.value import Value, number_writer, numbers
 
 
-class Traced(Mode):
-    """Recording that keeps the user's line of each node, and which side of a kink it is on."""
+class Plain(Mode):
+    """Recording without scopes.
 
-    __slots__ = ("sides",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sides: list[tuple[Operation, tuple[Any, ...], Value]] = []
+    In a mode that it does not know, a compiled function runs what was compiled.
+    """
 
     def child(self, change: str, to: Any) -> Mode:
-        """Itself, so that every node is traced; `no_grad` alone means what it says."""
+        """Itself, so that every node is recorded; `no_grad` alone means what it says."""
         return super().child(change, to) if change == "recording" else self
+
+
+class Traced(Plain):
+    """The same, and the user's line is kept of each node and of each leaf that f makes."""
 
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Value:
         """The node, with its line."""
         node: Value = super().record(z, op, a, b, x, y)
         node.row = Note(op, line=user_line())
-        other = x if y is None else y
-        side = (x > 0, x < 0, x > other, x < other, op.piece(x, y)) if op.smooth else ()
-        self.sides.append((op, side, node))
         return node
+
+    def new_leaf(self, leaf: Value) -> None:
+        """Keep the line in which f makes a leaf of its own, as `detach()` does."""
+        leaf.row = leaf_row(leaf.label, "", user_line())
 
 
 Function = Callable[..., Any]
 
 
 @dataclass
+class Recording:
+    """The graph of one run of f, and the inputs' nodes, then the parameters, in it."""
+
+    root: Value
+    nodes: list[Value]
+
+
+@dataclass
 class Case:
-    """A function, where it is checked, and its recorded graph."""
+    """A function, where it is checked, and its recorded graph.
+
+    Attributes:
+        inputs: in their nesting.
+        at: the numbers of the inputs, then of the parameters; `labels` are their names.
+        recorded: the graph at these numbers.
+        same_draws: sets generators of random numbers back; f draws the same in every run.
+    """
 
     f: Function
     inputs: tuple[Tree, ...]
-    nodes: list[Value]  # the inputs' nodes, then the parameters
     at: list[float]
     labels: list[str]
     parameters: list[Value]
-    root: Value
-    traced: Traced
+    recorded: Recording
+    same_draws: Callable[[], object]
 
-    def digits(self) -> int:
-        """Enough for the whole function: more where numbers of very different size meet."""
-        inner = [node for node in topological(self.root) if node.op]
-        return decimals.enough(x for node in inner for x in [*operands_of(node), node.data])
+    @property
+    def count(self) -> int:
+        """How many inputs there are; the rest are parameters."""
+        return len(self.at) - len(self.parameters)
 
-    def again(self, moved: list[Any]) -> Any:
-        """f at other numbers for inputs (anything that computes) and parameters (doubles)."""
-        return self.f(*rebuilt(list(self.inputs), iter(moved)))
+    def recorded_at(self, at: list[float]) -> Recording:
+        """f recorded at other numbers; the parameters are moved in place for as long as it runs."""
+        return self._run(at, Plain())
+
+    def traced(self) -> Recording:
+        """f recorded where it is checked, with the user's lines."""
+        return self._run(self.at, Traced())
+
+    def _run(self, at: list[float], mode: Mode) -> Recording:
+        nodes = [Value(x, label) for x, label in zip(at[: self.count], self.labels, strict=False)]
+        self.same_draws()
+        with self._moved(at[self.count :]), entered(mode):
+            root = self.f(*rebuilt(list(self.inputs), iter(nodes)))
+            if not isinstance(root, Value):
+                kind = type(root).__name__
+                raise TypeError(f"check_gradients: f must return one Value, got {kind}")
+            unfold(root)
+        return Recording(root, [*nodes, *self.parameters])
+
+    def on_decimals(self, at: list[float]) -> Decimal:
+        """f at other numbers, in the decimal context at hand; parameters are moved in place, too.
+
+        A comparison or `.data` of a parameter reads its double, which must move along.
+        """
+        exact = [Decimal(x) for x in at]
+        run = Run(dict(zip(self.parameters, exact[self.count :], strict=True)))
+        given = iter([Carrier(run, x) for x in exact[: self.count]])
+        self.same_draws()
+        with self._moved(at[self.count :]), entered(run):
+            return run.decimal(self.f(*rebuilt(list(self.inputs), given)))
+
+    @context
+    def _moved(self, to: list[float]) -> Iterator[None]:
+        undo = number_writer(self.parameters, numbers(self.parameters))
+        try:
+            number_writer(self.parameters, to)()
+            yield
+        finally:
+            undo()
 
 
 def record(f: Function, inputs: tuple[Tree, ...], parameters: Any) -> Case:
-    """The function, run once at the inputs; TypeError unless it returns one Value."""
+    """The function, run twice at the inputs.
+
+    Raises TypeError unless it returns one Value, ValueError if it is not deterministic.
+    """
     given = list(leaves(list(inputs)))
-    at = [leaf.data if isinstance(leaf, Value) else number(leaf, "an input") for leaf in given]
     named = _named(parameters)
-    nodes = [
-        Value(x, leaf.label if isinstance(leaf, Value) else "")
-        for x, leaf in zip(at, given, strict=True)
-    ]
-    traced = Traced()
-    with entered(traced):
-        root = f(*rebuilt(list(inputs), iter(nodes)))
-    if not isinstance(root, Value):
-        raise TypeError(f"check_gradients: f must return one Value, got {type(root).__name__}")
-    unfold(root)
-    labels = list(_labels(inputs))
     chosen = [parameter for _, parameter in named]
-    own = [node.label or label for node, label in zip(nodes, labels, strict=True)]
-    return Case(
-        f=f, inputs=inputs, nodes=nodes + chosen, at=at + [p.data for p in chosen],
-        labels=own + [name for name, _ in named], parameters=chosen, root=root, traced=traced,
+    at = [leaf.data if isinstance(leaf, Value) else number(leaf, "an input") for leaf in given]
+    case = Case(
+        f=f, inputs=inputs, at=at + [p.data for p in chosen],
+        labels=input_labels(f, inputs) + [name for name, _ in named], parameters=chosen,
+        recorded=Recording(Value(0.0), []), same_draws=_same_draws(),
     )  # fmt: skip
+    case.recorded = case.traced()
+    first, again = case.recorded.root.data, case.recorded_at(case.at).root.data
+    if again.hex() != first.hex():
+        raise ValueError(
+            f"check_gradients: f gave {first!r} and then {again!r} for the same inputs; fix its "
+            "random numbers by a seed, and let it keep nothing from one run for the next"
+        )
+    return case
 
 
-def _labels(inputs: tuple[Tree, ...]) -> Iterable[str]:
-    """Paths of the inputs' leaves: x0, x1[2], x1['w']."""
-    stack: list[tuple[str, Tree]] = [(f"x{i}", tree) for i, tree in enumerate(inputs)][::-1]
+def _same_draws() -> Callable[[], object]:
+    """A function that sets Python's generator, and NumPy's, back to where they are now."""
+    state = random.getstate()
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return lambda: random.setstate(state)
+    array = numpy.random.get_state()
+    return lambda: (random.setstate(state), numpy.random.set_state(array))
+
+
+def input_labels(f: Function, inputs: tuple[Tree, ...]) -> list[str]:
+    """What each number of the inputs is called: by its label, or by f's argument and its path.
+
+    >>> input_labels(lambda w, p, *rest: None, (1.0, {"b": [2.0]}, 3.0))
+    ['w', "p['b'][0]", 'rest[0]']
+    """
+    paths = _paths(_arguments(f, len(inputs)), inputs)
+    given = leaves(list(inputs))
+    return [getattr(leaf, "label", "") or path for leaf, path in zip(given, paths, strict=True)]
+
+
+def _arguments(f: Any, count: int) -> list[str]:
+    """What f calls its arguments; x0, x1 where it does not say."""
+    declared: list[inspect.Parameter] = []
+    for called in (f.__call__, f):  # an operation says it by its `__call__` alone
+        with contextlib.suppress(TypeError, ValueError):
+            declared = list(inspect.signature(called).parameters.values())
+    if not declared:
+        return [f"x{i}" for i in range(count)]
+    own = [p.name for p in declared if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    rest = next((p.name for p in declared if p.kind is p.VAR_POSITIONAL), "x")
+    return own[:count] + [f"{rest}[{i}]" for i in range(count - len(own))]
+
+
+def _paths(arguments: list[str], inputs: tuple[Tree, ...]) -> Iterable[str]:
+    """Paths of the inputs' leaves: w, x[2], p['w']."""
+    stack: list[tuple[str, Tree]] = list(zip(arguments, inputs, strict=True))[::-1]
     while stack:
         path, part = stack.pop()
         if isinstance(part, dict):

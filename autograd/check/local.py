@@ -2,13 +2,14 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from autograd.check.accuracy import CLOSER, FLOOR, JUMP, ROUNDING, TIE, step_beside, ulps
+from autograd.check.accuracy import AGREED, FLOOR, ROUNDING, TIE, ulps
 from autograd.check.case import operands_of
 from autograd.check.report import Report, hint
+from autograd.check.slopes import FADES, JUMPS, STEEP, enough, slope, slopes_beside, step_beside
 from autograd.define import is_defined, is_that_slope, slope_in_doubles
 from autograd.operation import Operation
 from autograd.printers import decimals
@@ -16,41 +17,45 @@ from autograd.show.events import contributions
 from autograd.value import Value
 
 VALUE_ULPS, SLOPE_ULPS = 4, 8  # what a row may be off, in units of the last place
-_STEP = Decimal("1e-25")
-_SAME = Decimal("1e-12")  # one-sided slopes that differ by more differ by a kink
+_FEW, _MANY = 45, 80  # digits: to accept an operation, and to blame one
+_FEW_STEP = Decimal("1e-15")  # the step that leaves enough of few digits
 _APART = 2.0**-20  # an operand's relative change by which its influence is measured
+_BESIDE = 2.0**-30  # how far beside a kink a row is asked again, relatively
+_SAME = Decimal(TIE)
 
 
 @dataclass
 class _Exact:
-    """An operation at one point, in decimals of as many digits as it takes."""
+    """An operation at one point, in decimals of many digits."""
 
     op: Operation
     operands: list[float]
 
     def __post_init__(self) -> None:
-        self.value = decimals.value(self.op)
         self.at = [Decimal(x) for x in self.operands]
-        self.z = self.value(*self.at)
+        self.z = decimals.value(self.op)(*self.at)
 
-    def slopes(self, k: int, relative: Decimal = _STEP) -> tuple[Decimal, Decimal, Decimal]:
-        """Left, central and right slope of the value in operand k."""
-        at, here = self.at, self.at[k]
-        step = step_beside(here, relative)
-        ends = []
-        for moved in (here - step, here + step):
-            at[k] = moved
-            ends.append(self.value(*at))
-        at[k] = here
-        below, above = ends
-        return (self.z - below) / step, (above - below) / (2 * step), (above - self.z) / step
+    def direction(self, k: int | None) -> list[int]:
+        """Along operand k, or along both."""
+        return [int(k is None or i == k) for i in range(len(self.at))]
+
+    def slopes(self, k: int | None) -> tuple[Decimal, Decimal]:
+        """The slopes from the left and from the right; what fades with the step is 0."""
+        wide = slopes_beside(self.op, self.at, self.direction(k))
+        if not (k is None or self.at[k]) and any(wide):
+            near = slopes_beside(self.op, self.at, self.direction(k), nearer=True)
+            if all(abs(b) * FADES < abs(a) for a, b in zip(wide, near, strict=True) if a):
+                return Decimal(0), Decimal(0)
+        return wide
+
+    def middle(self, k: int) -> Decimal:
+        """The central slope."""
+        return slope(self.op, k, self.at, self.z)
 
     def shares(self, used: list[float]) -> str:
         """What is wrong if, at a kink, both partials are possible but their sum is not."""
-        step = step_beside(max(self.at, key=abs), _STEP)
-        ends = [self.value(*(x + h for x in self.at)) for h in (-step, step)]
-        low, high = sorted([float((self.z - ends[0]) / step), float((ends[1] - self.z) / step)])
-        allowed = TIE * max(1.0, abs(low), abs(high))
+        low, high = sorted(map(float, self.slopes(None)))
+        allowed = TIE * max(abs(low), abs(high))
         if low - allowed <= sum(used) <= high + allowed:
             return ""
         parts = " and ".join(map(repr, used))
@@ -59,15 +64,15 @@ class _Exact:
             f"{sum(used)!r}, should be {low!r}" + (f" to {high!r}" if high > low else "")
         )
 
-    def jumps(self, k: int) -> bool:
-        """Whether the value, on either side, does not come closer as the operand does."""
-        below, _, above = self.slopes(k)
-        nearer, _, near = self.slopes(k, _STEP / CLOSER)
-        return abs(near) > JUMP * abs(above) or abs(nearer) > JUMP * abs(below)
-
-    def is_steep(self, k: int) -> bool:
-        """Whether the slope grows without end as the step shrinks, as the cube root's at 0."""
-        return abs(self.slopes(k, _STEP / CLOSER)[1]) > 2 * abs(self.slopes(k)[1])
+    def growth(self, k: int) -> Decimal:
+        """By how much the slope grows as the step shrinks: without end at a jump or a root's 0."""
+        wide = slopes_beside(self.op, self.at, self.direction(k))
+        step = step_beside(self.at[k], decimals.turns(self.op))
+        if max(map(abs, wide)) * step < abs(self.z) * _SAME:
+            return Decimal(1)  # the step changes next to nothing
+        near = slopes_beside(self.op, self.at, self.direction(k), nearer=True)
+        pairs = zip(near, wide, strict=True)
+        return max(abs(b / a) if a else Decimal(0) for b, a in pairs if b.is_finite())
 
     def blurs(self, used: float, exact: float, k: int | None = None) -> bool:
         """Whether operands with a few of their last bits changed have this value (or slope in k).
@@ -77,91 +82,153 @@ class _Exact:
         """
 
         def wanted(at: _Exact) -> Decimal:
-            return at.z if k is None else at.slopes(k)[1]
+            return at.z if k is None else at.middle(k)
 
-        reach = 0.0
+        reach, here = 0.0, wanted(self)
         for i in range(len(self.operands)):
             near = [x + x * _APART if j == i else x for j, x in enumerate(self.operands)]
-            reach += abs(float(wanted(_Exact(self.op, near)) - wanted(self))) / _APART
+            reach += abs(float(wanted(_Exact(self.op, near)) - here)) / _APART
         return abs(used - exact) <= 2 * VALUE_ULPS * ROUNDING * reach
+
+
+Edges = dict[tuple[Value, str], tuple[float, float]]
 
 
 def wrong_operations(
     inner: list[Value],
     slopes: dict[Value, list[float]],
     name: dict[Value, str],
-    edges: dict[tuple[Value, str], tuple[float, float]] | None = None,
+    edges: Edges | None = None,
 ) -> list[tuple[Value, str]]:
     """The nodes whose value or local derivative is wrong, and how.
 
-    The dict gets the derivatives that are wrong, and what they should be, by node and operand.
+    Few digits are enough to accept an operation; only one that is not accepted is computed with
+    many.  `edges` gets the derivatives that are wrong, and the right ones, by node and operand.
     """
     edges = {} if edges is None else edges
+    with decimals.digits(_FEW):
+        rest = [node for node in inner if not _accepted(node, slopes[node])]
     wrong = []
-    with decimals.digits(80) as context:
-        for node in inner:
-            op, operands = node.op, operands_of(node)
-            assert op is not None
-            if not all(map(math.isfinite, operands)):
-                continue
-            if op.functions:
-                wrong += [(node, text) for text in _by_doubles(node, slopes[node], name)]
-                continue
-            # exp(-x * x) beside 1 is in reach of a double.
-            context.prec = decimals.enough([*operands, *(x * x for x in operands if abs(x) > 1.0)])
-            exact = _Exact(op, operands)
-            z = float(exact.z)
-            close = ulps(node.data, z) <= VALUE_ULPS
-            if math.isfinite(z) and not close and not exact.blurs(node.data, z):
-                where = _where(node, operands, name)
-                what = f"value of {op.name}: {node.data!r}, should be {z!r}; {where}"
-                wrong.append((node, what))
-                continue
-            if not math.isfinite(node.data):
-                continue
-            for k, used in enumerate(slopes[node]):
-                left, middle, right = exact.slopes(k)
-                if not (left.is_finite() and right.is_finite()):
-                    continue  # an end: there is nothing to compare with
-                if math.isinf(used) and exact.is_steep(k):
-                    continue
-                slope, text = float(middle), repr(float(middle))
-                if abs(right - left) > _SAME * max(abs(left), abs(right)):
-                    shares = exact.shares(slopes[node]) if k else ""
-                    if shares and not exact.jumps(k):
-                        wrong.append((node, f"{shares}; {_where(node, operands, name)}"))
-                    low, high = sorted([float(left), float(right)])
-                    if low - TIE <= used <= high + TIE or high - low <= FLOOR:
-                        continue
-                    text = f"[{low!r}, {high!r}]"
-                if not ulps(used, slope) <= SLOPE_ULPS and not (
-                    exact.jumps(k) or exact.blurs(used, slope, k)
-                ):
-                    what = (
-                        f"dz/d{'xy'[k]} of {op.name}: the pullback uses {used!r}, should be "
-                        f"{text}{hint(used, slope)}; {_where(node, operands, name)}"
-                    )
-                    wrong.append((node, what))
-                    edges[node, "xy"[k]] = (used, slope)
+    for node in rest:
+        assert node.op is not None
+        if node.op.functions:
+            texts = list(_by_doubles(node, slopes[node]))
+        else:
+            with decimals.digits(enough(node.op, operands_of(node), _MANY)):
+                texts = _faults(node, slopes, edges) or _beside_kink(node)
+        wrong += [(node, f"{text}; {_where(node, name)}") for text in texts]
     return wrong
 
 
-def _by_doubles(node: Value, slopes: list[float], name: dict[Value, str]) -> Iterator[str]:
-    """What is wrong with the derivatives of a Python function: differences of doubles tell."""
+def _by_doubles(node: Value, slopes: list[float]) -> Iterator[str]:
+    """What is wrong with the derivatives of a Python function, by differences of doubles."""
     assert node.op is not None
+    if not all(map(math.isfinite, operands_of(node))):
+        return
     for k, used in enumerate(slopes):
         known = slope_in_doubles(node.op, operands_of(node), k)
         if known is not None and not is_that_slope(used, *known):
-            slope = known[0]
             yield (
                 f"dz/d{'xy'[k]} of {node.op.name}: the pullback uses {used!r}, should be "
-                f"{slope:.10g} by differences of doubles{hint(used, slope)}; "
-                + _where(node, operands_of(node), name)
+                f"{known[0]:.10g} by differences of doubles{hint(used, known[0])}"
             )
 
 
-def _where(node: Value, operands: list[float], name: dict[Value, str]) -> str:
-    at = ", ".join(f"{n} = {x!r}" for n, x in zip("xy", operands, strict=False))
+def _accepted(node: Value, used: list[float]) -> bool:
+    """Whether few digits show that the node is right; what is at a kink needs a closer look."""
+    op, operands, z = node.op, operands_of(node), node.data
+    assert op is not None
+    if op.functions or (op.smooth and not op.is_smooth(*operands)):
+        return False
+    if not (math.isfinite(z) and all(map(math.isfinite, operands + used))):
+        return False
+    at = list(map(Decimal, operands))
+    exact = decimals.value(op)(*at)
+    if not abs(float(exact) - z) <= VALUE_ULPS * math.ulp(z):
+        return False
+    for k, partial in enumerate(used):
+        found = float(slope(op, k, at, exact, _FEW_STEP))
+        if not abs(found - partial) <= SLOPE_ULPS * math.ulp(found):
+            return False
+    return True
+
+
+def _faults(node: Value, slopes: dict[Value, list[float]], edges: Edges) -> list[str]:
+    """What is wrong with the node's value, or else with each of its local derivatives."""
+    op, operands = node.op, operands_of(node)
+    assert op is not None
+    if not all(map(math.isfinite, operands)):
+        return []
+    exact = _Exact(op, operands)
+    z = float(exact.z)
+    if math.isfinite(z) and not ulps(node.data, z) <= VALUE_ULPS and not exact.blurs(node.data, z):
+        return [f"value of {op.name}: {node.data!r}, should be {z!r}"]
+    if not math.isfinite(node.data):
+        return []
+    used, wrong = slopes[node], []
+    for k in range(len(used)):
+        if texts := _wrong_partial(exact, used, k):
+            edges[node, "xy"[k]] = used[k], float(exact.middle(k))
+            wrong += texts
+    return wrong
+
+
+def _wrong_partial(exact: _Exact, slopes: list[float], k: int) -> list[str]:
+    """What is wrong with dz/d(operand k)."""
+    left, right = exact.slopes(k)
+    used, wrong = slopes[k], []
+    if not (left.is_finite() and right.is_finite()):
+        return []  # an end: there is nothing to compare with
+    if math.isinf(used) and exact.growth(k) > STEEP:
+        return []
+    middle = float(exact.middle(k))
+    text = repr(middle)
+    if abs(right - left) > _SAME * max(abs(left), abs(right)):
+        shares = exact.shares(slopes) if k and not exact.growth(k) > JUMPS else ""
+        wrong += [shares] * bool(shares)
+        low, high = sorted([float(left), float(right)])
+        allowed = TIE * max(abs(low), abs(high))
+        if low - allowed <= used <= high + allowed or high - low <= FLOOR:
+            return wrong
+        text = f"[{low!r}, {high!r}]"
+    if not (
+        ulps(used, middle) <= SLOPE_ULPS or exact.growth(k) > JUMPS or exact.blurs(used, middle, k)
+    ):
+        what = f"dz/d{'xy'[k]} of {exact.op.name}: the pullback uses {used!r}, should be {text}"
+        wrong.append(what + hint(used, middle))
+    return wrong
+
+
+def _beside_kink(node: Value) -> list[str]:
+    """What is wrong with the row right beside the node's operands, where it is at a kink.
+
+    At a kink itself, any slope between the two is as good as another.
+    """
+    op, operands = node.op, operands_of(node)
+    assert op is not None
+    if not op.smooth or op.is_smooth(*operands) or not all(map(math.isfinite, operands)):
+        return []
+    wrong: list[str] = []
+    for k, sign in itertools.product(range(op.arity), (-1.0, 1.0)):
+        moved = [*operands]
+        moved[k] += sign * _BESIDE * (abs(moved[k]) or 1.0)
+        if not op.is_smooth(*moved):
+            continue
+        exact = _Exact(op, moved)
+        at = ", ".join(f"{n} = {x!r}" for n, x in zip("xy", moved, strict=False))
+        for i, used in enumerate(contributions(op(*map(Value, moved)), 1.0)):
+            found = float(exact.middle(i))
+            off = abs(found - used) > AGREED * abs(found) + FLOOR and exact.growth(i) < STEEP
+            if math.isfinite(found) and off and not exact.blurs(used, found, i):
+                what = (
+                    f"dz/d{'xy'[i]} of {op.name}: the pullback uses {used!r}, should be {found!r}"
+                )
+                wrong.append(f"{what}{hint(used, found)}, beside a kink at {at}")
+    return wrong
+
+
+def _where(node: Value, name: dict[Value, str]) -> str:
+    at = ", ".join(f"{n} = {x!r}" for n, x in zip("xy", operands_of(node), strict=False))
     line = f", at {node.line}" if node.line else ""
     known = name.get(node)
     return (f"node {known}, " if known else "") + at + line
@@ -181,12 +248,10 @@ def check_operation(op: Operation) -> Report:
     >>> print(check_operation(tanh))
     tanh: 13 points pass
     """
-    places = itertools.product(_POINTS, repeat=op.arity)
-    nodes = []
-    for place in places:
-        if op.functions and not (op.is_smooth(*place) and is_defined(op, place)):
-            continue  # it may raise there
-        nodes.append(op(*(Value(x) for x in place)))
+    places: Iterable[tuple[float, ...]] = itertools.product(_POINTS, repeat=op.arity)
+    if op.functions:  # they may raise elsewhere
+        places = (at for at in places if op.is_smooth(*at) and is_defined(op, at))
+    nodes = [op(*(Value(x) for x in place)) for place in places]
     nodes = [node for node in nodes if node.data == node.data]
     wrong = wrong_operations(nodes, {node: contributions(node, 1.0) for node in nodes}, {})
     rest = len(nodes) - len({node for node, _ in wrong})

@@ -21,7 +21,16 @@ class Verdict(enum.Enum):
 
 @dataclass
 class Row:
-    """One input: its gradient, the referee's, the error the referee could have seen, a verdict."""
+    """One input: its gradient, what it is compared with, and a verdict.
+
+    Attributes:
+        name: the input's own: of its label, or of f's argument.
+        at: where f was differentiated.
+        analytic: the gradient that is judged.
+        referee: the reference that it should be equal to.
+        error: how far off the reference may be; a smaller mistake could not be seen.
+        note: why the verdict is what it is.
+    """
 
     name: str
     at: float
@@ -35,6 +44,8 @@ class Row:
 @dataclass
 class Report:
     """A table of inputs, and the operations that are to blame; true if nothing failed.
+
+    The column `resolution` is how large a mistake must be to be seen.
 
     Printing it shows the table; a notebook shows it as HTML, and `rich` as a table of its own.
     """
@@ -57,7 +68,7 @@ class Report:
         return self.verdict not in (Verdict.FAIL, Verdict.INCONCLUSIVE)
 
     def _cells(self) -> list[list[str]]:
-        head = ["input", "at", "gradient", "referee", "could see", "verdict"]
+        head = ["input", "at", "gradient", "reference", "resolution", "verdict"]
         return [head] + [
             [
                 row.name,

@@ -171,7 +171,8 @@ def argmax(values: Sequence[Any]) -> Any:
     1
     """
     traced = [v for v in values if is_traced(v)]
-    numbers = [number_of(v) if isinstance(v, Ops) else number(v, "argmax") for v in values]
+    numbers: list[Any] = [number_of(v) if isinstance(v, Value) else v for v in values]
+    numbers = [v if isinstance(v, Ops) else number(v, "argmax") for v in numbers]  # decimals, too
     top = numbers.index(max(numbers)) if all(z == z for z in numbers) else 0
     if not traced:
         return top

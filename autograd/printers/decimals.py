@@ -10,18 +10,17 @@ import decimal
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import accumulate, count, repeat
 from typing import Any
 
 from autograd import rules
-from autograd.modes import Mode
 from autograd.operation import Operation
-from autograd.ops import Ops
-from autograd.value import Value, rows
+from autograd.value import rows
 
 ZERO, ONE, TWO, HALF = Decimal(0), Decimal(1), Decimal(2), Decimal("0.5")
+_NAN = Decimal("nan")
 
 
 def digits(precision: int) -> contextlib.AbstractContextManager[decimal.Context]:
@@ -42,9 +41,9 @@ def _sum(terms: Iterator[Decimal]) -> Decimal:
     total = next(terms)
     for term in terms:
         longer = total + term
-        if longer == total:
+        same, total = longer == total, longer
+        if same or longer.is_nan():  # which is not equal to itself
             break
-        total = longer
     return total
 
 
@@ -66,6 +65,15 @@ def _series(x: Decimal, term: Decimal, k: int) -> Decimal:
     return _sum(accumulate(factors, initial=term, func=operator.mul))
 
 
+def _is_no_angle(x: Decimal) -> bool:
+    """Whether nothing is known of an angle: it is inf, nan, or has no digit behind its point.
+
+    A number with more digits before its point than are carried was rounded by more than a turn.
+    Nothing is spent on pi for it.
+    """
+    return not x.is_finite() or x.adjusted() > _precision()
+
+
 def _turned(x: Decimal) -> tuple[int, Decimal]:
     """x as k quarter turns and a rest of at most an eighth of a turn."""
     extra = max(0, x.adjusted()) + 10
@@ -76,8 +84,8 @@ def _turned(x: Decimal) -> tuple[int, Decimal]:
 
 
 def _sin(x: Decimal) -> Decimal:
-    if not x.is_finite():
-        return x - x
+    if _is_no_angle(x):
+        return _NAN
     if not x:
         return x  # -0 too
     with digits(_precision() + 10):
@@ -87,8 +95,8 @@ def _sin(x: Decimal) -> Decimal:
 
 
 def _cos(x: Decimal) -> Decimal:
-    if not x.is_finite():
-        return x - x
+    if _is_no_angle(x):
+        return _NAN
     with digits(_precision() + 10):
         k, r = _turned(x)
         part = _series(r, ONE, 0) if k % 2 == 0 else _series(r, r, 1)
@@ -153,17 +161,43 @@ def _tanh(x: Decimal) -> Decimal:
     return (m / (m + 2)).copy_sign(x)
 
 
+_FRACTIONS = 300  # more steps of the continued fraction than so many cost more than the series
+
+
 def _erfc(x: Decimal) -> Decimal:
     if x.is_nan() or abs(x) > 30:
         return ONE - ONE.copy_sign(x) if not x.is_nan() else x
+    if x < 0:
+        return ONE + _erf(-x)
+    tail = _tail(x) if x > 3 else None
+    if tail is not None:
+        return tail
     # 1 - erf(x) is about exp(-x * x): that many digits cancel, and the series swells by as many.
     with digits(_precision() + int(float(x) ** 2 * 0.9) + 10):
-        return ONE - _erf(x)
+        return ONE - _series_of_erf(x)
+
+
+def _tail(x: Decimal) -> Decimal | None:
+    """erfc(x) by Laplace's continued fraction (modified Lentz 1976); None where it is too long."""
+    enough = Decimal(10) ** -_precision()
+    with digits(_precision() + 10):
+        fraction, c, d = x, x, ZERO
+        for k in range(1, _FRACTIONS):
+            d, c = ONE / (x + HALF * k * d), x + HALF * k / c
+            fraction *= c * d
+            if abs(c * d - ONE) < enough:
+                return (-x * x).exp() / (_pi(_precision()).sqrt() * fraction)
+    return None
 
 
 def _erf(x: Decimal) -> Decimal:
     if x.is_nan() or abs(x) > 30:
         return x if x.is_nan() else ONE.copy_sign(x)
+    tail = _tail(abs(x)) if abs(x) > 3 else None
+    return _series_of_erf(x) if tail is None else (ONE - tail).copy_sign(x)
+
+
+def _series_of_erf(x: Decimal) -> Decimal:
     with digits(_precision() + int(float(x) ** 2 * 0.9) + 10):
         # All terms of exp(-x^2) * sum 2^k x^(2k+1) / (2k+1)!! have the sign of x.
         square = x * x
@@ -174,9 +208,11 @@ def _erf(x: Decimal) -> Decimal:
 
 def _fmod(x: Decimal, y: Decimal) -> Decimal:
     if not (x.is_finite() and y):
-        return Decimal("nan")
+        return _NAN
     if not y.is_finite():
         return y if y.is_nan() else x
+    if x.adjusted() - y.adjusted() > max(_precision(), _LARGEST):
+        return _NAN  # the operands' own rounding is more than a whole quotient
     # Decimal's remainder must be able to write down the quotient.
     with digits(_precision() + max(0, x.adjusted() - y.adjusted()) + 5):
         return x % y
@@ -199,11 +235,11 @@ def _remembered(f: Callable[..., Decimal]) -> Callable[..., Decimal]:
     """
 
     @functools.lru_cache(4096)
-    def known(precision: int, signs: tuple[bool, ...], *operands: Decimal) -> Decimal:
+    def known(precision: int, *operands: Decimal) -> Decimal:
         return f(*operands)
 
-    # 0 and -0 are equal, but their results are not.
-    return lambda *given: known(_precision(), tuple(x.is_signed() for x in given), *given)
+    # 0 and -0 are equal, but their results are not; what is nan is equal to nothing.
+    return lambda *given: known(_precision(), *given) if all(given) else f(*given)
 
 
 # The functions that rows are a call of, in the row or in its textbook's formula.
@@ -239,6 +275,56 @@ LIBM: dict[str, Callable[..., Decimal]] = {
     "round": lambda x: x.to_integral_value(decimal.ROUND_HALF_EVEN),
 }
 LIBM = {name: _remembered(f) for name, f in LIBM.items()}
+
+
+# The functions of LIBM that turn: however large the operand, they vary over 1.
+_TURNING = {"sin", "cos", "tan"}
+# Those that may be large or small beside 1, by exp(x) or, the errors, by exp(x * x).
+_OUTGROWING = {"exp", "expm1", "sinh", "cosh", "tanh", "erf", "erfc"}
+_LARGEST = 750  # a double is not above exp(710), and not below exp(-745)
+_SPARE = 5  # digits, for the roundings inside
+
+
+@functools.cache
+def _reached(op: Operation) -> frozenset[str]:
+    """The functions of LIBM that a row's value is computed with, `**` among them."""
+    text = op.textbook[0]
+    if text == op.signature:
+        return frozenset({op.name})
+    found = {"**"} if "**" in text else set()
+    for node in ast.walk(ast.parse(text, mode="eval")):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found |= _reached(rows()[node.func.id])
+    return frozenset(found)
+
+
+@functools.cache
+def turns(op: Operation) -> bool:
+    """Whether the row varies over 1, however large its operand is.
+
+    >>> turns(rows()["sin"]), turns(rows()["exp"])
+    (True, False)
+    """
+    return not _TURNING.isdisjoint(_reached(op))
+
+
+def _is_single(text: str) -> bool:
+    """Whether a text is one operation on the operands, inside which nothing is lost."""
+    nodes = ast.walk(ast.parse(text, mode="eval"))
+    return sum(isinstance(node, ast.BinOp | ast.UnaryOp | ast.Call) for node in nodes) == 1
+
+
+def _exact_inside(compute: Callable[..., Decimal], squared: bool) -> Callable[..., Decimal]:
+    """The same function with as many more digits as 1 + exp(2 x) loses inside it; or its square."""
+
+    def computed(x: Decimal, y: Decimal | None = None) -> Decimal:
+        sizes = (abs(operand) for operand in (x, y) if operand is not None and operand.is_finite())
+        size = float(min(max(sizes, default=ZERO), Decimal(_LARGEST)))
+        lost = min(2 * size * (size if squared else 1.0), _LARGEST) * math.log10(math.e)
+        with digits(_precision() + int(lost) + _SPARE):
+            return compute(x, y)
+
+    return computed
 
 
 @_remembered
@@ -303,13 +389,10 @@ def value(op: Operation) -> Callable[..., Decimal]:
                 "checked against it; add one to LIBM in autograd/printers/decimals.py"
             )
         return LIBM[op.name]
-    return _compiled(f"{op.name}_decimal", text)
-
-
-@functools.cache
-def piece(op: Operation) -> Callable[..., Decimal]:
-    """The function for the number that says which piece of a row with jumps the operands are on."""
-    return _compiled(f"{op.name}_decimal_piece", op.pieces or "0.0")
+    found = _compiled(f"{op.name}_decimal", text)
+    inside = _reached(op) & {*_OUTGROWING, "**"} and not _is_single(text)
+    squared = any(part in text for part in ("x * x", "y * y", "**", "erf"))
+    return _exact_inside(found, squared) if inside else found
 
 
 def _compiled(name: str, text: str) -> Callable[..., Decimal]:
@@ -317,136 +400,3 @@ def _compiled(name: str, text: str) -> Callable[..., Decimal]:
     tree = printer.visit(ast.parse(text, mode="eval").body)
     source = f"def {name}(x, y=None):\n    return {ast.unparse(tree)}\n"
     return rules.define(name, source, printer.names)
-
-
-def enough(numbers: Iterable[float]) -> int:
-    """Digits for computing with these numbers: 80, and more where they differ much in size.
-
-    A step of 1e-25 of a tiny operand must still move a sum with a large one, and exp(x) may be
-    added to 1; what is below 1e-320 of it no double can show.
-    """
-    sizes = [abs(x) for x in numbers if math.isfinite(x) and x]
-    if not sizes:
-        return 80
-    largest, smallest = max(sizes), min(sizes)
-    spread = max(math.log10(largest), -math.log10(smallest))
-    return 80 + int(min(largest, 320.0)) + int(2 * spread if spread > 15 else 0)
-
-
-class Carrier(Ops):
-    """A decimal number that user functions compute with in the place of a Value."""
-
-    def __init__(self, run: "Run", exact: Decimal) -> None:
-        self.run, self.exact = run, exact
-
-    @property
-    def data(self) -> "Carrier":
-        """Itself: what is done with the number still moves the result."""
-        return self
-
-    def apply(self, op: Operation, x: Any, y: Any) -> "Carrier":
-        """The operation, and a note of the side that it took."""
-        return self.run.evaluate(op, [x, y][: op.arity])
-
-    def _other(self, other: Any) -> Decimal:
-        return self.run.decimal(other)
-
-    def __lt__(self, other: Any) -> bool:
-        return self.exact < self._other(other)
-
-    def __le__(self, other: Any) -> bool:
-        return self.exact <= self._other(other)
-
-    def __gt__(self, other: Any) -> bool:
-        return self.exact > self._other(other)
-
-    def __ge__(self, other: Any) -> bool:
-        return self.exact >= self._other(other)
-
-    def __eq__(self, other: object) -> bool:
-        try:
-            return self.exact == self._other(other)
-        except TypeError:
-            return NotImplemented
-
-    __hash__ = object.__hash__
-
-    def __bool__(self) -> bool:
-        return self.exact != 0
-
-    # These are not refused: the function has run on Values before, where no_grad() is known.
-    def item(self) -> float:
-        """Its number as a double."""
-        return float(self)
-
-    def __float__(self) -> float:
-        self.run.rounded = True  # a step of 1e-20 does not survive this; doubles must decide
-        return float(self.exact)
-
-    def __int__(self) -> int:
-        return int(float(self))
-
-    def __round__(self, digits: int | None = None) -> Any:
-        return self.round() if digits is None else round(float(self), digits)
-
-    # A text may be read again as a number, which is no exact one either.
-    def __format__(self, spec: str) -> str:
-        return format(float(self), spec)
-
-    def __repr__(self) -> str:
-        return repr(float(self))
-
-    def detach(self) -> "Carrier":
-        """Itself: a branch cut from the graph still moves the result, and that must show."""
-        return self
-
-
-class Run(Mode):
-    """One run of a user's function on decimals: while it is the mode, Values give Carriers too."""
-
-    __slots__ = ("given", "rounded", "sides")
-
-    def __init__(self, given: dict[Value, Decimal]) -> None:
-        super().__init__()
-        self.given = given
-        self.rounded = False
-        self.sides: list[tuple[Operation, tuple[Any, ...]]] = []
-
-    @property
-    def refuses(self) -> bool:
-        """Never: the function has run on Values before, where no_grad() is known."""
-        return False
-
-    def child(self, change: str, to: Any) -> "Mode":
-        """Itself: scopes do not matter here, and `no_grad` must not hide a branch."""
-        return self
-
-    def decimal(self, operand: Any) -> Decimal:
-        """The exact decimal of an operand of any kind that may be met."""
-        if type(operand) is Carrier:
-            return operand.exact
-        if isinstance(operand, Value):
-            given = self.given.get(operand)
-            return Decimal(operand.data) if given is None else given
-        if isinstance(operand, Decimal):
-            return operand
-        if isinstance(operand, float | int):
-            return Decimal(operand)
-        raise TypeError(f"expected a number, got {type(operand).__name__}")
-
-    def evaluate(self, op: Operation, operands: list[Any]) -> Carrier:
-        """The result of an operation; where it has kinks, also which side it is on."""
-        numbers = [self.decimal(operand) for operand in operands]
-        if op.smooth:
-            x, y = numbers[0], numbers[-1]
-            self.sides.append((op, (x > 0, x < 0, x > y, x < y, piece(op)(*numbers))))
-        else:
-            self.sides.append((op, ()))
-        return Carrier(self, value(op)(*numbers))
-
-    def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Any:
-        """A Carrier in the place of the node that a Value's method was about to make."""
-        operands: list[Any] = [x if a is None else a]
-        if op.arity == 2:
-            operands.append(y if b is None else b)
-        return self.evaluate(op, operands)

@@ -1,0 +1,157 @@
+"""Slopes of one operation, by differences of its value in decimals: no derivative is read."""
+
+import ast
+import functools
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from decimal import Decimal, getcontext
+
+from autograd.operation import Operation
+from autograd.printers import decimals
+
+STEP = Decimal("1e-25")  # a step beside an operand: a central difference is off by its square
+CLOSER = 1000  # a second step is so much smaller
+FADES = 100  # what falls by so much with it is 0: x^3 at 0 has the slope of the step squared
+JUMPS = 900  # what grows by so much, nearly CLOSER, is a jump over the step
+STEEP = 2  # what grows by more has no end: a square root at 0 grows by the root of CLOSER
+_KEPT = 20  # digits that a difference must have left
+# The least slope of a double, 1e-324, is seen beside a value of 1 by a step of 1e-25, and an angle
+# of 1e308 has digits behind its point.
+_MOST = 400
+_ONE = Decimal(1)
+
+
+@functools.cache
+def is_affine(op: Operation, k: int) -> bool:
+    """Whether the row is a + b * operand k: then one step, as large as one likes, is exact.
+
+    It is read off the text of the value.
+
+    >>> from autograd import rows
+    >>> is_affine(rows()["div"], 0), is_affine(rows()["div"], 1)
+    (True, False)
+    """
+    name = "xy"[k]
+
+    def degree(tree: ast.expr) -> int:
+        match tree:
+            case ast.Name():
+                return int(tree.id == name)
+            case ast.UnaryOp():
+                return degree(tree.operand)
+            case ast.BinOp(op=ast.Add() | ast.Sub()):
+                return max(degree(tree.left), degree(tree.right))
+            case ast.BinOp(op=ast.Mult()):
+                return degree(tree.left) + degree(tree.right)
+            case ast.BinOp(op=ast.Div()) if not degree(tree.right):
+                return degree(tree.left)
+            case ast.IfExp() if not degree(tree.test):
+                return max(degree(tree.body), degree(tree.orelse))
+        return 2 * any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(tree))
+
+    return degree(ast.parse(op.textbook[0], mode="eval").body) <= 1
+
+
+def enough(op: Operation, operands: Sequence[float], digits: int) -> int:
+    """So many digits, and more where operands of different size meet, or one is a large angle."""
+    sizes = [math.log10(abs(x)) for x in operands if x and math.isfinite(x)]
+    if not sizes:
+        return digits
+    turned = max(0.0, max(sizes)) if decimals.turns(op) else 0.0
+    return digits + int(2 * (max(sizes) - min(sizes)) + turned)
+
+
+def step_beside(here: Decimal, turns: bool = False, relative: Decimal = STEP) -> Decimal:
+    """A step that is small beside the number, or beside 1 where it is 0.
+
+    What `turns` varies over 1, however large its operand is.
+    """
+    return (min(abs(here), _ONE) if turns else abs(here)) * relative or relative
+
+
+def slope(
+    op: Operation, k: int, at: Sequence[Decimal], z: Decimal, relative: Decimal = STEP
+) -> Decimal:
+    """dz/d(operand k), by one difference of the row's value, with as many digits as it takes."""
+    value = decimals.value(op)
+    if is_affine(op, k):
+        step = max(map(abs, at)) or _ONE
+        return (_moved(value, at, k, step) - z) / step
+    step = step_beside(at[k], decimals.turns(op), relative)
+    above, below = _moved(value, at, k, step), _moved(value, at, k, -step)
+    difference = above - below
+    missing = _missing(difference, above)
+    if missing:
+        with decimals.digits(min(getcontext().prec + missing, _MOST)):
+            difference = _moved(value, at, k, step) - _moved(value, at, k, -step)
+    found = difference / (2 * step)
+    if found and not at[k]:
+        nearer = step / CLOSER
+        again = (_moved(value, at, k, nearer) - _moved(value, at, k, -nearer)) / (2 * nearer)
+        return _limit(found, again)
+    return found
+
+
+def _missing(difference: Decimal, value: Decimal) -> int:
+    """How many more digits it takes to see a difference of two values."""
+    if not difference or not difference.is_finite():
+        return _MOST
+    kept = getcontext().prec - value.adjusted() + difference.adjusted()
+    return max(0, _KEPT - kept)
+
+
+def _limit(wide: Decimal, near: Decimal) -> Decimal:
+    """What slopes at a step and at one CLOSER to 0 tend to."""
+    return Decimal(0) if abs(near) * FADES < abs(wide) else near
+
+
+def _moved(value: Callable[..., Decimal], at: Sequence[Decimal], k: int, step: Decimal) -> Decimal:
+    if len(at) == 1:
+        return value(at[0] + step)
+    return value(at[0] + step, at[1]) if k == 0 else value(at[0], at[1] + step)
+
+
+def slopes_beside(
+    op: Operation, at: Sequence[Decimal], direction: Sequence[int], nearer: bool = False
+) -> tuple[Decimal, Decimal]:
+    """The slopes from the left and from the right along a direction of the operands, each 1 or 0.
+
+    With `nearer`, at a step that is CLOSER.
+    """
+    value = decimals.value(op)
+    largest = max((x for x, along in zip(at, direction, strict=True) if along), key=abs)
+    step = step_beside(largest, decimals.turns(op))
+    if nearer:
+        step /= CLOSER
+    z = value(*at)
+    below, above = (
+        value(*(x + sign * step * along for x, along in zip(at, direction, strict=True)))
+        for sign in (-1, 1)
+    )
+    return (z - below) / step, (above - z) / step
+
+
+def is_kink(op: Operation, at: Sequence[Decimal]) -> bool:
+    """Whether one-sided slopes stay apart; a row's `smooth` says only where they may.
+
+    >>> from autograd import rows
+    >>> with decimals.digits(60):
+    ...     [is_kink(rows()[name], [Decimal(0), Decimal(3)][:n]) for name, n in
+    ...      (("abs", 1), ("pow", 2), ("relu", 1), ("sigmoid", 1))]
+    [True, False, True, False]
+    """
+    if not op.smooth or op.is_smooth(*map(float, at)):
+        return False
+    for direction in itertools.product((0, 1), repeat=len(at)):
+        if any(direction):
+            wide, near = (slopes_beside(op, at, direction, nearer) for nearer in (False, True))
+            if not all(slope.is_finite() for slope in (*wide, *near)):
+                if sum(direction) == 1:
+                    return True  # an end; along both operands the base of a power is negative
+                continue
+            if abs(near[1] - near[0]) * FADES > abs(wide[1] - wide[0]):
+                return True
+            if any(abs(b) > STEEP * abs(a) for a, b in zip(wide, near, strict=True)):
+                return True  # a jump, or a slope without end
+    return False
