@@ -218,7 +218,7 @@ def test_only_those_inputs_fail_whose_part_is_cut_and_with_what_they_lack() -> N
     assert report.rows[1].referee == pytest.approx(0.7, rel=1e-9)
     assert report.rows[1].note.endswith(": 0.7 of the slope is missing")
     assert [node.op.name for node in report.culprits if node.op] == ["mul"]
-    assert "d/dx = " in report.draw().source
+    assert "\u2202v1/\u2202x = " in report.draw().source
 
 
 def test_of_many_inputs_those_that_are_cut_are_found_by_halving() -> None:

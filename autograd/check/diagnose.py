@@ -104,8 +104,8 @@ def mistake(f: Function, inputs: tuple[Tree, ...], gradient: Any, parameters: An
     """The line of the diagnosis, for the end of a report; '' if there is nothing to say."""
     try:
         return diagnose(f, *inputs, gradient=gradient, parameters=parameters).line
-    except (TypeError, ValueError, ArithmeticError):
-        return ""  # f is not made of Values, or cannot be run on them
+    except Exception:  # somebody else's f, which may not be made for Values
+        return ""
 
 
 def _diagnosed(claim: Claim, first: bool = True) -> Diagnosis:

@@ -18,11 +18,12 @@ from typing import Any
 from autograd.check.adjoint import wrong_sums
 from autograd.check.black_box import is_recorded, judge_black_box
 from autograd.check.case import Case, Function, record
+from autograd.check.diagnose import mistake
 from autograd.check.end_to_end import Claim, Referee, Settings
 from autograd.check.local import Edges, wrong_operations
-from autograd.check.report import Report, Verdict
+from autograd.check.report import Report, Row, Verdict
 from autograd.check.reproducer import reproducer
-from autograd.nestings import Tree
+from autograd.nestings import Tree, rebuilt
 from autograd.order import visited
 from autograd.show.events import contributions
 from autograd.show.names import names
@@ -81,7 +82,10 @@ def check_gradients(
     if gradient is not None or not is_recorded(inputs):
         if order != 1 or parameters is not None:
             raise ValueError("check_gradients: order=2 and parameters= need a function of Values")
-        return judge_black_box(f, inputs, gradient, sample, seed)
+        report = judge_black_box(f, inputs, gradient, sample, seed)
+        if gradient is not None and report.verdict is Verdict.FAIL:
+            report.blame += filter(None, [mistake(f, inputs, gradient)])
+        return report
     if order not in (1, 2):
         raise ValueError(f"check_gradients: order must be 1 or 2, got {order!r}")
     if detached not in ("mistake", "intended"):
@@ -110,6 +114,9 @@ def _judged(
     grads, ours, badly = wrong_sums(recorded.root, inner, ends, pulls, name)
     wrong += badly
     report = Report([], [text for _, text in wrong], [node for node, _ in wrong], edges=edges)
+    if any(node.op and node.op.functions for node in inner):  # decimals cannot run them
+        report.rows = _in_doubles(case, [grads.get(node, 0.0) for node in recorded.nodes], chosen)
+        return report
     referee = Referee(case, pulls, chosen, settings)
     for k in _counted(chosen):
         node = recorded.nodes[k]
@@ -125,6 +132,28 @@ def _judged(
     report.culprits += referee.cuts.culprits()
     report.summary = "\n".join(referee.cuts.notes())
     return report
+
+
+def _in_doubles(case: Case, gradient: list[float], chosen: list[int]) -> list[Row]:
+    """The rows of a function with Python functions in it, judged as one that records nothing."""
+
+    def moved(numbers: list[Any]) -> Any:
+        """f at other numbers of the inputs, then of the parameters."""
+        before = [p.data for p in case.parameters]
+        try:
+            for p, x in zip(case.parameters, numbers[case.count :], strict=True):
+                p.data = x.data if isinstance(x, Value) else x
+            return case.f(*rebuilt(list(case.inputs), iter(numbers[: case.count])))
+        finally:
+            for p, x in zip(case.parameters, before, strict=True):
+                p.data = x
+
+    rows = judge_black_box(moved, (case.at,), (gradient,)).rows
+    if len(rows) != len(case.labels):
+        return rows  # so many that they were moved along directions
+    for row, label in zip(rows, case.labels, strict=True):
+        row.name = label
+    return [rows[k] for k in chosen]
 
 
 def _counted(chosen: list[int]) -> Iterable[int]:
