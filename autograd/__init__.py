@@ -1,4 +1,4 @@
-"""A scalar autograd engine: `Value` nodes, the chain rule, and everything to see and check them.
+"""A scalar autograd engine: `Value` nodes, the chain rule, and tools to see and check them.
 
 Every operation of the table is a function here too: `autograd.exp(v)` takes a Value or a number.
 """
@@ -13,7 +13,7 @@ from autograd.check.gradients import assert_gradients, check_gradients
 from autograd.check.local import check_operation
 from autograd.check.report import Report, Verdict
 from autograd.compiled.selection import argmax, replaced, select
-from autograd.compiled.tape import RecordingError, ReplayError
+from autograd.compiled.traced import RecordingError, ReplayError
 from autograd.define import define_op
 from autograd.expressions import ExpressionError, expression
 from autograd.modes import detect_anomaly, no_grad, quiet_gc, recording, scope
@@ -103,14 +103,14 @@ def __getattr__(name: str) -> Any:
         try:
             from autograd.compiled.function import compile  # noqa: A004
         except ModuleNotFoundError as error:
-            # `from autograd import *` must not fail for want of it; a call does.
+            # `from autograd import *` works without NumPy; the call raises.
             return _missing(str(error))
         globals()[name] = compile
         return compile
     op = vars(Ops).get(name)
     if not isinstance(op, Operation):
         raise AttributeError(f"module 'autograd' has no attribute or operation {name!r}")
-    globals()[name] = op  # the next look-up is an ordinary one
+    globals()[name] = op  # the next look-up does not come here
     return op
 
 

@@ -21,8 +21,8 @@ from autograd.show.player import play
 from autograd.show.render import RenderError
 from autograd.value import Value, rows
 
-# What a file of each kind starts with, so that none of another kind is overwritten.
-_STARTS = {
+# The first bytes of each format, so that no file of another format is overwritten.
+_FIRST_BYTES = {
     ".svg": (b"<?xml", b"<svg"),
     ".png": (b"\x89PNG",),
     ".pdf": (b"%PDF",),
@@ -32,17 +32,17 @@ _STARTS = {
 }
 
 
-# Names times characters: the referees read the expression anew for each name, and this takes a
-# second or so.  `grad` checks no more than that; `check` takes the time it needs.
-_QUICK = 500_000
+# Names times characters.  The referees parse the expression again for each name, which takes about
+# a second at this size.  `grad` leaves out the check above it; `check` has no limit.
+_MOST_PARSED = 500_000
 
 
 class RefusalError(Exception):
-    """What the user asked for cannot be done; the text says why, in a line."""
+    """A request that cannot be met; the text says why, in one line."""
 
 
 def markdown() -> str:
-    """The op table as Markdown: the textbook's formulas, and where a row has no derivative.
+    """The op table as Markdown: the textbook's formulas, and where each row is smooth.
 
     >>> print(markdown().splitlines()[2])
     | `add` | `x + y` | `1` | `1` | everywhere |
@@ -79,13 +79,13 @@ def _aligned(cells: list[tuple[str, ...]]) -> str:
     )
 
 
-def assigned(words: list[str]) -> dict[str, float]:
-    """The numbers of `w=2 x=-1`.  Raises RefusalError for what is no assignment of a number."""
+def assigned(arguments: list[str]) -> dict[str, float]:
+    """The numbers by name, from `w=2 x=-1`.  Raises RefusalError for any other argument."""
     values: dict[str, float] = {}
-    for word in words:
-        name, equals, number = word.partition("=")
+    for argument in arguments:
+        name, equals, number = argument.partition("=")
         if not equals or not name.isidentifier():
-            raise RefusalError(f"expected a value such as w=2, got {word:.40}")
+            raise RefusalError(f"expected a value such as w=2, got {argument:.40}")
         if name in values:
             raise RefusalError(f"{name} is given twice")
         try:
@@ -99,77 +99,77 @@ def _leaves(root: Value) -> list[Value]:
     return [leaf for leaf in visited(root)[1] if leaf.label]
 
 
-def checked(words: str, values: dict[str, float], order: int = 1) -> Report:
-    """What the referees say of the expression's gradients."""
+def checked(source: str, values: dict[str, float], order: int = 1) -> Report:
+    """The referees' report on the expression's gradients."""
     names = list(values)
-    root = expression(words, values)
+    root = expression(source, values)
     if not _leaves(root):
         raise RefusalError("the expression has no names, so there is no gradient to check")
 
     def f(*leaves: Any) -> Any:
-        return expression(words, dict(zip(names, leaves, strict=True)))
+        return expression(source, dict(zip(names, leaves, strict=True)))
 
     inputs = [Value(values[name], name) for name in names]
     return check_gradients(f, *inputs, order=order)
 
 
 def grad(chosen: argparse.Namespace) -> int:
-    """The value, the gradients, and whether they are right."""
+    """Print the value, the gradients, and whether they are right."""
     values = assigned(chosen.values)
     root = expression(chosen.expression, values)
     player = play(root, {})
     root.backward()
-    found = {leaf.label: leaf.grad for leaf in sorted(_leaves(root), key=lambda v: v.label)}
-    quick = len(values) * len(chosen.expression) <= _QUICK
-    report = checked(chosen.expression, values) if found and quick else None
+    grads = {leaf.label: leaf.grad for leaf in sorted(_leaves(root), key=lambda v: v.label)}
+    quick = len(values) * len(chosen.expression) <= _MOST_PARSED
+    report = checked(chosen.expression, values) if grads and quick else None
     if chosen.json:
         verdict = report.verdict.value if report else None
-        print(json.dumps({"value": root.data, "gradients": found, "check": verdict}))
+        print(json.dumps({"value": root.data, "gradients": grads, "check": verdict}))
         return 0
     if chosen.steps:
         print(player, end="\n\n")
     print(f"value  {root.data!r}")
-    for name, number in found.items():
+    for name, number in grads.items():
         print(f"dL/d{name}  {number!r}")
     if report is not None:
         print(f"check  {report.verdict.value}")
-    elif found:
-        print(f"check  left out for {len(found):,} names; `chainrule check` takes the time")
+    elif grads:
+        print(f"check  left out for {len(grads):,} names; `chainrule check` takes longer")
     return 0
 
 
 def check(chosen: argparse.Namespace) -> int:
-    """The referees' table; status 1 unless every gradient passes."""
+    """Print the referees' table; the status is 1 unless every gradient passes."""
     report = checked(chosen.expression, assigned(chosen.values), chosen.order)
     print(report)
     return 0 if report else 1
 
 
-def writable(path: Path, force: bool, starts: dict[str, tuple[bytes, ...]] = _STARTS) -> None:
-    """Raise RefusalError for a file that is not of the kind that its name says."""
-    if path.suffix.lower() not in starts:
-        raise RefusalError(f"{path.name}: expected a name in {', '.join(starts)}")
+def writable(path: Path, force: bool, formats: dict[str, tuple[bytes, ...]] = _FIRST_BYTES) -> None:
+    """Raise RefusalError unless the file is new or of the format of its extension."""
+    if path.suffix.lower() not in formats:
+        raise RefusalError(f"{path.name}: expected a name that ends in {', '.join(formats)}")
     if path.is_dir():
         raise RefusalError(f"{path.name} is a folder")
     if not path.parent.is_dir():
-        raise RefusalError(f"{path.name}: there is no folder {path.parent}")
+        raise RefusalError(f"{path.name}: the folder {path.parent} does not exist")
     if path.exists() and not force:
         with path.open("rb") as file:
             start = file.read(16)
-        if start and not start.startswith(starts[path.suffix.lower()]):
+        if start and not start.startswith(formats[path.suffix.lower()]):
             raise RefusalError(
-                f"{path.name} exists and is no {path.suffix} file; --force overwrites it"
+                f"{path.name} exists and is not a {path.suffix} file; --force overwrites it"
             )
 
 
 def picture(chosen: argparse.Namespace) -> int:
-    """The graph, with its gradients, in a file."""
+    """Draw the graph, with its gradients, to a file."""
     root = expression(chosen.expression, assigned(chosen.values))
     writable(chosen.output, chosen.force)
     if (count := len(topological(root))) > LIMIT:
         raise RefusalError(
-            f"a picture holds {LIMIT} nodes and this graph has {count:,}; "
-            "`chainrule play ... -o player.html` shows it part by part"
+            f"a picture shows at most {LIMIT} nodes and this graph has {count:,}; "
+            "`chainrule play ... -o player.html` shows it in parts"
         )
     root.backward()
     try:
@@ -180,7 +180,7 @@ def picture(chosen: argparse.Namespace) -> int:
 
 
 def stepped(chosen: argparse.Namespace) -> int:
-    """Every step, with keys where there is a terminal."""
+    """Step through backprop in the terminal, or save the steps as a page."""
     from autograd.show.terminal import show
 
     player = play(expression(chosen.expression, assigned(chosen.values)), {})
@@ -193,15 +193,15 @@ def stepped(chosen: argparse.Namespace) -> int:
 
 
 def demo(chosen: argparse.Namespace) -> int:
-    """A neuron step by step, a classifier, and their pictures."""
-    from nn import demo as job
+    """Step through a neuron, train a classifier, and draw both."""
+    from nn import demo as script
 
-    job.main(chosen.folder)
+    script.main(chosen.folder)
     return 0
 
 
 def table(chosen: argparse.Namespace) -> int:
-    """The table of operations."""
+    """Print the table of operations."""
     print(markdown() if chosen.markdown else tex() if chosen.latex else text())
     return 0
 
@@ -227,49 +227,49 @@ def _with_expression(parser: argparse.ArgumentParser) -> argparse.ArgumentParser
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the command line understands."""
-    whole = argparse.ArgumentParser(
+    """The parser of the command line."""
+    parser = argparse.ArgumentParser(
         prog="chainrule",
-        description="A scalar autograd engine in which every number can be explained.",
+        description="A scalar autograd engine that can explain every number.",
         epilog='examples: chainrule demo; chainrule grad "tanh(w*x + b)" w=2 x=-1 b=0.5',
     )
     version = f"chainrule {__version__}, Python {platform.python_version()}"
-    whole.add_argument("--version", action="version", version=version)
-    commands = whole.add_subparsers(dest="command", required=True)
-    it = '"tanh(w*x + b)" w=2 x=-1 b=0.5'
-    one = _command(commands, "demo", demo, "train a small network, draw it", "chainrule demo out")
-    one.add_argument("folder", nargs="?", default="out", help="where the pictures go (out)")
-    one = _command(commands, "grad", grad, "value, gradients, verdict", f"chainrule grad {it}")
-    _with_expression(one).add_argument("--steps", action="store_true", help="every step as well")
-    one.add_argument("--json", action="store_true", help="for programs to read")
-    example = f"chainrule draw {it} -o neuron.svg"
-    one = _with_expression(_command(commands, "draw", picture, "the graph as a picture", example))
-    one.add_argument("-o", dest="output", type=Path, required=True, help=", ".join(_STARTS))
-    one.add_argument("--force", action="store_true", help="overwrite a file of another kind")
-    example = f"chainrule play {it} -o player.html"
-    one = _with_expression(_command(commands, "play", stepped, "step through backprop", example))
-    one.add_argument("-o", dest="output", type=Path, help="a page, .html, instead of the terminal")
-    one.add_argument("--force", action="store_true", help="overwrite a file of another kind")
-    example = f"chainrule check {it} --order 2"
-    one = _with_expression(_command(commands, "check", check, "ask the referees", example))
-    one.add_argument("--order", type=int, choices=[1, 2], default=1, help="2: of gradients too")
-    one = _command(commands, "ops", table, "the table of operations", "chainrule ops --latex")
-    kinds = one.add_mutually_exclusive_group()
-    kinds.add_argument("--markdown", action="store_true", help="as in docs/operations.md")
-    kinds.add_argument("--latex", action="store_true", help="an array, for amsmath")
-    return whole
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(dest="command", required=True)
+    neuron = '"tanh(w*x + b)" w=2 x=-1 b=0.5'
+    sub = _command(commands, "demo", demo, "train a small network, draw it", "chainrule demo out")
+    sub.add_argument("folder", nargs="?", default="out", help="where the pictures go (out)")
+    sub = _command(commands, "grad", grad, "value, gradients, verdict", f"chainrule grad {neuron}")
+    _with_expression(sub).add_argument("--steps", action="store_true", help="print every step too")
+    sub.add_argument("--json", action="store_true", help="for programs to read")
+    example = f"chainrule draw {neuron} -o neuron.svg"
+    sub = _with_expression(_command(commands, "draw", picture, "the graph as a picture", example))
+    sub.add_argument("-o", dest="output", type=Path, required=True, help=", ".join(_FIRST_BYTES))
+    sub.add_argument("--force", action="store_true", help="overwrite a file of another format")
+    example = f"chainrule play {neuron} -o player.html"
+    sub = _with_expression(_command(commands, "play", stepped, "step through backprop", example))
+    sub.add_argument("-o", dest="output", type=Path, help="a page, .html, instead of the terminal")
+    sub.add_argument("--force", action="store_true", help="overwrite a file of another format")
+    example = f"chainrule check {neuron} --order 2"
+    sub = _with_expression(_command(commands, "check", check, "ask the referees", example))
+    sub.add_argument("--order", type=int, choices=[1, 2], default=1, help="2: second order too")
+    sub = _command(commands, "ops", table, "the table of operations", "chainrule ops --latex")
+    formats = sub.add_mutually_exclusive_group()
+    formats.add_argument("--markdown", action="store_true", help="as in docs/operations.md")
+    formats.add_argument("--latex", action="store_true", help="an array, for amsmath")
+    return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do what the command line says; 0, 1 for a wrong gradient, 2 for what cannot be done."""
+    """The exit status of the command: 0, 1 for a wrong gradient, 2 for a request that fails."""
     chosen = parser().parse_args(_protected(sys.argv[1:] if arguments is None else arguments))
     try:
-        with warnings.catch_warnings(record=True) as noted:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             status: int = chosen.run(chosen)
         sys.stdout.flush()
-        # A line of this file says nothing to who typed an expression, and once is enough.
-        for note in dict.fromkeys(re.sub(r", at \S+:\d+$", "", str(n.message)) for n in noted):
+        # Each note once, without its source line: the user typed an expression, not a file.
+        for note in dict.fromkeys(re.sub(r", at \S+:\d+$", "", str(c.message)) for c in caught):
             print(f"chainrule: note: {note}", file=sys.stderr)
         return status
     except (ExpressionError, RefusalError) as error:
@@ -285,7 +285,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _protected(arguments: list[str]) -> list[str]:
-    """An expression such as -x**2 looks like an option to argparse; a space tells it is none."""
+    """The arguments, with a space before those like -x**2, which argparse takes for options."""
     return [f" {a}" if a.startswith("-") and len(a) > 2 and a[1] != "-" else a for a in arguments]
 
 

@@ -1,4 +1,4 @@
-"""What to write instead, where Python or NumPy asks a Value for a plain number."""
+"""Advice for messages: what to write where Python or NumPy needs a plain number from a Value."""
 
 import linecache
 import re
@@ -8,7 +8,7 @@ from typing import Any
 from autograd.operation import Operation
 from autograd.ops import Ops
 
-# What NumPy's operators ask of a Value on the left, and of one on the right.
+# The methods that NumPy's operators call on a Value on the left, and on a Value on the right.
 NUMPY_OPERATORS = {
     "add": ("__add__", "__radd__"),
     "subtract": ("__sub__", "__rsub__"),
@@ -28,7 +28,7 @@ NUMPY_OPERATORS = {
 
 
 class Renamed:
-    """An attribute of micrograd's or microgpt's: asking for it says what it is called here."""
+    """An attribute of micrograd or microgpt; reading it raises an error with its name here."""
 
     def __init__(self, here: str) -> None:
         self._here = here
@@ -39,23 +39,23 @@ class Renamed:
     def __get__(self, node: object, owner: type) -> Any:
         raise AttributeError(f"{owner.__name__} has no {self._name}; write {self._here}")
 
-    def __set__(self, node: object, given: object) -> None:
+    def __set__(self, node: object, value: object) -> None:
         self.__get__(node, type(node))
 
 
 def _row(name: str) -> str:
-    """The operation that a function of `math` or NumPy is here; '' if there is none."""
+    """The operation's name for a function of `math` or NumPy; '' if there is none."""
     name = {"fabs": "abs", "absolute": "abs", "positive": "pos", "negative": "neg"}.get(name, name)
     name = re.sub("^arc", "a", name)
     return name if isinstance(vars(Ops).get(name), Operation) else ""
 
 
 def conversion(to: str, frame: FrameType) -> str:
-    """Why the frame gets no plain number from a Value, and what to write instead."""
-    wrote = _expression(frame)
-    called = re.match(r"(?:\w+\.)*(\w+)\(", wrote)
+    """Why a Value is not converted in this frame, and what to write instead."""
+    source = _expression(frame)
+    called = re.match(r"(?:\w+\.)*(\w+)\(", source)
     row = _row(called[1]) if called else ""
-    start = f"{wrote}: " if wrote else ""
+    start = f"{source}: " if source else ""
     start += f"a Value as a plain {to} would lose its gradient"
     if row:
         return f"{start}; write v.{row}() or autograd.{row}(v), or v.data for the number alone"
@@ -71,15 +71,15 @@ def numpy_function(name: str) -> str:
     if row:
         return f"np.{name} of a Value: write v.{row}() or autograd.{row}(v), one Value at a time"
     return (
-        f"np.{name} of a Value: NumPy's functions know no gradients; use the operations of "
-        "autograd, one Value at a time, or v.data for the number alone"
+        f"np.{name} of a Value: NumPy's functions have no gradients; use autograd's operations, "
+        "one Value at a time, or v.data for the number alone"
     )
 
 
 def _expression(frame: FrameType) -> str:
-    """What the frame is computing now, as it stands in the source; '' if that is not known."""
-    places = list(frame.f_code.co_positions())
-    first, last, start, end = places[frame.f_lasti // 2]
+    """The source of the expression that the frame is computing; '' if it is not known."""
+    positions = list(frame.f_code.co_positions())
+    first, last, start, end = positions[frame.f_lasti // 2]
     if first is None or first != last or start is None or end is None:
         return ""
     line = linecache.getline(frame.f_code.co_filename, first, frame.f_globals)

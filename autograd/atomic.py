@@ -1,8 +1,8 @@
-"""Whole or not at all: steps that Ctrl-C cannot split, and contexts that always put things back.
+"""Steps that Ctrl-C cannot split, and contexts that always restore what they change.
 
-Python looks for signals when a function of Python's is entered, when a loop turns, and after a call
-of a function written in C; never inside such a function.  So what must not be split is done by one
-call of a function written in C, and a `finally` does nothing before that call.
+Python looks for signals when it enters a Python function, at the end of each turn of a loop, and
+after a call of a C function; never inside a C function.  So a step that must not be split is one
+call of a C function, and a `finally` does nothing before that call.
 """
 
 import opcode
@@ -19,15 +19,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-# Runs a `map` of functions written in C to its end in one step of the interpreter, in which it
-# looks for no signal: Ctrl-C comes before all of it, or after.
+# Runs a whole `map` of C functions in one step of the interpreter: Ctrl-C comes before it or after.
 at_once: Final[Callable[[Iterable[object]], object]] = partial(deque, maxlen=0)
 
 
 def together(steps: Iterable[Callable[[], object]]) -> Callable[[], object]:
-    """A function, for one call, that makes all these calls in one step, if each of them is one.
+    """A function, for one call, that makes all these calls in one step, if each is one step.
 
-    Steps that are added to a list before that call are among them.
+    If `steps` is a list, steps that are added to it before the call are made too.
 
     >>> steps = []
     >>> run = together(steps)
@@ -39,7 +38,7 @@ def together(steps: Iterable[Callable[[], object]]) -> Callable[[], object]:
 
 
 def undo_of(owners: Iterable[object], names: Iterable[str]) -> Callable[[], object]:
-    """A function, for one call, that sets attributes back to what they are now, in one step.
+    """A function, for one call, that restores attributes to their present values, in one step.
 
     >>> class Lamp:
     ...     lit = False
@@ -50,10 +49,10 @@ def undo_of(owners: Iterable[object], names: Iterable[str]) -> Callable[[], obje
     >>> lamp.lit
     False
     """
-    places = list(zip(owners, names, strict=False))
-    kept = [getattr(owner, name) for owner, name in places]
+    pairs = list(zip(owners, names, strict=False))
+    values = [getattr(owner, name) for owner, name in pairs]
     return partial(
-        at_once, map(setattr, [owner for owner, _ in places], [name for _, name in places], kept)
+        at_once, map(setattr, [owner for owner, _ in pairs], [name for _, name in pairs], values)
     )
 
 
@@ -62,11 +61,11 @@ _AFTER_YIELD_FROM = 2
 
 
 def no_signal_at_start(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, at whose start Python looks for no signal.
+    """The function, changed so that Python looks for no signal at its start.
 
-    An `__exit__` that Ctrl-C ends at its start has put nothing back.  The first instruction of a
-    function looks for signals, unless it says that it goes on after a `yield from`: this one says
-    so.  Where Python has no such instruction, the function stays as it is.
+    If Ctrl-C stops an `__exit__` at its start, nothing is restored.  The first instruction of a
+    function looks for signals, unless it is marked as the one that continues after a `yield from`:
+    here it is.  Where Python has no such instruction, the function stays as it is.
 
     >>> @no_signal_at_start
     ... def leave(*exception):
@@ -85,14 +84,14 @@ def no_signal_at_start(function: Callable[P, R]) -> Callable[P, R]:
 class Setting(Generic[T]):
     """A context in which a context variable is changed, for this thread and this task only.
 
-    Subclasses say which variable, and define `inside`.
+    Subclasses set `variable`, and define `inside`.
     """
 
     variable: ContextVar[T]
-    _tokens: Any = ()  # what puts it back, and the tokens of the entries before
+    _tokens: Any = ()  # the token that restores it, and the tokens of earlier entries
 
     def inside(self, before: T) -> T:
-        """What the variable is inside, given what it was before."""
+        """The variable's value inside the context, given its value before."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -113,7 +112,7 @@ class Setting(Generic[T]):
 
 
 class Context(Generic[T]):
-    """What `context` makes, for one `with` statement; as a decorator for each call."""
+    """The result of `context`: for one `with` statement, or a decorator that enters each call."""
 
     def __init__(self, generate: Callable[[], Generator[T]]) -> None:
         self._generate = generate
@@ -130,7 +129,7 @@ class Context(Generic[T]):
     def __exit__(self, kind: object, error: BaseException | None, trace: Any) -> None:
         generator = self._generator
         if error is None:
-            next(generator, None)  # a signal is looked for inside, where `finally` sees it
+            next(generator, None)  # a signal comes inside the generator, where `finally` runs
             return
         try:
             generator.throw(error)
@@ -153,9 +152,9 @@ class Context(Generic[T]):
 
 
 def context(function: Callable[P, Iterator[T]]) -> Callable[P, Context[T]]:
-    """`contextlib.contextmanager`, with a way in and a way out that Ctrl-C cannot cut off.
+    """`contextlib.contextmanager` whose entry and exit Ctrl-C cannot cut short.
 
-    The generator changes things inside its `try`, and its `finally` is one step.
+    The generator makes its changes inside its `try`, and its `finally` is one step.
 
     >>> lights = []
     >>> @context
@@ -173,14 +172,14 @@ def context(function: Callable[P, Iterator[T]]) -> Callable[P, Context[T]]:
     """
 
     @wraps(function)
-    def made(*args: P.args, **kwargs: P.kwargs) -> Context[T]:
+    def manager(*args: P.args, **kwargs: P.kwargs) -> Context[T]:
         return Context(partial(function, *args, **kwargs))  # type: ignore[arg-type]
 
-    return made
+    return manager
 
 
 def forkable_lock() -> Any:
-    """An RLock that a forked child finds free: it must not wait for a thread that it has not."""
+    """An RLock that is free in a forked child, where the thread that held it does not exist."""
     lock = threading.RLock()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(
@@ -190,7 +189,7 @@ def forkable_lock() -> Any:
 
 
 def quietly(function: Callable[[], T]) -> T:
-    """The function's result; its arrays overflow to inf as plain numbers do, without a warning.
+    """The function's result; NumPy arrays in it overflow to inf without a warning.
 
     >>> import numpy as np
     >>> float(quietly(lambda: np.add(1e308, 1e308)))
@@ -202,5 +201,5 @@ def quietly(function: Callable[[], T]) -> T:
         with np.errstate(all="ignore"):
             return function()
 
-    # In a context of its own: Ctrl-C at the start of an `__exit__` would leave NumPy silent.
+    # In its own context: Ctrl-C at the start of an `__exit__` would leave NumPy's warnings off.
     return copy_context().run(run)

@@ -1,10 +1,11 @@
-"""Expressions typed by people, such as `tanh(w*x + b)`, turned into Values; nothing is executed.
+"""Expressions as text, such as `tanh(w*x + b)`, turned into Values; nothing is executed.
 
     h = tanh(w*x + b); (h - y)**2
 
 Numbers, names, `+ - * / **`, brackets, and the functions of the op table.  `;` ends a part, and a
-part with `=` names what later parts use.  The reader is a few loops over a bounded text, so that no
-input can run anything, take long, or end in anything but a Value or an ExpressionError.
+part with `=` gives its value a name for later parts.  The reader is a few loops over a text of
+limited length: no input can run code, take long, or give anything but a Value or an
+ExpressionError.
 """
 
 import difflib
@@ -18,7 +19,7 @@ from autograd.rules import CONSTANTS
 from autograd.value import Value, rows
 
 LONGEST = 20_000  # characters
-DEEPEST = 100  # brackets inside brackets; reading one level takes a few calls of Python
+DEEPEST = 100  # nested brackets; one level takes several nested Python calls
 
 _TOKEN = re.compile(
     r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([^\W\d]\w*)|(\*\*|\S))"
@@ -26,7 +27,7 @@ _TOKEN = re.compile(
 _SUMS = {"+": "__add__", "-": "__sub__"}
 _PRODUCTS = {"*": "__mul__", "/": "__truediv__"}
 _SIGNS = "+-"
-# Signs as they are printed in books, where a keyboard has others.
+# Signs of printed text, and the keyboard's signs for them.
 PRINTED = str.maketrans(
     "\N{MINUS SIGN}\N{EN DASH}\N{MULTIPLICATION SIGN}\N{MIDDLE DOT}\N{DIVISION SIGN}", "--**/"
 )
@@ -36,7 +37,7 @@ _POWER = "a power is written **, as in x**2"
 
 
 class ExpressionError(ValueError):
-    """A text that is no expression, with the place: the message, an excerpt, and a caret."""
+    """Raised for a text that is not an expression: the reason, an excerpt, and a caret."""
 
     def __init__(self, why: str, text: str = "", at: int = 0) -> None:
         self.why, self.at = why, at
@@ -71,7 +72,7 @@ class _Reader:
         return ExpressionError(why, self.text, self.tokens[self.k][2] if at is None else at)
 
     def unexpected(self, expected: str) -> ExpressionError:
-        """What to write instead of the present token, which cannot stand after an operand."""
+        """The error for the present token, which cannot follow an operand."""
         kind, text, at = self.tokens[self.k]
         if text == "^":
             return self.fail(_POWER)
@@ -144,7 +145,7 @@ class _Reader:
         exponent = self.signed()
         self.depth -= 1
         result = _row("__pow__")(base, exponent)
-        # A slip of the pen, unlike 0 ** -1, or a power of a name, which have their infinity.
+        # A typing error, unlike 0 ** -1 or a power of a name, whose results may be infinite.
         if isinstance(result, float) and math.isinf(result) and 0.0 < abs(base) < math.inf:
             raise self.fail(f"{base:g} ** {exponent:g} is too large for a float", at)
         return result
@@ -174,8 +175,8 @@ class _Reader:
                 raise self.unexpected("expected ')'")
             self.depth -= 1
             return result
-        what = "the end" if kind == "end" else repr(text)
-        raise self.fail(f"expected a number, a name or '(', got {what}")
+        token = "the end" if kind == "end" else repr(text)
+        raise self.fail(f"expected a number, a name or '(', got {token}")
 
     def call(self, name: str, at: int) -> Any:
         op = rows().get(name)
@@ -203,8 +204,8 @@ class _Reader:
             return self.known[name]
         if name in self.values:
             self.used.add(name)
-            given: Any = self.values[name]
-            self.known[name] = given if isinstance(given, Ops) else Value(given, name)
+            value: Any = self.values[name]
+            self.known[name] = value if isinstance(value, Ops) else Value(value, name)
             return self.known[name]
         if name in CONSTANTS:
             return CONSTANTS[name]
@@ -217,7 +218,7 @@ class _Reader:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """'; did you mean ...?' with the known name that is closest, or nothing if none is close.
+    """'; did you mean ...?' with the closest known name, or '' if none is close.
 
     >>> meant("ReLU", ["relu", "tanh"]), meant("zzz", ["relu"])
     ("; did you mean 'relu'?", '')
@@ -230,10 +231,10 @@ def meant(name: str, known: Iterable[str]) -> str:
 def expression(text: str, values: Mapping[str, Any] | None = None, **more: Any) -> Value:
     """The Value of an expression over named numbers; its leaves and named parts carry labels.
 
-    A Value in the place of a number becomes that leaf.
+    A Value given for a name is used as it is.
 
-    Raises ExpressionError, with a caret under the place, for whatever is not in the language, and
-    for a name without a value or a value without a use.
+    Raises ExpressionError, with a caret under the position, for text that is not in the language,
+    for a name without a value, and for a value that is not used.
 
     >>> y = expression("tanh(w*x + b)", w=2, x=-1, b=0.5)
     >>> y.backward()

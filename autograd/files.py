@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files are written whole or not at all."""
 
 import contextlib
 import errno
@@ -11,38 +11,38 @@ from pathlib import Path
 
 try:
     import fcntl
-except ModuleNotFoundError:  # Windows, which removes and renames no file that is open
+except ModuleNotFoundError:  # Windows, where an open file cannot be removed or renamed
     fcntl = None  # type: ignore[assignment]
 
-_OLD = 60.0  # seconds after which a closed file that nobody could lock is a leftover
+_LEFTOVER_AGE = 60.0  # seconds; where files cannot be locked, an older one is a leftover
 
 
 def write(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file; if that is interrupted or fails, what was there before is there still.
+    """Write a file; if the write fails or is interrupted, the old file stays as it was.
 
-    A temporary file in the same folder takes the name only when every byte is on the disk.  A
-    new file is as public as the user's umask says, an old one stays as public as it was.  A process
-    that is killed meanwhile leaves its temporary file; the next one that writes removes it.
+    The data goes to a temporary file in the same folder, which takes the name once every byte is on
+    the disk.  A new file has the permissions of the user's umask; a replaced one keeps its own.  A
+    process that is killed leaves its temporary file behind; the next write removes it.
 
-    Raises IsADirectoryError for a folder, FileNotFoundError for a file in a folder that is not
-    there, and OSError as `open` does.
+    Raises IsADirectoryError for a folder, FileNotFoundError if the file's folder does not exist,
+    and OSError like `open`.
     """
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a directory; give a file name")
     if not target.parent.is_dir():
-        text = f"there is no folder {target.parent}; make it with os.makedirs"
+        text = f"the folder {target.parent} does not exist; create it with os.makedirs"
         raise FileNotFoundError(errno.ENOENT, text, str(target))
     remove_leftovers(target)
     while not _written(target, data):
-        pass  # another process took the file for a leftover before it could be locked
+        pass  # before it was locked, another process removed the temporary file as a leftover
 
 
 def _written(target: Path, data: bytes) -> bool:
     # The name is known before the file exists, so that an interruption cannot leave it behind.
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        # Created here and now, or an error: whoever put a link in its place gets nothing.
+        # "x" fails if the name exists, so no data goes through a link that somebody planted.
         with temporary.open("xb") as file:
             _lock(file.fileno())
             file.write(data)
@@ -57,7 +57,7 @@ def _written(target: Path, data: bytes) -> bool:
 
 
 def _renamed(temporary: Path, target: Path) -> bool:
-    """Whether the file was still there."""
+    """Whether the temporary file still existed and took the target's name."""
     try:
         if target.exists():
             shutil.copymode(target, temporary)
@@ -68,16 +68,16 @@ def _renamed(temporary: Path, target: Path) -> bool:
 
 
 def _lock(file: int) -> None:
-    """Hold an open file, as long as it is open; where files cannot be locked, do nothing."""
+    """Lock a file until it is closed; where files cannot be locked, do nothing."""
     if fcntl is not None:
         with contextlib.suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Remove the temporary files that processes left which were killed while they wrote this file.
+    """Remove temporary files of this file that killed processes left behind.
 
-    Those of other processes that are writing now are locked, and stay.
+    Those of processes that are writing now are locked, and stay.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -89,7 +89,7 @@ def remove_leftovers(path: str | os.PathLike[str]) -> None:
     """
     target = Path(path)
     name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}")
-    with contextlib.suppress(OSError):  # `write` says what is wrong with the folder
+    with contextlib.suppress(OSError):  # `write` reports what is wrong with the folder
         for entry in os.listdir(target.parent):
             if name.fullmatch(entry):
                 _remove_if_left(target.with_name(entry))
@@ -98,7 +98,7 @@ def remove_leftovers(path: str | os.PathLike[str]) -> None:
 def _remove_if_left(path: Path) -> None:
     with contextlib.suppress(OSError):  # in use, gone, or another user's
         if fcntl is None:
-            if time.time() - path.stat().st_mtime > _OLD:
+            if time.time() - path.stat().st_mtime > _LEFTOVER_AGE:
                 path.unlink()
             return
         file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)

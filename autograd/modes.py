@@ -1,4 +1,4 @@
-"""How operations are recorded: not at all, in a scope, with a check for inf and nan."""
+"""Modes of recording operations: not at all, in a scope, with a check for inf and nan."""
 
 import gc
 import weakref
@@ -18,15 +18,15 @@ Node = Any  # a Value
 
 
 class Call(Origin):
-    """One call of a transform, and the row of the leaves that are made while its function runs.
+    """One call of a transform, and the row of the leaves that are created while its function runs.
 
-    These leaves are the call's own.  Any other leaf that its graph reaches comes from outside, and
-    then the derivative depends on it: it must be recorded too, if the caller records.
+    The call owns these leaves.  Any other leaf in its graph comes from outside: the derivative
+    depends on it, so the derivative must be recorded too if the caller records.
 
     Attributes:
         records: whether the caller records operations.
         traces: whether the caller writes numbers to a tape, see `Mode.traces`.
-        around: the call in whose function this one was made; None if there is none.
+        around: the enclosing call; None if there is none.
     """
 
     __slots__ = ("_inside", "around", "records", "traces")
@@ -43,7 +43,7 @@ class Call(Origin):
 
     @property
     def op(self) -> None:
-        """None: it is the row of leaves."""
+        """None, since this is the row of leaves."""
         return None
 
     @property
@@ -52,23 +52,23 @@ class Call(Origin):
         return self
 
     def owns(self, leaf: Node) -> bool:
-        """Whether the leaf was made in this call, or in one inside it."""
+        """Whether the leaf was created in this call, or in a call inside it."""
         call: Call | None = leaf.row.call
         while call is not None and call is not self:
             call = call.around
         return call is self
 
     def owns_all(self, leaves: Iterable[Node]) -> bool:
-        """Whether it owns each of the leaves."""
+        """Whether the call owns all the leaves."""
         for leaf in leaves:  # noqa: SIM110 - a generator would cost twice as much
             if leaf.row is not self and not self.owns(leaf):
                 return False
         return True
 
     def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """What the function returns; its operations are recorded and its leaves are this call's."""
+        """The function's result; its operations are recorded, and this call owns its leaves."""
         mode, around = _mode.get(), _call.get()
-        # No context managers: Python looks for Ctrl-C at the start of an `__exit__`.
+        # No context managers: Ctrl-C can stop an `__exit__` at its start.
         try:
             try:
                 _mode.set(self._inside)
@@ -81,7 +81,7 @@ class Call(Origin):
 
 
 def leaf_row(label: str = "", scope: str = "", line: str = "") -> Origin:
-    """The row of a leaf that is made in a mode."""
+    """The row of a leaf that is created in a mode."""
     call = _call.get()
     if not (label or scope or line):
         return call or LEAF
@@ -91,10 +91,10 @@ def leaf_row(label: str = "", scope: str = "", line: str = "") -> Origin:
 
 
 class Mode:
-    """What recording does differently here: nothing at all, a scope, a check for inf and nan.
+    """The settings of recording: on or off, the scope, and the check for inf and nan.
 
     `traces` is whether the numbers themselves go to a tape, so that a derivative is computed with
-    recorded operations even where a float would do.
+    recorded operations even where a float would be enough.
     """
 
     __slots__ = (
@@ -109,7 +109,7 @@ class Mode:
     )
 
     traces = False
-    node: ClassVar[type[Any]]  # Value; filled in once it exists
+    node: ClassVar[type[Any]]  # Value, which is defined later
 
     def __init__(self, recording: bool = True, scope: str = "", anomaly: bool = False) -> None:
         self.recording = recording
@@ -117,20 +117,20 @@ class Mode:
         self.anomaly = anomaly
         # One Note serves all nodes of an operation in a scope.
         self.rows: dict[Operation, Origin] = {}
-        # A scope is entered again for every sample: the second time costs a look-up.
+        # A scope is entered again for every sample; from the second time on it is a look-up.
         self.children: dict[tuple[str, Any], Mode] = {}
-        # The mode that all of these are inside of, and how many it remembers, theirs included.
+        # The outermost mode, and how many modes it and its descendants remember.
         self.top: weakref.ref[Mode] = weakref.ref(self)
         self.inside = 0
 
     def child(self, change: str, to: Any) -> "Mode":
-        """This mode with one thing changed; a scope goes inside the present one."""
-        found = self.children.get((change, to))
-        if found is None:
+        """This mode with one change; a scope goes inside the present one."""
+        mode = self.children.get((change, to))
+        if mode is None:
             scope = self.scope
             if change == "scope":
                 scope = f"{scope}/{to}" if scope else to
-            found = self.changed(
+            mode = self.changed(
                 to if change == "recording" else self.recording,
                 scope,
                 to if change == "anomaly" else self.anomaly,
@@ -140,24 +140,24 @@ class Mode:
                 top.children.clear()
                 top.inside = 0
             top.inside += 1
-            found.top = weakref.ref(top)
-            self.children[change, to] = found
-        return found
+            mode.top = weakref.ref(top)
+            self.children[change, to] = mode
+        return mode
 
     def changed(self, recording: bool, scope: str, anomaly: bool) -> "Mode":
-        """A mode of this kind."""
+        """A mode of the same class."""
         return Mode(recording, scope, anomaly)
 
     @property
     def refuses(self) -> bool:
-        """Whether `float(v)` is refused, as it would cut a branch from what is recorded."""
+        """Whether `float(v)` is refused, because it would cut a branch from the recorded graph."""
         return self.recording
 
     def meet_transform(self) -> None:
-        """A transform is called in this mode."""
+        """Called when a transform is called in this mode."""
 
     def new_leaf(self, leaf: Node) -> None:
-        """Told of each leaf that is made in this mode."""
+        """Called with each leaf that is created in this mode."""
 
     def record(
         self,
@@ -168,7 +168,7 @@ class Mode:
         x: float,
         y: float | None,
     ) -> Node:
-        """The node of a result, as this mode wants it."""
+        """The node of a result, recorded according to this mode."""
         node = _new(self.node)
         node._data = z
         node._grad = UNTOUCHED
@@ -194,27 +194,27 @@ class Mode:
         return node
 
 
-# Some 10 MB.  More are names made up by the thousand, such as one for every step of a training, and
-# below each of them a mode for every neuron: not worth remembering.
+# About 10 MB.  A program with more scopes names them by the thousand, such as one for each training
+# step with a scope for each neuron in it: these are not entered again.
 _MOST_MODES = 10_000
 _new: Final = object.__new__
 _PLAIN: Final = Mode()
 _mode: ContextVar[Mode | None] = ContextVar("mode", default=None)
 _call: ContextVar[Call | None] = ContextVar("call", default=None)
 
-# How operations are recorded here and now; None is the ordinary way.  No functions of Python's
-# around these, which every operation would pay for.
+# The present mode; None is the ordinary way.  These are not wrapped in Python functions, because
+# every operation would pay for the call.
 present_mode: Final = _mode.get
 set_mode: Final = _mode.set  # in one step of the interpreter
-# The innermost call of a transform whose function runs here and now; None outside of any.
+# The innermost call of a transform whose function is running; None outside of any.
 present_call: Final = _call.get
 
 
 class _Entered(Setting[Mode | None]):
-    """A context in which a changed Mode holds, for this thread and this task only.
+    """A context with a changed Mode, for this thread and this task only.
 
-    As a decorator it holds for each call; a generator function is refused, because the mode would
-    leak into whatever runs between its steps.
+    As a decorator it applies to each call; a generator function is refused, because the mode would
+    leak into the code that runs between its steps.
     """
 
     variable = _mode
@@ -230,8 +230,8 @@ class _Entered(Setting[Mode | None]):
         code = getattr(function, "__code__", None)
         if code is not None and code.co_flags & 0x2A0:  # generator, coroutine, async generator
             raise TypeError(
-                f"{function.__name__} suspends itself, and the mode would leak to its caller; "
-                "use a `with` block inside it"
+                f"{function.__name__} is a generator or coroutine, and the mode would leak to its "
+                "caller between its steps; use a `with` block inside it"
             )
 
         @wraps(function)
@@ -243,20 +243,23 @@ class _Entered(Setting[Mode | None]):
 
 
 class entered(Setting[Mode | None]):  # noqa: N801 - reads like no_grad
-    """A context in which operations are recorded by `mode`, for this thread and task only."""
+    """A context in which `mode` records operations, for this thread and this task only.
+
+    None is the mode outside all contexts.
+    """
 
     variable = _mode
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, mode: Mode | None) -> None:
         self._inner = mode
 
-    def inside(self, before: Mode | None) -> Mode:
-        """The mode that was given."""
+    def inside(self, before: Mode | None) -> Mode | None:
+        """The mode to enter."""
         return self._inner
 
 
 class no_grad(_Entered):  # noqa: N801 - PyTorch's name
-    """A context (or decorator) in which results are leaves: nothing is recorded.
+    """A context or decorator in which nothing is recorded: results are leaves.
 
     >>> from autograd import Value
     >>> w = Value(3.0)
@@ -271,17 +274,17 @@ class no_grad(_Entered):  # noqa: N801 - PyTorch's name
 
 
 class recording(_Entered):  # noqa: N801 - reads like no_grad
-    """A context in which results remember their operands, also inside `no_grad`."""
+    """A context in which operations are recorded, also inside `no_grad`."""
 
     def __init__(self) -> None:
         super().__init__("recording", True)
 
 
 class detect_anomaly(_Entered):  # noqa: N801 - PyTorch's name
-    """A context in which the first operation that makes inf or nan raises NonFiniteError.
+    """A context in which the first operation whose result is inf or nan raises NonFiniteError.
 
-    The error names the operation, its operands, their labels and the user's source line, both for
-    values (at once, in forward order) and for adjoints (during `backward`).
+    The error names the operation, its operands, their labels and the user's source line.  Values
+    are checked as they are computed, adjoints during `backward`.
 
     >>> from autograd import Value
     >>> p = Value(0.0, label="p")
@@ -296,7 +299,7 @@ class detect_anomaly(_Entered):  # noqa: N801 - PyTorch's name
 
 
 class scope(_Entered):  # noqa: N801 - reads like no_grad
-    """A context that groups the nodes made inside it under a name; scopes nest.
+    """A context that groups the nodes created inside it under a name; scopes nest.
 
     >>> from autograd import Value
     >>> with scope("layer 1"), scope("neuron 0"):
@@ -313,10 +316,10 @@ class scope(_Entered):  # noqa: N801 - reads like no_grad
 
 @context
 def quiet_gc() -> Iterator[None]:
-    """A context in which Python's cycle collector rests; graphs are freed without it.
+    """A context in which Python's cycle collector is off; graphs are freed without it.
 
-    Building a graph of a million nodes costs up to three times less, because the collector does
-    not walk all of it again and again.  It holds for the whole process, unlike the modes.
+    A graph of a million nodes is built up to three times faster, because the collector does not
+    walk all of it again and again.  Unlike the modes, this applies to the whole process.
 
     >>> from autograd import Value
     >>> with quiet_gc():
@@ -332,7 +335,7 @@ def quiet_gc() -> Iterator[None]:
 
 
 def nonfinite(text: str) -> None:
-    """Warn of inf or nan at the user's line; NonFiniteError under `detect_anomaly`."""
+    """Warn about inf or nan at the user's line; raise NonFiniteError under `detect_anomaly`."""
     mode = _mode.get()
     if mode is not None and mode.anomaly:
         raise blame.NonFiniteError(text)

@@ -1,4 +1,4 @@
-"""Nestings of lists, tuples and dicts: their leaves, in order, and the same nesting of others."""
+"""Nestings of lists, tuples and dicts: their leaves, and the same nesting with other leaves."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,7 +26,7 @@ _NESTINGS = (dict, list, tuple)
 
 
 def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
-    """The same nesting with function(leaf) in the place of each leaf, in order."""
+    """The same nesting with function(leaf) in place of each leaf, in order."""
     if not isinstance(tree, _NESTINGS):
         return function(tree)
     if isinstance(tree, dict):
@@ -43,13 +43,13 @@ def rebuilt(tree: Tree, numbers: Iterator[Any]) -> Tree:
 
 
 def without_values(tree: Tree) -> Tree:
-    """The same nesting with numbers for Values."""
+    """The same nesting with numbers in place of Values."""
     return mapped(lambda leaf: leaf.data if isinstance(leaf, Value) else leaf, tree)
 
 
-def matched(tree: Tree, other: Tree, what: str) -> list[Any]:
-    """The leaves of another nesting, which must be as many; Values, and numbers as floats."""
+def matched(tree: Tree, other: Tree, subject: str) -> list[Any]:
+    """The leaves of another nesting with as many leaves; Values stay, numbers become floats."""
     count, numbers = sum(1 for _ in leaves(tree)), list(leaves(other))
     if count != len(numbers):
-        raise ValueError(f"{what}: expected {count} number(s), one for each, got {len(numbers)}")
-    return [one if isinstance(one, Value) else number(one, what) for one in numbers]
+        raise ValueError(f"{subject}: expected {count} number(s), one for each, got {len(numbers)}")
+    return [leaf if isinstance(leaf, Value) else number(leaf, subject) for leaf in numbers]

@@ -6,7 +6,7 @@ from autograd.operands import number
 from autograd.operation import Hook, Operation, Origin
 
 # The gradient of a node that no backward pass has reached is this very object, so that a picture
-# can say so; in arithmetic it is an ordinary zero.
+# can tell it from a computed 0; in arithmetic it is an ordinary zero.
 UNTOUCHED: Final = float("0.0")
 
 
@@ -35,25 +35,25 @@ class Note(Origin):
 
     @property
     def call(self) -> Any:
-        """The call of a transform in which a leaf was made; None outside of any."""
+        """The call of a transform in which a leaf was created; None outside of any."""
         return self._call
 
     @staticmethod
     def of(row: Origin) -> "Note":
-        """What a row says of its node, as a Note that is shared with no other node."""
+        """A copy of the row as a Note, which no other node shares."""
         note = Note(row.op, row.label, row.scope, row.line)
         note.hooks = row.hooks
         note._call = row.call
         return note
 
     def pullback(self, node: Any) -> None:
-        """Run the hooks on the node's finished adjoint, then pull it back."""
+        """Run the hooks on the node's complete adjoint, then pull it back."""
         node._grad = run_hooks(self.hooks, node._grad)
         self._op.pullback(node)
 
 
 def run_hooks(hooks: tuple[Hook, ...], grad: float) -> float:
-    """What hooks make of a gradient, one after the other."""
+    """The gradient after the hooks, which run one after the other."""
     for hook in hooks:
         changed = hook(grad)
         grad = grad if changed is None else number(changed, "a hook's result")
@@ -61,6 +61,6 @@ def run_hooks(hooks: tuple[Hook, ...], grad: float) -> float:
 
 
 LEAF: Final = Note(None)
-# How many hooks were ever registered: what serves many leaves looks at each of them only when this
-# has changed.
+# How many hooks were ever registered: code that serves many leaves looks for hooks on each of them
+# only when this has changed.
 registrations: Final = [0]

@@ -1,11 +1,11 @@
-"""What an operation can be applied to: nodes, and the real numbers beside them."""
+"""The operands of operations: nodes, and the real numbers beside them."""
 
 import sys
 from typing import Any
 
 
 class Operand:
-    """A `Value`, and what stands for one where it is recorded or checked."""
+    """The base of `Value`, and of what stands for one where it is recorded or checked."""
 
     __slots__ = ()
 
@@ -18,29 +18,32 @@ class Operand:
         raise NotImplementedError
 
 
-def number(operand: object, what: str) -> float:
-    """The operand as a float; TypeError with advice for anything that is not a real number."""
+def number(operand: object, subject: str) -> float:
+    """The operand as a float; TypeError with advice for anything that is not a real number.
+
+    `subject` is what the message starts with: the operation, or the argument that is wrong.
+    """
     if isinstance(operand, float | int):
         try:
             return float(operand)
         except OverflowError:
-            raise ValueError(f"{what}: the integer is too large for a float") from None
-    return _foreign(operand, what)
+            raise ValueError(f"{subject}: the integer is too large for a float") from None
+    return _foreign(operand, subject)
 
 
-def _foreign(operand: object, what: str) -> float:
+def _foreign(operand: object, subject: str) -> float:
     from numbers import Real  # 1 ms to import, and needed only for numbers of other libraries
 
     if isinstance(operand, Real):
         return float(operand)
     plain = unboxed(operand)
     if plain is not operand:
-        return number(plain, what)
-    raise TypeError(refusal(operand, what))
+        return number(plain, subject)
+    raise TypeError(refusal(operand, subject))
 
 
 def unboxed(operand: object) -> object:
-    """Python's own object for a NumPy scalar or an array without dimensions; others as they are.
+    """Python's own object for a NumPy scalar or an array without dimensions, else the operand.
 
     >>> unboxed("text")
     'text'
@@ -50,25 +53,25 @@ def unboxed(operand: object) -> object:
         return operand
     if operand.ndim or operand.dtype.char not in "?bhilqBHILQefdFD":  # no dates, no long doubles
         return operand
-    found: object = operand.item()
-    return found
+    plain: object = operand.item()
+    return plain
 
 
 def item(operand: Any) -> float:
-    """The number of a Value, or a plain number as a float, where no gradient is wanted.
+    """The number of a Value, or a plain number as a float, without a gradient.
 
     >>> item(2), item(True)
     (2.0, 1.0)
     """
-    found: float = operand.item() if isinstance(operand, Operand) else float(operand)
-    return found
+    plain: float = operand.item() if isinstance(operand, Operand) else float(operand)
+    return plain
 
 
 def is_foreign(operand: object, method: str) -> bool:
-    """Whether another class has a reflected `method` of its own, which must be asked.
+    """Whether the operand is of another class with a reflected `method` of its own to call.
 
-    Python's text, containers, numbers and arrays are no such classes: they would repeat themselves
-    or raise without advice.
+    Python's text, containers and numbers, and arrays, do not count: their methods would repeat the
+    sequence, or raise without advice.
     """
     kind = type(operand)
     return (
@@ -81,8 +84,8 @@ def is_foreign(operand: object, method: str) -> bool:
     )
 
 
-def refusal(operand: object, what: str) -> str:
-    """What to write instead of an operand that is not a real number."""
+def refusal(operand: object, subject: str) -> str:
+    """The message on an operand that is not a real number: what to write instead."""
     kind = type(operand).__name__
     if isinstance(operand, str | bytes):
         advice = "convert it first, as in Value(float(text)); a name goes in Value(data, label=...)"
@@ -96,4 +99,4 @@ def refusal(operand: object, what: str) -> str:
         advice = "it is a Value already; v.detach() gives a new leaf with its number"
     else:
         advice = "give a real number"
-    return f"{what}: expected a real number, got {kind}; {advice}"
+    return f"{subject}: expected a real number, got {kind}; {advice}"

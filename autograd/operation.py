@@ -1,4 +1,4 @@
-"""One operation: the texts of its row, their trees, and the functions made from them."""
+"""One operation: the texts of its row, their trees, and the functions generated from them."""
 
 import ast
 import math
@@ -26,13 +26,13 @@ Hook = Callable[[float], float | None]
 
 
 class Origin:
-    """Where a node comes from: the row itself, or a Note that adds what is known of one node."""
+    """The origin of a node: its row, or a Note that adds facts about this node alone."""
 
     label = ""
     scope = ""
     line = ""
     hooks: tuple[Hook, ...] = ()
-    # Whether the node is many operations at once: it has `pull` and `push` in place of partials.
+    # Whether the node is many operations at once, with `pull` and `push` in place of partials.
     many = False
 
     @property
@@ -42,7 +42,7 @@ class Origin:
 
     @property
     def call(self) -> Any:
-        """The call of a transform in which a leaf was made; None outside of any."""
+        """The call of a transform in which a leaf was created; None outside of any."""
         return None
 
     def pullback(self, node: Any) -> None:
@@ -51,17 +51,17 @@ class Origin:
 
 
 class Operation(Origin):
-    """A row that has been read: its texts, their trees, and the functions made from them."""
+    """A parsed row: its texts, their trees, and the functions generated from them."""
 
-    # Filled in once the table exists: the operation of a name, for copies.
+    # The look-up by name that copies use; set once the table exists.
     named: ClassVar[Callable[[str], "Operation"]]
 
-    # Filled in by `record.install`, once Value exists.
+    # Set by `record.install`, once Value exists.
     method: Callable[..., Any]
     reverse: Callable[..., Any]
     install: Callable[["Operation"], object]
 
-    # Filled in by `read`, once the whole table is known.
+    # Set by `read`, once the whole table is known.
     value: Callable[..., float]
     dx: Callable[..., Any]
     dy: Callable[..., Any]
@@ -103,14 +103,14 @@ class Operation(Origin):
 
     @property
     def op(self) -> "Operation":
-        """Itself: a node without a Note refers to its row."""
+        """The row itself: a node without a Note refers to its row."""
         return self
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = self.name or name  # `__add__ = add` names it a second time
 
     def __reduce__(self) -> Any:
-        # A row is the same object in every copy of what refers to it.
+        # A copy of anything that refers to a row refers to the same row.
         return type(self).named, (self.name,)
 
     def __repr__(self) -> str:
@@ -125,7 +125,7 @@ class Operation(Origin):
     @overload
     def __call__(self, x: float, y: T) -> T: ...
     def __call__(self, x: Any, y: Any = None) -> Any:
-        """z for numbers as a float, for Values as a Value; it never raises on a number."""
+        """z, a float for numbers and a Value for Values; no number raises an error."""
         if y is None:
             y = self.default
         if (y is None) != (self.arity == 1):
@@ -137,9 +137,9 @@ class Operation(Origin):
         return self.value(*(number(operand, self.name) for operand in (x, y)[: self.arity]))
 
     def read(self, name: str, rows: "Mapping[str, Operation]") -> None:
-        """Parse the row as `name` and make its functions; `rows` are those that it may call.
+        """Parse the row as `name` and generate its functions; it may call the `rows`.
 
-        Raises RuleError, naming the row, when a text is not a rule in x, y (and z).
+        Raises RuleError, which names the row, if a text is not a rule in x, y (and z).
         """
         self.name = name
         self.known = rows
@@ -153,7 +153,7 @@ class Operation(Origin):
         names |= {"divide": rules.divide, "power": rules.power}
         xy = "x, y=None"
         if self.libm:
-            # The one place where Python's exceptions are turned into the ends of IEEE 754.
+            # The only place that turns Python's exceptions into the ends of IEEE 754.
             source = (
                 f"def {name}_value({xy}):\n"
                 f"    try:\n"
@@ -169,11 +169,11 @@ class Operation(Origin):
         if self.pieces:
             self.piece = rules.function(f"{name}_piece", xy, piece_tree, self, names)
         for partial, tree in zip(("dx", "dy"), self.partial_trees, strict=False):
-            made = rules.function(f"{name}_{partial}", f"{xy}, z=None", tree, self, names)
-            setattr(self, partial, self._recorded(partial, made) if self._has_row(tree) else made)
+            slope = rules.function(f"{name}_{partial}", f"{xy}, z=None", tree, self, names)
+            setattr(self, partial, self._recorded(partial, slope) if self._has_row(tree) else slope)
 
     def _parse(self, arity: dict[str, int]) -> tuple[ast.expr, ast.expr]:
-        """Parse the texts into trees; returns those of `pieces` and `ends`, which are not kept."""
+        """The trees of `pieces` and `ends`; those of the other texts become attributes."""
         name, operands = self.name, ["x", "y"][: self.arity]
         if not name.isidentifier() or name.startswith("_"):
             raise RuleError("a row needs a plain name")
@@ -181,7 +181,7 @@ class Operation(Origin):
         known = [*operands]
         for part, text in self.where.items():
             if part in _TAKEN:
-                raise RuleError(f"a part cannot be called {part!r}, which is taken")
+                raise RuleError(f"a part cannot have the name {part!r}, which is taken")
             self.where_trees[part] = rules.parse(text, known, functions)
             known.append(part)
         z, *partials = self.texts
@@ -195,7 +195,7 @@ class Operation(Origin):
             raise RuleError(f"calls itself in {z!r}")
         smooth = f"1.0 if {self.smooth} else 0.0" if self.smooth else "1.0"
         self.smooth_tree = rules.parse(smooth, operands, functions)
-        if self.textbook is self.texts:  # shown with the shared parts written out
+        if self.textbook is self.texts:  # displayed with the shared parts written out
             trees = [self.value_tree, *self.partial_trees]
             shown = [ast.unparse(rules.written_out(tree, self.where_trees)) for tree in trees]
             self.textbook = tuple(shown) if self.where else self.texts
@@ -211,39 +211,39 @@ class Operation(Origin):
 
     @property
     def signature(self) -> str:
-        """The operation as a call of itself: 'tanh(x)', 'hypot(x, y)'."""
+        """The operation as a call: 'tanh(x)', 'hypot(x, y)'."""
         return f"{self.name}({', '.join('xy'[: self.arity])})"
 
     def _check_seconds(self) -> None:
-        wanted = ["dxx", "dxy", "dyy"] if self.arity == 2 else ["dxx"]
-        given = [column for column, text in self.seconds.items() if text]
-        if given and given != wanted:
-            raise RuleError(f"second derivatives need {', '.join(wanted)}; given {given}")
-        if given and (taken := set(self.where) & set(_INSIDE.values())):
-            raise RuleError(f"a part cannot be called {min(taken)!r}, which is taken")
+        needed = ["dxx", "dxy", "dyy"] if self.arity == 2 else ["dxx"]
+        columns = [column for column, text in self.seconds.items() if text]
+        if columns and columns != needed:
+            raise RuleError(f"second derivatives need {', '.join(needed)}; got {columns}")
+        if columns and (taken := set(self.where) & set(_INSIDE.values())):
+            raise RuleError(f"a part cannot have the name {min(taken)!r}, which is taken")
 
     def _has_row(self, partial: ast.expr) -> bool:
-        # A plain 1 is no operation, and its derivatives are 0.
+        # A plain number needs no row: its derivatives are 0.
         return bool(self.seconds["dxx"]) and not rules.is_number(partial)
 
     @cached_property
     def slopes(self) -> "dict[str, Operation]":
         """The rows of the local derivatives 'dx' and 'dy', if columns give their derivatives.
 
-        Made when they are first asked for, which spares an import the time.
+        They are generated when they are first needed, which keeps the import fast.
         """
-        made = {}
+        slopes = {}
         for k, partial in enumerate(self.partial_trees):
             if self._has_row(partial):
                 slope = self._slope("xy"[k])
                 slope.read(f"{self.name}_d{'xy'[k]}", {**self.known, self.name: self})
                 if hasattr(self, "install"):
                     self.install(slope)
-                made[f"d{'xy'[k]}"] = slope
-        return made
+                slopes[f"d{'xy'[k]}"] = slope
+        return slopes
 
     def _slope(self, operand: str) -> "Operation":
-        """The row of the derivative in an operand, not yet read; what it needs are its parts."""
+        """The row of the derivative in an operand, not yet parsed; its parts are this row's."""
         operands, own = "xy"[: self.arity], f"d{operand}"
         where = {**self.where, "value": self.texts[0]}
         for other, text in zip(operands, self.texts[1:], strict=True):
@@ -257,15 +257,15 @@ class Operation(Origin):
             rules.renamed(text, _INSIDE), *seconds, smooth=self.smooth, pieces=self.pieces
         )
         row.where = where
-        shown = [
+        texts = [
             self.textbook[1 + operands.index(operand)],
             *(self.seconds[column] for column in columns),
         ]
-        row.textbook = tuple(map(self._in_operands, shown))
+        row.textbook = tuple(map(self._in_operands, texts))
         return row
 
     def _recorded(self, partial: str, numbers: Callable[..., float]) -> Callable[..., Any]:
-        """A local derivative: of numbers by the function, of Values as a node of its own row."""
+        """A local derivative: the function's result for numbers, for Values a node of its row."""
 
         def slope(x: Any, y: Any = None, z: Any = None) -> Any:
             if isinstance(x, Operand) or isinstance(y, Operand):
@@ -275,7 +275,7 @@ class Operation(Origin):
         return slope
 
     def _in_operands(self, text: str) -> str:
-        """A text in x, y, z, dx, dy and parts, written in the operands alone, for reading."""
+        """A text in x, y, z, dx, dy and parts, written in the operands alone, for display."""
         tree = rules.written_out(ast.parse(text, mode="eval").body, self.where_trees)
         z, *slopes = (ast.parse(text, mode="eval").body for text in self.textbook)
         tree = rules.substitute(tree, dict(zip(("dx", "dy"), slopes, strict=False)))
@@ -283,7 +283,7 @@ class Operation(Origin):
 
 
 def _one_piece(x: object, y: object = None) -> float:
-    """The number of the piece of a row that has one, or one on each side of a kink."""
+    """0, the number of the piece, for a row without the column `pieces`."""
     return 0.0
 
 
@@ -356,7 +356,7 @@ class Op(Operation, Generic[Operands]):
 
 
 class Reflected:
-    """The operation with a number on the left: what Python asks for in `2 - v`."""
+    """The operation with a number on the left: the method that Python calls for `2 - v`."""
 
     def __init__(self, op: Operation) -> None:
         self.op = op

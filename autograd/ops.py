@@ -1,34 +1,34 @@
 """The table of operations: z = h(x, y) and its local derivatives, one row of text each.
 
-Everything else is read from here: the methods of Value, the pullbacks, higher derivatives, the
-formulas that are shown, the labels in drawings, and the tests.  How a row is written:
+Everything else is generated from it: the methods of Value, the pullbacks, higher derivatives, the
+formulas that are shown, the labels in drawings, and the tests.  A row is:
 
     name = Op(z, dz/dx, dz/dy, ...)
 
-The texts are rules in the operands x and y and, in derivatives, the result z (`rules.py` says what
-a rule may hold).  A row whose z is its own call, `exp(x)`, is a function of libm.  Further columns:
+The texts are rules in the operands x and y and, in derivatives, the result z (`rules.py` defines
+the language).  A row whose z is a call of itself, `exp(x)`, is a function of libm.  More columns:
 
     smooth=    where the row has derivatives of every order; outside, it has an end or a kink
     pieces=    for a row with many jumps, a number that is constant between two of them
-    ends=      what a function of libm gives where Python's `math` raises instead
-    textbook=  (z, dz/dx, ...) as a textbook has them, where what is computed is longer for accuracy
+    ends=      the result of a libm function where Python's `math` raises an error
+    textbook=  (z, dz/dx, ...) as in a textbook, if the computed texts are longer for accuracy
     dxx=, dxy=, dyy=  the second derivatives, which may also use dx and dy
-    y=         the second operand's value when it is left out
+    y=         the second operand's default
     t=, ...    parts that several texts share, by any other name
 
-Derivatives are written to be good to 4 units in the last place wherever the result is a number.
+Derivatives are accurate to 4 units in the last place wherever the result is a number.
 `1 - z * z` for tanh is not: it is wrong by more than 1e-6 on a sixth of all inputs.
 
 Without the columns dxx, dxy and dyy, second derivatives come from differentiating the texts of the
-first.  That is right to 1e-12 for most rows; tanh needs the column, because the derivative of
+first.  That is accurate to 1e-12 for most rows; tanh needs the column, because the derivative of
 `4 * t / ((1 + t) * (1 + t))` is a difference of nearly equal numbers around 0.  With the columns, a
-derivative that is recorded is one node of a row of its own, `tanh_dx` (for two operands, `hypot_dx`
-and `hypot_dy`), whose derivatives are these texts; `rows()["tanh_dx"]` finds it.  Third derivatives
+recorded derivative is one node of a row of its own, `tanh_dx` (for two operands, `hypot_dx` and
+`hypot_dy`), whose derivatives are these texts; `rows()["tanh_dx"]` returns it.  Third derivatives
 come from differentiating the texts of the second.
 
-A comparison with nan is false.  A value that is nan has nan derivatives, whatever the texts make of
-its operands; where a value may be a number although an operand is nan, as in hypot(inf, nan), the
-texts of the derivatives end in a form that is nan.
+A comparison with nan is false.  A value that is nan has nan derivatives, whatever the texts give
+for its operands; where a value may be a number although an operand is nan, as in hypot(inf, nan),
+the last branch of the derivatives' texts is nan.
 """
 
 from typing import Any, TypeVar
@@ -40,7 +40,7 @@ T = TypeVar("T", bound=Operand)
 
 
 class Rows(dict[str, Operation]):
-    """Operations by name.  `rows["tanh_dx"]` and `in` also find the derivatives that are rows."""
+    """Operations by name; `rows["tanh_dx"]` and `in` also know the rows of derivatives."""
 
     def __missing__(self, name: str) -> Operation:
         base, _, partial = name.rpartition("_")
@@ -72,7 +72,7 @@ def rows() -> Rows:
 def _named(name: str) -> Operation:
     known = rows()
     if name not in known:
-        raise ValueError(f"no operation {name!r}; define it (define_op) before what refers to it")
+        raise ValueError(f"no operation {name!r}; call define_op before you load what uses it")
     return known[name]
 
 
@@ -80,7 +80,7 @@ Operation.named = _named
 
 
 def table(owner: type[T]) -> type[T]:
-    """Read every row of the class; a bad row is refused here, when the class is made."""
+    """The class, with every row parsed; a bad row raises RuleError when the class is created."""
     own = {name: op for name, op in vars(owner).items() if isinstance(op, Op) and op.name == name}
     for name, op in own.items():
         op.read(name, own)
@@ -90,7 +90,7 @@ def table(owner: type[T]) -> type[T]:
 # fmt: off
 @table
 class Ops(Operand):
-    """The rows.  A class that inherits them says in `apply(op, x, y)` what an operation does.
+    """The rows.  A class that inherits them defines in `apply(op, x, y)` what an operation does.
 
     Conventions where a derivative is not unique: relu'(0) = abs'(0) = sign'(0) = 0, a tie of
     maximum or minimum gives 1/2 to each, and hypot, atan2 and x**0 at 0 have derivative 0.  The
@@ -119,7 +119,7 @@ class Ops(Operand):
                                  dyy="dy * log(x) if abs(x) > 0 else dy * dy",
                                  textbook=("x ** y", "y * x ** (y - 1)", "z * log(x)"), smooth="x > 0")
     sqrt       = Op("sqrt(x)",   "0.5 / z",                                          smooth="x > 0")
-    # libm's is off by up to 3 ulp.  h is the root to 26 bits, so that h * h is exact.
+    # libm's cbrt is off by up to 3 ulp.  h is the root to 26 bits, so that h * h is exact.
     cbrt       = Op("c if x > 0 else -c if x < 0 else x", "1 / (3 * z * z)", dxx="-2 * dx / (3 * x)",
                                  w="abs(x) ** 0.3333333333333333", h="134217729 * w - (134217729 * w - w)",
                                  r="abs(x) / (h * h)", c="h + h * ((r - h) / (h + h + r)) if w < inf else w",
@@ -164,14 +164,14 @@ class Ops(Operand):
     logsigmoid = Op("-log1p(t) if x > 0 else x - log1p(t)",       "t / (1 + t) if x > 0 else 1 / (1 + t)",
                                  dxx="-t / ((1 + t) * (1 + t))",
                                  t="exp(-x) if x > 0 else exp(x)", textbook=("log(sigmoid(x))", "sigmoid(-x)"))
-    # exp(x) is losing digits below -700; 2.3497e-21 is exp(-47.5), which a double happens to hit to 0.001 ulp.
+    # exp(x) loses digits below -700; 2.3497e-21 is exp(-47.5), which a double happens to hit to 0.001 ulp.
     silu       = Op("x / (1 + t) if x > 0 else x * t / (1 + t) if x > -700"
                     " else x * 2.349698337452817e-21 * exp(x + 47.5) if x > -1000 else 0 / x",
                     "((1 + t + x * t) / ((1 + t) * (1 + t)) if x < 1000 else 1.0) if x > 0 else t * (1 + t + x) / ((1 + t) * (1 + t)) if x > -700"
                     " else (1 + x) * 2.349698337452817e-21 * exp(x + 47.5) if x > -1000 else 0 / x",
                                  dxx="t / ((1 + t) * (1 + t)) * (2 - x * tanh(x / 2)) if x * x < 1e6 else 0.0",
                                  t="exp(-x) if x > 0 else exp(x)", textbook=("x * sigmoid(x)", "sigmoid(x) * (1 + x * sigmoid(-x))"))
-    # d + e is x - y in two doubles, and exp(e) is 1 + e; where d is no number, both are infinite.
+    # d + e is x - y in two doubles, and exp(e) is 1 + e; where d is nan, both operands are infinite.
     logaddexp  = Op("x + log1p(t) if d > 0 else y + log1p(t) if d < 1 else x + y",
                     "1 / (1 + t) if d > 0 else t / (1 + t) if d < 1 else 0.5 if abs(x + y) > 0 else d",
                     "t / (1 + t) if d > 0 else 1 / (1 + t) if d < 1 else 0.5 if abs(x + y) > 0 else d",
@@ -186,7 +186,7 @@ class Ops(Operand):
     erfc       = Op("erfc(x)",   "-1.1283791670955126 * exp(-h * h) * exp((h - x) * (h + x)) if x * x < 1600 else 0.0 if abs(x) > 0 else x",
                                  dxx="-2 * x * dx if x * x < 1600 else dx",
                                  h="134217729 * x - (134217729 * x - x)", textbook=("erfc(x)", "-2 / sqrt(pi) * exp(-x * x)"))
-    # p + q is x / sqrt(2) in two doubles and e is exp(-x * x / 2), so c = 2 * Phi(x) is good in both tails.
+    # p + q is x / sqrt(2) in two doubles and e is exp(-x * x / 2), so c = 2 * Phi(x) is accurate in both tails.
     gelu       = Op("0.5 * x * c if x * x < 1600 else 0.0 if x < 0 else x",
                     "0.5 * c + 0.3989422804014327 * x * e if x * x < 1600 else 0.0 if x < 0 else 1.0 if x > 0 else x",
                                  dxx="0.3989422804014327 * e * (2 - h * h + (h - x) * (h + x)) if x * x < 1600 else 0.0",
@@ -205,7 +205,7 @@ class Ops(Operand):
                                  y=1.0,                                              smooth="abs(x) > 0")
     abs        = Op("abs(x)",                       "sign(x)",                       smooth="abs(x) > 0")
     sign       = Op("1.0 if x > 0 else -1.0 if x < 0 else x", "0.0",                 smooth="abs(x) > 0")
-    # x + y is nan where one of them is, and else inf or -inf as both of them.
+    # x + y is nan where either operand is, and otherwise inf or -inf like both of them.
     maximum    = Op("y if x < y else x if y < inf else x + y",  "1.0 if x > y else 0.0 if x < y else 0.5",
                     "0.0 if x > y else 1.0 if x < y else 0.5",                       smooth="abs(x - y) > 0",
                                  textbook=("x if x > y else y", "1.0 if x > y else 0.0 if x < y else 0.5",
@@ -219,7 +219,7 @@ class Ops(Operand):
     # raise for inf.  C's fmod is exact, with the sign of x; its slope -trunc(x / y) is a whole number.
     fmod       = Op("fmod(x, y)",                   "1",           "-round((x - z) / y)", dxx="0.0", dxy="0.0", dyy="0.0",
                                  textbook=("fmod(x, y)", "1", "(z - x) / y"), pieces="floordiv(x, y)", smooth="abs(fmod(x, y)) > 0")
-    # From 2 ** 52 on all numbers are whole, so adding that rounds, from the middle to the even one.
+    # From 2 ** 52 on all numbers are whole, so adding it rounds; halves go to the even number.
     round      = Op("x if abs(x) > 4503599627370496 else x + 4503599627370496 - 4503599627370496 if x > 0"
                     " else -(4503599627370496 - x - 4503599627370496) if x < 0 else x", "0.0",
                                  textbook=("round(x)", "0.0"), pieces="round(x)", smooth="abs(abs(fmod(x, 1)) - 0.5) > 0")
@@ -248,7 +248,7 @@ class Ops(Operand):
     __pos__, __neg__, __abs__ = pos, neg, abs
 
     def __round__(self, digits: int | None = None) -> Any:
-        """`round(v)` is the operation; a number of digits has no derivative and is refused."""
+        """The operation `round(v)`; rounding to a number of digits has no derivative: TypeError."""
         if digits is None:
             return self.round()
         raise TypeError("round(v, digits) would lose the gradient; v.data is the number alone")

@@ -1,11 +1,11 @@
-"""The order of a graph's nodes: operands before results, and nothing here recurses."""
+"""The order of a graph's nodes: operands before results, without recursion."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar
 
 
 class _Linked(Protocol):
-    """A node, as far as its order goes."""
+    """A node with parents; the order depends on nothing else."""
 
     @property
     def a(self) -> Any:
@@ -20,10 +20,10 @@ Node = TypeVar("Node", bound=_Linked)
 
 
 def topological(*roots: Node) -> list[Node]:
-    """Every node that the roots were computed from, operands before results, roots included.
+    """The nodes that the roots were computed from, operands before results, roots included.
 
     The order depends on the graph alone, so the same script gives the same order, and the same
-    bits, in every process.  Nothing here recurses.
+    bits, in every process.  There is no recursion, so a deep graph is no problem.
 
     >>> from autograd import Value
     >>> a, b = Value(1.0, "a"), Value(2.0, "b")
@@ -36,9 +36,9 @@ def topological(*roots: Node) -> list[Node]:
 
 
 def visited(*roots: Node, without: Iterable[Node] = ()) -> tuple[list[Node], list[Node]]:
-    """The computed nodes, operands before results, and the leaves that the roots come from.
+    """The computed nodes, operands before results, and the leaves of the roots' graph.
 
-    It does not go into the nodes `without`, nor into what only they are computed from.
+    The nodes in `without` are left out, with everything that can be reached through them only.
     """
     inner: list[Node] = []
     leaves: list[Node] = []
@@ -66,7 +66,7 @@ def _visit(
             continue
         node: Any = root
         while True:
-            # What was seen is finished: were it on the path, the graph would have a cycle.
+            # A seen node is finished: if it were on the path, the graph would have a cycle.
             if (a := node.a) not in seen:
                 see(a)
                 if a.a is not None or a.b is not None:
@@ -88,9 +88,9 @@ def _visit(
 
 
 def unfold(*roots: Any) -> None:
-    """Make of compiled calls behind the roots the scalar graphs that their functions would make.
+    """Replace the compiled calls in the roots' graph with the scalar graphs of their functions.
 
-    The nodes that are their results stay the same objects, with the same numbers.
+    Their result nodes stay the same objects, with the same numbers.
     """
     calls: dict[Any, list[Any]] = {}
     for node in visited(*roots)[0]:

@@ -1,4 +1,4 @@
-"""`where` and `clip`: one of two numbers, and a number kept between two others."""
+"""`where` and `clip`: a choice between two numbers, and a number limited to a range."""
 
 from typing import Any
 
@@ -10,14 +10,15 @@ Number = Any  # a float or a Value
 
 
 def where(condition: Number, a: Number, b: Number) -> Number:
-    """a if the condition is true, else b; the gradient goes to the one that is taken, and no other.
+    """a if the condition is true, else b; only the operand that is chosen gets a gradient.
 
-    The condition is one truth value, such as a comparison, or a number that is 1 or 0; nothing is
-    differentiated in it.  The result is a Value if a or b is one, else a float.  Both are computed
-    before the choice, but an inf or nan of the other one reaches neither value nor gradient.
+    The condition is one truth value, such as a comparison, or a number that is 1 or 0; it gets no
+    gradient.  The result is a Value if a or b is a Value, else a float.  Both are computed before
+    the choice, but an inf or nan in the other operand changes neither the value nor the gradient.
     Inside a compiled function the choice is a guard, as with `if`.
 
-    Raises TypeError for what is no number, ValueError for a condition other than 0 and 1.
+    Raises TypeError for an operand that is not a number, ValueError for a condition other than 0
+    and 1.
 
     >>> from autograd import Value
     >>> x = Value(-1.0)
@@ -27,20 +28,20 @@ def where(condition: Number, a: Number, b: Number) -> Number:
     (-3.0, 3.0)
     """
     a, b = (v if isinstance(v, Ops) else number(v, "where") for v in (a, b))
-    taken, other = (a, b) if _holds(condition) else (b, a)
-    # A number that stands beside a Value may be asked for its gradient, too.
-    return taken if _is_value(taken) or not _is_value(other) else leaf_of(taken)
+    chosen, other = (a, b) if _holds(condition) else (b, a)
+    # A number beside a Value becomes a leaf: the result has a `.grad` whichever is chosen.
+    return chosen if _is_value(chosen) or not _is_value(other) else leaf_of(chosen)
 
 
 def _is_value(operand: Number) -> bool:
-    """Whether it is a Value to the function, whose recording then serves calls of one kind."""
+    """Whether it is a Value; a recording that tests this serves only calls of the same kind."""
     tell = getattr(operand, "tell_plain", None)
     return isinstance(operand, Ops) and not (tell is not None and tell())
 
 
 def _holds(condition: Number) -> bool:
     c: Any = condition if isinstance(condition, Ops) else number(condition, "where's condition")
-    # Only orders: inside a compiled function each of them is a guard.
+    # No ==: inside a compiled function each of these comparisons is a guard.
     if c >= 1.0 and c <= 1.0:
         return True
     if c >= 0.0 and c <= 0.0:
@@ -52,12 +53,13 @@ def _holds(condition: Number) -> bool:
 
 
 def clip(x: Number, low: Number, high: Number) -> Number:
-    """x, or the bound that it is beyond: minimum(maximum(x, low), high).
+    """x, limited to the range from low to high: minimum(maximum(x, low), high).
 
     The slope in x is 1 between the bounds, 0 outside, and 1/2 at a bound, where x and the bound
-    are a tie.  The bounds may be Values: the one that is taken gets the gradient.  nan stays nan.
+    are a tie.  The bounds may be Values: a bound that is the result gets the gradient.  nan stays
+    nan.
 
-    Raises TypeError for what is no number, ValueError for a lower bound above the upper one.
+    Raises TypeError for an operand that is not a number, ValueError if low is above high.
 
     >>> clip(7.0, 0.0, 1.0), clip(0.25, 0.0, 1.0)
     (1.0, 0.25)

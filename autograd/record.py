@@ -1,7 +1,7 @@
 """The source of an operation's methods and of its pullback, generated from its row.
 
-A generated method reads like one written by hand: the numbers, the result, the new node.  It costs
-a third of what a general `apply` over function objects costs, and a debugger steps through it.
+A generated method reads like one written by hand: the numbers, the result, the new node.  It takes
+a third of the time of a general `apply` over function objects, and a debugger can step through it.
 """
 
 import ast
@@ -64,10 +64,10 @@ _REFLECTED = """\
 
 
 def other(operand: object, node: Ops, op: Operation, reflected: str = "") -> Any:
-    """The number that stands beside a node; NotImplemented where the other side must be asked.
+    """The number beside a node; NotImplemented where the other operand's class must decide.
 
-    `reflected` is the method of an operator that another class may have.  Raises TypeError, with
-    what to write instead, for text, complex numbers and containers.
+    `reflected` is the operator's method that another class may define.  Raises TypeError, with what
+    to write instead, for text, complex numbers and containers.
     """
     if type(operand) is float:
         return operand
@@ -82,7 +82,7 @@ def other(operand: object, node: Ops, op: Operation, reflected: str = "") -> Any
 
 
 def _guarded(lines: list[str], otherwise: str) -> str:
-    """The lines, inside a `try` if one of them can raise (it costs nothing until it does)."""
+    """The lines, in a `try` if one can raise; a `try` costs nothing until an error is raised."""
     if not any(rules.can_raise(line) for line in lines):
         return "\n".join(f"    {line}" for line in lines)
     body = "\n".join(f"        {line}" for line in lines)
@@ -98,7 +98,7 @@ def _fast(op: Operation, rows: dict[str, Operation], **targets: ast.expr) -> lis
 
 
 def formula(op: Operation) -> str:
-    """The row in a sentence, as a textbook has it."""
+    """The row as a textbook writes it, in one line."""
     names = ("z", "dz/dx", "dz/dy")
     return ", ".join(f"{n} = {text}" for n, text in zip(names, op.textbook, strict=False))
 
@@ -108,7 +108,7 @@ def method_source(
 ) -> str:
     """The source of the method that evaluates the operation and records a node.
 
-    For an `operator`, which another class may take over, it is the name of the reflected method.
+    `operator` is the name of the reflected method if another class may take over the operator.
     """
     unary = op.arity == 1
     operands = _UNARY if unary else _REFLECTED if reflected else _BINARY
@@ -138,7 +138,7 @@ def pullback_source(op: Operation, rows: dict[str, Operation]) -> str:
         text = ast.unparse(tree)
         factor = {"1": "+= g", "-1": "-= g"}.get(text, f"+= g * {reads.get(text, name)}")
         block = [f"{parent}._grad {factor}"]
-        if text == "0.0":  # nothing is handed on, unless the value is nan
+        if text == "0.0":  # there is nothing to add, unless the value is nan
             block = ["if node._data != node._data:", f"    {parent}._grad += node._data"]
         elif factor.endswith(name):
             operands = list(reads)[: op.arity]
@@ -150,7 +150,7 @@ def pullback_source(op: Operation, rows: dict[str, Operation]) -> str:
             used = [n for n in reads if any(re.search(rf"\b{n}\b", line) for line in computed)]
             block = [f"{n} = {reads[n]}" for n in used] + computed + block
         lines.append(f"{parent} = node.{parent}")
-        if op.arity == 2:  # one of two operands may be a plain number, the only one cannot
+        if op.arity == 2:  # of two operands one may be a plain number; a single one is a node
             block = [f"if {parent} is not None:", *(f"    {line}" for line in block)]
         lines += block
     return f"def {op.name}_pullback(node):\n" + "".join(f"    {line}\n" for line in lines)
@@ -159,13 +159,13 @@ def pullback_source(op: Operation, rows: dict[str, Operation]) -> str:
 def install(
     op: Operation, value: type[Ops], rows: dict[str, Operation], names: dict[str, Any]
 ) -> None:
-    """Generate the operation's methods for the class `value`, and make them its methods.
+    """Generate the operation's methods and add them to the class `value`.
 
-    `names` are the globals of the generated source: the class, and how it looks up the mode.
+    `names` are the globals of the generated source.
     """
-    given = names
-    op.install = lambda slope: install(slope, value, rows, given)
-    for slope in vars(op).get("slopes", {}).values():  # those that have been made already
+    base = names
+    op.install = lambda slope: install(slope, value, rows, base)
+    for slope in vars(op).get("slopes", {}).values():  # only those that exist already
         op.install(slope)
     names = {
         **rules.CONSTANTS,
@@ -178,20 +178,20 @@ def install(
         "Ops": Ops,
     }
     op.method = rules.define(op.name, method_source(op, rows), names)
-    # The row's own function takes the place of the inherited method, which spares a lookup.
+    # An attribute of the row hides the inherited method, which saves a look-up.
     op.pullback = rules.define(  # type: ignore[method-assign]
         f"{op.name}_pullback", pullback_source(op, rows), names
     )
-    made: dict[Any, Any] = {op: op.method}
+    methods: dict[Any, Any] = {op: op.method}
     if op.arity == 2:
         op.reverse = rules.define("r" + op.name, method_source(op, rows, reflected=True), names)
-        made[op.reflected] = op.reverse
+        methods[op.reflected] = op.reverse
         operators = [name for name, attribute in vars(Ops).items() if attribute is op.reflected]
-        if operators:  # `v * other` may be left to the other, `v.mul(other)` may not
+        if operators:  # the other operand may take over `v * other`, but not `v.mul(other)`
             source = method_source(op, rows, operator=operators[0])
-            made[op] = rules.define(op.name, source, names)
+            methods[op] = rules.define(op.name, source, names)
     for name, attribute in vars(Ops).items():
-        if attribute in made:
-            setattr(value, name, made[attribute])
-    if vars(Ops).get(op.name) is op:  # and not the row of a derivative
+        if attribute in methods:
+            setattr(value, name, methods[attribute])
+    if vars(Ops).get(op.name) is op:  # the row of a derivative is not a method
         setattr(value, op.name, op.method)

@@ -1,4 +1,4 @@
-"""The little language that the rows of the op table are written in: read, refused, and printed.
+"""The small language of the op table's rows: its parser, its checks, and its printers.
 
 A rule is one expression in the operands `x` and `y` and, in a derivative, the result `z`:
 
@@ -7,11 +7,11 @@ A rule is one expression in the operands `x` and `y` and, in a derivative, the r
     choice       a if x > 0 else b     comparison  one `<` or `>`
     functions    any row of the table: exp(x), hypot(x, y), sigmoid(x), ...
 
-Rules are parsed with `ast` against this list and never executed as they stand, so a text from
-outside can compute a number and nothing else.  Compare only with `<` and `>`: what holds at one
-point alone has no derivative.  A choice must be between forms that agree where they meet, in every
-derivative that is to be right there: `exp(-x) if x > 0 else exp(x)` inside an even function is,
-`abs(x)` is not.
+Rules are parsed with `ast`, checked against this list and never executed as they are, so a text
+from outside can only compute a number.  Compare only with `<` and `>`: a condition that is true at
+a single point has no derivative.  The two branches of a choice must agree where they meet, in every
+derivative that is to be right there: those of `exp(-x) if x > 0 else exp(x)` do inside an even
+function, those of `abs(x)` do not.
 """
 
 import ast
@@ -28,11 +28,11 @@ _ORDER = (ast.Lt, ast.Gt)
 
 
 class RuleError(ValueError):
-    """A rule that is not an expression of the language, with the reason."""
+    """Raised for a rule that is not an expression of the language; the text says why."""
 
 
 class Row(Protocol):
-    """What printing needs of a row: its trees, and whether libm has the function."""
+    """The part of a row that printers need: its trees, and its function in libm, if any."""
 
     arity: int
     libm: str
@@ -112,7 +112,7 @@ class _Substitute(ast.NodeTransformer):
         self.trees = trees
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        # A copy for each place: who changes one of them must not change the others.
+        # A copy for each occurrence, so that a change to one does not change the others.
         return _copy(self.trees[node.id]) if node.id in self.trees else node
 
 
@@ -149,14 +149,14 @@ def is_number(tree: ast.AST) -> bool:
 
 
 def written_out(tree: ast.expr, parts: Mapping[str, ast.expr]) -> ast.expr:
-    """A copy of the tree with its shared parts, and theirs, in place of their names."""
+    """A copy of the tree with the shared parts in place of their names, however deep."""
     for name, part in reversed(list(parts.items())):
         tree = substitute(tree, {name: part})
     return tree
 
 
 class _Expand(ast.NodeTransformer):
-    """Replaces the call of a row that libm does not have by what that row says."""
+    """Replaces each call of a row that is not in libm with that row's tree."""
 
     def __init__(self, rows: Mapping[str, Row]) -> None:
         self.rows = rows
@@ -173,9 +173,9 @@ class _Expand(ast.NodeTransformer):
 
 
 def expand(tree: ast.expr, rows: Mapping[str, Row]) -> ast.expr:
-    """A copy of the tree in which only functions of libm are called, and what is not in `rows`.
+    """A copy of the tree that calls only functions of libm, and functions that are not in `rows`.
 
-    Every printer for another language (floats, arrays, C, JavaScript) prints this.
+    Every printer (floats, arrays, C, JavaScript) starts from this tree.
     """
     return _Expand(rows).visit(_copy(tree))  # type: ignore[no-any-return]
 
@@ -197,7 +197,7 @@ class _Fast(ast.NodeTransformer):
 
 
 def fast(tree: ast.expr, rows: Mapping[str, Row]) -> str:
-    """Python source of the rule on floats: as quick as can be, raising where `math` raises."""
+    """The fastest Python source of the rule on floats; it raises where `math` raises."""
     return ast.unparse(_Fast(rows).visit(expand(tree, rows)))
 
 
@@ -216,15 +216,15 @@ class _Safe(ast.NodeTransformer):
 
 
 def safe(tree: ast.expr) -> str:
-    """Python source of the rule on floats or Values, with `divide`, `power` and rows as functions.
+    """Python source of the rule on floats or Values; it calls `divide`, `power` and rows.
 
-    On floats it never raises: the arithmetic ends are those of IEEE 754.
+    On floats it never raises: its infinities and nans are those of IEEE 754.
     """
     return ast.unparse(_Safe().visit(_copy(tree)))
 
 
 def divide(x: Any, y: Any) -> Any:
-    """x / y with the ends of IEEE 754: 1 / 0 is inf, 0 / 0 is nan.
+    """x / y as in IEEE 754: 1 / 0 is inf, 0 / 0 is nan.
 
     >>> divide(1.0, -0.0), divide(6.0, 3.0)
     (-inf, 2.0)
@@ -238,7 +238,7 @@ def divide(x: Any, y: Any) -> Any:
 
 
 def power(x: Any, y: Any) -> Any:
-    """x ** y with the ends of IEEE 754, never complex.
+    """x ** y as in IEEE 754, never complex.
 
     >>> power(-8.0, 1 / 3), power(-0.0, -3.0), power(10.0, 400.0)
     (nan, -inf, inf)
@@ -258,7 +258,7 @@ def define(name: str, source: str, names: Mapping[str, Any]) -> Callable[..., An
 
     The source is registered in `linecache`, so tracebacks, debuggers and `inspect` show it.
     """
-    # The same text may be shared by two files (a table read twice), so the text names the file.
+    # The file is named by its text: a table that is parsed twice defines the same text twice.
     filename = f"<autograd {name} {zlib.crc32(source.encode()):08x}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     scope: dict[str, Any] = dict(names)
@@ -267,10 +267,10 @@ def define(name: str, source: str, names: Mapping[str, Any]) -> Callable[..., An
 
 
 def parts(row: Row, *trees: ast.expr) -> dict[str, ast.expr]:
-    """The shared parts of the row that the trees need, in the order in which they are computed."""
+    """The shared parts of the row that the trees need, in the order of computation."""
     needed: dict[str, ast.expr] = {}
     for name, tree in reversed(row.where_trees.items()):
-        if any(uses(user, name) for user in (*trees, *needed.values())):
+        if any(uses(tree, name) for tree in (*trees, *needed.values())):
             needed = {name: tree, **needed}
     return needed
 

@@ -13,20 +13,20 @@ from autograd.value import rows
 
 
 def _squashed(op: Operation) -> bool:
-    """Whether a few uses in a row would overflow, and drown every other finding."""
+    """Whether a few uses in a row may overflow, so that most random graphs would be inf or nan."""
     return op.arity == 2 or not op.libm
 
 
 def _function(program: list[tuple[Operation, int, int]], bounded: Operation) -> Callable[..., Any]:
-    """The last of the results of operations on what is i and j places back, arguments first."""
+    """The function that runs a program, in which i and j count back to an operation's operands."""
 
-    def f(*given: Any) -> Any:
-        line = list(given)
+    def f(*arguments: Any) -> Any:
+        results = list(arguments)
         for op, i, j in program:
-            operands = [line[-1 - i % len(line)], line[-1 - j % len(line)]][: op.arity]
+            operands = [results[-1 - i % len(results)], results[-1 - j % len(results)]][: op.arity]
             result: Any = op(*operands)
-            line.append(bounded(result) if _squashed(op) else result)
-        return line[-1]
+            results.append(bounded(result) if _squashed(op) else result)
+        return results[-1]
 
     return f
 
@@ -37,9 +37,9 @@ def expressions(
     """A strategy for (f, at): a random function of numbers or Values, and where to try it.
 
     Args:
-        steps: the most operations, `tanh`-like squashing not counted.
-        inputs: the most arguments.
-        smooth: leave out operations with ends and kinks.
+        steps: the maximum number of operations; `tanh`-like squashing does not count.
+        inputs: the maximum number of arguments.
+        smooth: leave out operations that are not smooth everywhere.
 
     >>> from hypothesis import given, settings
     >>> from autograd import assert_gradients

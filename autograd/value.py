@@ -1,4 +1,4 @@
-"""`Value`: a number that remembers how it was computed, and the chain rule along that memory."""
+"""`Value`: a number that remembers how it was computed, and the chain rule along its graph."""
 
 import math
 import sys
@@ -28,14 +28,15 @@ class Value(Ops):
     Args:
         data: a real number; it is stored as a float.
         label: a name to show in drawings and messages.
-        requires_grad: True, which is PyTorch's word for it: every Value has a gradient.
+        requires_grad: must be True, as every Value has a gradient; for those who know PyTorch.
 
     Attributes:
         data: the number.  Change it on leaves only, as an optimizer does; any real number may be
             assigned, and is stored as a float.
-        grad: dL/d(this) after `L.backward()`.  Leaves add up; inner nodes hold the last pass.
-        op: the row of the table that made it; None for a leaf.
-        row: that row, or a Note that adds what else is known of the node.
+        grad: dL/d(this) after `L.backward()`.  Passes add up in leaves; an inner node has the
+            gradient of the last pass.
+        op: the row of the operation that computed it; None for a leaf.
+        row: that row, or a Note that adds facts about this node alone.
         a, b: the parents of the first and the second operand; None for a plain number.
         x, y: the operands' numbers at the time of the forward pass (an operation's nodes only).
 
@@ -43,8 +44,8 @@ class Value(Ops):
 
     A Value is compared by its number (`v == 1.0`, `v < w`, `if v:`) and hashed by identity, so
     two Values of the same number are two keys of a dict.  `float(v)` and `math.exp(v)` would lose
-    the gradient without a word: they raise TypeError while operations are recorded.  Use
-    `v.data` for the number alone; inside `no_grad()` all of them give it.
+    the gradient silently: they raise TypeError while operations are recorded.  Use `v.data` for the
+    number alone; inside `no_grad()` all of them work.
 
     >>> w, x, b = Value(2.0, "w"), Value(-1.0, "x"), Value(0.5, "b")
     >>> y = (w * x + b).tanh()
@@ -66,15 +67,15 @@ class Value(Ops):
     def __init__(self, data: float, label: str = "", *, requires_grad: bool = True) -> None:
         if requires_grad is not True:
             raise TypeError(
-                "Value: every Value has a gradient; requires_grad=False is a plain number here, or "
-                "v.detach() where it comes out of a graph"
+                "Value: every Value has a gradient; instead of requires_grad=False use a plain "
+                "number, or v.detach() for a Value that is part of a graph"
             )
         if type(data) is not float:
             if isinstance(data, Ops):
                 raise TypeError(refusal(data, "Value"))
             data = number(data, "Value")
         if not isinstance(label, str):
-            raise TypeError(f"Value: expected a label of text, got {label!r}")
+            raise TypeError(f"Value: expected a str as label, got {label!r}")
         self._data = data
         self._grad = UNTOUCHED
         self.a = self.b = None
@@ -86,7 +87,7 @@ class Value(Ops):
             self.row = leaf_row(label, where) if label or where else present_call() or LEAF
             mode.new_leaf(self)
 
-    # Descriptors, and no `__getattr__`: a missing attribute costs what it did.
+    # Descriptors instead of `__getattr__`, which would slow down every other missing attribute.
     _prev = _children = advice.Renamed(".parents")
     _local_grads = advice.Renamed(".dx and .dy")
     _op = advice.Renamed(".op")
@@ -94,7 +95,7 @@ class Value(Ops):
 
     # ------------------------------------------------------------------ what a node knows
 
-    # What a user assigns is checked; the engine, which writes floats, uses the slots.
+    # Users' assignments are checked; the engine writes floats to the slots directly.
     def _set_data(self, data: float) -> None:
         self._data = data if type(data) is float else _stored(data, "data")
 
@@ -112,18 +113,18 @@ class Value(Ops):
 
         @property
         def grad(self) -> float:
-            """What backward passes have added."""
+            """The gradient."""
 
         @grad.setter
         def grad(self, grad: float) -> None: ...
 
     else:
         data = property(attrgetter("_data"), _set_data, doc="The number.")
-        grad = property(attrgetter("_grad"), _set_grad, doc="What backward passes have added.")
+        grad = property(attrgetter("_grad"), _set_grad, doc="The gradient.")
 
     @property
     def op(self) -> Operation | None:
-        """The row of the operation that made this node; None for a leaf."""
+        """The row of the operation that computed this node; None for a leaf."""
         return self.row.op
 
     @property
@@ -134,12 +135,12 @@ class Value(Ops):
     @label.setter
     def label(self, label: str) -> None:
         if not isinstance(label, str):
-            raise TypeError(f"label: expected text, got {label!r}")
+            raise TypeError(f"label: expected a str, got {label!r}")
         self._own_note().label = label
 
     @property
     def scope(self) -> str:
-        """The scopes it was made in, joined by '/'; empty outside of any."""
+        """The scopes in which it was created, joined by '/'; empty outside of any."""
         return self.row.scope
 
     @scope.setter
@@ -148,17 +149,17 @@ class Value(Ops):
 
     @property
     def line(self) -> str:
-        """The user's source line that made it, 'file:line', known under `detect_anomaly`."""
+        """The user's source line that created it, 'file:line'; only under `detect_anomaly`."""
         return self.row.line
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it was given, not computed."""
+        """Whether it is an input, not the result of an operation."""
         return self.a is None and self.b is None
 
     @property
     def parents(self) -> "tuple[Value, ...]":
-        """The Values among its operands, in order; a Value used twice is there twice."""
+        """The Values among its operands, in order; a Value used twice appears twice."""
         return tuple(parent for parent in (self.a, self.b) if parent is not None)
 
     @property
@@ -181,11 +182,11 @@ class Value(Ops):
 
     @property
     def hooks(self) -> tuple[Hook, ...]:
-        """The functions that see its gradient in each pass, see `register_hook`."""
+        """The functions that get its gradient in each pass, see `register_hook`."""
         return self.row.hooks
 
     def _own_note(self) -> Note:
-        """This node's Note, shared with no other node."""
+        """This node's Note, which no other node shares."""
         self.row = note = Note.of(self.row)
         return note
 
@@ -200,7 +201,7 @@ class Value(Ops):
                 return operand.apply(op, x, y)
         return op.method(x, y) if isinstance(x, Value) else op.reverse(y, x)
 
-    # These read `.data` and not the slot, so that a recording is told.
+    # These read `.data` instead of the slot, so that a recording notices.
     def __lt__(self, other: "Value | float") -> bool:
         y = other if type(other) is float else _compared(other, "__gt__")
         return y if y is NotImplemented else self.data < y
@@ -221,17 +222,17 @@ class Value(Ops):
         y = other if type(other) is float else _equalled(other)
         return y if y is NotImplemented else bool(self.data == y)  # of NumPy's floats too
 
-    __hash__ = object.__hash__  # by identity: nodes of equal numbers are still two nodes
+    __hash__ = object.__hash__  # by identity: two nodes of equal numbers are still two nodes
 
     def __bool__(self) -> bool:
         return self.data != 0.0
 
     def item(self) -> float:
-        """The number, as `.data`: for printing, plotting and comparing, without a gradient."""
+        """The number alone, like `.data`: for printing, plotting and comparing."""
         return self.data
 
     def __float__(self) -> float:
-        return float(self._converted("float"))  # of what is recorded, an input to be asked
+        return float(self._converted("float"))  # in a recording, float() reads the input
 
     def __int__(self) -> int:
         return int(self._converted("int"))
@@ -251,16 +252,16 @@ class Value(Ops):
         return self.data
 
     def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        """NumPy's operators, which ask the Value; its other functions are as those of `math`."""
+        """NumPy's operators call the Value's own; its functions are refused like `math.exp`."""
         names = advice.NUMPY_OPERATORS.get(function.__name__)
         if names is not None and method == "__call__" and not options:
             x, y = (unboxed(operand) for operand in inputs)
-            asked = getattr(x, names[0]) if isinstance(x, Value) else getattr(y, names[1])
-            return asked(y if isinstance(x, Value) else x)
+            operator = getattr(x, names[0]) if isinstance(x, Value) else getattr(y, names[1])
+            return operator(y if isinstance(x, Value) else x)
         mode = present_mode()
         if mode is None or mode.refuses:
             raise TypeError(advice.numpy_function(function.__name__))
-        plain = (one.data if isinstance(one, Value) else one for one in inputs)
+        plain = (v.data if isinstance(v, Value) else v for v in inputs)
         return getattr(function, method)(*plain, **options)
 
     def __format__(self, spec: str) -> str:
@@ -274,7 +275,7 @@ class Value(Ops):
     def __reduce__(self) -> Any:
         if not self.is_leaf:
             raise TypeError(
-                "a computed Value cannot be copied or pickled without its whole graph; "
+                "a computed Value cannot be copied or pickled, because its graph belongs to it; "
                 "copy its number with v.detach(), or save the leaves and compute it again"
             )
         return _leaf, (self.data, self.label, self._grad)
@@ -284,7 +285,7 @@ class Value(Ops):
         return make(*arguments)  # type: ignore[no-any-return]
 
     def detach(self) -> "Value":
-        """A new leaf with the same number and label, cut off from the graph."""
+        """A new leaf with the same number and label, outside the graph."""
         return Value(self.data, self.label)
 
     # ------------------------------------------------------------------ the chain rule
@@ -292,28 +293,28 @@ class Value(Ops):
     def backward(self, seed: float = 1.0) -> None:
         """Add seed * d(this)/d(leaf) to the `.grad` of every leaf it was computed from.
 
-        Inner nodes' gradients are those of this pass.  A pass that is interrupted, by Ctrl-C or by
-        a hook that raises, leaves every `.grad` as it was.  Differentiates the point that was
-        recorded, whatever happened to a leaf's `.data` since.  A gradient of exactly 0 is not
-        carried on, so a branch that cannot matter cannot make nan out of 0 * inf.
+        Inner nodes get the gradient of this pass alone.  If Ctrl-C or a hook that raises interrupts
+        the pass, every `.grad` stays as it was.  The derivative is taken at the recorded numbers,
+        even if a leaf's `.data` has changed since.  A gradient of exactly 0 is not passed on, so
+        that a branch without influence cannot give nan as 0 * inf.
 
-        Warns (NonFiniteWarning) when the value or a leaf's gradient is inf or nan, naming the
+        Warns (NonFiniteWarning) if the value or a leaf's gradient is inf or nan, and names the
         first operation at fault.
         """
         accumulate(self, number(seed, "backward's seed"), _report)
 
     def zero_grad(self) -> None:
-        """Set the gradient of every leaf it was computed from (itself, if it is one) to 0."""
+        """Set the gradient of every leaf of its graph to 0; a leaf is its own graph."""
         for node in topological(self):
             if node.is_leaf:
                 node._grad = 0.0
 
     def register_hook(self, hook: Hook) -> Callable[[], None]:
-        """Have `hook(grad)` called in each backward pass once this node's gradient is complete.
+        """A function that removes the hook; until then each backward pass calls `hook(grad)`.
 
-        If it returns a number, that number takes the gradient's place.  For a leaf it sees what
-        this pass adds.  In a pass that is itself recorded, the gradient is a Value.  Returns a
-        function that removes the hook.
+        The call comes once this node's gradient is complete; for a leaf, `grad` is what this pass
+        adds.  If the hook returns a number, that number replaces the gradient.  In a pass that is
+        itself recorded, the gradient is a Value.
 
         >>> v = Value(3.0)
         >>> remove = v.register_hook(lambda g: max(-1.0, min(1.0, g)))  # clip
@@ -330,13 +331,13 @@ class Value(Ops):
 
         def remove() -> None:
             note = self._own_note()
-            note.hooks = tuple(kept for kept in note.hooks if kept is not hook)
+            note.hooks = tuple(other for other in note.hooks if other is not hook)
 
         return remove
 
 
 def hooked(node: Value, grad: Any) -> Any:
-    """What a node's hooks make of its gradient in a recorded pass: a number or a Value."""
+    """A node's gradient in a recorded pass, a number or a Value, after the node's hooks."""
     for hook in node.hooks:
         changed: Any = hook(grad)
         if changed is not None:
@@ -361,11 +362,11 @@ def _stored(operand: object, name: str) -> float:
 
 
 def _compared(other: object, reflected: str) -> Any:
-    """The number that a Value is compared with; NotImplemented where the other side is asked."""
+    """The number to compare a Value with; NotImplemented where the other class must decide."""
     if type(other) is Value:
         return other.data
     if isinstance(other, Ops):
-        return NotImplemented  # another carrier of the operations knows how it is compared
+        return NotImplemented  # another class of Ops compares in its own way
     try:
         return number(other, "a comparison")
     except TypeError:
@@ -375,7 +376,7 @@ def _compared(other: object, reflected: str) -> Any:
 
 
 def _equalled(other: object) -> Any:
-    """The same for ==, where anything that is no number is not equal, and arrays are refused."""
+    """The same for ==: an object that is not a number is not equal, and arrays are refused."""
     if type(other) is Value:
         return other.data
     if other is None or isinstance(other, Ops | str | bytes):
@@ -390,18 +391,18 @@ def _equalled(other: object) -> Any:
     return NotImplemented
 
 
-# What a node's slots hold.  The properties cost more, and a recording listens to them.
+# These read a node's slots.  The properties are slower, and a recording notices them.
 data_of: Final[Callable[[Value], float]] = attrgetter("_data")
 grad_of: Final[Callable[[Value], float]] = attrgetter("_grad")
 
 
 def is_value(operand: Any) -> bool:
-    """Whether it is a Value; a plain number on a tape is a float to the function."""
+    """Whether it is a Value; a plain number on a tape is not, as the function sees a float."""
     return isinstance(operand, Value) and (type(operand) is Value or not cast(Any, operand).plain)
 
 
 def leaf_of(plain: Any) -> Value:
-    """A leaf of a plain number, which may be on a tape."""
+    """A leaf with the number of a plain operand, which may be on a tape."""
     return cast(Any, plain).leaf() if isinstance(plain, Value) else Value(plain)
 
 
@@ -424,10 +425,9 @@ def grads(nodes: Iterable[Value]) -> list[float]:
 
 
 def number_writer(nodes: Iterable[Value], numbers: Iterable[float]) -> Callable[[], object]:
-    """A function, for one call, that gives each node its `.data`, which must be a float.
+    """A function, for one call, that sets each node's `.data` to its number, a float.
 
-    The call is one step of the interpreter, in which it looks for no signal: Ctrl-C comes before
-    all of it or after.
+    The call is one step of the interpreter: Ctrl-C comes before it or after, never inside.
 
     >>> v = Value(1.0)
     >>> _ = number_writer([v], [2.0])()
@@ -435,7 +435,7 @@ def number_writer(nodes: Iterable[Value], numbers: Iterable[float]) -> Callable[
     2.0
     """
     mode = present_mode()
-    # A recording hears of what is assigned to `.data`, and refuses it.
+    # A recording notices an assignment to `.data`, and refuses it.
     name = "data" if mode is not None and mode.traces else "_data"
     return partial(at_once, map(setattr, nodes, repeat(name), numbers))
 
@@ -451,16 +451,16 @@ def grad_writer(nodes: Iterable[Value], grads: Iterable[float]) -> Callable[[], 
     return partial(at_once, map(setattr, nodes, repeat("_grad"), grads))
 
 
-# Passes of two threads may meet in the same leaves, and their sums would get lost: one at a time.
-# A hook may start a pass inside a pass.
+# Two threads' passes that add to the same leaves would lose sums, so passes run one at a time.
+# The lock is reentrant because a hook may start a pass inside a pass.
 one_pass: Final = forkable_lock()
 
 
 def restorer(nodes: Iterable[Value]) -> Callable[[], object]:
-    """A function, for one call, that puts every gradient back to what it is now.
+    """A function, for one call, that restores every gradient to its present value.
 
-    The call is one step of the interpreter, in which it looks for no signal: a second Ctrl-C, or
-    one that comes during a `finally`, cannot leave half of it undone.
+    The call is one step of the interpreter, so that a second Ctrl-C, or one during a `finally`,
+    cannot stop it halfway.
 
     >>> v = Value(1.0)
     >>> undo = restorer([v])
@@ -474,7 +474,7 @@ def restorer(nodes: Iterable[Value]) -> Callable[[], object]:
 
 
 def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]) -> None:
-    """Reverse accumulation: adjoints of inner nodes from 0, leaves on top of what they have."""
+    """Reverse accumulation: adjoints of inner nodes start at 0, leaves add to what they have."""
     hooked = []
     for leaf in leaves:
         if leaf.row.hooks:
@@ -485,7 +485,7 @@ def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
     for node in inner:
         node._grad = 0.0
     for root, seed in seeds:
-        # A value that is nan has nan derivatives, whatever a formula would make of its operands.
+        # A value that is nan has nan derivatives, whatever the formulas give for its operands.
         root._grad += seed if root._data == root._data else math.nan
     for node in reversed(inner):
         if node._grad:
@@ -499,7 +499,7 @@ def accumulate(
     seed: float = 1.0,
     check: Callable[[list[Value], list[Value], Value], None] | None = None,
 ) -> None:
-    """The pass of `root.backward(seed)`, whole or not at all; without a `check` it never warns."""
+    """Run the pass of `root.backward(seed)`, all of it or none; only a `check` can warn."""
     inner, leaves = visited(root)
     with one_pass:
         undo = restorer(inner + leaves)
@@ -520,7 +520,7 @@ def derivatives(
 ) -> list[float]:
     """The derivatives of the sum of seed * root in the wanted nodes; no `.grad` changes.
 
-    `inner` and `leaves` are what `visited` gives for the roots.
+    `inner` and `leaves` are the result of `visited` for the roots.
     """
     order = inner + leaves
     with one_pass:
@@ -554,7 +554,7 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
 
 
 def fault(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]) -> str:
-    """What went wrong first in a pass with these seeds, run again without hooks; '' if nothing."""
+    """The first number that is not finite in a pass with these seeds, without hooks; '' if none."""
     seeds = list(seeds)
     unfold(*(root for root, _ in seeds))
     inner, leaves = visited(*(root for root, _ in seeds))
@@ -574,7 +574,7 @@ def fault(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
             undo()
 
 
-# What the generated methods need beside the operation itself; `define_op` needs it again.
+# The globals of the generated methods beside the operation itself; `define_op` uses them too.
 INSTALLED_WITH = {"get_mode": present_mode, "untouched": UNTOUCHED}
 
 

@@ -46,6 +46,7 @@ from nn.options import renamed
 from nn.probabilities import log_softmax, logsumexp, softmax
 from nn.storage import FileFormatError
 from nn.study.learning_rate import find_learning_rate
+from nn.study.network import draw_network
 from nn.study.sweeps import learning_rate_sweep
 from nn.training import History, TrainingError, fit
 
@@ -57,6 +58,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "binary_crossentropy", "cce", "categorical_crossentropy", "scce",
     "sparse_categorical_crossentropy", "kld", "kl_divergence", "optim", "schedules", "metrics",
     "data", "plots", "fit", "History", "TrainingError", "learning_rate_sweep", "find_learning_rate",
+    "draw_network",
 ]  # fmt: skip
 
 __chainrule__ = True

@@ -74,7 +74,7 @@ class Neuron(Module):
 
     def describe(self) -> str:
         """The number of inputs and the activation."""
-        return f"{len(self.weights)} -> 1{_activation_text(self.activation)}"
+        return f"{len(self.weights)} -> 1 {activation_name(self.activation)}".rstrip()
 
 
 @final
@@ -125,7 +125,7 @@ class Layer(Module):
 
     def describe(self) -> str:
         """The fans and the activation."""
-        return f"{self.fan_in} -> {self.fan_out}{_activation_text(self.activation)}"
+        return f"{self.fan_in} -> {self.fan_out} {activation_name(self.activation)}".rstrip()
 
 
 @final
@@ -298,9 +298,10 @@ def _row(x: Any, expected: int, name: str) -> Row:
     return row  # type: ignore[no-any-return]
 
 
-def _activation_text(activation: Callable[[Any], Any] | None) -> str:
+def activation_name(activation: Callable[[Any], Any] | None) -> str:
+    """The name of an activation, '' for none."""
     if activation is None:
         return ""
     if isinstance(activation, Operation):
-        return f" {activation.name}"
-    return f" {getattr(activation, '__name__', type(activation).__name__)}"
+        return activation.name
+    return str(getattr(activation, "__name__", type(activation).__name__))

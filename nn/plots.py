@@ -1,5 +1,8 @@
-"""matplotlib Figures of training: curves, rates, decision boundaries, weights over time."""
+"""matplotlib Figures of training and of lessons: curves, rates, boundaries, networks, films."""
 
+from nn.study.animation import animate_training
+from nn.study.curves import compare_initializers, descent, functions, surfaces
+from nn.study.network import draw_network
 from nn.study.plots import (
     COLORS,
     decision_boundary,
@@ -13,6 +16,7 @@ from nn.study.plots import (
 )
 
 __all__ = [
-    "COLORS", "decision_boundary", "examination", "figure", "grid", "history", "range_test",
-    "sweep", "weights",
+    "COLORS", "animate_training", "compare_initializers", "decision_boundary", "descent",
+    "draw_network", "examination", "figure", "functions", "grid", "history", "range_test",
+    "surfaces", "sweep", "weights",
 ]  # fmt: skip

@@ -13,9 +13,19 @@
 #
 # > y = f(w1 x1 + w2 x2 + ... + b)
 #
-# That is the whole definition. This notebook first writes it out with scalars that remember how they
-# were computed. Then it tries several activations, teaches a neuron AND, and shows a problem that a
-# neuron cannot learn.
+# That is the whole definition. Here is a neuron with two inputs. It shows its weights on the lines, and in
+# its circle the number that leaves it:
+
+# %%
+from nn import Neuron, plots
+
+neuron = Neuron(2, "tanh", seed=0)
+neuron.load_state_dict({"weights": [0.5, 0.25], "bias": 0.3})
+plots.draw_network(neuron, [1.0, -2.0])
+
+# %% [markdown]
+# This notebook first writes the formula out with scalars that remember how they were computed. Then it
+# tries several activations, teaches a neuron AND, and shows a problem that a neuron cannot learn.
 
 # %%
 from autograd import Value, draw
@@ -39,6 +49,8 @@ slope = y.dx
 print(
     f"f'(u) = {slope:.4f}   dy/dw1 = {w1.grad:.4f}   dy/dw2 = {w2.grad:.4f}   dy/db = {b.grad:.4f}"
 )
+
+# %% tags=["check"]
 assert w1.grad == slope * x1.data
 assert w2.grad == slope * x2.data
 assert x1.grad == slope * w1.data
@@ -48,12 +60,11 @@ assert b.grad == slope
 # `nn.Neuron` computes the same sum in the same order, so the result has the same bits.
 
 # %%
-from nn import Neuron
+print(neuron)
+print(neuron([1.0, -2.0]).data == y.data)
 
-neuron = Neuron(2, "tanh", seed=0)
-neuron.load_state_dict({"weights": [0.5, 0.25], "bias": 0.3})
+# %% tags=["check"]
 assert neuron([1.0, -2.0]).data == y.data
-neuron
 
 # %% [markdown]
 # ## What the weight and the bias do
@@ -63,33 +74,13 @@ neuron
 # The bias moves it left or right.
 
 # %%
-from nn import plots
+plots.functions({f"w = {w:g}": lambda x, w=w: (w * x).tanh() for w in (0.5, 1.0, 4.0, -1.0)})
 
+# %%
+plots.functions({f"b = {b:g}": lambda x, b=b: (x + b).tanh() for b in (-2.0, 0.0, 2.0)})
 
-def line(low, high, count=201):
-    """Evenly spaced numbers."""
-    return [low + (high - low) * i / (count - 1) for i in range(count)]
-
-
-def step(w, b, x):
-    """One neuron with one input."""
-    return Value(w * x + b).tanh().data
-
-
-xs = line(-4.0, 4.0)
-figure = plots.figure(9.0, 3.4)
-left, right = figure.subplots(1, 2, sharey=True)
-for color, w in zip(plots.COLORS, (0.5, 1.0, 4.0, -1.0), strict=False):
-    left.plot(xs, [step(w, 0.0, x) for x in xs], color=color, label=f"w = {w:g}")
-for color, b in zip(plots.COLORS, (-2.0, 0.0, 2.0), strict=False):
-    right.plot(xs, [step(1.0, b, x) for x in xs], color=color, label=f"b = {b:g}")
-    assert step(1.0, b, -b) == 0.0
-left.set(title="the weight sets the slope (b = 0)", xlabel="x", ylabel="tanh(w x + b)")
-right.set(title="the bias shifts the step (w = 1)", xlabel="x")
-for axes in (left, right):
-    axes.legend(frameon=False)
-    axes.grid(alpha=0.3)
-figure
+# %% tags=["check"]
+assert all(Value(1.0 * x + b).tanh().data == 0.0 for x, b in ((2.0, -2.0), (0.0, 0.0), (-2.0, 2.0)))
 
 # %% [markdown]
 # ## What the activation does
@@ -111,10 +102,12 @@ def at(a, b):
 # A linear function is fully described by its value at 0 and its slopes.
 base = at(0.0, 0.0)
 slopes = at(1.0, 0.0) - base, at(0.0, 1.0) - base
-assert abs(at(-3.0, 7.0) - (base - 3.0 * slopes[0] + 7.0 * slopes[1])) < 1e-12
 print(
     f"two layers, {len(deep.parameters())} parameters, but only y = {slopes[0]:.3f} x1 {slopes[1]:+.3f} x2"
 )
+
+# %% tags=["check"]
+assert abs(at(-3.0, 7.0) - (base - 3.0 * slopes[0] + 7.0 * slopes[1])) < 1e-12
 
 # %% [markdown]
 # So f must be nonlinear. The choice of f matters less for what a network can represent than for what it
@@ -122,23 +115,18 @@ print(
 # the dashed lines.
 
 # %%
+names = ["sigmoid", "tanh", "relu", "leaky_relu", "silu", "gelu"]
+activations = {name: lambda x, name=name: getattr(x, name)() for name in names}
+plots.functions(activations, -5.0, 5.0, separate=True, xlabel="u")
+
+# %%
 from autograd import value_and_grad
 
-names = ["sigmoid", "tanh", "relu", "leaky_relu", "silu", "gelu"]
-us = line(-5.0, 5.0, 401)
-figure = plots.figure(9.6, 5.4)
+us = [k / 40 - 5.0 for k in range(401)]
 print(" activation    largest f'    f'(0)   f'(-5)    f'(5)")
-for name, axes in zip(names, figure.subplots(2, 3, sharex=True).flat, strict=True):
-    f = value_and_grad(lambda x, name=name: getattr(x, name)())
-    points = [f(x) for x in us]
-    slopes = [slope for _, slope in points]
-    axes.plot(us, [value for value, _ in points], color=plots.COLORS[0], linewidth=2, label="f")
-    axes.plot(us, slopes, "--", color=plots.COLORS[1], linewidth=2, label="f'")
-    axes.set(title=name, ylim=(-1.5, 2.5))
-    axes.grid(alpha=0.3)
-    print(f"{name:>11} {max(slopes):13.4f} {f(0.0)[1]:8.4f} {slopes[0]:8.4f} {slopes[-1]:8.4f}")
-figure.axes[0].legend(frameon=False)
-figure
+for name, f in activations.items():
+    slopes = [value_and_grad(f)(u)[1] for u in us]
+    print(f"{name:>11} {max(slopes):13.4f} {slopes[200]:8.4f} {slopes[0]:8.4f} {slopes[-1]:8.4f}")
 
 # %% [markdown]
 # The table shows the details:
@@ -153,7 +141,7 @@ figure
 # The oldest activation, the step of the perceptron, has the derivative 0 everywhere except at the jump,
 # where it has none. Gradient descent cannot train it, so it is no longer used.
 
-# %%
+# %% tags=["check"]
 assert value_and_grad(lambda x: x.sigmoid())(0.0)[1] == 0.25
 assert value_and_grad(lambda x: x.relu())(0.0)[1] == 0.0
 assert all(value_and_grad(lambda x: x.sign())(x)[1] == 0.0 for x in us)
@@ -190,8 +178,10 @@ for epochs in (10, 100, 1000):
         f"{epochs:5} steps   loss {last:.4f}   w = {w1.data:6.3f}, {w2.data:6.3f}   b = {b.data:7.3f}"
         f"   crosses the x1 axis at {-b.data / w1.data:.3f}"
     )
-assert classes([neuron(x) for x in corners]) == AND
 plots.decision_boundary(neuron, (corners, AND), steps=100)
+
+# %% tags=["check"]
+assert classes([neuron(x) for x in corners]) == AND
 
 # %% [markdown]
 # The loss never reaches 0, and the weights never stop growing. Once the line is right, the loss can
@@ -204,7 +194,9 @@ plots.decision_boundary(neuron, (corners, AND), steps=100)
 XOR = [0, 1, 1, 0]
 neuron, last = trained(Neuron(2, seed=0), XOR, 1000)
 z = [neuron(x).data for x in corners]
-print("loss", round(last, 6), "  probabilities", [round(Value(x).sigmoid().data, 6) for x in z])
+print(f"loss {last:.6f}   probabilities", *(f"{Value(x).sigmoid().data:.2f}" for x in z))
+
+# %% tags=["check"]
 assert abs(last - Value(2.0).log().data) < 1e-9
 assert max(abs(p.data) for p in neuron.parameters()) < 1e-9
 
@@ -226,29 +218,36 @@ def xor_loss(w1, w2, b):
 
 
 print("gradient at 0:", grad(xor_loss, (0, 1, 2))(0.0, 0.0, 0.0))
+
+# %% tags=["check"]
 assert grad(xor_loss, (0, 1, 2))(0.0, 0.0, 0.0) == (0.0, 0.0, 0.0)
 
 # %% [markdown]
 # ## Two layers of neurons learn XOR
 #
 # A hidden layer moves the corners to new points, and a line can separate these. The first picture shows
-# the plane with the network's answer. The second shows the outputs of the two hidden neurons for the
-# same corners, and the line of the last neuron. The network has put the corners 0 0 and 1 1, which need
-# the same answer, almost at the same point.
+# the plane with the network's answer. The second is the network itself, for the corner 0 1. The third
+# shows the outputs of the two hidden neurons for all corners, and the line of the last neuron. The network
+# has put the corners 0 0 and 1 1, which need the same answer, almost at the same point.
 
 # %%
 model, last = trained(MLP([2, 2, 1], "tanh", seed=0), XOR, 400)
 print(f"loss {last:.4f}")
-assert classes([model(x) for x in corners]) == XOR
 plots.decision_boundary(model, (corners, XOR), steps=100)
 
 # %%
+plots.draw_network(model, [0.0, 1.0])
+
+# %% tags=["check"]
+assert classes([model(x) for x in corners]) == XOR
+
+# %% tags=["plot"]
 hidden, output = model.layers
 seen = [[h.data for h in hidden(x)] for x in corners]
 (v0, v1), c = (w.data for w in output.neurons[0].weights), output.neurons[0].bias.data
 figure = plots.figure(5.6, 4.4)
 axes = figure.subplots()
-h0 = line(-1.4, 1.4, 2)
+h0 = [-1.4, 1.4]
 axes.plot(h0, [-(v0 * h + c) / v1 for h in h0], color="0.35", label="the last neuron's line")
 for corner, (a, b), target in zip(corners, seen, XOR, strict=True):
     axes.scatter(a, b, s=70, color=plots.COLORS[target], zorder=3)
@@ -269,4 +268,75 @@ for width in (2, 4, 8):
     lasts = [trained(MLP([2, width, 1], "tanh", seed=seed), XOR, 200)[1] for seed in range(10)]
     learned = sum(last < 0.2 for last in lasts)
     print(f"{width} hidden neurons: {learned} of 10 starts learn XOR in 200 steps")
+
+# %% tags=["check"]
 assert learned >= 9
+
+# %% [markdown]
+# ## Exercises
+#
+# Write your answer in the place of the dots and run the cell.
+#
+# **1.** A neuron has the weights 2 and -1, the bias 0.5 and the activation tanh. What does it return for
+# x = (1, 3)?
+
+# %%
+from nn import exercises
+
+answer = ...
+exercises.check("1.1", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# The sum is 2·1 - 1·3 + 0.5 = -0.5, and tanh(-0.5) = -0.462.
+# </details>
+#
+# **2.** For the same neuron and the same inputs, what is dy/dw2?
+
+# %%
+answer = ...
+exercises.check("1.2", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# The slope of tanh at the sum is 1 - y² = 0.786. w2 is multiplied by x2 = 3, so dy/dw2 = 3 · 0.786 = 2.36.
+# </details>
+#
+# **3.** Where is the center of the step y = tanh(4x - 2)?
+
+# %%
+answer = ...
+exercises.check("1.3", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# The center is where 4x - 2 = 0, at x = 0.5.
+# </details>
+#
+# **4.** Find w1, w2 and b of a neuron that computes OR: the sum is below 0 for the corner 0 0 and above 0
+# for the other three.
+
+# %%
+answer = ...  # [w1, w2, b]
+exercises.check("1.4", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# One of many: [1, 1, -0.5].
+# </details>
+#
+# **5.** Write a neuron with two inputs and tanh as a function.
+
+# %%
+answer = ...  # a function of w1, w2, x1, x2, b
+exercises.check("1.5", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# `answer = lambda w1, w2, x1, x2, b: (w1 * x1 + w2 * x2 + b).tanh()`
+# </details>

@@ -45,21 +45,21 @@ def walk(rate, steps, start=1.0):
 for rate in (0.05, 0.5, 0.9, 1.1):
     places = walk(rate, 6)
     print(f"rate {rate:4}   factor {1 - rate * CURVATURE:5.2f}  ", *(f"{w:8.4f}" for w in places))
+
+# %% tags=["check"]
+for rate in (0.05, 0.5, 0.9, 1.1):
     factor = 1 - rate * CURVATURE
-    assert all(abs(w - factor**k) < 1e-12 for k, w in enumerate(places))
+    assert all(abs(w - factor**k) < 1e-12 for k, w in enumerate(walk(rate, 6)))
+
+# %% [markdown]
+# The same walks as a picture. All four start at the same point, and each arrow is one step. With the high
+# rate, w jumps from side to side and comes closer. With the rate that is too high, it also jumps from side
+# to side, but each jump is longer than the last.
 
 # %%
-figure = plots.figure(10.0, 2.9)
-axis = [-1.9 + 3.8 * i / 100 for i in range(101)]
-titles = {0.05: "too low", 0.5: "right", 0.9: "high", 1.1: "too high"}
-for axes, (rate, title) in zip(figure.subplots(1, 4, sharey=True), titles.items(), strict=True):
-    places = walk(rate, 6, 0.6 if title == "too high" else 1.5)
-    axes.plot(axis, [0.5 * CURVATURE * w * w for w in axis], color="0.6")
-    heights = [0.5 * CURVATURE * w * w for w in places]
-    axes.plot(places, heights, "o-", color=plots.COLORS[1], markersize=4, linewidth=1.2)
-    axes.set(title=f"{title}: {rate}", xlabel="w", ylim=(-0.2, 3.6), xlim=(-1.9, 1.9))
-figure.axes[0].set_ylabel("loss")
-figure
+rates = {"too low": 0.05, "right": 0.4, "high": 0.9, "too high": 1.1}
+walks = {f"{name}: {rate}": walk(rate, 8, 1.5) for name, rate in rates.items()}
+plots.descent(lambda w: 0.5 * CURVATURE * w * w, walks, -3.2, 3.2, 9.0)
 
 # %% [markdown]
 # ## The bound 2 / λmax
@@ -101,6 +101,8 @@ below, above = descend(lengths, 0.99 * bound), descend(lengths, 1.01 * bound)
 print(f"lambda_max = {curvature:.3f}, so the bound is {bound:.4f}")
 print("1 % below:", *(f"{x:8.4f}" for x in below[::12]))
 print("1 % above:", *(f"{x:8.4f}" for x in above[::12]))
+
+# %% tags=["check"]
 assert below[-1] < below[12] < below[0]
 assert above[-1] > above[12] > above[0]
 
@@ -118,6 +120,8 @@ standard = [[(x - mean) / spread] for (x,) in lengths]
 raw, round_ = descend(lengths, 0.5 * bound, 4), descend(standard, 0.5, 4)
 print("as measured:  ", *(f"{x:8.5f}" for x in raw))
 print("standardized: ", *(f"{x:8.5f}" for x in round_))
+
+# %% tags=["check"]
 assert abs(round_[1] - round_[3]) < 1e-9 < raw[3] - round_[3]
 
 # %% [markdown]
@@ -140,13 +144,10 @@ sweep = learning_rate_sweep(
     model, train, loss=loss, rates=[0.001, 1.0, 5.0, 100.0], epochs=20, batch_size=12
 )
 print(sweep)
-assert sweep.outcomes == [
-    "slow",
-    "good",
-    "plateaus above the best",
-    "diverges",
-]
 sweep.figure()
+
+# %% tags=["check"]
+assert sweep.outcomes == ["slow", "good", "plateaus above the best", "diverges"]
 
 # %% [markdown]
 # A rate that is too low is only slow. A rate that is much too high diverges at once, which is easy to
@@ -172,15 +173,17 @@ def active(model):
 
 
 good, high = copy.deepcopy(model), copy.deepcopy(model)
-for rate, one in ((1.0, good), (5.0, high)):
-    fit(one, train, loss=loss, optimizer=SGD(one, lr=rate), epochs=20, batch_size=12)
-    right = accuracy([one(x) for x in train.features], train.targets)
+for rate, copied in ((1.0, good), (5.0, high)):
+    fit(copied, train, loss=loss, optimizer=SGD(copied, lr=rate), epochs=20, batch_size=12)
+    right = accuracy([copied(x) for x in train.features], train.targets)
     shown = "  ".join(
-        f"{name} {share:4.0%}" for name, share in zip(train.names, active(one), strict=True)
+        f"{name} {share:4.0%}" for name, share in zip(train.names, active(copied), strict=True)
     )
     print(f"rate {rate:g}: active for {shown};  accuracy {right:.0%}")
 rescue = fit(high, train, loss=loss, optimizer=SGD(high, lr=0.3), epochs=20, batch_size=12)
 print(f"rate 5, then as many epochs at 0.3: loss {rescue.loss[-1]:.2f}")
+
+# %% tags=["check"]
 assert rescue.loss[-1] > 0.4
 assert max(active(high)[1:]) < 0.05 < min(active(good))
 
@@ -198,10 +201,12 @@ assert max(active(high)[1:]) < 0.05 < min(active(good))
 # %%
 from nn import find_learning_rate
 
-found = find_learning_rate(model, train, loss=loss, low=1e-3, high=100.0, batch_size=12)
-print(found)
-assert 0.02 < found.suggestion < 1.0
-found.figure()
+test = find_learning_rate(model, train, loss=loss, low=1e-3, high=100.0, batch_size=12)
+print(test)
+test.figure()
+
+# %% tags=["check"]
+assert 0.02 < test.suggestion < 1.0
 
 # %% [markdown]
 # ## The bound moves
@@ -225,6 +230,8 @@ for rate in (0.1, 0.2, 0.4):
     last = fit(model_, data, loss=squared, optimizer=SGD(model_, lr=rate), epochs=50).loss[-1]
     now = largest_curvature(model_, data, squared)
     print(f"{rate:6} {2 / rate:8.2f} {now:27.2f} {last:9.4f}")
+
+# %% tags=["check"]
 assert rate > 2.0 / first
 assert now < 2.0 / rate
 
@@ -244,6 +251,10 @@ print(" ".join(f"{x:.3f}" for x in mine.runs[0].loss))
 # %%
 rates = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 4.0, 8.0]
 valley = learning_rate_sweep(model, train, loss=loss, rates=rates, epochs=10, batch_size=12)
+best = min(valley.runs, key=lambda run: run.final).rate
+print("best of these:", best)
+
+# %% tags=["plot"]
 figure = plots.figure(6.8, 3.8)
 axes = figure.subplots()
 axes.plot(rates, [run.final for run in valley.runs], "o-", color=plots.COLORS[0])
@@ -251,7 +262,63 @@ axes.plot(my_rate, mine.runs[0].final, "D", color=plots.COLORS[1], markersize=9,
 axes.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="loss after 10 epochs")
 axes.legend(frameon=False)
 axes.grid(alpha=0.3)
-best = min(valley.runs, key=lambda run: run.final).rate
-print("best of these:", best)
-assert rates[0] < best < rates[-1]
 figure
+
+# %% tags=["check"]
+assert rates[0] < best < rates[-1]
+
+# %% [markdown]
+# ## Exercises
+#
+# Write your answer in the place of the dots and run the cell. In the first three, the loss is L = 3 w².
+#
+# **1.** Which learning rate reaches the minimum in one step?
+
+# %%
+from nn import exercises
+
+answer = ...
+exercises.check("2.1", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# The curvature is the second derivative, 6. The rate 1/6 makes the factor 1 - rate · curvature equal to 0.
+# </details>
+#
+# **2.** At which learning rate does w begin to diverge?
+
+# %%
+answer = ...
+exercises.check("2.2", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# At 2/curvature = 1/3, the factor is -1: w jumps back and forth and comes no closer.
+# </details>
+#
+# **3.** w is 1 and the rate is 0.3. What is w after one step?
+
+# %%
+answer = ...
+exercises.check("2.3", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# w := w - rate · 6w = 1 - 0.3 · 6 = -0.8.
+# </details>
+#
+# **4.** In a flat direction the curvature is 1, and a steep direction forces you to use the rate 0.01. After
+# how many steps is w half as large in the flat direction?
+
+# %%
+answer = ...
+exercises.check("2.4", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# Each step multiplies w by 0.99. 0.99^n = 0.5 gives n = log 0.5 / log 0.99 = 69.
+# </details>

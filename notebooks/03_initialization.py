@@ -96,10 +96,14 @@ def parts(model):
         yield f"{name} biases", [neuron.bias for neuron in layer.neurons]
 
 
+moves = {}
 for activation in ("tanh", "relu", "sigmoid"):
     model, last = trained(activation, init.zeros())
-    moved = {name: sum(p.data != 0.0 for p in of) for name, of in parts(model)}
+    moves[activation] = moved = {n: sum(p.data != 0.0 for p in of) for n, of in parts(model)}
     print(f"{activation:>8}: loss {last:.3f}   moved:", *(f"{n} {k}," for n, k in moved.items()))
+
+# %% tags=["check"]
+for activation, moved in moves.items():
     alone = activation != "sigmoid"  # only the biases of the last layer move
     assert (sum(moved.values()) == moved["last biases"]) is alone
 
@@ -122,9 +126,11 @@ for activation in ("tanh", "relu", "sigmoid"):
 report = init.examine(MLP([4, 6, 3], "tanh", init=init.constant(0.1)), train.features[:20])
 print(report)
 model, last = trained("tanh", init.constant(0.1), epochs=60)
-rows = {tuple(w.data for w in neuron.weights) for neuron in model.layers[0].neurons}
-print("after 60 epochs, different hidden neurons:", len(rows))
-assert len(rows) == 1
+different = {tuple(w.data for w in neuron.weights) for neuron in model.layers[0].neurons}
+print("after 60 epochs, different hidden neurons:", len(different))
+
+# %% tags=["check"]
+assert len(different) == 1
 
 # %% [markdown]
 # It does not follow that the network does not learn. It learns what one hidden neuron can learn, and for
@@ -136,7 +142,6 @@ from nn.metrics import accuracy
 
 _, wide = trained("tanh", None, epochs=60)
 share = accuracy([model(x) for x in train.features], train.targets)
-assert share > 0.95
 
 corners = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0, 1, 1, 0]
 logits = partial(binary_crossentropy, from_logits=True)
@@ -153,6 +158,9 @@ same, different = xor(init.constant(0.5)), xor(None)
 print("loss       constant   random")
 print(f"irises   {last:10.3f} {wide:8.3f}   (accuracy of the constant start: {share:.0%})")
 print(f"XOR      {same:10.3f} {different:8.3f}")
+
+# %% tags=["check"]
+assert share > 0.95
 assert same > 0.45 > 0.1 > different
 
 # %% [markdown]
@@ -188,10 +196,12 @@ print(
     f"gradients at the first layer: typical |g| {typical:.3g}, root mean square {mean_square**0.5:.3g}"
 )
 print(f"gradients at the last layer:                 root mean square {last.gradient**0.5:.3g}")
+report.figure()
+
+# %% tags=["check"]
 assert last.saturated > 0.5
 assert first.gradient > 10 * last.gradient
 assert typical < 0.5 * mean_square**0.5
-report.figure()
 
 # %% [markdown]
 # ## LeCun, Xavier, He
@@ -221,6 +231,8 @@ for name, start in starts.items():
         table[name, activation] = forward, back = factors(activation, start)
         cells.append(f"{forward:.2f}  {back:.2f}")
     print(f"{name:>18}  " + "".join(f"{cell:>16}" for cell in cells))
+
+# %% tags=["check"]
 assert 0.3 < table["LeCun = Xavier", "relu"][0] < 0.6
 assert 0.7 < table["He", "relu"][0] < 1.2
 assert 1.7 < table["He", None][0] < 2.3
@@ -243,14 +255,17 @@ assert max(table[name, "sigmoid"][1] for name in starts) < 0.1
 gain = init.gain("tanh")
 own = factors("tanh", init.lecun_normal(gain=gain))
 print(f"tanh with its own gain of {gain:.3f}: forward x {own[0]:.2f}, back x {own[1]:.2f}")
+
+# %% tags=["check"]
 assert abs(own[0] - 1.0) < 0.1
+
+# %% [markdown]
+# All of this in one picture. A line that stays level keeps the size of the signal or of the gradient.
 
 # %%
 from nn import plots
 
-figure = plots.figure(9.0, 3.6)
-left, right = figure.subplots(1, 2, sharex=True)
-runs = {
+starts = {
     "tanh, N(0, 0.01$^2$)": stack("tanh", init.normal(0.0, 0.01)),
     "relu, N(0, 1)": stack("relu", init.normal(0.0, 1.0)),
     "relu, Xavier": stack("relu", init.glorot_normal()),
@@ -258,17 +273,7 @@ runs = {
     "tanh, Xavier": stack("tanh", init.glorot_normal()),
     "tanh, LeCun with gain": stack("tanh", init.lecun_normal(gain=gain)),
 }
-for color, (name, model) in zip(plots.COLORS, runs.items(), strict=False):
-    layers = init.examine(model, data).layers
-    left.plot([one.mean_square for one in layers], "o-", color=color, markersize=4, label=name)
-    right.plot([one.gradient for one in layers], "o-", color=color, markersize=4)
-left.set(title="signal, going right", ylabel="mean square")
-right.set(title="gradient, going left")
-for axes in (left, right):
-    axes.set(yscale="log", xlabel="layer", ylim=(1e-12, 1e13))
-    axes.grid(alpha=0.3)
-figure.legend(loc="outside right center", frameon=False)
-figure
+plots.compare_initializers({name: init.examine(model, data) for name, model in starts.items()})
 
 # %% [markdown]
 # ## Where Xavier differs
@@ -281,7 +286,7 @@ figure
 from statistics import mean
 
 inputs = [[rng.gauss(0.0, 1.0) for _ in range(48)] for _ in range(6)]
-kept = {}
+changes = {}
 for name, start in {
     "LeCun, fan_in": init.lecun_normal(),
     "LeCun, fan_out": init.lecun_normal(fan="fan_out"),
@@ -291,13 +296,15 @@ for name, start in {
         init.examine(MLP([48, 24, 12, 6], None, init=start, seed=seed), inputs).layers
         for seed in range(10)
     ]
-    kept[name] = signal, gradient = (
-        mean(one[-1].mean_square for one in seen) / mean(one[0].mean_square for one in seen),
-        mean(one[0].gradient for one in seen) / mean(one[-1].gradient for one in seen),
+    changes[name] = signal, gradient = (
+        mean(net[-1].mean_square for net in seen) / mean(net[0].mean_square for net in seen),
+        mean(net[0].gradient for net in seen) / mean(net[-1].gradient for net in seen),
     )
     print(f"{name:>15}:  signal x {signal:5.2f}   gradient x {gradient:5.2f}")
-assert kept["LeCun, fan_in"][0] < kept["Xavier"][0] < kept["LeCun, fan_out"][0]
-assert kept["LeCun, fan_in"][1] < kept["Xavier"][1] < kept["LeCun, fan_out"][1]
+
+# %% tags=["check"]
+assert changes["LeCun, fan_in"][0] < changes["Xavier"][0] < changes["LeCun, fan_out"][0]
+assert changes["LeCun, fan_in"][1] < changes["Xavier"][1] < changes["LeCun, fan_out"][1]
 
 # %% [markdown]
 # ## Dead units
@@ -316,19 +323,19 @@ for low in (0.0, -2.0, -8.0):
         f"bias {low:4.0f}: {init.examine(model, train.features).layers[0].dead:4.0%} of the relus are dead"
     )
 
-few = train.features[:6]
+few, dead = train.features[:6], {}
 for width in (2, 4, 8):
-    dead = 0
-    for seed in range(25):
-        narrow = MLP([4, *[width] * 8, 1], "relu", init=init.he_normal(), seed=seed)
-        outputs = {narrow(x)[0].data for x in few}
-        dead += len(outputs) == 1
+    networks = [
+        MLP([4, *[width] * 8, 1], "relu", init=init.he_normal(), seed=seed) for seed in range(25)
+    ]
+    dead[width] = sum(len({network(x)[0].data for x in few}) == 1 for network in networks)
     print(
-        f"8 relu layers of {width}, He: {dead} of 25 networks give the same answer for all flowers"
+        f"8 relu layers of {width}, He: {dead[width]} of 25 networks give the same answer for all flowers"
     )
-    if width == 2:
-        assert dead > 12
-assert dead <= 2
+
+# %% tags=["check"]
+assert dead[2] > 12
+assert dead[8] <= 2
 
 # %% [markdown]
 # ## Does it matter for training?
@@ -359,6 +366,8 @@ _, sigmoid = trained(
     "sigmoid", init.glorot_normal(), epochs=12, sizes=(4, 8, 8, 8, 8, 8, 3), rate=0.1, seed=5
 )
 print(f"sigmoid with Xavier: {sigmoid:.3f}")
+
+# %% tags=["check"]
 assert lasts["He", "relu"] < lasts["Xavier", "relu"] < lasts["small", "relu"]
 assert lasts["Xavier", "tanh"] < 0.3 < 1.0 < sigmoid
 assert lasts["large", "tanh"] < lasts["He", "tanh"]
@@ -414,3 +423,72 @@ Markdown("\n".join(lines))
 # %% [markdown]
 # **Use this:** leave `init` out. Each layer then gets LeCun with the gain of its own activation, which is
 # He for relu. Biases start at 0.
+
+# %% [markdown]
+# ## Exercises
+#
+# Write your answer in the place of the dots and run the cell.
+#
+# **1.** A tanh layer has 100 inputs and 50 outputs. Which standard deviation does LeCun give its weights?
+
+# %%
+from nn import exercises
+
+answer = ...
+exercises.check("3.1", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# The variance is 1/fan_in = 1/100. Its square root is 0.1.
+# </details>
+#
+# **2.** A relu layer has 50 inputs. Which standard deviation does He give its weights?
+
+# %%
+answer = ...
+exercises.check("3.2", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# The variance is 2/fan_in = 2/50 = 0.04. Its square root is 0.2.
+# </details>
+#
+# **3.** A layer has 300 inputs and 100 outputs. Which *variance* does Xavier give its weights?
+
+# %%
+answer = ...
+exercises.check("3.3", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# 2 / (fan_in + fan_out) = 2/400 = 0.005.
+# </details>
+#
+# **4.** Ten square relu layers start with Xavier. By which factor do they change the mean square of the signal?
+
+# %%
+answer = ...
+exercises.check("3.4", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# Xavier keeps the signal of linear units, and relu halves its mean square. So each layer has the factor
+# 1/2, and ten layers have 0.5^10, about a thousandth.
+# </details>
+#
+# **5.** A hidden layer has 8 neurons, and all weights of the network start at 0.5. How many *different* neurons does
+# the layer have after training?
+
+# %%
+answer = ...
+exercises.check("3.5", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# One. Equal neurons get equal gradients and stay equal.
+# </details>

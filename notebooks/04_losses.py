@@ -30,21 +30,25 @@ import math
 from autograd import Value
 from nn import bce, cce, mse, scce
 
-by_hand = ((2.5 - 3.0) ** 2 + (0.0 - -1.0) ** 2) / 2
-assert mse([2.5, 0.0], [3.0, -1.0]).data == by_hand
-print("MSE ", by_hand)
-
-by_hand = -(math.log(0.9) + math.log(1 - 0.2) + math.log(0.6)) / 3
-assert abs(bce([0.9, 0.2, 0.6], [1, 0, 1]).data - by_hand) < 1e-15
-print(f"BCE  {by_hand:.12f}")
-
 rows = [[0.05, 0.9, 0.05], [0.1, 0.7, 0.2]]
-by_hand = -(math.log(0.9) + math.log(0.2)) / 2
-categorical, sparse = cce(rows, [[0, 1, 0], [0, 0, 1]]).data, scce(rows, [1, 2]).data
-assert categorical == sparse
-assert abs(sparse - by_hand) < 1e-15
-print(f"CCE  {categorical:.12f}")
-print(f"SCCE {sparse:.12f}")
+by_hand = {
+    "MSE": ((2.5 - 3.0) ** 2 + (0.0 - -1.0) ** 2) / 2,
+    "BCE": -(math.log(0.9) + math.log(1 - 0.2) + math.log(0.6)) / 3,
+    "CCE": -(1 * math.log(0.9) + 1 * math.log(0.2)) / 2,
+    "SCCE": -(math.log(0.9) + math.log(0.2)) / 2,
+}
+by_library = {
+    "MSE": mse([2.5, 0.0], [3.0, -1.0]),
+    "BCE": bce([0.9, 0.2, 0.6], [1, 0, 1]),
+    "CCE": cce(rows, [[0, 1, 0], [0, 0, 1]]),
+    "SCCE": scce(rows, [1, 2]),
+}
+for name, loss in by_library.items():
+    print(f"{name:4}  by hand {by_hand[name]:.6f}   by the library {loss.data:.6f}")
+
+# %% tags=["check"]
+assert all(abs(by_library[name].data - by_hand[name]) < 1e-15 for name in by_hand)
+assert by_library["CCE"].data == by_library["SCCE"].data
 
 # %% [markdown]
 # CCE with one-hot targets and SCCE are the same computation, because all terms but one have the weight 0.
@@ -54,9 +58,11 @@ print(f"SCCE {sparse:.12f}")
 # %%
 z = 0.7
 two = scce([[0.0, z]], [1], from_logits=True).data
-one = bce([z], [1], from_logits=True).data
-print(f"{one:.12f} {two:.12f}")
-assert abs(one - two) < 1e-15
+single = bce([z], [1], from_logits=True).data
+print(f"BCE {single:.6f}   CCE of two classes {two:.6f}")
+
+# %% tags=["check"]
+assert abs(single - two) < 1e-15
 
 # %% [markdown]
 # ## Where they come from
@@ -65,14 +71,19 @@ assert abs(one - two) < 1e-15
 # gives to the data. If y is z plus normal noise with standard deviation 1, then
 # -log N(y; z, 1) = (z - y)²/2 + log sqrt(2π). This is MSE, up to a factor and a constant, and these do not
 # move the minimum. If y is a class drawn with the probabilities p, then -log P(y) = -log p_y. This is
-# crossentropy.
+# crossentropy. (The probability that independent events happen together is the product of their
+# probabilities. So its logarithm is a sum, and the loss of a batch is a mean.)
 
 # %%
 z, y = 0.3, 1.1
 normal = math.exp(-((y - z) ** 2) / 2) / math.sqrt(2 * math.pi)
-assert abs(-math.log(normal) - (mse([z], [y]).data / 2 + math.log(2 * math.pi) / 2)) < 1e-12
+print(f"-log N(y; z, 1)            = {-math.log(normal):.6f}")
+print(f"MSE / 2 + log sqrt(2 pi)   = {mse([z], [y]).data / 2 + math.log(2 * math.pi) / 2:.6f}")
+print(f"-log (0.9 * 0.8 * 0.6) / 3 = {-math.log(0.9 * 0.8 * 0.6) / 3:.6f}")
+print(f"BCE of 0.9, 0.2, 0.6       = {bce([0.9, 0.2, 0.6], [1, 0, 1]).data:.6f}")
 
-# The probability that independent events happen together is the product of their probabilities.
+# %% tags=["check"]
+assert abs(-math.log(normal) - (mse([z], [y]).data / 2 + math.log(2 * math.pi) / 2)) < 1e-12
 assert abs(-math.log(0.9 * (1 - 0.2) * 0.6) / 3 - bce([0.9, 0.2, 0.6], [1, 0, 1]).data) < 1e-12
 
 # %% [markdown]
@@ -83,17 +94,18 @@ assert abs(-math.log(0.9 * (1 - 0.2) * 0.6) / 3 - bce([0.9, 0.2, 0.6], [1, 0, 1]
 # %%
 from nn import mae
 
-seen = [1.0, 2.0, 9.0]
-for name, loss, best in (("MSE", mse, 4.0), ("MAE", mae, 2.0)):
-    z = Value(best)
-    loss([z] * 3, seen).backward()
-    print(f"{name} of the targets 1, 2, 9 has its minimum at {best:g}: gradient {abs(z.grad):.2f}")
-    assert abs(z.grad) < 1e-15
+best = {"MSE": Value(4.0), "MAE": Value(2.0), "BCE": Value(0.25)}
+mse([best["MSE"]] * 3, [1.0, 2.0, 9.0]).backward()
+mae([best["MAE"]] * 3, [1.0, 2.0, 9.0]).backward()
+bce([best["BCE"]] * 4, [0, 0, 1, 0]).backward()
+for name, targets in (("MSE", "1, 2, 9"), ("MAE", "1, 2, 9"), ("BCE", "0, 0, 1, 0")):
+    z = best[name]
+    print(
+        f"{name} of the targets {targets} has its minimum at {z.data:g}: gradient {abs(z.grad):.2f}"
+    )
 
-p = Value(0.25)
-bce([p] * 4, [0, 0, 1, 0]).backward()
-print(f"BCE of the targets 0, 0, 1, 0 has its minimum at {p.data:.2f}: gradient {abs(p.grad):.2f}")
-assert abs(p.grad) < 1e-12
+# %% tags=["check"]
+assert all(abs(z.grad) < 1e-12 for z in best.values())
 
 # %% [markdown]
 # ## The gradient is p - y
@@ -115,13 +127,18 @@ scce([z], [2], from_logits=True).backward()
 p = softmax([logit.data for logit in z])
 print("softmax - onehot:", *(f"{q - (k == 2):9.6f}" for k, q in enumerate(p)))
 print("dL/dz:           ", *(f"{logit.grad:9.6f}" for logit in z))
+
+# %% tags=["check"]
 assert all(
     abs(logit.grad - (q - (k == 2))) < 1e-15 for k, (logit, q) in enumerate(zip(z, p, strict=True))
 )
 
+# %%
 report = check_gradients(lambda *z: scce([z], [2], from_logits=True), 2.0, -1.0, 0.5)
-assert report
 report
+
+# %% tags=["check"]
+assert report
 
 # %% [markdown]
 # ## Why not MSE behind a sigmoid?
@@ -131,7 +148,6 @@ report
 
 # %%
 from autograd import value_and_grad
-from nn import plots
 
 
 def squared(z):
@@ -150,26 +166,16 @@ for z in (-20.0, -10.0, -5.0, -2.0, 0.0, 2.0, 5.0):
     print(
         f"{z:8.0f} {Value(z).sigmoid().data:8.2f} {a:9.4f} {slope_a:9.1e} {b:9.4f} {slope_b:9.4f}"
     )
+
+# %% tags=["check"]
 assert abs(value_and_grad(squared)(-20.0)[1]) < 1e-8
 assert abs(value_and_grad(crossentropy)(-20.0)[1] + 1.0) < 1e-8
 
 # %%
-zs = [-8.0 + 16.0 * i / 200 for i in range(201)]
-figure = plots.figure(9.0, 3.4)
-left, right = figure.subplots(1, 2)
-for color, name, loss in (
-    (plots.COLORS[1], "MSE behind a sigmoid", squared),
-    (plots.COLORS[0], "crossentropy", crossentropy),
-):
-    points = [value_and_grad(loss)(z) for z in zs]
-    left.plot(zs, [value for value, _ in points], color=color, linewidth=2, label=name)
-    right.plot(zs, [slope for _, slope in points], color=color, linewidth=2)
-left.set(title="loss, when y = 1", xlabel="logit z", ylim=(-0.2, 8.2))
-right.set(title="its gradient", xlabel="logit z", ylim=(-1.1, 0.1))
-left.legend(frameon=False)
-for axes in (left, right):
-    axes.grid(alpha=0.3)
-figure
+from nn import plots
+
+losses = {"MSE behind a sigmoid": squared, "crossentropy": crossentropy}
+plots.functions(losses, -8.0, 8.0, xlabel="logit z")
 
 # %% [markdown]
 # Now we start a neuron where it is certain and wrong, and train it with each of the two losses.
@@ -191,11 +197,13 @@ def taught(loss, steps=100):
 
 
 runs = {
-    "MSE": taught(lambda z, y: mse([sigmoid(one) for one in z], y)),
+    "MSE": taught(lambda z, y: mse([sigmoid(logit) for logit in z], y)),
     "BCE": taught(lambda z, y: bce(z, y, from_logits=True)),
 }
 for name, (losses, share) in runs.items():
     print(f"{name}: {losses[0]:.4f} -> {losses[-1]:.4f} in 100 steps, accuracy {share:.0%}")
+
+# %% tags=["check"]
 assert (runs["MSE"][1], runs["BCE"][1]) == (0.0, 1.0)
 
 # %% [markdown]
@@ -212,7 +220,7 @@ side = 41
 ws = [-8.0 + 16.0 * i / (side - 1) for i in range(side)]
 bs = [-5.0 + 10.0 * i / (side - 1) for i in range(side)]
 both = {
-    "MSE behind a sigmoid": lambda z, y: mse([sigmoid(one) for one in z], y),
+    "MSE behind a sigmoid": lambda z, y: mse([sigmoid(logit) for logit in z], y),
     "crossentropy": lambda z, y: bce(z, y, from_logits=True),
 }
 
@@ -232,19 +240,17 @@ def path(loss):
 
 
 heights = {name: surface(loss) for name, loss in both.items()}
-figure = plots.figure(9.6, 4.0)
-for axes, (name, grid) in zip(figure.subplots(1, 2, sharey=True), heights.items(), strict=True):
-    figure.colorbar(axes.contourf(ws, bs, grid, levels=20, cmap="Greys"), ax=axes, label="loss")
-    k = min(range(side * side), key=lambda k, grid=grid: grid[k // side][k % side])
-    lowest = ws[k % side], bs[k // side]
-    axes.plot(*lowest, "*", color="white", markersize=14, markeredgecolor="black", zorder=5)
-    steps = path(both[name])
-    axes.plot(*zip(*steps, strict=True), "o-", color=plots.COLORS[1], markersize=4, linewidth=1)
-    axes.set(title=name, xlabel="w")
-    print(f"{name}: lowest at w = {lowest[0]:.1f}; 100 steps lead to w = {steps[-1][0]:.2f}")
-figure.axes[0].set_ylabel("b")
+paths = {name: path(loss) for name, loss in both.items()}
+for name, steps in paths.items():
+    print(f"{name}: 100 steps lead to w = {steps[-1][0]:.2f}")
+plots.surfaces(ws, bs, heights, paths)
+
+# %% [markdown]
+# A bowl is convex: between two points it never lies above the line that joins them. MSE behind a sigmoid
+# is not convex. We count the points of the grid that lie above the mean of their two neighbors:
 
 
+# %%
 def bends(grid):
     """The number of grid points whose value is above the mean of their neighbors along w."""
     return sum(
@@ -254,10 +260,11 @@ def bends(grid):
 
 for name, grid in heights.items():
     print(f"{name}: concave along w at {bends(grid)} of {side * (side - 2)} grid points")
-assert abs(path(both["crossentropy"])[-1][0] - 1.6) < 0.1
-assert path(both["MSE behind a sigmoid"])[-1][0] < -6.0
+
+# %% tags=["check"]
+assert abs(paths["crossentropy"][-1][0] - 1.6) < 0.1
+assert paths["MSE behind a sigmoid"][-1][0] < -6.0
 assert bends(heights["crossentropy"]) == 0 < bends(heights["MSE behind a sigmoid"])
-figure
 
 # %% [markdown]
 # ## What happens at p = 0
@@ -275,6 +282,8 @@ with warnings.catch_warnings(record=True) as caught:
     lost = bce([0.0], [1])
 print(lost.data)
 print(caught[0].message)
+
+# %% tags=["check"]
 assert lost.data == math.inf
 assert bce([0.0], [0]).data == 0.0
 
@@ -287,6 +296,8 @@ p = Value(0.0)
 clamped = bce([p.maximum(1e-7)], [1])
 clamped.backward()
 print(f"clamped: loss {clamped.data:.2f}, gradient {p.grad}")
+
+# %% tags=["check"]
 assert p.grad == 0.0
 
 # %% [markdown]
@@ -308,6 +319,8 @@ for z in (10.0, 30.0, 36.0, 40.0, 1000.0):
     loss = bce([exact], [0], from_logits=True)
     loss.backward()
     print(f"{z:7.0f}   {p:<22}  {rounded:12.8f}  {loss.data:11.6f}   gradient {exact.grad:.6f}")
+
+# %% tags=["check"]
 assert rounded == math.inf
 assert (loss.data, exact.grad) == (1000.0, 1.0)
 
@@ -320,5 +333,81 @@ z = [Value(1000.0), Value(-1000.0)]
 loss = scce([z], [1], from_logits=True)
 loss.backward()
 print("loss", loss.data, " gradient", [logit.grad for logit in z])
+
+# %% tags=["check"]
 assert loss.data == 2000.0
 assert [logit.grad for logit in z] == [1.0, -1.0]
+
+# %% [markdown]
+# ## Exercises
+#
+# Write your answer in the place of the dots and run the cell.
+#
+# **1.** A network says p = 0.8, and the target is 0. What is its binary crossentropy?
+
+# %%
+from nn import exercises
+
+answer = ...
+exercises.check("4.1", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# For the target 0 it is -log(1 - p) = -log 0.2 = 1.61.
+# </details>
+#
+# **2.** A network gives three classes the probabilities 0.1, 0.7 and 0.2, and the target is the index 2. What is the
+# sparse categorical crossentropy?
+
+# %%
+answer = ...
+exercises.check("4.2", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# Indices start at 0, so index 2 has the probability 0.2, and the loss is -log 0.2 = 1.61.
+# </details>
+#
+# **3.** The logits of two classes are 2 and 0, and the target is the class 0. What is dL/dz of the first logit?
+
+# %%
+answer = ...
+exercises.check("4.3", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# The probability of class 0 is e² / (e² + 1) = sigmoid(2) = 0.881, and the gradient is p - y = 0.881 - 1 =
+# -0.119.
+# </details>
+#
+# **4.** A photo can show several of five animals at once, or none of them. What should the network end with?
+#
+# - a: five outputs, softmax, categorical crossentropy
+# - b: five outputs, each with a sigmoid and binary crossentropy
+# - c: five outputs, softmax, sparse categorical crossentropy
+# - d: five outputs, each with a sigmoid and mean squared error
+
+# %%
+answer = ...  # "a", "b", "c" or "d"
+exercises.check("4.4", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# b. These are five yes-or-no questions, so each output is a probability of its own.
+# </details>
+#
+# **5.** Write binary crossentropy for one sample as a function.
+
+# %%
+answer = ...  # a function of p, y
+exercises.check("4.5", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# `answer = lambda p, y: -(y * p.log() + (1 - y) * (1 - p).log())`
+# </details>

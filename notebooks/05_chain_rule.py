@@ -27,6 +27,8 @@ L.backward()
 print(f"local derivatives: dz/dx = {z.dx:8.4f}   dz/dy = {z.dy:8.4f}")
 print(f"it receives:       dL/dz = {z.grad:8.4f}")
 print(f"it passes on:      dL/dx = {x.grad:8.4f}   dL/dy = {y.grad:8.4f}")
+
+# %% tags=["check"]
 assert x.grad == z.grad * z.dx
 assert y.grad == z.grad * z.dy
 
@@ -49,7 +51,8 @@ def compare(f, *point):
         every, grad(f, every)(*point), finite_differences(f, *point), strict=True
     ):
         print(f"input {k}: gradient {exact:12.8f}   differences {slope:12.8f}")
-        assert abs(exact - slope) < 1e-8 * max(1.0, abs(exact))
+        if abs(exact - slope) > 1e-8 * max(1.0, abs(exact)):
+            raise ValueError("the gradient is wrong")
 
 
 compare(lambda x, y: (x * y).tanh(), 0.5, -2.0)
@@ -65,8 +68,10 @@ a = Value(3.0, "a")
 L = a * a + a
 L.backward()
 print("dL/da =", a.grad, "  (2a + 1 = 7)")
-assert a.grad == 7.0
 compare(lambda a: a * a + a, 3.0)
+
+# %% tags=["check"]
+assert a.grad == 7.0
 
 # %% [markdown]
 # `play` shows the same pass as a list of events. `a` receives three contributions: one from the sum and
@@ -109,8 +114,10 @@ def walk(order):
 right = walk([L, c, b])
 wrong = walk([L, b, c])
 print("right order:", right, "  wrong order:", wrong)
-assert (right, wrong) == (8.0, 2.0)
 compare(lambda a: a * 2.0 + a * 2.0 * 3.0, 1.0)
+
+# %% tags=["check"]
+assert (right, wrong) == (8.0, 2.0)
 
 # %% [markdown]
 # It is easy to pick this wrong order. "First the nodes nearest to the loss" sounds right, but it is the
@@ -125,7 +132,6 @@ compare(lambda a: a * 2.0 + a * 2.0 * 3.0, 1.0)
 
 # %%
 print(explain(L, a))
-assert explain(L, a).total == 8.0
 
 v = Value(1.0)
 doubled = v
@@ -133,6 +139,9 @@ for _ in range(60):
     doubled = doubled + doubled
 doubled.backward()
 print("paths:", f"{explain(doubled, v).count:,}", "  gradient:", f"{v.grad:,.0f}")
+
+# %% tags=["check"]
+assert explain(L, a).total == 8.0
 assert v.grad == explain(doubled, v).count == 2**60
 
 # %% [markdown]
@@ -153,6 +162,7 @@ def chain(step, leaf):
     return nodes[1:]
 
 
+gradients = {}
 for name, step in {
     "sigmoid(x)": lambda x: x.sigmoid(),
     "tanh(x)": lambda x: x.tanh(),
@@ -165,8 +175,12 @@ for name, step in {
     (slope,) = finite_differences(lambda x, step=step: chain(step, x)[-1], 0.5)
     shown = " ".join(f"{factor:.2f}" for factor in factors)
     print(f"{name:>10}: {shown}   gradient {leaf.grad:.3g}, differences {slope:.3g}")
-    assert math.isclose(leaf.grad, math.prod(factors), rel_tol=1e-12)
-    assert math.isclose(leaf.grad, slope, rel_tol=1e-3)
+    gradients[name] = leaf.grad, math.prod(factors), slope
+
+# %% tags=["check"]
+for gradient, product, slope in gradients.values():
+    assert math.isclose(gradient, product, rel_tol=1e-12)
+    assert math.isclose(gradient, slope, rel_tol=1e-3)
 
 # %% [markdown]
 # ## Which step is best for differences?
@@ -189,7 +203,10 @@ point = (2.0, -1.0, 0.5)
 exact = grad(neuron, (0, 1, 2))(*point)
 steps = [10.0 ** (-k / 4) for k in range(2, 54)]
 errors = [abs(finite_differences(neuron, *point, step=step)[0] - exact[0]) for step in steps]
+best = steps[errors.index(min(errors))]
+print(f"best step {best:.0e}, error {min(errors):.0e}")
 
+# %% tags=["plot"]
 figure = plots.figure(6.8, 3.6)
 axes = figure.subplots()
 axes.plot(steps, errors, "o-", color=plots.COLORS[0], markersize=3, linewidth=1)
@@ -197,10 +214,11 @@ axes.set(xscale="log", yscale="log", xlabel="step", ylabel="error of dy/dw")
 axes.annotate("digits cancel: 1e-16 / step", (7e-14, 3e-11))
 axes.annotate("the curve bends: step²", (0.4, 3e-11), ha="right")
 axes.grid(alpha=0.3)
-best = steps[errors.index(min(errors))]
+figure
+
+# %% tags=["check"]
 assert 1e-7 < best < 1e-4
 assert min(errors) < 1e-9
-figure
 
 # %% [markdown]
 # ## Which operation is wrong?
@@ -216,6 +234,8 @@ from autograd.faults import faults, misread, planted
 with planted(misread("tanh", "x", "1 - x * x")):
     report = check_gradients(neuron, *point)
 print(report)
+
+# %% tags=["check"]
 assert not report
 
 # %%
@@ -223,6 +243,8 @@ overwrite = next(fault for fault in faults() if fault.kind == "overwrite")
 with planted(overwrite):
     report = check_gradients(lambda a: a * a + a, 3.0)
 print(report)
+
+# %% tags=["check"]
 assert not report
 assert check_gradients(neuron, *point)  # outside the `with` block, everything is correct again
 
@@ -239,6 +261,8 @@ with hidden(seed=11) as envelope:
     suspects = [op.name for op in rows().values() if not check_operation(op)]
 print("suspects:", suspects)
 print("answer:  ", envelope[0])
+
+# %% tags=["check"]
 assert suspects == [envelope[0].split(":")[0]]
 
 # %% [markdown]
@@ -263,3 +287,72 @@ def squares(w, x, b, y):
 
 compare(squares, 2.0, -1.0, 0.5, 1.0)
 play((h - target) ** 2 + h * h)
+
+# %% [markdown]
+# ## Exercises
+#
+# Write your answer in the place of the dots and run the cell.
+#
+# **1.** L = (x·y + x)², and x = 2, y = 3. What is dL/dx?
+
+# %%
+from nn import exercises
+
+answer = ...
+exercises.check("5.1", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# Call the sum u = x·y + x = 8. dL/du = 2u = 16. x reaches u along two paths, with the slopes y = 3 and 1.
+# So dL/dx = 16 · (3 + 1) = 64.
+# </details>
+#
+# **2.** And what is dL/dy?
+
+# %%
+answer = ...
+exercises.check("5.2", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# 16 · du/dy = 16 · x = 32.
+# </details>
+#
+# **3.** h = x·x and L = h·h. How many paths lead from L to x?
+
+# %%
+answer = ...
+exercises.check("5.3", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# Four. From L to h there are two edges, and from h to x there are two. Check with
+# `explain(L, x).count`.
+# </details>
+#
+# **4.** What is the largest gradient that can arrive behind ten sigmoids in a row, if 1 arrives in front of them?
+
+# %%
+answer = ...
+exercises.check("5.4", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# The slope of a sigmoid is at most 1/4, so the product is at most 0.25^10, about 1e-6.
+# </details>
+#
+# **5.** z = x / y receives g = dL/dz. Write a function that returns what it passes on, [dL/dx, dL/dy].
+
+# %%
+answer = ...  # a function of x, y, g
+exercises.check("5.5", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# `answer = lambda x, y, g: [g / y, -g * x / y**2]`
+# </details>

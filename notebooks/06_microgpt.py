@@ -66,6 +66,8 @@ taken.label = "taken"
 taken.backward()
 print("taken =", round(taken.data, 4), " between", values[0][0].data, "and", values[1][0].data)
 print("attention weights:", [round(v[0].grad, 4) for v in values], "= d(taken)/d(value)")
+
+# %% tags=["check"]
 assert abs(sum(v[0].grad for v in values) - 1.0) < 1e-12
 
 # %%
@@ -79,6 +81,8 @@ draw(taken)
 # %%
 moved = [k[0].grad for k in keys]
 print("dL/dk00 + dL/dk10 =", sum(moved))
+
+# %% tags=["check"]
 assert abs(sum(moved)) < 1e-12
 
 # %% [markdown]
@@ -91,6 +95,8 @@ assert abs(sum(moved)) < 1e-12
 vector = [autograd.Value(x) for x in (3.0, -4.0, 12.0, 0.0)]
 size = math.sqrt(sum(x.data**2 for x in normalized(vector)) / 4)
 print("root mean square after:", round(size, 6))
+
+# %% tags=["check"]
 assert abs(size - 1.0) < 1e-6
 
 # %% [markdown]
@@ -105,6 +111,8 @@ loss = model.loss(encode(name))
 nodes = topological(loss)
 loss.backward()
 print(f"{len(nodes):,} nodes, loss {loss.data:.2f}, log 27 = {math.log(27):.2f}")
+
+# %% tags=["check"]
 assert abs(loss.data - math.log(27)) < 0.1
 
 # %% [markdown]
@@ -113,6 +121,7 @@ assert abs(loss.data - math.log(27)) < 0.1
 # the first weight of the head.)
 
 # %%
+apart = []
 for label, p in [
     ("letters[n][3]", model.letters.table[LETTERS.index("n")][3]),
     ("head, first weight", model.head.neurons[0].weights[0]),
@@ -125,7 +134,10 @@ for label, p in [
     p.data = at
     difference = (ends[0] - ends[1]) / (2 * h)
     print(f"{label:20} gradient {slope:+.6f}  difference {difference:+.6f}")
-    assert abs(slope - difference) < 1e-7
+    apart.append(abs(slope - difference))
+
+# %% tags=["check"]
+assert max(apart) < 1e-7
 
 # %% [markdown]
 # ## The same graph as 70 instructions
@@ -136,12 +148,15 @@ for label, p in [
 
 # %%
 compiled = autograd.compile(model.loss, reduction="mean")
-assert abs(compiled(encode(name)) - loss.data) < 1e-12
+replayed = compiled(encode(name))
 program = compiled.program
 print(str(program).splitlines()[0].split(" as ")[0])
 print(len(program.instructions), "instructions,", program.levels, "levels")
-assert len(program.instructions) < 100
 program.draw()
+
+# %% tags=["check"]
+assert abs(replayed - loss.data) < 1e-12
+assert len(program.instructions) < 100
 
 # %% [markdown]
 # From top to bottom, the picture shows these steps:
@@ -156,7 +171,7 @@ program.draw()
 # lane back to its scalar:
 
 # %%
-widest = max(program.instructions, key=lambda one: one.lanes * one.terms[1])
+widest = max(program.instructions, key=lambda step: step.lanes * step.terms[1])
 print(program.name(widest), widest.lanes, "lanes of", widest.terms[1], "terms:", end=" ")
 print(program.locate(widest.z)["scope"])
 
@@ -171,6 +186,8 @@ with compiled.flat(parameters) as flat:
     flat.backward(encode(name))
     apart = abs(flat.gradients - eager).max()
 print("largest difference below 1e-14:", apart < 1e-14)
+
+# %% tags=["check"]
 assert apart < 1e-14
 
 # %% [markdown]
@@ -184,11 +201,11 @@ assert apart < 1e-14
 # %%
 rng = random.Random(0)
 shuffled = rng.sample(names, len(names))
-held, train = shuffled[:2000], shuffled[2000:]
+test, train = shuffled[:2000], shuffled[2000:]
 by_length = {}
-for one in train:
-    if 3 <= len(one) <= 9:  # nine names out of ten
-        by_length.setdefault(len(one), []).append(encode(one))
+for text in train:
+    if 3 <= len(text) <= 9:  # nine names out of ten
+        by_length.setdefault(len(text), []).append(encode(text))
 lengths = {k: np.array(rows) for k, rows in sorted(by_length.items())}
 shares = [len(rows) for rows in lengths.values()]
 
@@ -207,14 +224,16 @@ with compiled.flat(parameters) as flat:
 # The mean loss per letter on names that the model has not seen.
 sums = count = 0
 for length in lengths:
-    rows = np.array([encode(one) for one in held if len(one) == length])
+    rows = np.array([encode(text) for text in test if len(text) == length])
     sums += compiled(rows) * len(rows) * (length + 1)
     count += len(rows) * (length + 1)
 learned = sums / count
 print(f"loss on new names: {learned:.1f} nats per letter, {loss.data:.1f} before training")
+
+# %% tags=["check"]
 assert learned < 2.35
 
-# %%
+# %% tags=["plot"]
 figure = plots.figure(6, 3)
 axes = figure.subplots()
 smooth = np.convolve(losses, np.ones(100) / 100, mode="valid")
@@ -232,7 +251,7 @@ figure
 # in Values with `backward`, and once replayed.
 
 # %%
-texts = [encode(one) for one in ("emma", "noah", "luca")]
+texts = [encode(text) for text in ("emma", "noah", "luca")]
 by_value, by_array = [], []
 scalar, vector_ = MicroGPT(seed=1), MicroGPT(seed=1)
 adam = Adam(scalar, lr=0.01)
@@ -249,6 +268,8 @@ with autograd.compile(vector_.loss).flat(vector_.parameters()) as flat:
         adam.step_flat(flat)
 print([f"{x:.4f}" for x in by_value], "in Values")
 print([f"{x:.4f}" for x in by_array], "replayed")
+
+# %% tags=["check"]
 assert all(abs(x - y) < 1e-10 for x, y in zip(by_value, by_array, strict=True))
 
 # %% [markdown]
@@ -261,16 +282,20 @@ assert all(abs(x - y) < 1e-10 for x, y in zip(by_value, by_array, strict=True))
 logits = autograd.compile(lambda tokens: model(tokens))
 invented = [model.sample(seed, temperature=0.8, logits=logits) for seed in range(28)]
 known = set(names)
+
+# %% tags=["plot"]
 figure = plots.figure(6, 2.4)
 axes = figure.subplots()
 axes.axis("off")
-for k, one in enumerate(invented):
-    colour = "#777777" if one in known else "#1f6fb4"
-    axes.text(k % 4 / 4, 1 - k // 4 / 7, one, color=colour, fontsize=12, va="top")
+for k, text in enumerate(invented):
+    color = "#777777" if text in known else "#1f6fb4"
+    axes.text(k % 4 / 4, 1 - k // 4 / 7, text, color=color, fontsize=12, va="top")
 axes.set_title("invented names (gray: also a real name)", fontsize=10)
-assert all(set(one) <= set(LETTERS) for one in invented)
-assert sum(one not in known for one in invented) > 5
 figure
+
+# %% tags=["check"]
+assert all(set(text) <= set(LETTERS) for text in invented)
+assert sum(text not in known for text in invented) > 5
 
 # %% [markdown]
 # Has the model learned where a name can end? At the start of a name, the probability of the end token is
@@ -280,5 +305,62 @@ figure
 rows = [log_softmax(row) for row in model(encode("anna")[:-1])]
 ends = [math.exp(row[END].data) for row in rows]
 print("ends after '':", f"{ends[0]:.2f}")
+
+# %% tags=["check"]
 assert ends[0] < 0.02
 assert ends[4] > 5 * ends[1]
+
+# %% [markdown]
+# ## Exercises
+#
+# Write your answer in the place of the dots and run the cell.
+#
+# **1.** A model has 50 tokens and gives all of them the same probability. What is its loss per token?
+
+# %%
+from nn import exercises
+
+answer = ...
+exercises.check("6.1", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# -log(1/50) = log 50 = 3.91.
+# </details>
+#
+# **2.** A query has the scores 0 and log 3 with two keys, and their values are 8 and 4. What does attention take?
+
+# %%
+answer = ...
+exercises.check("6.2", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# Softmax of (0, log 3) is (1/4, 3/4). So it takes 8/4 + 3 · 4/4 = 5.
+# </details>
+#
+# **3.** How many parameters does the table of letters have?
+
+# %%
+answer = ...
+exercises.check("6.3", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# 27 tokens with 16 numbers each: 432.
+# </details>
+#
+# **4.** The logits of two tokens are 0 and log 2. What is the probability of the second at temperature 0.5?
+
+# %%
+answer = ...
+exercises.check("6.4", answer)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# Divide the logits by the temperature: 0 and 2 log 2 = log 4. The probability is 4 / (1 + 4) = 0.8.
+# </details>

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+COLLAPSED = ("check", "plot")  # tags of cells that assert, and of those that only draw
 
 
 def sources() -> list[Path]:
@@ -54,7 +55,9 @@ def executed(source: Path, warnings_fail: bool = False) -> str:
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)
     for cell in notebook.cells:
-        cell.metadata = {}
+        tags = [tag for tag in cell.metadata.get("tags", ()) if tag in COLLAPSED]
+        # Their source is collapsed: it is not what the reader came for.
+        cell.metadata = {"tags": tags, "jupyter": {"source_hidden": True}} if tags else {}
         for output in cell.get("outputs", ()):
             plain = output.get("data", {})
             if "text/plain" in plain:  # the fallback behind a picture says where it lay in memory

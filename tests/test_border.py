@@ -598,7 +598,7 @@ SIDE_EFFECTS: dict[str, tuple[Callable[[], Any], str]] = {
     "grad": (writing("grad"), r"changes the \.grad of a Value from outside"),
     "backward": (doing("backward"), "return the loss instead"),
     "zero_grad": (doing("zero_grad"), "return the loss instead"),
-    "register_hook": (doing("register_hook", print), "hooks are not run"),
+    "register_hook": (doing("register_hook", print), "does not run hooks"),
 }  # fmt: skip
 
 
@@ -831,7 +831,7 @@ def test_a_recording_may_wait_for_a_thread_that_records() -> None:
 def test_a_recording_may_wait_for_a_thread_that_records_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("autograd.compiled.recordings._PATIENCE", 0.05)
+    monkeypatch.setattr("autograd.compiled.recordings._LOCK_TIMEOUT", 0.05)
     calls = Spy()
     with ThreadPoolExecutor(1) as pool:
 

@@ -372,10 +372,10 @@ def test_numbers_that_are_recorded_have_the_attributes_of_nodes_and_refuse_the_r
         for refused, match in (
             (lambda: setattr(z, "data", 1.0), r"changes the \.data of a node"),
             (z.zero_grad, "return the loss instead"),
-            (lambda: z.register_hook(print), "hooks are not run"),
-            (lambda: x.label, "the .label of an argument is not known"),
-            (lambda: x.parents, "the .parents of an argument is not known"),
-            (lambda: z.grad, r"the \.grad of a number that is recorded is not known"),
+            (lambda: z.register_hook(print), "does not run hooks"),
+            (lambda: x.label, "a replay does not know the .label of an argument"),
+            (lambda: x.parents, "a replay does not know the .parents of an argument"),
+            (lambda: z.grad, r"a replay does not know the \.grad of a recorded number"),
             (lambda: repr(z), "the text of a Value shows its gradient"),
         ):
             with pytest.raises(RecordingError, match=match):
@@ -464,7 +464,7 @@ def test_an_exact_batch_takes_every_branch_and_has_the_eager_bits(engine: str) -
 def test_a_flat_forgets_plans_when_there_are_many_shapes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("autograd.compiled.flat.MOST_PLANS", 3)
+    monkeypatch.setattr("autograd.compiled.flat.MAX_PLANS", 3)
     w = Value(2.0)
     compiled = autograd.compile(lambda x: w * x[0], reduction="sum")
     flat = compiled.flat([w])
@@ -481,7 +481,7 @@ def test_forgotten_recordings_take_their_second_derivatives_with_them() -> None:
     for k in (1.0, 2.0):
         assert compiled.hvp([1.0], k).tolist() == [6.0 * 2.0 * k]
         assert compiled.hvp([1.0], [k]).tolist() == [6.0 * 2.0 * k]
-    assert sum("along" in one.derived for one in compiled.recordings) == 1
+    assert sum(("hvp", (), ()) in one.derived for one in compiled.recordings) == 1
 
 
 def test_a_cache_folder_may_be_chosen_and_need_not_be_writable(
@@ -779,13 +779,13 @@ def test_a_branch_met_for_the_first_time_is_taken_by_the_numbers_of_the_arrays()
 def test_a_recording_that_never_fits_is_an_error_and_no_endless_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from autograd.compiled.recording import Recording
+    from autograd.compiled.recording import Recording, Run
 
-    def failed(one: Any, numbers: Any, where: Any, x: Any, *rest: Any, **named: Any) -> Any:
-        return False, np.zeros((len(x), 1)), np.zeros(len(x), dtype=np.int64), x
+    def failed(one: Any, numbers: Any, where: Any, x: Any, *rest: Any) -> Any:
+        return Run(False, np.zeros((len(x), 1)), np.zeros(len(x), dtype=np.int64), x, rest[1])
 
     monkeypatch.setattr(Recording, "run", failed)
-    monkeypatch.setattr(Recording, "exactly", failed)
+    monkeypatch.setattr(Recording, "run_eagerly", failed)
     with pytest.raises(RecordingError, match="does not do the same again"):
         autograd.compile(lambda x: x * x)(1.0)
 
@@ -839,7 +839,7 @@ def test_a_tampered_program_is_refused_or_runs_inside_its_memory(seed: int) -> N
     x = np.array([[1.0, 0.5, 1.0, -2.0]])[:, : program.tape.inputs]
     gradients = np.zeros(program.tape.parameters)
     seeds = np.ones(len(program.tape.outputs))
-    one.run(np.full(program.tape.parameters, 0.1), one.own, x, seeds, gradients)
+    one.run(np.full(program.tape.parameters, 0.1), one.own_runs, x, seeds, gradients)
 
 
 def test_rows_that_return_different_nestings_are_refused() -> None:
@@ -925,7 +925,7 @@ def test_a_program_of_another_format_or_table_is_refused_by_name() -> None:
     rest = json.loads(bytes(arrays["json"]))
     for change, why in (
         ({"format": 99}, "format 99, and this version reads"),
-        ({"texts": [["tanh(x)", "1"]]}, "the operation 'tanh' is not the one of this table"),
+        ({"texts": [["tanh(x)", "1"]]}, "the operation 'tanh' differs from the one in this table"),
     ):
         text = json.dumps(rest | change).encode()
         with pytest.raises(ValueError, match=why):
@@ -1042,16 +1042,14 @@ def test_nodes_of_one_line_and_scope_share_what_is_known_of_them() -> None:
     assert products[3] is not products[0]
 
 
-def test_comparisons_leave_guards_with_the_line_that_asked() -> None:
+def test_comparisons_leave_guards() -> None:
     def f(x: Any) -> Any:
         if x > 1.0:
             return x * 2.0
         return x * 3.0 if x else x * 4.0
 
     recorder, _ = recorded(f, 0.5)
-    assert [(g.order, g.answer) for g in recorder.guards] == [(">", False), ("==", False)]
-    assert all(g.line.startswith("test_compile.py:") for g in recorder.guards)
-    assert recorder.guards[0].line != recorder.guards[1].line
+    assert [(g.comparison, g.answer) for g in recorder.guards] == [(">", False), ("==", False)]
     compiled = autograd.compile(f)
     assert [compiled(x) for x in (2.0, 0.5, 0.0, -1.0)] == [4.0, 1.5, 0.0, -3.0]
     assert compiled.recorded == 3
@@ -1073,7 +1071,7 @@ def test_equality_and_truth_ask_for_the_number() -> None:
         return z
 
     recorder, _ = recorded(f, 2.0)
-    assert [g.order for g in recorder.guards] == ["=="] * 5
+    assert [g.comparison for g in recorder.guards] == ["=="] * 5
     assert [g.answer for g in recorder.guards] == [True, True, False, True, True]
 
 

@@ -16,9 +16,9 @@ from autograd.compiled.encoded import BLOCKS
 from autograd.compiled.flat import Flat, Plan
 from autograd.compiled.function import Compiled
 from autograd.compiled.recorder import Recorder
-from autograd.compiled.recording import Recording, runs
+from autograd.compiled.recording import Recording, parameter_runs
 from autograd.compiled.recordings import Options
-from autograd.compiled.serving import PART, Sink
+from autograd.compiled.serving import CHUNK, Sink
 from tests.spies import Spy
 
 W = [Value(0.5), Value(-1.5), Value(2.0)]
@@ -44,8 +44,8 @@ def made(f: Any, *arguments: Any, **options: Any) -> Compiled:
         ([9], 1, [[1, 9, 1]]),
     ],
 )
-def test_places_are_gathered_inruns(places: list[int], start: int, rows: list[Any]) -> None:
-    found = runs(np.array(places, dtype=np.int64), start)
+def test_places_are_gathered_in_runs(places: list[int], start: int, rows: list[Any]) -> None:
+    found = parameter_runs(np.array(places, dtype=np.int64), start)
     assert found.tolist() == rows
     assert (found.shape, found.dtype) == ((len(rows), 3), np.int64)
 
@@ -102,7 +102,7 @@ def test_the_key_of_a_call_is_what_a_recording_depends_on() -> None:
         (list, (0, 0, 0, (tuple, (0,)))), ("number", "number", "whole", "number")
     )  # fmt: skip
     assert (single.in_graph, single.values) == (False, 0)
-    row = call.of(call.numbers[1])
+    row = call.of_row(call.numbers[1])
     assert (row.batched, row.numbers.tolist(), row.key) == (False, [[*call.numbers[1]]], call.key)
     assert (row.tree, row.values) == (call.tree, call.values)
 
@@ -160,13 +160,13 @@ def test_gradients_are_nested_as_their_arguments() -> None:
     rows = np.arange(4.0).reshape(2, 2)
     call = Call([[1.0, Value(2.0)], rows, {"n": None, "t": "text", "x": 3.0}])
     back = np.array([[1.0, 2.0, 3.0, 4.0, 5.0], [10.0, 20.0, 30.0, 40.0, 50.0]])
-    assert call.like(0, back) == [11.0, 22.0]
-    assert call.like(1, back).tolist() == [[3.0, 4.0], [30.0, 40.0]]
-    assert call.like(2, back) == {"n": 0.0, "t": 0.0, "x": 55.0}
+    assert call.gradient(0, back) == [11.0, 22.0]
+    assert call.gradient(1, back).tolist() == [[3.0, 4.0], [30.0, 40.0]]
+    assert call.gradient(2, back) == {"n": 0.0, "t": 0.0, "x": 55.0}
     with pytest.raises(TypeError, match=r"^no argument 3 to differentiate: 3 given"):
         made(lambda x, y, z: x * y * z).value_and_grad(1.0, 2.0, 3.0, argnums=3)
     column = Call([np.array([1.0, 2.0])])
-    assert column.like(0, np.array([[7.0], [8.0]])).tolist() == [7.0, 8.0]
+    assert column.gradient(0, np.array([[7.0], [8.0]])).tolist() == [7.0, 8.0]
 
 
 def test_results_that_are_kept_are_plain() -> None:
@@ -179,18 +179,18 @@ def test_a_sink_adds_up_what_recordings_give() -> None:
     second = made(lambda x: W[1] * x * W[2], 1.0).last
     sink = Sink()
     for one, gradients in ((first, [1.0, 2.0]), (second, [10.0, 20.0]), (first, [0.5, 0.25])):
-        sink.keep(one, np.array(gradients))
+        sink.collect(one, np.array(gradients))
     assert sink.total() == {W[0]: 1.5, W[1]: 12.25, W[2]: 20.0}
     numbers, where, gradients = sink.arrays(second)
     assert (numbers.tolist(), len(gradients)) == ([-1.5, 2.0], 2)
-    assert where is second.own
+    assert where is second.own_runs
     flat = Flat(made(lambda x: W[0] * x), [W[2], W[1], W[0]])
     other = Sink(flat)
     numbers, where, gradients = other.arrays(second)
     assert numbers is flat.numbers
     assert (where.tolist(), len(gradients)) == ([[0, 1, 1], [1, 0, 1]], 3)
-    other.keep(first, np.array([1.0, 2.0, 3.0]))
-    other.keep(second, np.array([10.0, 20.0, 30.0]))
+    other.collect(first, np.array([1.0, 2.0, 3.0]))
+    other.collect(second, np.array([10.0, 20.0, 30.0]))
     assert other.sum.tolist() == [11.0, 22.0, 33.0]
 
 
@@ -238,16 +238,16 @@ def test_the_oldest_recordings_of_the_oldest_shape_are_forgotten_first() -> None
     one(0.0, 1.0)
     assert len(one.recordings) == 4
     one(1.5)  # its shape is the last that was used now
-    assert [len(found) for found in one._kept.shelf.kept.values()] == [1, 3]
+    assert [len(found) for found in one._recordings.cache.entries.values()] == [1, 3]
     one(0.0, 1.0, 2.0)
-    assert [len(found) for found in one._kept.shelf.kept.values()] == [3, 1]
+    assert [len(found) for found in one._recordings.cache.entries.values()] == [3, 1]
     assert one.recordings[:3] == [third, second, first] or first in one.recordings
     one(1.5, 1.0, 2.0)
-    assert [len(found) for found in one._kept.shelf.kept.values()] == [2, 2]
+    assert [len(found) for found in one._recordings.cache.entries.values()] == [2, 2]
     assert first not in one.recordings  # what was recorded first
     one(2.5, 1.0, 2.0)
     one(0.0, 1.0)
-    assert [len(found) for found in one._kept.shelf.kept.values()] == [3, 1]
+    assert [len(found) for found in one._recordings.cache.entries.values()] == [3, 1]
     single = made(f, cache=1)
     for x in (0.0, 1.5, 2.5):
         single(x)
@@ -339,19 +339,19 @@ def test_rows_are_kept_summed_or_averaged(
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_threads_take_fixed_parts_that_are_added_in_order(exact: bool) -> None:
-    x = np.linspace(-1.0, 1.0, 3 * PART + 7)
+    x = np.linspace(-1.0, 1.0, 3 * CHUNK + 7)
     one = made(lambda x: (W[0] * x + W[1]).tanh(), threads=2, exact=exact)
     alone = made(lambda x: (W[0] * x + W[1]).tanh(), exact=exact)
     assert one(x).tolist() == alone(x).tolist()
     value, gradient = one.parameter_gradients(x)
     assert value.tolist() == alone(x).tolist()
-    parts = [alone.parameter_gradients(x[i : i + PART])[1] for i in range(0, len(x), PART)]
+    parts = [alone.parameter_gradients(x[i : i + CHUNK])[1] for i in range(0, len(x), CHUNK)]
     summed = sum(parts[1:], parts[0])
     if exact:
         assert gradient.tolist() == alone.parameter_gradients(x)[1].tolist()
     else:
         assert gradient.tolist() == summed.tolist()
-    few = x[:PART]
+    few = x[:CHUNK]
     assert one.parameter_gradients(few)[1].tolist() == alone.parameter_gradients(few)[1].tolist()
     assert one.value_and_grad(x)[1].tolist() == alone.value_and_grad(x)[1].tolist()
 
@@ -422,7 +422,7 @@ def test_a_call_of_arrays_that_was_made_before_needs_only_its_numbers(
     slope = (2.0 + 12.0 + 30.0) * (1.0 if factor is None else factor)
     for k in range(3):
         if k == 2:
-            monkeypatch.setattr(one, "_served", None)  # the plan does all
+            monkeypatch.setattr(one, "_serve", None)  # the plan does all
             y = y + 1.0
         found = flat.backward(x, y)
         want = np.array([4.0, 24.0, 60.0]) + y
@@ -444,8 +444,8 @@ def test_what_a_plan_cannot_serve_is_run_as_any_call() -> None:
     for options, served in (({}, True), ({"exact": True}, False), ({"threads": 2}, False)):
         one = made(lambda x, *k: w * x, **options)
         one(x)
-        assert Plan.serves(one, Call([x]), [one.last]) is served
-        assert Plan.serves(one, Call([x, 1.0]), [one.last]) is False
+        assert Plan.serves(one, Call([x]), one.last) is served
+        assert Plan.serves(one, Call([x, 1.0]), one.last) is False
         flat = Flat(one, [w])
         for _ in range(2):
             assert flat.backward(x).tolist() == [2.0, 4.0]
@@ -561,8 +561,9 @@ def test_a_result_in_a_list_stays_in_one_and_three_arrays_are_kept_apart(
 
 def test_what_is_found_once_is_kept() -> None:
     one = made(lambda x: W[0] * W[1] * x, 1.0)
-    assert one._along(one.last) is one._along(one.last)
+    name = ("hvp", (), ())
+    assert one._derive(one.last, name) is one._derive(one.last, name)
     flat = Flat(one, W)
     assert flat.where(one.last) is flat.where(one.last)
     one.hvp([1.0, 1.0], 1.0)
-    assert "along" in one.last.derived
+    assert name in one.last.derived

@@ -201,8 +201,8 @@ def evaluated(program: Program, engine: str) -> Any:
     leaves = [Value(0.5 - 0.1 * i) for i in range(program.tape.parameters)]
     one = Recording(program, leaves, 0, engine)
     gradients, seeds = np.zeros(len(leaves)), np.ones(1)
-    _, out, _, back = one.run(one.numbers(), one.own, BATCH, seeds, gradients)
-    return out.tolist(), back.tolist(), gradients.tolist()
+    run = one.run(one.numbers(), one.own_runs, BATCH, seeds, gradients)
+    return run.out.tolist(), run.back.tolist(), gradients.tolist()
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())

@@ -35,7 +35,7 @@ def test_the_steps_show_every_number_of_the_pass_and_touch_no_gradient() -> None
 
 def test_running_sums_are_shown_where_paths_meet() -> None:
     a = Value(3.0, "a")
-    assert steps(a * a)[-1].endswith("= 1 * 3 = 3, in all 6")
+    assert steps(a * a)[-1].endswith("= 1 * 3 = 3, total 6")
 
 
 def test_steps_take_any_label() -> None:

@@ -349,14 +349,14 @@ def test_what_graphviz_sets_on_a_graph_counts(tmp_path: Path) -> None:
 def test_options_that_would_do_nothing_are_refused(tmp_path: Path) -> None:
     graph = draw(neuron()[0])
     for method in (graph.render, graph.view, graph.pipe):
-        with pytest.raises(TypeError, match=r"formt= is no option here"):
+        with pytest.raises(TypeError, match=r"formt= is not supported"):
             method(formt="png")
-        with pytest.raises(TypeError, match=r"renderer= is no option here"):
+        with pytest.raises(TypeError, match=r"renderer= is not supported"):
             method(renderer="cairo")
-        with pytest.raises(ValueError, match=r"engine='neato': .*'dot' only"):
+        with pytest.raises(ValueError, match=r"engine='neato': only engine='dot'"):
             method(engine="neato")
     graph.engine = "neato"
-    with pytest.raises(ValueError, match="'dot' only"):
+    with pytest.raises(ValueError, match="only engine='dot'"):
         graph.svg()
 
 
@@ -385,7 +385,7 @@ def test_a_png_has_no_more_pixels_than_viewers_open(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(render, "PIXELS", width * height // 2)
     assert size_of(graph.png())[0] == pytest.approx(width * 0.5**0.5, abs=5)
     monkeypatch.setattr(render, "PIXELS", width * height // 9)
-    with pytest.raises(render.RenderError, match=r"nobody could read it; draw less .*\.svg"):
+    with pytest.raises(render.RenderError, match=r"the size that fits; draw less .*\.svg"):
         graph.png()
     assert graph.png(0.25)  # as it was asked for
 

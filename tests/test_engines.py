@@ -20,7 +20,7 @@ import autograd
 from autograd import Value, argmax, rows, select
 from autograd.compiled import contractions, numpy_engine
 from autograd.compiled.contractions import LOOPS
-from autograd.compiled.encoded import DOUBTFUL, FAILED, HELD, Encoded
+from autograd.compiled.encoded import DOUBTFUL, FAILED, PASSED, Encoded
 from autograd.compiled.engines import engine
 from autograd.compiled.lowering import CONTRACT
 from autograd.compiled.native.engine import NativeEngine
@@ -272,10 +272,10 @@ def test_a_rows_functions_for_arrays_have_the_rows_name() -> None:
 @pytest.mark.parametrize(
     ("x", "y", "margin", "status"),
     [
-        (1.0, 2.0, 0.0, FAILED), (2.0, 1.0, 0.0, HELD), (1.0, 1.0, 0.0, FAILED),
-        (1.0, 2.0, 0.5, FAILED), (2.0, 1.0, 0.5, HELD), (1.0, 1.0, 0.5, DOUBTFUL),
+        (1.0, 2.0, 0.0, FAILED), (2.0, 1.0, 0.0, PASSED), (1.0, 1.0, 0.0, FAILED),
+        (1.0, 2.0, 0.5, FAILED), (2.0, 1.0, 0.5, PASSED), (1.0, 1.0, 0.5, DOUBTFUL),
         (1.0, 1.4, 0.5, DOUBTFUL), (1.4, 1.0, 0.5, DOUBTFUL), (0.0, 0.0, 1e-290, DOUBTFUL),
-        (math.inf, 1.0, 0.5, HELD), (-math.inf, 1.0, 0.5, FAILED), (math.inf, 1.0, 0.0, HELD),
+        (math.inf, 1.0, 0.5, PASSED), (-math.inf, 1.0, 0.5, FAILED), (math.inf, 1.0, 0.0, PASSED),
         (math.inf, math.inf, 0.5, DOUBTFUL), (math.nan, 1.0, 0.0, FAILED),
         (2.0, 1.0, math.inf, DOUBTFUL), (2.0, 1.0, math.nan, DOUBTFUL), (2.0, 1.0, 1e285, DOUBTFUL),
     ],

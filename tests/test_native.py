@@ -454,7 +454,7 @@ def swept(machine: Any, one: Any, x: Array) -> list[Array]:
     out, held = np.empty((len(x), outputs)), np.empty(len(x), dtype=np.int64)
     back, slopes, numbers = np.empty(x.shape), np.empty(len(one.parameters)), one.numbers()
     seeds = np.linspace(0.5, 1.5, outputs)
-    some = Batch(numbers, one.own, x, seeds, out, held, back, slopes, True)
+    some = Batch(numbers, one.own_runs, x, seeds, out, held, back, slopes, True)
     good = machine.prepared(machine.memory(len(x)), some)()
     return [np.array(good), held, out, back, slopes]
 

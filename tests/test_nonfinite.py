@@ -212,5 +212,5 @@ def test_a_truth_value_has_no_slope() -> None:
             lambda: hessian(lambda x: wrong)(1.0),  # noqa: B023
             lambda: autograd.compile(lambda x: grad(lambda v: v < 0.5)(x))(1.0),
         ):
-            with pytest.raises(TypeError, match=r"a truth value, .* as a comparison"):
+            with pytest.raises(TypeError, match=r"a truth value, .* no derivative"):
                 call()

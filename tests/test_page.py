@@ -288,16 +288,16 @@ def test_the_quiz_tells_why(opened: Any) -> None:
     hidden = tab.locator("#lines li").all_text_contents()
     assert hidden[5:]
     assert all(text.endswith(" = ?") for text in hidden[6:])
-    assert answered("2") == "The size is right; look at the sign."
-    assert answered("abc") == "A number, please."
+    assert answered("2") == "The size is right; check the sign."
+    assert answered("abc") == "Please enter a number."
     assert answered("17").startswith("Not yet: dL/dv1 += dL/dv2 * x")
     assert answered("-2").startswith("Right: ")
     tab.click("#next")
     tab.click("#next")
     tab.click("#next")  # w * x: to w, then to x, which has -6 from above
     assert "dL/dx" in str(tab.text_content("#ask"))
-    assert answered("-6") == "That is what comes now; add it to what is there."
-    assert answered("3") == "That is the local derivative; multiply by what comes from above."
+    assert answered("-6") == "That is the new contribution; add it to the sum so far."
+    assert answered("3") == "That is the local derivative; multiply it by dL/dv1."
     assert answered("-12").startswith("Right: ")
     tab.click("#quiz")
     assert tab.is_visible("#outcome")

@@ -11,7 +11,7 @@ import pytest
 import autograd
 from autograd import Value, argmax, rows, select
 from autograd.compiled import rounding
-from autograd.compiled.encoded import DOUBTFUL, FAILED, HELD
+from autograd.compiled.encoded import DOUBTFUL, FAILED, PASSED
 from autograd.compiled.function import Compiled
 from autograd.compiled.lowering import SHARED
 from autograd.compiled.numpy_engine import NumpyEngine
@@ -109,13 +109,14 @@ def test_only_what_a_decision_depends_on_has_bounds() -> None:
     assert beside not in program.cone.lanes
 
 
-# ---------------------------------------------------------------------- what becomes of samples
+# ---------------------------------------------------------------------- the status of samples
 
 
-def held(made: Recording, x: Any) -> list[int]:
-    """What became of each sample."""
+def statuses(made: Recording, x: Any) -> list[int]:
+    """The status of each sample."""
     numbers, gradients = np.array(x, dtype=np.float64), np.zeros(len(made.parameters))
-    status: list[int] = made.run(made.numbers(), made.own, numbers, None, gradients)[2].tolist()
+    run = made.run(made.numbers(), made.own_runs, numbers, None, gradients)
+    status: list[int] = run.status.tolist()
     return status
 
 
@@ -131,18 +132,18 @@ def test_a_guard_is_doubtful_within_the_margin_of_its_sides(machine: str, sample
     # Each of three terms is rounded as a product and with the sum, in either order; and to spare.
     margin = (2 * 3 + 8) * 2.0**-53 * total
     for moved, status in ((0.9, DOUBTFUL), (-0.9, DOUBTFUL), (0.0, DOUBTFUL), (1.2, FAILED),
-                          (-1.2, HELD), (math.inf, FAILED)):  # fmt: skip
+                          (-1.2, PASSED), (math.inf, FAILED)):  # fmt: skip
         row = [1.0, 2.0, 3.0, total + moved * margin]
         others = [[1.0, 2.0, 3.0, 0.0], [1.0, 2.0, 3.0, 9.0]] * 2
-        found = held(made, [*others[: samples - 1], row])
-        assert found == [*[HELD, FAILED, HELD, FAILED][: samples - 1], status]
+        found = statuses(made, [*others[: samples - 1], row])
+        assert found == [*[PASSED, FAILED, PASSED, FAILED][: samples - 1], status]
 
 
 @pytest.mark.parametrize("machine", ENGINES)
 def test_exact_sides_are_never_doubtful(machine: str) -> None:
     made = recorded(lambda x, y: x * 2.0 if 1.0 - y else x, 1.0, 0.5, engine=machine).last
-    assert held(made, [[1.0, 0.0], [1.0, 1.0], [2.0, 0.3]]) == [HELD, FAILED, HELD]
-    assert held(made, [[1.0, 1.0]]) == [FAILED]
+    assert statuses(made, [[1.0, 0.0], [1.0, 1.0], [2.0, 0.3]]) == [PASSED, FAILED, PASSED]
+    assert statuses(made, [[1.0, 1.0]]) == [FAILED]
 
 
 KINKS: dict[str, Callable[..., Any]] = {
@@ -166,9 +167,9 @@ def test_a_kink_is_as_doubtful_as_a_guard(machine: str, kink: str) -> None:
     made = recorded(KINKS[kink], [1.0, 2.0, 3.0], engine=machine).last
     near, far = [1.0, 2.0, -3.0], [1.0, 2.0, 0.5]
     for count in (1, 3):
-        assert held(made, [near] * count) == [DOUBTFUL] * count
-        assert held(made, [far] * count) == [HELD] * count
-        assert held(made, [far, near, far][:count]) == [HELD, DOUBTFUL, HELD][:count]
+        assert statuses(made, [near] * count) == [DOUBTFUL] * count
+        assert statuses(made, [far] * count) == [PASSED] * count
+        assert statuses(made, [far, near, far][:count]) == [PASSED, DOUBTFUL, PASSED][:count]
 
 
 def test_a_zero_of_unknown_sign_is_doubtful_where_its_sign_matters() -> None:
@@ -178,7 +179,7 @@ def test_a_zero_of_unknown_sign_is_doubtful_where_its_sign_matters() -> None:
         assert angle(x) == eager
         assert np.ravel(angle(np.array([x, x]))).tolist() == [eager, eager]
     relu = recorded(lambda x: (x[0] * x[1]).relu(), [1.0, 2.0]).last
-    assert held(relu, [[-0.0, 1.0], [0.0, 1.0]]) == [HELD, HELD]
+    assert statuses(relu, [[-0.0, 1.0], [0.0, 1.0]]) == [PASSED, PASSED]
 
 
 @pytest.mark.parametrize("machine", ENGINES)
@@ -188,8 +189,8 @@ def test_a_number_compared_with_itself_is_doubtful_only_if_it_may_be_nan(machine
         return total if total <= total else x[0]
 
     made = recorded(f, [1.0, 2.0, 3.0], engine=machine).last
-    assert held(made, [[1.0, 2.0, -3.0]] * 2) == [HELD, HELD]
-    assert held(made, [[1.7e308, 1.7e308, 1.7e308]]) == [DOUBTFUL]
+    assert statuses(made, [[1.0, 2.0, -3.0]] * 2) == [PASSED, PASSED]
+    assert statuses(made, [[1.7e308, 1.7e308, 1.7e308]]) == [DOUBTFUL]
 
 
 @pytest.mark.parametrize("machine", ENGINES)
@@ -204,7 +205,7 @@ def test_a_sum_that_may_have_overflowed_decides_nothing_alone(machine: str) -> N
     wanted = [1.0 if sum(row[:4], 0.0) > row[4] else 2.0 for row in x.tolist()]
     assert np.ravel(f(x)).tolist() == wanted
     assert [f(row) for row in x.tolist()] == wanted
-    assert held(f.last, x[4:5]) in ([HELD], [FAILED])  # an infinite term decides by itself
+    assert statuses(f.last, x[4:5]) in ([PASSED], [FAILED])  # an infinite term decides by itself
 
 
 # ---------------------------------------------------------------------- against the eager engine
@@ -354,7 +355,7 @@ def test_no_number_is_further_from_the_eager_one_than_its_margin(machine: str) -
         rng = random.Random(seed)
         f, x = deciding_function(rng, machine), points(rng, 8)
         made = recorded(f, x[0].tolist(), engine=machine).last
-        held(made, x)
+        statuses(made, x)
         code, memory = kept(made)
         if not len(code.measured):
             continue
@@ -418,7 +419,7 @@ def test_ordinary_training_is_never_in_doubt(
         "real": x[:, 0] * 0.3, "signs": 2.0 * chosen - 1.0, "classes": chosen * 1.0,
         "one-hot": np.eye(max(sizes[-1], 2))[chosen], "index": chosen,
     }[kind]  # fmt: skip
-    monkeypatch.setattr(Recording, "exactly", None)  # nothing is replayed
+    monkeypatch.setattr(Recording, "run_eagerly", None)  # nothing is replayed
     with compiled.flat(model.parameters()) as flat:
         for _ in range(3):
             flat.backward(x, y)
@@ -428,7 +429,7 @@ def test_ordinary_training_is_never_in_doubt(
 def test_a_gpt_is_not_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     model = MicroGPT(seed=0)
     compiled = autograd.compile(lambda t: model.loss(t), engine="numpy", reduction="mean")
-    monkeypatch.setattr(Recording, "exactly", None)
+    monkeypatch.setattr(Recording, "run_eagerly", None)
     flat, rng = compiled.flat(model.parameters()), random.Random(0)
     tokens = np.array([encode("".join(rng.choices("abcdefgh", k=4))) for _ in range(8)])
     flat.backward(tokens)

@@ -368,7 +368,7 @@ def test_a_bad_column_is_refused_by_the_rows_name(columns: Any, message: str) ->
 
 
 def test_a_row_of_one_operand_has_one_second_derivative() -> None:
-    with pytest.raises(RuleError, match=r"op 'bad': second derivatives need dxx; given \['dxy'\]"):
+    with pytest.raises(RuleError, match=r"op 'bad': second derivatives need dxx; got \['dxy'\]"):
         Op("x * x", "2 * x", dxy="2").read("bad", rows())
 
 

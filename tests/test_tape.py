@@ -8,7 +8,7 @@ import autograd
 import nn
 from autograd import NonFiniteError, RecordingError, Value, argmax, detect_anomaly, scope, select
 from autograd.compiled.function import Compiled
-from autograd.compiled.tape import MASK, SELECT, Traced
+from autograd.compiled.traced import MASK, SELECT, Traced
 from autograd.ops import Ops
 from nn import MLP
 from tests.spies import Spy

@@ -358,9 +358,9 @@ WRONG: list[tuple[Any, type[Exception], str]] = [
     (
         lambda: untyped.grad(product, (0, 0))(2.0, 3.0),
         ValueError,
-        r"argnums \(0, 0\) has an argument twice",
+        r"argnums \(0, 0\) names an argument twice",
     ),
-    (lambda: untyped.grad(product, (0, -2))(2.0, 3.0), ValueError, "has an argument twice"),
+    (lambda: untyped.grad(product, (0, -2))(2.0, 3.0), ValueError, "names an argument twice"),
     (
         lambda: untyped.grad(product, 1.0),
         TypeError,

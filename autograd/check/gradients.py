@@ -17,7 +17,7 @@ from autograd.check.local import wrong_operations
 from autograd.check.report import Report, Verdict
 from autograd.nestings import Tree
 from autograd.order import visited
-from autograd.show.events import handed
+from autograd.show.events import contributions
 from autograd.show.names import names
 
 
@@ -65,7 +65,7 @@ def check_gradients(
     for node in case.nodes[: len(case.nodes) - len(case.parameters)]:  # the rest are the caller's
         node.label = labelled[node]
     name = names(everything) | labelled
-    pulls = {node: handed(node, 1.0) for node in inner}
+    pulls = {node: contributions(node, 1.0) for node in inner}
     wrong = wrong_operations(inner, pulls, name)
     grads, ours, badly = wrong_sums(case.root, inner, ends, pulls, name)
     wrong += badly

@@ -10,7 +10,7 @@ from autograd.check.case import operands_of
 from autograd.check.report import Report, hint
 from autograd.operation import Operation
 from autograd.printers import decimals
-from autograd.show.events import handed
+from autograd.show.events import contributions
 from autograd.value import Value
 
 VALUE_ULPS, SLOPE_ULPS = 4, 8  # what a row may be off, in units of the last place
@@ -157,7 +157,7 @@ def check_operation(op: Operation) -> Report:
     places = itertools.product(_POINTS, repeat=op.arity)
     nodes = [op(*(Value(x) for x in place)) for place in places]
     nodes = [node for node in nodes if node.data == node.data]
-    wrong = wrong_operations(nodes, {node: handed(node, 1.0) for node in nodes}, {})
+    wrong = wrong_operations(nodes, {node: contributions(node, 1.0) for node in nodes}, {})
     rest = len(nodes) - len({node for node, _ in wrong})
     blame = [text for _, text in wrong]
     return Report([], blame, [node for node, _ in wrong], f"{op.name}: {rest} points pass")

@@ -1,27 +1,28 @@
-"""The arguments of a compiled call: their numbers sample by sample, and the key of their shape."""
+"""`Call`: the arguments of a compiled call, their numbers by sample, and the key of its kind."""
 
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from autograd.compiled.recorder import Recorder
-from autograd.compiled.tape import EXACT, number_of
+from autograd.compiled.traced import EXACT, number_of
 from autograd.nestings import leaves, rebuilt
 from autograd.operands import number
 from autograd.ops import Ops
 from autograd.value import Value
 
 Array = Any
-_WHOLE, _PLAIN, _NUMBERS = "iu", "iuf", "iufb"  # NumPy's kinds; the last has truth values, too
-# Arguments that are a part of the key, the classes of whole numbers with a meaning among them.
+_WHOLE, _PLAIN, _NUMBERS = "iu", "iuf", "iufb"  # kinds of NumPy's types; b is bool
+# Arguments that are a part of the key.  An int gets here as a subclass, such as an enum's.
 _FIXED = (bool, str, bytes, Enum, type(None), np.bool_, int)
 
 
 class CarriedError(TypeError):
-    """An argument is of another class that carries the operations, such as a decimal."""
+    """An argument has the table's operations but is not a Value, such as a checker's decimal."""
 
     def __init__(self) -> None:
         super().__init__("compile: expected numbers, Values, lists of them or arrays")
@@ -31,19 +32,19 @@ class Call:
     """The arguments of one call.
 
     Args:
-        args, named: what was given, by position and by name.
-        differentiated: which arguments a gradient is wanted in; their numbers are taken for Values,
-            as `autograd.grad` takes them.
+        args, named: the arguments, by position and by name.
+        differentiated: the positions of arguments whose gradient is wanted; their numbers count as
+            Values, as in `autograd.grad`.
 
     Attributes:
-        tree: the arguments; those given by name, if any, are in a dict at the end.
-        places: where the numbers of each argument start among those of a sample, and the end.
+        tree: the arguments, followed by a dict of those given by name, if any.
+        starts: the index of each argument's first number in a sample, and the end.
         numbers: of shape (samples, numbers of a sample).
-        batched: whether an array has rows, each a sample.
-        values: a bit for each number of a sample, the first in the lowest bit: whether it is a
-            Value's to the function.
-        in_graph: whether a Value was given.
-        key: the nesting, and of what kind each argument is; equal for calls that one recording may
+        batched: whether an argument is an array whose rows are samples.
+        values: a bit for each number of a sample, the first in the lowest bit: whether the function
+            gets a Value for it.
+        in_graph: whether any argument is a Value.
+        key: the nesting and the kind of each argument; equal for calls that one recording may
             serve, apart from `values`.
     """
 
@@ -58,7 +59,7 @@ class Call:
         if len(self.tree) == 1 and type(args[0]) is np.ndarray and args[0].ndim == 2:
             (x,) = args
             if x.dtype.kind in ("f" if differentiated else _PLAIN) and len(x):
-                self.batched, self.columns, self.places = True, [x], [0, x.shape[1]]
+                self.batched, self.columns, self.starts = True, [x], [0, x.shape[1]]
                 self.numbers = np.ascontiguousarray(x, dtype=np.float64)
                 self.key: Any = ("rows", x.shape[1], x.dtype.kind == "f")
                 if differentiated:
@@ -66,14 +67,14 @@ class Call:
                 return
         self._read(differentiated)
         for k in differentiated:
-            self.values |= (1 << self.places[k + 1]) - (1 << self.places[k])
+            self.values |= (1 << self.starts[k + 1]) - (1 << self.starts[k])
 
     def _read(self, differentiated: Sequence[int]) -> None:
-        """Find the numbers, the columns and the key of any other arguments."""
+        """Set the numbers, the columns and the key from arguments of any kind."""
         kinds: list[Any] = []
         columns: list[Any] = []
-        values: dict[int, int] = {}  # of each Value, by `id`, which part it is
-        places, width = [0], 0
+        values: dict[int, int] = {}  # the index of each Value, by `id`
+        starts, width = [0], 0
         replaced = False
         parts: list[Any] = []
         part: Any
@@ -86,17 +87,16 @@ class Call:
                     self.in_graph = True
                     self.values |= 1 << width
                     if values.setdefault(id(part), width) != width:
-                        kinds.append(("same", values[id(part)]))  # `x is y`, as it was given
+                        kinds.append(("same", values[id(part)]))  # the same Value twice: `x is y`
                 else:
-                    given = part
-                    if hasattr(part, "to_numpy"):  # a table of labelled rows, or a column
+                    original = part
+                    if hasattr(part, "to_numpy"):  # a data frame, or a column of one
                         part = part.to_numpy()
                     if isinstance(part, np.ndarray) and not part.ndim:
-                        # It is a number, whose type says whether it is a whole one.
-                        part = part.item()
+                        part = part.item()  # a number: an int or a float by its type
                     if k in differentiated:
                         part = _real(part)
-                    replaced = replaced or part is not given
+                    replaced = replaced or part is not original
                     kind = _kind(part)
                 parts.append(part)
                 kinds.append(kind)
@@ -106,15 +106,15 @@ class Call:
                 elif kind[0] == "rows":
                     columns.append(part.reshape(len(part), -1))
                     width += columns[-1].shape[1]
-            places.append(width)
+            starts.append(width)
         if replaced:
             self.tree = rebuilt(self.tree, iter(parts))
-        self.columns, self.places = columns, places
+        self.columns, self.starts = columns, starts
         self.key = (_nesting(self.tree), tuple(kinds))
         self.numbers = self._gathered(width)
 
     def _gathered(self, width: int) -> Array:
-        """The columns' numbers side by side."""
+        """The numbers of the columns side by side, one row per sample."""
         arrays = [column for column in self.columns if isinstance(column, np.ndarray)]
         self.batched = bool(arrays)
         if not arrays:
@@ -125,82 +125,73 @@ class Call:
                 raise ValueError(
                     f"compile: arrays of {count} and of {len(array)} rows; a row is a sample"
                 )
-        made = np.empty((count, width))
+        numbers = np.empty((count, width))
         at = 0
         for column in self.columns:
             step = column.shape[1] if isinstance(column, np.ndarray) else 1
-            made[:, at : at + step] = column if isinstance(column, np.ndarray) else _plain(column)
+            part = column if isinstance(column, np.ndarray) else _plain(column)
+            numbers[:, at : at + step] = part
             at += step
-        return made
+        return numbers
 
-    def of(self, row: Array) -> "Call":
-        """The call of one sample."""
-        made = object.__new__(Call)
-        vars(made).update(vars(self), numbers=row[None, :], batched=False)
-        return made
+    def of_row(self, row: Array) -> "Call":
+        """The same call for a single sample."""
+        call = object.__new__(Call)
+        vars(call).update(vars(self), numbers=row[None, :], batched=False)
+        return call
 
     def enter(self, recorder: Recorder, row: Array) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of one sample, by position and by name, as inputs of the recording."""
-        numbers, count = iter(row.tolist()), 0
-
-        def one(whole: bool) -> Any:
-            nonlocal count
-            data = next(numbers)
-            count += 1
-            return recorder.enter(int(data) if whole else data, f"x{count - 1}")
-
-        made: list[Any] = []
+        numbers = iter(row.tolist())
         values: dict[int, Any] = {}
+
+        def entry(part: Any, whole: bool) -> Any:
+            data = next(numbers)
+            node = recorder.enter(int(data) if whole else data, f"x{len(recorder.inputs)}")
+            return values.setdefault(id(part), node) if type(part) is Value else node
+
+        return self._rebuilt(entry)
+
+    def sample(self, k: int, instead: dict[int, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments of sample k, by position and by name, for the function itself.
+
+        `instead` has replacements for some numbers, by index; whole numbers are not replaced.
+        """
+        parts = (
+            part[k].ravel().tolist() if isinstance(part, np.ndarray) else [part] * _width(part)
+            for part in leaves(self.tree)
+        )
+        numbers = enumerate(chain.from_iterable(parts))
+
+        def entry(*_: Any) -> Any:
+            index, number = next(numbers)
+            return number if hasattr(number, "__index__") else instead.get(index, number)
+
+        return self._rebuilt(entry)
+
+    def _rebuilt(self, entry: Callable[[Any, bool], Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments, with `entry(part, whether it is whole)` for each number of a sample."""
+        parts: list[Any] = []
         for part in leaves(self.tree):
             if isinstance(part, np.ndarray):
                 whole = part.dtype.kind in _WHOLE
-                made.append(_shaped(part.shape[1:], partial(one, whole)))
-            elif type(part) is Value:
-                entered = one(False)
-                made.append(values.setdefault(id(part), entered))
+                parts.append(_shaped(part.shape[1:], partial(entry, part, whole)))
             else:
                 kind = _kind(part)
-                made.append(part if type(kind) is tuple else one(kind == "whole"))
-        return self._split(rebuilt(self.tree, iter(made)))
-
-    def plainly(
-        self, k: int, instead: dict[int, Any] | None = None
-    ) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments of sample k, by position and by name, as the function itself takes them.
-
-        `instead` has what stands in the place of some of its numbers that are not whole.
-        """
-        place = 0
-
-        def one(number: Any) -> Any:
-            nonlocal place
-            place += 1
-            if instead is None or hasattr(number, "__index__"):
-                return number
-            return instead.get(place - 1, number)
-
-        made: list[Any] = []
-        for part in leaves(self.tree):
-            if isinstance(part, np.ndarray):
-                numbers = iter(part[k].reshape(-1).tolist())
-                made.append(_shaped(part.shape[1:], lambda: one(next(numbers))))  # noqa: B023
-            else:
-                made.append(one(part) if _width(part) else part)
-        return self._split(rebuilt(self.tree, iter(made)))
-
-    def _split(self, tree: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+                parts.append(part if type(kind) is tuple else entry(part, kind == "whole"))
+        tree = rebuilt(self.tree, iter(parts))
         return (tree[:-1], tree[-1]) if self.named else (tree, {})
 
-    def given(self) -> list[Value | None]:
-        """The Value that each number of a sample is; None for one that is none."""
-        made: list[Value | None] = []
+    def value_inputs(self) -> list[Value | None]:
+        """For each number of a sample, the Value that was given for it, or None."""
+        inputs: list[Value | None] = []
         for part in leaves(self.tree):
-            made += [part] if type(part) is Value else [None] * _width(part)
-        return made
+            inputs += [part] if type(part) is Value else [None] * _width(part)
+        return inputs
 
-    def like(self, k: int, back: Array) -> Any:
-        """The part of the gradients that belongs to an argument, nested as it is."""
-        at, arg = self.places[k], self.tree[k]
+    def gradient(self, k: int, back: Array) -> Any:
+        """The gradient in argument k, nested as it is; `back` has those in all numbers."""
+        at, arg = self.starts[k], self.tree[k]
         sums = back[0].tolist() if len(back) == 1 else back.sum(axis=0).tolist()
         if type(arg) is float:
             return sums[at]
@@ -217,15 +208,15 @@ class Call:
 
 
 def _real(part: Any) -> Any:
-    """A whole number, or an array of them, as one that can be differentiated in."""
+    """Floats in place of whole numbers, which have no gradient."""
     if isinstance(part, np.ndarray):
         return part.astype(np.float64) if part.dtype.kind in _WHOLE else part
     return float(part) if _kind(part) == "whole" else part
 
 
 def _kind(part: Any) -> Any:
-    """The kind of an argument: "number", "whole", or a tuple: ("rows", shape, whole) of an array,
-    ("fixed", class, itself) of what is a part of the key."""
+    """The kind of an argument: "number", "whole", ("rows", shape, whole) for an array, or
+    ("fixed", class, itself) for what is a part of the key."""
     if type(part) is float or type(part) is Value:
         return "number"
     if isinstance(part, Ops):
@@ -252,21 +243,21 @@ def _plain(part: Any) -> float:
 
 
 def _width(part: Any) -> int:
-    """How many numbers of a sample an argument is."""
+    """How many numbers of a sample an argument has."""
     if isinstance(part, np.ndarray):
         return int(part[0].size)
     return 0 if type(_kind(part)) is tuple else 1
 
 
-def _shaped(shape: tuple[int, ...], one: Callable[[], Any]) -> Any:
-    """The inputs as lists in lists, as an array of that shape has them."""
-    return [_shaped(shape[1:], one) for _ in range(shape[0])] if shape else one()
+def _shaped(shape: tuple[int, ...], entry: Callable[[], Any]) -> Any:
+    """Nested lists like an array of that shape, of what `entry` gives one after the other."""
+    return [_shaped(shape[1:], entry) for _ in range(shape[0])] if shape else entry()
 
 
 def _nesting(tree: Any) -> Any:
-    """What of a nesting a recording depends on: classes, lengths and keys.
+    """The part of the key for a nesting: its classes, lengths and keys.
 
-    Raises TypeError for a container that has more than that, which would not reach the function.
+    Raises TypeError for a container with more than its entries, as the rest would be lost.
     """
     kind = type(tree)
     if kind is float:

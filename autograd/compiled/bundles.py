@@ -1,6 +1,6 @@
 """Many Values as one node of a graph, so that a compiled call is a few nodes and not thousands.
 
-A node has two parents at most.  The Values that a call depends on are gathered in *bundles*: a
+A node has at most two parents.  So the Values that a call depends on are gathered in a *bundle*: a
 chain of nodes, one for each Value, whose adjoint is a vector.
 """
 
@@ -35,7 +35,7 @@ class Vector:
 
 
 class Weights:
-    """Adjoints of the results of a call, by their places."""
+    """Adjoints of the results of a call, by the index of the result."""
 
     __slots__ = ("items",)
 
@@ -43,17 +43,17 @@ class Weights:
         self.items = items
 
     def __add__(self, other: "Weights") -> "Weights":
-        made = dict(self.items)
+        total = dict(self.items)
         for k, amount in other.items.items():
-            made[k] = made[k] + amount if k in made else amount
-        return Weights(made)
+            total[k] = total[k] + amount if k in total else amount
+        return Weights(total)
 
     def __radd__(self, zero: float) -> "Weights":
         return self
 
 
 class Block(Origin):
-    """What stands in the place of an operation where a node is many at once."""
+    """The operation of a node that stands for many."""
 
     many = True
     arity = 0
@@ -65,26 +65,26 @@ class Block(Origin):
         return self
 
     def call_of(self, node: Any) -> Any:
-        """The call that the node is a result of; None for one that is no result."""
+        """The call that gave the node as a result; None if the node is not a result."""
         return None
 
     def pull(self, node: Any, adjoint: Any, along: Container[Any]) -> Iterator[tuple[Value, Any]]:
-        """The adjoints of its parents as Values or numbers that can be differentiated again.
+        """The adjoints of the parents in `along`, as Values or numbers.
 
-        Only those that are `along` are wanted.
+        The Values can be differentiated again.
         """
         raise NotImplementedError
 
     def push(self, node: Any, tangents: dict[Any, Any], graph: bool) -> Any:
         """The tangent of the node from those of its parents; None if it depends on none of them.
 
-        They are Values with `graph`, else numbers.
+        With `graph` tangents are Values, else numbers.
         """
         raise NotImplementedError
 
 
 def block_node(op: Block, data: float, a: Any, b: Any, scope: str = "") -> Value:
-    """A node that is many at once."""
+    """A node whose operation is a Block."""
     node: Value = object.__new__(Value)
     node._data = node.x = data
     node.y = math.nan
@@ -98,43 +98,43 @@ def block_node(op: Block, data: float, a: Any, b: Any, scope: str = "") -> Value
 
 
 class _Link(Block):
-    """One more Value in a bundle: a is the rest of the bundle, b the Value."""
+    """Adds a Value to a bundle: parent a is the rest of the bundle, b the Value."""
 
     name = "bundle"
 
-    def __init__(self, place: int) -> None:
-        self.place = place
+    def __init__(self, position: int) -> None:
+        self.position = position
 
     def push(self, node: Any, tangents: dict[Any, Any], graph: bool) -> Any:
-        """Tangents by place."""
-        found = dict(tangents.get(node.a) or {})
+        """Tangents of the bundle's Values by their positions in it."""
+        result = dict(tangents.get(node.a) or {})
         if node.b in tangents:
-            found[self.place] = tangents[node.b]
-        return found
+            result[self.position] = tangents[node.b]
+        return result
 
 
 class _Top(_Link):
-    """The last link of a bundle, which gives all of its Values their adjoints."""
+    """The last link of a bundle, which gives all Values of the bundle their adjoints."""
 
     def __init__(self, values: Sequence[Value]) -> None:
         super().__init__(len(values) - 1)
         self.values = list(values)
-        self.differ = len(set(map(id, values))) == len(values)
+        self.distinct = len(set(map(id, values))) == len(values)
 
     def pullback(self, node: Any) -> None:
-        """To each Value its own."""
-        found, node._grad = node._grad.items.tolist(), 0.0
-        if self.differ:
-            sums = map(float.__add__, grads(self.values), found)
+        """Add the adjoints to those of the Values."""
+        adjoints, node._grad = node._grad.items.tolist(), 0.0
+        if self.distinct:
+            sums = map(float.__add__, grads(self.values), adjoints)
             at_once(map(setattr, self.values, repeat("_grad"), sums))
         else:
-            for value, amount in zip(self.values, found, strict=True):
+            for value, amount in zip(self.values, adjoints, strict=True):
                 value._grad += amount
 
     def pull(
         self, node: Any, adjoint: Vector, along: Container[Any]
     ) -> Iterator[tuple[Value, Any]]:
-        """The same for adjoints that are Values."""
+        """The adjoints of the Values that are in `along`."""
         for value, amount in zip(self.values, adjoint.items, strict=True):
             if value in along and (isinstance(amount, Value) or amount != 0.0):
                 yield value, amount
@@ -144,15 +144,15 @@ _links: list[_Link] = []
 
 
 class Bundle:
-    """Values as one node, `top`, whose adjoint is a Vector; a single one is the node itself.
+    """Values as one node, `top`, whose adjoint is a Vector; a single Value is its own top.
 
     Args:
-        values: that a call depends on; there is at least one.
-        places: where each of their slopes is among those of the call.
+        values: what a call depends on; at least one Value.
+        indices: the index of each of their slopes among those of the call.
     """
 
-    def __init__(self, values: Sequence[Value], places: Sequence[int]) -> None:
-        self.values, self.places = list(values), list(places)
+    def __init__(self, values: Sequence[Value], indices: Sequence[int]) -> None:
+        self.values, self.indices = list(values), list(indices)
         while len(_links) < len(values):
             _links.append(_Link(len(_links)))
         top: Any = values[0]
@@ -164,36 +164,36 @@ class Bundle:
         self.top: Value = top
 
     @cached_property
-    def order(self) -> Array:
-        """The places as an array."""
-        import numpy as np  # a choice has a bundle, too, and needs no NumPy
+    def index_array(self) -> Array:
+        """`indices` as an array."""
+        import numpy as np  # here, because a choice has a bundle and needs no NumPy
 
-        return np.array(self.places, dtype=np.int64)
+        return np.array(self.indices, dtype=np.int64)
 
     def give(self, slopes: Array) -> None:
         """Add their slopes to the adjoints of the Values."""
-        if len(self.places) == 1:
-            self.top._grad += float(slopes[self.places[0]])
+        if len(self.indices) == 1:
+            self.top._grad += float(slopes[self.indices[0]])
         else:
             top: Any = self.top  # whose adjoint is a Vector while the pass runs
-            top._grad = top._grad + Vector(slopes[self.order])
+            top._grad = top._grad + Vector(slopes[self.index_array])
 
     def adjoint(self, slopes: dict[int, Any]) -> Any:
-        """The adjoint of the top, from slopes by place, which may be Values."""
-        if len(self.places) == 1:
-            return slopes.get(self.places[0], 0.0)
-        return Vector([slopes.get(place, 0.0) for place in self.places])
+        """The adjoint of the top, from slopes by index; they may be Values."""
+        if len(self.indices) == 1:
+            return slopes.get(self.indices[0], 0.0)
+        return Vector([slopes.get(index, 0.0) for index in self.indices])
 
     def along(self, tangents: dict[Any, Any]) -> dict[int, Any]:
-        """The tangents of the Values by the places of their slopes."""
+        """The tangents of the Values, by the indices of their slopes."""
         if self.top not in tangents:
             return {}
-        found = tangents[self.top]
-        if len(self.places) == 1:
-            return {self.places[0]: found}
-        return {self.places[k]: t for k, t in found.items()}
+        tangent = tangents[self.top]
+        if len(self.indices) == 1:
+            return {self.indices[0]: tangent}
+        return {self.indices[k]: t for k, t in tangent.items()}
 
 
-def bundled(values: Sequence[Value], places: Sequence[int]) -> Bundle | None:
+def bundled(values: Sequence[Value], indices: Sequence[int]) -> Bundle | None:
     """The bundle of some Values; None for none."""
-    return Bundle(values, places) if values else None
+    return Bundle(values, indices) if values else None

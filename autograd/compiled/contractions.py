@@ -1,4 +1,4 @@
-"""Sums of products as five loops, arranged as the native loops want them."""
+"""Contractions as five loops, in the order that is fastest for the native loops."""
 
 import math
 from collections.abc import Callable
@@ -12,16 +12,16 @@ _ONCE: Loop = (1, 0, 0, 0)
 
 
 def contraction(sign: float, sizes: list[int], z: Any, x: Any, y: Any) -> list[int]:
-    """A row for z += sign * x * y over five loops, arranged as the native loops want them.
+    """The row for z += sign * x * y over five loops, in the order that is fastest.
 
-    The row's last number says whether the factors have changed places.
+    The row's last number says whether the factors are swapped.
     """
     loops: list[Loop] = []
     for loop in sorted(
         ((size, z[1][d], x[1][d], y[1][d]) for d, size in enumerate(sizes) if size > 1),
         key=lambda loop: [abs(stride) for stride in loop[1:]],
     ):
-        # Two loops that walk through one line in all three are one loop.
+        # Merge two loops that walk along one line in all three.
         if loops and all(
             loops[-1][0] * s == t for s, t in zip(loops[-1][1:], loop[1:], strict=True)
         ):
@@ -29,44 +29,44 @@ def contraction(sign: float, sizes: list[int], z: Any, x: Any, y: Any) -> list[i
         else:
             loops.append(loop)
     swapped = [(n, zs, ys, xs) for n, zs, xs, ys in loops]
-    found = min((*arrangements(loops, False), *arrangements(swapped, True)), key=lambda one: one[0])
-    _, form, order, swap = found
+    options = (*arrangements(loops, False), *arrangements(swapped, True))
+    _, form, order, swap = min(options, key=lambda option: option[0])
     if swap:
         x, y = y, x
     row = [CONTRACT, form, int(sign), z[0], x[0], y[0]]
     order += [_ONCE] * (LOOPS - len(order))
     for column in range(4):
-        row += [one[column] for one in order]
+        row += [loop[column] for loop in order]
     return [*row, int(swap)]
 
 
 def arrangements(loops: list[Loop], swap: bool) -> list[tuple[float, int, list[Loop], bool]]:
-    """(rough cost, form, loops in order, swap) for each loop that could be the innermost."""
+    """(estimated cost, form, loops in order, swap) for each loop that could be the innermost."""
     total = math.prod(n for n, *_ in loops)
-    # Form 0, anything goes: the longest loop inside.
-    found = [(2.0 * total, 0, sorted(loops, reverse=True), swap)]
+    # Form 0 is for all strides; the longest loop is the innermost.
+    options = [(2.0 * total, 0, sorted(loops, reverse=True), swap)]
 
-    def largest(wanted: Callable[[Loop], bool], rest: list[Loop]) -> Loop:
-        chosen = max((loop for loop in rest if wanted(loop)), default=_ONCE)
-        if chosen in rest:
-            rest.remove(chosen)
-        return chosen
+    def take_largest(wanted: Callable[[Loop], bool], rest: list[Loop]) -> Loop:
+        largest = max((loop for loop in rest if wanted(loop)), default=_ONCE)
+        if largest in rest:
+            rest.remove(largest)
+        return largest
 
     for inner in loops:
         n, zs, xs, ys = inner
         rest = [loop for loop in loops if loop is not inner]
-        if zs == 1 and xs == 1 and ys == 0:  # rows of x, scaled and added up
-            repeated = largest(lambda loop: loop[1] == 0, rest)
-            copied = largest(lambda loop: loop[2] == 0, rest)
+        if zs == 1 and xs == 1 and ys == 0:  # form 1: scaled rows of x are added
+            repeated = take_largest(lambda loop: loop[1] == 0, rest)
+            copied = take_largest(lambda loop: loop[2] == 0, rest)
             width = 8 if n >= 8 else 4 if n >= 4 else 1
             cost = total / width * (1 + 2 / repeated[0]) * (1 if copied[0] >= 4 else 2)
-            found.append((cost, 1, [inner, repeated, copied, *rest], swap))
-        elif zs == 0 and xs == 1 and ys == 1:  # dots
-            repeated = largest(lambda loop: loop[1] == 0, rest)
-            left = largest(lambda loop: loop[3] == 0, rest)
-            right = largest(lambda loop: loop[2] == 0, rest)
+            options.append((cost, 1, [inner, repeated, copied, *rest], swap))
+        elif zs == 0 and xs == 1 and ys == 1:  # form 2: dot products
+            repeated = take_largest(lambda loop: loop[1] == 0, rest)
+            left = take_largest(lambda loop: loop[3] == 0, rest)
+            right = take_largest(lambda loop: loop[2] == 0, rest)
             cost = total / n * (n / 8 + 1.5 / repeated[0]) * (1 if left[0] >= 4 else 2)
-            found.append((cost, 2, [inner, repeated, left, right, *rest], swap))
-        elif zs == 1 and xs == 1 and ys == 1:
-            found.append((total / 4, 3, [inner, *rest], swap))
-    return found
+            options.append((cost, 2, [inner, repeated, left, right, *rest], swap))
+        elif zs == 1 and xs == 1 and ys == 1:  # form 3: products of neighbours
+            options.append((total / 4, 3, [inner, *rest], swap))
+    return options

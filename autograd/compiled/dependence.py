@@ -1,10 +1,10 @@
-"""What the results of a recording depend on, and which of it a gradient goes to."""
+"""Which inputs and parameters the results of a recording depend on."""
 
 from collections.abc import Iterator
 from functools import cached_property
 
-from autograd.compiled.frozen import Tape
-from autograd.compiled.tape import SELECT
+from autograd.compiled.tape import Tape
+from autograd.compiled.traced import SELECT
 from autograd.value import rows
 
 
@@ -13,8 +13,8 @@ class Dependence:
 
     Args:
         tape: the tape.
-        slopes: whether only dependence counts that a gradient goes along.  It does not go through
-            a step, whose derivative is 0 everywhere.
+        slopes: whether to follow only operands that get a gradient, and so no operand of a step,
+            whose derivative is 0 everywhere.
     """
 
     def __init__(self, tape: Tape, slopes: bool) -> None:
@@ -26,16 +26,16 @@ class Dependence:
 
     @cached_property
     def outputs(self) -> list[int]:
-        """For each output a bit for each input, above the lowest bit, which says whether it
-        depends on any parameter."""
+        """For each output, bits that say what it depends on: the lowest bit stands for the
+        parameters, and each higher one for an input."""
         tape = self.tape
         bits = [0] * len(tape.constants) + [1] * tape.parameters
         bits += [2 << i for i in range(tape.inputs)]
         for operands in self._operands:
-            found = 0
+            union = 0
             for operand in operands:
-                found |= bits[operand]
-            bits.append(found)
+                union |= bits[operand]
+            bits.append(union)
         return [bits[at] for at in tape.outputs.tolist()]
 
     @cached_property
@@ -54,10 +54,10 @@ class Dependence:
 
 
 def _operands(tape: Tape, stops: list[tuple[bool, ...]]) -> Iterator[list[int]]:
-    """For each computed node the operands that it depends on."""
+    """For each computed node, the operands that it depends on."""
     tables = tape.tables.tolist()
     columns = (tape.code, tape.a, tape.b, tape.count, tape.cut)
-    for code, a, b, count, cut in zip(*(one.tolist() for one in columns), strict=True):
+    for code, a, b, count, cut in zip(*(column.tolist() for column in columns), strict=True):
         if cut:
             yield []
         elif code == SELECT:

@@ -1,4 +1,4 @@
-"""The machines that run a `Program`: NumPy, and native code."""
+"""The choice of the engine that runs a `Program`: NumPy or native code."""
 
 import importlib.util
 import warnings

@@ -11,60 +11,60 @@ import numpy as np
 from autograd.atomic import no_signal_at_start, together
 from autograd.compiled.arguments import Call
 from autograd.compiled.encoded import Batch
-from autograd.compiled.recording import Recording, runs
+from autograd.compiled.recording import Recording, parameter_runs
 from autograd.compiled.recordings import Options
-from autograd.compiled.serving import Served, Sink
+from autograd.compiled.serving import Response, Sink
 from autograd.nestings import rebuilt
 from autograd.notes import registrations
 from autograd.value import Value, grad_writer, number_writer, numbers
 
 Array = Any
-MOST_PLANS = 64  # of different shapes, each with memory of its own
+MAX_PLANS = 64  # for different shapes of arguments, each with memory of its own
 
 
 class Loss(Protocol):
-    """A compiled function, as far as it is called for its parameters' gradients."""
+    """A compiled function, as far as a Flat uses it; see `Compiled`."""
 
     options: Options
     state: Callable[[], Any]
 
-    def numbers(self, args: tuple[Any, ...], named: dict[str, Any]) -> Call:
-        """The arguments of a method that gives numbers."""
+    def plain_arguments(self, args: tuple[Any, ...], named: dict[str, Any]) -> Call:
+        """The arguments for a method that gives numbers."""
 
-    def differentiated(self, call: Call, sink: Sink) -> Served:
-        """What came of a call; the parameters' gradients go to the sink."""
+    def differentiated(self, call: Call, sink: Sink) -> Response:
+        """What a call gives; the parameters' gradients go to the sink."""
 
-    def computed(self, args: tuple[Any, ...], named: dict[str, Any], sink: Sink) -> Any:
-        """What the function returns, as numbers, with parameters as the sink has them."""
+    def plain_outputs(self, args: tuple[Any, ...], named: dict[str, Any], sink: Sink) -> Any:
+        """The function's result as numbers, for the parameters that the sink has."""
 
-    def shown(self, call: Call, served: Served) -> Any:
+    def plain_result(self, call: Call, response: Response) -> Any:
         """The result as numbers."""
 
-    def ran(self, *used: Recording) -> None:
-        """Note that these served a call."""
+    def note_used(self, *used: Recording) -> None:
+        """Note the recordings that served a call."""
 
 
 def refuse_hooks(parameters: Iterable[Value]) -> None:
-    """TypeError if a leaf has a hook: what gives its gradient in an array does not run it."""
+    """TypeError if a leaf has a hook, which would not run for gradients in an array."""
     for p in parameters:
         if p.hooks:
             raise TypeError(
-                f"compile: {p.label or 'a parameter'} has a hook, and hooks are not run where "
-                "gradients are kept in arrays; use backward(...) of the compiled function"
+                f"compile: {p.label or 'a parameter'} has a hook, and hooks are not run for "
+                "gradients in arrays; use backward(...) of the compiled function"
             )
 
 
 class Flat:
     """Parameters in one array and their gradients in another, for training at native speed.
 
-    A context: inside, the arrays hold the truth; at its end, also by an exception, the numbers and
-    gradients go back to the Values' `.data` and `.grad`.  Calls from several threads take turns;
-    each thread that wants gradients of its own needs a Flat of its own, as the next call, whoever
-    makes it, puts others in their place.
+    It is a context.  Inside, only the arrays are up to date.  At the end, also after an exception,
+    the numbers and gradients are written to `.data` and `.grad` of the Values.  Calls from several
+    threads take turns, and each call replaces the gradients, so a thread that needs gradients of
+    its own needs a Flat of its own.
 
     Args:
-        compiled: what computes the loss.
-        parameters: its leaves; one that a recording needs and is not among them is an error.
+        compiled: the compiled loss.
+        parameters: all leaves that the loss depends on; a missing one is an error.
 
     Attributes:
         numbers, gradients: arrays in the order of the parameters.
@@ -87,44 +87,45 @@ class Flat:
         self._where: dict[Recording, Array] = {}
         self._plans: dict[Any, Plan] = {}
         self._places: dict[int, tuple[list[Value], Any]] = {}
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
         self._registrations = -1
-        self._leaving: Any = ()  # the writer of the last entry, and those of the entries before
+        self._leaving: Any = ()  # (writer of the last entry, (writer of the entry before, ...))
 
-    def where(self, one: Recording) -> Array:
-        """The places of a recording's parameters in the arrays, in runs."""
-        found = self._where.get(one)
-        if found is None:
-            missing = [p for p in one.parameters if p not in self.place]
+    def where(self, recording: Recording) -> Array:
+        """The runs of a recording's parameters in the arrays; see `parameter_runs`."""
+        where = self._where.get(recording)
+        if where is None:
+            missing = [p for p in recording.parameters if p not in self.place]
             if missing:
                 raise ValueError(
                     f"flat: the function also depends on {missing[0]!r}, which is not among the "
                     "parameters; add it, or compute with its number (v.data)"
                 )
-            places = np.array([self.place[p] for p in one.parameters], dtype=np.int64)
-            found = self._where[one] = runs(places, len(one.program.tape.constants))
-        return found
+            positions = np.array([self.place[p] for p in recording.parameters], dtype=np.int64)
+            where = parameter_runs(positions, len(recording.program.tape.constants))
+            self._where[recording] = where
+        return where
 
     def places(self, parameters: list[Value]) -> Any:
-        """Where some of the parameters are in the arrays: a slice, or a list of indices.
+        """The positions of some parameters in the arrays: a slice, or a list of indices.
 
-        It is found once for each list, such as that of an optimizer's group.
+        They are cached for each list object, such as that of an optimizer's group.
         """
         known = self._places.get(id(parameters))
         if known is None:
-            found = [self.place[p] for p in parameters]
-            line = slice(found[0], found[0] + len(found))
-            in_line = found == list(range(line.start, line.stop))
-            known = self._places[id(parameters)] = parameters, line if in_line else found
+            indices = [self.place[p] for p in parameters]
+            line = slice(indices[0], indices[0] + len(indices))
+            in_line = indices == list(range(line.start, line.stop))
+            known = self._places[id(parameters)] = parameters, line if in_line else indices
         return known[1]
 
     def slopes(self, leaves: Iterable[Value]) -> list[float]:
-        """What the `.grad` of some leaves is, for a function that reads it."""
+        """The `.grad` of some leaves, for a function that reads it."""
         places = [(leaf, self.place.get(leaf)) for leaf in leaves]
         return [leaf.grad if at is None else float(self.gradients[at]) for leaf, at in places]
 
     def backward(self, *args: Any, **named: Any) -> Any:
-        """The function's result; its gradient takes the place of `gradients`."""
+        """The function's result; its gradient replaces `gradients`."""
         compiled = self.compiled
         if registrations[0] != self._registrations:
             refuse_hooks(self.parameters)
@@ -135,34 +136,35 @@ class Flat:
                 break
             key += [arg.shape, arg.dtype]
         else:
-            with self._turn:
+            with self._lock:
                 plan = self._plans.get(tuple(key)) if not named else None
                 if plan is not None and plan.run(self, args):
                     return plan.result()
         sink = Sink(self)
-        with self._turn:
-            call = compiled.numbers(args, named)
-            served = compiled.differentiated(call, sink)
-            if len(key) > len(args) + 1 and args and Plan.serves(compiled, call, served.used):
-                if len(self._plans) >= MOST_PLANS:
+        with self._lock:
+            call = compiled.plain_arguments(args, named)
+            response = compiled.differentiated(call, sink)
+            recording = response.first
+            if len(key) > len(args) + 1 and args and Plan.serves(compiled, call, recording):
+                if len(self._plans) >= MAX_PLANS:
                     self._plans.clear()
-                self._plans[tuple(key)] = Plan(self, served.one, call)
+                self._plans[tuple(key)] = Plan(self, recording, call)
             self.gradients = sink.sum
-        return compiled.shown(call, served)
+        return compiled.plain_result(call, response)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        """The function's result, as numbers, with the parameters as they are here."""
-        with self._turn:
-            return self.compiled.computed(args, named, Sink(self))
+        """The function's result as numbers, for the parameters in the arrays."""
+        with self._lock:
+            return self.compiled.plain_outputs(args, named, Sink(self))
 
     def write(self) -> None:
-        """Give numbers and gradients to the Values, in one step that Ctrl-C cannot split."""
+        """Write numbers and gradients to the Values, in one step that Ctrl-C cannot split."""
         self.writer()()
 
     def writer(self) -> Callable[[], object]:
-        """A function, for one call, that does what `write` does, with the arrays as they are then.
+        """A function to be called once: it does what `write` does, with the arrays of that time.
 
-        It is one step of the interpreter: where a `finally` calls it, Ctrl-C cannot come between.
+        The call is one step of the interpreter, so Ctrl-C cannot interrupt it in a `finally`.
         """
 
         def later(name: str) -> Iterator[float]:
@@ -177,7 +179,7 @@ class Flat:
         )
 
     def read(self) -> None:
-        """Take the numbers from the Values."""
+        """Read the numbers of the Values."""
         self.numbers[:] = numbers(self.parameters)
 
     def __enter__(self) -> Self:
@@ -192,41 +194,41 @@ class Flat:
 
 
 class Plan:
-    """A call of arrays that has been made before: what does not change from call to call.
+    """The buffers of a call with arrays, to be reused by the next call with the same shapes.
 
-    What is left to do is to copy the arguments and to jump into native code.
+    All that is left to do is to copy the arguments and to call native code.
     """
 
-    def __init__(self, flat: Flat, one: Recording, call: Call) -> None:
-        # It is the Flat's, and does not hold it: the two would keep each other alive.
-        self.one, self.reduction = one, flat.compiled.options.reduction
+    def __init__(self, flat: Flat, recording: Recording, call: Call) -> None:
+        # It does not hold the Flat, which holds it: the two would keep each other alive.
+        self.recording, self.reduction = recording, flat.compiled.options.reduction
         samples, width = call.numbers.shape
         x = np.empty((samples, width))
         self.views, at = [], 0
         for column in call.columns:
-            # Arrays of one dimension have one number a sample.
+            # An array of one dimension has one number per sample.
             step = column.shape[1]
             self.views.append((x[:, at : at + step], column.shape))
             at += step
         scale = 1.0 / samples if self.reduction == "mean" else 1.0
         self.batch = Batch(
-            numbers=flat.numbers, where=flat.where(one), x=x, seeds=np.array([scale]),
-            out=np.empty((samples, 1)), held=np.empty(samples, dtype=np.int64),
-            inputs=np.empty((samples, width)), gradients=np.empty(len(flat.numbers)),
+            numbers=flat.numbers, where=flat.where(recording), x=x, seeds=np.array([scale]),
+            out=np.empty((samples, 1)), status=np.empty(samples, dtype=np.int64),
+            back=np.empty((samples, width)), gradients=np.empty(len(flat.numbers)),
             differentiate=True,
         )  # fmt: skip
-        self.sweep = one.engine.prepared(one.memory(samples), self.batch)
+        self.sweep = recording.engine.prepared(recording.memory(samples), self.batch)
 
     @staticmethod
-    def serves(compiled: Loss, call: Call, used: list[Recording]) -> bool:
-        """Whether the call is one of arrays, on one thread, that the engine can do by itself."""
+    def serves(compiled: Loss, call: Call, recording: Recording) -> bool:
+        """Whether all arguments are arrays, and the engine computes the whole call by itself."""
         options = compiled.options
         simple = not options.exact and options.threads == 1 and not options.verify
         arrays = call.batched and all(isinstance(column, np.ndarray) for column in call.columns)
-        return arrays and simple and not used[0].read
+        return arrays and simple and not recording.grad_leaves
 
     def run(self, flat: Flat, args: tuple[Any, ...]) -> bool:
-        """Whether the engine could do it; then the Flat has the new gradients."""
+        """Whether the engine computed all samples; if so, the Flat has the new gradients."""
         for (view, shape), arg in zip(self.views, args, strict=True):
             view[...] = arg.reshape(shape)
         batch = self.batch
@@ -234,14 +236,14 @@ class Plan:
         good = self.sweep()
         if good:
             flat.gradients, batch.gradients = batch.gradients, flat.gradients
-            flat.compiled.ran(self.one)
+            flat.compiled.note_used(self.recording)
         return good
 
     def result(self) -> Any:
         """The function's result."""
         if self.reduction is None:
-            return rebuilt(self.one.form, iter(self.batch.out.T.copy()))
+            return rebuilt(self.recording.form, iter(self.batch.out.T.copy()))
         total = float(np.add.reduce(self.batch.out, axis=None))
         if self.reduction == "mean":
             total /= len(self.batch.out)
-        return rebuilt(self.one.form, iter([total]))
+        return rebuilt(self.recording.form, iter([total]))

@@ -1,47 +1,47 @@
-"""From scalars to vectors: the operations of a tape, as few instructions over many lanes.
+"""From scalars to vectors: the operations of a tape as few instructions over many lanes.
 
-A chain of additions over products is one dot; results that can be computed side by side are the
-lanes of one instruction; where their operands lie at constant distances, nothing has to be looked
-up, and the instruction is a contraction: z += sign * x * y over up to three loops of lanes and one
-of terms.
+A chain of additions over products becomes one dot product.  Results that can be computed side by
+side become the lanes of one instruction.  Where their operands lie at constant distances, no
+addresses are needed, and the instruction is a contraction: z += sign * x * y, over up to three
+loops of lanes and one of terms.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from autograd.compiled.tape import ARGMAX, DETACH, MASK, SELECT
+from autograd.compiled.tape import Tape
+from autograd.compiled.traced import ARGMAX, DETACH, MASK, SELECT
 from autograd.value import rows
-
-if TYPE_CHECKING:
-    from autograd.compiled.frozen import Tape
 
 Array = Any
 # Parameters and constants are shared by all samples; their addresses start here.
 SHARED = 1 << 40
-_FAR = SHARED // 2  # more than any distance between two lanes, or between two shared numbers
+_FAR = SHARED // 2  # larger than any distance between two lanes or two shared numbers
 CONTRACT, GATHER, ROW, CHOOSE, LARGEST, MASKED = range(6)
-# Rows that are sums and products by their own text may be regrouped; nothing else is known of them.
+# Rows that are sums and products by their own text may be regrouped; other rows may not.
 _LINEAR = {"x + y": (1, 1), "x - y": (1, -1), "-x": (-1, 0), "+x": (1, 0)}
 _PRODUCTS = {"x * y": False, "x * x": True}
-_SMALL = 24  # products; a contraction of fewer costs more than looking its operands up
-_LEAST = 8  # products of one that leaves nothing to be looked up
-_LOOKED_UP = 8  # lanes, which cost as much as a contraction
+_MIN_PRODUCTS = 24  # of a contraction; with fewer, looking operands up is faster
+_MIN_PRODUCTS_OF_ALL = 8  # of a contraction that leaves no lane to be looked up
+_LANES_PER_CONTRACTION = 8  # lanes that are looked up in the time of one contraction
 
 
 @dataclass
 class Instruction:
-    """One vector instruction: what it does to how many lanes, and where they are.
+    """One vector instruction: what it does, to how many lanes, and where they are.
 
     Attributes:
         kind: CONTRACT, GATHER (a sum of products that are looked up), ROW (an operation of the
-            table), CHOOSE, LARGEST or MASKED (values, in groups, and another number in place of
-            the one that an index says: value, index, place in the group, the other number).
-        z: the first lane; `zs` and `sizes` say where a contraction's others are.
-        pool: addresses of the operands, where they are looked up; for GATHER also of the results.
-        counts: how many terms (or entries to choose from) each lane has; of MASKED, how many lanes
+            table), CHOOSE, LARGEST, or MASKED (groups of values, of which the one that an index
+            selects is replaced by another number).
+        z: the first lane; `zs` and `sizes` say where the other lanes of a contraction are.
+        pool: the addresses of operands that are looked up.  The third array of GATHER has the
+            lanes of the results.  MASKED has values, indices, the value's position in its group,
+            and the number instead.
+        counts: how many terms, or entries to choose from, each lane has; for MASKED, how many lanes
             each group has.
         wanted: whether a gradient is wanted in x and in y.
     """
@@ -74,45 +74,37 @@ class Instruction:
         """The lanes that it writes."""
         if self.kind == GATHER:
             return self.pool[2]
-        grid = np.array([self.z])
         if self.kind != CONTRACT:
-            return grid + np.arange(self.lanes)
-        for size, stride in zip(self.sizes[:3], self.zs[:3], strict=True):
-            grid = (grid[:, None] + stride * np.arange(size)).ravel()
-        return grid
+            return self.z + np.arange(self.lanes)
+        return self._grid(self.z, self.zs, loops=3)
 
     @property
     def products(self) -> tuple[Array, Array, Array]:
-        """Of a sum of products, each product's lane and the addresses of its factors."""
+        """For a sum of products: the lane of each product, and the addresses of its factors."""
         if self.kind == GATHER:
             x, y, lanes = self.pool
             return np.repeat(lanes, self.counts), x, y
-        steps = np.indices(self.sizes).reshape(len(self.sizes), -1)
-        z, x, y = (
-            base + np.dot(strides, steps)
-            for base, strides in ((self.z, self.zs), (self.x, self.xs), (self.y, self.ys))
-        )
+        sides = (self.z, self.zs), (self.x, self.xs), (self.y, self.ys)
+        z, x, y = (self._grid(base, strides) for base, strides in sides)
         return z, x, y
+
+    def _grid(self, base: int, strides: tuple[int, ...], loops: int = 4) -> Array:
+        """The addresses of a side of a contraction, over its first loops."""
+        sizes = self.sizes[:loops]
+        return base + np.dot(strides[:loops], np.indices(sizes).reshape(loops, -1))
 
     @property
     def operands(self) -> Array:
         """The addresses that it reads."""
-        if self.kind != CONTRACT:
-            pools = self.pool[:2]  # what a mask has instead is a constant
-            return np.unique(np.concatenate([np.ravel(array) for array in pools]))
-        found = []
-        for base, strides in ((self.x, self.xs), (self.y, self.ys)):
-            grid = np.array([base])
-            for size, stride in zip(self.sizes, strides, strict=True):
-                if stride:
-                    grid = np.unique((grid[:, None] + stride * np.arange(size)).ravel())
-            found.append(grid)
-        return np.unique(np.concatenate(found))
+        if self.kind == CONTRACT:
+            return np.unique(self.products[1:])
+        pools = self.pool[:2]  # the number instead of a masked one is a constant
+        return np.unique(np.concatenate([np.ravel(array) for array in pools]))
 
 
 @dataclass
 class _Root:
-    """A node that gets a lane: its key (equal ones may share an instruction) and its operands."""
+    """A node that gets a lane; nodes with equal keys may share an instruction."""
 
     node: int
     key: tuple[Any, ...]
@@ -120,8 +112,8 @@ class _Root:
     reads: Sequence[int]
 
 
-def _roots(tape: "Tape") -> list[_Root]:
-    """The nodes that are not a part of a larger sum, in the order in which they were made."""
+def _roots(tape: Tape) -> list[_Root]:
+    """The nodes that are not part of a larger sum, in order of creation."""
     table = rows()
     texts = [table[name].texts[0] for name in tape.ops]
     linear, product = [_LINEAR.get(text) for text in texts], [_PRODUCTS.get(text) for text in texts]
@@ -133,23 +125,23 @@ def _roots(tape: "Tape") -> list[_Root]:
     np.add.at(uses, tape.b[computed & (tape.b >= 0)], 1)
     others = (tape.tables, tape.outputs, tape.guards[:, 1:3].ravel(), tape.a[~computed])
     for indices in others:
-        np.add.at(uses, indices[indices >= 0], 2)
+        np.add.at(uses, indices[indices >= 0], 2)  # so that these are never fused
     used = uses.tolist()
     fused = bytearray(total)
-    found: list[_Root] = []
+    roots: list[_Root] = []
     for i in range(len(code) - 1, -1, -1):
         node, k = sources + i, code[i]
         if fused[node]:
             continue
         if k == DETACH:
-            found.append(_Root(node, ("sum", 0, 0, 1, 0, True), [[], [], [a[i]], []], [a[i]]))
+            roots.append(_Root(node, ("sum", 0, 0, 1, 0, True), [[], [], [a[i]], []], [a[i]]))
         elif k < 0:
             entries = tape.tables[b[i] : b[i] + tape.count[i]].tolist()
             reads = entries if k == ARGMAX else [a[i], *entries]
-            found.append(_Root(node, (k,), (a[i], entries), reads))
+            roots.append(_Root(node, (k,), (a[i], entries), reads))
         elif linear[k] is None and product[k] is None:
-            both = [a[i]] if b[i] < 0 else [a[i], b[i]]
-            found.append(_Root(node, (k, cut[i]), (a[i], b[i]), both))
+            operands = [a[i]] if b[i] < 0 else [a[i], b[i]]
+            roots.append(_Root(node, (k, cut[i]), (a[i], b[i]), operands))
         else:
             groups: list[list[Any]] = [[], [], [], []]  # products and single terms, + and -
             reads = []
@@ -173,12 +165,12 @@ def _roots(tape: "Tape") -> list[_Root]:
                     if sy:
                         stack.append((b[j], sign * sy))
                     stack.append((a[j], sign * sx))
-            found.append(_Root(node, ("sum", *map(len, groups), cut[i]), groups, reads))
-    return found[::-1]
+            roots.append(_Root(node, ("sum", *map(len, groups), cut[i]), groups, reads))
+    return roots[::-1]
 
 
 def _levels(roots: list[_Root], total: int) -> list[list[int]]:
-    """When each root can run at the earliest, and when at the latest."""
+    """The earliest and the latest level at which each root can run."""
     early = [0] * total
     for root in roots:
         early[root.node] = 1 + max(early[n] for n in root.reads)
@@ -188,28 +180,30 @@ def _levels(roots: list[_Root], total: int) -> list[list[int]]:
         for n in root.reads:
             height[n] = max(height[n], above)
     top = max([height[root.node] for root in roots], default=0)
-    late = [1 + top - one for one in height]
+    late = [1 + top - above for above in height]
     return [early, late]
 
 
 def _grouped(roots: list[_Root], level: list[int]) -> list[tuple[int, list[_Root]]]:
-    """Roots of one level that do the same, level by level."""
+    """(level, roots with equal keys), in order of the levels."""
     groups: dict[Any, list[_Root]] = {}
     for root in roots:
         groups.setdefault((level[root.node], root.key), []).append(root)
-    return sorted(((at, members) for (at, _), members in groups.items()), key=lambda one: one[0])
+    ordered = [(at, members) for (at, _), members in groups.items()]
+    return sorted(ordered, key=lambda group: group[0])
 
 
 class Lowered:
     """The instructions of a tape, in the order in which they run, and where each number is.
 
     Attributes:
-        address: of each node of the tape; -1 for one that is a part of a larger sum.
-        lane_of: the node that each lane holds.
-        slots: how many lanes there are, inputs included; `shared`, how many numbers all share.
+        address: of each node of the tape; -1 if it is part of a larger sum.
+        lane_of: the node of each lane.
+        slots: how many lanes there are, inputs included.
+        shared: how many numbers all samples share.
     """
 
-    def __init__(self, tape: "Tape") -> None:
+    def __init__(self, tape: Tape) -> None:
         self.tape = tape
         self.instructions: list[Instruction] = []
         roots = _roots(tape)
@@ -224,10 +218,10 @@ class Lowered:
         self.lane_of = [*range(self.shared, sources), *nodes]
         self.slots = len(self.lane_of)
         self.address[nodes] = tape.inputs + np.arange(len(nodes))
-        self.live = np.full(len(tape), False)  # whether a gradient goes there
+        self.live = np.full(len(tape), False)  # whether each node needs a gradient
         self.live[constants : self.shared] = True
         self.live[self.shared : sources] = ~tape.whole
-        self._rest: dict[Any, list[Any]] = {}  # terms of this level that are looked up
+        self._rest: dict[Any, list[Any]] = {}  # terms of the current level that are looked up
         for k, (at, members) in enumerate(groups):
             self._emit(at, members)
             if k + 1 == len(groups) or groups[k + 1][0] != at:
@@ -252,18 +246,18 @@ class Lowered:
             alive = key[0] == SELECT and bool(self.live[entries].any())
             if key[0] == SELECT:
                 pool += (self.address[np.array([root.operands[0] for root in members])],)
-            made = Instruction(
+            step = Instruction(
                 CHOOSE if key[0] == SELECT else LARGEST, at, lanes, z, pool=pool,
                 counts=np.array([len(root.operands[1]) for root in members]),
                 wanted=(alive, False),
             )  # fmt: skip
         elif key[0] == MASK:
-            value, index, places, instead = np.array(
+            value, index, positions, instead = np.array(
                 [[root.operands[0], *root.operands[1]] for root in members]
             ).T
-            numbers = self.tape.constants[places].astype(np.int64)
+            numbers = self.tape.constants[positions].astype(np.int64)
             ends = np.flatnonzero((np.diff(numbers) != 1) | (np.diff(index) != 0)) + 1
-            made = Instruction(
+            step = Instruction(
                 MASKED, at, lanes, z, wanted=(bool(self.live[value].any()), False),
                 pool=(self.address[value], self.address[index], numbers, self.address[instead]),
                 counts=np.diff(np.concatenate([[0], ends, [lanes]])),
@@ -273,16 +267,16 @@ class Lowered:
             columns = np.array([root.operands for root in members]).T
             columns = columns if columns[1, 0] >= 0 else columns[:1]
             wanted = [bool(self.live[column].any()) and not cut for column in columns]
-            made = Instruction(
+            step = Instruction(
                 ROW, at, lanes, z, op=k,
                 pool=tuple(self.address[column] for column in columns),
                 wanted=(wanted[0], wanted[-1] and len(wanted) == 2),
             )  # fmt: skip
-        self.instructions.append(made)
-        self.live[nodes] = any(made.wanted)
+        self.instructions.append(step)
+        self.live[nodes] = any(step.wanted)
 
     def _sum(self, at: int, nodes: list[int], kind: int, terms: Array, cut: bool) -> bool:
-        """The instructions for one kind of terms of some sums; whether a gradient goes through."""
+        """Add the instructions for one kind of terms; whether any operand needs a gradient."""
         sign = 1.0 if kind % 2 == 0 else -1.0
         z = int(self.address[nodes[0]])
         if kind < 2:
@@ -294,18 +288,19 @@ class Lowered:
                 lx, ly = (ly, lx) if swap.all() else (True, True)
         else:
             x, lx, ly = self.address[terms], bool(self.live[terms].any()), False
-            y = np.full_like(x, SHARED + self.shared)  # a one behind the shared numbers
+            y = np.full_like(x, SHARED + self.shared)  # the one that follows the shared numbers
         wanted = (lx and not cut, ly and not cut)
         boxes, rest = _boxes(x, y)
-        if 1 < x.shape[1] <= 4:  # each term by itself may be more regular
+        if 1 < x.shape[1] <= 4:  # single terms may be more regular
             each = [_boxes(x[:, t : t + 1], y[:, t : t + 1]) for t in range(x.shape[1])]
-            count = sum(len(found) for found, _ in each)
+            count = sum(len(regular) for regular, _ in each)
             looked_up = sum(len(left) for _, left in each)
-            if count + looked_up / _LOOKED_UP < len(boxes) + len(rest) * x.shape[1] / _LOOKED_UP:
-                boxes = [box for found, _ in each for box in found]
+            together = len(boxes) + len(rest) * x.shape[1] / _LANES_PER_CONTRACTION
+            if count + looked_up / _LANES_PER_CONTRACTION < together:
+                boxes = [box for regular, _ in each for box in regular]
                 rest = np.zeros(0, dtype=np.int64)
                 for t, (_, left) in enumerate(each):
-                    self._later(sign, wanted, z + left, x[left, t : t + 1], y[left, t : t + 1])
+                    self._look_up(sign, wanted, z + left, x[left, t : t + 1], y[left, t : t + 1])
         for start, sizes, zs, bx, xs, by, ys in boxes:
             self.instructions.append(
                 Instruction(
@@ -313,12 +308,13 @@ class Lowered:
                     sizes=sizes, zs=zs, x=bx, xs=xs, y=by, ys=ys, wanted=wanted,
                 )
             )  # fmt: skip
-        self._later(sign, wanted, z + rest, x[rest], y[rest])
+        self._look_up(sign, wanted, z + rest, x[rest], y[rest])
         return any(wanted)
 
-    def _later(
+    def _look_up(
         self, sign: float, wanted: tuple[bool, bool], lanes: Array, x: Array, y: Array
     ) -> None:
+        """Note terms for the GATHER instructions at the end of the level."""
         if len(lanes):
             counts = np.full(len(lanes), x.shape[1], dtype=np.int64)
             self._rest.setdefault((sign, wanted), []).append((lanes, counts, x.ravel(), y.ravel()))
@@ -336,9 +332,9 @@ class Lowered:
 
 
 def _boxes(x: Array, y: Array) -> tuple[list[Any], Array]:
-    """The lanes as boxes whose operands lie at constant strides, and the lanes that fit in none.
+    """The lanes as boxes whose operands have constant strides, and the lanes outside all boxes.
 
-    A box: its first lane, its sizes, the strides of z, and base and strides of x and of y.
+    A box is (first lane, sizes, strides of z, base and strides of x, base and strides of y).
     """
     lanes, terms = x.shape
     steps = np.zeros((lanes, 2), dtype=np.int64)
@@ -351,7 +347,7 @@ def _boxes(x: Array, y: Array) -> tuple[list[Any], Array]:
             dx, dy = np.diff(x), np.diff(y)
             steady = (dx == dx[:, :1]).all(axis=1) & (dy == dy[:, :1]).all(axis=1)
         steps = np.stack([dx[:, 0], dy[:, 0]], axis=1)
-        steady &= (abs(steps) < _FAR).all(axis=1)  # not from a sample's to shared numbers
+        steady &= (abs(steps) < _FAR).all(axis=1)  # no step between lanes and shared numbers
     # (first lane, base of x and y, strides over terms, then sizes and strides of the loops)
     items: list[Any] = [
         (lane, bx, by, (sx, sy), (), ()) if good else None
@@ -367,7 +363,7 @@ def _boxes(x: Array, y: Array) -> tuple[list[Any], Array]:
             continue
         start, bx, by, (sx, sy), sizes, strides = item
         count = sizes[0] * sizes[1] * sizes[2]
-        if count * terms < _SMALL and not (count == lanes and count * terms >= _LEAST):
+        if count * terms < (_MIN_PRODUCTS_OF_ALL if count == lanes else _MIN_PRODUCTS):
             continue
         rest[start : start + count] = False
         zs = (1, sizes[0], sizes[0] * sizes[1], 0)
@@ -377,13 +373,13 @@ def _boxes(x: Array, y: Array) -> tuple[list[Any], Array]:
 
 
 def _merged(items: list[Any]) -> list[Any]:
-    """Neighbours of one form at a constant distance, made one item with one more loop."""
-    made: list[Any] = []
+    """The items, with neighbours at a constant distance merged into one item with one more loop."""
+    merged: list[Any] = []
     i, count = 0, len(items)
     while i < count:
         first = items[i]
         if first is None:
-            made.append(None)
+            merged.append(None)
             i += 1
             continue
         lane, bx, by, step, sizes, strides = first
@@ -402,6 +398,6 @@ def _merged(items: list[Any]) -> list[Any]:
                 break
             last = item
             k += 1
-        made.append((lane, bx, by, step, (*sizes, k), (*strides, jump)))
+        merged.append((lane, bx, by, step, (*sizes, k), (*strides, jump)))
         i += k
-    return made
+    return merged

@@ -1,17 +1,17 @@
-"""How far a row carries rounding, and where rounding could turn an answer: read from its text.
+"""How far a row carries rounding, and where rounding could change a decision: read from its text.
 
-A compiled number may lie beside the eager one, by at most its margin.  For a row z = h(x, y) whose
-operands have the margins p and q, two more rules in the language of the rows say what follows:
+A compiled number may differ from the eager one by at most its margin.  For a row z = h(x, y) whose
+operands have the margins p and q, there are two more rules in the language of the rows:
 
     margin   how far z may be off
-    doubt    above 0 where a comparison of the row's texts may have another answer within the
-             margins, or where z jumps
+    doubt    above 0 where, within the margins, a comparison in the row's texts may have another
+             answer, or z jumps
 
-The margin is |dz/dx| p + |dz/dy| q, with the slopes at the ends of x +- p and y +- q, and ULPS for
-functions that native code, NumPy and Python's `math` round differently.  That is right where slopes
-are steady: a row whose slopes have a pole tells where by its `smooth` column, and is in doubt for
-APART times the margins around it.  Where margins are too wide for slopes to tell (many periods of a
-sine, a pole of tan), it is inf.
+The margin is |dz/dx| p + |dz/dy| q, with the slopes at the ends of x +- p and y +- q, plus ULPS for
+functions that native code, NumPy and Python's `math` round differently.  That is right where the
+slopes hardly change.  Where a slope has a pole, as the row's `smooth` column says, the row is in
+doubt within POLE_MARGINS times the margins.  Where the margins are too wide for slopes to tell
+(many periods of a sine, a pole of tan), the margin is inf.
 """
 
 import ast
@@ -24,81 +24,71 @@ from autograd import rules
 from autograd.operation import Operation
 from autograd.value import rows
 
-ULPS = 16  # between two values of one row; each is promised within a few of the true one
-NONE = 1e-300  # a margin is 0, or above this
+ULPS = 16  # between two engines' values of one row; each is within a few ulp of the true value
+MIN_MARGIN = 1e-300  # a margin is 0, or above this
 UNDERFLOW = 1e-299
-TINY = 1e-280  # below it, what a function gives is good to UNDERFLOW only
-LARGE = 1e300  # above it, it may overflow
-HUGE = 1e280  # a margin from which on the terms of a sum may have overflowed
-STEADY = 2.0**-10  # how far operands and z may move, beside themselves and 1, for slopes to tell
-STEEP = 2.0**20  # |x dz/dx| beside |z| and 1, of what has no periods
-APART = 1024.0  # margins from the pole of a slope, where the slope changes by some thousandths
-SLACK = 1 + 2.0**-6  # for such changes
+MIN_ACCURATE = 1e-280  # a smaller result of a function is only accurate to UNDERFLOW
+MAX_RESULT = 1e300  # a larger result may overflow
+HUGE = 1e280  # with a larger margin, the terms of a sum may have overflowed
+MAX_MOVE = 2.0**-10  # farther moves of operands and z, relative to 1 + their size, are not linear
+MAX_STEEPNESS = 2.0**20  # of |x dz/dx|, relative to 1 + |z|, for functions without periods
+POLE_MARGINS = 1024.0  # this many margins away from its pole, a slope changes by some thousandths
+SLOPE_SLACK = 1 + 2.0**-6  # a factor for such changes
 _NOISE = ULPS * 2.0**-52
 _STEPS = {"ceil", "floor", "fmod", "remainder", "trunc"}  # functions of libm that jump
-_ROUNDED = {"fabs", "sqrt", *_STEPS}  # by IEEE 754, so the same everywhere
-WHOLE = 2.0**50  # from it on, numbers next to each other are whole, or halves
+_ROUNDED = {"fabs", "sqrt", *_STEPS}  # IEEE 754 rounds them the same everywhere
+MIN_WHOLE = 2.0**50  # larger numbers are whole or halves
 _MARGIN = {"x": "p", "y": "q"}
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of the table with those of its operands that may be off.
+    """A row of the table, by name, and the operands whose zeros may have the other sign.
 
-    Attributes:
-        op: its name.
-        inexact: the operands that may have been rounded, as in "xy".
-        unsigned: those whose zeros may have the other sign, if that matters.
+    Any operand may have been rounded; an exact one has a margin of 0.  `unsigned` names only
+    operands for which the sign of a zero matters.
     """
 
     op: str
-    inexact: str
     unsigned: str
 
 
 def variant(op: Operation, unsigned: str) -> Variant:
-    """The row as it is compiled: any operand may be off, and an exact one has a margin of 0.
+    """The variant of a row for operands whose zeros may have the other sign.
 
-    >>> variant(rows()["maximum"], "x")
-    Variant(op='maximum', inexact='xy', unsigned='')
+    >>> variant(rows()["maximum"], "x"), variant(rows()["div"], "xy").unsigned
+    (Variant(op='maximum', unsigned=''), 'y')
     """
-    signs = "".join(v for v in signed(op) if v in unsigned)
-    return Variant(op.name, "xy"[: op.arity], signs)
+    return Variant(op.name, "".join(v for v in signed(op) if v in unsigned))
 
 
 @dataclass(frozen=True)
 class Margins:
-    """The two rules for a row, with the parts that they share, in the order of their computation.
+    """The two rules for a row, and the parts that they share, in the order of computation.
 
-    They are in x, y, the result z, and p and q for the operands named in `moving`.
+    Their variables are x and y, the result z, and the margins p and q.
 
-    >>> of_a_sum = margins(rows()["abs"], "x")
-    >>> ast.unparse(of_a_sum.parts["x0"]), of_a_sum.moving
-    ('x - p', 'x')
+    >>> ast.unparse(margins(rows()["abs"]).parts["x0"])
+    'x - p'
     """
 
-    op: Operation
-    moving: str
     parts: dict[str, ast.expr]
     margin: ast.expr
     doubt: ast.expr
 
 
 @cache
-def margins(op: Operation, inexact: str, unsigned: str = "") -> Margins:
-    """The rules for a row of which the operands named in `inexact` may have been rounded.
-
-    `unsigned` names those whose zeros may have the other sign.
-    """
-    text = _Writer(op, inexact, "".join(v for v in signed(op) if v in unsigned))
-    margin = text.margin()
-    doubt = text.doubt() if decides(op, inexact, unsigned) else "0.0"
-    parts = {name: _tree(part) for name, part in text.parts.items()}
-    return Margins(op, text.moving, parts, _tree(margin), _tree(doubt))
+def margins(op: Operation, unsigned: str = "") -> Margins:
+    """The rules for a row; `unsigned` names the operands whose zeros may have the other sign."""
+    writer = _Writer(op, "".join(v for v in signed(op) if v in unsigned))
+    margin = writer.margin()
+    doubt = writer.doubt() if decides(op, writer.operands, unsigned) else "0.0"
+    parts = {name: _tree(part) for name, part in writer.parts.items()}
+    return Margins(parts, _tree(margin), _tree(doubt))
 
 
 def decides(op: Operation, inexact: str, unsigned: str = "") -> bool:
-    """Whether rounding could turn an answer inside the row."""
+    """Whether rounding could change a decision inside the row, if these operands are not exact."""
     names, rounds = compared(op)
     crossed = set(signed(op)) & set(inexact + unsigned)
     return bool(rounds or set(names) & set(inexact) or crossed)
@@ -106,9 +96,10 @@ def decides(op: Operation, inexact: str, unsigned: str = "") -> bool:
 
 @cache
 def compared(op: Operation) -> tuple[str, bool]:
-    """The operands that decide a side of a kink, an end or a step, and whether it rounds to do so.
+    """The operands that decide something in a row, and whether the row rounds before it decides.
 
-    A row that is smooth everywhere has comparisons, too; both of their sides agree.
+    They decide the side of a kink, the end of a domain, or a step.  The comparisons of a row that
+    is smooth everywhere do not count, because both of their branches agree.
 
     >>> compared(rows()["div"]), compared(rows()["maximum"]), compared(rows()["tanh"])
     (('y', False), ('xy', False), ('', False))
@@ -123,26 +114,26 @@ def _is_decided(test: ast.Compare) -> bool:
     """Whether a comparison of exact operands has the same answer everywhere."""
     sides: list[ast.AST] = [test.left, test.comparators[0]]
     if any(isinstance(side, ast.Constant) and side.value == 0 for side in sides):
-        # Functions are rounded relatively: their sign is right.
+        # Functions have a small relative error, so their sign is right.
         sides = [arg for side in sides for arg in getattr(side, "args", [side])]
     return all(map(_is_exact, sides))
 
 
 def _jumps(op: Operation) -> bool:
-    """Whether the row has jumps: its own, by its column `pieces`, or those of what it calls."""
+    """Whether the row has jumps: its own (by its column `pieces`), or those of a row it calls."""
     called = [rows()[name] for name in rules.calls(_whole(op, op.value_tree))]
-    return bool(op.pieces) or any(one.pieces or one.libm in _STEPS for one in called)
+    return bool(op.pieces) or any(row.pieces or row.libm in _STEPS for row in called)
 
 
 def _pieces(op: Operation) -> list[ast.expr]:
-    """The rule that numbers the row's pieces, if it has many jumps."""
+    """The rule that numbers the row's pieces, if there is one."""
     arities = {name: row.arity for name, row in rows().items()}
     return [rules.parse(op.pieces, "xy"[: op.arity], arities)] if op.pieces else []
 
 
 @cache
 def signed(op: Operation) -> str:
-    """The operands whose zeros matter by their sign, as the y of x / y; found by trying.
+    """The operands for which -0.0 and 0.0 give different values, as y in x / y; found by trying.
 
     >>> signed(rows()["div"]), signed(rows()["relu"])
     ('y', '')
@@ -151,14 +142,14 @@ def signed(op: Operation) -> str:
 
 
 def _differs_at_zero(op: Operation, operand: str) -> list[bool]:
-    """Whether the row has two values for -0.0 and 0.0, beside some other operands."""
-    found = []
+    """Whether -0.0 and 0.0 give different values, for some values of the other operand."""
+    differs = []
     for other in (-2.5, -1.0, -0.0, 0.0, 0.5, 1.0, 2.0, 3.0) if op.arity == 2 else (0.0,):
         pair = [(zero, other) if operand == "x" else (other, zero) for zero in (-0.0, 0.0)]
         below, above = (op.value(*operands[: op.arity]) for operands in pair)
         if below == below and above == above:  # not nan
-            found.append(below != above)
-    return found
+            differs.append(below != above)
+    return differs
 
 
 @cache
@@ -179,22 +170,20 @@ def _is_exact(tree: ast.AST) -> bool:
             case ast.BinOp(op=ast.Pow()):
                 return False
             case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
-                inside = [one for side in (left, right) for one in ast.walk(side)]
-                # A product in a sum may be rounded once, with the sum.
-                if any(
-                    isinstance(one, ast.BinOp) and isinstance(one.op, ast.Mult) for one in inside
-                ):
+                inside = [part for side in (left, right) for part in ast.walk(side)]
+                # A product in a sum may be rounded together with the sum.
+                if any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mult) for n in inside):
                     return False
     return True
 
 
 def _is_rounded_alike(name: str) -> bool:
-    """Whether all engines give the same bits for a row; a step is computed without rounding."""
+    """Whether all engines give the same bits for a row: a step, or a function IEEE 754 fixes."""
     return bool(rows()[name].pieces) or rows()[name].libm in _ROUNDED
 
 
 def _whole(op: Operation, tree: ast.expr) -> ast.expr:
-    """A tree of the row in x and y alone, in which functions of libm and steps are called."""
+    """A tree of the row in x and y only, which calls nothing but functions of libm and steps."""
     z = rules.written_out(op.value_tree, op.where_trees)
     tree = rules.substitute(rules.written_out(tree, op.where_trees), {"z": z})
     return rules.expand(tree, {name: row for name, row in rows().items() if not row.pieces})
@@ -202,17 +191,17 @@ def _whole(op: Operation, tree: ast.expr) -> ast.expr:
 
 @cache
 def _tests(op: Operation) -> list[ast.Compare]:
-    """The comparisons of a row that has kinks or ends."""
+    """The comparisons of a row that has kinks or ends of its domain."""
     if not op.smooth or op.pieces:
         return []
     trees = [_whole(op, tree) for tree in (op.value_tree, *op.partial_trees, op.smooth_tree)]
-    found = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Compare)]
-    return list({ast.unparse(test): test for test in found}.values())
+    tests = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Compare)]
+    return list({ast.unparse(test): test for test in tests}.values())
 
 
 @cache
 def _has_poles(op: Operation) -> bool:
-    """Whether a slope can grow: those of relu and of the larger of two cannot."""
+    """Whether a slope can become large; those of relu and maximum cannot."""
     trees = [_whole(op, tree) for tree in op.partial_trees]
     return any(
         isinstance(node, ast.Call)
@@ -224,7 +213,7 @@ def _has_poles(op: Operation) -> bool:
 
 @cache
 def _mixes(op: Operation) -> bool:
-    """Whether a pole is a point of both operands, as that of atan2."""
+    """Whether a pole depends on both operands, as that of atan2 does."""
     sides = [side for test in _tests(op) for side in (test.left, test.comparators[0])]
     return _has_poles(op) and any(all(rules.uses(side, v) for v in "xy") for side in sides)
 
@@ -235,7 +224,7 @@ class _Unconditional(ast.NodeTransformer):
 
 
 def _without_tests(tree: ast.expr) -> ast.expr:
-    """The branches of a tree, whichever is taken."""
+    """The tree with both branches in place of each conditional."""
     return _Unconditional().visit(tree)  # type: ignore[no-any-return]
 
 
@@ -248,23 +237,22 @@ Range = tuple[str, str]  # the texts of the smallest and the largest value
 
 @dataclass
 class _Writer:
-    """Writes the rules, part by part; the same text is the same part."""
+    """Writes the rules part by part; equal texts share a part."""
 
     op: Operation
-    inexact: str
     unsigned: str
     parts: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.moving = "".join(v for v in "xy" if v in self.inexact + self.unsigned)
+        self.operands = "xy"[: self.op.arity]
+        self.reach = " + ".join(_MARGIN[v] for v in self.operands)
         self.near = {
             v: (self.part(f"{v} - {_MARGIN[v]}"), self.part(f"{v} + {_MARGIN[v]}"))
-            for v in self.inexact
+            for v in self.operands
         }
-        self.ends: dict[str, Range] = {v: (v, v) for v in "xy"[: self.op.arity]}
-        for v in self.ends if _mixes(self.op) and self.moving else self.moving:
-            self.ends[v] = f"{v}0", f"{v}1"
+        self.ends: dict[str, Range] = {v: (f"{v}0", f"{v}1") for v in self.operands}
+        for v in self.operands:
             p = self.apart(v)
             below, above = f"{v} - {p}", f"{v} + {p}"
             if v in self.unsigned:  # from a zero with a minus to one without
@@ -273,12 +261,12 @@ class _Writer:
             self.parts |= {f"{v}0": below, f"{v}1": above}
 
     def apart(self, v: str) -> str:
-        """How far around an operand nothing may be decided otherwise."""
+        """The distance around an operand within which every decision must be the same."""
         if not _has_poles(self.op):
             return _MARGIN[v]
         if not _mixes(self.op):
-            return f"{APART!r} * {_MARGIN[v]}"
-        return f"{APART!r} * ({self.reach(self.moving)})"
+            return f"{POLE_MARGINS!r} * {_MARGIN[v]}"
+        return f"{POLE_MARGINS!r} * ({self.reach})"
 
     def part(self, text: str) -> str:
         """The name of a part with this text."""
@@ -289,7 +277,7 @@ class _Writer:
         return name
 
     def at(self, tree: ast.expr, operands: dict[str, str]) -> str:
-        """The name of the value of one of the row's trees, at these operands."""
+        """The name of the part for one of the row's trees at these operands."""
         names: dict[str, ast.expr] = {v: ast.Name(name) for v, name in operands.items()}
         for name, shared in rules.parts(self.op, tree).items():
             names[name] = ast.Name(self.part(ast.unparse(rules.substitute(shared, names))))
@@ -299,95 +287,87 @@ class _Writer:
 
     def margin(self) -> str:
         """The margin of z, as the text of a rule."""
-        moved = {v: self.moved(v) for v in self.inexact}
-        total = self.part(" + ".join(moved.values()) or "0.0")
+        moved = {v: self.moved(v) for v in self.operands}
+        total = self.part(" + ".join(moved.values()))
         size = self.part("1 + abs(z)")
-        bounds = {total: f"{STEADY!r} * {size}"}
+        bounds = {total: f"{MAX_MOVE!r} * {size}"}
         slack = 1.0
         if _has_poles(self.op):
-            slack = SLACK
-            for v in self.inexact:
+            slack = SLOPE_SLACK
+            for v in self.operands:
                 p = _MARGIN[v]
-                bounds[p] = f"{STEADY!r} * (1 + abs({v}))"
-                steep = self.part(f"0.0 if {p} < {STEADY!r} else abs({v}) * {self.slope(v)}")
-                bounds[steep] = f"{STEEP!r} * {size}"
+                bounds[p] = f"{MAX_MOVE!r} * (1 + abs({v}))"
+                steep = self.part(f"0.0 if {p} < {MAX_MOVE!r} else abs({v}) * {self.slope(v)}")
+                bounds[steep] = f"{MAX_STEEPNESS!r} * {size}"
                 if rules.uses(self.op.partial_trees["xy".index(v)], "z"):
-                    # The slope is taken with z itself, which may not move far then.
-                    bounds[moved[v]] = f"{STEADY!r} * abs(z) + {NONE!r}"
+                    # The slope uses z itself, so z may not move far.
+                    bounds[moved[v]] = f"{MAX_MOVE!r} * abs(z) + {MIN_MARGIN!r}"
         text = f"{slack!r} * {total} + {self.noise(total)}"
-        for what, bound in bounds.items():
-            text = f"({text} if {what} < {bound} else inf)"
+        for quantity, bound in bounds.items():
+            text = f"({text} if {quantity} < {bound} else inf)"
         if is_exact(self.op):
-            text = f"0.0 if {self.reach(self.inexact)} < {NONE!r} else {text}"
+            text = f"0.0 if {self.reach} < {MIN_MARGIN!r} else {text}"
         return self.part(text)
 
-    def reach(self, operands: str) -> str:
-        """The sum of the margins of some operands."""
-        return " + ".join(_MARGIN[v] for v in operands) or "0.0"
-
     def slope(self, v: str) -> str:
-        """The size of the slope in an operand: the largest at the ends, and how much it varies."""
+        """The size of the slope in an operand: the largest at the ends, plus how much it varies."""
         partial = self.op.partial_trees["xy".index(v)]
         whole = _without_tests(rules.written_out(partial, self.op.where_trees))
-        ends = {u: self.near.get(u, (u,)) if rules.uses(whole, u) else (u,) for u in self.ends}
+        ends = {u: self.near[u] if rules.uses(whole, u) else (u,) for u in self.ends}
         corners = itertools.product(*ends.values())
         slopes = [
             self.part(f"abs({self.at(partial, dict(zip(ends, corner, strict=True)))})")
             for corner in corners
         ]
-        while len(slopes) > 1:  # nan if one is
+        while len(slopes) > 1:  # the result is nan if any slope is
             a, b, *slopes = slopes
             slopes.append(a if a == b else self.part(f"0.5 * ({a} + {b}) + 1.5 * abs({a} - {b})"))
         return slopes[0]
 
     def moved(self, v: str) -> str:
-        """How far z moves by the margin of one operand."""
+        """How far z moves when an operand moves by its margin."""
         p, slope = _MARGIN[v], self.slope(v)
-        least = f"({2 * NONE!r} if {slope} > 0 else 0.0)"
-        return self.part(f"0.0 if {p} < {NONE!r} else {slope} * {p} + {least}")
+        least = f"({2 * MIN_MARGIN!r} if {slope} > 0 else 0.0)"
+        return self.part(f"0.0 if {p} < {MIN_MARGIN!r} else {slope} * {p} + {least}")
 
     def noise(self, moved: str) -> str:
-        """How far two values of the row are apart by rounding and underflow alone."""
-        noise = f"({_NOISE!r} * (abs(z) + {moved}) if abs(z) < {LARGE!r} else inf)"
+        """How far two values of the row differ by rounding and underflow alone."""
+        noise = f"({_NOISE!r} * (abs(z) + {moved}) if abs(z) < {MAX_RESULT!r} else inf)"
         lost = f"{UNDERFLOW!r}"
         if is_exact(self.op):
             lost = f"({lost} if abs(z) > 0 else 0.0)"
             noise = f"({noise} if {moved} > 0 else 0.0)"
         else:
-            for v in self.ends:  # what a function gives for 0 is exact
+            for v in self.ends:  # the value of a function at 0 is exact
                 lost = f"({lost} if abs({v}) > 0 else 0.0)"
-        return f"{noise} + ({lost} if abs(z) < {TINY!r} else 0.0)"
+        return f"{noise} + ({lost} if abs(z) < {MIN_ACCURATE!r} else 0.0)"
 
     # ------------------------------------------------------------------ doubt
 
     def doubt(self) -> str:
-        """Above 0 where an answer may be another, as the text of a rule."""
-        found = [f"(0.0 if {_MARGIN[v]} < {HUGE!r} else 1.0)" for v in self.moving]
+        """Above 0 where a decision may change, as the text of a rule."""
+        terms = [f"(0.0 if {_MARGIN[v]} < {HUGE!r} else 1.0)" for v in self.operands]
         for test in _tests(self.op):
             sides = [self.range(side) for side in (test.left, test.comparators[0])]
             less, more = sides if isinstance(test.ops[0], ast.Lt) else sides[::-1]
             if less[0] != less[1] or more[0] != more[1]:
-                found.append(
+                terms.append(
                     f"(0.0 if {less[1]} < {more[0]} else 1.0 if {less[0]} < {more[1]} else 0.0)"
                 )
-        return self.part(" + ".join([*found, *self.jumps()]) or "0.0")
-
-    def jumps(self) -> list[str]:
-        """Above 0 where z jumps within the margins: by a step, or where an operand crosses 0."""
-        return [*self.steps(), *self.crossings()]
+        return self.part(" + ".join([*terms, *self.steps(), *self.crossings()]) or "0.0")
 
     def steps(self) -> list[str]:
         """Above 0 where a step lies within the margins."""
         if not _jumps(self.op):
             return []
         text = self.passed(*_pieces(self.op)) if self.op.pieces else self.leaps()
-        return [f"(0.0 if {self.reach(self.moving)} < {NONE!r} else {text})"]
+        return [f"(0.0 if {self.reach} < {MIN_MARGIN!r} else {text})"]
 
     def passed(self, pieces: ast.expr) -> str:
-        """Above 0 where the argument of a step, or its double, passes a whole number.
+        """Above 0 where the argument of a step, or twice that, passes a whole number.
 
-        A step of two operands is one of their quotient.  This needs no step itself, whose text is
-        long, and is in doubt at twice as many places as there are jumps.
+        The argument of a step of two operands is their quotient.  This does not need the long text
+        of the step itself, but it is in doubt at twice as many points as there are jumps.
         """
         tests = []
         for node in ast.walk(pieces):
@@ -405,17 +385,17 @@ class _Writer:
                     f"(0.0 if abs({left}) > 0 else 1.0)",
                     f"(0.0 if abs({right}) > 0 else 1.0)",
                     f"(0.0 if {low} > 0 else 0.0 if {high} < 0 else 1.0)",
-                    f"(0.0 if abs({low}) < {WHOLE!r} else 1.0)",
+                    f"(0.0 if abs({low}) < {MIN_WHOLE!r} else 1.0)",
                 ]
         return " + ".join(tests)
 
     def crossings(self) -> list[str]:
-        """Above 0 where an operand whose sign matters crosses 0."""
-        crossing = [v for v in signed(self.op) if v in self.moving]
+        """Above 0 where an operand crosses 0, if the sign of its zeros matters."""
+        crossing = signed(self.op)
         if not crossing:
             return []
         always = all(all(_differs_at_zero(self.op, v)) for v in crossing)
-        still = f"1.0 if {self.reach(self.moving)} < {NONE!r} else 0.0"
+        still = f"1.0 if {self.reach} < {MIN_MARGIN!r} else 0.0"
         apart = " + ".join(
             f"(1.0 if {v}0 > 0 else 1.0 if {v}1 < 0 else {'0.0' if v in self.unsigned else still})"
             for v in crossing
@@ -424,19 +404,19 @@ class _Writer:
         return [f"(0.0 if {apart} > {len(crossing) - 0.5} else {leaps})"]
 
     def leaps(self) -> str:
-        """Above 0 where z is further apart at the corners of the margins than slopes say."""
-        moved = " + ".join(self.moved(v) for v in self.inexact) or "0.0"
-        allowed = f"{4 * APART!r} * ({moved}) + {4 * _NOISE!r} * abs(z) + {NONE!r}"
+        """Above 0 where z differs more between the corners of the margins than its slopes allow."""
+        moved = " + ".join(self.moved(v) for v in self.operands)
+        allowed = f"{4 * POLE_MARGINS!r} * ({moved}) + {4 * _NOISE!r} * abs(z) + {MIN_MARGIN!r}"
         whole = rules.written_out(self.op.value_tree, self.op.where_trees)
         sides = itertools.product(*(dict.fromkeys(ends) for ends in self.ends.values()))
-        # No parts: they are computed only where they are asked for.
+        # These are not parts, which are always computed.
         first, *others = (
             ast.unparse(
                 rules.substitute(
-                    whole, {v: ast.Name(end) for v, end in zip(self.ends, one, strict=True)}
+                    whole, {v: ast.Name(end) for v, end in zip(self.ends, corner, strict=True)}
                 )
             )
-            for one in sides
+            for corner in sides
         )
         tests = [f"(0.0 if abs(({other}) - ({first})) < {allowed} else 1.0)" for other in others]
         return " + ".join(tests) or "0.0"
@@ -467,8 +447,8 @@ class _Writer:
                 return self.extremes([*self.range(body), *self.range(orelse)])
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 call = f"{name}({', '.join(['{}'] * len(arguments))})"
-                if rows()[name].pieces and len(arguments) == 2:  # it goes up and down
-                    exact = f"{ast.unparse(tree)} if {self.reach(self.moving)} < {NONE!r} else"
+                if rows()[name].pieces and len(arguments) == 2:  # not monotonic
+                    exact = f"{ast.unparse(tree)} if {self.reach} < {MIN_MARGIN!r} else"
                     return self.part(f"{exact} -inf"), self.part(f"{exact} inf")
                 ends = self.called(call, arguments)
                 return ends if _is_rounded_alike(name) else self.rounded(ends)
@@ -476,13 +456,13 @@ class _Writer:
         return text, text
 
     def between(self, sign: str, left: Range, right: Range) -> Range:
-        """From the first ends of both to the second ends."""
+        """The range of a sum or difference, from the first ends of both sides to the second."""
         low = self.part(f"{left[0]} {sign} {right[0]}")
         same = left[0] == left[1] and right[0] == right[1]
         return low, low if same else self.part(f"{left[1]} {sign} {right[1]}")
 
     def quotient(self, left: Range, right: Range) -> Range:
-        """The range of a quotient: everything, if the divisor may be 0."""
+        """The range of a quotient: all numbers if the divisor may be 0."""
         low, high = self.hull("{} / {}", [left, right])
         if right[0] == right[1]:
             return low, high
@@ -491,12 +471,12 @@ class _Writer:
                 self.part(f"{high} if {pole.format(high)} inf"))  # fmt: skip
 
     def hull(self, form: str, ranges: Iterable[Iterable[str]]) -> Range:
-        """The range of a form's values at all the given ends."""
-        ends = itertools.product(*(dict.fromkeys(one) for one in ranges))
+        """The range of a form's values at all combinations of these ends."""
+        ends = itertools.product(*(dict.fromkeys(side) for side in ranges))
         return self.extremes([self.part(form.format(*corner)) for corner in ends])
 
     def called(self, form: str, arguments: list[ast.expr]) -> Range:
-        """The range of a function, which is at its ends and, where 0 is inside, at 0."""
+        """The range of a function, from its values at the ends, and at 0 if that is in between."""
         ranges: list[list[str]] = []
         for low, high in map(self.range, arguments):
             inside = f"{low} if {low} > 0 else {high} if {high} < 0 else 0.0"
@@ -504,13 +484,13 @@ class _Writer:
         return self.hull(form, ranges)
 
     def rounded(self, ends: Range) -> Range:
-        """A range with what engines round differently."""
+        """A range, widened by the rounding in which engines differ."""
         low, high = ends
         return (self.part(f"{low} - {_NOISE!r} * abs({low})"),
                 self.part(f"{high} + {_NOISE!r} * abs({high})"))  # fmt: skip
 
     def extremes(self, names: list[str]) -> Range:
-        """The least and the largest of some parts."""
+        """The smallest and the largest of some parts."""
         low = high = names[0]
         for other in dict.fromkeys(names[1:]):
             low = self.part(f"{other} if {other} < {low} else {low}")

@@ -9,11 +9,11 @@ import numpy as np
 
 from autograd.compiled import margins
 from autograd.compiled.contractions import LOOPS
-from autograd.compiled.encoded import DOUBTFUL, FAILED, HELD, Batch, Encoded, Encodings
+from autograd.compiled.encoded import DOUBTFUL, FAILED, PASSED, Batch, Encoded, Encodings
 from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, MASKED, ROW
 from autograd.compiled.program import Program
 from autograd.compiled.rounding import INFINITE, SMALLEST
-from autograd.compiled.tape import ORDER
+from autograd.compiled.traced import COMPARISONS
 from autograd.printers import arrays
 from autograd.printers.arrays import row_of_arrays
 from autograd.value import rows
@@ -23,45 +23,45 @@ Array = Any
 
 @cache
 def margins_of_arrays(variant: margins.Variant) -> Callable[..., Any]:
-    """The margin and the doubt of a row, as arrays, of x, y, z, p and q."""
-    found = margins.margins(rows()[variant.op], variant.inexact, variant.unsigned)
-    results = f"{arrays.text(found.margin)}, {arrays.text(found.doubt)}"
-    return arrays.defined(f"{variant.op}_margins", "x, y, z, p, q", found.parts, results)
+    """A function of arrays x, y, z, p and q that gives the margin and the doubt of a row."""
+    rules = margins.margins(rows()[variant.op], variant.unsigned)
+    results = f"{arrays.text(rules.margin)}, {arrays.text(rules.doubt)}"
+    return arrays.defined(f"{variant.op}_margins", "x, y, z, p, q", rules.parts, results)
 
 
 def _magnitudes(numbers: Array) -> Array:
-    """How large numbers are, as `rounding` measures them."""
-    found = abs(numbers)
-    found = np.where((found > 0.0) & (found < SMALLEST), SMALLEST, found)
-    return np.where(found == np.inf, INFINITE, found)
+    """The magnitudes of numbers, as `rounding` defines them."""
+    sizes = abs(numbers)
+    sizes = np.where((sizes > 0.0) & (sizes < SMALLEST), SMALLEST, sizes)
+    return np.where(sizes == np.inf, INFINITE, sizes)
 
 
-def _margins(code: Encoded, memory: Array, places: Array) -> Array:
-    """How far the numbers in these places may be off."""
-    sizes = memory[places + code.magnitudes.first]
-    return memory[places + code.bounds.first] - code.unit * sizes
+def _margins(code: Encoded, memory: Array, offsets: Array) -> Array:
+    """The margins of the numbers at these offsets."""
+    sizes = memory[offsets + code.magnitudes.first]
+    return memory[offsets + code.bounds.first] - code.unit * sizes
 
 
 def _terms(code: Encoded, start: int, lanes: int) -> tuple[Array, int]:
-    """Where each lane's terms start, the end of the last one included, and how many there are."""
+    """The start of each lane's terms, and the end of the last, as indices; and how many terms."""
     starts = code.pool[start : start + lanes + 1]
     return starts, int(starts[-1])
 
 
 def _at(flagged: Array, sample: Array) -> Array:
-    """The places of numbers, for some samples."""
-    place, own = flagged >> 1, flagged & 1
-    return place[..., None] + own[..., None] * sample
+    """The offsets of numbers, for some samples."""
+    offset, own = flagged >> 1, flagged & 1
+    return offset[..., None] + own[..., None] * sample
 
 
 def _masks(row: list[int], code: Encoded, memory: Array, sample: Array) -> Array:
-    """Whether each lane is the one that its group's index says."""
+    """Whether each lane is the one that its group's index selects."""
     lanes, py, start, groups = row[2], row[5], row[6], row[8]
     starts = code.pool[start : start + groups + 1]
     counts = np.diff(starts)
     index = np.repeat(memory[_at(code.pool[py : py + groups], sample)], counts, axis=0)
-    places = code.pool[row[10] : row[10] + groups] - starts[:-1]
-    return index == (np.arange(lanes) + np.repeat(places, counts))[:, None]
+    first = code.pool[row[10] : row[10] + groups] - starts[:-1]
+    return index == (np.arange(lanes) + np.repeat(first, counts))[:, None]
 
 
 def _view(memory: Array, start: int, sizes: list[int], strides: list[int]) -> Array:
@@ -74,20 +74,20 @@ def contract(Z: Array, X: Array, Y: Array, row: list[int]) -> None:  # noqa: N80
     """Add to Z the sums of products that a row describes."""
     sign, z, x, y = row[2:6]
     n, zs, xs, ys = (row[6 + LOOPS * k : 6 + LOOPS * (k + 1)] for k in range(4))
-    kept = [d for d in range(LOOPS) if n[d] > 1 and zs[d] != 0]
+    over = [d for d in range(LOOPS) if n[d] > 1 and zs[d] != 0]  # loops over lanes
     axes = list(range(LOOPS))
-    found = np.einsum(_view(X, x, n, xs), axes, _view(Y, y, n, ys), axes, kept)
+    sums = np.einsum(_view(X, x, n, xs), axes, _view(Y, y, n, ys), axes, over)
     reach = 0
-    for d in sorted(kept, key=lambda d: abs(zs[d])):
+    for d in sorted(over, key=lambda d: abs(zs[d])):
         if abs(zs[d]) <= reach:  # lanes overlap, as in a convolution
             grid = np.array(z)
-            for k in kept:
+            for k in over:
                 grid = grid[..., None] + zs[k] * np.arange(n[k])
-            np.add.at(Z, grid, sign * found)
+            np.add.at(Z, grid, sign * sums)
             return
         reach += abs(zs[d]) * (n[d] - 1)
-    target = _view(Z, z, [n[d] for d in kept], [zs[d] for d in kept])
-    target += sign * found
+    target = _view(Z, z, [n[d] for d in over], [zs[d] for d in over])
+    target += sign * sums
 
 
 class NumpyEngine(Encodings):
@@ -98,17 +98,17 @@ class NumpyEngine(Encodings):
     def __init__(self, program: Program) -> None:
         super().__init__(program)
         self.ops = [rows()[name] for name in program.tape.ops]
-        self.margins = [margins_of_arrays(one) for one in program.cone.rows]
+        self.margins = [margins_of_arrays(variant) for variant in program.cone.rows]
 
     def sweep(self, code: Encoded, memory: Array, grad: Array, batch: Batch) -> bool:
-        """Whether, for the samples, nothing is decided otherwise and all results are finite."""
-        # In a context of its own: Ctrl-C at the start of errstate's `__exit__` would leave NumPy
-        # silent for good.
+        """Whether all samples passed their guards, none is in doubt, and all results are finite."""
+        # In a context of its own: Ctrl-C at the start of errstate's `__exit__` would leave NumPy's
+        # warnings off for good.
         return copy_context().run(self._swept, code, memory, grad, batch)
 
     def _swept(self, code: Encoded, memory: Array, grad: Array, batch: Batch) -> bool:
         n, B, end = code.shared, code.block, code.end  # noqa: N806
-        x, held, out, inputs = batch.x, batch.held, batch.out, batch.inputs
+        x, status, out, back = batch.x, batch.status, batch.out, batch.back
         lane = np.arange(B)
         for to, begin, count in batch.where.tolist():
             memory[to : to + count] = batch.numbers[begin : begin + count]
@@ -116,60 +116,61 @@ class NumpyEngine(Encodings):
         with np.errstate(all="ignore"):
             for start in range(0, len(x), B):
                 count = min(B, len(x) - start)
-                chosen = np.minimum(start + lane, len(x) - 1)
-                for place, size in code.cleared.tolist():
-                    memory[place : place + size] = 0.0
-                memory[n : n + x.shape[1] * B] = x[chosen].T.ravel()
+                samples = np.minimum(start + lane, len(x) - 1)
+                for offset, size in code.cleared.tolist():
+                    memory[offset : offset + size] = 0.0
+                memory[n : n + x.shape[1] * B] = x[samples].T.ravel()
                 for row in code.forward.tolist():
                     self._forward(row, code, memory, lane)
-                good = self._decided(code, memory)
-                held[start : start + count] = good[:count]
-                found = memory[_at(code.outputs, lane)]
-                out[start : start + count] = found[:, :count].T
+                decided = self._decided(code, memory)
+                status[start : start + count] = decided[:count]
+                results = memory[_at(code.outputs, lane)]
+                out[start : start + count] = results[:, :count].T
                 if not batch.differentiate:
                     continue
                 grad[n:end] = 0.0
-                weight = np.where((good == HELD) & (lane < count), 1.0, 0.0) * batch.seeds[:, None]
-                weight = np.where(found == found, weight, weight * np.nan)
+                counts = (decided == PASSED) & (lane < count)
+                weight = np.where(counts, 1.0, 0.0) * batch.seeds[:, None]
+                weight = np.where(results == results, weight, weight * np.nan)
                 np.add.at(grad, _at(code.outputs, lane), weight)
                 for row in code.backward.tolist():
                     self._backward(row, code, memory, grad, lane)
-                back = grad[n : n + x.shape[1] * B].reshape(-1, B)
-                inputs[start : start + count] = back[:, :count].T
-        results = [out]
+                inputs = grad[n : n + x.shape[1] * B].reshape(-1, B)
+                back[start : start + count] = inputs[:, :count].T
+        filled = [out]
         if batch.differentiate:
             gradients = batch.gradients
             gradients[:] = 0.0
             for to, begin, count in batch.where.tolist():
                 gradients[begin : begin + count] = grad[to : to + count]
-            results += gradients, inputs
-        return bool((held == HELD).all() and all(np.isfinite(part).all() for part in results))
+            filled += gradients, back
+        return bool((status == PASSED).all() and all(np.isfinite(part).all() for part in filled))
 
     def _decided(self, code: Encoded, memory: Array) -> Array:
-        """What became of each sample: doubtful if rounding could decide anything otherwise."""
+        """The status of each sample; DOUBTFUL if rounding could change any decision."""
         doubtful = np.zeros(code.block, dtype=bool)
         close = np.zeros((len(code.guards), code.block), dtype=bool)
         if len(code.measured):
             doubtful, close = self._doubts(code, memory)
         failed = np.zeros(code.block, dtype=bool)
-        answers, sample = list(ORDER.values()), np.arange(code.block)
-        for (order, p, q, answer, *_), near in zip(code.guards.tolist(), close, strict=True):
+        compare, sample = list(COMPARISONS.values()), np.arange(code.block)
+        for (k, p, q, answer, *_), near in zip(code.guards.tolist(), close, strict=True):
             x, y = memory[_at(np.array([p, q]), sample)]
-            failed |= ~near & (answers[order](x, y) != answer)
-        kept = np.where(failed, FAILED, np.where(close.any(axis=0), DOUBTFUL, HELD))
-        return np.where(doubtful, DOUBTFUL, kept)
+            failed |= ~near & (compare[k](x, y) != answer)
+        status = np.where(failed, FAILED, np.where(close.any(axis=0), DOUBTFUL, PASSED))
+        return np.where(doubtful, DOUBTFUL, status)
 
     def _doubts(self, code: Encoded, memory: Array) -> tuple[Array, Array]:
-        """The samples in which a row may decide otherwise, and for each guard, where it may."""
+        """The samples in which a row may decide otherwise, and the same for each guard."""
 
-        def keep(place: int, sizes: Array) -> None:
+        def store(offset: int, sizes: Array) -> None:
             for first, unit in ((code.magnitudes.first, 1.0), (code.bounds.first, code.unit)):
-                memory[first + place : first + place + len(sizes)] = unit * sizes
+                memory[first + offset : first + offset + len(sizes)] = unit * sizes
 
-        keep(0, _magnitudes(memory[: code.shared]))
+        store(0, _magnitudes(memory[: code.shared]))
         for first, count in code.measured.tolist():
-            place = code.numbers.lane(first)
-            keep(place, _magnitudes(memory[place : place + count * code.block]))
+            offset = code.numbers.lane(first)
+            store(offset, _magnitudes(memory[offset : offset + count * code.block]))
         sample = np.arange(code.block)
         doubtful = np.zeros(code.block, dtype=bool)
         for row in code.bounding.tolist():
@@ -182,32 +183,32 @@ class NumpyEngine(Encodings):
         close = np.zeros((len(code.guards), code.block), dtype=bool)
         for k, (_, p, q, _, rounded, *_) in enumerate(code.guards.tolist()):
             if rounded:
-                places = _at(np.array([p, q]), sample)
-                x, y = memory[places]
-                margin = _margins(code, memory, places).sum(axis=0)
-                # Compared with itself, a number is another one only if it may be nan.
+                offsets = _at(np.array([p, q]), sample)
+                x, y = memory[offsets]
+                margin = _margins(code, memory, offsets).sum(axis=0)
+                # A number differs from itself only if it is nan.
                 apart = (abs(x - y) > margin) | (p == q)
                 close[k] = (margin != 0.0) & ~(apart & (margin < margins.HUGE))
         return doubtful, close
 
     def _row_in_doubt(self, row: list[int], code: Encoded, memory: Array) -> Array:
-        """The samples in which a row may decide otherwise; its results get their margins."""
+        """The samples in which a row may decide otherwise; adds margins to its results' bounds."""
         _, k, lanes, z, to, *pools = row[:7]
-        places = [_at(code.pool[p : p + lanes], np.arange(code.block)) for p in pools]
-        found = memory[z : z + lanes * code.block].reshape(lanes, code.block)
-        numbers = [memory[place] for place in places]
+        offsets = [_at(code.pool[p : p + lanes], np.arange(code.block)) for p in pools]
+        results = memory[z : z + lanes * code.block].reshape(lanes, code.block)
+        operands = [memory[offset] for offset in offsets]
         margin, doubt = self.margins[k](
-            *numbers, found, *(_margins(code, memory, place) for place in places)
+            *operands, results, *(_margins(code, memory, offset) for offset in offsets)
         )
-        memory[to : to + found.size] += np.broadcast_to(margin, found.shape).ravel()
-        return ~np.broadcast_to(doubt <= 0.0, found.shape).all(axis=0)
+        memory[to : to + results.size] += np.broadcast_to(margin, results.shape).ravel()
+        return ~np.broadcast_to(doubt <= 0.0, results.shape).all(axis=0)
 
     def _largest_in_doubt(self, row: list[int], code: Encoded, memory: Array) -> Array:
-        """The samples in which another number may be the largest, of some lists."""
+        """The samples in which another number of a list may be the largest."""
         lanes, px, starts = row[2], row[5], row[9]
-        begin, whole = _terms(code, starts, lanes)
-        places = _at(code.pool[px : px + whole], np.arange(code.block))
-        x, margin = memory[places], _margins(code, memory, places)
+        begin, total = _terms(code, starts, lanes)
+        offsets = _at(code.pool[px : px + total], np.arange(code.block))
+        x, margin = memory[offsets], _margins(code, memory, offsets)
         top, most = (np.maximum.reduceat(part, begin[:-1], axis=0) for part in (x, margin))
         counts = np.diff(begin)
         most, top = (np.repeat(part, counts, axis=0) for part in (most, top))
@@ -222,11 +223,11 @@ class NumpyEngine(Encodings):
         kind, k, lanes, z, px, py, start, sign = row[:8]
         B = len(sample)  # noqa: N806
         if kind == GATHER:
-            starts, whole = _terms(code, start, lanes)
-            x, y = (memory[_at(code.pool[p : p + whole], sample)] for p in (px, py))
+            starts, total = _terms(code, start, lanes)
+            x, y = (memory[_at(code.pool[p : p + total], sample)] for p in (px, py))
             sums = np.add.reduceat(x * y, starts[:-1], axis=0)
-            places = code.pool[z : z + lanes, None] + sample
-            np.add.at(memory, places.ravel(), sign * sums.ravel())  # a lane may be there twice
+            offsets = code.pool[z : z + lanes, None] + sample
+            np.add.at(memory, offsets.ravel(), sign * sums.ravel())  # a lane may occur twice
             return
         target = memory[z : z + lanes * B].reshape(lanes, B)
         if kind == ROW:
@@ -235,16 +236,15 @@ class NumpyEngine(Encodings):
             y = memory[_at(code.pool[py : py + lanes], sample)] if op.arity == 2 else None
             target[:] = row_of_arrays(op)[0](x, y)[0]
         elif kind == CHOOSE:
-            place = self._chosen(row, code, memory, sample)
-            target[:] = memory[place]
+            target[:] = memory[self._chosen(row, code, memory, sample)]
         elif kind == LARGEST:
-            starts, whole = _terms(code, start, lanes)
-            numbers = memory[_at(code.pool[px : px + whole], sample)]
+            starts, total = _terms(code, start, lanes)
+            numbers = memory[_at(code.pool[px : px + total], sample)]
             top = np.maximum.reduceat(numbers, starts[:-1], axis=0)
             counts = np.diff(starts)
-            within = np.arange(whole) - np.repeat(starts[:-1], counts)
-            place = np.where(numbers == np.repeat(top, counts, axis=0), within[:, None], whole)
-            first = np.minimum.reduceat(place, starts[:-1], axis=0)
+            within = np.arange(total) - np.repeat(starts[:-1], counts)
+            index = np.where(numbers == np.repeat(top, counts, axis=0), within[:, None], total)
+            first = np.minimum.reduceat(index, starts[:-1], axis=0)
             target[:] = np.where(np.isnan(top), 0, first)
         else:
             groups, other = row[8:10]
@@ -254,12 +254,12 @@ class NumpyEngine(Encodings):
             target[:] = np.where(_masks(row, code, memory, sample), instead[:, None], values)
 
     def _chosen(self, row: list[int], code: Encoded, memory: Array, sample: Array) -> Array:
-        """The place of what each lane chooses."""
+        """The offsets of what each lane chooses."""
         lanes, px, py, start = row[2], row[4], row[5], row[6]
-        starts, whole = _terms(code, start, lanes)
+        starts, total = _terms(code, start, lanes)
         index = np.nan_to_num(memory[_at(code.pool[py : py + lanes], sample)])
         index = np.clip(index, 0, (np.diff(starts) - 1)[:, None]).astype(np.int64)
-        flagged = code.pool[px : px + whole][starts[:-1, None] + index]
+        flagged = code.pool[px : px + total][starts[:-1, None] + index]
         return (flagged >> 1) + (flagged & 1) * sample
 
     def _backward(
@@ -273,10 +273,10 @@ class NumpyEngine(Encodings):
         kind, k, lanes, z, px, py, start, sign, wx, wy = row[:10]
         B = len(sample)  # noqa: N806
         if kind == GATHER:
-            starts, whole = _terms(code, start, lanes)
+            starts, total = _terms(code, start, lanes)
             ax, ay = (
-                _at(code.pool[px : px + whole], sample),
-                _at(code.pool[py : py + whole], sample),
+                _at(code.pool[px : px + total], sample),
+                _at(code.pool[py : py + total], sample),
             )
             g = sign * grad[code.pool[z : z + lanes, None] + sample]
             g = np.repeat(g, np.diff(starts), axis=0)
@@ -294,9 +294,9 @@ class NumpyEngine(Encodings):
             slopes = row_of_arrays(op)[1](
                 memory[ax], y, memory[z : z + lanes * B].reshape(lanes, B)
             )
-            for wanted, slope, place in zip((wx, wy), slopes, (ax, ay), strict=False):
+            for wanted, slope, offset in zip((wx, wy), slopes, (ax, ay), strict=False):
                 if wanted:
-                    np.add.at(grad, place, np.where(g != 0.0, g * slope, 0.0))
+                    np.add.at(grad, offset, np.where(g != 0.0, g * slope, 0.0))
         elif kind == MASKED:
             g = np.where(_masks(row, code, memory, sample), 0.0, g)
             np.add.at(grad, _at(code.pool[px : px + lanes], sample), g)

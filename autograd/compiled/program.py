@@ -1,11 +1,11 @@
-"""`Program`: a recording turned back into a few vector instructions, with nothing lost."""
+"""`Program`: a recorded function as a few vector instructions that keep every scalar operation."""
 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ except ModuleNotFoundError:
 
 from autograd import files
 from autograd.compiled import program_file
-from autograd.compiled.frozen import Tape
 from autograd.compiled.lowering import (
     CHOOSE,
     GATHER,
@@ -30,8 +29,9 @@ from autograd.compiled.lowering import (
 )
 from autograd.compiled.rounding import Cone, cone
 from autograd.compiled.selection import argmax, chosen, masked
-from autograd.compiled.tape import ARGMAX, DETACH, MASK, ORDER
-from autograd.modes import Mode, entered, present_mode, set_mode
+from autograd.compiled.tape import Tape
+from autograd.compiled.traced import ARGMAX, COMPARISONS, DETACH, MASK
+from autograd.modes import Mode, entered
 from autograd.operands import item
 from autograd.show.draw import quote
 from autograd.show.graph import Graph
@@ -47,9 +47,9 @@ class Program:
     It holds arrays of numbers and no Values.  `print` it to see its instructions.
 
     Attributes:
-        tape: the scalar operations that it was made from.
+        tape: the recorded scalar operations.
         instructions: in the order in which they run; backward runs them in reverse.
-        address: where each scalar's number is; those fused into a sum have -1.
+        address: of each scalar's number; -1 if it is fused into a sum.
     """
 
     def __init__(self, tape: Tape) -> None:
@@ -61,10 +61,10 @@ class Program:
 
     @cached_property
     def cone(self) -> Cone:
-        """What rounding could decide in it, and what that depends on."""
+        """What rounding could decide in the program, and what that depends on."""
         return cone(self)
 
-    # ------------------------------------------------------------------ to look at
+    # ------------------------------------------------------------------ text and pictures
 
     def __str__(self) -> str:
         tape = self.tape
@@ -74,37 +74,36 @@ class Program:
             f"{tape.inputs} inputs, {len(tape.guards)} guards; {self.size:,} bytes"
         ]
         lines.append("level  what        lanes x terms  where")
-        for one in self.instructions:
-            name = self.name(one)
-            low, high = one.terms
+        for step in self.instructions:
+            low, high = step.terms
             terms = f" x {high}" if low == high else f" x {low}-{high}"
-            size = f"{one.lanes}{terms}" if high > 1 else f"{one.lanes}"
-            where = self.locate(one.z)
-            text = where["scope"] or where["line"]
-            lines.append(f"{one.level:>5}  {name:<10}  {size:>13}  {text}".rstrip())
+            size = f"{step.lanes}{terms}" if high > 1 else f"{step.lanes}"
+            origin = self.locate(step.z)
+            text = origin["scope"] or origin["line"]
+            lines.append(f"{step.level:>5}  {self.name(step):<10}  {size:>13}  {text}".rstrip())
         return "\n".join(lines)
 
-    def name(self, one: Instruction) -> str:
+    def name(self, step: Instruction) -> str:
         """What an instruction does, in a word."""
-        if one.kind == ROW:
-            return self.tape.ops[one.op]
-        if one.kind in _WORDS:
-            return _WORDS[one.kind]
-        ones = one.pool[1] if one.kind == GATHER else np.array([one.y])
-        word = "dot" if one.terms[1] > 1 else "product"
-        if (ones == SHARED + self.shared).all():
+        if step.kind == ROW:
+            return self.tape.ops[step.op]
+        if step.kind in _WORDS:
+            return _WORDS[step.kind]
+        factors = step.pool[1] if step.kind == GATHER else np.array([step.y])
+        word = "dot" if step.terms[1] > 1 else "product"
+        if (factors == SHARED + self.shared).all():  # the constant one
             word = "sum"
-        return word if one.sign > 0 else f"-{word}"
+        return word if step.sign > 0 else f"-{word}"
 
     @property
     def size(self) -> int:
         """How many bytes the tape and the instructions take."""
         arrays = [v for v in vars(self.tape).values() if isinstance(v, np.ndarray)]
-        pools = [array for one in self.instructions for array in (*one.pool, one.counts)]
+        pools = [array for step in self.instructions for array in (*step.pool, step.counts)]
         return int(sum(a.nbytes for a in arrays + pools)) + 200 * len(self.instructions)
 
     def locate(self, lane: int) -> dict[str, str]:
-        """Label, scope and source line of what a lane holds."""
+        """Label, scope and source line of the node in a lane."""
         node = self.lane_of[lane]
         i = node - self.tape.sources
         if i < 0:
@@ -114,17 +113,16 @@ class Program:
         )
 
     def evaluate(self, parameters: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-        """The outputs, computed again operation by operation from numbers or Values."""
+        """The outputs, computed operation by operation from numbers or Values."""
         nodes = self.replayed(list(parameters), list(inputs), labels=False)
         return [nodes[o] for o in self.tape.outputs.tolist()]
 
     def replayed(
         self, parameters: list[Any], inputs: list[Any], labels: bool, scope: str = ""
     ) -> list[Any]:
-        """What every node of the tape is, from those numbers or Values.
+        """Every node of the tape, computed from numbers or Values.
 
-        With `labels` the nodes are called as they were, and are in the scopes that they were in,
-        inside of `scope`.
+        With `labels`, the nodes get their recorded labels and scopes, inside `scope`.
         """
         tape = self.tape
         nodes: list[Any] = [*tape.constants.tolist(), *parameters, *inputs]
@@ -137,44 +135,46 @@ class Program:
                 x, y = nodes[a], nodes[b] if b >= 0 else None
                 if cut:
                     x, y = (v.data if isinstance(v, Value) else v for v in (x, y))
-                label, where, _ = tape.notes[note] if labels else ("", "", "")
-                where = f"{scope}/{where}" if scope and where else scope or where
-                mode = modes.setdefault(where, Mode(scope=where)) if where else None
+                label, inner, _ = tape.notes[note] if labels else ("", "", "")
+                within = f"{scope}/{inner}" if scope and inner else scope or inner
+                mode = modes.setdefault(within, Mode(scope=within)) if within else None
                 with entered(mode) if mode else nullcontext():
-                    made = ops[k](x) if y is None else ops[k](x, y)
-                if label and isinstance(made, Value):
-                    made.label = label
+                    node = ops[k](x) if y is None else ops[k](x, y)
+                if label and isinstance(node, Value):
+                    node.label = label
             elif k == DETACH:
-                made = nodes[a].data if isinstance(nodes[a], Value) else nodes[a]
+                node = nodes[a].data if isinstance(nodes[a], Value) else nodes[a]
             else:
                 entries = [nodes[e] for e in tape.tables[b : b + count].tolist()]
                 if k == MASK:
-                    made = masked(nodes[a], *entries)
+                    node = masked(nodes[a], *entries)
                 else:
-                    made = argmax(entries) if k == ARGMAX else chosen(entries, nodes[a])
-            nodes.append(made)
+                    node = argmax(entries) if k == ARGMAX else chosen(entries, nodes[a])
+            nodes.append(node)
         return nodes
 
     def lift(self, parameters: Sequence[float], inputs: Sequence[float]) -> "Lifted":
         """The graph of one sample as Values, for the player, the checker and pictures."""
         tape = self.tape
-        given = [Value(float(p), f"p{i}") for i, p in enumerate(parameters)]
-        entered = [Value(float(x), f"x{i}") for i, x in enumerate(inputs)]
-        nodes = recorded_plainly(self.replayed, given, entered, labels=True)
+        p = [Value(float(number), f"p{i}") for i, number in enumerate(parameters)]
+        x = [Value(float(number), f"x{i}") for i, number in enumerate(inputs)]
+        with entered(None):  # recorded, whatever mode is active
+            nodes = self.replayed(p, x, labels=True)
         outputs = [
             nodes[o] if isinstance(nodes[o], Value) else Value(nodes[o]) for o in tape.outputs
         ]
-        held = all(
-            list(ORDER.values())[order](item(nodes[x]), item(nodes[y])) == bool(answer)
-            for order, x, y, answer in tape.guards.tolist()
+        compare = list(COMPARISONS.values())
+        passed = all(
+            compare[k](item(nodes[left]), item(nodes[right])) == bool(answer)
+            for k, left, right, answer in tape.guards.tolist()
         )
-        return Lifted(given, entered, outputs, held)
+        return Lifted(p, x, outputs, passed)
 
     def draw(self) -> Graph:
-        """The regrouped picture: a box for each part of the model, with what its lanes do.
+        """A picture with a box for each part of the model, which says what its lanes do.
 
-        A part is a scope, or a source line outside of any, for as long as its levels follow each
-        other.  Boxes that read parameters are yellow, those with an output green.
+        A part is a scope, or a source line outside any scope, in consecutive levels.  Boxes that
+        read parameters are yellow, those with an output green.
 
         >>> from autograd import Value, compile, scope
         >>> w = [Value(0.5), Value(-1.0)]
@@ -189,34 +189,30 @@ class Program:
         b0["neuron<br>dot of 2 x 1<br>tanh x 1"]
         x --> b0
         """
-        # Which box an instruction goes into, and the instructions of each.
         boxes: dict[str, list[Instruction]] = {}
-        latest: dict[str, tuple[str, int]] = {}  # of each part: its box so far, and its level
-        for one in self.instructions:
-            found = self.locate(int(one.results[0]))
-            part = found["scope"].partition("/neuron ")[0] or found["line"]
+        latest: dict[str, tuple[str, int]] = {}  # the last box of each part, and its level
+        for step in self.instructions:
+            part = self._part(step)
             box, level = latest.get(part, ("", -1))
-            if level < one.level - 1:
+            if level < step.level - 1:
                 box = f"b{len(boxes)}"
-            boxes.setdefault(box, []).append(one)
-            latest[part] = box, one.level
+            boxes.setdefault(box, []).append(step)
+            latest[part] = box, step.level
         owner = np.full(self.slots, "", dtype=object)
         owner[: self.tape.inputs] = "x"
         texts, fills = {"x": f"{self.tape.inputs} inputs"}, {"x": "#ffffff"}
-        for box, ones in boxes.items():
-            found = self.locate(int(ones[0].results[0]))
-            part = found["scope"].partition("/neuron ")[0] or found["line"]
+        for box, steps in boxes.items():
             merged: dict[tuple[int, str], list[Instruction]] = {}
-            for one in ones:
-                owner[one.results] = box
-                merged.setdefault((one.level, self.name(one).lstrip("-")), []).append(one)
+            for step in steps:
+                owner[step.results] = box
+                merged.setdefault((step.level, self.name(step).lstrip("-")), []).append(step)
             lines = [_summary(word, alike) for (_, word), alike in merged.items()]
-            texts[box] = "\n".join([part, *lines])
+            texts[box] = "\n".join([self._part(steps[0]), *lines])
         edges: dict[tuple[str, str], None] = {}
         outputs = self.address[self.tape.outputs]
         constants = SHARED + len(self.tape.constants)
-        for box, ones in boxes.items():
-            reads = np.unique(np.concatenate([one.operands for one in ones]))
+        for box, steps in boxes.items():
+            reads = np.unique(np.concatenate([step.operands for step in steps]))
             trained = ((reads >= constants) & (reads < SHARED + self.shared)).any()
             final = (owner[outputs[outputs < SHARED]] == box).any()
             fills[box] = "#dff0e3" if final else "#fff4d6" if trained else "#f4f6fa"
@@ -238,24 +234,29 @@ class Program:
         mermaid += [f"{source} --> {target}" for source, target in edges]
         return Graph(body, "\n".join(mermaid))
 
-    # ------------------------------------------------------------------ to keep
+    def _part(self, step: Instruction) -> str:
+        """The part of the model that an instruction belongs to; see `draw`."""
+        origin = self.locate(int(step.results[0]))
+        return origin["scope"].partition("/neuron ")[0] or origin["line"]
+
+    # ------------------------------------------------------------------ files
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the program to a file, whole or not at all; it holds arrays and text only."""
+        """Write the program to a file, completely or not at all; it contains no code."""
         files.write(path, self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """The program as bytes: its tape, from which the instructions follow."""
+        """The program's tape as bytes; the instructions follow from it."""
         return program_file.packed(self.tape)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Program":
-        """The program of a file that `save` wrote; ValueError for any other."""
+        """The program in a file that `save` wrote; ValueError for any other file."""
         return cls.from_bytes(Path(path).read_bytes(), Path(path).name)
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "program") -> "Program":
-        """The program that `to_bytes` gave; ValueError for anything else."""
+        """The program from the bytes that `to_bytes` gave; ValueError for any others."""
         return cls(program_file.unpacked(data, name))
 
     def __reduce__(self) -> Any:
@@ -263,20 +264,12 @@ class Program:
 
     @property
     def digest(self) -> str:
-        """A hash of what it computes; the same for the same tape."""
-        tape = self.tape
-        found = hashlib.sha256(json.dumps([tape.ops, tape.parameters, tape.inputs]).encode())
-        for array in (
-            tape.constants,
-            tape.code,
-            tape.a,
-            tape.b,
-            tape.cut,
-            tape.tables,
-            tape.outputs,
-        ):
-            found.update(np.ascontiguousarray(array).tobytes())
-        return found.hexdigest()
+        """A hash of what the program computes; equal for equal tapes."""
+        t = self.tape
+        digest = hashlib.sha256(json.dumps([t.ops, t.parameters, t.inputs]).encode())
+        for array in (t.constants, t.code, t.a, t.b, t.cut, t.tables, t.outputs):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
 
 @dataclass
@@ -286,22 +279,12 @@ class Lifted:
     parameters: list[Value]
     inputs: list[Value]
     outputs: list[Value]
-    held: bool = field(default=True)  # whether the guards held
+    passed: bool  # whether the guards passed
 
 
-def recorded_plainly(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
-    """What the function returns, with its operations recorded, whatever mode there is here."""
-    mode = present_mode()
-    try:
-        set_mode(None)
-        return function(*args, **named)
-    finally:
-        set_mode(mode)
-
-
-def _summary(word: str, ones: list[Instruction]) -> str:
+def _summary(word: str, steps: list[Instruction]) -> str:
     """What instructions of one kind and level do, in a line."""
-    lanes = len(np.unique(np.concatenate([one.results for one in ones])))
-    low, high = min(one.terms[0] for one in ones), max(one.terms[1] for one in ones)
-    of = "" if high == 1 else f" of {high}" if low == high else f" of {low} to {high}"
-    return f"{word}{of} x {lanes:,}"
+    lanes = len(np.unique(np.concatenate([step.results for step in steps])))
+    low, high = min(step.terms[0] for step in steps), max(step.terms[1] for step in steps)
+    terms = "" if high == 1 else f" of {high}" if low == high else f" of {low} to {high}"
+    return f"{word}{terms} x {lanes:,}"

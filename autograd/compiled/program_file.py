@@ -1,4 +1,4 @@
-"""A program as bytes: arrays and text that are checked when they are read, and nothing else."""
+"""A program as bytes: arrays and text, all of which are checked when they are read."""
 
 import dataclasses
 import hashlib
@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd.compiled.frozen import Tape
-from autograd.compiled.tape import ARGMAX, DETACH, MASK, ORDER
+from autograd.compiled.tape import Tape
+from autograd.compiled.traced import ARGMAX, COMPARISONS, DETACH, MASK
 from autograd.value import rows
 
 Array = Any
@@ -24,9 +24,9 @@ def packed(tape: Tape) -> bytes:
     """The tape as bytes."""
     arrays: dict[str, Any] = {}
     rest: dict[str, Any] = {}
-    for one in dataclasses.fields(Tape):
-        value = getattr(tape, one.name)
-        (arrays if isinstance(value, np.ndarray) else rest)[one.name] = value
+    for field in dataclasses.fields(Tape):
+        value = getattr(tape, field.name)
+        (arrays if isinstance(value, np.ndarray) else rest)[field.name] = value
     table = rows()
     rest["texts"] = [list(table[name].texts) for name in tape.ops]
     rest["format"] = FORMAT
@@ -35,7 +35,7 @@ def packed(tape: Tape) -> bytes:
     try:
         np.savez(buffer, **arrays)
     except ValueError as error:
-        # After Ctrl-C, zipfile complains of the part that was not finished, and hides it.
+        # After Ctrl-C, zipfile raises an error about the unfinished part, which hides it.
         if isinstance(error.__context__, KeyboardInterrupt):
             raise error.__context__ from None
         raise
@@ -44,7 +44,7 @@ def packed(tape: Tape) -> bytes:
 
 
 def unpacked(data: bytes, name: str) -> Tape:
-    """The tape that `packed` gave; ValueError for anything else."""
+    """The tape from the bytes that `packed` gave; ValueError for any others."""
     head, body = data[: len(_HEAD) + 64], data[len(_HEAD) + 64 :]
     if not data.startswith(_HEAD):
         raise ValueError(f"{name} is not a program")
@@ -54,7 +54,7 @@ def unpacked(data: bytes, name: str) -> Tape:
         rest, arrays = _unpacked(body)
         tape = Tape(**rest, **arrays)
         _checked(tape)
-    except Exception as error:  # what zipfile and json say of damage is of many kinds
+    except Exception as error:  # zipfile and json raise many kinds of errors
         raise ValueError(f"{name} is not a program ({error!s:.200})") from None
     return tape
 
@@ -68,27 +68,27 @@ _KINDS = {
     "constants": "f8", "whole": "b1", "code": "i2", "a": "i8", "b": "i8", "count": "i8",
     "cut": "b1", "tables": "i8", "outputs": "i8", "guards": "i8", "note": "i8", "json": "u1",
 }  # fmt: skip
-_DEPTH = 100  # of the nesting of a result; to compare or write a deeper one, Python recurses
+_MAX_DEPTH = 100  # of the nesting of a result: Python recurses to compare or write one
 
 
 def _unpacked(body: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The fields of a tape that are plain and those that are arrays; ValueError if it has others.
+    """The plain fields of a tape, and its arrays; ValueError if there are other parts.
 
-    What is read takes no more memory than the file: nothing is decompressed, and a shape is what
-    there are bytes for.
+    Reading takes no more memory than the file has bytes: nothing is decompressed, and there are
+    bytes for every entry of an array.
     """
     with zipfile.ZipFile(io.BytesIO(body)) as stored:
         entries = stored.infolist()
-        names = sorted(one.filename for one in entries)
+        names = sorted(entry.filename for entry in entries)
         if names != sorted(f"{name}.npy" for name in _KINDS):
             raise ValueError("it has other parts")
-        if any(one.compress_type != zipfile.ZIP_STORED for one in entries):
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             raise ValueError("it is compressed")
-        if sum(one.file_size for one in entries) > len(body):
+        if sum(entry.file_size for entry in entries) > len(body):
             raise ValueError("its parts overlap")
         parts = {name: _array(stored.read(f"{name}.npy"), name) for name in _KINDS}
     rest = json.loads(parts.pop("json").tobytes().decode())
-    wanted = {one.name for one in dataclasses.fields(Tape)} - set(parts) | {"texts", "format"}
+    wanted = {field.name for field in dataclasses.fields(Tape)} - set(parts) | {"texts", "format"}
     if not isinstance(rest, dict) or set(rest) != wanted:
         raise ValueError("its description has other fields")
     texts, version = rest.pop("texts"), rest.pop("format")
@@ -96,27 +96,27 @@ def _unpacked(body: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
         raise ValueError(f"format {version!r:.60}, and this version reads {FORMAT}")
     table = rows()
     if not (_are_texts(rest["ops"]) and isinstance(texts, list) and len(texts) == len(rest["ops"])):
-        raise ValueError("its operations are no texts")
+        raise ValueError("the names of its operations are not texts")
     for op, text in zip(rest["ops"], texts, strict=True):
         if op not in table or list(table[op].texts) != text:
-            raise ValueError(f"the operation {op!r:.60} is not the one of this table")
+            raise ValueError(f"the operation {op!r:.60} differs from the one in this table")
     return rest, parts
 
 
 def _array(data: bytes, name: str) -> Array:
-    """The numbers of a .npy file of a field."""
-    found = _NPY.match(data)
-    if found is None or data[8:10] != (found.end() - 10).to_bytes(2, "little"):
-        raise ValueError(f"{name} is no array as it should be")
-    kind, rows_, columns = found.groups()
+    """The array in the .npy file of a field."""
+    header = _NPY.match(data)
+    if header is None or data[8:10] != (header.end() - 10).to_bytes(2, "little"):
+        raise ValueError(f"{name} is not an array of the expected form")
+    kind, rows_, columns = header.groups()
     shape = [int(size) for size in (rows_, columns) if size is not None]
     if kind[1:].decode() != _KINDS[name] or len(shape) != (2 if name == "guards" else 1):
         raise ValueError(f"{name} has another type or shape")
-    numbers = np.frombuffer(data, dtype=np.dtype(kind.decode()), offset=found.end())
+    numbers = np.frombuffer(data, dtype=np.dtype(kind.decode()), offset=header.end())
     if math.prod(shape) != len(numbers) or (name == "guards" and shape[1] != 4):
         raise ValueError(f"{name} has another type or shape")
-    if kind[1:] == b"b1" and not set(data[found.end() :]) <= {0, 1}:
-        raise ValueError(f"{name} has something else than true and false")
+    if kind[1:] == b"b1" and not set(data[header.end() :]) <= {0, 1}:
+        raise ValueError(f"{name} has entries other than true and false")
     return numbers.astype(_KINDS[name]).reshape(shape)
 
 
@@ -125,10 +125,10 @@ def _are_texts(parts: Any) -> bool:
 
 
 def _checked(tape: Tape) -> None:
-    """Refuse a tape that does not hang together: native code would read outside of its memory."""
+    """Refuse a tape with wrong indices, for which native code would read outside its memory."""
     count = len(tape.code)
     columns = {len(getattr(tape, key)) for key in ("a", "b", "count", "cut", "note")}
-    # A parameter is there because something reads it; a huge number of them is none of ours.
+    # Every parameter is read by something, so their number has a bound.
     reads = 2 * count + len(tape.tables) + len(tape.outputs) + 2 * len(tape.guards)
     good = type(tape.parameters) is int and 0 <= tape.parameters <= reads
     good = good and tape.inputs == len(tape.whole) and type(tape.inputs) is int
@@ -141,19 +141,19 @@ def _checked(tape: Tape) -> None:
 
 
 def _nested(form: Any, outputs: int) -> None:
-    """Refuse what is not a nesting of the outputs' places, in order."""
-    places, level = [], [(form, 0)]
+    """Refuse a form that is not a nesting of the outputs' indices, in order."""
+    indices, level = [], [(form, 0)]
     while level:
         part, depth = level.pop()
-        if depth > _DEPTH:
-            raise ValueError("its result is nested too deep")
+        if depth > _MAX_DEPTH:
+            raise ValueError("its result is nested too deeply")
         if isinstance(part, list | dict):
             inside = list(part.values()) if isinstance(part, dict) else part
-            level += [(one, depth + 1) for one in reversed(inside)]
+            level += [(entry, depth + 1) for entry in reversed(inside)]
         else:
-            places.append(part)
-    if places != list(range(outputs)) or not all(type(place) is int for place in places):
-        raise ValueError("its result is no nesting of its outputs")
+            indices.append(part)
+    if indices != list(range(outputs)) or not all(type(index) is int for index in indices):
+        raise ValueError("its result is not a nesting of its outputs")
 
 
 def _in_range(tape: Tape) -> bool:
@@ -165,7 +165,7 @@ def _in_range(tape: Tape) -> bool:
     own = tape.sources + np.arange(len(tape.code))
     if not (below(tape.note, len(tape.notes)) and below(tape.outputs, len(tape))):
         return False
-    if not (below(tape.guards[:, 1:3], len(tape)) and below(tape.guards[:, 0], len(ORDER))):
+    if not (below(tape.guards[:, 1:3], len(tape)) and below(tape.guards[:, 0], len(COMPARISONS))):
         return False
     if not ((tape.code >= MASK) & (tape.code < len(tape.ops))).all():
         return False
@@ -180,7 +180,7 @@ def _in_range(tape: Tape) -> bool:
         return False
     lists = tape.code < DETACH
     starts, counts, ends = tape.b[lists], tape.count[lists], own[lists]
-    # One list after the other: where they overlap, few bytes would be much to do.
+    # The lists follow each other.  If they could overlap, few bytes could mean a lot of work.
     if not ((counts > 0) & (counts <= len(tape.tables))).all():
         return False
     if not np.array_equal(starts, np.cumsum(counts) - counts) or counts.sum() != len(tape.tables):
@@ -194,7 +194,7 @@ def _in_range(tape: Tape) -> bool:
     if not (tape.count[tape.code == MASK] == 3).all():
         return False
     fixed = np.concatenate([tape.tables[masks + 1], tape.tables[masks + 2]])
-    places = tape.tables[masks + 1]
     if not below(fixed, len(tape.constants)):
         return False
-    return below(tape.constants[places], 2.0**31) and bool((tape.constants[places] % 1 == 0).all())
+    positions = tape.constants[tape.tables[masks + 1]]
+    return below(positions, 2.0**31) and bool((positions % 1 == 0).all())

@@ -1,4 +1,4 @@
-"""Random generators that a function may draw from, and whether one of them has moved."""
+"""Random generators that a function may draw from, and whether any of them has moved."""
 
 import pickle
 import random
@@ -10,34 +10,36 @@ from typing import Any
 
 from autograd.ops import Ops
 
-_LEVELS, _MOST = 6, 5000  # how deep and at how many objects a generator is looked for
-_NO_DOORS = (Ops, str, bytes, int, float, type, types.ModuleType, types.FunctionType)
+# How many levels deep, and among how many objects, generators are searched for.
+_SEARCH_DEPTH, _SEARCH_SIZE = 6, 5000
+_NOT_SEARCHED = (Ops, str, bytes, int, float, type, types.ModuleType, types.FunctionType)
 
 
 class Generators:
-    """The random generators of Python and NumPy, and those inside some objects, as they are now."""
+    """The random generators of Python, of NumPy and inside some objects, with their states."""
 
     def __init__(self, objects: Iterable[Any]) -> None:
-        self._found: list[tuple[str, Any]] = [("the module random", random)]
+        self._generators: list[tuple[str, Any]] = [("the module random", random)]
         numpy = sys.modules.get("numpy.random")
         if numpy is not None:
-            # Its functions are methods of one generator.
-            self._found.append(("numpy.random", numpy.get_state.__self__))
-        for one in _inside(objects):
-            if isinstance(one, random.Random) or _bits(one) is not None:
-                self._found.append((f"a {type(one).__name__} that it holds", one))
+            # NumPy's functions are methods of one generator.
+            self._generators.append(("numpy.random", numpy.get_state.__self__))
+        for part in _inside(objects):
+            if isinstance(part, random.Random) or _bits(part) is not None:
+                self._generators.append((f"a {type(part).__name__} that it holds", part))
         self._before = self._states()
 
     def moved(self) -> str:
-        """Which of them has moved; '' if none has."""
-        now = self._states()
-        for (name, _), one, other in zip(self._found, self._before, now, strict=True):
-            if one != other:
+        """The name of a generator that has moved since; '' if none has."""
+        for (name, _), before, now in zip(
+            self._generators, self._before, self._states(), strict=True
+        ):
+            if before != now:
                 return name
         return ""
 
     def _states(self) -> list[Any]:
-        return [_state(one) for _, one in self._found]
+        return [_state(generator) for _, generator in self._generators]
 
 
 def _state(generator: Any) -> Any:
@@ -50,25 +52,26 @@ def _state(generator: Any) -> Any:
 
 
 def _bits(generator: Any) -> Any:
-    """What drives a generator of NumPy's; None for anything else."""
-    found = getattr(generator, "bit_generator", None)
-    return getattr(generator, "_bit_generator", None) if found is None else found
+    """The bit generator behind one of NumPy's generators; None for anything else."""
+    bits = getattr(generator, "bit_generator", None)
+    return getattr(generator, "_bit_generator", None) if bits is None else bits
 
 
-def _inside(things: Iterable[Any]) -> Iterator[Any]:
-    """The things, and what is in their attributes and containers, some levels deep."""
-    level, seen = list(things), set[int]()
-    for _ in range(_LEVELS):
-        after: list[Any] = []
-        for one in level:
-            if id(one) in seen or issubclass(type(one), _NO_DOORS) or len(seen) > _MOST:
+def _inside(objects: Iterable[Any]) -> Iterator[Any]:
+    """The objects, and what their attributes and containers hold, some levels deep."""
+    level, seen = list(objects), set[int]()
+    for _ in range(_SEARCH_DEPTH):
+        below: list[Any] = []
+        for part in level:
+            skip = id(part) in seen or issubclass(type(part), _NOT_SEARCHED)
+            if skip or len(seen) > _SEARCH_SIZE:
                 continue
-            seen.add(id(one))
-            yield one
-            if isinstance(one, dict):
-                after += islice(one.values(), _MOST)
-            elif isinstance(one, list | tuple | set | frozenset):
-                after += islice(one, _MOST)
-            elif type(getattr(one, "__dict__", None)) is dict:
-                after += islice(vars(one).values(), _MOST)
-        level = after
+            seen.add(id(part))
+            yield part
+            if isinstance(part, dict):
+                below += islice(part.values(), _SEARCH_SIZE)
+            elif isinstance(part, list | tuple | set | frozenset):
+                below += islice(part, _SEARCH_SIZE)
+            elif type(getattr(part, "__dict__", None)) is dict:
+                below += islice(vars(part).values(), _SEARCH_SIZE)
+        level = below

@@ -1,4 +1,4 @@
-"""Recording: a function runs once, and what it did with its numbers becomes a table of scalars."""
+"""`Recorder`: a function runs once, and each operation on its numbers is written down."""
 
 import operator
 import os
@@ -11,15 +11,15 @@ from typing import Any
 
 from autograd import advice
 from autograd.blame import NonFiniteError, bad_result, called
-from autograd.compiled.tape import (
+from autograd.compiled.traced import (
+    ALWAYS,
+    COMPARISONS,
     DETACH,
-    ORDER,
-    SOLID,
     Guard,
     RecordingError,
     Traced,
-    kinds_of,
     number_of,
+    value_bits_of,
 )
 from autograd.compiled.whole_numbers import Index
 from autograd.modes import Mode, present_mode, set_mode
@@ -32,36 +32,36 @@ _LARGEST = sys.float_info.max
 
 
 class Recorded(Mode):
-    """The mode in which operations go to a tape."""
+    """The mode in which operations are recorded."""
 
-    __slots__ = ("tape",)
+    __slots__ = ("recorder",)
     traces = True
 
     def __init__(
-        self, tape: "Recorder", recording: bool = True, scope: str = "", anomaly: bool = False
+        self, recorder: "Recorder", recording: bool = True, scope: str = "", anomaly: bool = False
     ) -> None:
         super().__init__(recording, scope, anomaly)
-        self.tape = tape
+        self.recorder = recorder
 
     def changed(self, recording: bool, scope: str, anomaly: bool) -> "Recorded":
-        """A mode of this kind."""
-        return Recorded(self.tape, recording, scope, anomaly)
+        """The same mode with other settings."""
+        return Recorded(self.recorder, recording, scope, anomaly)
 
     def new_leaf(self, leaf: Value) -> None:
-        """A leaf that the function makes itself is a constant of the recording."""
-        self.tape.born.add(leaf)
+        """Note a leaf that the function creates itself: it is a constant of the recording."""
+        self.recorder.own_leaves.add(leaf)
 
     def meet_transform(self) -> None:
-        """Whether a derivative is a Value depends on what the arguments are."""
-        self.tape.strict = True
+        """Note a transform: whether its result is a Value depends on the kinds of the arguments."""
+        self.recorder.strict = True
 
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Any:
-        """The node of a result, on the tape."""
-        tape = self.tape
-        left, right = tape.operand(a, x), tape.operand(b, y)
+        """The node of a result, recorded."""
+        recorder = self.recorder
+        left, right = recorder.operand(a, x), recorder.operand(b, y)
         operands = (left,) if y is None else (left, right)
-        kinds = kinds_of(a) | kinds_of(b)
-        node = Traced(tape, z, None, tape.note(op, self.scope), operands, kinds, not self.recording)
+        note, value_bits = recorder.note(op, self.scope), value_bits_of(a) | value_bits_of(b)
+        node = Traced(recorder, z, None, note, operands, value_bits, not self.recording)
         if self.recording:
             # A plain number is no node of the graph, but a derivative may depend on it.
             node.a, node.x = (None, a) if type(a) is not Value and _is_plain(a) else (a, x)
@@ -70,8 +70,8 @@ class Recorded(Mode):
         if self.anomaly:
             if z - z != 0.0:
                 raise NonFiniteError(bad_result(op, x, y, z, a, b, node.line))
-            tape.ask("<=", node, _LARGEST)
-            tape.ask(">=", node, -_LARGEST)
+            recorder.compare("<=", node, _LARGEST)
+            recorder.compare(">=", node, -_LARGEST)
         return node
 
 
@@ -80,43 +80,46 @@ def _is_plain(operand: Any) -> bool:
 
 
 class Recorder:
-    """A recording in the making: nodes in the order in which they were made, and guards.
+    """The nodes of a function that is being recorded, in order of creation, and its guards.
 
     Args:
-        values: a bit for each input, the first in the lowest: whether it is a Value's.
+        values: a bit for each input, the first in the lowest: whether it is a Value.
         quiet: whether the caller is inside `no_grad`, where a Value may be converted.
 
     Attributes:
-        strict: whether the function was told what it would not be told for arguments of another
-            kind, or outside of `no_grad`: then the recording serves only calls of this kind.
+        strict: whether the recording serves only calls with the same kinds of arguments, inside or
+            outside `no_grad` as here, because the function saw something that depends on them.
+        own_leaves: the leaves that the function creates itself.
         grads: the leaves from outside whose `.grad` the function reads, each with its input.
+        bounded: the serial numbers of whole numbers with a guard that they are exact as floats.
+        tables: entries of tables that `select` chose from; their parameters stay row by row.
     """
 
     def __init__(self, values: int = 0, quiet: bool = False) -> None:
-        self.values, self.quiet, self.strict = values << 1 | SOLID, quiet, False
+        self.values, self.quiet, self.strict = values << 1 | ALWAYS, quiet, False
         self.running = False
         self.nodes: list[Traced] = []
         self.guards: list[Guard] = []
-        self.born: set[Value] = set()
+        self.own_leaves: set[Value] = set()
         self.inputs: list[Traced] = []
         self.grads: dict[Value, Traced] = {}
-        self.exact: set[int] = set()  # whole numbers that have a guard that they are small enough
-        self.met: list[Any] = []  # tables, whose parameters are best kept row by row
-        self._seen: dict[Value, float] = {}  # the numbers of leaves when they were used first
+        self.bounded: set[int] = set()
+        self.tables: list[Any] = []
+        self._first_numbers: dict[Value, float] = {}  # of leaves from outside, at their first use
         self._notes: dict[Any, Note] = {}
-        self._near: Any = None  # the call that works with numbers now, and the user's above it
-        self._user: Any = None
+        self._caller: Any = None  # the frame outside this package that computes now
+        self._user: Any = None  # the nearest frame above it that is the user's own code
 
     # ------------------------------------------------------------------ what goes to the tape
 
     def note(self, op: Operation | None, scope: str | None = None) -> Note:
-        """The row, scope and source line of a node that is made now; shared among such nodes."""
-        near: Any = sys._getframe(2)
-        while near is not None and near.f_globals.get("__name__", "").startswith("autograd."):
-            near = near.f_back
-        if near is not self._near:
+        """Operation, scope and source line of a node that is created now; equal ones are shared."""
+        caller: Any = sys._getframe(2)
+        while caller is not None and caller.f_globals.get("__name__", "").startswith("autograd."):
+            caller = caller.f_back
+        if caller is not self._caller:
             # Until that call returns, no frame above it can go on to another line.
-            self._near = frame = near
+            self._caller = frame = caller
             while frame is not None:
                 if _package(frame) not in ("autograd", "nn", ""):
                     break
@@ -127,14 +130,14 @@ class Recorder:
             mode = present_mode()
             scope = mode.scope if mode is not None else ""
         key = (op, scope, frame.f_code if frame else None, frame.f_lineno if frame else 0)
-        found = self._notes.get(key)
-        if found is None:
+        note = self._notes.get(key)
+        if note is None:
             line = f"{called(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else ""
-            found = self._notes[key] = Note(op, "", scope, line)
-        return found
+            note = self._notes[key] = Note(op, "", scope, line)
+        return note
 
     def enter(self, data: float, label: str) -> Traced:
-        """A new input; a whole number can select."""
+        """A new input; a whole number becomes an `Index`."""
         if type(data) is int:
             node: Traced = Index(self, float(data), None, Note(None, label), (), 0)
         else:
@@ -143,39 +146,39 @@ class Recorder:
         return node
 
     def operand(self, node: Any, number: float | None) -> Any:
-        """What stands on the tape for an operand."""
+        """The operand that the tape gets for a node and its number."""
         if type(node) is not Value:
             return number if node is None else node
-        if node in self.born:
-            return number  # as it is now: it may be changed later
-        self._meet(node)
+        if node in self.own_leaves:
+            return number  # as it is now: the function may change it later
+        self._note_number(node)
         return node
 
-    def placed(self, value: Any) -> Any:
-        """What stands on the tape for one of several values."""
+    def on_tape(self, value: Any) -> Any:
+        """The operand that the tape gets for a value."""
         return self.operand(value, data_of(value)) if type(value) is Value else value
 
-    def ask(self, order: str, x: Any, y: Any) -> bool:
-        """The answer to a comparison, kept as a guard."""
+    def compare(self, comparison: str, x: Any, y: Any) -> bool:
+        """The answer to a comparison, which becomes a guard."""
         if not self.running:
             raise RecordingError(
                 "a number of a compiled function was kept, and compared outside of it; return what "
-                "is wanted instead"
+                "you need instead"
             )
         if x is y:
-            return order in ("<=", ">=", "==") and not self._is_nan(x)
-        p, q = (number_of(o) if isinstance(o, Ops) else float(o) for o in (x, y))
-        answer = ORDER[order](p, q)
+            return comparison in ("<=", ">=", "==") and not self._is_nan(x)
+        p, q = number_of(x), number_of(y)
+        answer = COMPARISONS[comparison](p, q)
         x, y = self.operand(x, p), self.operand(y, q)
-        self.guards.append(Guard(order, x, y, answer, self.note(None).line))
+        self.guards.append(Guard(comparison, x, y, answer))
         return answer
 
     def _is_nan(self, x: Any) -> bool:
-        # Two sides that are one number would always be too close for a regrouped sum to decide.
-        return not self.ask("<=", x, _LARGEST) and not self.ask(">", x, _LARGEST)
+        # A guard that compares a sum with itself would always be too close to call.
+        return not self.compare("<=", x, _LARGEST) and not self.compare(">", x, _LARGEST)
 
-    def allow(self, plain: bool, to: str) -> None:
-        """TypeError where `float` and the like would lose a gradient."""
+    def check_conversion(self, plain: bool, to: str) -> None:
+        """Raise TypeError where `float` and the like would lose a gradient."""
         mode = present_mode()
         if plain or (self.quiet and mode is not None and mode.recording):
             self.strict = True
@@ -184,26 +187,26 @@ class Recorder:
 
     # ------------------------------------------------------------------ leaves from outside
 
-    def _meet(self, leaf: Value) -> None:
-        self._seen.setdefault(leaf, data_of(leaf))
+    def _note_number(self, leaf: Value) -> None:
+        self._first_numbers.setdefault(leaf, data_of(leaf))
 
-    def read(self, leaf: Value, kinds: int) -> Any:
-        """The number of a leaf, cut off from the graph: an input of the recording, as it is."""
-        if leaf in self.born:
-            return data_of(leaf) if kinds == 0 else Value(data_of(leaf), leaf.label)
-        self._meet(leaf)
-        return Traced(self, data_of(leaf), DETACH, self.note(None), (leaf,), kinds, True)
+    def data(self, leaf: Value, value_bits: int) -> Any:
+        """The number of a leaf, cut off from the graph; each replay reads it again."""
+        if leaf in self.own_leaves:
+            return data_of(leaf) if value_bits == 0 else Value(data_of(leaf), leaf.label)
+        self._note_number(leaf)
+        return Traced(self, data_of(leaf), DETACH, self.note(None), (leaf,), value_bits, True)
 
-    def slope(self, leaf: Value) -> Any:
+    def grad(self, leaf: Value) -> Any:
         """The gradient of a leaf, as an input of the recording."""
-        if leaf in self.born:
+        if leaf in self.own_leaves:
             return grad_of(leaf)
-        found = self.grads.get(leaf)
-        if found is None:
-            found = self.enter(grad_of(leaf), "grad")
-            found.kinds = 0
-            self.grads[leaf] = found
-        return found
+        node = self.grads.get(leaf)
+        if node is None:
+            node = self.enter(grad_of(leaf), "grad")
+            node.value_bits = 0
+            self.grads[leaf] = node
+        return node
 
     # ------------------------------------------------------------------ the run
 
@@ -214,52 +217,52 @@ class Recorder:
         named: Mapping[str, Any] = MappingProxyType({}),
         anomaly: bool = False,
     ) -> Any:
-        """What the function returns, with everything it does recorded.
+        """What the function returns; its operations are recorded on the way.
 
-        With `anomaly`, the first operation that makes inf or nan raises NonFiniteError.
+        With `anomaly`, the first operation that gives inf or nan raises NonFiniteError.
         """
         mode = present_mode()
-        # Each is one step of the interpreter, in which it looks for no signal.  A context manager
-        # would miss what it has to undo if Ctrl-C came at the start of its `__exit__`.
-        watch = partial(at_once, _watching(_watched.add, self, Recorded(self, anomaly=anomaly)))
-        undo = partial(at_once, _watching(_watched.discard, self, mode))
+        # `watch` and `undo` are one step of the interpreter each, which no signal interrupts.  A
+        # context manager would undo nothing if Ctrl-C came at the start of its `__exit__`.
+        watch = partial(at_once, _switching(_active.add, self, Recorded(self, anomaly=anomaly)))
+        undo = partial(at_once, _switching(_active.discard, self, mode))
         try:
             watch()
             self.running = True
             return function(*args, **named)
         finally:
             self.running = False
-            self._near = self._user = None
+            self._caller = self._user = None
             undo()
 
     def check(self) -> None:
-        """RecordingError if a leaf from outside has another number than when it was used first."""
-        for leaf, number in self._seen.items():
+        """RecordingError if the number of a leaf from outside has changed since its first use."""
+        for leaf, number in self._first_numbers.items():
             if data_of(leaf) != number and number == number:
                 raise _changed("data")
 
     def forget(self) -> None:
-        """Let go of the nodes, which hold on to the recording themselves."""
+        """Drop the nodes, which refer to the recorder themselves."""
         for part in (
-            self.nodes, self.guards, self.born, self.inputs, self._notes, self.met, self.grads,
-            self._seen,
+            self.nodes, self.guards, self.own_leaves, self.inputs, self._notes, self.tables,
+            self.grads, self._first_numbers,
         ):  # fmt: skip
             part.clear()
 
 
 def _package(frame: Any) -> str:
-    """The package whose code a frame runs; '' for code that belongs to no module."""
+    """The package whose code a frame runs; '' for code outside of modules."""
     name: str = frame.f_globals.get("__name__", "")
     return name.partition(".")[0]
 
 
-# ---------------------------------------------------------------------- what is asked of a leaf
+# ---------------------------------------------------------------------- attributes of leaves
 
 
-def _tape() -> Recorder | None:
-    """The recording that is made here and now."""
+def _recorder() -> Recorder | None:
+    """The recorder that is active here and now."""
     mode = present_mode()
-    return mode.tape if type(mode) is Recorded else None
+    return mode.recorder if type(mode) is Recorded else None
 
 
 def _changed(name: str) -> RecordingError:
@@ -269,77 +272,76 @@ def _changed(name: str) -> RecordingError:
     )
 
 
-def _read_data(node: Value) -> Any:
-    tape = _tape()
-    return data_of(node) if tape is None else tape.read(node, 0)
+def _read(
+    plain: Callable[[Value], Any], recorded: Callable[[Recorder, Value], Any]
+) -> Callable[[Value], Any]:
+    def read(node: Value) -> Any:
+        recorder = _recorder()
+        return plain(node) if recorder is None else recorded(recorder, node)
 
-
-def _read_grad(node: Value) -> Any:
-    tape = _tape()
-    return grad_of(node) if tape is None else tape.slope(node)
-
-
-def _detach(node: Value) -> Any:
-    tape = _tape()
-    return _PLAIN["detach"](node) if tape is None else tape.read(node, SOLID)
+    return read
 
 
 def _write(name: str) -> Callable[[Value, Any], None]:
     def write(node: Value, number: Any) -> None:
-        tape = _tape()
-        if tape is not None:
-            if node not in tape.born:
+        recorder = _recorder()
+        if recorder is not None:
+            if node not in recorder.own_leaves:
                 raise _changed(name)
             if isinstance(number, Ops):
                 raise RecordingError(
-                    f"compile: a number that is computed becomes the .{name} of a Value; use the "
-                    "number itself, which is a Value already"
+                    f"compile: the function assigns a computed number to the .{name} of a Value; "
+                    "use the number itself, which is a Value already"
                 )
-        _PLAIN[name].__set__(node, number)
+        _ORIGINAL[name].__set__(node, number)
 
     return write
 
 
 def _refused(name: str) -> Callable[..., Any]:
     def method(node: Value, *args: Any, **named: Any) -> Any:
-        tape = _tape()
-        if tape is not None:
+        if _recorder() is not None:
             getattr(Traced, name)(node, *args, **named)
-        return _PLAIN[name](node, *args, **named)
+        return _ORIGINAL[name](node, *args, **named)
 
     return method
 
 
-# While any function is recorded, Value has these in the place of its own; each asks whether it is
-# called by the function that is recorded, or from elsewhere.
+# While any function is recorded, these replace the attributes of Value.  Each looks whether the
+# function that is recorded calls it, or some other code.
 _NAMES = ("data", "grad", "detach", "backward", "zero_grad", "register_hook")
-_PLAIN: dict[str, Any] = {name: vars(Value)[name] for name in _NAMES}
-_ASKED: dict[str, Any] = {
-    "data": property(_read_data, _write("data")),
-    "grad": property(_read_grad, _write("grad")),
-    "detach": _detach,
+_ORIGINAL: dict[str, Any] = {name: vars(Value)[name] for name in _NAMES}
+_RECORDING: dict[str, Any] = {
+    "data": property(_read(data_of, lambda recorder, leaf: recorder.data(leaf, 0)), _write("data")),
+    "grad": property(_read(grad_of, Recorder.grad), _write("grad")),
+    "detach": _read(_ORIGINAL["detach"], lambda recorder, leaf: recorder.data(leaf, ALWAYS)),
     **{name: _refused(name) for name in _NAMES[3:]},
 }
-_watched: set[Recorder] = set()
+_active: set[Recorder] = set()
 
 
-def _watching(
-    change: Callable[[Recorder], object], tape: Recorder, mode: Mode | None
+def _switching(
+    change: Callable[[Recorder], object], recorder: Recorder, mode: Mode | None
 ) -> Iterator[object]:
-    """What enters or leaves a recording, for `at_once`; what is asked depends on who is left."""
-    pairs = ((_PLAIN[name], _ASKED[name]) for name in _NAMES)
-    chosen = map(operator.getitem, tuple(pairs), map(bool, repeat(_watched)))
+    """The steps that start or end a recording, for `at_once`.
+
+    Value gets the attributes for recording if any recorder is active after the change.
+    """
+    pairs = ((_ORIGINAL[name], _RECORDING[name]) for name in _NAMES)
+    chosen = map(operator.getitem, tuple(pairs), map(bool, repeat(_active)))
     return chain(
-        map(change, (tape,)), map(setattr, repeat(Value), _NAMES, chosen), map(set_mode, (mode,))
+        map(change, (recorder,)),
+        map(setattr, repeat(Value), _NAMES, chosen),
+        map(set_mode, (mode,)),
     )
 
 
 def _forget_other_threads() -> None:
-    """In a forked child no other thread runs, and none of their recordings comes to its end."""
+    """Drop the recorders of other threads, which do not run in a forked child."""
     mode = present_mode()
-    here = {mode.tape} if type(mode) is Recorded else set()
-    _watched.intersection_update(here)
-    at_once(_watching(_watched.intersection_update, here, mode))  # type: ignore[arg-type]
+    here = {mode.recorder} if type(mode) is Recorded else set()
+    _active.intersection_update(here)
+    at_once(_switching(_active.intersection_update, here, mode))  # type: ignore[arg-type]
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-"""`Recording`: what a function did once, as a program, with the memory that it runs in."""
+"""`Recording`: what a function did in one call, as a program, and the memory that it runs in."""
 
 import math
 import threading
@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from autograd.compiled.dependence import Dependence
-from autograd.compiled.encoded import FAILED, HELD, Batch
+from autograd.compiled.encoded import FAILED, PASSED, Batch
 from autograd.compiled.engines import engine
-from autograd.compiled.frozen import freeze
 from autograd.compiled.program import Program
 from autograd.compiled.recorder import Recorder
-from autograd.compiled.tape import SOLID, kinds_of
+from autograd.compiled.rounding import runs
+from autograd.compiled.tape import freeze
+from autograd.compiled.traced import ALWAYS, value_bits_of
 from autograd.compiled.whole_numbers import Index
 from autograd.nestings import leaves, rebuilt
 from autograd.operands import number
@@ -24,7 +25,7 @@ from autograd.ops import Ops
 from autograd.value import Value, accumulate, data_of, grads
 
 Array = Any
-_NONE = np.zeros(0)
+_NO_SEEDS = np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -32,56 +33,76 @@ class Result:
     """What a recorded function returns.
 
     Attributes:
-        form: the nesting, with whole numbers for the places of the outputs.
-        types: what an output is where it is plain: float, int or bool; None if all are floats.
-        kinds: for each output the bits of the inputs that make it a Value, and SOLID.
-        same: for each output the number of the input that it is, or the leaf from outside, if it
-            is no more than that.
+        form: its nesting, with the index of each output in place of the output.
+        types: the type of each output where it is not a Value: float, int or bool; None if all are
+            floats.
+        value_bits: for each output, the bits that say when it is a Value; see `Traced`.
+        aliases: for each output, the index of the input or the leaf from outside that it simply
+            is; None if it is computed.
     """
 
     form: Any
     types: tuple[type, ...] | None
-    kinds: tuple[int, ...]
-    same: tuple[Any, ...]
+    value_bits: tuple[int, ...]
+    aliases: tuple[Any, ...]
 
     @property
     def is_value(self) -> bool:
-        """Whether any of it is a Value, whatever the arguments are."""
-        return any(kinds & SOLID for kinds in self.kinds)
+        """Whether any output is a Value whatever the arguments are."""
+        return any(bits & ALWAYS for bits in self.value_bits)
 
     @classmethod
     def of(cls, result: Any, recorder: Recorder, name: str) -> tuple["Result", list[Any]]:
-        """The result of a function that was recorded, and its outputs."""
+        """The Result of a recorded function, and its outputs."""
         outputs = list(leaves(result))
-        for one in outputs:
-            if not isinstance(one, Ops):
-                number(one, f"{name}: its result")
+        for output in outputs:
+            if not isinstance(output, Ops):
+                number(output, f"{name}: its result")
         inputs = {id(node): k for k, node in enumerate(recorder.inputs)}
-        same = [
-            one if type(one) is Value and one not in recorder.born else inputs.get(id(one))
-            for one in outputs
+        aliases = [
+            output
+            if type(output) is Value and output not in recorder.own_leaves
+            else inputs.get(id(output))
+            for output in outputs
         ]
-        types = tuple(_type(one) for one in outputs)
-        made = cls(
+        types = tuple(_type(output) for output in outputs)
+        described = cls(
             rebuilt(result, iter(range(len(outputs)))),
             None if set(types) <= {float} else types,
-            tuple(kinds_of(one) for one in outputs),
-            tuple(same),
+            tuple(value_bits_of(output) for output in outputs),
+            tuple(aliases),
         )
-        return made, outputs
+        return described, outputs
 
     @classmethod
     def plain(cls, form: Any) -> "Result":
-        """A result of numbers that depend on Values."""
+        """A Result of floats, each a Value where operations are recorded."""
         count = sum(1 for _ in leaves(form))
-        return cls(form, None, (SOLID,) * count, (None,) * count)
+        return cls(form, None, (ALWAYS,) * count, (None,) * count)
 
 
 def _type(output: Any) -> type:
-    if type(output) is Index:
-        return int
-    kind = type(output)
+    kind = int if type(output) is Index else type(output)
     return kind if kind in (int, bool) else float
+
+
+@dataclass(slots=True)
+class Run:
+    """What one recording gave for some samples.
+
+    Attributes:
+        good: whether all samples passed their guards, and every result is finite.
+        out: the outputs, of shape (samples, outputs).
+        status: of each sample: PASSED, FAILED or DOUBTFUL.
+        back: the gradients in the inputs, of each sample.
+        gradients: the gradients in the parameters, summed over the samples.
+    """
+
+    good: bool
+    out: Array
+    status: Array
+    back: Array
+    gradients: Array
 
 
 class Recording:
@@ -89,14 +110,14 @@ class Recording:
 
     Args:
         program, parameters: what was recorded.
-        result: what the function returns, or its nesting, with whole numbers for the outputs.
-        wanted: the engine.
+        result: the Result, or just its form.
+        engine_name: the engine; see `engines.engine`.
+        grad_leaves: leaves whose `.grad` is an input, after the inputs from the arguments.
 
     Attributes:
         outputs: how many numbers the result has.
-        read: leaves whose `.grad` is an input, after those that come from the arguments.
-        derived: what was made of it once, and is forgotten with it: programs of its derivatives,
-            and the bundle of its parameters.
+        derived: what is computed from the recording once, and dropped with it: programs of its
+            derivatives, and the bundle of its parameters.
     """
 
     def __init__(
@@ -104,64 +125,69 @@ class Recording:
         program: Program,
         parameters: list[Value],
         result: Any,
-        wanted: str,
-        read: Sequence[Value] = (),
+        engine_name: str,
+        grad_leaves: Sequence[Value] = (),
     ) -> None:
         self.program, self.parameters = program, parameters
         self.result: Result = result if isinstance(result, Result) else Result.plain(result)
-        self.read = list(read)
+        self.grad_leaves = list(grad_leaves)
         self.outputs = len(program.tape.outputs)
-        self.engine = engine(program, wanted)
-        self.own = runs(np.arange(len(parameters)), len(program.tape.constants))
+        self.engine = engine(program, engine_name)
+        self.own_runs = parameter_runs(np.arange(len(parameters)), len(program.tape.constants))
         self.derived: dict[Any, Any] = {}
         self._numbers = np.zeros(0)
 
     @property
     def form(self) -> Any:
-        """The nesting of the result, with whole numbers for the places of the outputs."""
+        """The nesting of the result, with the index of each output in place of the output."""
         return self.result.form
 
     def numbers(self) -> Array:
-        """The parameters' numbers, now."""
+        """The current numbers of the parameters."""
         return np.fromiter(map(data_of, self.parameters), np.float64, len(self.parameters))
 
-    def kept_numbers(self) -> Array:
-        """The same to be kept: one array while they do not change."""
-        found = self.numbers()
-        if found.tobytes() != self._numbers.tobytes():
-            self._numbers = found
+    def cached_numbers(self) -> Array:
+        """The same numbers, as one shared array for as long as they do not change."""
+        numbers = self.numbers()
+        if numbers.tobytes() != self._numbers.tobytes():
+            self._numbers = numbers
         return self._numbers
 
     @cached_property
-    def depends(self) -> Dependence:
+    def dependence(self) -> Dependence:
         """What the outputs depend on."""
         return Dependence(self.program.tape, slopes=False)
 
     @cached_property
-    def sloping(self) -> Dependence:
-        """What the outputs depend on, as far as a gradient goes."""
+    def slope_dependence(self) -> Dependence:
+        """What the outputs depend on, along operands that get a gradient."""
         return Dependence(self.program.tape, slopes=True)
 
     def reached(self, numbers: Array, row: Array, outputs: Iterable[int]) -> Array:
-        """Whether a gradient goes from some outputs to each input, then to each parameter.
+        """Whether a gradient of some outputs reaches each input, then each parameter.
 
-        Unlike `sloping`, it goes by what was chosen at these numbers.
+        Unlike `slope_dependence`, it follows the choices that are made at these numbers.
         """
+        slopes = self.eager_slopes(numbers, row, dict.fromkeys(outputs, math.nan))
+        reached: Array = np.isnan(slopes)
+        return reached
+
+    def eager_slopes(self, numbers: Array, row: Array, weights: dict[int, float]) -> Array:
+        """The gradient of a weighted sum of outputs, in inputs and parameters, from Values."""
         lifted = self.program.lift(numbers.tolist(), row.tolist())
-        for k in outputs:
-            accumulate(lifted.outputs[k], math.nan)
-        found: Array = np.isnan(grads([*lifted.inputs, *lifted.parameters]))
-        return found
+        for k, weight in weights.items():
+            accumulate(lifted.outputs[k], weight)  # which does not warn of inf and nan
+        return np.array(grads([*lifted.inputs, *lifted.parameters]))
 
     def widened(self, x: Array, slopes: Iterable[float] | None = None) -> Array:
-        """The samples' numbers, with the gradients that the function reads behind them."""
-        if not self.read:
+        """The samples' numbers, followed by the gradients that the function reads."""
+        if not self.grad_leaves:
             return x
-        found = np.array(grads(self.read) if slopes is None else list(slopes), dtype=np.float64)
-        return np.hstack([x, np.tile(found, (len(x), 1))])
+        read = np.array(grads(self.grad_leaves) if slopes is None else list(slopes), np.float64)
+        return np.hstack([x, np.tile(read, (len(x), 1))])
 
     def memory(self, samples: int) -> Any:
-        """What the engine keeps for so many samples, in this thread."""
+        """The memory of the engine for so many samples, in this thread."""
         return self.engine.memory(samples)
 
     def run(
@@ -173,64 +199,65 @@ class Recording:
         gradients: Array,
         threads: int = 1,
         several: bool = False,
-    ) -> tuple[bool, Array, Array, Array]:
-        """Whether all went well; outputs (samples, outputs), guards, gradients in the inputs.
+    ) -> Run:
+        """What the engine gives for samples x.
 
-        `where` says which numbers the parameters are (see `runs`); with seeds, `gradients` becomes
-        the gradient of the seeds' sum over the samples.  With `several`, one sample is computed as
-        it would be among others, to the same bits.
+        `where` says which of the numbers are the parameters; see `parameter_runs`.  With seeds,
+        `gradients` is set to the gradient of the outputs, weighted by the seeds and summed over the
+        samples.  With `several`, one sample is computed as it would be next to others, to the same
+        bits.
         """
         tape = self.program.tape
         samples = len(x)
         out = np.empty((samples, len(tape.outputs)))
-        held = np.empty(samples, dtype=np.int64)
-        inputs = np.empty((samples, tape.inputs)) if seeds is not None else out
+        status = np.empty(samples, dtype=np.int64)
+        back = np.empty((samples, tape.inputs)) if seeds is not None else out
         batch = Batch(
             numbers=numbers, where=where, x=np.ascontiguousarray(x),
-            seeds=_NONE if seeds is None else seeds, out=out, held=held, inputs=inputs,
+            seeds=_NO_SEEDS if seeds is None else seeds, out=out, status=status, back=back,
             gradients=gradients, differentiate=seeds is not None,
         )  # fmt: skip
         memory = self.memory(max(samples, 1 + several))
         good = self.engine.prepared(memory, batch, threads)()
-        return good, out, held, inputs
+        return Run(good, out, status, back, gradients)
 
     def own_numbers(self, numbers: Array, where: Array) -> Array:
-        """The numbers of the parameters among others; `where` says where they are (see `runs`)."""
+        """The numbers of the parameters, taken from others; `where` is as for `run`."""
         own, start = np.empty(len(self.parameters)), len(self.program.tape.constants)
         for to, at, count in where.tolist():
             own[to - start : to - start + count] = numbers[at : at + count]
         return own
 
-    def exactly(
+    def run_eagerly(
         self, numbers: Array, where: Array, x: Array, seeds: Array | None, gradients: Array
-    ) -> tuple[bool, Array, Array, Array]:
-        """The same, replayed in Values, sample by sample: the bits of the eager engine."""
-        out, held, inputs = [], [], []
+    ) -> Run:
+        """The same as `run`, computed in Values sample by sample: the bits of the eager engine."""
+        out, statuses, back = [], [], []
         gradients[:] = 0.0
         own, start = self.own_numbers(numbers, where), len(self.program.tape.constants)
         slopes = np.zeros(len(own))
         for row in x:
             lifted = self.program.lift(own.tolist(), row.tolist())
             out.append([z.data for z in lifted.outputs])
-            held.append(HELD if lifted.held else FAILED)
+            statuses.append(PASSED if lifted.passed else FAILED)
             if seeds is not None:
-                if lifted.held:
+                if lifted.passed:
                     for z, seed in zip(lifted.outputs, seeds.tolist(), strict=True):
                         accumulate(z, seed)  # which does not warn of inf and nan
                 slopes += grads(lifted.parameters)
-                inputs.append(grads(lifted.inputs))
+                back.append(grads(lifted.inputs))
         for to, at, count in where.tolist():
             gradients[at : at + count] = slopes[to - start : to - start + count]
-        found = np.array(held)
-        back = np.array(inputs).reshape(len(inputs), x.shape[1])
-        return bool((found == HELD).all()), np.array(out), found, back
+        status = np.array(statuses)
+        shaped = np.array(back).reshape(len(back), x.shape[1])
+        return Run(bool((status == PASSED).all()), np.array(out), status, shaped, gradients)
 
 
-def made(recorder: Recorder, result: Any, name: str, wanted: str) -> Recording:
-    """The Recording of what a recorder has seen of a function that returned the result."""
-    found, outputs = Result.of(result, recorder, name)
-    tape, parameters = freeze(recorder, outputs, _plain(found.form))
-    return Recording(Program(tape), parameters, found, wanted, list(recorder.grads))
+def recording_of(recorder: Recorder, result: Any, name: str, engine_name: str) -> Recording:
+    """The Recording of a function that returned the result while the recorder listened."""
+    described, outputs = Result.of(result, recorder, name)
+    tape, parameters = freeze(recorder, outputs, _plain(described.form))
+    return Recording(Program(tape), parameters, described, engine_name, list(recorder.grads))
 
 
 def _plain(form: Any) -> Any:
@@ -239,59 +266,61 @@ def _plain(form: Any) -> Any:
     return [_plain(part) for part in form] if isinstance(form, list | tuple) else form
 
 
-def runs(places: Array, start: int) -> Array:
-    """Parameters at these places, as rows of (place in memory, place in an array, how many)."""
-    breaks = np.flatnonzero(np.diff(places) != 1) + 1
-    first = np.concatenate([[0], breaks])[: len(places)].astype(np.int64)
-    counts = np.diff(np.concatenate([first, [len(places)]]))
-    return np.stack([start + first, places[first], counts], axis=1).astype(np.int64)
+def parameter_runs(positions: Array, start: int) -> Array:
+    """Parameters at these positions of an array, as rows of (offset, position, count).
+
+    In memory, the parameters lie one after the other from the offset `start` on.
+    """
+    rows = runs(positions)
+    ends = start + np.cumsum(rows[:, 1])
+    return np.column_stack([ends - rows[:, 1], rows])
 
 
-class Shelf:
-    """The recordings that are kept: by key, the key that was asked for last at the end.
+class RecordingCache:
+    """Recordings by key, with the key that was looked up last at the end.
 
     Args:
-        most: how many recordings are kept; the oldest of the oldest key are forgotten first.
+        limit: how many recordings are kept; those of the key that is unused for longest go first.
 
     Attributes:
-        added: how many there have been.
+        added: how many have been added so far.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most, self.added = most, 0
-        self.kept: OrderedDict[Any, list[Recording]] = OrderedDict()
+    def __init__(self, limit: int) -> None:
+        self.limit, self.added = limit, 0
+        self.entries: OrderedDict[Any, list[Recording]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self.kept)
+        return len(self.entries)
 
-    def of(self, key: Any) -> list[Recording]:
+    def get(self, key: Any) -> list[Recording]:
         """The recordings of a key, the latest first."""
         with self._lock:
-            found = self.kept.get(key)
-            if found is None:
+            recordings = self.entries.get(key)
+            if recordings is None:
                 return []
-            self.kept.move_to_end(key)
-            return list(found)
+            self.entries.move_to_end(key)
+            return list(recordings)
 
     def all(self) -> list[Recording]:
         """Every recording."""
         with self._lock:
-            return [one for found in self.kept.values() for one in found]
+            return [recording for entry in self.entries.values() for recording in entry]
 
-    def keep(self, key: Any, one: Recording) -> None:
-        """Keep one more, and forget what is too much; Ctrl-C comes before all of it or after."""
+    def store(self, key: Any, recording: Recording) -> None:
+        """Store a recording and drop the surplus; Ctrl-C comes before all of it or after."""
         with self._lock:
-            kept = OrderedDict(self.kept)
-            kept[key] = [one, *kept.get(key, [])]
-            while (spare := sum(map(len, kept.values())) - self.most) > 0:
-                oldest, found = kept.popitem(last=False)
-                if len(found) > spare:
-                    kept[oldest] = found[:-spare]
-                    kept.move_to_end(oldest, last=False)
-            vars(self).update(kept=kept, added=self.added + 1)
+            entries = OrderedDict(self.entries)
+            entries[key] = [recording, *entries.get(key, [])]
+            while (surplus := sum(map(len, entries.values())) - self.limit) > 0:
+                oldest, recordings = entries.popitem(last=False)
+                if len(recordings) > surplus:
+                    entries[oldest] = recordings[:-surplus]
+                    entries.move_to_end(oldest, last=False)
+            vars(self).update(entries=entries, added=self.added + 1)
 
     def clear(self) -> None:
-        """Forget every recording."""
+        """Drop every recording."""
         with self._lock:
-            self.kept = OrderedDict()
+            self.entries = OrderedDict()

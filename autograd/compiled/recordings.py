@@ -7,14 +7,14 @@ from typing import Any
 
 from autograd.atomic import at_once
 from autograd.compiled.arguments import Call
+from autograd.compiled.environment import Environment
 from autograd.compiled.randomness import Generators
 from autograd.compiled.recorder import Recorder
-from autograd.compiled.recording import Recording, Shelf, made
-from autograd.compiled.surroundings import Surroundings
-from autograd.compiled.tape import RecordingError
+from autograd.compiled.recording import Recording, RecordingCache, recording_of
+from autograd.compiled.traced import RecordingError
 
 Array = Any
-_PATIENCE = 2.0  # seconds that a thread waits for another one's recording of the same function
+_LOCK_TIMEOUT = 2.0  # seconds to wait while another thread records the same function
 
 
 @dataclass(frozen=True)
@@ -30,102 +30,105 @@ class Options:
 
 
 class Recordings:
-    """The recordings of a function, and what decides which of them may serve a call.
+    """The recordings of a function, and the rules for which of them may serve a call.
 
     Args:
-        function, name: what is recorded, and what messages call it.
+        function, name: the function, and its name in messages.
         options: the engine, and how many recordings are kept.
-        surroundings: whether what the function closes over and names is compared at each call.
+        environment: whether to compare at each call what the function closes over and names.
 
     Attributes:
-        shelf: where they are kept.
-        state: a number that is another one when what is compared has changed.
+        cache: the recordings.
+        state: a function that gives a number for the state of the environment.
     """
 
     def __init__(
-        self, function: Callable[..., Any], name: str, options: Options, surroundings: bool
+        self, function: Callable[..., Any], name: str, options: Options, environment: bool
     ) -> None:
         self.function, self.name, self.engine = function, name, options.engine
-        self.shelf = Shelf(options.cache)
-        self._strict: set[Any] = set()  # shapes whose recordings serve calls of one kind only
-        self._around = Surroundings(function) if surroundings else None
-        self.state: Callable[[], int] = self._around.state if self._around is not None else int
-        self._turn = threading.RLock()
+        self.cache = RecordingCache(options.cache)
+        self._strict: set[Any] = set()  # keys whose recordings serve only one kind of arguments
+        self._environment = Environment(function) if environment else None
+        self.state: Callable[[], int] = (
+            int if self._environment is None else self._environment.state
+        )
+        self._lock = threading.RLock()
 
-    def known(self, call: Call, quiet: bool = False) -> list[Recording]:
-        """Those that may serve a call, the latest first; `quiet` is a call inside `no_grad`."""
-        return self.shelf.of(self._key(call, quiet))
+    def candidates(self, call: Call, quiet: bool = False) -> list[Recording]:
+        """Those that may serve a call, the latest first; `quiet` for a call inside `no_grad`."""
+        return self.cache.get(self._key(call, quiet))
 
     def clear(self) -> None:
-        """Forget every recording."""
-        self.shelf.clear()
+        """Drop every recording."""
+        self.cache.clear()
         self._strict.clear()
 
     def adopt(self, call: Call, recordings: list[Recording]) -> None:
         """Take recordings that were made elsewhere for calls like this one."""
-        for one in reversed(recordings):
-            self.shelf.keep(self._key(call, False), one)
+        for recording in reversed(recordings):
+            self.cache.store(self._key(call, False), recording)
 
     def _key(self, call: Call, quiet: bool) -> Any:
-        shape = call.key, self.state()
-        if self._strict and shape in self._strict:
-            return shape, call.values, quiet
-        return shape
+        key = call.key, self.state()
+        if self._strict and key in self._strict:
+            return key, call.values, quiet
+        return key
 
     def record(
         self, call: Call, quiet: bool, row: Array, tried: list[Recording]
     ) -> tuple[Recording, bool]:
-        """A recording of the row, and whether it is new: another thread may have made one."""
+        """A recording for the row, and whether it is new: another thread may have just made it."""
         locked: list[bool] = []
         try:
-            # Without a limit, a function could wait for a thread that calls this very function.
-            # One step takes the lock and notes it: Ctrl-C cannot come between and leave it held.
-            asked = map(self._turn.acquire, (True,), (_PATIENCE,))
-            at_once(map(locked.append, asked))
+            # Without a timeout, a function could wait for a thread that calls this very function.
+            # One step takes the lock and notes it, so that Ctrl-C cannot leave it locked.
+            acquired = map(self._lock.acquire, (True,), (_LOCK_TIMEOUT,))
+            at_once(map(locked.append, acquired))
             key = self._key(call, quiet)
-            others = [one for one in self.shelf.of(key) if one not in tried]
+            others = [other for other in self.cache.get(key) if other not in tried]
             if others:
                 return others[0], False
             recorder = Recorder(call.values, quiet)
             try:
-                one = self._recorded(recorder, call, row)
+                recording = self._recorded(recorder, call, row)
                 if recorder.strict and key not in self._strict:
-                    shape = key if len(key) == 2 else key[0]
-                    self._strict.add(shape)
-                    key = shape, call.values, quiet
+                    general = key if len(key) == 2 else key[0]
+                    self._strict.add(general)
+                    key = general, call.values, quiet
             finally:
                 recorder.forget()
-            self.shelf.keep(key, one)
-            return one, True
+            self.cache.store(key, recording)
+            return recording, True
         finally:
             if True in locked:
-                self._turn.release()
+                self._lock.release()
 
     def _recorded(self, recorder: Recorder, call: Call, row: Array) -> Recording:
-        """What the function does with the row."""
+        """The recording of the function's call with the row."""
         args, named = call.enter(recorder, row)
-        around = self._around
-        if around is None:
+        environment = self._environment
+        if environment is None:
             result = recorder.run(self.function, args, named)
-            return made(recorder, result, self.name, self.engine)
-        before = around.walk()
-        generators = Generators(before.found)
+            return recording_of(recorder, result, self.name, self.engine)
+        before = environment.snapshot()
+        generators = Generators(before.searched)
         result = recorder.run(self.function, args, named)
-        moved, changed = generators.moved(), around.changed(before, around.walk())
+        moved, changed = generators.moved(), environment.changed(before, environment.snapshot())
         if moved:
             raise RecordingError(
-                f"{self.name}: random numbers were drawn while the function was recorded, and a "
-                f"replay would give the same ones again ({moved} has moved); draw them outside and "
-                "pass them as arguments"
+                f"{self.name}: the function drew random numbers while it was recorded ({moved} has "
+                "moved), and a replay would repeat them; draw them outside and pass them as "
+                "arguments"
             )
         if changed:
             raise RecordingError(
                 f"{self.name}: the function changes {changed!r}, which it closes over or names as "
                 "a global, and a replay would not; return what it computes instead"
             )
-        one = made(recorder, result, self.name, self.engine)
-        one.derived["surroundings"] = before  # what it holds must not be freed: it is told by `id`
-        return one
+        recording = recording_of(recorder, result, self.name, self.engine)
+        # The key of a state has the `id` of objects, which must stay alive with the recording.
+        recording.derived["environment"] = before
+        return recording
 
     def watch(self, call: Call, quiet: bool) -> None:
         """Run the function for each sample; NonFiniteError names the operation at fault."""

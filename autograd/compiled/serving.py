@@ -1,22 +1,23 @@
-"""How the samples of a call are computed: which recording serves which, and on what numbers."""
+"""How the samples of a call are computed: which recording serves which sample."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import repeat
 from typing import Any, Protocol
 
 import numpy as np
 
 from autograd.atomic import quietly
 from autograd.compiled.arguments import Call
-from autograd.compiled.encoded import DOUBTFUL, FAILED, HELD
-from autograd.compiled.recording import Recording
-from autograd.compiled.tape import RecordingError
+from autograd.compiled.encoded import DOUBTFUL, FAILED, PASSED
+from autograd.compiled.recording import Recording, Run
+from autograd.compiled.traced import RecordingError
 from autograd.value import Value
 
 Array = Any
-PART = 64  # samples that one thread computes before it takes more
+CHUNK = 64  # samples that one thread computes at a time
 
 
 class Store(Protocol):
@@ -26,258 +27,261 @@ class Store(Protocol):
     place: dict[Value, int]
     numbers: Array
 
-    def where(self, one: Recording) -> Array:
-        """The places of a recording's parameters in the array, in runs."""
+    def where(self, recording: Recording) -> Array:
+        """The runs of a recording's parameters in the array."""
 
     def slopes(self, leaves: Iterable[Value]) -> list[float]:
-        """What the `.grad` of some leaves is."""
+        """The `.grad` of some leaves."""
 
     def write(self) -> None:
         """Give numbers and gradients to the Values."""
 
 
 class Sink:
-    """Where a run's parameters come from and where their gradients go."""
+    """Where a call takes the parameters' numbers from, and where it puts their gradients."""
 
     def __init__(self, flat: Store | None = None) -> None:
         self.flat = flat
-        self.found: list[tuple[Recording, Array]] = []  # without a Flat
-        self.sum: Any = None  # with one: the gradients in its order
+        self.parts: list[tuple[Recording, Array]] = []  # without a Flat: gradients by recording
+        self.sum: Any = None  # with a Flat: the gradients in its order
 
-    def arrays(self, one: Recording) -> tuple[Array, Array, Array]:
-        """The numbers, the places of the recording's parameters among them, and fresh gradients."""
+    def arrays(self, recording: Recording) -> tuple[Array, Array, Array]:
+        """The numbers, the runs of the recording's parameters in them, and new gradients."""
         if self.flat is None:
-            return one.numbers(), one.own, np.empty(len(one.parameters))
-        return self.flat.numbers, self.flat.where(one), np.empty(len(self.flat.numbers))
+            gradients = np.empty(len(recording.parameters))
+            return recording.numbers(), recording.own_runs, gradients
+        return self.flat.numbers, self.flat.where(recording), np.empty(len(self.flat.numbers))
 
-    def samples(self, one: Recording, x: Array) -> Array:
-        """The samples' numbers as a recording wants them."""
-        if not one.read:
-            return x
-        return one.widened(x, None if self.flat is None else self.flat.slopes(one.read))
+    def widened(self, recording: Recording, x: Array) -> Array:
+        """The samples' numbers, followed by the gradients that the recording reads."""
+        slopes = None if self.flat is None else self.flat.slopes(recording.grad_leaves)
+        return recording.widened(x, slopes)
 
-    def keep(self, one: Recording, gradients: Array) -> None:
-        """What a run that counts has given."""
+    def collect(self, recording: Recording, gradients: Array) -> None:
+        """Add the gradients of a run."""
         if self.flat is None:
-            self.found.append((one, gradients))
+            self.parts.append((recording, gradients))
         else:
             self.sum = gradients if self.sum is None else self.sum + gradients
 
-    def spoil(self, one: Recording, reached: Array) -> None:
-        """Make nan the gradients of some of a recording's parameters."""
+    def set_nan(self, recording: Recording, reached: Array) -> None:
+        """Set the gradients of some of a recording's parameters to nan."""
         if self.flat is not None:
-            self.sum[[self.flat.place[one.parameters[k]] for k in reached]] = np.nan
-        for other, gradients in self.found:
-            if other is one:
+            self.sum[[self.flat.place[recording.parameters[k]] for k in reached]] = np.nan
+        for other, gradients in self.parts:
+            if other is recording:
                 gradients[reached] = np.nan
 
     def total(self) -> dict[Value, float]:
         """The gradient of each parameter."""
-        if len(self.found) == 1:
-            one, gradients = self.found[0]
-            return dict(zip(one.parameters, gradients.tolist(), strict=True))
+        if self.flat is not None:
+            return dict(zip(self.flat.parameters, self.sum.tolist(), strict=True))
+        if len(self.parts) == 1:
+            recording, gradients = self.parts[0]
+            return dict(zip(recording.parameters, gradients.tolist(), strict=True))
         total: dict[Value, float] = {}
-        for one, gradients in self.found:
-            for p, slope in zip(one.parameters, gradients.tolist(), strict=True):
+        for recording, gradients in self.parts:
+            for p, slope in zip(recording.parameters, gradients.tolist(), strict=True):
                 total[p] = total[p] + slope if p in total else slope
         return total
 
 
 @dataclass(slots=True)
-class Wish:
+class Request:
     """What is wanted of a call.
 
     Attributes:
-        sink: where parameters come from and their gradients go.
-        scale: by which the gradients of the outputs are multiplied; None if none are wanted.
-        joined: whether the rows are summed or averaged.
+        sink: where the parameters' numbers come from, and where their gradients go.
+        scale: the factor of the outputs' gradients; None if no gradients are wanted.
+        reduced: whether the rows are summed or averaged.
         several: whether the call has more than one row.  Each is then computed as one of several,
-            also where it is left alone: its bits do not depend on the branches of the others.
+            even if it is the only one in its branch, so that its bits do not depend on the others.
     """
 
     sink: Sink
     scale: float | None = None
-    joined: bool = False
+    reduced: bool = False
     several: bool = False
 
 
 @dataclass
-class Served:
-    """What came of a call.
+class Response:
+    """What a call gave.
 
     Attributes:
-        used: the recordings that served, in the order of the rows that chose them.
+        recordings: those that served, in the order of the rows that chose them.
         out: the outputs, of shape (samples, outputs).
-        back: gradients in the arguments' numbers, if they were wanted.
+        back: the gradients in the arguments' numbers, if they were wanted.
     """
 
-    used: list[Recording]
+    recordings: list[Recording]
     out: Array
     back: Array
 
     @property
-    def one(self) -> Recording:
-        """The recording of the first row."""
-        return self.used[0]
+    def first(self) -> Recording:
+        """The recording that served the first row."""
+        return self.recordings[0]
 
     @cached_property
     def total(self) -> Array:
-        """The sum of the outputs over the samples; of inf and -inf it is nan, without a warning."""
-        found: Array = quietly(partial(np.add.reduce, self.out))
-        return found
-
-
-@dataclass(slots=True)
-class Ran:
-    """What one recording gave for some samples."""
-
-    good: bool  # whether all guards held
-    out: Array
-    held: Array  # of each sample, whether its guards did
-    back: Array
-    gradients: Array
+        """The sum of the outputs over the samples; inf - inf is nan, without a warning."""
+        total: Array = quietly(partial(np.add.reduce, self.out))
+        return total
 
 
 @dataclass
 class Runner:
-    """How recordings are run: always in the eager order if `exact`, on so many threads."""
+    """Runs recordings on some threads, and always in the eager order if `exact`."""
 
     exact: bool
     threads: int
 
-    def run(self, one: Recording, x: Array, wish: Wish) -> Ran:
+    def run(self, recording: Recording, x: Array, request: Request) -> Run:
         """What a recording gives for the samples."""
         if self.exact:
-            return self.exactly(one, x, wish)
-        width = x.shape[1]
-        numbers, where, gradients = wish.sink.arrays(one)
-        seeds, wide = _seeds(one, wish), wish.sink.samples(one, x)
-        run = partial(one.run, threads=self.threads, several=wish.several)
-        if self.threads > 1 and len(x) > PART and not one.engine.shares:
-            # Fixed parts, added in order: the bits do not depend on the number of threads.
-            parts = [wide[i : i + PART] for i in range(0, len(wide), PART)]
-            own = [np.zeros(len(gradients)) for _ in parts]
+            return self.run_eagerly(recording, x, request)
+        numbers, where, gradients = request.sink.arrays(recording)
+        seeds, wide = _seeds(recording, request), request.sink.widened(recording, x)
+        if self.threads > 1 and len(x) > CHUNK and not recording.engine.shares:
+            # Fixed chunks, added in order: the bits do not depend on the number of threads.
+            chunks = [wide[i : i + CHUNK] for i in range(0, len(wide), CHUNK)]
+            parts = [np.zeros(len(gradients)) for _ in chunks]
+            run_chunk = partial(recording.run, numbers, where, several=request.several)
             with ThreadPoolExecutor(self.threads) as pool:
-                found = list(
-                    pool.map(lambda part, g: run(numbers, where, part, seeds, g), parts, own)
-                )
-            gradients = sum(own[1:], own[0])
-            good = all(one[0] for one in found)
-            out, held, back = (np.concatenate([one[k] for one in found]) for k in (1, 2, 3))
+                runs = list(pool.map(run_chunk, chunks, repeat(seeds), parts))
+            run = Run(
+                all(part.good for part in runs),
+                np.concatenate([part.out for part in runs]),
+                np.concatenate([part.status for part in runs]),
+                np.concatenate([part.back for part in runs]),
+                sum(parts[1:], parts[0]),
+            )
         else:
-            good, out, held, back = run(numbers, where, wide, seeds, gradients)
-        if one.read:
-            back = back[:, :width]
-        if not good and not (
-            np.isfinite(out[held == HELD]).all()
-            and (seeds is None or (np.isfinite(gradients).all() and np.isfinite(back).all()))
-        ):
-            # Where inf or nan appear, the order of operations matters: the eager one decides.
-            return self.exactly(one, x, wish)
-        if not good:
-            good = bool((held == HELD).all())
-        return Ran(good, out, held, back, gradients)
+            run = recording.run(
+                numbers, where, wide, seeds, gradients, self.threads, request.several
+            )
+        if recording.grad_leaves:
+            run.back = run.back[:, : x.shape[1]]
+        if not run.good:
+            finite = np.isfinite(run.out[run.status == PASSED]).all()
+            if finite and seeds is not None:
+                finite = np.isfinite(run.gradients).all() and np.isfinite(run.back).all()
+            if not finite:
+                # The order of operations can decide where inf and nan appear: use the eager order.
+                return self.run_eagerly(recording, x, request)
+            run.good = bool((run.status == PASSED).all())
+        return run
 
-    def exactly(self, one: Recording, x: Array, wish: Wish) -> Ran:
+    def run_eagerly(self, recording: Recording, x: Array, request: Request) -> Run:
         """The same in the eager order."""
-        numbers, where, gradients = wish.sink.arrays(one)
-        wide = wish.sink.samples(one, x)
-        good, out, held, back = one.exactly(numbers, where, wide, _seeds(one, wish), gradients)
-        return Ran(good, out, held, back[:, : x.shape[1]], gradients)
+        numbers, where, gradients = request.sink.arrays(recording)
+        wide, seeds = request.sink.widened(recording, x), _seeds(recording, request)
+        run = recording.run_eagerly(numbers, where, wide, seeds, gradients)
+        run.back = run.back[:, : x.shape[1]]
+        return run
 
-    def settled(self, one: Recording, x: Array, wish: Wish, fresh: bool, name: str) -> Array:
-        """For each sample whether its guards hold; where rounding could tell, the eager order does.
+    def status(
+        self, recording: Recording, x: Array, request: Request, fresh: bool, name: str
+    ) -> Array:
+        """The status of each sample; FAILED is certain, also where rounding could decide.
 
         A `fresh` recording was made with the first sample.
         """
-        plain = Wish(wish.sink, several=wish.several)
-        held = self.run(one, x, plain).held.copy()
-        if fresh and held[0] == FAILED:
-            # It was recorded with this sample's own numbers: only rounding can say otherwise.
-            held[0] = DOUBTFUL
-        for k in np.flatnonzero(held == DOUBTFUL):
-            if self.exactly(one, x[k : k + 1], plain).held[0] == FAILED:
-                held[k] = FAILED
-        if fresh and held[0] == FAILED:
+        forward = Request(request.sink, several=request.several)
+        status = self.run(recording, x, forward).status.copy()
+        if fresh and status[0] == FAILED:
+            # It was recorded with this sample's own numbers, so rounding must be the reason.
+            status[0] = DOUBTFUL
+        for k in np.flatnonzero(status == DOUBTFUL):
+            if self.run_eagerly(recording, x[k : k + 1], forward).status[0] == FAILED:
+                status[k] = FAILED
+        if fresh and status[0] == FAILED:
             raise RecordingError(
                 f"{name}: the function does not do the same again for the same numbers; it must "
                 "not depend on random numbers or on what it changes itself"
             )
-        return held
+        return status
 
 
-def _seeds(one: Recording, wish: Wish) -> Array | None:
-    return None if wish.scale is None else np.full(one.outputs, wish.scale)
+def _seeds(recording: Recording, request: Request) -> Array | None:
+    return None if request.scale is None else np.full(recording.outputs, request.scale)
 
 
 def serve(
     call: Call,
-    wish: Wish,
+    request: Request,
     runner: Runner,
-    known: list[Recording],
+    candidates: list[Recording],
     record: Callable[[Array, list[Recording]], tuple[Recording, bool]],
     name: str,
-) -> Served:
-    """The outputs of all samples; gradients in the parameters go to the wish's sink.
+) -> Response:
+    """The outputs of all samples; gradients in the parameters go to the request's sink.
 
-    `record` gives a recording for a row that is none of those tried, and whether it is new.
+    `record` gives a recording for a row that none of those tried fits, and whether it is new.
     """
     x = call.numbers
-    wish.several = len(x) > 1
-    if known:
-        # The usual case: what ran last is good for all samples.
-        one = known[0]
-        ran = runner.run(one, x, wish)
-        if ran.good:
-            if wish.scale is not None:
-                wish.sink.keep(one, ran.gradients)
-            served = Served([one], ran.out, ran.back)
-            _spoil(served, x, [(one, slice(None))], wish)
-            return served
+    request.several = len(x) > 1
+    if candidates:
+        # The usual case: the recording that ran last serves all samples.
+        recording = candidates[0]
+        run = runner.run(recording, x, request)
+        if run.good:
+            if request.scale is not None:
+                request.sink.collect(recording, run.gradients)
+            response = Response([recording], run.out, run.back)
+            _spread_nan(response, x, [(recording, slice(None))], request)
+            return response
     todo = np.arange(len(x))
-    total: Any = None
+    out: Any = None
     back = np.zeros(x.shape)
     tried: list[Recording] = []
     used: list[Recording] = []
     parts: list[tuple[Recording, Any]] = []
     while len(todo):
-        one, fresh = (known.pop(0), False) if known else record(x[todo[0]], tried)
-        tried.append(one)
-        held = runner.settled(one, x[todo], wish, fresh, name)
-        for answer, run in ((HELD, runner.run), (DOUBTFUL, runner.exactly)):
-            chosen = todo[held == answer]
-            if not len(chosen):
+        if candidates:
+            recording, fresh = candidates.pop(0), False
+        else:
+            recording, fresh = record(x[todo[0]], tried)
+        tried.append(recording)
+        status = runner.status(recording, x[todo], request, fresh, name)
+        for answer, compute in ((PASSED, runner.run), (DOUBTFUL, runner.run_eagerly)):
+            rows = todo[status == answer]
+            if not len(rows):
                 continue
-            ran = run(one, x[chosen], wish)
-            if wish.scale is not None:
-                wish.sink.keep(one, ran.gradients)
-                back[chosen] = ran.back
-                parts.append((one, chosen))
-            if total is None:
-                total = np.empty((len(x), ran.out.shape[1]))
-            if used and one.form != used[0].form:
+            run = compute(recording, x[rows], request)
+            if request.scale is not None:
+                request.sink.collect(recording, run.gradients)
+                back[rows] = run.back
+                parts.append((recording, rows))
+            if out is None:
+                out = np.empty((len(x), run.out.shape[1]))
+            if used and recording.form != used[0].form:
                 raise TypeError(
-                    f"{name}: another nesting for some rows, {one.form!r:.50}, than for others, "
-                    f"{used[0].form!r:.60}"
+                    f"{name}: the result has another nesting for some rows, "
+                    f"{recording.form!r:.50}, than for others, {used[0].form!r:.60}"
                 )
-            total[chosen] = ran.out
-            if one not in used:
-                used.append(one)
-        todo = todo[held == FAILED]
-    served = Served(used, total, back)
-    _spoil(served, x, parts, wish)
-    return served
+            out[rows] = run.out
+            if recording not in used:
+                used.append(recording)
+        todo = todo[status == FAILED]
+    response = Response(used, out, back)
+    _spread_nan(response, x, parts, request)
+    return response
 
 
-def _spoil(served: Served, x: Array, parts: list[tuple[Recording, Any]], wish: Wish) -> None:
-    """Where the sum or mean over the rows is nan, its derivatives are."""
-    if wish.scale is None or not wish.joined or not np.isnan(served.total).any():
+def _spread_nan(
+    response: Response, x: Array, parts: list[tuple[Recording, Any]], request: Request
+) -> None:
+    """Where the sum or mean over the rows is nan, make its derivatives nan, too."""
+    if request.scale is None or not request.reduced or not np.isnan(response.total).any():
         return
-    back = served.back
-    for one, rows in parts:
-        numbers, where, _ = wish.sink.arrays(one)
-        own, inputs = one.own_numbers(numbers, where), x.shape[1]
-        wide = wish.sink.samples(one, x[rows])
-        reached = np.array([one.reached(own, row, range(one.outputs)) for row in wide])
+    back = response.back
+    for recording, rows in parts:
+        numbers, where, _ = request.sink.arrays(recording)
+        own, inputs = recording.own_numbers(numbers, where), x.shape[1]
+        wide = request.sink.widened(recording, x[rows])
+        outputs = range(recording.outputs)
+        reached = np.array([recording.reached(own, row, outputs) for row in wide])
         back[rows] = np.where(reached[:, :inputs], np.nan, back[rows])
-        wish.sink.spoil(one, np.flatnonzero(reached[:, wide.shape[1] :].any(axis=0)))
+        request.sink.set_nan(recording, np.flatnonzero(reached[:, wide.shape[1] :].any(axis=0)))

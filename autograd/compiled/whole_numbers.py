@@ -1,10 +1,10 @@
-"""Whole numbers of a function that is being recorded: ints to Python, inputs to a replay."""
+"""Whole numbers of a function that is recorded: ints for Python, inputs for a replay."""
 
 import operator
 from collections.abc import Callable
 from typing import Any
 
-from autograd.compiled.tape import EXACT, RecordingError, Traced
+from autograd.compiled.traced import EXACT, RecordingError, Traced
 from autograd.ops import Ops
 from autograd.value import Value
 
@@ -12,9 +12,9 @@ from autograd.value import Value
 class Index(Traced):
     """A whole number of a function that is being recorded.
 
-    With `select`, and beside a number that is not whole, it stays an input; sums and products of
-    whole numbers are whole numbers again.  Anything else that Python does with an int is done with
-    the int, and the recording is good for that int alone.
+    `select` takes it as an input of the recording, and so does an operation with a number that is
+    not whole.  Sums and products of whole numbers are whole numbers again.  Everything else that
+    Python can do with an int uses its value, and makes the recording valid for that value only.
     """
 
     __slots__ = ()
@@ -26,36 +26,38 @@ class Index(Traced):
     def _detached(self, kinds: int) -> "Index":
         return self
 
-    def exact(self) -> int:
-        """The int, which the recording is good for alone."""
-        self.tape.ask("==", self, self.number)
+    def specialized(self) -> int:
+        """The int; the recording is now valid for this int only."""
+        self.recorder.compare("==", self, self.number)
         return int(self.number)
 
     def __index__(self) -> int:
-        return self.exact()
+        return self.specialized()
 
     def __float__(self) -> float:
-        return float(self.exact())
+        return float(self.specialized())
 
     def __round__(self, digits: int | None = None) -> int:
-        return round(self.exact(), digits)
+        return round(self.specialized(), digits)
 
     def __format__(self, spec: str) -> str:
-        return format(self.exact(), spec)
+        return format(self.specialized(), spec)
 
     def __repr__(self) -> str:
-        return repr(self.exact()) if self.tape.running else f"{self.number:.0f} (recorded)"
+        return (
+            repr(self.specialized()) if self.recorder.running else f"{self.number:.0f} (recorded)"
+        )
 
     def __hash__(self) -> int:
-        return hash(self.exact())
+        return hash(self.specialized())
 
     def __getattr__(self, name: str) -> Any:
         if not hasattr(int, name):
             raise AttributeError(f"a whole number has no {name!r}")
-        return getattr(self.exact(), name)
+        return getattr(self.specialized(), name)
 
     def __reduce_ex__(self, protocol: object) -> Any:
-        return int, (self.exact(),)
+        return int, (self.specialized(),)
 
     def __truediv__(self, other: Any) -> Any:
         if not isinstance(other, Ops) or type(other) is Index:
@@ -68,7 +70,7 @@ class Index(Traced):
 
 
 def _refuse_zero(divisor: Any) -> None:
-    """As Python does for numbers that are no Values; whether a recorded one is 0 is a guard."""
+    """ZeroDivisionError as for ints and floats; whether a recorded number is 0 becomes a guard."""
     if divisor == 0:
         raise ZeroDivisionError("division by zero")
 
@@ -85,16 +87,16 @@ def _is_number(operand: Any) -> bool:
 
 
 def _computed(name: str, python: Callable[..., Any], reflected: bool) -> Callable[..., Any]:
-    """A method that gives a recorded whole number for whole numbers, else what the row gives."""
-    found: Any = vars(Ops)[name]
+    """A method: a recorded whole number if all operands are whole, else the table's result."""
+    row: Any = vars(Ops)[name]
 
     def method(self: Index, *others: Any) -> Any:
         if not all(map(_is_whole, others)):
             if not all(map(_is_number, others)):
-                return NotImplemented  # a list may be repeated so many times
-            return found.__get__(self, Index)(*others)
+                return NotImplemented  # the other operand may be a list, to be repeated
+            return row.__get__(self, Index)(*others)
         operands = (*others, self) if reflected else (self, *others)
-        numbers = [int(one.number) if type(one) is Index else int(one) for one in operands]
+        numbers = [int(n.number) if type(n) is Index else int(n) for n in operands]
         numbers.append(python(*numbers))
         largest = max(numbers, key=abs)
         if abs(largest) >= EXACT:
@@ -102,29 +104,29 @@ def _computed(name: str, python: Callable[..., Any], reflected: bool) -> Callabl
                 f"compile: the whole number {largest} is too large to be exact in a float; "
                 "compute with it outside of the compiled function"
             )
-        tape = self.tape
-        made = Index(tape, float(numbers[-1]), None, tape.note(found.op), operands, 0)
-        for one in (*operands, made):
-            if type(one) is Index and one.serial not in tape.exact:
-                tape.exact.add(one.serial)
-                tape.ask("<", one, float(EXACT))
-                tape.ask(">", one, -float(EXACT))
-        return made
+        recorder = self.recorder
+        node = Index(recorder, float(numbers[-1]), None, recorder.note(row.op), operands, 0)
+        for n in (*operands, node):
+            if type(n) is Index and n.serial not in recorder.bounded:
+                recorder.bounded.add(n.serial)
+                recorder.compare("<", n, float(EXACT))
+                recorder.compare(">", n, -float(EXACT))
+        return node
 
     return method
 
 
 def _fixed(name: str, python: Callable[..., Any], reflected: bool) -> Callable[..., Any]:
-    """A method that computes with the int itself; beside a node it gives what the row gives."""
-    found: Any = vars(Ops).get(name)
+    """A method that computes with the int itself; with a node, the table's result."""
+    row: Any = vars(Ops).get(name)
 
     def method(self: Index, *others: Any) -> Any:
-        if found is not None and any(type(one) in (Traced, Value) for one in others):
-            return found.__get__(self, Index)(*others)
+        if row is not None and any(type(other) in (Traced, Value) for other in others):
+            return row.__get__(self, Index)(*others)
         if not all(map(_is_number, others)):
             return NotImplemented
         operands = (*others, self) if reflected else (self, *others)
-        return python(*(one.exact() if type(one) is Index else one for one in operands))
+        return python(*(n.specialized() if type(n) is Index else n for n in operands))
 
     return method
 

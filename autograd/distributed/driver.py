@@ -165,7 +165,7 @@ class Rows:
         one = self.function.last
         if len(one.program.tape.outputs) != 1 or one.form != 0:
             raise TypeError(f"{self.function.__name__}: must return one number to be averaged")
-        if one.read:
+        if one.grad_leaves:
             raise RecordingError(
                 f"{self.function.__name__}: it reads the .grad of a parameter, which workers do "
                 "not know"

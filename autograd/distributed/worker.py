@@ -17,7 +17,7 @@ from autograd.compiled.function import Compiled
 from autograd.compiled.program import Program
 from autograd.compiled.recording import Recording
 from autograd.compiled.recordings import Options
-from autograd.compiled.tape import number_of
+from autograd.compiled.traced import number_of
 from autograd.distributed.files import Array, File, block_of
 from autograd.distributed.fingerprint import MismatchError, compare
 from autograd.nestings import leaves
@@ -118,7 +118,7 @@ class Machine:
             known.append(Recording(program, chosen, 0, spec.engine))
         self.first = known[0]
         options = Options(spec.engine, spec.exact, cache=len(known))
-        self.compiled = Compiled(_refuse, options, surroundings=False)
+        self.compiled = Compiled(_refuse, options, environment=False)
         self.compiled.adopt([column[:1] for column in columns], known)
         self.flat = Flat(self.compiled, values)
 

@@ -1,1 +1,1 @@
-"""What prints the rows of the table in other languages."""
+"""Printers of the table's rows in other languages."""

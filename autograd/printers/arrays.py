@@ -1,4 +1,4 @@
-"""Rows as functions of NumPy's arrays."""
+"""Rows as functions of NumPy arrays."""
 
 import ast
 import math
@@ -21,7 +21,7 @@ class _Arrays(ast.NodeTransformer):
 
 
 class Functions:
-    """NumPy's functions of arrays by the names of `math`; where it has none, number by number."""
+    """Functions of arrays under their names in `math`: NumPy's, or else number by number."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         function = next((f for f in _candidates(name) if agrees(f, name)), None)
@@ -42,19 +42,19 @@ def row_of(libm: str) -> Operation:
 
 
 def _candidates(name: str) -> list[Any]:
-    """What NumPy may call a function of `math`: arcsin is asin."""
+    """NumPy's functions that may be this function of `math`: its asin is called arcsin."""
     names = (name, "arc" + name[1:], {"pow": "power"}.get(name, name))
-    found = [getattr(np, other, None) for other in names]
-    return [one for one in found if isinstance(one, np.ufunc)]
+    functions = [getattr(np, other, None) for other in names]
+    return [function for function in functions if isinstance(function, np.ufunc)]
 
 
 def agrees(function: Any, name: str) -> bool:
-    """Whether NumPy's function is the one of `math`: its `remainder` is another."""
+    """Whether NumPy's function is the one of `math`: its `remainder` is not."""
     own = getattr(math, name)
     for operands in ((-1.75, 2.5), (2.5, -1.75), (0.375, 0.625), (1.5, 3.25)):
         with suppress(ValueError):
-            wanted = own(*operands[: function.nin])
-            if not abs(function(*operands[: function.nin]) - wanted) <= 1e-12 * abs(wanted):
+            expected = own(*operands[: function.nin])
+            if not abs(function(*operands[: function.nin]) - expected) <= 1e-12 * abs(expected):
                 return False
     return True
 
@@ -82,9 +82,9 @@ def defined(
 def row_of_arrays(op: Operation) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The row's value and its local derivatives; each function returns a tuple."""
 
-    def function(what: str, parameters: str, trees: list[ast.expr]) -> Callable[..., Any]:
+    def function(name: str, parameters: str, trees: list[ast.expr]) -> Callable[..., Any]:
         results = ", ".join(map(text, trees)) + ","
-        return defined(f"{op.name}_{what}", parameters, rules.parts(op, *trees), results)
+        return defined(f"{op.name}_{name}", parameters, rules.parts(op, *trees), results)
 
     values = function("values", "x, y", [op.value_tree])
     return values, function("slopes", "x, y, z", op.partial_trees)

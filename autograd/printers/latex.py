@@ -1,8 +1,8 @@
-r"""The rows as LaTeX: \frac for a quotient, cases for a choice."""
+r"""Rows as LaTeX: \frac for a quotient, cases for a choice."""
 
 import ast
 
-# How tightly each form binds, so that brackets stand where they are needed and nowhere else.
+# How tightly each form binds, so that there are no more brackets than needed.
 _CHOICE, _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(6)
 _ORDER = {ast.Lt: "<", ast.Gt: ">"}
 
@@ -48,7 +48,7 @@ def _printed(tree: ast.expr) -> tuple[str, int]:
             return rf"{_within(left, _PRODUCT)} \, {_within(right, _POWER)}", _PRODUCT
         case ast.BinOp(left=left, op=sign, right=right):
             symbol = "+" if isinstance(sign, ast.Add) else "-"
-            # A sign after a sign needs its brackets, and so does a difference that is subtracted.
+            # A sign after a sign needs brackets, and so does a difference that is subtracted.
             return f"{_within(left, _SUM)} {symbol} {_within(right, _PRODUCT)}", _SUM
         case ast.IfExp():
             lines = []
@@ -60,8 +60,8 @@ def _printed(tree: ast.expr) -> tuple[str, int]:
             return r"\begin{cases} " + r" \\ ".join(lines) + r" \end{cases}", _CHOICE
         case ast.Call(func=ast.Name(id=name), args=arguments):
             inside = ", ".join(_printed(argument)[0] for argument in arguments)
-            shown = name.replace("_", r"\_")
-            return rf"\operatorname{{{shown}}}\left({inside}\right)", _ATOM
+            escaped = name.replace("_", r"\_")
+            return rf"\operatorname{{{escaped}}}\left({inside}\right)", _ATOM
     raise AssertionError(ast.dump(tree))  # the language has nothing else
 
 

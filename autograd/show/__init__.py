@@ -1,1 +1,1 @@
-"""What shows a graph: pictures, the player, the page, paths, and steps as text."""
+"""Views of a graph: pictures, the player, the page, paths, and steps as text."""

@@ -1,4 +1,4 @@
-"""Pictures of a pass for slides: a frame for each event, and all of them as an animated GIF."""
+"""Frames of a pass for slides: a picture of each event, and all of them as an animated GIF."""
 
 import io
 import os
@@ -14,15 +14,15 @@ from autograd.show.player import Player
 from autograd.show.render import RenderError
 from autograd.value import restorer
 
-PIXELS = 1_000_000_000  # of all frames together, which are kept until the last one is there
+PIXELS = 1_000_000_000  # of all frames together, which are in memory until the file is written
 
-_MARK, _TARGET = "#0072b2", "#d55e00"  # whose event it is, and who receives
+_MARK, _TARGET = "#0072b2", "#d55e00"  # outlines of the event's node, and of its target
 
 
 def frame(player: Player, i: int) -> Graph:
-    """The graph as it is after the i-th event: gradients so far, node and receiver outlined.
+    """The graph after the i-th event: the gradients so far, node and target outlined.
 
-    All frames of a player have one layout, which leaves room for the final numbers.
+    All frames of a player have the same layout, with room for the final numbers.
 
     >>> from autograd import Value
     >>> from autograd.show.player import play
@@ -32,23 +32,23 @@ def frame(player: Player, i: int) -> Graph:
     (True, True)
     """
     order = topological(player.root)
-    undo, place = restorer(order), player.position
+    undo, position = restorer(order), player.position
     try:
         event = player.jump(i)
-        found = player.grads()
+        grads = player.grads()
         for node in order:
-            node.grad = found.get(node, UNTOUCHED)
+            node.grad = grads.get(node, UNTOUCHED)
         picture = Picture(order, set(order), ".4g", True, False, True, LIMIT)
         picture.name = dict(event.names)
         graph = picture.graph("LR")
     finally:
-        player.position = place
+        player.position = position
         undo()
     marks = {graph.boxes[event.node]: _MARK}
     if event.target is not None:
         marks[graph.boxes[event.target]] = _TARGET
     graph.body += [f'\t{box} [penwidth=3 color="{colour}"]\n' for box, colour in marks.items()]
-    # Boxes are as wide as the longest text that they will ever hold: '-1.234e-05' after 'value '.
+    # Boxes are as wide as their longest possible text: '-1.234e-05' after 'value '.
     graph.body.insert(0, "\tnode [width=1.9]\n")
     return graph
 
@@ -62,11 +62,11 @@ def animation(
     """Write the frames to an animated GIF, whole or not at all, and return its path.
 
     Args:
-        events: which ones; all if left out.
-        seconds: how long each is shown; the last three times as long.
+        events: the indices of the events; all if left out.
+        seconds: the time that each is shown; the last is shown three times as long.
 
-    Raises ImportError without Pillow (`pip install 'chainrule[plot]'` brings it), RenderError
-    without a renderer, ValueError for no events or another ending than .gif.
+    Raises ImportError without Pillow (`pip install 'chainrule[plot]'` installs it), RenderError
+    without a renderer, ValueError for no events or an extension other than .gif.
     """
     try:
         from PIL import Image
@@ -84,7 +84,7 @@ def animation(
         try:
             data = frame(player, i).png(1.5, PIXELS / len(chosen))
         except RenderError as error:
-            advice = f"fewer events than {len(chosen):,} leave more pixels for each"
+            advice = f"or choose fewer than {len(chosen):,} events, so that each has more pixels"
             raise RenderError(f"{error}; {advice}") from None
         pictures.append(Image.open(io.BytesIO(data)).convert("RGB").quantize(64))
     size = max(p.width for p in pictures), max(p.height for p in pictures)
@@ -94,9 +94,9 @@ def animation(
         sheet.paste(picture, ((size[0] - picture.width) // 2, (size[1] - picture.height) // 2))
         pages.append(sheet.quantize(64))
     buffer = io.BytesIO()
-    shown = [round(1000 * seconds)] * (len(pages) - 1) + [round(3000 * seconds)]
+    times = [round(1000 * seconds)] * (len(pages) - 1) + [round(3000 * seconds)]
     pages[0].save(
-        buffer, "GIF", save_all=True, append_images=pages[1:], duration=shown, loop=0, optimize=True
+        buffer, "GIF", save_all=True, append_images=pages[1:], duration=times, loop=0, optimize=True
     )
     files.write(path, buffer.getvalue())
     return str(path)

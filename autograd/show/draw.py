@@ -15,23 +15,24 @@ from autograd.show.graph import Graph
 from autograd.show.names import names, variables
 from autograd.value import Value
 
-# Orange against blue is told apart by all common kinds of colour blindness (Okabe and Ito 2008);
-# the lighter tints keep black text readable.
+# People with any common kind of colour blindness can tell orange from blue (Okabe and Ito 2008);
+# the tints are light so that black text is readable.
 POSITIVE = ["#fdf3e7", "#fbe0c0", "#f6bd7f", "#ee9a3a"]
 NEGATIVE = ["#eaf3fa", "#cbe2f3", "#92c3e6", "#56a3d8"]
 NEUTRAL = "#f4f4f2"
 BAD = "#f2b8c6"
 _INK = "#1b1b1b"
 _LINE = "#7a7a76"
+_GREY = f'fontcolor="{_LINE}"'
 _SPACE = {"nodesep": "0.25", "ranksep": "0.45"}
 _TEXT = {"fontname": "Courier", "fontcolor": _INK, "color": _LINE}
 _BOX = _TEXT | {"fontsize": "11", "shape": "box", "style": "rounded,filled", "margin": "0.14,0.08"}
-# What leads from node to node is kept straight, before what leads to it from a plain number.
+# Edges between nodes are straightened first, by their weight, before those from plain numbers.
 _EDGE = _TEXT | {"fontsize": "9", "fontcolor": _LINE, "arrowsize": "0.7", "weight": "8"}
 
 WIDEST, MOST_LINES = 48, 12  # characters in a line of a box, and lines of a name
-_UNSEEN = "\ufdd0"  # is no character
-LIMIT = 300  # boxes; beyond, a picture cannot be read, and beyond some thousands not laid out
+_FILLER = "\ufdd0"  # a code point that is no character
+LIMIT = 300  # boxes; a larger picture is unreadable, and one of thousands cannot be laid out
 
 
 def quote(text: str) -> str:
@@ -46,26 +47,26 @@ def quote(text: str) -> str:
         else "\ufffd"
         for c in text
     )
-    # Graphviz in WebAssembly runs out of stack over many lines of which some are empty.
+    # Many lines, some of them empty, make Graphviz in WebAssembly run out of stack.
     shown = re.sub(r"^(?=\n)|(?<=\n)(?=\n)", " ", shown)
     shown = shown.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
     return '"' + shown.replace("\n", "\\n") + '"'
 
 
 def _wrapped(line: str) -> list[str]:
-    """The line in pieces that a box is wide enough for, without a change of its characters."""
-    # Characters of East Asia are two columns wide, so a second one that nobody sees follows them.
-    wide = "".join(c + _UNSEEN * (unicodedata.east_asian_width(c) in "WF") for c in line)
+    """The line in pieces that fit a box; no character is changed or lost."""
+    # East Asian characters are two columns wide, so a filler follows each of them.
+    wide = "".join(c + _FILLER * (unicodedata.east_asian_width(c) in "WF") for c in line)
     if len(wide) <= WIDEST:
         return [line]
     pieces = textwrap.wrap(
         wide, WIDEST, expand_tabs=False, replace_whitespace=False, drop_whitespace=False
     )
-    return [piece.replace(_UNSEEN, "") for piece in pieces]
+    return [piece.replace(_FILLER, "") for piece in pieces]
 
 
 def wrapped(text: str) -> str:
-    """The text in lines that a box is wide enough for, and no more of them than can be read.
+    """The text in lines that fit a box, cut after MOST_LINES of them.
 
     >>> [len(line) for line in wrapped("w" * 100).splitlines()]
     [48, 48, 4]
@@ -81,7 +82,7 @@ def _mermaid_quote(text: str) -> str:
 
 
 def symbol(op: Operation) -> str:
-    """What an operation is called in a box: its formula where it is an operator, else its name.
+    """An operation's text in a box: the formula of an operator, else the operation as a call.
 
     >>> from autograd import rows
     >>> symbol(rows()["add"]), symbol(rows()["tanh"])
@@ -104,11 +105,11 @@ def _colour(grad: float, largest: float) -> str:
 
 def _leading_to(order: list[Value], target: Value) -> set[Value]:
     """The nodes on a path from the target to the root."""
-    on = {target}
+    path = {target}
     for node in order:
-        if node.a in on or node.b in on:
-            on.add(node)
-    return on
+        if node.a in path or node.b in path:
+            path.add(node)
+    return path
 
 
 def draw(
@@ -130,15 +131,15 @@ def draw(
     Args:
         root: the result, usually a loss.
         direction: 'LR' (left to right), 'TB', 'RL' or 'BT'.
-        number_format: how numbers are written, as for `format`.
-        to: draw only what leads from this node to the root.
-        constants: whether plain numbers get boxes; otherwise they stand in the operation's.
-        edges: whether edges carry the local derivative and what flowed along them.
-        group: whether scopes are framed; above the limit each scope becomes one box.
-        limit: the most boxes to draw.
+        number_format: the format of numbers, as for `format`.
+        to: draw only the paths from this node to the root.
+        constants: whether plain numbers get boxes; otherwise they are written in the operation's.
+        edges: whether edges show the local derivative and the gradient that flowed along them.
+        group: whether scopes get frames; above the limit each scope becomes one box.
+        limit: the maximum number of boxes.
 
-    Raises ValueError if there are more boxes than the limit even when scopes are collapsed, and
-    for a direction or a `to` that cannot be.
+    Raises ValueError if there are more boxes than the limit even with collapsed scopes, for an
+    unknown direction, and if `to` is not in the graph.
 
     >>> w, x = Value(2.0, "w"), Value(3.0, "x")
     >>> graph = draw(w * x)
@@ -156,51 +157,51 @@ def draw(
         raise TypeError(f"draw: expected a Value, got {type(root).__name__}")
     unfold(root)
     order = topological(root)
-    whole, scope = order, variables(sys._getframe(1)) if len(order) <= 10_000 else {}
-    kept = set(order)
+    graph, scope = order, variables(sys._getframe(1)) if len(order) <= 10_000 else {}
+    visible = set(order)
     if to is not None:
-        if to not in kept:
+        if to not in visible:
             raise ValueError("draw: `to` is not among the nodes that the root was computed from")
-        kept = _leading_to(order, to)
-        order = [node for node in order if node in kept]
-    picture = Picture(order, kept, number_format, constants, edges, group, limit)
-    picture.name = names(whole, scope) if len(picture.boxes) <= limit else {}
+        visible = _leading_to(order, to)
+        order = [node for node in order if node in visible]
+    picture = Picture(order, visible, number_format, constants, edges, group, limit)
+    picture.name = names(graph, scope) if len(picture.boxes) <= limit else {}
     return picture.graph(direction)
 
 
 class Picture:
-    """Boxes and edges: a box is one node, or all nodes of a scope that was collapsed."""
+    """Boxes and edges: a box is one node, or all nodes of a collapsed scope."""
 
     def __init__(
         self,
         order: list[Value],
-        kept: set[Value],
+        visible: set[Value],
         number_format: str,
         constants: bool,
         edges: bool,
         group: bool,
         limit: int,
     ) -> None:
-        self.order, self.kept, self.format = order, kept, number_format
+        self.order, self.visible, self.format = order, visible, number_format
         self.constants, self.edges, self.group = constants, edges, group
         self.name: dict[Value, str] = {}
         depth = max((node.scope.count("/") + 1 for node in order if node.scope), default=0)
-        self.depth = depth + 1  # deeper scopes than this are collapsed
+        self.depth = depth + 1  # scopes at this depth are collapsed
         self.boxes = self._boxes()
         while len(self.boxes) > limit and self.depth > 1:
             self.depth -= 1
             self.boxes = self._boxes()
         if len(self.boxes) > limit:
             raise ValueError(
-                f"draw: {len(self.boxes):,} boxes are more than the limit of {limit}; draw what "
-                "leads to one parameter (to=w), compute parts inside `with scope(name):` so that "
-                "they can be collapsed, or raise limit="
+                f"draw: {len(self.boxes):,} boxes are more than the limit of {limit}; draw only "
+                "the paths from one parameter (to=w), compute parts inside `with scope(name):` so "
+                "that they can be collapsed, or raise limit="
             )
         grads = [abs(n.grad) for n in order if math.isfinite(n.grad)]
         self.largest = max(grads, default=0.0)
 
     def _home(self, node: Value) -> str:
-        """The collapsed scope that a node is in; '' if it has a box of its own."""
+        """The collapsed scope of a node; '' if the node has its own box."""
         parts = node.scope.split("/") if node.scope else []
         return "/".join(parts[: self.depth]) if len(parts) >= self.depth else ""
 
@@ -211,7 +212,7 @@ class Picture:
         return boxes
 
     def number(self, value: float) -> str:
-        """A number as boxes show it, with a minus sign as wide as a plus."""
+        """A number's text in a box, with a minus sign as wide as a plus."""
         return format(value, self.format).replace("-", "\u2212", 1) if value == value else "nan"
 
     def _formula(self, node: Value) -> str:
@@ -228,7 +229,7 @@ class Picture:
         return "".join({"x": texts[0], "y": texts[-1]}.get(c, c) for c in form)
 
     def lines(self, key: Any) -> list[str]:
-        """What stands in a box."""
+        """The lines of text in a box."""
         nodes = self.boxes[key]
         if isinstance(key, str):
             leaves = sum(node.is_leaf for node in nodes)
@@ -248,13 +249,13 @@ class Picture:
         return [wrapped(head), f"value {self.number(node.data)}", grad]
 
     def _links(self) -> Iterator[tuple[Any, Any, str]]:
-        home = {node: key for key, nodes in self.boxes.items() for node in nodes}
+        box_of = {node: key for key, nodes in self.boxes.items() for node in nodes}
         seen = set()
         for node in self.order:
             for parent, partial in ((node.a, "dx"), (node.b, "dy")):
-                if parent not in self.kept or parent is None:
+                if parent not in self.visible or parent is None:
                     continue
-                link = (home[parent], home[node])
+                link = (box_of[parent], box_of[node])
                 collapsed = isinstance(link[0], str) or isinstance(link[1], str)
                 if link[0] is link[1] or (collapsed and link in seen):
                     continue
@@ -268,7 +269,7 @@ class Picture:
                 yield (*link, text)
 
     def graph(self, direction: str) -> Graph:
-        """The picture."""
+        """The picture as a Graph."""
         ids = {key: f"n{i}" for i, key in enumerate(self.boxes)}
         dot: list[str] = []
         mermaid = [f"flowchart {direction}"]
@@ -280,34 +281,34 @@ class Picture:
             colour = NEUTRAL if collapsed else _colour(nodes[0].grad, self.largest)
             if collapsed and largest:
                 lines = [*lines, f"max |grad| {self.number(largest)}"]
-            look = f'fillcolor="{colour}"'
+            style = f'fillcolor="{colour}"'
             if nodes[0].is_leaf and not collapsed:
-                look += ' style="filled"'  # square corners: a leaf
-            where = key.rpartition("/")[0] if collapsed else nodes[0].scope
-            line = f"{box} [id={box} label={quote(chr(10).join(lines))} {look}]\n"
-            frames.setdefault(where if self.group else "", []).append(line)
+                style += ' style="filled"'  # leaves have square corners
+            scope = key.rpartition("/")[0] if collapsed else nodes[0].scope
+            line = f"{box} [id={box} label={quote(chr(10).join(lines))} {style}]\n"
+            frames.setdefault(scope if self.group else "", []).append(line)
             mermaid.append(f"  {box}[{_mermaid_quote(chr(10).join(lines))}]")
             if self.constants and not collapsed and nodes[0].op is not None:
-                self._constants(nodes[0], box, frames[where if self.group else ""], mermaid)
+                self._constants(nodes[0], box, frames[scope if self.group else ""], mermaid)
         dot += _framed(frames)
         for tail, head, text in self._links():
             label = f" [label={quote(text)}]" if text else ""
             dot.append(f"\t{ids[tail]} -> {ids[head]}{label}\n")
             middle = f"|{_mermaid_quote(text)}|" if text else ""
             mermaid.append(f"  {ids[tail]} -->{middle} {ids[head]}")
-        made = Graph(dot, "\n".join(mermaid), node_attr=_BOX, edge_attr=_EDGE)
-        made.graph_attr.update(_SPACE, rankdir=direction, bgcolor="transparent")
-        made.boxes = {node: ids[key] for key, nodes in self.boxes.items() for node in nodes}
-        return made
+        graph = Graph(dot, "\n".join(mermaid), node_attr=_BOX, edge_attr=_EDGE)
+        graph.graph_attr.update(_SPACE, rankdir=direction, bgcolor="transparent")
+        graph.boxes = {node: ids[key] for key, nodes in self.boxes.items() for node in nodes}
+        return graph
 
     def _constants(self, node: Value, box: str, dot: list[str], mermaid: list[str]) -> None:
-        """Small boxes for the plain numbers among a node's operands."""
+        """Add small boxes for the plain numbers among a node's operands."""
         assert node.op is not None
         for parent, operand in ((node.a, "x"), (node.b, "y"))[: node.op.arity]:
             if parent is None:
                 number, name = self.number(getattr(node, operand)), f"{box}{operand}"
-                look = 'shape=plaintext style="" margin="0.04,0.02" width=0 height=0'
-                dot.append(f'{name} [id={name} label={quote(number)} {look} fontcolor="{_LINE}"]\n')
+                style = f'shape=plaintext style="" margin="0.04,0.02" width=0 height=0 {_GREY}'
+                dot.append(f"{name} [id={name} label={quote(number)} {style}]\n")
                 dot.append(f"{name} -> {box} [style=dashed arrowsize=0.5 weight=1]\n")
                 mermaid.append(f"  {name}([{_mermaid_quote(number)}]) -.-> {box}")
 
@@ -315,27 +316,27 @@ class Picture:
 def _framed(frames: dict[str, list[str]]) -> list[str]:
     """The boxes inside nested frames, one for each scope, in order of first use."""
     tree: dict[str, Any] = {}
-    for where in frames:
-        place = tree
-        for part in where.split("/") if where else []:
-            place = place.setdefault(part, {})
+    for scope in frames:
+        branch = tree
+        for part in scope.split("/") if scope else []:
+            branch = branch.setdefault(part, {})
     dot: list[str] = []
     count = 0
     stack: list[tuple[str, str, dict[str, Any], bool]] = [("", "", tree, False)]
     while stack:
-        where, name, inside, closing = stack.pop()
+        scope, name, inside, closing = stack.pop()
         if closing:
             dot.append("\t}\n")
             continue
-        if where:
+        if scope:
             dot.append(f"\tsubgraph cluster_{count} {{\n")
             dot.append(
                 f'\tlabel={quote(wrapped(name))} labeljust=l style=rounded color="{_LINE}" '
                 f'fontname=Courier fontsize=10 fontcolor="{_LINE}" margin=10\n'
             )
             count += 1
-            stack.append((where, name, inside, True))
-        dot += [f"\t{line}" for line in frames.get(where, [])]
+            stack.append((scope, name, inside, True))
+        dot += [f"\t{line}" for line in frames.get(scope, [])]
         for part, below in reversed(inside.items()):
-            stack.append((f"{where}/{part}" if where else part, part, below, False))
+            stack.append((f"{scope}/{part}" if scope else part, part, below, False))
     return dot

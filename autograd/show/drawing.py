@@ -1,4 +1,4 @@
-"""SVG text to PNG and PDF, in a process of its own, because the libraries for it cannot be stopped.
+"""SVG text to PNG and PDF, in a separate process, because the libraries for it cannot be stopped.
 
 That process runs this file as a script, without the packages around it.
 """
@@ -14,7 +14,7 @@ def png(text: str, fonts: list[str], scale: float, system: bool = False) -> byte
     """The picture as PNG, `scale` times 96 dots per inch; `system` is as for `pdf`."""
     import resvg_py
 
-    made: bytes = resvg_py.svg_to_bytes(
+    picture: bytes = resvg_py.svg_to_bytes(
         svg_string=text,
         dpi=96,
         zoom=scale,
@@ -22,34 +22,35 @@ def png(text: str, fonts: list[str], scale: float, system: bool = False) -> byte
         font_files=fonts,
         monospace_family="DejaVu Sans Mono",
     )
-    return bytes(made)
+    return bytes(picture)
 
 
 def pdf(text: str, fonts: list[str], system: bool = False) -> bytes:
-    """The picture as PDF with text that can be searched.
+    """The picture as PDF with searchable text.
 
-    With `system`, it may use every font of the system, beside the files.
+    With `system`, it may use all fonts of the system besides the files.
     """
     import svg2pdf_py
 
-    shelf = svg2pdf_py.FontDatabase()
+    database = svg2pdf_py.FontDatabase()
     if system:
-        shelf.load_system_fonts()
+        database.load_system_fonts()
     for font in fonts:
-        shelf.load_font_file(font)
-    return bytes(svg2pdf_py.svg_to_pdf(text, shelf))
+        database.load_font_file(font)
+    return bytes(svg2pdf_py.svg_to_pdf(text, database))
 
 
-_MAKERS: dict[str, Callable[..., bytes]] = {"png": png, "pdf": pdf}
+_WRITERS: dict[str, Callable[..., bytes]] = {"png": png, "pdf": pdf}
 
 
 def drawn(kind: str, seconds: float, **options: Any) -> bytes:
-    """What `png` or `pdf` makes of the options, within so many seconds.
+    """The result of `png` or `pdf` with these options.
 
-    Raises subprocess.TimeoutExpired after that, and ValueError with what the library says.
+    Raises subprocess.TimeoutExpired after so many seconds, and ValueError with the library's
+    message.
     """
     if not sys.executable or getattr(sys, "frozen", False):
-        return _MAKERS[kind](**options)  # there is no Python to start
+        return _WRITERS[kind](**options)  # there is no Python to start
     order = json.dumps({"kind": kind, "path": sys.path, "options": options})
     run = subprocess.run(  # noqa: S603 - this Python and this file
         [sys.executable, "-I", "-S", __file__],
@@ -60,15 +61,15 @@ def drawn(kind: str, seconds: float, **options: Any) -> bytes:
     )
     if run.returncode:
         lines = run.stderr.decode(errors="replace").strip().splitlines()
-        raise ValueError(lines[-1] if lines else f"drawing ended with code {run.returncode}")
+        raise ValueError(lines[-1] if lines else f"drawing exited with code {run.returncode}")
     return run.stdout
 
 
 def main() -> None:
-    """Draw what standard input orders, to standard output."""
+    """Read a request from standard input and write the picture to standard output."""
     order = json.load(sys.stdin)
     sys.path[:] = order["path"]
-    sys.stdout.buffer.write(_MAKERS[order["kind"]](**order["options"]))
+    sys.stdout.buffer.write(_WRITERS[order["kind"]](**order["options"]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What happens in a forward and a backward pass, one event after the other."""
+"""The events of a forward and a backward pass."""
 
 import ast
 import math
@@ -21,7 +21,7 @@ def formula(op: Operation, which: int, operands: Mapping[str, str]) -> str:
     """
     tree = ast.parse(op.textbook[which], mode="eval").body
     text = ast.unparse(rules.substitute(tree, {k: ast.Name(t) for k, t in operands.items()}))
-    return re.sub(r"\((\(-[\d.e+-]+\))\)", r"\1", text)  # tanh((-1.5)) is one pair too many
+    return re.sub(r"\((\(-[\d.e+-]+\))\)", r"\1", text)  # tanh((-1.5)) has one pair too many
 
 
 def _factor(op: Operation, which: int, operands: Mapping[str, str]) -> str:
@@ -33,19 +33,19 @@ def _factor(op: Operation, which: int, operands: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Event:
-    """One thing that happens in a pass.
+    """One step of a pass.
 
     Attributes:
-        kind: 'forward' (a node gets its value), 'seed' (dL/dL = 1), or 'backward' (a node hands
-            dL/dz * dz/dx to one of its operands).
-        node: whose value it is, or who hands on.
-        operand: 'x' or 'y' of a backward event, else ''.
-        target: who receives, in a backward event.
+        kind: 'forward' (a node gets its value), 'seed' (dL/dL = 1), or 'backward' (a node adds
+            dL/dz * dz/dx to the gradient of one of its operands).
+        node: the node whose value is computed, or whose gradient is passed on.
+        operand: 'x' or 'y' in a backward event, else ''.
+        target: the operand's node in a backward event.
         upstream: dL/dz of the node.
         local: dz/dx or dz/dy.
         contribution: upstream * local, as the engine rounds it.
-        grad: what the target (or the seeded root) has then.
-        arrived, uses: how many of the target's contributions have come, and how many there are.
+        grad: the gradient of the target (or the seeded root) after the event.
+        arrived, uses: the number of contributions to the target so far, and in all.
     """
 
     kind: str
@@ -62,54 +62,54 @@ class Event:
 
     @property
     def name(self) -> str:
-        """The node's."""
+        """The node's name."""
         return self.names[self.node]
 
     def _texts(self, number_format: str) -> tuple[dict[str, str], dict[str, str]]:
-        """For x, y and z: their names, and their numbers."""
+        """The names of x, y and z, and their numbers."""
         node = self.node
-        words, numbers = {"z": self.name}, {"z": node.data}
+        names, numbers = {"z": self.name}, {"z": node.data}
         for parent, operand in ((node.a, "x"), (node.b, "y")):
             number = getattr(node, operand, None)
             if number is not None:
                 numbers[operand] = number
                 plain = f"{number:{number_format}}"
-                words[operand] = self.names[parent] if parent is not None else plain
+                names[operand] = self.names[parent] if parent is not None else plain
         texts = {key: f"{number:{number_format}}" for key, number in numbers.items()}
-        return words, {key: f"({t})" if t.startswith("-") else t for key, t in texts.items()}
+        return names, {key: f"({t})" if t.startswith("-") else t for key, t in texts.items()}
 
     @property
     def formula(self) -> str:
-        """In names: `v1 = w * x`, `dL/dL = 1`, or `dL/dw += dL/dv1 * x`."""
+        """The event in names: `v1 = w * x`, `dL/dL = 1`, or `dL/dw += dL/dv1 * x`."""
         if self.kind == "seed":
             return f"dL/d{self.name} = 1"
         if self.node.op is None:
             return self.name
-        words, _ = self._texts(".4g")
+        names, _ = self._texts(".4g")
         if self.kind == "forward":
-            return f"{self.name} = {formula(self.node.op, 0, words)}"
+            return f"{self.name} = {formula(self.node.op, 0, names)}"
         assert self.target is not None
-        factor = _factor(self.node.op, 1 + "xy".index(self.operand), words)
+        factor = _factor(self.node.op, 1 + "xy".index(self.operand), names)
         return f"dL/d{self.names[self.target]} += dL/d{self.name} * {factor}"
 
     def numbers(self, number_format: str = ".4g") -> str:
-        """The same with numbers: `2 * 3 = 6`, or `1 * 3 = 3`, with the sum where paths meet."""
+        """The event in numbers: `2 * 3 = 6`, or `1 * 3 = 3`, with the total where paths meet."""
         if self.kind == "seed":
             return ""
-        node, shown = self.node, format(self.node.data, number_format)
+        node, value = self.node, format(self.node.data, number_format)
         if node.op is None:
-            return shown
+            return value
         _, numbers = self._texts(number_format)
         if self.kind == "forward":
-            return f"{formula(node.op, 0, numbers)} = {shown}"
+            return f"{formula(node.op, 0, numbers)} = {value}"
         upstream = format(self.upstream, number_format)
         upstream = f"({upstream})" if upstream.startswith("-") else upstream
         factor = _factor(node.op, 1 + "xy".index(self.operand), numbers)
         text = f"{upstream} * {factor} = {self.contribution:{number_format}}"
-        return text + (f", in all {self.grad:{number_format}}" if self.arrived > 1 else "")
+        return text + (f", total {self.grad:{number_format}}" if self.arrived > 1 else "")
 
     def line(self, number_format: str = ".4g") -> str:
-        """Formula and numbers in one line."""
+        """The formula and the numbers in one line."""
         numbers = self.numbers(number_format)
         return f"{self.formula} = {numbers}" if numbers else self.formula
 
@@ -118,7 +118,7 @@ class Event:
 
 
 class Played(Protocol):
-    """What a page needs of a player: its events, and the present one among them."""
+    """The part of a player that a page needs: its events and its position."""
 
     root: Value
     position: int
@@ -131,16 +131,16 @@ class Played(Protocol):
         """The event at the present position."""
 
     def grads(self) -> dict[Value, float]:
-        """What every node has received up to and with the present event."""
+        """The gradient of every node after the present event, if it has one."""
 
     def lines(self) -> Iterator[str]:
-        """Every event in a line."""
+        """The events, a line each."""
 
 
-def handed(node: Value, grad: float) -> list[float]:
-    """What the node's pullback adds to each operand's gradient, for that gradient of its own.
+def contributions(node: Value, grad: float) -> list[float]:
+    """The amounts that the node's pullback adds to its operands' gradients if its own is `grad`.
 
-    The engine's own pullback does it, on a copy, so the numbers are its numbers to the bit.
+    The engine's pullback computes them, on a copy of the node, so they are exact to the bit.
     """
     assert node.op is not None
     copy = Value(node.data)
@@ -151,6 +151,6 @@ def handed(node: Value, grad: float) -> list[float]:
     copy.grad = grad
     for parent in copy.parents:
         parent.grad = 0.0
-    # A hook is the user's; this is of the operation's own pullback.
+    # The pullback of a node with hooks would call them: take the operation's own.
     (node.op if node.row.hooks else node.row).pullback(copy)
     return [parent.grad for parent in copy.parents]

@@ -1,4 +1,4 @@
-"""Font files of the system: a monospaced one, and others for the characters that it lacks."""
+"""Font files of the system: a monospaced font, and others for characters that it lacks."""
 
 import functools
 import re
@@ -10,31 +10,31 @@ from pathlib import Path
 from typing import BinaryIO
 
 _MONOSPACED = ("DejaVuSansMono.ttf", "Menlo.ttc", "consola.ttf", "LiberationMono-Regular.ttf")
-_PLACEHOLDERS = ("LastResort", "AdobeBlank")  # have every character, as a box or as nothing
+_PLACEHOLDERS = ("LastResort", "AdobeBlank")  # fonts that draw every character as a box or blank
 _STYLED = re.compile("(?i)bold|italic|oblique|light|black|thin")
 
 
-def _places() -> list[Path]:
-    """Folders where systems have fonts."""
-    places = [Path(p) for p in ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts")]
-    places += [Path.home() / ".fonts", Path.home() / ".local/share/fonts"]
-    return [*places, Path("/System/Library/Fonts"), Path("C:/Windows/Fonts")]
+def _folders() -> list[Path]:
+    """The folders where operating systems keep fonts."""
+    folders = [Path(p) for p in ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts")]
+    folders += [Path.home() / ".fonts", Path.home() / ".local/share/fonts"]
+    return [*folders, Path("/System/Library/Fonts"), Path("C:/Windows/Fonts")]
 
 
 @functools.cache
 def _installed() -> list[Path]:
-    """Every font file of the system, in one order on every run."""
+    """The font files of the system, in the same order on every run."""
     return [
         font
-        for place in _places()
-        for font in sorted(place.rglob("*.[tToO][tT][fFcC]"))
+        for folder in _folders()
+        for font in sorted(folder.rglob("*.[tToO][tT][fFcC]"))
         if not font.name.startswith(_PLACEHOLDERS)
     ]
 
 
 @functools.cache
 def monospaced() -> Path | None:
-    """The file of a monospaced font: the system's, else the one that matplotlib ships."""
+    """The file of a monospaced font: the system's, else matplotlib's; None without either."""
     for name in _MONOSPACED:
         for font in _installed():
             if font.name == name:
@@ -48,32 +48,33 @@ def monospaced() -> Path | None:
 
 
 def for_text(text: str) -> tuple[list[Path], str]:
-    """The font files that a picture of the text needs, and the characters that none of them has.
+    """The font files for a picture of the text, and the characters that none of them has.
 
-    Nothing at all without a monospaced font, which a picture cannot do without.
+    Without a monospaced font, which every picture needs, there are no files.
     """
     first = monospaced()
     if first is None:
         return [], ""
-    shown = frozenset(c for c in text if unicodedata.category(c)[0] not in "CZ" and c > "~")
-    others, missing = _others(shown - covered(first, shown))
+    visible = frozenset(c for c in text if unicodedata.category(c)[0] not in "CZ" and c > "~")
+    others, missing = _others(visible - covered(first, visible))
     return [first, *others], "".join(sorted(missing))
 
 
 @functools.lru_cache
 def _others(wanted: frozenset[str]) -> tuple[list[Path], frozenset[str]]:
-    """The fonts with the most of the characters still wanted, upright ones first."""
+    """The fonts for these characters, best coverage first, and the characters in no font."""
     chosen: list[Path] = []
-    have = {font: covered(font, wanted) for font in _installed()} if wanted else {}
-    while any(found & wanted for found in have.values()):
-        best = max(have, key=lambda font: (len(have[font] & wanted), not _STYLED.search(font.name)))
+    has = {font: covered(font, wanted) for font in _installed()} if wanted else {}
+    while any(characters & wanted for characters in has.values()):
+        # Of two fonts with equally many of the characters, an upright regular one.
+        best = max(has, key=lambda font: (len(has[font] & wanted), not _STYLED.search(font.name)))
         chosen.append(best)
-        wanted -= have[best]
+        wanted -= has[best]
     return chosen, wanted
 
 
 def covered(font: Path, characters: frozenset[str]) -> frozenset[str]:
-    """Which of the characters a font file has glyphs for; none for a file that cannot be read."""
+    """The characters for which a font file has glyphs; none if the file cannot be read."""
     try:
         with font.open("rb") as file:
             tables = list(_character_maps(file))
@@ -83,7 +84,7 @@ def covered(font: Path, characters: frozenset[str]) -> frozenset[str]:
 
 
 def _character_maps(file: BinaryIO) -> Iterator[bytes]:
-    """The subtables of the first face of an OpenType file that map Unicode, in formats 4 and 12."""
+    """The Unicode subtables, in formats 4 and 12, of the first face in an OpenType file."""
     start = 0
     if file.read(4) == b"ttcf":
         start = struct.unpack(">8xI", file.read(12))[0]
@@ -116,7 +117,7 @@ def _glyph(table: bytes, code: int) -> int:
             )
             if code < first:
                 return 0
-            place = at + 2 * double + offset + 2 * (code - first)
-            found = struct.unpack_from(">H", table, place)[0] if offset else code
-            return int(found + delta) & 0xFFFF if found else 0
+            index = at + 2 * double + offset + 2 * (code - first)
+            glyph = struct.unpack_from(">H", table, index)[0] if offset else code
+            return int(glyph + delta) & 0xFFFF if glyph else 0
     return 0

@@ -1,4 +1,4 @@
-"""A gradient graph as Graphviz's class of graphs, with its methods, and without its program."""
+"""A gradient graph with the interface of `graphviz.Digraph`, without the need for its program."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
 
     Attributes:
         used: the renderer of the last picture, such as 'dot' or 'wasm'.
-        boxes: the id, in the picture, of the box that shows a node.
+        boxes: the id, in the picture, of each node's box.
     """
 
     used = ""
@@ -32,19 +32,19 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
         self._mermaid = mermaid
 
     def copy(self) -> "Graph":
-        """A graph of its own with the same boxes."""
-        made: Graph = super().copy()
-        made.boxes, made._mermaid = dict(self.boxes), self._mermaid
-        return made
+        """A separate graph with the same boxes."""
+        graph: Graph = super().copy()
+        graph.boxes, graph._mermaid = dict(self.boxes), self._mermaid
+        return graph
 
     def svg(self) -> str:
-        """The picture as SVG text.  Raises render.RenderError without any Graphviz."""
+        """The picture as SVG text.  Raises render.RenderError if Graphviz is not installed."""
         self._laid_out_by(self.engine)
         text, self.used = render.svg(self.source)
         return text
 
     def png(self, scale: float = 2.0, pixels: float | None = None) -> bytes:
-        """The picture as PNG, `scale` times 96 dots per inch, or fewer where it is very large."""
+        """The picture as PNG at `scale` times 96 dots per inch, or fewer if it is very large."""
         self._laid_out_by(self.engine)
         data, self.used = render.png(self.source, scale, pixels)
         return data
@@ -68,22 +68,23 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
         """Write the picture to a file, whole or not at all, and return its path.
 
         The extension sets the format: .svg, .png, .pdf, .dot (or .gv), .mmd, and with the program
-        `dot` every format of Graphviz.  Another `format` is added to the name, as Graphviz does; a
-        name without either gets .svg.
+        `dot` every format of Graphviz.  If `format` differs, it is added to the name, as in
+        Graphviz; a name without either gets .svg.
 
         Args:
             filename: the file; "gradients" if left out.
-            directory: where the file goes.
-            view: whether to open it, as `view()` does.
-            cleanup: accepted, as `quiet` and `overwrite_source` are: only the picture is written.
+            directory: the file's folder.
+            view: whether to open the file, like `view()`.
+            cleanup: has no effect, like `quiet` and `overwrite_source`: only the picture is
+                written.
             format: "svg", "png", "pdf", "dot" or "mmd".
-            outfile: the file, whose extension must be that of its format.
-            engine: "dot" is the only one.
+            outfile: the file, with the extension of its format.
+            engine: must be "dot".
         """
         _only(others, "render")
         self._laid_out_by(engine or self.engine)
         path = Path(directory or "") / (outfile or filename or "gradients")
-        # Graphviz keeps a format that was set on the graph here, and its own default elsewhere.
+        # graphviz stores a format that the user sets in `_format`; its default is in the class.
         format = format or vars(self).get("_format")
         kind = (format or path.suffix.lstrip(".") or "svg").lower()
         if path.suffix.lower() != f".{kind}":
@@ -113,7 +114,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
         encoding: str | None = None,
         **others: Any,
     ) -> Any:
-        """The picture as bytes in a format of `render`; as text with an encoding."""
+        """The picture as bytes in a format of `render`; as text if there is an encoding."""
         _only(others, "pipe")
         self._laid_out_by(engine or self.engine)
         kind = (format or vars(self).get("_format") or "svg").lower()
@@ -123,8 +124,8 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
     def _laid_out_by(self, engine: str) -> None:
         if engine != "dot":
             raise ValueError(
-                f"engine={engine!r}: these graphs are laid out by 'dot' only; "
-                "write a .dot file for other engines"
+                f"engine={engine!r}: only engine='dot' lays out these graphs; write a .dot file "
+                "for other engines"
             )
 
     def _picture(self, kind: str, name: str) -> bytes:
@@ -134,15 +135,15 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
         if kind == "png":
             return self.png()
         if kind == "pdf":
-            made, self.used = render.pdf(self.source)
-            return made
+            data, self.used = render.pdf(self.source)
+            return data
         if kind in ("dot", "gv"):
             return str(self.source).encode()
         if kind == "mmd":
             return self.mermaid().encode()
         if kind in graphviz.FORMATS and shutil.which("dot"):
-            made, self.used = render.by_program(self.source, kind)
-            return made
+            data, self.used = render.by_program(self.source, kind)
+            return data
         raise ValueError(f"render: expected .svg, .png, .pdf, .dot or .mmd, got {name!r}")
 
     def _repr_mimebundle_(self, *_: Any, **__: Any) -> dict[str, str]:
@@ -153,15 +154,15 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
 
 
 def _only(options: dict[str, Any], method: str) -> None:
-    """Refuse options that would do nothing here, except those that only tidy up for Graphviz."""
+    """Refuse options that have no effect here, except those with which graphviz tidies up."""
     harmless = ("quiet", "quiet_view", "overwrite_source")
     if unknown := [name for name in options if name not in harmless and options[name] is not None]:
         raise TypeError(
-            f"{method}: {unknown[0]}= is no option here; there are format=, encoding= and "
-            "engine='dot', and to render also filename, directory, view= and outfile="
+            f"{method}: {unknown[0]}= is not supported; use format=, encoding= and engine='dot', "
+            "and for render also filename, directory, view= and outfile="
         )
 
 
 def _open(path: Path) -> None:
     if webbrowser.open(path.absolute().as_uri()) is False:
-        warnings.warn(f"nothing here can show the picture; it is in {path}", stacklevel=3)
+        warnings.warn(f"no program could open the picture; it is in {path}", stacklevel=3)

@@ -7,41 +7,42 @@ from typing import Any
 
 from autograd.value import Value
 
-_DEEP = 4  # w[0]["a"][1] is a name one can still read
+_LEVELS = 4  # w[0]["a"][1], with three subscripts, is still readable as a name
 
 
 def variables(frame: FrameType | None) -> dict[str, Any]:
-    """What a caller calls things: its globals, and its locals on top of them."""
+    """The caller's variables by name: its globals, and its locals on top of them."""
     if frame is None:
         return {}
-    found = {**frame.f_globals, **frame.f_locals}
-    return {name: thing for name, thing in found.items() if not name.startswith("_")}
+    scope = {**frame.f_globals, **frame.f_locals}
+    return {name: value for name, value in scope.items() if not name.startswith("_")}
 
 
-def _found(scope: Mapping[str, Any], wanted: set[Value]) -> dict[Value, str]:
+def _variable_names(scope: Mapping[str, Any], wanted: set[Value]) -> dict[Value, str]:
     names: dict[Value, str] = {}
     level: list[tuple[str, Any]] = list(scope.items())
-    for _ in range(_DEEP):
+    for _ in range(_LEVELS):
         below: list[tuple[str, Any]] = []
-        for name, thing in level:
-            if isinstance(thing, Value):
-                if thing in wanted:
-                    names.setdefault(thing, name)
-            elif type(thing) in (list, tuple):
-                below += [(f"{name}[{i}]", part) for i, part in enumerate(thing)]
-            elif type(thing) is dict:
-                below += [(f"{name}[{key!r}]", part) for key, part in thing.items()]
-            elif hasattr(type(thing), "named_parameters"):
-                below += [(f"{name}.{path}", part) for path, part in thing.named_parameters()]
+        for name, value in level:
+            if isinstance(value, Value):
+                if value in wanted:
+                    names.setdefault(value, name)
+            elif type(value) in (list, tuple):
+                below += [(f"{name}[{i}]", part) for i, part in enumerate(value)]
+            elif type(value) is dict:
+                below += [(f"{name}[{key!r}]", part) for key, part in value.items()]
+            elif hasattr(type(value), "named_parameters"):
+                below += [(f"{name}.{path}", part) for path, part in value.named_parameters()]
         level = below
     return names
 
 
 def names(order: list[Value], scope: Mapping[str, Any] | None = None) -> dict[Value, str]:
-    """A name for each node, different for each: label, variable of `scope`, or v1, v2, ...
+    """A different name for each node: its label, a variable of `scope`, or v1, v2, ...
 
-    A label stays as it is, except that the second node with it gets "x (2)".  The short names count
-    the unnamed nodes in the given order, so the same graph gets the same names in every process.
+    A label stays as it is, but a second node with the label x is called "x (2)".  The short names
+    number the unnamed nodes in the given order, so the same graph gets the same names in every
+    process.
 
     >>> w, x = Value(2.0, "w"), Value(3.0)
     >>> y = w * x + 1.0
@@ -54,9 +55,10 @@ def names(order: list[Value], scope: Mapping[str, Any] | None = None) -> dict[Va
     chosen: dict[Value, str] = {}
     taken: set[str] = set()
     numbers: dict[str, Iterator[int]] = {"": itertools.count(1)}
-    for given in (labels, _found(scope or {}, set(unlabelled)), dict.fromkeys(unlabelled, "")):
-        reserved = taken.union(given.values())
-        for node, base in given.items():
+    by_variable = _variable_names(scope or {}, set(unlabelled))
+    for bases in (labels, by_variable, dict.fromkeys(unlabelled, "")):
+        reserved = taken.union(bases.values())
+        for node, base in bases.items():
             if node in chosen:
                 continue
             name = base

@@ -1,10 +1,10 @@
-// The player of a saved page: computes both passes from the graph, and shows them event by event.
+// The player of a saved page: it computes both passes from the graph and shows them event by event.
 
 const graph = JSON.parse(document.getElementById("data").textContent);
 const nodes = graph.nodes;
 const $ = (id) => document.getElementById(id);
 
-// erf by its series up to 3, erfc by its continued fraction from there on: 1e-15 of the result.
+// erf by its series up to 3, erfc by its continued fraction beyond: accurate to 1e-15 of the result.
 function erf(x) {
   if (Math.abs(x) >= 3) return x > 0 ? 1 - erfc(x) : erfc(-x) - 1;
   let term = x, total = x;
@@ -32,14 +32,15 @@ let data = nodes.map((node) => Number(node.data));
 let events = [];
 let largest = 0; // of all gradients; colours are relative to it
 
-// An operand that is a plain number stands in its node; so does what was recorded of a leaf that
-// has another value since, until the graph is computed anew.
+// A node has its plain operands as numbers.  It also has the recorded number of a leaf whose value
+// has changed since, which counts until the graph is computed again.
 let recorded = true;
 function operands(i) {
   const node = nodes[i];
-  const one = (p, number) =>
+  const operand = (p, number) =>
     p == null || (recorded && number !== undefined) ? Number(number) : data[p];
-  return [one(node.a, node.x), node.b == null && node.y === undefined ? undefined : one(node.b, node.y)];
+  return [operand(node.a, node.x),
+    node.b == null && node.y === undefined ? undefined : operand(node.b, node.y)];
 }
 
 function forward() {
@@ -49,7 +50,7 @@ function forward() {
   });
 }
 
-// In the engine's order, and like it: a gradient of 0 is not handed on.
+// Like the engine: in its order, and a gradient of 0 is not passed on.
 function compute() {
   events = nodes.map((_, i) => ({ kind: "forward", node: i }));
   const grad = nodes.map(() => 0);
@@ -74,17 +75,17 @@ function compute() {
   return grad;
 }
 
-// ---------------------------------------------------------------- words
+// ---------------------------------------------------------------- text
 
-function shown(x) {
+function format(x) {
   if (!Number.isFinite(x)) return x !== x ? "nan" : x > 0 ? "inf" : "-inf";
   const text = Number(x.toPrecision(4));
   return Math.abs(text) >= 1e5 || (text && Math.abs(text) < 1e-4)
     ? text.toExponential().replace("e+", "e") : String(text);
 }
-const bracketed = (x) => (shown(x).startsWith("-") ? `(${shown(x)})` : shown(x));
-// tanh((-1.5)) is one pair of brackets too many.
-const filled = (text, parts) =>
+const bracketed = (x) => (format(x).startsWith("-") ? `(${format(x)})` : format(x));
+// tanh((-1.5)) has one pair of brackets too many.
+const substituted = (text, parts) =>
   text.replace(/\b[xyz]\b/g, (name) => parts[name]).replace(/\((\(-[\d.e+-]+\))\)/g, "$1");
 
 function parts(i) {
@@ -96,31 +97,32 @@ function parts(i) {
   ];
 }
 
-function told(event) {
+// The event in names, and in numbers.
+function described(event) {
   const node = nodes[event.node];
   if (event.kind === "seed") return [`dL/d${node.name} = 1`, ""];
-  if (!node.op) return [node.name, shown(data[event.node])];
-  const [words, numbers] = parts(event.node), texts = graph.texts[node.op];
+  if (!node.op) return [node.name, format(data[event.node])];
+  const [names, numbers] = parts(event.node), texts = graph.texts[node.op];
   if (event.kind === "forward") {
-    return [`${node.name} = ${filled(texts[0], words)}`,
-      `${filled(texts[0], numbers)} = ${shown(data[event.node])}`];
+    return [`${node.name} = ${substituted(texts[0], names)}`,
+      `${substituted(texts[0], numbers)} = ${format(data[event.node])}`];
   }
   const text = texts[1 + event.operand];
   const factor = /^[\w.]+(\(.*\))?$/.test(text) && !/^\w+\(.*\).*\(/.test(text) ? (t) => t : (t) => `(${t})`;
-  const sum = event.arrived > 1 ? `, in all ${shown(event.grad)}` : "";
-  return [`dL/d${nodes[event.target].name} += dL/d${node.name} * ${factor(filled(text, words))}`,
-    `${bracketed(event.upstream)} * ${factor(filled(text, numbers))} = ${shown(event.contribution)}${sum}`];
+  const total = event.arrived > 1 ? `, total ${format(event.grad)}` : "";
+  return [`dL/d${nodes[event.target].name} += dL/d${node.name} * ${factor(substituted(text, names))}`,
+    `${bracketed(event.upstream)} * ${factor(substituted(text, numbers))} = ${format(event.contribution)}${total}`];
 }
-const line = (event) => told(event).filter(Boolean).join(" = ");
+const line = (event) => described(event).filter(Boolean).join(" = ");
 
-// ---------------------------------------------------------------- what is on the screen
+// ---------------------------------------------------------------- the screen
 //
-// A step touches what its events change and nothing else, so it costs the same in a graph of ten
-// nodes and of a hundred thousand.
+// A step updates only what its events change, so it takes as long in a graph of a hundred thousand
+// nodes as in one of ten.
 
-let place = 0, timer = null, quizzing = false, host = null;
+let place = 0, timer = null, quizzing = false, host = null; // place: the index of the present event
 
-// A box is a node, or all nodes of a collapsed scope; `reached` counts those with a gradient.
+// A box is a node, or all nodes of a collapsed scope; `reached` counts the nodes with a gradient.
 const boxOf = nodes.map((node) => (node.box ? $(node.box) : null));
 const boxes = new Map();
 boxOf.forEach((box, i) => {
@@ -134,8 +136,8 @@ boxOf.forEach((box, i) => {
 const users = nodes.map(() => []);
 nodes.forEach((node, i) => [node.a, node.b].forEach((p) => p != null && !users[p].includes(i) && users[p].push(i)));
 
-let grads = []; // of the nodes that have one at the present event
-const signed = (x) => shown(x).replace(/^-/, "\u2212");
+let grads = []; // the nodes' gradients so far
+const signed = (x) => format(x).replace(/^-/, "\u2212");
 
 function write(element, text) {
   if (element && element.textContent !== text) element.textContent = text;
@@ -149,11 +151,11 @@ function colour(grad) {
   return (grad > 0 ? plus : minus)[step];
 }
 
-function drawn(box) {
+function redraw(box) {
   const { members, reached, shape, texts } = boxes.get(box);
   const [value, grad] = texts.slice(-2);
   if (members.length > 1) {
-    // Scope, operations, leaves, and, if there is room, what has arrived.
+    // The lines are scope, operations, leaves, and if there is a fourth, the gradients so far.
     if (texts.length > 3) write(grad, reached ? `grads ${reached} of ${members.length}` : "");
     return;
   }
@@ -169,7 +171,7 @@ function received(i, grad) {
   grads[i] = grad;
 }
 
-// From the present event to another, through all between.
+// From the present event to another, through all events between them.
 function walk(to) {
   const touched = new Set();
   const touch = (i) => boxOf[i] && touched.add(boxOf[i]);
@@ -184,7 +186,7 @@ function walk(to) {
     touch(e.target ?? e.node);
   }
   place = to;
-  touched.forEach(drawn);
+  touched.forEach(redraw);
 }
 
 let marked = [];
@@ -201,8 +203,8 @@ function refresh() {
   const event = events[place];
   write($("place"), `event ${place + 1} of ${events.length}`);
   $("slider").value = place;
-  const [words, numbers] = told(event);
-  write($("formula"), numbers ? `${words}\n= ${numbers}` : words);
+  const [names, numbers] = described(event);
+  write($("formula"), numbers ? `${names}\n= ${numbers}` : names);
   mark(event);
   around(event);
   const list = $("events");
@@ -211,7 +213,7 @@ function refresh() {
   if (quizzing) ask();
 }
 
-// Only the picture scrolls, and only if the box is not in view.
+// Scrolls the picture, not the page, and only if the box is not in view.
 function bringIntoView(box) {
   const frame = $("picture"), inner = box.getBoundingClientRect(), outer = frame.getBoundingClientRect();
   if (inner.left < outer.left || inner.right > outer.right) {
@@ -228,16 +230,15 @@ function go(to, tell = true) {
   if (host && tell) host.postMessage({ step: place }, "*");
 }
 
-// A node's next event is its value in the forward pass, and what it hands on in the backward pass.
+// To a node's event in the present pass: its value forward, its first contribution backward.
 function visit(inside) {
   const kind = events[place].kind === "forward" ? "forward" : "backward";
   const of = (kind) => events.findIndex((e) => e.kind === kind && inside.includes(e.node));
   const received = () => events.findIndex((e) => e.kind !== "forward" && inside.includes(e.target));
-  const found = [of(kind), received(), of("forward")].find((i) => i >= 0);
-  go(found);
+  go([of(kind), received(), of("forward")].find((i) => i >= 0));
 }
 
-// Only the lines in view are in the document.
+// The document contains only the lines in view.
 const ROW = 22; // pixels
 function lines() {
   const list = $("events");
@@ -247,7 +248,7 @@ function lines() {
   for (let i = first; i < last; i++) {
     const item = document.createElement("li");
     const unknown = quizzing && i > place && events[i].kind === "backward";
-    item.textContent = unknown ? `${told(events[i])[0]} = ?` : line(events[i]);
+    item.textContent = unknown ? `${described(events[i])[0]} = ?` : line(events[i]);
     item.style.top = `${i * ROW}px`;
     item.dataset.event = i;
     if (i === place) item.className = "here";
@@ -256,11 +257,11 @@ function lines() {
   $("lines").replaceChildren(...items);
 }
 
-// Where the picture does not show every node: the present one between its operands and its users.
-const whole = nodes.every((_, i) => boxOf[i] && boxes.get(boxOf[i]).members.length === 1);
-const MOST = 8;
+// If the picture does not show every node: the present node between its operands and its users.
+const complete = nodes.every((_, i) => boxOf[i] && boxes.get(boxOf[i]).members.length === 1);
+const MOST_CARDS = 8;
 function around(event) {
-  if (whole) return;
+  if (complete) return;
   const card = (i) => {
     const button = document.createElement("button");
     const grad = grads[i] === undefined ? "" : `, grad ${signed(grads[i])}`;
@@ -269,10 +270,10 @@ function around(event) {
     button.dataset.node = i;
     return button;
   };
-  const cards = (found) => {
-    const more = document.createElement("span");
-    more.textContent = found.length > MOST ? `and ${found.length - MOST} more` : found.length ? "" : "none";
-    return [...found.slice(0, MOST).map(card), more];
+  const cards = (indices) => {
+    const more = document.createElement("span"), count = indices.length;
+    more.textContent = count > MOST_CARDS ? `and ${count - MOST_CARDS} more` : count ? "" : "none";
+    return [...indices.slice(0, MOST_CARDS).map(card), more];
   };
   const { a, b } = nodes[event.node];
   $("operands").replaceChildren(...cards([...new Set([a, b])].filter((p) => p != null)));
@@ -291,47 +292,47 @@ function play(on) {
 
 function ask() {
   const next = events[place + 1];
-  const wanted = next && next.kind === "backward";
-  $("question").hidden = !wanted;
-  if (!wanted) return;
+  const backward = next && next.kind === "backward";
+  $("question").hidden = !backward;
+  if (!backward) return;
   $("ask").textContent = `After the next event, what is dL/d${nodes[next.target].name}?`;
   $("answer").value = "";
   $("told").textContent = "";
 }
 
 function judge(text) {
-  const next = events[place + 1], given = Number(text);
-  const near = (x) => Math.abs(given - x) <= 0.01 * Math.abs(x) + 1e-12;
-  if (text.trim() === "" || given !== given) return "A number, please.";
+  const next = events[place + 1], answer = Number(text), upstream = `dL/d${nodes[next.node].name}`;
+  const near = (x) => Math.abs(answer - x) <= 0.01 * Math.abs(x) + 1e-12;
+  if (text.trim() === "" || answer !== answer) return "Please enter a number.";
   if (near(next.grad)) return `Right: ${line(next)}.`;
-  if (near(-next.grad)) return "The size is right; look at the sign.";
-  if (next.arrived > 1 && near(next.contribution)) return "That is what comes now; add it to what is there.";
-  if (near(next.local)) return "That is the local derivative; multiply by what comes from above.";
-  if (near(next.upstream)) return "That is what comes from above; multiply by the local derivative.";
-  return `Not yet: ${told(next)[0]}, with dL/d${nodes[next.node].name} = ${shown(next.upstream)}.`;
+  if (near(-next.grad)) return "The size is right; check the sign.";
+  if (next.arrived > 1 && near(next.contribution)) return "That is the new contribution; add it to the sum so far.";
+  if (near(next.local)) return `That is the local derivative; multiply it by ${upstream}.`;
+  if (near(next.upstream)) return `That is ${upstream}; multiply it by the local derivative.`;
+  return `Not yet: ${described(next)[0]}, with ${upstream} = ${format(next.upstream)}.`;
 }
 
 // ---------------------------------------------------------------- what if
 
-const SHOWN = 12, INPUTS = 60;
+const MOST_GRADS = 12, MOST_INPUTS = 60;
 const leaves = nodes.map((node, i) => (node.op ? -1 : i)).filter((i) => i >= 0);
 
 function outcome(grad) {
-  const more = leaves.length > SHOWN ? `, and of ${leaves.length - SHOWN} more` : "";
-  write($("outcome"), `${nodes[graph.root].name} = ${shown(data[graph.root])}; `
-    + leaves.slice(0, SHOWN).map((i) => `dL/d${nodes[i].name} = ${shown(grad[i])}`).join(", ") + more);
+  const more = leaves.length > MOST_GRADS ? `, and ${leaves.length - MOST_GRADS} more` : "";
+  write($("outcome"), `${nodes[graph.root].name} = ${format(data[graph.root])}; `
+    + leaves.slice(0, MOST_GRADS).map((i) => `dL/d${nodes[i].name} = ${format(grad[i])}`).join(", ") + more);
 }
 
-// Both passes anew, and all that shows them.
+// Computes both passes again and redraws everything.
 function start(to) {
   const grad = compute();
   grads = [];
   place = -1;
-  for (const [box, about] of boxes) {
-    about.reached = 0;
-    drawn(box);
-    const [i, ...more] = about.members;
-    write(about.title, more.length ? `${about.texts[0].textContent}: ${more.length + 1} nodes` : line(events[i]));
+  for (const [box, contents] of boxes) {
+    contents.reached = 0;
+    redraw(box);
+    const [i, ...more] = contents.members;
+    write(contents.title, more.length ? `${contents.texts[0].textContent}: ${more.length + 1} nodes` : line(events[i]));
   }
   $("slider").max = events.length - 1;
   $("lines").style.height = `${events.length * ROW}px`;
@@ -359,11 +360,11 @@ function input(i) {
   return label;
 }
 
-// A graph with thousands of leaves: the first ones, and any other by its name.
+// Fields for the first leaves; if there are more, the user adds a field by the leaf's name.
 function inputs() {
-  $("inputs").append(...leaves.slice(0, INPUTS).map(input));
-  if (leaves.length <= INPUTS) return;
-  const byName = new Map(leaves.map((i) => [nodes[i].name, i])), open = new Set(leaves.slice(0, INPUTS));
+  $("inputs").append(...leaves.slice(0, MOST_INPUTS).map(input));
+  if (leaves.length <= MOST_INPUTS) return;
+  const byName = new Map(leaves.map((i) => [nodes[i].name, i])), open = new Set(leaves.slice(0, MOST_INPUTS));
   $("other").hidden = false;
   $("other").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -387,7 +388,7 @@ $("speed").addEventListener("change", () => timer !== null && play(true));
 $("quiz").addEventListener("click", () => {
   quizzing = !quizzing;
   $("quiz").setAttribute("aria-pressed", String(quizzing));
-  $("outcome").hidden = quizzing; // it has the answers
+  $("outcome").hidden = quizzing; // it would give away the answers
   if (quizzing && events[place].kind === "forward") go(events.findIndex((e) => e.kind === "seed"));
   if (!quizzing) $("question").hidden = true;
   refresh();
@@ -418,20 +419,20 @@ $("around").addEventListener("click", (event) => {
 });
 boxes.forEach(({ members }, box) => {
   box.addEventListener("click", () => visit(members));
-  // Beyond some dozens the tab key is no way to a node, and the neighbours' buttons are.
+  // In a larger graph the tab key takes too long to reach a node; the neighbours' buttons are quicker.
   if (boxes.size <= 60) box.setAttribute("tabindex", "0");
   box.setAttribute("role", "button");
 });
-// A host such as a notebook's widget moves the player, and is told of every move from then on.
+// A host, such as a notebook's widget, moves the player, and gets a message on every move from then on.
 window.addEventListener("message", (message) => {
   if (window.parent === window || message.source !== window.parent) return;
   if (!Number.isInteger(message.data?.step)) return;
   host = window.parent;
   if (message.data.step !== place) go(message.data.step, false);
 });
-// A wide graph shrinks to what can still be read, and scrolls from there on.
+// A wide graph shrinks while its text is readable, and scrolls beyond that.
 const svg = document.querySelector("#picture svg");
 if (svg) svg.style.minWidth = `${0.62 * svg.viewBox.baseVal.width * 4 / 3}px`;
-$("around").hidden = whole;
+$("around").hidden = complete;
 inputs();
 start(0);

@@ -1,7 +1,7 @@
 """The player as a page: one file of HTML, SVG and JavaScript that needs no network.
 
-The page holds the graph and the rows it uses, printed as JavaScript from the op table, so that it
-can compute every pass itself, also for other inputs.
+The page contains the graph and the rows that it uses, printed as JavaScript from the op table, so
+that it can compute every pass itself, also for other inputs.
 """
 
 import ast
@@ -24,12 +24,12 @@ from autograd.show.events import Played
 from autograd.show.render import RenderError
 from autograd.value import Value, restorer, rows
 
-DRAWN = 1_000  # boxes; the browser paints all of them at every step, and nobody can read more
+MOST_BOXES = 1_000  # the browser paints all of them at every step, and more are unreadable
 LARGEST = 200_000  # nodes; a page of more is tens of megabytes
-STILL = 60  # lines of text where there is no picture
+_MOST_LINES = 60  # of text where there is no picture
 
 
-# What ECMAScript's Math has of the functions that a row may be.
+# The functions of libm that ECMAScript's Math has under the same names.
 _MATH = {
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "exp",
     "expm1", "hypot", "log", "log10", "log1p", "log2", "sin", "sinh", "sqrt", "tan", "tanh",
@@ -42,7 +42,7 @@ def _script() -> str:
 
 @functools.cache
 def _function(libm: str) -> str:
-    """What a function of libm is called in the page."""
+    """The name of a libm function in the page."""
     if libm in _MATH:
         return f"Math.{libm}"
     if libm == "fabs":
@@ -56,7 +56,7 @@ def _function(libm: str) -> str:
 
 
 class _JavaScript(ast.NodeTransformer):
-    """Prints a tree that calls only libm's functions."""
+    """Prints a tree that calls only functions of libm."""
 
     def print(self, tree: ast.expr) -> str:
         match tree:
@@ -82,7 +82,7 @@ class _JavaScript(ast.NodeTransformer):
 
 
 def javascript(op: Operation) -> str:
-    """The row as a JavaScript object: z, dx and, of two operands, dy, as functions of x, y, z.
+    """The row as a JavaScript object: z, dx and, for two operands, dy, as functions of x, y, z.
 
     >>> from autograd import rows
     >>> print(javascript(rows()["exp"]))
@@ -113,17 +113,17 @@ def script_json(data: Any) -> str:
 
 
 def _number(x: float) -> float | str:
-    """A number as JSON can hold it; JavaScript's Number() reads both."""
+    """A number for JSON, as text if it is not finite; JavaScript's Number() reads both."""
     return x if math.isfinite(x) else "NaN" if x != x else "Infinity" if x > 0 else "-Infinity"
 
 
 def _picture(player: Played, order: list[Value], *limits: int) -> tuple[str, dict[Value, str]]:
     """The graph as SVG, laid out for the final gradients, and each node's box.
 
-    The most boxes that the first limit allows; where their layout fails, those of the next; and
-    nothing without a renderer, or where the graph has too few scopes to be collapsed.
+    The number of boxes is limited by the first limit, or by the next if that layout fails.  Without
+    a renderer, or with too few scopes to collapse, the result is empty.
     """
-    undo, place = restorer(order), player.position
+    undo, position = restorer(order), player.position
     try:
         player.position = len(player) - 1
         final = player.grads()
@@ -137,7 +137,7 @@ def _picture(player: Played, order: list[Value], *limits: int) -> tuple[str, dic
                 text = graph.svg()
                 return text[text.index("<svg") :], graph.boxes
     finally:
-        player.position = place
+        player.position = position
         undo()
     return "", {}
 
@@ -150,18 +150,18 @@ def _nodes(order: list[Value], names: Mapping[Value, str], boxes: dict[Value, st
     index = {node: i for i, node in enumerate(order)}
     nodes = []
     for node in order:
-        about: dict[str, Any] = {"name": names[node], "data": _number(node.data)}
+        record: dict[str, Any] = {"name": names[node], "data": _number(node.data)}
         if node.op is not None:
-            about["op"] = node.op.name
+            record["op"] = node.op.name
             for parent, slot, operand in ((node.a, "a", "x"), (node.b, "b", "y"))[: node.op.arity]:
                 number = getattr(node, operand)
                 if parent is not None:
-                    about[slot] = index[parent]
+                    record[slot] = index[parent]
                 if parent is None or not _same(parent.data, number):
-                    about[operand] = _number(number)
+                    record[operand] = _number(number)
         if node in boxes:
-            about["box"] = boxes[node]
-        nodes.append(about)
+            record["box"] = boxes[node]
+        nodes.append(record)
     return nodes
 
 
@@ -177,7 +177,7 @@ def _page(player: Played, order: list[Value], svg: str, boxes: dict[Value, str])
         "colours": {"plus": POSITIVE, "minus": NEGATIVE, "none": NEUTRAL, "bad": BAD},
     }
     table = ", ".join(f"{json.dumps(name)}: {javascript(op)}" for name, op in used.items())
-    here = resources.files("autograd.show")
+    folder = resources.files("autograd.show")
     parts = {
         "TITLE": html.escape(f"backprop of {names[player.root]}"),
         "PICTURE": svg,
@@ -185,7 +185,7 @@ def _page(player: Played, order: list[Value], svg: str, boxes: dict[Value, str])
         "ROWS": "{" + table + "}",
         "SCRIPT": _script(),
     }
-    head, *pieces = (here / "page.html").read_text(encoding="utf-8").split("@@")
+    head, *pieces = (folder / "page.html").read_text(encoding="utf-8").split("@@")
     return head + "".join(parts[piece] if i % 2 == 0 else piece for i, piece in enumerate(pieces))
 
 
@@ -193,17 +193,18 @@ def _order(player: Played) -> list[Value]:
     order = topological(player.root)
     if len(order) > LARGEST:
         raise ValueError(
-            f"a page can hold {LARGEST:,} nodes, this graph has {len(order):,}; play a part of it, "
-            "such as the loss of one sample or an inner node"
+            f"a page shows at most {LARGEST:,} nodes, this graph has {len(order):,}; play a part "
+            "of it, such as the loss of one sample or an inner node"
         )
     return order
 
 
-def page(player: Played, limit: int = DRAWN) -> str:
+def page(player: Played, limit: int = MOST_BOXES) -> str:
     """The text of the page: HTML, SVG and JavaScript in one.
 
-    A graph of more boxes than the limit is collapsed by scope, and one that cannot be is shown
-    around the present node.  Raises ValueError for a graph of more than 200,000 nodes.
+    A graph of more boxes than the limit is collapsed by scope; if that is not enough, the page
+    shows only the neighbours of the present node.  Raises ValueError for a graph of more than
+    200,000 nodes.
 
     >>> from autograd.show.player import play
     >>> x = Value(2.0, "x")
@@ -215,9 +216,9 @@ def page(player: Played, limit: int = DRAWN) -> str:
 
 
 def frame(player: Played, height: int = 620) -> str:
-    """The page in an iframe for a notebook, over a still picture for places that strip iframes.
+    """The page in an iframe for a notebook, over a still picture for viewers that strip iframes.
 
-    The frame may run scripts and nothing else: it cannot reach the notebook around it.
+    The frame may only run scripts: it has no access to the notebook around it.
 
     >>> from autograd.show.player import play
     >>> x = Value(2.0, "x")
@@ -234,10 +235,10 @@ def frame(player: Played, height: int = 620) -> str:
             'style="max-width:100%;max-height:100%">'
         )
     else:
-        lines = list(itertools.islice(player.lines(), STILL))
-        more = f"\n... {len(player):,} events in all" if len(player) > STILL else ""
+        lines = list(itertools.islice(player.lines(), _MOST_LINES))
+        more = f"\n... {len(player):,} events in all" if len(player) > _MOST_LINES else ""
         still = f"<pre>{html.escape(chr(10).join(lines))}{more}</pre>"
-    # In single quotes, the page's many double ones need no escape.
+    # The page has many double quotes, which need no escape inside single ones.
     text = _page(player, order, svg, boxes).replace("&", "&amp;").replace("'", "&#x27;")
     return (
         f'<div style="position:relative;height:{height}px;overflow:auto">{still}'

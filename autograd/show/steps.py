@@ -1,4 +1,4 @@
-"""Backpropagation written out line by line: every forward value, then every contribution."""
+"""Backpropagation as lines of text: every forward value, then every contribution."""
 
 import sys
 
@@ -8,9 +8,9 @@ from autograd.value import Value
 
 
 def steps(root: Value, number_format: str = ".4g") -> list[str]:
-    """The lines of one forward and backward pass over what `root` was computed from.
+    """The lines of one forward and one backward pass over what `root` was computed from.
 
-    Order and numbers are those of `root.backward()`; no gradient is touched.
+    Order and numbers are those of `root.backward()`; no gradient changes.
 
     >>> a = Value(3.0, "a")
     >>> for line in steps(a * a):
@@ -21,6 +21,6 @@ def steps(root: Value, number_format: str = ".4g") -> list[str]:
     backward
       dL/dv1 = 1
       dL/da += dL/dv1 * a = 1 * 3 = 3
-      dL/da += dL/dv1 * a = 1 * 3 = 3, in all 6
+      dL/da += dL/dv1 * a = 1 * 3 = 3, total 6
     """
     return list(play(root, variables(sys._getframe(1))).lines(number_format))

@@ -1,4 +1,4 @@
-"""The player in a terminal: the events as a list, the present one marked, stepped with keys."""
+"""The player in a terminal: keys step through a list of events with the present one marked."""
 
 import os
 import re
@@ -11,13 +11,13 @@ from autograd.atomic import context
 from autograd.show.player import Player
 
 HELP = "n/-> next   b/<- back   f first   l last   r run to where paths meet   q quit"
-# What terminals send for the keys that have no character; some write O where others write [.
+# The codes that terminals send for keys without a character; some have O instead of [.
 _KEY = re.compile(r"\x1b[\[O][A-Z]|.", re.DOTALL)
 _KEYS = {"C": "n", "B": "n", "D": "b", "A": "b", "H": "f", "F": "l"}
 
 
 def screen(player: Player, width: int, height: int, colour: bool) -> list[str]:
-    """The lines to show: events around the present one, the gradients so far, the keys.
+    """The lines of the screen: events around the present one, the gradients so far, the keys.
 
     >>> from autograd import Value
     >>> from autograd.show.player import play
@@ -29,7 +29,7 @@ def screen(player: Player, width: int, height: int, colour: bool) -> list[str]:
       v1 = x * x = 2 * 2 = 4
       dL/dv1 = 1
       dL/dx += dL/dv1 * x = 1 * 2 = 2
-      dL/dx += dL/dv1 * x = 1 * 2 = 2, in all 4
+      dL/dx += dL/dv1 * x = 1 * 2 = 2, total 4
     gradients: none yet
     n/-> next   b/<- back   f first   l last   r run to where pa
     """
@@ -41,17 +41,17 @@ def screen(player: Player, width: int, height: int, colour: bool) -> list[str]:
     start = max(0, min(player.position - rows // 2, len(player) - rows))
     lines = [f"event {player.position + 1} of {len(player)}"]
     for i in range(start, min(start + rows, len(player))):
-        here = i == player.position
-        text = printable(f"{'>' if here else ' '} {player[i]}")
-        lines.append(f"\x1b[7m{text}\x1b[0m" if here and colour else text)
+        present = i == player.position
+        text = printable(f"{'>' if present else ' '} {player[i]}")
+        lines.append(f"\x1b[7m{text}\x1b[0m" if present and colour else text)
     event = player.current
-    found = [f"{event.names[node]} {grad:.4g}" for node, grad in player.grads().items()]
-    lines.append(printable("gradients: " + ("  ".join(reversed(found)) or "none yet")))
+    grads = [f"{event.names[node]} {grad:.4g}" for node, grad in player.grads().items()]
+    lines.append(printable("gradients: " + ("  ".join(reversed(grads)) or "none yet")))
     return [*lines, HELP[:width]]
 
 
 def _moved(player: Player, key: str) -> bool:
-    """Do what a key says; False if it says to stop."""
+    """Move the player as a key says; False if the key is to quit."""
     match _KEYS.get(key[-1], "") if len(key) > 1 else key:
         case "q" | "\x03" | "\x04":
             return False
@@ -70,7 +70,7 @@ def _moved(player: Player, key: str) -> bool:
 
 @context
 def _raw(stream: TextIO) -> Iterator[None]:
-    """Keys come one by one and unseen, and the terminal is as it was afterwards."""
+    """A context in which keys arrive one by one without echo; then the terminal is restored."""
     import termios
     import tty
 
@@ -97,8 +97,8 @@ def show(player: Player) -> None:
 
     def redraw() -> None:
         width, height = shutil.get_terminal_size()
-        shown = "\r\n".join(screen(player, width, height, colour))
-        sys.stdout.write("\x1b[2J\x1b[H" + shown)
+        text = "\r\n".join(screen(player, width, height, colour))
+        sys.stdout.write("\x1b[2J\x1b[H" + text)
         sys.stdout.flush()
 
     with _raw(sys.stdin):

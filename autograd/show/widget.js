@@ -1,4 +1,4 @@
-// The player's page in a notebook's widget: hands steps from the page to the model and back.
+// The player's page in a notebook's widget: passes steps from the page to the model and back.
 
 function render({ model, el }) {
   const frame = document.createElement("iframe");
@@ -6,29 +6,29 @@ function render({ model, el }) {
   frame.title = "backprop player";
   frame.srcdoc = model.get("page");
   frame.style.cssText = `box-sizing: border-box; width: 100%; height: ${model.get("height")}px; border: 1px solid #8888; border-radius: 6px`;
-  let heard = model.get("step");
+  let last = model.get("step");
 
-  const tell = () => frame.contentWindow?.postMessage({ step: model.get("step") }, "*");
-  const hear = (message) => {
+  const send = () => frame.contentWindow?.postMessage({ step: model.get("step") }, "*");
+  const receive = (message) => {
     if (message.source !== frame.contentWindow || !Number.isInteger(message.data?.step)) return;
     // With other inputs a pass can have more events than Python's.
-    heard = Math.min(message.data.step, model.get("count") - 1);
-    model.set("step", heard);
+    last = Math.min(message.data.step, model.get("count") - 1);
+    model.set("step", last);
     model.save_changes();
   };
-  // What the page said itself is not told to it again: it may have moved on.
+  // A step that came from the page is not sent back to it: the page may have moved on.
   const follow = () => {
-    if (model.get("step") === heard) return;
-    heard = model.get("step");
-    tell();
+    if (model.get("step") === last) return;
+    last = model.get("step");
+    send();
   };
 
-  frame.addEventListener("load", tell);
-  window.addEventListener("message", hear);
+  frame.addEventListener("load", send);
+  window.addEventListener("message", receive);
   model.on("change:step", follow);
   el.append(frame);
   return () => {
-    window.removeEventListener("message", hear);
+    window.removeEventListener("message", receive);
     model.off("change:step", follow);
   };
 }

@@ -1,4 +1,4 @@
-"""The player as a notebook widget, through anywidget: the page steps and Python follows."""
+"""The player as a notebook widget, through anywidget: Python follows the page's steps."""
 
 from importlib import resources
 from typing import Any
@@ -9,7 +9,7 @@ try:
 except ImportError:
     raise ImportError(
         "a widget needs anywidget: pip install 'chainrule[notebook]'; without it a notebook shows "
-        "the player itself, which steps but does not tell Python"
+        "the player itself, which can step, but Python does not follow"
     ) from None
 
 from autograd.show.draw import LIMIT
@@ -18,10 +18,10 @@ from autograd.show.page import page
 
 
 class PlayerWidget(anywidget.AnyWidget):
-    """A player's page in a notebook, whose place is `step`, in the page and in Python alike.
+    """A player's page in a notebook; `step` is its position in the page and in Python.
 
-    Stepping in the page sets `step` and moves the player; setting `step` moves both.  `observe`
-    it as any widget's trait.  Raises traitlets.TraitError for a step that there is none of.
+    A step in the page sets `step` and moves the player; setting `step` moves both.  `observe` it
+    like any widget's trait.  Raises traitlets.TraitError for a step out of range.
 
     >>> from autograd import Value, play
     >>> x = Value(2.0, "x")
@@ -52,9 +52,7 @@ class PlayerWidget(anywidget.AnyWidget):
     def _valid(self, proposal: Any) -> int:
         step: int = proposal["value"]
         if not 0 <= step < len(self.player):
-            raise traitlets.TraitError(
-                f"step: there are {len(self.player)} events, from 0 on, got {step}"
-            )
+            raise traitlets.TraitError(f"step: expected 0 to {len(self.player) - 1}, got {step}")
         return step
 
     @traitlets.observe("step")

@@ -212,10 +212,22 @@ def decision_boundary(model: Module, data: Any, steps: int = 60, threshold: floa
     inputs, targets = samples(data)
     if any(len(x) != 2 for x in inputs):
         raise ValueError(f"decision_boundary: expected 2 features, got {len(inputs[0])}")
+    drawn = figure(5.6, 4.6)
+    boundary_on(drawn.subplots(), model, inputs, targets, steps, threshold)
+    return drawn
+
+
+def boundary_on(
+    axes: Any,
+    model: Module,
+    inputs: Sequence[Any],
+    targets: Sequence[Any],
+    steps: int,
+    threshold: float = 0.0,
+) -> None:
+    """Draw a decision boundary and the samples into axes of matplotlib."""
     from matplotlib.colors import ListedColormap
 
-    drawn = figure(5.6, 4.6)
-    axes = drawn.subplots()
     spans = []
     for column in zip(*inputs, strict=True):
         low, high = min(column), max(column)
@@ -234,8 +246,7 @@ def decision_boundary(model: Module, data: Any, steps: int = 60, threshold: floa
     wanted = [max(int(t), 0) for t in targets]
     size = 18 if len(xs) > 30 else 70
     axes.scatter(xs, ys, c=wanted, s=size, edgecolors="white", linewidths=0.6, **limits)
-    axes.set(xlabel="$x_0$", ylabel="$x_1$")
-    return drawn
+    axes.set(xlabel="$x_1$", ylabel="$x_2$")
 
 
 def weights(run: Any, names: Sequence[str] = ()) -> Any:

@@ -171,8 +171,8 @@ def _batch(program: Program, samples: int) -> Batch:
     out = np.empty((samples, len(tape.outputs)))
     return Batch(
         numbers=np.full(count, 0.5), where=where.astype(np.int64), x=x,
-        seeds=np.ones(out.shape[1]), out=out, held=np.empty(samples, dtype=np.int64),
-        inputs=np.empty(x.shape), gradients=np.empty(count), differentiate=True,
+        seeds=np.ones(out.shape[1]), out=out, status=np.empty(samples, dtype=np.int64),
+        back=np.empty(x.shape), gradients=np.empty(count), differentiate=True,
     )  # fmt: skip
 
 

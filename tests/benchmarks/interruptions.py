@@ -207,9 +207,9 @@ def recording(folder: Path) -> Trial:
         broken = []
         if [(p.data, p.grad) for p in leaves] != before:
             broken.append("recording changed a parameter")
-        if made._kept._turn._is_owned():
+        if made._recordings._lock._is_owned():
             broken.append("a lock is held")
-        if len(made.recordings) > 3 or not all(made._kept.shelf.kept.values()):
+        if len(made.recordings) > 3 or not all(made._recordings.cache.entries.values()):
             broken.append("what is recorded is not whole")
         if [np.ravel(made(x)).tolist() for x in inputs] != want:
             broken.append("the function came to other bits")

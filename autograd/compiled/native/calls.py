@@ -23,10 +23,10 @@ class Call:
         self.covered = int(where[:, 2].sum())  # gradients that a sweep fills
         self.needed = int((where[:, 1] + where[:, 2]).max(initial=0))
         self.fields = code.call.copy()
-        names = ["where", "x", "seeds", "out", "held"]
+        names = ["where", "x", "seeds", "out", "status"]
         self.arrays = {name: _in_line(name, getattr(batch, name)) for name in names}
         if batch.differentiate:
-            self.arrays["inputs"] = _in_line("inputs", batch.inputs)
+            self.arrays["back"] = _in_line("back", batch.back)
         self.put(**{name: array.ctypes.data for name, array in self.arrays.items()})
         self.put(memory=memory[0].ctypes.data, where_count=len(where))
         self.put(samples=self.samples, differentiate=batch.differentiate)
@@ -38,7 +38,7 @@ class Call:
             self.fields[FIELD[name]] = value
 
     def __call__(self) -> bool:
-        """Whether all guards held and all results are finite."""
+        """Whether all samples passed their guards, none is in doubt, and all results are finite."""
         code, numbers, gradients = self.code, self.batch.numbers, self.batch.gradients
         if code.left > 0:
             code.ran(self.samples)
@@ -79,7 +79,7 @@ class Call:
 
 def _in_line(name: str, array: Array) -> Array:
     """The array; ValueError if its numbers do not follow each other as machine code reads them."""
-    kind = np.int64 if name in ("where", "held") else np.float64
+    kind = np.int64 if name in ("where", "status") else np.float64
     if array.dtype != kind or not array.flags.c_contiguous:
         raise ValueError(f"{name}: expected {np.dtype(kind)} numbers in one line of memory")
     return array
@@ -95,7 +95,7 @@ class Shared:
         starts = np.arange(count) * chunk
         sizes = np.minimum(chunk, call.samples - starts)
         self._put("samples", sizes)
-        for name in ("x", "out", "held", "inputs"):
+        for name in ("x", "out", "status", "back"):
             if name in call.arrays:
                 array = call.arrays[name]
                 self._put(name, array.ctypes.data + starts * array.strides[0])
@@ -108,7 +108,7 @@ class Shared:
         self.fields[:, FIELD[name]] = numbers
 
     def __call__(self) -> bool:
-        """Whether all guards held and all results are finite."""
+        """Whether all samples passed their guards, none is in doubt, and all results are finite."""
         call = self.call
         numbers, gradients = call.batch.numbers, call.batch.gradients
         call.code.ran(call.samples)

@@ -68,7 +68,7 @@ def _printed(
     row: Row, variant: margins.Variant, numbers: Any, z: Term, off: list[Term]
 ) -> list[Term]:
     """Margin and doubt of a row, for a vector of lanes or samples."""
-    rules = margins.margins(row.op, variant.inexact, variant.unsigned)
+    rules = margins.margins(row.op, variant.unsigned)
     printer = row.printer(numbers, [], z=z, **dict(zip("pq", off, strict=False)))
     for name, tree in rules.parts.items():
         printer.names[name] = printer.number(tree)

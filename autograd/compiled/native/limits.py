@@ -258,7 +258,7 @@ class _Evaluation:
     def _row(self, one: Instruction) -> bool:
         """Whether a row decides nothing; its results get their margin."""
         variant = self.cone.rows[one.op]
-        found = margins.margins(rows()[variant.op], variant.inexact, variant.unsigned)
+        found = margins.margins(rows()[variant.op], variant.unsigned)
         off = [self.margin(pool) for pool in one.pool]
         names: dict[str, Interval] = {"z": self._ends(one.results)}
         names |= {name: (0.0, p) for name, p in zip("pq", off, strict=False)}

@@ -1,0 +1,279 @@
+"""What a function depends on besides its arguments: its closure, its globals and its defaults.
+
+Numbers are compared by value, and small containers entry by entry.  Values, models and all other
+objects are compared by identity, with the plain attributes of an object.  Anything deeper is not
+compared.
+"""
+
+import dis
+import sysconfig
+import threading
+import types
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from itertools import islice
+from operator import is_
+from typing import Any
+
+import numpy as np
+
+from autograd.ops import Ops
+
+MAX_ENTRIES = 1000  # of all compared containers together; of others only the length is compared
+MAX_BYTES = 8192  # of a compared array
+MAX_NAMES = 200  # names in a function and in those that it calls
+_MAX_STATES = 64  # how many states are remembered; a state that was forgotten counts as new
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic)
+_OPAQUE = (Ops, type, types.ModuleType, types.BuiltinFunctionType)
+_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+
+
+@dataclass
+class _Snapshot:
+    """Everything that is compared, by name, with what it takes to see quickly that it is the same.
+
+    Attributes:
+        parts: (name, fingerprint); equal in two snapshots if nothing that is compared has changed.
+        kept_alive: the objects whose `id` is in a fingerprint; it must not be used again.
+        searched: objects that may hold random generators.
+    """
+
+    parts: list[tuple[str, Any]] = field(default_factory=list)
+    kept_alive: list[Any] = field(default_factory=list)
+    searched: list[Any] = field(default_factory=list)
+    cells: list[tuple[Any, Any]] = field(default_factory=list)
+    names: list[tuple[Callable[[str], Any], str, Any]] = field(default_factory=list)
+    defaults: list[tuple[Any, Any, Any]] = field(default_factory=list)
+    lists: list[tuple[Any, list[Any]]] = field(default_factory=list)
+    dicts: list[tuple[Any, list[Any], list[Any]]] = field(default_factory=list)
+    contents: list[tuple[Callable[[], Any], Any]] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
+    entries: int = 0
+
+    def is_current(self) -> bool:
+        """Whether nothing has changed since; an equal number in a new object may count as changed.
+
+        Every compiled call asks this, so it compares by identity where it can.
+        """
+        try:
+            for cell, value in self.cells:
+                if cell.cell_contents is not value:
+                    return False
+        except ValueError:  # the cell is empty now
+            return False
+        for get, name, value in self.names:
+            if get(name) is not value:
+                return False
+        for function, values, named in self.defaults:
+            if function.__defaults__ is not values or function.__kwdefaults__ is not named:
+                return False
+        for sequence, entries in self.lists:
+            if len(sequence) != len(entries) or not all(map(is_, sequence, entries)):
+                return False
+        for content, before in self.contents:
+            if content() != before:
+                return False
+        for table, keys, entries in self.dicts:
+            if len(table) != len(entries) or not all(map(is_, table.values(), entries)):
+                return False
+            if not all(map(is_, table, keys)):
+                return False
+        return True
+
+    # ------------------------------------------------------------------ functions
+
+    def add_function(self, name: str, function: Any) -> None:
+        """Add what a function, a method, a `partial` or a callable object depends on."""
+        if isinstance(function, partial):
+            self.add_value(f"the arguments of {name}", [function.args, function.keywords])
+            self.add_function(name, function.func)
+        elif isinstance(function, types.MethodType):
+            self.add_value(f"the object of {name}", function.__self__)
+            self.add_function(name, function.__func__)
+        elif isinstance(function, types.FunctionType):
+            self._add_code(name, function)
+        elif hasattr(function, "__wrapped__"):
+            self.add_function(name, function.__wrapped__)
+        else:
+            self.add_value(name, function)
+
+    def _add_code(self, name: str, function: types.FunctionType) -> None:
+        # The compiled function always counts.  Functions that it calls count unless they belong to
+        # a library.
+        if id(function) in self.seen or (self.parts and _is_library(function)):
+            return
+        code = function.__code__
+        self.seen.add(id(function))
+        self.kept_alive.append(function)
+        self.parts.append((name, id(code)))
+        if function.__defaults__ or function.__kwdefaults__:
+            self.defaults.append((function, function.__defaults__, function.__kwdefaults__))
+            self.add_value(f"a default of {name}", [function.__defaults__, function.__kwdefaults__])
+        for label, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            if len(self.parts) > MAX_NAMES:
+                return
+            try:
+                value = cell.cell_contents
+            except ValueError:  # the cell is empty
+                self.parts.append((label, None))
+                continue
+            self.cells.append((cell, value))
+            self.add_value(label, value)
+        names = [n for n in _global_names(code) if n in function.__globals__]
+        for label in names[: max(0, MAX_NAMES - len(self.parts))]:
+            self.names.append((function.__globals__.get, label, function.__globals__[label]))
+            self.add_value(label, function.__globals__[label])
+
+    # ------------------------------------------------------------------ values
+
+    def add_value(self, name: str, value: Any) -> None:
+        """Add a value that a function depends on."""
+        self.parts.append((name, self._fingerprint(name, value)))
+
+    def _fingerprint(self, name: str, value: Any) -> Any:
+        """What is compared of a value, as something hashable."""
+        kind = type(value)  # not `isinstance`, which takes a recorded number for a Value
+        if issubclass(kind, _PLAIN):
+            return kind, _text(value)
+        if id(value) in self.seen:
+            return "again", id(value)
+        self.kept_alive.append(value)
+        if issubclass(kind, list | tuple | dict | set | frozenset):
+            self.seen.add(id(value))
+            return self._container(name, value)
+        if issubclass(kind, np.ndarray):
+            return self._array(value)
+        if issubclass(kind, _OPAQUE):
+            return "same", id(value)
+        if hasattr(value, "__wrapped__") or kind in (types.FunctionType, partial, types.MethodType):
+            self.add_function(name, value)
+        else:
+            self.searched.append(value)
+            self._add_attributes(name, value)
+        return "same", id(value)
+
+    def _container(self, name: str, value: Any) -> Any:
+        size = len(value)
+        if self.entries + size > MAX_ENTRIES:
+            self.contents.append((value.__len__, size))
+            self.searched += islice(value, MAX_ENTRIES)
+            return "long", id(value), size
+        self.entries += size
+        if isinstance(value, set | frozenset):
+            self.contents.append((partial(value.__eq__, set(value)), True))
+            return type(value), frozenset(self._fingerprint(name, part) for part in value)
+        if isinstance(value, dict):
+            keys, parts = list(value), list(value.values())
+            self.dicts.append((value, keys, parts))
+            within = [*keys, *parts]
+        else:
+            within = list(value)
+            if type(value) is not tuple:
+                self.lists.append((value, within))
+        return type(value), tuple(self._fingerprint(name, part) for part in within)
+
+    def _array(self, value: Any) -> Any:
+        if value.nbytes > MAX_BYTES:
+            return "long", id(value), value.shape, value.dtype.str
+        data = value.tobytes()
+        self.contents.append((value.tobytes, data))
+        if value.dtype.hasobject:
+            self.kept_alive += value.ravel().tolist()
+        return value.shape, value.dtype.str, data
+
+    def _add_attributes(self, name: str, value: Any) -> None:
+        """Add the public plain attributes of an object, and the methods of its class."""
+        own = getattr(value, "__dict__", None)
+        if type(own) is not dict or id(value) in self.seen:
+            return
+        self.seen.add(id(value))
+        names: dict[str, None] = {}
+        for attributes in (own, *map(vars, type(value).__mro__[:-1])):
+            for n, part in islice(attributes.items(), 64):
+                if n[:1] == "_":
+                    continue
+                if issubclass(type(part), _PLAIN):
+                    names[n] = None
+                elif type(part) is types.FunctionType and attributes is not own:
+                    self._add_code(f"{name}.{n}", part)
+        for n in names:
+            self.names.append((own.get, n, own.get(n)))
+            self.add_value(f"{name}.{n}", getattr(value, n, None))
+
+
+class Environment:
+    """What a function depends on besides its arguments, as a number for each state of it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self._latest: tuple[_Snapshot, int] | None = None
+        self._states: OrderedDict[Any, tuple[int, _Snapshot]] = OrderedDict()
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def state(self) -> int:
+        """A number for the current state; it changes when anything that is compared changes."""
+        latest = self._latest
+        if latest is not None and latest[0].is_current():
+            return latest[1]
+        snapshot = self.snapshot()
+        with self._lock:
+            key = tuple(snapshot.parts)
+            known = self._states.pop(key, None)
+            if known is None:
+                self._count += 1
+            number = self._count if known is None else known[0]
+            self._states[key] = number, snapshot
+            if len(self._states) > _MAX_STATES:
+                self._states.popitem(last=False)
+            self._latest = snapshot, number
+        return number
+
+    def snapshot(self) -> _Snapshot:
+        """Everything as it is now."""
+        snapshot = _Snapshot()
+        name = getattr(self.function, "__name__", "the function")
+        snapshot.add_function(name, self.function)
+        return snapshot
+
+    @staticmethod
+    def changed(before: _Snapshot, after: _Snapshot) -> str:
+        """The name of something that differs; '' if nothing does."""
+        for (name, old), (_, new) in zip(before.parts, after.parts, strict=False):
+            if old != new:
+                return name
+        longer = max(before.parts, after.parts, key=len)
+        same = len(before.parts) == len(after.parts)
+        return "" if same else longer[min(len(before.parts), len(after.parts))][0]
+
+
+def _is_library(function: types.FunctionType) -> bool:
+    """Whether a function belongs to Python, an installed package, or this one."""
+    package = (function.__module__ or "").partition(".")[0]
+    own = package in ("autograd", "nn")
+    return own or function.__code__.co_filename.startswith(_LIBRARIES)
+
+
+def _text(value: Any) -> Any:
+    """A plain value in a form where -0.0 differs from 0.0, and nan equals nan."""
+    if isinstance(value, float):
+        return float(value).hex()
+    if isinstance(value, np.generic):
+        return value.tobytes()
+    return repr(value) if isinstance(value, complex) else value
+
+
+@lru_cache(1024)
+def _global_names(code: types.CodeType) -> tuple[str, ...]:
+    """The globals that some code, or a function defined in it, refers to."""
+    names: dict[str, None] = {}
+    stack = [code]
+    while stack:
+        code = stack.pop()
+        for step in dis.get_instructions(code):
+            if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+                names[step.argval] = None
+        stack += [part for part in code.co_consts if isinstance(part, types.CodeType)]
+    return tuple(names)

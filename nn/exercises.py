@@ -1,0 +1,5 @@
+"""The exercises at the end of each notebook: `check("1.3", 0.5)` says right, or why not."""
+
+from nn.study.exercises import Feedback, check, names
+
+__all__ = ["Feedback", "check", "names"]
