@@ -162,7 +162,7 @@ class Recorder:
         """The answer to a comparison, which becomes a guard."""
         if not self.running:
             raise RecordingError(
-                "a number of a compiled function was kept, and compared outside of it; return what "
+                "a number of a compiled function was kept and compared outside of it; return what "
                 "you need instead"
             )
         if x is y:

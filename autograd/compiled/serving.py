@@ -199,7 +199,7 @@ class Runner:
         if fresh and status[0] == FAILED:
             raise RecordingError(
                 f"{name}: the function does not do the same again for the same numbers; it must "
-                "not depend on random numbers or on what it changes itself"
+                "not depend on random numbers or on something that it changes itself"
             )
         return status
 

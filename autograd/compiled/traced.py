@@ -260,7 +260,7 @@ class Traced(Ops):
         mode: Any = present_mode()
         if getattr(mode, "recorder", None) is not self.recorder:
             raise RecordingError(
-                f"{op.name}: a number of a compiled function was kept, and used outside of it; "
+                f"{op.name}: a number of a compiled function was kept and used outside of it; "
                 "return what you need instead"
             )
         if op.arity == 1:
