@@ -561,6 +561,21 @@ def test_a_sample_has_the_same_bits_whatever_its_neighbours(samples: int) -> Non
     assert np.array_equal(slopes_of_some, slopes[chosen])
 
 
+def test_a_flat_on_several_threads_has_the_bits_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "CHUNK", 20_000)
+    model = MLP([3, 5, 1], "tanh", seed=0)
+    x = np.random.default_rng(0).normal(size=(700, 3))
+    found = []
+    for threads in (1, 2, 5):
+        compiled = autograd.compile(lambda x: model(x)[0], reduction="mean", threads=threads)
+        flat = compiled.flat(model.parameters())
+        for _ in range(3):
+            value = flat.backward(x)
+        assert len(flat._plans) == 1
+        found.append([value, *flat.gradients.tolist()])
+    assert found[0] == found[1] == found[2]
+
+
 def test_a_sample_that_is_alone_in_its_branch_has_the_same_bits() -> None:
     model = MLP([3, 9, 2], "tanh", seed=0)
 
