@@ -24,6 +24,7 @@ from llvmlite import binding
 import autograd
 from autograd import Value, argmax, rows
 from autograd.compiled.encoded import Batch
+from autograd.compiled.margins import is_exact
 from autograd.compiled.native import cache, kernels, limits, lookups, peaks, team
 from autograd.compiled.native.contractions import any_shape, contraction, described
 from autograd.compiled.native.engine import NativeEngine
@@ -241,6 +242,23 @@ def test_rows_differ_from_the_eager_ones_by_few_ulp(name: str) -> None:
             exact = partial(*point, *[None] * (2 - op.arity), wanted)
             loose = 1e-15 if name in reference.CROSSES_ZERO else 1e-322
             assert dz == pytest.approx(exact, rel=1.8e-15, abs=loose, nan_ok=True), point
+
+
+SUMMED = "add", "sub", "mul", "pos", "neg", "square"  # a zero may have another sign
+SPECIAL = [0.0, -0.0, 0.5, 2.5, -0.3, 1e300, 5e-324, math.inf, -math.inf, math.nan]
+
+
+@pytest.mark.parametrize("name", [op.name for op in rows().values() if is_exact(op)])
+def test_rows_that_no_engine_rounds_otherwise_have_the_eager_bits(name: str) -> None:
+    op, rng = rows()[name], random.Random(name)
+    numbers = SPECIAL + [rng.choice([-1, 1]) * 10 ** rng.uniform(-3, 17) for _ in range(15)]
+    points = list(itertools.product(numbers, repeat=op.arity))
+    alone = points[:: max(1, len(points) // 40)]
+    found = raw(op, points)[0].tolist() + [float(raw(op, [point])[0][0]) for point in alone]
+    for point, z in zip([*points, *alone], found, strict=True):
+        wanted = op.value(*point)
+        same = z == wanted if name in SUMMED else z.hex() == wanted.hex()
+        assert same or (z != z and wanted != wanted), point
 
 
 # ---------------------------------------------------------------------- what is measured
