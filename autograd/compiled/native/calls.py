@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd.atomic import quietly
 from autograd.compiled.encoded import Batch
 from autograd.compiled.native.kernels import FIELD, Loaded
 from autograd.compiled.native.team import together
@@ -129,7 +130,12 @@ class Shared:
         good = together([partial(share, k) for k in range(self.shares)])
         if not call.batch.differentiate:
             return good
+        total = quietly(partial(self._added, gradients))
+        return good and math.isfinite(total)
+
+    def _added(self, gradients: Array) -> float:
+        """The sum of the gradients, after those of all chunks have been added in order."""
         gradients[:] = self.parts[0]
         for part in self.parts[1:]:
             gradients += part
-        return good and math.isfinite(float(gradients.sum()))
+        return float(gradients.sum())
