@@ -108,6 +108,10 @@ class Encodings:
             kept[block] = code, memory, np.zeros(code.size)
         return kept[block]  # type: ignore[no-any-return]
 
+    def run(self, memory: tuple["Encoded", Array, Array], batch: Batch, threads: int = 1) -> bool:
+        """What a sweep over the batch answers; always on one thread."""
+        return self.sweep(*memory, batch)
+
     def prepared(
         self, memory: tuple["Encoded", Array, Array], batch: Batch, threads: int = 1
     ) -> Callable[[], bool]:

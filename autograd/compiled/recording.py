@@ -218,7 +218,7 @@ class Recording:
             gradients=gradients, differentiate=seeds is not None,
         )  # fmt: skip
         memory = self.memory(max(samples, 1 + several))
-        good = self.engine.prepared(memory, batch, threads)()
+        good = self.engine.run(memory, batch, threads)
         return Run(good, out, status, back, gradients)
 
     def own_numbers(self, numbers: Array, where: Array) -> Array:

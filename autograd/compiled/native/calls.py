@@ -1,6 +1,8 @@
 """Calls of a program's machine code: everything but numbers and gradients stays as it is."""
 
+import ctypes
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,15 +23,16 @@ class Call:
     def __init__(self, code: Loaded, memory: list[Array], batch: Batch) -> None:
         self.code, self.memory, self.batch = code, memory, batch
         self.samples, where = len(batch.x), batch.where
-        self.covered = int(where[:, 2].sum())  # gradients that a sweep fills
-        self.needed = int((where[:, 1] + where[:, 2]).max(initial=0))
+        runs = where.tolist()
+        self.covered = sum(count for *_, count in runs)  # gradients that a sweep fills
+        self.needed = max((at + count for _, at, count in runs), default=0)
         self.fields = code.call.copy()
         names = ["where", "x", "seeds", "out", "status"]
         self.arrays = {name: _in_line(name, getattr(batch, name)) for name in names}
         if batch.differentiate:
             self.arrays["back"] = _in_line("back", batch.back)
-        self.put(**{name: array.ctypes.data for name, array in self.arrays.items()})
-        self.put(memory=memory[0].ctypes.data, where_count=len(where))
+        self.put(**{name: _address(array) for name, array in self.arrays.items()})
+        self.put(memory=_address(memory[0]), where_count=len(where))
         self.put(samples=self.samples, differentiate=batch.differentiate)
         self._known: dict[tuple[int, int], tuple[int, Any]] = {}
 
@@ -68,14 +71,45 @@ class Call:
     def _pointed(self, numbers: Array, gradients: Array) -> tuple[int, Any]:
         """The address of the call with these arrays, and what must live as long."""
         given = self.given(numbers, gradients)
-        self.put(numbers=given.ctypes.data, gradients=gradients.ctypes.data)
+        self.put(numbers=_address(given), gradients=_address(gradients))
         fields = self.fields.copy()
-        address = fields.ctypes.data, (fields, given, gradients, numbers)
+        address = _address(fields), (fields, given, gradients, numbers)
         if given is numbers:
             if len(self._known) >= MOST_POINTERS:
                 self._known.clear()
             self._known[id(numbers), id(gradients)] = address
         return address
+
+
+class Copy:
+    """Sweeps over a few samples in arrays of their own, whose addresses are known.
+
+    Args:
+        batch: the first one; later ones have other numbers in arrays of the same shapes.
+    """
+
+    def __init__(self, code: Loaded, memory: list[Array], batch: Batch) -> None:
+        names = ["numbers", "x", "seeds", "out", "status", "back", "gradients"]
+        own: dict[str, Any] = {name: np.array(getattr(batch, name)) for name in names}
+        self.call = Call(code, memory, replace(batch, **own))
+
+    def __call__(self, batch: Batch) -> bool:
+        """Whether all samples passed their guards, none is in doubt, and all results are finite."""
+        own = self.call.batch
+        own.numbers[:], own.x[:], own.seeds[:] = batch.numbers, batch.x, batch.seeds
+        good = self.call()
+        batch.out[:], batch.status[:] = own.out, own.status
+        if batch.differentiate:
+            batch.back[:], batch.gradients[:] = own.back, own.gradients
+        return good
+
+
+def _address(array: Array) -> int:
+    """Where an array's numbers are: the same as `array.ctypes.data`, and three times as quick."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    except (TypeError, ValueError):  # it cannot be written, or is empty
+        return int(array.ctypes.data)
 
 
 def _in_line(name: str, array: Array) -> Array:
