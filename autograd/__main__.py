@@ -104,7 +104,7 @@ def checked(source: str, values: dict[str, float], order: int = 1) -> Report:
     names = list(values)
     root = expression(source, values)
     if not _leaves(root):
-        raise RefusalError("the expression has no names, so there is no gradient to check")
+        raise RefusalError("there is no gradient without names; name an input, as in x*x x=3")
 
     def f(*leaves: Any) -> Any:
         return expression(source, dict(zip(names, leaves, strict=True)))
@@ -113,20 +113,20 @@ def checked(source: str, values: dict[str, float], order: int = 1) -> Report:
     return check_gradients(f, *inputs, order=order)
 
 
-def grad(chosen: argparse.Namespace) -> int:
+def grad(options: argparse.Namespace) -> int:
     """Print the value, the gradients, and whether they are right."""
-    values = assigned(chosen.values)
-    root = expression(chosen.expression, values)
+    values = assigned(options.values)
+    root = expression(options.expression, values)
     player = play(root, {})
     root.backward()
     grads = {leaf.label: leaf.grad for leaf in sorted(_leaves(root), key=lambda v: v.label)}
-    quick = len(values) * len(chosen.expression) <= _MOST_PARSED
-    report = checked(chosen.expression, values) if grads and quick else None
-    if chosen.json:
+    quick = len(values) * len(options.expression) <= _MOST_PARSED
+    report = checked(options.expression, values) if grads and quick else None
+    if options.json:
         verdict = report.verdict.value if report else None
         print(json.dumps({"value": root.data, "gradients": grads, "check": verdict}))
         return 0
-    if chosen.steps:
+    if options.steps:
         print(player, end="\n\n")
     print(f"value  {root.data!r}")
     for name, number in grads.items():
@@ -138,9 +138,9 @@ def grad(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def check(chosen: argparse.Namespace) -> int:
+def check(options: argparse.Namespace) -> int:
     """Print the referees' table; the status is 1 unless every gradient passes."""
-    report = checked(chosen.expression, assigned(chosen.values), chosen.order)
+    report = checked(options.expression, assigned(options.values), options.order)
     print(report)
     return 0 if report else 1
 
@@ -150,7 +150,7 @@ def writable(path: Path, force: bool, formats: dict[str, tuple[bytes, ...]] = _F
     if path.suffix.lower() not in formats:
         raise RefusalError(f"{path.name}: expected a name that ends in {', '.join(formats)}")
     if path.is_dir():
-        raise RefusalError(f"{path.name} is a folder")
+        raise RefusalError(f"{path.name} is a folder; give a file name")
     if not path.parent.is_dir():
         raise RefusalError(f"{path.name}: the folder {path.parent} does not exist")
     if path.exists() and not force:
@@ -162,10 +162,10 @@ def writable(path: Path, force: bool, formats: dict[str, tuple[bytes, ...]] = _F
             )
 
 
-def picture(chosen: argparse.Namespace) -> int:
+def picture(options: argparse.Namespace) -> int:
     """Draw the graph, with its gradients, to a file."""
-    root = expression(chosen.expression, assigned(chosen.values))
-    writable(chosen.output, chosen.force)
+    root = expression(options.expression, assigned(options.values))
+    writable(options.output, options.force)
     if (count := len(topological(root))) > LIMIT:
         raise RefusalError(
             f"a picture shows at most {LIMIT} nodes and this graph has {count:,}; "
@@ -173,36 +173,36 @@ def picture(chosen: argparse.Namespace) -> int:
         )
     root.backward()
     try:
-        print(draw(root).render(chosen.output))
+        print(draw(root).render(options.output))
     except RenderError as error:
         raise RefusalError(str(error)) from None
     return 0
 
 
-def stepped(chosen: argparse.Namespace) -> int:
+def stepped(options: argparse.Namespace) -> int:
     """Step through backprop in the terminal, or save the steps as a page."""
     from autograd.show.terminal import show
 
-    player = play(expression(chosen.expression, assigned(chosen.values)), {})
-    if chosen.output is None:
+    player = play(expression(options.expression, assigned(options.values)), {})
+    if options.output is None:
         show(player)
         return 0
-    writable(chosen.output, chosen.force, {".html": (b"<!doctype html>",)})
-    print(player.save(chosen.output))
+    writable(options.output, options.force, {".html": (b"<!doctype html>",)})
+    print(player.save(options.output))
     return 0
 
 
-def demo(chosen: argparse.Namespace) -> int:
+def demo(options: argparse.Namespace) -> int:
     """Step through a neuron, train a classifier, and draw both."""
     from nn import demo as script
 
-    script.main(chosen.folder)
+    script.main(options.folder)
     return 0
 
 
-def table(chosen: argparse.Namespace) -> int:
+def table(options: argparse.Namespace) -> int:
     """Print the table of operations."""
-    print(markdown() if chosen.markdown else tex() if chosen.latex else text())
+    print(markdown() if options.markdown else tex() if options.latex else text())
     return 0
 
 
@@ -262,11 +262,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit status of the command: 0, 1 for a wrong gradient, 2 for a request that fails."""
-    chosen = parser().parse_args(_protected(sys.argv[1:] if arguments is None else arguments))
+    options = parser().parse_args(_protected(sys.argv[1:] if arguments is None else arguments))
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            status: int = chosen.run(chosen)
+            status: int = options.run(options)
         sys.stdout.flush()
         # Each note once, without its source line: the user typed an expression, not a file.
         for note in dict.fromkeys(re.sub(r", at \S+:\d+$", "", str(c.message)) for c in caught):

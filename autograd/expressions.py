@@ -88,8 +88,8 @@ class _Reader:
             return True
         return False
 
-    def whole(self) -> Any:
-        """All parts; the value of the last."""
+    def parts(self) -> Any:
+        """The value of the last part, after all parts are read."""
         while True:
             name = ""
             if self.tokens[self.k][0] == "name" and self.tokens[self.k + 1][1] == "=":
@@ -153,7 +153,7 @@ class _Reader:
     def deeper(self) -> None:
         self.depth += 1
         if self.depth > DEEPEST:
-            raise self.fail(f"nested more than {DEEPEST} deep")
+            raise self.fail(f"nested more than {DEEPEST} deep; name a part, as in h = tanh(x); h*h")
 
     def atom(self) -> Any:
         kind, text, at = self.tokens[self.k]
@@ -181,8 +181,8 @@ class _Reader:
     def call(self, name: str, at: int) -> Any:
         op = rows().get(name)
         if op is None:
-            here = _ELSEWHERE.get(name, re.sub("^arc", "a", name))
-            near = f"; write {here}(...)" if here in rows() else meant(name, rows())
+            row = _ELSEWHERE.get(name, re.sub("^arc", "a", name))
+            near = f"; write {row}(...)" if row in rows() else did_you_mean(name, rows())
             raise self.fail(f"unknown function {name!r:.40}{near}", at)
         self.deeper()
         arguments = []
@@ -195,8 +195,8 @@ class _Reader:
         self.depth -= 1
         fewest = 1 if op.arity == 1 or op.default is not None else 2
         if not fewest <= len(arguments) <= op.arity:
-            wanted = f"{fewest}" if fewest == op.arity else f"{fewest} or {op.arity}"
-            raise self.fail(f"{name} takes {wanted} operand(s), got {len(arguments)}", at)
+            count = f"{fewest}" if fewest == op.arity else f"{fewest} or {op.arity}"
+            raise self.fail(f"{name} takes {count} operand(s), got {len(arguments)}", at)
         return op(*arguments)
 
     def name(self, name: str, at: int) -> Any:
@@ -213,14 +213,14 @@ class _Reader:
             raise self.fail(f"{name} is a function: write {name}(...)", at)
         if name[-1] in _SUPERSCRIPTS:
             raise self.fail(_POWER, at)
-        near = meant(name, self.values)
+        near = did_you_mean(name, self.values)
         raise self.fail(f"{name:.40} has no value{near or f'; give one, as in {name:.40}=1.0'}", at)
 
 
-def meant(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """'; did you mean ...?' with the closest known name, or '' if none is close.
 
-    >>> meant("ReLU", ["relu", "tanh"]), meant("zzz", ["relu"])
+    >>> did_you_mean("ReLU", ["relu", "tanh"]), did_you_mean("zzz", ["relu"])
     ("; did you mean 'relu'?", '')
     """
     spelled = {other.lower().replace("_", ""): other for other in known}
@@ -249,7 +249,7 @@ def expression(text: str, values: Mapping[str, Any] | None = None, **more: Any) 
     if len(text) > LONGEST:
         raise ExpressionError(f"longer than {LONGEST} characters ({len(text):,})", text, LONGEST)
     reader = _Reader(text, {**(values or {}), **more})
-    result = reader.whole()
+    result = reader.parts()
     if unused := [name for name in reader.values if name not in reader.used]:
         raise ExpressionError(f"{unused[0]:.40} has a value, but the expression has no such name")
     return Value(result) if isinstance(result, float) else result

@@ -101,8 +101,8 @@ class Mode:
         "__weakref__",
         "anomaly",
         "children",
-        "inside",
         "recording",
+        "remembered",
         "rows",
         "scope",
         "top",
@@ -121,7 +121,7 @@ class Mode:
         self.children: dict[tuple[str, Any], Mode] = {}
         # The outermost mode, and how many modes it and its descendants remember.
         self.top: weakref.ref[Mode] = weakref.ref(self)
-        self.inside = 0
+        self.remembered = 0
 
     def child(self, change: str, to: Any) -> "Mode":
         """This mode with one change; a scope goes inside the present one."""
@@ -136,10 +136,10 @@ class Mode:
                 to if change == "anomaly" else self.anomaly,
             )
             top = self.top() or self
-            if top.inside >= _MOST_MODES:
+            if top.remembered >= _MOST_MODES:
                 top.children.clear()
-                top.inside = 0
-            top.inside += 1
+                top.remembered = 0
+            top.remembered += 1
             mode.top = weakref.ref(top)
             self.children[change, to] = mode
         return mode

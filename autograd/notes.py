@@ -1,4 +1,4 @@
-"""What is known of one node beyond its row: a label, a scope, a source line, hooks."""
+"""The facts about a single node besides its row: a label, a scope, a source line, hooks."""
 
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ UNTOUCHED: Final = float("0.0")
 
 
 class Note(Origin):
-    """What is known of one node beyond its row: a label, a scope, a source line, hooks."""
+    """The facts about a single node besides its row: a label, a scope, a source line, hooks."""
 
     def __init__(
         self,

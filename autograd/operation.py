@@ -16,10 +16,10 @@ Unary = Literal["x"]
 Binary = Literal["x, y"]
 Optional = Literal["x, y=..."]
 
-# Names that the language or the generated source (`record.py`) uses for something else.
+# Names with another meaning in the language or in the generated source (`record.py`).
 _TAKEN = {"x", "y", "z", "a", "b", "g", "dx", "dy", "op", "node", "mode", "math", *rules.CONSTANTS}
-# What z, dx and dy of a row are called as parts of the rows of its derivatives.
-_INSIDE = {"z": "value", "dx": "slope_x", "dy": "slope_y"}
+# The names of z, dx and dy of a row as parts of the rows of its derivatives.
+_PART_NAMES = {"z": "value", "dx": "slope_x", "dy": "slope_y"}
 
 
 Hook = Callable[[float], float | None]
@@ -129,7 +129,7 @@ class Operation(Origin):
         if y is None:
             y = self.default
         if (y is None) != (self.arity == 1):
-            raise TypeError(f"{self.name} takes {self.arity} operand(s)")
+            raise TypeError(f"{self.name} takes {self.arity} operand(s), got {1 + (y is not None)}")
         if isinstance(x, Operand):
             return x.apply(self, x, y)
         if isinstance(y, Operand):
@@ -176,7 +176,7 @@ class Operation(Origin):
         """The trees of `pieces` and `ends`; those of the other texts become attributes."""
         name, operands = self.name, ["x", "y"][: self.arity]
         if not name.isidentifier() or name.startswith("_"):
-            raise RuleError("a row needs a plain name")
+            raise RuleError("a row needs an identifier without a leading underscore as its name")
         functions = {**arity, name: self.arity}
         known = [*operands]
         for part, text in self.where.items():
@@ -190,9 +190,9 @@ class Operation(Origin):
         if z == self.signature:
             self.libm = {"abs": "fabs"}.get(name, name)
             if not hasattr(math, self.libm):
-                raise RuleError(f"calls itself, and Python's math has no {name!r}")
+                raise RuleError(f"calls itself, and Python's math has no {name!r}; use other rows")
         elif name in rules.calls(self.value_tree):
-            raise RuleError(f"calls itself in {z!r}")
+            raise RuleError(f"calls itself in {z!r}; use other rows")
         smooth = f"1.0 if {self.smooth} else 0.0" if self.smooth else "1.0"
         self.smooth_tree = rules.parse(smooth, operands, functions)
         if self.textbook is self.texts:  # displayed with the shared parts written out
@@ -219,7 +219,7 @@ class Operation(Origin):
         columns = [column for column, text in self.seconds.items() if text]
         if columns and columns != needed:
             raise RuleError(f"second derivatives need {', '.join(needed)}; got {columns}")
-        if columns and (taken := set(self.where) & set(_INSIDE.values())):
+        if columns and (taken := set(self.where) & set(_PART_NAMES.values())):
             raise RuleError(f"a part cannot have the name {min(taken)!r}, which is taken")
 
     def _has_row(self, partial: ast.expr) -> bool:
@@ -248,13 +248,13 @@ class Operation(Origin):
         where = {**self.where, "value": self.texts[0]}
         for other, text in zip(operands, self.texts[1:], strict=True):
             if other != operand:
-                where[_INSIDE[f"d{other}"]] = rules.renamed(text, _INSIDE)
+                where[_PART_NAMES[f"d{other}"]] = rules.renamed(text, _PART_NAMES)
         text = self.texts[1 + operands.index(operand)]
         columns = ["d" + "".join(sorted(operand + other)) for other in operands]
-        inside = {**_INSIDE, own: "z"}
-        seconds = [rules.renamed(self.seconds[column], inside) for column in columns]
+        part_names = {**_PART_NAMES, own: "z"}
+        seconds = [rules.renamed(self.seconds[column], part_names) for column in columns]
         row = Operation(
-            rules.renamed(text, _INSIDE), *seconds, smooth=self.smooth, pieces=self.pieces
+            rules.renamed(text, _PART_NAMES), *seconds, smooth=self.smooth, pieces=self.pieces
         )
         row.where = where
         texts = [

@@ -251,4 +251,4 @@ class Ops(Operand):
         """The operation `round(v)`; rounding to a number of digits has no derivative: TypeError."""
         if digits is None:
             return self.round()
-        raise TypeError("round(v, digits) would lose the gradient; v.data is the number alone")
+        raise TypeError("round(v, digits) has no gradient; write round(v.data, digits) for the number")

@@ -71,6 +71,6 @@ def clip(x: Number, low: Number, high: Number) -> Number:
     """
     x, low, high = (v if isinstance(v, Ops) else number(v, "clip") for v in (x, low, high))
     if low > high:
-        raise ValueError(f"clip: the lower bound {low!r} is above the upper bound {high!r}")
+        raise ValueError(f"clip: lower bound {low!r} is above upper bound {high!r}; swap them")
     raised: Any = Ops.maximum(x, low)
     return Ops.minimum(raised, high)

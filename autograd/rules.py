@@ -168,8 +168,8 @@ class _Expand(ast.NodeTransformer):
         if row is None or row.libm:
             return ast.Call(node.func, arguments, [])
         operands = dict(zip("xy", arguments, strict=False))
-        whole = written_out(row.value_tree, row.where_trees)
-        return self.visit(substitute(whole, operands))  # type: ignore[no-any-return]
+        formula = written_out(row.value_tree, row.where_trees)
+        return self.visit(substitute(formula, operands))  # type: ignore[no-any-return]
 
 
 def expand(tree: ast.expr, rows: Mapping[str, Row]) -> ast.expr:

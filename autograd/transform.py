@@ -34,7 +34,7 @@ class _Forward:
         name: the transform's name.
         nodes: the input nodes, one for each number of the arguments.
         result: what the function returned; `outputs` are its numbers as Values.
-        aux: what it returned beside the result.
+        aux: what it returned besides the result.
         before: the Values among the arguments; the graph is not followed beyond them.
         inner, ends: the graph's computed nodes and its leaves.
         values: whether Values are returned: the graph leaves the call, and the caller records.
@@ -126,7 +126,7 @@ def _forward(
         result, aux = function(*arguments, **kwargs), None
         if has_aux:
             if not isinstance(result, tuple) or len(result) != 2:
-                raise TypeError(f"{name}: with has_aux the function must return (result, aux)")
+                raise TypeError(f"{name}: with has_aux, the function must return (result, aux)")
             result, aux = result
         parts = [result] if single else leaves(result)
         return result, aux, [_output(part, name) for part in parts]
@@ -258,7 +258,7 @@ def grad(
         )
     if inputs is not None:
         if argnums is not None:
-            raise TypeError("grad: the arguments to differentiate are given twice")
+            raise TypeError("grad: argnums is given twice; pass it once")
         argnums = inputs
     both = value_and_grad(f, 0 if argnums is None else argnums, has_aux=has_aux)
 

@@ -17,7 +17,7 @@ from autograd.notes import LEAF, UNTOUCHED, Note, registrations, run_hooks
 from autograd.operands import is_foreign, number, refusal, unboxed
 from autograd.operation import Hook, Operation, Origin
 from autograd.ops import Ops
-from autograd.ops import rows as rows  # everybody takes it from here
+from autograd.ops import rows as rows  # for the other files
 from autograd.order import topological, unfold, visited
 
 
@@ -28,7 +28,7 @@ class Value(Ops):
     Args:
         data: a real number; it is stored as a float.
         label: a name to show in drawings and messages.
-        requires_grad: must be True, as every Value has a gradient; for those who know PyTorch.
+        requires_grad: PyTorch's argument; it must be True, because every Value has a gradient.
 
     Attributes:
         data: the number.  Change it on leaves only, as an optimizer does; any real number may be
@@ -289,6 +289,21 @@ class Value(Ops):
         return Value(self.data, self.label)
 
     # ------------------------------------------------------------------ the chain rule
+
+    def latex(self) -> str:
+        r"""The formula of the value as LaTeX, for math mode with amsmath.
+
+        A part that has a label, or is used more than once, has a line of its own.  Raises
+        ValueError for a graph of more than 300 operations.
+
+        >>> w, x = Value(2.0, "w1"), Value(3.0, "x")
+        >>> print((w * x + 1.0).tanh().latex())
+        \tanh\left(w_{1} \, x + 1\right)
+        """
+        from autograd.printers.latex import typeset  # few need it
+
+        unfold(self)
+        return typeset(self)
 
     def backward(self, seed: float = 1.0) -> None:
         """Add seed * d(this)/d(leaf) to the `.grad` of every leaf it was computed from.
@@ -574,7 +589,7 @@ def fault(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
             undo()
 
 
-# The globals of the generated methods beside the operation itself; `define_op` uses them too.
+# The globals of the generated methods besides the operation itself; `define_op` uses them too.
 INSTALLED_WITH = {"get_mode": present_mode, "untouched": UNTOUCHED}
 
 

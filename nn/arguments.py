@@ -68,29 +68,29 @@ def maker_of(optimizer: Any) -> Maker:
     return optimizer  # type: ignore[no-any-return]
 
 
-def metrics_of(given: Any) -> dict[str, Callable[[Any, Any], float]]:
-    """The metrics by name; each is given as a function or a name, as in "accuracy".
+def metrics_of(values: Any) -> dict[str, Callable[[Any, Any], float]]:
+    """The metrics by name; each metric is a function or a name, as in "accuracy".
 
     Raises ValueError for an unknown name, TypeError for anything that is not a list of metrics.
     """
     functions: dict[str, Callable[[Any, Any], float]] = {}
-    for metric in list_of(given, "metrics", "[nn.metrics.accuracy]"):
+    for metric in list_of(values, "metrics", "[nn.metrics.accuracy]"):
         if isinstance(metric, str):
             metric = named(metric, "metrics", metrics.NAMED)
         function = _function(metric, "metrics", "nn.metrics.accuracy")
-        of = function.func if isinstance(function, functools.partial) else function
-        name = getattr(of, "__name__", type(of).__name__)
+        unwrapped = function.func if isinstance(function, functools.partial) else function
+        name = getattr(unwrapped, "__name__", type(unwrapped).__name__)
         if name in functions:
             raise ValueError(f"metrics: two of them are called {name!r}; write a function for one")
         functions[name] = function
     return functions
 
 
-def list_of(given: Any, what: str, example: str) -> list[Any]:
+def list_of(values: Any, name: str, example: str) -> list[Any]:
     """The values as a list; TypeError, with an example, for text, dicts and single values."""
-    if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
-        raise TypeError(f"{what}: expected a list, as in {what}={example}, got {given!r}")
-    return list(given)
+    if not isinstance(values, Iterable) or isinstance(values, str | Mapping):
+        raise TypeError(f"{name}: expected a list, as in {name}={example}, got {values!r}")
+    return list(values)
 
 
 def measured(
@@ -106,7 +106,7 @@ def measured(
     return numbers
 
 
-def _function(given: Any, what: str, example: str) -> Callable[..., Any]:
-    if not callable(given) or inspect.isclass(given):
-        raise TypeError(f"{what}: expected a function such as {example}, or a name, got {given!r}")
-    return given  # type: ignore[no-any-return]
+def _function(value: Any, name: str, example: str) -> Callable[..., Any]:
+    if not callable(value) or inspect.isclass(value):
+        raise TypeError(f"{name}: expected a function such as {example}, or a name, got {value!r}")
+    return value  # type: ignore[no-any-return]

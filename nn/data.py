@@ -84,13 +84,13 @@ class Dataset:
     @classmethod
     def _of(
         cls,
-        what: str,
+        method: str,
         columns: Mapping[str, Sequence[Any]],
         target: str,
         features: Sequence[str] | None,
     ) -> "Dataset":
-        targets = list(named(str(target), f"{what}: columns", columns))
-        tables.complete([[y] for y in targets], what, [target], text=True)
+        targets = list(named(str(target), f"{method}: columns", columns))
+        tables.complete([[y] for y in targets], method, [target], text=True)
         classes: list[Any] = list(dict.fromkeys(targets))
         if any(isinstance(y, str | bool) for y in classes):
             classes = sorted(map(str, classes))
@@ -100,8 +100,8 @@ class Dataset:
         else:
             classes = []
         chosen = [name for name in columns if name != str(target)] if features is None else features
-        inputs = list(zip(*(named(n, f"{what}: columns", columns) for n in chosen), strict=True))
-        tables.complete(inputs, what, chosen, text=False)
+        inputs = list(zip(*(named(n, f"{method}: columns", columns) for n in chosen), strict=True))
+        tables.complete(inputs, method, chosen, text=False)
         return cls([[float(x) for x in row] for row in inputs], targets, [*map(str, classes)])
 
     def split(self, test: float = 0.2, seed: int = 0) -> "tuple[Dataset, Dataset]":
@@ -116,9 +116,9 @@ class Dataset:
         for k in range(max(1, len(self.names))):
             members = [i for i, y in enumerate(self.targets) if not self.names or y == k]
             chosen += rng.sample(members, round(share * len(members)))
-        rest = [i for i in range(len(self.targets)) if i not in set(chosen)]
-        rng.shuffle(rest)
-        return self._only(rest), self._only(chosen)
+        others = [i for i in range(len(self.targets)) if i not in set(chosen)]
+        rng.shuffle(others)
+        return self._only(others), self._only(chosen)
 
     def _only(self, indices: Sequence[int]) -> "Dataset":
         features = [self.features[i] for i in indices]
@@ -145,7 +145,7 @@ class Dataset:
         return Dataset(features, self.targets, self.names)
 
 
-def samples(data: Any, what: str = "data") -> Samples:
+def samples(data: Any, subject: str = "data") -> Samples:
     """Inputs and targets of a Dataset or a pair, as two lists of the same length.
 
     Inputs and targets may be lists, arrays, DataFrames or Series; ValueError, with row and column,
@@ -159,18 +159,18 @@ def samples(data: Any, what: str = "data") -> Samples:
             hint = "; Dataset.from_table(table, target=...) converts it"
         elif isinstance(data, list | tuple):
             hint = f" of {len(data)}; list(zip(*pairs)) converts pairs"
-        raise TypeError(f"{what}: expected a Dataset or (inputs, targets), got {kind}{hint}")
+        raise TypeError(f"{subject}: expected a Dataset or (inputs, targets), got {kind}{hint}")
     if are_paths(data):
         raise TypeError(
-            f"{what}: expected numbers in memory, got the paths {data[0]} and {data[1]}; "
+            f"{subject}: expected numbers in memory, got the paths {data[0]} and {data[1]}; "
             "use numpy.load"
         )
-    inputs = tables.complete(data[0], f"{what}: inputs")
-    targets = tables.complete(data[1], f"{what}: targets")
+    inputs = tables.complete(data[0], f"{subject}: inputs")
+    targets = tables.complete(data[1], f"{subject}: targets")
     if len(inputs) != len(targets):
-        raise ValueError(f"{what}: {len(inputs)} inputs, but {len(targets)} targets")
+        raise ValueError(f"{subject}: {len(inputs)} inputs, but {len(targets)} targets")
     if not inputs:
-        raise ValueError(f"{what}: no samples")
+        raise ValueError(f"{subject}: no samples")
     return inputs, targets
 
 
@@ -247,8 +247,8 @@ def load_moons(count: int = 200, noise: float = 0.1, seed: int = 0) -> Dataset:
     upper = count - count // 2
     features: Rows = []
     for i in range(count):
-        k, of = (i, upper) if i < upper else (i - upper, count - upper)
-        t = math.pi * k / max(of - 1, 1)
+        k, size = (i, upper) if i < upper else (i - upper, count - upper)
+        t = math.pi * k / max(size - 1, 1)
         x, y = (math.cos(t), math.sin(t)) if i < upper else (1 - math.cos(t), 0.5 - math.sin(t))
         features.append([x + rng.gauss(0.0, noise), y + rng.gauss(0.0, noise)])
     return Dataset(features, [int(i >= upper) for i in range(count)], ["upper", "lower"])

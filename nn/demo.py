@@ -27,7 +27,7 @@ def step_by_step() -> Value:
     x, w, b = Value(-1.0, "x"), Value(2.0, "w"), Value(0.5, "b")
     y = (w * x + b).tanh()
     y.label = "y"
-    print("One neuron, y = tanh(w*x + b). What the chain rule does, line by line:\n")
+    print("One neuron, y = tanh(w*x + b). The chain rule, line by line:\n")
     print("\n".join(steps(y)))
     y.backward()
     return y

@@ -394,7 +394,7 @@ NAMED: dict[str, Callable[[], Initializer]] = {
 
 
 def _scaled(
-    what: str,
+    name: str,
     scale: float,
     fan: Fan,
     shape: Literal["normal", "uniform"],
@@ -402,7 +402,7 @@ def _scaled(
     negative_slope: float = 0.0,
 ) -> Initializer:
     if fan not in ("fan_in", "fan_out", "fan_avg"):
-        raise ValueError(f"{what}: fan must be 'fan_in', 'fan_out' or 'fan_avg', got {fan!r}")
-    slope = real(negative_slope, f"{what}: negative_slope")
-    gain = real(gain, f"{what}: gain", AT_LEAST_0)
+        raise ValueError(f"{name}: fan must be 'fan_in', 'fan_out' or 'fan_avg', got {fan!r}")
+    slope = real(negative_slope, f"{name}: negative_slope")
+    gain = real(gain, f"{name}: gain", AT_LEAST_0)
     return Scaled(scale / (1.0 + slope * slope), fan, shape, gain)

@@ -373,11 +373,11 @@ def focal(*, gamma: float = 2.0, from_logits: bool = False, class_weight: Any = 
         if y not in (0.0, 1.0):
             raise ValueError(f"{name}: a target must be 0 or 1, got {tables.plain(y, '')!r}")
         k = 1 if y == 1.0 else 0
-        log, of = _logs(name, z, from_logits)[k]
+        log, argument = _logs(name, z, from_logits)[k]
         other = 1.0 - z if k else z
         if from_logits:
             other = Ops.sigmoid(-z if k else z)
-        loss = _expected(name, [(weights[k], log, of)])
+        loss = _expected(name, [(weights[k], log, argument)])
         return times(Ops.pow(other, power) if power else 1.0, loss)
 
     return term
@@ -548,11 +548,11 @@ def _expected(name: str, logs: Sequence[tuple[float, _Log, Number]], sample: str
     Warns about a term of inf, with advice.
     """
     terms: list[Number] = []
-    for weight, log, of in logs:
+    for weight, log, argument in logs:
         if not weight:
             continue
         try:
-            term = log(of)
+            term = log(argument)
         except NonFiniteError as error:
             raise NonFiniteError(f"{name}: {sample}{error}; {_ADVICE}") from None
         if log is not _itself and term <= -math.inf:
@@ -611,12 +611,12 @@ def _logit(name: str, z: Number) -> None:
         as_float(z, f"{name}: logit")
 
 
-def _share(name: str, what: str, of: Number) -> Number:
+def _share(name: str, role: str, number: Number) -> Number:
     """The number, if it is in [0, 1]; a probability of nan passes, so the loss is nan."""
-    data = tables.plain(of, f"{name}: {what}")
-    if not 0.0 <= data <= 1.0 and (what == "target" or data == data):
-        logits = "; if the outputs are logits, pass from_logits=True" * (what == "probability")
-        raise ValueError(f"{name}: a {what} must lie in [0, 1], got {data!r}{logits}")
+    data = tables.plain(number, f"{name}: {role}")
+    if not 0.0 <= data <= 1.0 and (role == "target" or data == data):
+        logits = "; if the outputs are logits, pass from_logits=True" * (role == "probability")
+        raise ValueError(f"{name}: a {role} must lie in [0, 1], got {data!r}{logits}")
     return data
 
 

@@ -99,9 +99,9 @@ def top_k(outputs: Any, targets: Any, k: int = 5) -> float:
     0.5
     """
     k = whole(k, "top_k: k")
-    rows, wanted = _pairs("top_k", outputs, targets)
+    rows, expected = _pairs("top_k", outputs, targets)
     right = 0
-    for i, (row, target) in enumerate(zip(rows, wanted, strict=True)):
+    for i, (row, target) in enumerate(zip(rows, expected, strict=True)):
         if len(row) < 2:
             raise ValueError(f"top_k: sample {i}: expected an output for each class, got {row}")
         best = sorted(range(len(row)), key=lambda j: (row[j], j))[-k:]
@@ -135,9 +135,9 @@ def r2(outputs: Any, targets: Any) -> float:
             warnings.warn("r2: one sample has no variance, so the score is nan", stacklevel=2)
             return math.nan
         mean = math.fsum(y for _, y in column) / len(column)
-        left = math.fsum((y - z) ** 2 for z, y in column)
+        residual = math.fsum((y - z) ** 2 for z, y in column)
         spread = math.fsum((y - mean) ** 2 for _, y in column)
-        scores.append(1.0 - left / spread if spread else float(left == 0.0))
+        scores.append(1.0 - residual / spread if spread else float(residual == 0.0))
     return math.fsum(scores) / len(scores)
 
 
@@ -159,13 +159,13 @@ def _rows(name: str, outputs: Any, count: int) -> list[list[float]]:
 
 
 def _pairs(name: str, outputs: Any, targets: Any) -> tuple[list[list[float]], list[Any]]:
-    wanted = list(tables.samples(targets, f"{name}: targets"))
-    rows = _rows(name, outputs, len(wanted))
-    if len(rows) != len(wanted):
-        raise ValueError(f"{name}: {len(rows)} outputs, but {len(wanted)} targets")
+    expected = list(tables.samples(targets, f"{name}: targets"))
+    rows = _rows(name, outputs, len(expected))
+    if len(rows) != len(expected):
+        raise ValueError(f"{name}: {len(rows)} outputs, but {len(expected)} targets")
     if not rows:
         raise ValueError(f"{name}: no samples")
-    return rows, wanted
+    return rows, expected
 
 
 def _classes(name: str, rows: list[list[float]], threshold: Threshold) -> list[int]:
@@ -206,10 +206,10 @@ def _both(
     name: str, outputs: Any, targets: Any, threshold: Threshold
 ) -> tuple[list[tuple[int, int]], int]:
     """(predicted class, target's class) of each sample, and the number of classes."""
-    rows, given = _pairs(name, outputs, targets)
+    rows, expected = _pairs(name, outputs, targets)
     width = max(map(len, rows))
     predicted = _classes(name, rows, threshold)
-    right = [_class(name, target, width, i) for i, target in enumerate(given)]
+    right = [_class(name, target, width, i) for i, target in enumerate(expected)]
     return list(zip(predicted, right, strict=True)), max([width, 2, *(k + 1 for k in right)])
 
 
@@ -224,18 +224,18 @@ def _matrix(name: str, outputs: Any, targets: Any, threshold: Threshold) -> Matr
 def _score(name: str, outputs: Any, targets: Any, average: Average, threshold: Threshold) -> float:
     matrix = _matrix(name, outputs, targets, threshold)
     right = [matrix[k][k] for k in range(len(matrix))]
-    of_class, said = [sum(row) for row in matrix], [sum(c) for c in zip(*matrix, strict=True)]
+    counts, predicted = [sum(row) for row in matrix], [sum(c) for c in zip(*matrix, strict=True)]
     parts = {
-        "precision": list(zip(right, said, strict=True)),
-        "recall": list(zip(right, of_class, strict=True)),
-        "f1": [(2 * r, s + c) for r, s, c in zip(right, said, of_class, strict=True)],
+        "precision": list(zip(right, predicted, strict=True)),
+        "recall": list(zip(right, counts, strict=True)),
+        "f1": [(2 * r, s + c) for r, s, c in zip(right, predicted, counts, strict=True)],
     }[name]
 
     def share(part: tuple[int, int]) -> float:
         return part[0] / part[1] if part[1] else 0.0
 
     # As in scikit-learn, a class without predictions and targets does not count.
-    there = [k for k in range(len(matrix)) if said[k] or of_class[k]]
+    occurring = [k for k in range(len(matrix)) if predicted[k] or counts[k]]
     if average == "binary":
         if len(matrix) > 2:
             raise ValueError(
@@ -245,9 +245,9 @@ def _score(name: str, outputs: Any, targets: Any, average: Average, threshold: T
     if average == "micro":
         return share((sum(p for p, _ in parts), sum(q for _, q in parts)))
     if average == "macro":
-        return math.fsum(share(parts[k]) for k in there) / len(there)
+        return math.fsum(share(parts[k]) for k in occurring) / len(occurring)
     if average == "weighted":
-        return math.fsum(share(parts[k]) * of_class[k] for k in there) / sum(of_class)
+        return math.fsum(share(parts[k]) * counts[k] for k in occurring) / sum(counts)
     raise ValueError(
         f"{name}: average must be 'binary', 'macro', 'micro' or 'weighted', got {average!r}"
     )
@@ -255,9 +255,9 @@ def _score(name: str, outputs: Any, targets: Any, average: Average, threshold: T
 
 def _columns(name: str, outputs: Any, targets: Any) -> list[list[tuple[float, float]]]:
     """The (output, target) pairs of each column."""
-    rows, wanted = _pairs(name, outputs, targets)
+    rows, expected = _pairs(name, outputs, targets)
     pairs = []
-    for i, (row, target) in enumerate(zip(rows, wanted, strict=True)):
+    for i, (row, target) in enumerate(zip(rows, expected, strict=True)):
         parts = target if tables.is_row(target) else [target]
         if len(parts) != len(row):
             raise ValueError(f"{name}: sample {i}: {len(row)} outputs, but {len(parts)} targets")

@@ -117,7 +117,7 @@ class MicroGPT(Module):
         size = len(x[0]) // self.heads
         rows = []
         for i, query in enumerate(queries):
-            taken: Row = []
+            combined: Row = []
             with grouped("attention"):
                 for start in range(0, len(query), size):
                     part = range(start, start + size)
@@ -126,11 +126,11 @@ class MicroGPT(Module):
                         for key in keys[: i + 1]
                     ]
                     weights = softmax(scores)
-                    taken += [
+                    combined += [
                         total([w * value[k] for w, value in zip(weights, values, strict=False)])
                         for k in part
                     ]
-            rows.append(_added(x[i], block["output"](taken)))
+            rows.append(_added(x[i], block["output"](combined)))
         return rows
 
     def _perceptron(self, block: dict[str, Layer], x: Row) -> Row:

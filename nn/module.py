@@ -118,12 +118,12 @@ class Module(ABC):
             hook(self, inputs, outputs)
         return outputs
 
-    def _stamp(self, where: str) -> None:
+    def _stamp(self, path: str) -> None:
         """Give the module's own parameters the scope of the call, for pictures."""
-        if where != self._stamped:
-            self._stamped = where
+        if path != self._stamped:
+            self._stamped = path
             for value in _values(list(_attributes(self).values())):
-                value.scope = where
+                value.scope = path
 
     def register_forward_hook(self, hook: Hook) -> Callable[[], None]:
         """A function that removes the hook, which runs as `hook(module, inputs, outputs)`."""
@@ -166,16 +166,16 @@ class Module(ABC):
         """Every parameter, each once, in the order of assignment."""
         return [value for _, value in self.named_parameters()]
 
-    def _inside(self, chosen: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
+    def _inside(self, is_wanted: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
         """(dotted path, part) for each chosen part; a shared part has several paths."""
         stack: list[tuple[str, Any, frozenset[int]]] = [("", self, frozenset())]
         while stack:
-            path, part, above = stack.pop()
-            if chosen(part):
+            path, part, ancestors = stack.pop()
+            if is_wanted(part):
                 yield path, part
-            elif id(part) not in above:  # a child may refer back to its parent
-                inside = above | {id(part)}
-                stack += reversed([(_joined(path, k), p, inside) for k, p in _parts(part)])
+            elif id(part) not in ancestors:  # a child may refer back to its parent
+                own = ancestors | {id(part)}
+                stack += reversed([(_joined(path, k), p, own) for k, p in _parts(part)])
 
     def zero_grad(self) -> None:
         """Set every parameter's gradient to 0."""
@@ -200,8 +200,8 @@ class Module(ABC):
                 continue  # the layer's line says how many there are
             count = len(module.parameters())
             plural = "" if count == 1 else "s"
-            about = module.describe()
-            text = f"{type(module).__name__}{about and ' ' + about}: {count} parameter{plural}"
+            kind, text = type(module).__name__, module.describe()
+            text = f"{kind}{text and ' ' + text}: {count} parameter{plural}"
             lines.append("  " * min(depth, 1) + f"{path}{path and ' '}{text}")
         return "\n".join(lines)
 
@@ -238,10 +238,10 @@ class Module(ABC):
             )
         numbers: dict[Value, float] = {}
         for path, part in entries.items():
-            for where, value, data in _matched(part, state[path], path):
+            for entry, value, data in _matched(part, state[path], path):
                 if value in numbers and numbers[value].hex() != data.hex():
                     raise ValueError(
-                        f"{where}: a shared parameter cannot have two values: {data!r} and "
+                        f"{entry}: a shared parameter cannot have two values: {data!r} and "
                         f"{numbers[value]!r}"
                     )
                 numbers[value] = data
@@ -314,18 +314,18 @@ def _numbers(part: Any) -> Numbers:
     return part.data if isinstance(part, Value) else [_numbers(inner) for inner in part]
 
 
-def _matched(part: Any, given: Any, where: str) -> Iterator[tuple[str, Value, float]]:
+def _matched(part: Any, entry: Any, path: str) -> Iterator[tuple[str, Value, float]]:
     if isinstance(part, Value):
-        if isinstance(given, bool):
-            raise TypeError(f"{where}: expected a number, got {given!r}")
-        yield where, part, number(given, where)
+        if isinstance(entry, bool):
+            raise TypeError(f"{path}: expected a number, got {entry!r}")
+        yield path, part, number(entry, path)
         return
-    if not isinstance(given, list | tuple):
-        raise TypeError(f"{where}: expected a list of {len(part)}, got {type(given).__name__}")
-    if len(given) != len(part):
-        raise ValueError(f"{where}: expected {len(part)} entries, got {len(given)}")
-    for i, (inner, one) in enumerate(zip(part, given, strict=True)):
-        yield from _matched(inner, one, f"{where}[{i}]")
+    if not isinstance(entry, list | tuple):
+        raise TypeError(f"{path}: expected a list of {len(part)}, got {type(entry).__name__}")
+    if len(entry) != len(part):
+        raise ValueError(f"{path}: expected {len(part)} entries, got {len(entry)}")
+    for i, (inner, inner_entry) in enumerate(zip(part, entry, strict=True)):
+        yield from _matched(inner, inner_entry, f"{path}[{i}]")
 
 
 def _listed(names: list[str]) -> str:

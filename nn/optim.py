@@ -240,11 +240,11 @@ class LBFGS(Optimizer):
         """The numbers and state after the step in the class's formula."""
         if not state:
             first = min(1.0, 1.0 / (exact_sum(abs(g)) or 1.0)) * options["lr"]
-            return _along(x, g, -1.0 * g, first, {})
+            return _new_line(x, g, -1.0 * g, first, {})
         d, before, t = like(x, state["direction"]), like(x, state["gradient"]), state["length"]
         slope, steepest = _dot(g, d), abs(_dot(before, d))
-        if options["line_search"] and abs(slope) > 0.5 * steepest and state["tries"] < _TRIES:
-            return _elsewhere(x, d, slope, state)
+        if options["line_search"] and abs(slope) > 0.5 * steepest and state["tries"] < _MOST_TRIES:
+            return _next_try(x, d, slope, state)
         pairs = [
             (like(x, state[f"move {i}"]), like(x, state[f"change {i}"]))
             for i in range(int(state["pairs"]))
@@ -255,10 +255,10 @@ class LBFGS(Optimizer):
         memory: State = {}
         for i, (move, change) in enumerate(pairs):
             memory |= {f"move {i}": move, f"change {i}": change}
-        return _along(x, g, _newton(g, pairs), options["lr"], memory)
+        return _new_line(x, g, _newton(g, pairs), options["lr"], memory)
 
 
-_TRIES = 20.0  # on one line, because at a kink the slope never gets small
+_MOST_TRIES = 20.0  # on one line; at a kink the slope never becomes small
 
 
 def _dot(x: Column, y: Column) -> float:
@@ -279,14 +279,14 @@ def _newton(g: Column, pairs: list[tuple[Column, Column]]) -> Column:
     return q
 
 
-def _along(x: Column, g: Column, d: Column, t: float, memory: State) -> Moved:
+def _new_line(x: Column, g: Column, d: Column, t: float, memory: State) -> Moved:
     """The result of the first step on a new line."""
     line = {"origin": x, "gradient": g, "direction": d, "length": t, "pairs": len(memory) / 2.0}
     ends = {"tries": 0.0, "low": 0.0, "low slope": _dot(g, d), "high": 0.0, "high slope": 0.0}
     return x + t * d, {**memory, **line, **ends}
 
 
-def _elsewhere(x: Column, d: Column, slope: float, state: State) -> Moved:
+def _next_try(x: Column, d: Column, slope: float, state: State) -> Moved:
     """The result of another step on the line: further, or between slopes of opposite signs."""
     t = state["length"]
     end = "high" if slope > 0.0 else "low"
@@ -310,10 +310,10 @@ def clip_norm(parameters: Any, largest: float) -> float:
     >>> clip_norm([x, y], 1.0), round(y.grad, 3)
     (5.0, 0.8)
     """
-    chosen = [value for _, value in named_values(parameters)]
-    norm, scaled = clipped(grads(chosen), real(largest, "clip_norm: largest", POSITIVE))
+    values = [value for _, value in named_values(parameters)]
+    norm, scaled = clipped(grads(values), real(largest, "clip_norm: largest", POSITIVE))
     if norm > largest:
-        grad_writer(chosen, scaled)()
+        grad_writer(values, scaled)()
     return norm
 
 
@@ -343,10 +343,10 @@ def clip_value(parameters: Any, largest: float) -> None:
     0.5
     """
     largest = real(largest, "clip_value: largest", POSITIVE)
-    chosen = [value for _, value in named_values(parameters)]
-    if any(parameter.grad != parameter.grad for parameter in chosen):
+    values = [value for _, value in named_values(parameters)]
+    if any(parameter.grad != parameter.grad for parameter in values):
         raise ArithmeticError("clip_value: a gradient is nan")
-    grad_writer(chosen, [max(-largest, min(largest, parameter.grad)) for parameter in chosen])()
+    grad_writer(values, [max(-largest, min(largest, parameter.grad)) for parameter in values])()
 
 
 AdaGrad = Adagrad

@@ -109,7 +109,7 @@ class Optimizer(ABC):
             named = named_values(part["parameters"])
             for name, parameter in named:
                 if parameter in seen:
-                    raise ValueError(f"{type(self).__name__}: {name} comes twice")
+                    raise ValueError(f"{type(self).__name__}: {name} comes twice; pass it once")
                 seen.add(parameter)
             self.groups.append(Group(named, self._checked({**everywhere, **changed})))
         if not seen:
@@ -131,18 +131,18 @@ class Optimizer(ABC):
         for key, value in options.items():
             if key not in known:
                 raise ValueError(f"{kind}: unknown option {key!r}{advice(key, known)}")
-            what, default = f"{kind}: {key}", known[key]
+            subject, default = f"{kind}: {key}", known[key]
             interval = self.intervals.get(key, AT_LEAST_0)
             if isinstance(default, bool):
-                checked[key] = truth(value, what)
+                checked[key] = truth(value, subject)
             elif isinstance(default, int):
-                checked[key] = whole(value, what)
+                checked[key] = whole(value, subject)
             elif isinstance(default, tuple):
                 if not isinstance(value, tuple | list) or len(value) != len(default):
-                    raise ValueError(f"{what} must be {len(default)} numbers, got {value!r}")
-                checked[key] = tuple(real(part, what, interval) for part in value)
+                    raise ValueError(f"{subject} must be {len(default)} numbers, got {value!r}")
+                checked[key] = tuple(real(part, subject, interval) for part in value)
             else:
-                checked[key] = real(value, what, interval)
+                checked[key] = real(value, subject, interval)
         return checked
 
     @property
@@ -197,11 +197,11 @@ class Optimizer(ABC):
         """
         changes: list[Callable[[], object]] = [partial(setattr, self, "taken", self.taken + 1)]
         for group in self.groups:
-            where = flat.places(group.parameters)
+            indices = flat.places(group.parameters)
             # Copies, because the optimizer's state must not change with the arrays.
-            x, g = flat.numbers[where].copy(), flat.gradients[where].copy()
+            x, g = flat.numbers[indices].copy(), flat.gradients[indices].copy()
             new, state = quietly(partial(self._moved, group, x, g))
-            changes.append(partial(setitem, flat.numbers, where, new))
+            changes.append(partial(setitem, flat.numbers, indices, new))
             changes.append(partial(setattr, group, "state", state))
         at_once(map(call, changes))
 
@@ -318,9 +318,9 @@ def named_values(parameters: Any) -> list[tuple[str, Value]]:
     return pairs
 
 
-def _refuse(column: Column, names: list[str], what: str) -> None:
+def _refuse(column: Column, names: list[str], subject: str) -> None:
     if not isinstance(column, Numbers) and math.isfinite(float(column.sum())):
         return
     for x, name in zip(map(float, column), names, strict=True):
         if x - x != 0.0:
-            raise ArithmeticError(f"{what} {name} is {x!r}; nothing was changed")
+            raise ArithmeticError(f"{subject} {name} is {x!r}; nothing was changed")

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from autograd.expressions import meant
+from autograd.expressions import did_you_mean
 from autograd.operands import number
 from nn.elsewhere import LEFT_OUT, NAMES, OPTIONS
 
@@ -24,7 +24,7 @@ _WORDS = {
 }
 
 
-def as_float(value: Any, what: str) -> float:
+def as_float(value: Any, subject: str) -> float:
     """The number as a float; TypeError, with the value, for anything but a real number.
 
     >>> as_float("0.1", "lr")
@@ -32,12 +32,12 @@ def as_float(value: Any, what: str) -> float:
     TypeError: lr: expected a real number, got '0.1'
     """
     try:
-        return number(value, what)
+        return number(value, subject)
     except TypeError:
-        raise TypeError(f"{what}: expected a real number, got {value!r:.60}") from None
+        raise TypeError(f"{subject}: expected a real number, got {value!r:.60}") from None
 
 
-def real(value: Any, what: str, interval: str = FINITE) -> float:
+def real(value: Any, subject: str, interval: str = FINITE) -> float:
     """The number as a float, if it is in the interval.
 
     Accepts the numbers of Python, NumPy and pandas, and fractions.  Raises TypeError for anything
@@ -49,15 +49,15 @@ def real(value: Any, what: str, interval: str = FINITE) -> float:
     Traceback (most recent call last):
     ValueError: momentum must be from 0 to 1, got 1.5
     """
-    x = as_float(value, what)
+    x = as_float(value, subject)
     low, high = map(float, interval[1:-1].split(","))
     inside = low <= x <= high and (x != low or interval[0] == "[")
     if not inside or (x == high and interval[-1] == ")"):
-        raise ValueError(f"{what} must be {_WORDS[interval]}, got {value!r}")
+        raise ValueError(f"{subject} must be {_WORDS[interval]}, got {value!r}")
     return x
 
 
-def whole(value: Any, what: str, least: int | None = 1) -> int:
+def whole(value: Any, subject: str, least: int | None = 1) -> int:
     """The whole number as an int; ValueError for anything else, also for truth values.
 
     With least=None it may be negative.
@@ -71,7 +71,7 @@ def whole(value: Any, what: str, least: int | None = 1) -> int:
     count = _index(value)
     if count is None or (least is not None and count < least):
         limit = "" if least is None else f" of at least {least}"
-        raise ValueError(f"{what} must be a whole number{limit}, got {value!r}")
+        raise ValueError(f"{subject} must be a whole number{limit}, got {value!r}")
     return count
 
 
@@ -97,14 +97,14 @@ def generator(seed: Any) -> random.Random:
     return random.Random(chosen)  # noqa: S311 - no secret
 
 
-def truth(value: Any, what: str) -> bool:
+def truth(value: Any, subject: str) -> bool:
     """The truth value of Python or NumPy as a bool; TypeError for anything else."""
     if isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "b":
         return bool(value)
-    raise TypeError(f"{what} must be True or False, got {value!r}")
+    raise TypeError(f"{subject} must be True or False, got {value!r}")
 
 
-def named(name: str, what: str, known: Mapping[str, T]) -> T:
+def named(name: str, subject: str, known: Mapping[str, T]) -> T:
     """The entry with the name; ValueError with close names, or else with all names.
 
     >>> named("he_nrmal", "init", {"he_normal": 1, "zeros": 2})
@@ -113,7 +113,7 @@ def named(name: str, what: str, known: Mapping[str, T]) -> T:
     """
     if name in known:
         return known[name]
-    raise ValueError(f"{what}: there is no {name!r}{advice(name, known)}")
+    raise ValueError(f"{subject}: there is no {name!r}{advice(name, known)}")
 
 
 def advice(name: str, known: Iterable[str]) -> str:
@@ -137,7 +137,7 @@ def renamed(name: str, known: Iterable[str]) -> str:
     if name in LEFT_OUT and name not in known:
         return f"; it is left out on purpose: see {LEFT_OUT[name]!r} in docs/left_out.md"
     longer = [repr(other) for other in known if other.startswith(name)]
-    return meant(name, known) or f"; did you mean {' or '.join(longer)}?" * bool(longer)
+    return did_you_mean(name, known) or f"; did you mean {' or '.join(longer)}?" * bool(longer)
 
 
 def absent(module: str, names: Iterable[str]) -> Callable[[str], Any]:

@@ -26,13 +26,13 @@ def total(terms: Sequence[Number]) -> Number:
     return result
 
 
-def shifted(logits: Sequence[Number], what: str) -> tuple[list[Number], Any]:
+def shifted(logits: Sequence[Number], name: str) -> tuple[list[Number], Any]:
     """z - largest for each logit, and the index of the largest.
 
     The difference of the largest itself is the number 0, not a node, because it has no derivative.
     """
     if not hasattr(logits, "__len__") or not len(logits):
-        raise ValueError(f"{what}: expected a sequence of at least one logit, got {logits!r}")
+        raise ValueError(f"{name}: expected a sequence of at least one logit, got {logits!r}")
     top = argmax(logits)
     largest = select(logits, top)
     return replaced([z - largest for z in logits], top, 0.0), top
@@ -76,8 +76,8 @@ def log_softmax(logits: Sequence[Number]) -> list[Number]:
     if len(logits) == 1:
         return [logits[0] - logits[0]]
     apart, top = shifted(logits, "log_softmax")
-    rest = log_normalizer(apart, top)
-    return [d - rest for d in apart]
+    normalizer = log_normalizer(apart, top)
+    return [d - normalizer for d in apart]
 
 
 def softmax(logits: Sequence[Number]) -> list[Number]:
@@ -93,5 +93,5 @@ def softmax(logits: Sequence[Number]) -> list[Number]:
         return [1.0 + (logits[0] - logits[0])]
     apart, top = shifted(logits, "softmax")
     raised = [Ops.exp(d) for d in apart]
-    whole = 1.0 + _others(raised, top)
-    return [e / whole for e in raised]
+    denominator = 1.0 + _others(raised, top)
+    return [e / denominator for e in raised]

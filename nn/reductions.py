@@ -41,11 +41,11 @@ def _batch(name: str, outputs: Batch, targets: Batch, sample_weight: Any) -> lis
     return list(zip(zs, ys, weights, strict=True))
 
 
-def _weights(name: str, what: str, weights: Any, count: int) -> list[float]:
-    listed = tables.samples(weights, f"{name}: {what}s", "numbers")
+def _weights(name: str, kind: str, weights: Any, count: int) -> list[float]:
+    listed = tables.samples(weights, f"{name}: {kind}s", "numbers")
     if len(listed) != count:
-        raise ValueError(f"{name}: expected {count} {what}s, one for each, got {listed!r:.80}")
-    return [real(w, f"{name}: {what}", AT_LEAST_0) for w in listed]
+        raise ValueError(f"{name}: expected {count} {kind}s, one for each, got {listed!r:.80}")
+    return [real(w, f"{name}: {kind}", AT_LEAST_0) for w in listed]
 
 
 def class_weights(name: str, weights: Any, count: int) -> list[float]:
@@ -164,15 +164,15 @@ def reduced(
         parts = [part for z, _ in terms for part in (z if isinstance(z, list) else [z])]
         if not parts:
             raise ValueError(f"{name}: the samples are empty")
-        whole = total(parts)
+        loss = total(parts)
         count = sum(counts for _, counts in terms)
         if reduction == "sum":
-            return _node(whole)
+            return _node(loss)
         if isinstance(count, float) and count == 0.0:
             raise ValueError(
                 f"{name}: there is no mean, because all targets are ignored or have the weight 0"
             )
-        return _node(whole if isinstance(count, float) and count == 1.0 else Ops.div(whole, count))
+        return _node(loss if isinstance(count, float) and count == 1.0 else Ops.div(loss, count))
 
 
 def _node(loss: Number) -> Any:

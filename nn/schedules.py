@@ -40,17 +40,17 @@ class Schedule:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            what = f"{type(self).__name__}: {name}"
+            subject = f"{type(self).__name__}: {name}"
             if name in ("steps", "every", "growth", "patience"):
-                setattr(self, name, whole(value, what, 0 if name == "patience" else 1))
+                setattr(self, name, whole(value, subject, 0 if name == "patience" else 1))
             elif name == "milestones":
-                steps = [whole(n, what, 0) for n in tables.samples(value, what)]
+                steps = [whole(n, subject, 0) for n in tables.samples(value, subject)]
                 if steps != sorted(steps):
-                    raise ValueError(f"{what} must be in rising order, got {steps}")
+                    raise ValueError(f"{subject} must be in rising order, got {steps}")
                 setattr(self, name, steps)
             elif name not in ("after", "parts", "function"):
                 positive = name in ("start", "end")
-                setattr(self, name, real(value, what, POSITIVE if positive else AT_LEAST_0))
+                setattr(self, name, real(value, subject, POSITIVE if positive else AT_LEAST_0))
 
 
 class Constant(Schedule):
@@ -147,8 +147,8 @@ class Polynomial(Schedule):
 
     def __call__(self, step: int) -> float:
         """The rate of the step, by the class's formula."""
-        left = 1.0 - min(step / self.steps, 1.0)
-        return self.final + (self.rate - self.final) * math.pow(left, self.power)
+        remaining = 1.0 - min(step / self.steps, 1.0)
+        return self.final + (self.rate - self.final) * math.pow(remaining, self.power)
 
 
 class Cosine(Schedule):
@@ -257,18 +257,18 @@ class Lambda(Schedule):
         return self.rate * float(self.function(step))
 
 
-def schedule(given: Any, what: str) -> Any:
+def schedule(value: Any, subject: str) -> Any:
     """The schedule or function itself, or the constant schedule of a number.
 
     >>> schedule(0.5, "schedule")(3)
     0.5
     """
-    if callable(given) and not isinstance(given, type):
-        return given
+    if callable(value) and not isinstance(value, type):
+        return value
     try:
-        return Constant(given)
+        return Constant(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{what} must be a schedule or a rate, got {given!r}") from None
+        raise TypeError(f"{subject} must be a schedule or a rate, got {value!r}") from None
 
 
 class OneCycle(Schedule):

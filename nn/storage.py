@@ -89,7 +89,7 @@ def _content(data: bytes, kind: str, allow_nonfinite: bool) -> Any:
     return content
 
 
-def _encoded(content: Any, where: str) -> Any:
+def _encoded(content: Any, path: str) -> Any:
     # Text is tagged, so that text and the hex of a float are never confused.
     if isinstance(content, float):
         return float(content).hex()
@@ -98,29 +98,29 @@ def _encoded(content: Any, where: str) -> Any:
     if content is None or isinstance(content, bool | int):
         return content
     if isinstance(content, list | tuple):
-        return [_encoded(part, f"{where}[{i}]") for i, part in enumerate(content)]
+        return [_encoded(part, f"{path}[{i}]") for i, part in enumerate(content)]
     if isinstance(content, dict):
         for key in content:
             if not isinstance(key, str):
-                raise TypeError(f"{_place(where)}: expected keys of text, got {key!r}")
-        return {"dict": {k: _encoded(v, f"{where}.{k}") for k, v in content.items()}}
-    raise TypeError(f"{_place(where)}: cannot be stored: {type(content).__name__}")
+                raise TypeError(f"{_place(path)}: expected keys of text, got {key!r}")
+        return {"dict": {k: _encoded(v, f"{path}.{k}") for k, v in content.items()}}
+    raise TypeError(f"{_place(path)}: cannot be stored: {type(content).__name__}")
 
 
-def _place(where: str) -> str:
+def _place(path: str) -> str:
     """The path of an entry for a message, cut off where names in a file are very long."""
-    return where.lstrip(".")[:80] or "content"
+    return path.lstrip(".")[:80] or "content"
 
 
-def _decoded(stored: Any, where: str, allow_nonfinite: bool, depth: int) -> Any:
-    place = _place(where)
+def _decoded(stored: Any, path: str, allow_nonfinite: bool, depth: int) -> Any:
+    name = _place(path)
     if depth > _DEPTH:
-        raise FileFormatError(f"{place}: nested more than {_DEPTH} deep")
+        raise FileFormatError(f"{name}: nested more than {_DEPTH} deep")
     if stored is None or isinstance(stored, bool | int):
         return stored
     if isinstance(stored, list):
         return [
-            _decoded(part, f"{where}[{i}]", allow_nonfinite, depth + 1)
+            _decoded(part, f"{path}[{i}]", allow_nonfinite, depth + 1)
             for i, part in enumerate(stored)
         ]
     if isinstance(stored, dict):
@@ -128,24 +128,24 @@ def _decoded(stored: Any, where: str, allow_nonfinite: bool, depth: int) -> Any:
             return stored["text"]
         if set(stored) == {"dict"} and isinstance(stored["dict"], dict):
             return {
-                key: _decoded(part, f"{where}.{key}", allow_nonfinite, depth + 1)
+                key: _decoded(part, f"{path}.{key}", allow_nonfinite, depth + 1)
                 for key, part in stored["dict"].items()
             }
         raise FileFormatError(
-            f"{place}: expected text or a dict, got the keys {sorted(stored)!r:.60}"
+            f"{name}: expected text or a dict, got the keys {sorted(stored)!r:.60}"
         )
     if not _HEX.fullmatch(stored):
         raise FileFormatError(
-            f"{place}: expected a number as float.hex() writes it, got {stored!r:.60}"
+            f"{name}: expected a number as float.hex() writes it, got {stored!r:.60}"
         )
     try:
         number = float.fromhex(stored)
     except OverflowError:
         number = math.inf
     if number.hex() != stored:
-        raise FileFormatError(f"{place}: {stored!r:.60} is not a number of 64 bits")
+        raise FileFormatError(f"{name}: {stored!r:.60} is not a number of 64 bits")
     if not allow_nonfinite and not math.isfinite(number):
-        raise FileFormatError(f"{place}: is {stored}; pass allow_nonfinite=True to allow it")
+        raise FileFormatError(f"{name}: is {stored}; pass allow_nonfinite=True to allow it")
     return number
 
 

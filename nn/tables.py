@@ -11,32 +11,32 @@ from nn.options import as_float
 _FILL = "leave the row out, or fill the gap in"
 
 
-def plain(z: Any, what: str) -> float:
+def plain(z: Any, subject: str) -> float:
     """A Value's number, or a plain number as a float."""
     value: Any = z  # a Value, or its stand-in in a recording or a check
-    return value.data if isinstance(z, Ops) else as_float(z, what)
+    return value.data if isinstance(z, Ops) else as_float(z, subject)
 
 
-def sample(of: Any) -> Any:
+def sample(value: Any) -> Any:
     """The sample, as a list if it is an array or a Series."""
-    if isinstance(of, list | tuple | float | int | Ops):
-        return of
+    if isinstance(value, list | tuple | float | int | Ops):
+        return value
     for method in ("tolist", "to_list"):
-        if hasattr(of, method):
-            return getattr(of, method)()
-    return of.to_numpy().tolist() if hasattr(of, "to_numpy") else of
+        if hasattr(value, method):
+            return getattr(value, method)()
+    return value.to_numpy().tolist() if hasattr(value, "to_numpy") else value
 
 
-def is_row(of: Any) -> bool:
+def is_row(value: Any) -> bool:
     """Whether a sample is a sequence of numbers, not a number, text or a dict."""
-    if isinstance(of, list | tuple):
+    if isinstance(value, list | tuple):
         return True
-    if isinstance(of, float | int | Ops | str | bytes | Mapping):
+    if isinstance(value, float | int | Ops | str | bytes | Mapping):
         return False
-    return hasattr(of, "__len__") and hasattr(of, "__getitem__")
+    return hasattr(value, "__len__") and hasattr(value, "__getitem__")
 
 
-def samples(data: Any, what: str, of: str = "samples") -> Sequence[Any]:
+def samples(data: Any, subject: str, noun: str = "samples") -> Sequence[Any]:
     """The samples of a list, an array, a DataFrame or a Series, in order; labels are ignored.
 
     Raises TypeError for dicts and for anything that is not a sequence.
@@ -48,13 +48,13 @@ def samples(data: Any, what: str, of: str = "samples") -> Sequence[Any]:
     if not is_row(rows):
         kind = type(data).__name__
         raise TypeError(
-            f"{what}: expected a list or an array of {of}, got a {kind}: {data!r:.60}"
-            + "; write [x] for one sample" * (of == "samples")
+            f"{subject}: expected a list or an array of {noun}, got a {kind}: {data!r:.60}"
+            + "; write [x] for one sample" * (noun == "samples")
         )
     return [row if type(row) is list else sample(row) for row in rows]
 
 
-def outputs(data: Any, count: int, what: str) -> Sequence[Any]:
+def outputs(data: Any, count: int, subject: str) -> Sequence[Any]:
     """The outputs of each sample; the columns from a compiled model are transposed.
 
     Raises ValueError if there are as many arrays as samples, so they may be rows or columns.
@@ -63,24 +63,24 @@ def outputs(data: Any, count: int, what: str) -> Sequence[Any]:
     if shapes == {(count,)}:
         if len(data) == count:
             raise ValueError(
-                f"{what}: {count} arrays of {count} numbers may be samples or columns; pass "
+                f"{subject}: {count} arrays of {count} numbers may be samples or columns; pass "
                 "np.array(outputs) for samples, or np.stack(outputs, axis=1) for columns"
             )
         return [list(row) for row in zip(*(column.tolist() for column in data), strict=True)]
-    return samples(data, what)
+    return samples(data, subject)
 
 
-def numbers(data: Any, what: str) -> list[float]:
+def numbers(data: Any, subject: str) -> list[float]:
     """The numbers of a list, an array or a Series as floats.
 
     >>> numbers((1, 2.5), "rates")
     [1.0, 2.5]
     """
-    return [plain(x, what) for x in samples(data, what, "numbers")]
+    return [plain(x, subject) for x in samples(data, subject, "numbers")]
 
 
 def complete(
-    data: Any, what: str, names: Sequence[str] = (), text: bool | None = None
+    data: Any, subject: str, names: Sequence[str] = (), text: bool | None = None
 ) -> list[Any]:
     """The samples, after a check of every number.
 
@@ -95,11 +95,11 @@ def complete(
         names = [str(name) for name in data.columns]
     if text is None:
         text = isinstance(data, list | tuple)
-    rows = list(samples(data, what))
+    rows = list(samples(data, subject))
     for i, row in enumerate(rows):
         for path, x in _cells(row, ()):
             if wrong := _wrong(x, text):
-                raise ValueError(f"{what}: {_place(i, path, names)} is {wrong}")
+                raise ValueError(f"{subject}: {_place(i, path, names)} is {wrong}")
     return rows
 
 

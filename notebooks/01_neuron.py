@@ -11,7 +11,7 @@
 # A neuron multiplies each input by a weight, adds a bias, and applies an activation function f to the
 # sum:
 #
-# > y = f(w1 x1 + w2 x2 + ... + b)
+# $$y = f(w_1 x_1 + w_2 x_2 + \dots + b)$$
 #
 # That is the whole definition. Here is a neuron with two inputs. It shows its weights on the lines, and in
 # its circle the number that leaves it:
@@ -38,6 +38,14 @@ u.label, y.label = "u", "y"
 y.backward()
 print(f"u = {u.data:.4f}   y = tanh(u) = {y.data:.4f}")
 draw(y)
+
+# %% [markdown]
+# A value knows its formula:
+
+# %%
+from IPython.display import Math
+
+Math(y.latex())
 
 # %% [markdown]
 # Each box in the picture shows a value and the derivative of y with respect to that value. The

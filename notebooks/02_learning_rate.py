@@ -8,7 +8,11 @@
 # %% [markdown]
 # # What does the learning rate do?
 #
-# One step of gradient descent is w := w - rate · dL/dw. The gradient tells you which way is down and how
+# One step of gradient descent is
+#
+# $$w := w - \text{rate} \cdot \frac{\partial L}{\partial w}$$
+#
+# The gradient tells you which way is down and how
 # steep the loss is *here*. It does not tell you how far away the minimum is. The learning rate is a guess
 # at that distance.
 #

@@ -113,7 +113,8 @@ assert all(abs(z.grad) < 1e-12 for z in best.values())
 # A network does not compute p directly. It computes a logit z, which can be any number, and then
 # p = sigmoid(z). For several classes, p = softmax(z). With crossentropy on top, the chain rule gives
 #
-# > dL/dz = dL/dp · dp/dz = (p - y) / (p (1 - p)) · p (1 - p) = p - y
+# $$\frac{\partial L}{\partial z} = \frac{\partial L}{\partial p} \, \frac{\partial p}{\partial z}
+# = \frac{p - y}{p \, (1 - p)} \cdot p \, (1 - p) = p - y$$
 #
 # The complicated factors cancel. With softmax, the same happens for a whole row: the gradient is the
 # predicted probabilities minus the target. (In a batch, it is divided by the batch size.)

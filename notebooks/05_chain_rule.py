@@ -12,7 +12,8 @@
 # in the graph there is a loss L. In the backward pass, the operation receives dL/dz and adds to the
 # gradients of its operands:
 #
-# > dL/dx += dL/dz · dz/dx  and  dL/dy += dL/dz · dz/dy
+# $$\frac{\partial L}{\partial x} \mathrel{+}= \frac{\partial L}{\partial z} \, \frac{\partial z}{\partial x}
+# \qquad \frac{\partial L}{\partial y} \mathrel{+}= \frac{\partial L}{\partial z} \, \frac{\partial z}{\partial y}$$
 #
 # That is its whole job. The rest of this notebook looks at this line from different sides.
 
@@ -139,6 +140,14 @@ for _ in range(60):
     doubled = doubled + doubled
 doubled.backward()
 print("paths:", f"{explain(doubled, v).count:,}", "  gradient:", f"{v.grad:,.0f}")
+
+# %% [markdown]
+# The first of these sums on paper:
+
+# %%
+from IPython.display import Math
+
+Math(explain(L, a).latex())
 
 # %% tags=["check"]
 assert explain(L, a).total == 8.0

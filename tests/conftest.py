@@ -1,4 +1,4 @@
-"""What tests share: the table of operations as it ships, and a browser."""
+"""Fixtures and hooks for all tests: the table of operations as it ships, and a browser."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ from autograd.ops import Ops
 SHIPPED = frozenset(rows())
 
 
-def _forget() -> None:
+def _remove_added_rows() -> None:
     for name in set(rows()) - SHIPPED:
         delattr(Ops, name)
         delattr(Value, name)
@@ -26,14 +26,14 @@ def _forget() -> None:
 
 @pytest.fixture(autouse=True)
 def table() -> Iterator[None]:
-    """The operations that a test, or an example that ran before it, has defined are forgotten."""
-    _forget()
+    """Remove the operations that this test, or an example before it, defines."""
+    _remove_added_rows()
     yield
-    _forget()
+    _remove_added_rows()
 
 
-# Files whose tests train, compile, start a process, a browser or a kernel, or try thousands of
-# points.  Everything else is quick: `python3 run.py test --quick` runs it within half a minute.
+# Files whose tests train, compile, start a process, a browser or a kernel, or check thousands of
+# points.  All other tests are quick: `python3 run.py test --quick` runs them in half a minute.
 SLOW = {
     "test_attacks", "test_border", "test_check", "test_compile", "test_compiled_in_graph",
     "test_concurrency", "test_demo",
@@ -44,19 +44,19 @@ SLOW = {
     "test_training", "test_training_ways", "distributed", "README", "coming_from",
 }  # fmt: skip
 
-# Coverage does not watch these files, tests in a browser or marked `untraced`, or the processes
-# that they start: it would double their time, and cheaper tests run the same lines.
+# Coverage does not measure the tests in these files, in a browser or marked `untraced`, nor the
+# processes that they start: it would double their time, and cheaper tests run the same lines.
 UNTRACED = {"test_memory", "test_packaging", "test_random_graphs"}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Read no slow file for the quick loop: the imports alone would take half of its time."""
+    """Ignore slow files in the quick loop, because their imports would take half of its time."""
     quick = config.getoption("markexpr") == "quick"
     return True if quick and collection_path.stem in SLOW else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the quick loop, and those that coverage does not watch."""
+    """Mark the tests of the quick loop, and those that coverage does not measure."""
     for item in items:
         if item.path.stem not in SLOW and "slow" not in item.keywords:
             item.add_marker("quick")
@@ -66,26 +66,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @contextlib.contextmanager
 def _untraced() -> Iterator[None]:
-    """A context in which no line is measured, here or in a process that is started."""
+    """A context in which coverage measures nothing, here or in new processes."""
     coverage: Any = sys.modules.get("coverage")
     stopped = []
-    # A worker has two: its own, and one of every process that is started.
+    # A worker has two instances: its own, and the one that every new process gets.
     while coverage and (current := coverage.Coverage.current()):
         current.stop()
         stopped.append(current)
-    started_by = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+    config = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
     try:
         yield
     finally:
-        if started_by is not None:
-            os.environ["COVERAGE_PROCESS_CONFIG"] = started_by
+        if config is not None:
+            os.environ["COVERAGE_PROCESS_CONFIG"] = config
         for current in reversed(stopped):
             current.start()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Run a test with what sets it up, outside coverage where it is marked so."""
+    """Run a test and its fixtures, without coverage if it is marked `untraced`."""
     with _untraced() if "untraced" in item.keywords else contextlib.nullcontext():
         return (yield)
 
@@ -103,12 +103,12 @@ FLAGS = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Headless Chromium, Debian's or Chrome."""
+    """A headless Chromium or Chrome."""
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("needs chromium (apt install chromium)")
     with playwright.sync_playwright() as p:
-        made = p.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield made
-        made.close()
+        browser = p.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()

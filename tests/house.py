@@ -1,4 +1,4 @@
-"""What the packages' files import from each other, and how much code is in them."""
+"""The imports between the packages' files, and the amount of code in each."""
 
 import ast
 import functools
@@ -16,7 +16,7 @@ NAMES = {path: path.relative_to(ROOT).as_posix() for path in FILES}
 
 @dataclass(frozen=True)
 class Import:
-    """One name that a file takes from another file of the packages; '' for the file as a whole."""
+    """An import of a name from another file of the packages; '' is the file as a whole."""
 
     user: str
     source: str
@@ -29,7 +29,7 @@ class Import:
 
 @functools.cache
 def tree(path: Path) -> ast.Module:
-    """The syntax tree of a file, which is parsed once."""
+    """The syntax tree of a file."""
     return ast.parse(path.read_text())
 
 
@@ -44,7 +44,7 @@ def module(dotted: str) -> str | None:
 
 
 def imports(path: Path) -> Iterator[Import]:
-    """Every import of a file from the packages, inside functions and for types alone, too."""
+    """The imports of a file from the packages, also those in functions and for types alone."""
     user = path.relative_to(ROOT).as_posix()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
@@ -64,7 +64,7 @@ def imports(path: Path) -> Iterator[Import]:
 @functools.cache
 def all_imports() -> list[Import]:
     """The imports of all files, in the order of the files."""
-    return [one for path in FILES for one in imports(path)]
+    return [statement for path in FILES for statement in imports(path)]
 
 
 def private_attributes(path: Path) -> Iterator[tuple[str, str, int]]:
@@ -88,20 +88,20 @@ def private_attributes(path: Path) -> Iterator[tuple[str, str, int]]:
 
 
 def private(name: str) -> bool:
-    """Whether a name is a file's own: it starts with one underscore."""
+    """Whether a name is private to a file: it starts with one underscore."""
     return name.startswith("_") and not name.startswith("__")
 
 
 def circles(imported: list[Import]) -> list[list[str]]:
-    """The groups of files that import each other in a circle, found by Tarjan's algorithm (1972).
+    """The groups of files that import each other in a circle, by Tarjan's algorithm (1972).
 
     >>> circles([Import("a", "b", "", 1), Import("b", "a", "", 1), Import("b", "c", "", 2)])
     [['a', 'b']]
     """
     graph: dict[str, set[str]] = {}
-    for one in imported:
-        graph.setdefault(one.user, set()).add(one.source)
-        graph.setdefault(one.source, set())
+    for statement in imported:
+        graph.setdefault(statement.user, set()).add(statement.source)
+        graph.setdefault(statement.source, set())
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -131,7 +131,7 @@ def circles(imported: list[Import]) -> list[list[str]]:
 
 @functools.cache
 def code_lines(path: Path) -> int:
-    """How many lines hold code: not blank, no comment, no docstring."""
+    """The number of lines with code, without blank lines, comments and docstrings."""
     text = path.read_text()
     lines: set[int] = set()
     skipped = {
@@ -151,18 +151,18 @@ def code_lines(path: Path) -> int:
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Every function and method of a file."""
+    """The functions and methods of a file."""
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
 
-# Names that Python itself begins with an underscore.
+# Python's own names that start with an underscore.
 _PYTHONS = {"_fields", "_replace", "_asdict", "_getframe", "_make"}
 
 
 def borrowed(path: Path) -> Iterator[tuple[str, int]]:
-    """(name, line) for each private attribute that a file uses and does not define."""
+    """(name, line) for each private attribute that a file uses but does not define."""
     defined = set(_PYTHONS)
     used: list[tuple[str, int]] = []
     for node in ast.walk(tree(path)):
@@ -179,7 +179,7 @@ def borrowed(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """How many lines a function takes, without its docstring."""
+    """The number of lines of a function, without its docstring."""
     lines = (function.end_lineno or 0) - function.lineno + 1
     if ast.get_docstring(function) is not None:
         docstring = function.body[0]

@@ -232,7 +232,7 @@ def test_draw_writes_a_file_and_spares_those_of_another_kind(
         (["grad", "x", "x"], "expected a value such as w=2"),
         (["grad", "x", "x=1", "x=2"], "x is given twice"),
         (["grad", "x +", "x=1"], "got the end"),
-        (["check", "1 + 1"], "no names"),
+        (["check", "1 + 1"], "without names"),
         (["draw", "x", "x=1", "-o", "graph.txt"], "expected a name that ends in .svg"),
         (["draw", "x", "x=1", "-o", "."], "expected a name that ends in"),
         (

@@ -10,7 +10,7 @@ import pytest
 
 from autograd import Value, rows
 from autograd.__main__ import main as command_line
-from autograd.show.events import formula
+from autograd.show.formulas import formula
 from autograd.show.steps import steps
 from nn import MLP
 from nn.data import load_iris
@@ -46,7 +46,7 @@ def test_steps_take_any_label() -> None:
 def test_every_textbook_formula_can_be_filled_in(name: str) -> None:
     op = rows()[name]
     for which in range(1 + op.arity):
-        assert formula(op, which, {"x": "1.5", "y": "2.5", "z": "3.5"})
+        assert formula(op, which).numbered({"x": "1.5", "y": "2.5", "z": "3.5"})
 
 
 def test_iris_is_complete_and_its_split_keeps_the_classes_even() -> None:
@@ -99,9 +99,9 @@ def test_without_renderer_and_matplotlib_the_demo_says_what_is_missing(
     monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr("nn.demo.train", lambda model, data: History([1.0, 0.5]))
-    plots._shown.cache_clear()
+    plots._figure_class.cache_clear()
     assert command_line(["demo", str(tmp_path / "out")]) == 0
-    plots._shown.cache_clear()
+    plots._figure_class.cache_clear()
     text = capsys.readouterr().err
     assert "neuron.svg is missing: no Graphviz found" in text
     assert "the loss curve needs `pip install 'chainrule[plot]'`" in text

@@ -11,6 +11,7 @@ import struct
 import sys
 import time
 import xml.etree.ElementTree as ET
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ import autograd
 import autograd.show.render as render
 from autograd import Value, draw, scope, topological
 from autograd.show import drawing
-from autograd.show.draw import BAD
 from autograd.show.graph import Graph
 from autograd.show.names import names, variables
+from autograd.show.style import BAD, NEGATIVE, tints
+from nn import MLP, mse
 from tests.processes import printed
 
 
@@ -59,9 +61,9 @@ def test_edges_show_the_local_derivative_and_the_contribution() -> None:
     y, _ = neuron()
     y.backward()
     shown = texts(draw(y, edges=True).svg())
-    assert "d/dx = \u22121" in shown
+    assert "\u2202v1/\u2202w = \u22121" in shown
     assert f"+= \u2212{0.1807}" in shown
-    assert "d/dx" not in "".join(texts(draw(y).svg()))
+    assert "\u2202" not in "".join(texts(draw(y).svg()))
 
 
 def test_constants_are_boxes_or_part_of_the_formula() -> None:
@@ -77,7 +79,7 @@ def test_only_what_leads_to_one_node_can_be_drawn() -> None:
     assert '["w<br>' in shown
     assert '["x<br>' not in shown
     assert "v1 = w * x<br>" in shown
-    with pytest.raises(ValueError, match="not among the nodes"):
+    with pytest.raises(ValueError, match="must be a node that the root"):
         draw(y, to=Value(1.0))
 
 
@@ -98,7 +100,7 @@ def test_colours_tell_sign_and_size() -> None:
     assert len(fills) == 4
     colour = dict(re.findall(r'label="(\w)\\n[^"]*" fillcolor="(#\w+)"', source))
     assert colour["a"] == "#ee9a3a"
-    assert colour["b"] in ("#eaf3fa", "#cbe2f3")
+    assert colour["b"] in tints(NEGATIVE)[:2]
 
 
 HOSTILE = [
@@ -543,7 +545,9 @@ def test_gradients_that_are_no_numbers_are_marked() -> None:
 def test_a_picture_shows_itself_in_a_notebook_and_names_its_renderer() -> None:
     graph = draw(neuron()[0])
     assert isinstance(graph, Graph)
-    assert graph._repr_mimebundle_()["image/svg+xml"].startswith("<?xml")
+    shown = graph._repr_mimebundle_()
+    assert shown["image/svg+xml"].startswith("<?xml")
+    assert b64decode(shown["image/png"]).startswith(b"\x89PNG")  # for one that is not trusted
     assert graph.used in ("dot", "wasm")
 
 
@@ -636,3 +640,124 @@ def test_the_picture_of_a_program_has_its_text() -> None:
     assert (once(0.0), twice(0.0)) == (1.0, 1.0)
     # Both are a box for the input and one of the same size for the operation.
     assert once.program.draw().png() != twice.program.draw().png()
+
+
+# ------------------------------------------------------------------- order, titles, style
+
+
+def frames(svg: str) -> dict[str, tuple[float, float, float, float]]:
+    """The box of each frame by its titles from the outermost one: left, right, top, bottom."""
+    root = ET.fromstring(svg)
+    space = "{http://www.w3.org/2000/svg}"
+    boxes: dict[str, tuple[float, float, float, float]] = {}
+    for group in root.iter(f"{space}g"):
+        if group.get("class") == "cluster":
+            numbers = re.findall(r"-?[\d.]+", group.findall(f"{space}path")[0].get("d") or "")
+            xs, ys = [float(x) for x in numbers[::2]], [float(y) for y in numbers[1::2]]
+            box = (min(xs), max(xs), min(ys), max(ys))
+            around = [
+                name
+                for name, (left, right, top, bottom) in boxes.items()
+                if left < box[0] and box[1] < right and top < box[2] and box[3] < bottom
+            ]
+            title = "".join(group.findall(f"{space}text")[0].itertext())
+            boxes["/".join([*around[-1:], title])] = box
+    return boxes
+
+
+@pytest.mark.parametrize("sizes", [[2, 3, 1], [4, 6, 3], [2, 2, 2, 1], [3, 5, 1]], ids=str)
+@pytest.mark.parametrize("direction", ["LR", "RL"])
+def test_the_neurons_of_a_layer_are_in_order_from_top_to_bottom(
+    sizes: list[int], direction: str
+) -> None:
+    model = MLP(sizes, "tanh", seed=0)
+    root = mse(list(model([1.0] * sizes[0])), [0.5] * sizes[-1])
+    tops: dict[str, list[float]] = {}
+    for name, (_, _, top, _) in frames(draw(root, limit=2000, direction=direction).svg()).items():
+        layer, separator, _ = name.rpartition("/neuron ")
+        if separator:
+            tops.setdefault(layer, []).append(top)
+    assert sorted(map(len, tops.values())) == sorted(sizes[1:])
+    assert all(heights == sorted(heights) for heights in tops.values())
+
+
+@pytest.mark.parametrize("edges", [False, True])
+def test_no_edge_crosses_the_title_of_a_frame(edges: bool) -> None:
+    model = MLP([3, 4, 2], "tanh", seed=0)
+    svg = draw(mse(model([1.0, 2.0, 3.0]), [0.0, 1.0]), limit=2000, edges=edges).svg()
+    root = ET.fromstring(svg)
+    space = "{http://www.w3.org/2000/svg}"
+    groups = list(root.iter(f"{space}g"))
+    titles = [g.findall(f"{space}text")[0] for g in groups if g.get("class") == "cluster"]
+    curves = [g.findall(f"{space}path")[0] for g in groups if g.get("class") == "edge"]
+    for title in titles:
+        x, y, size = (float(title.get(key) or 0.0) for key in ("x", "y", "font-size"))
+        half = 0.3 * size * len("".join(title.itertext()))
+        for curve in curves:
+            numbers = [float(text) for text in re.findall(r"-?[\d.]+", curve.get("d") or "")]
+            points = list(zip(numbers[::2], numbers[1::2], strict=True))
+            for k in range(0, len(points) - 3, 3):
+                for t in (i / 40 for i in range(41)):
+                    weights = ((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t * t, t**3)
+                    px, py = (
+                        sum(w * p[axis] for w, p in zip(weights, points[k : k + 4], strict=True))
+                        for axis in (0, 1)
+                    )
+                    assert not (abs(px - x) < half and y - 0.7 * size < py < y)
+
+
+def test_what_is_turned_upside_down_keeps_its_boxes_edges_and_texts() -> None:
+    model = MLP([2, 3, 1], "tanh", seed=0)
+    graph = draw(model([1.0, -2.0])[0], edges=True, title="turned")
+    turned = graph.svg()
+    rightly = sorted(texts(turned))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render, "laid_out", lambda dot, layout: layout(dot))
+        plain = graph.svg()
+    assert sorted(texts(plain)) == rightly
+    assert turned != plain
+    # Every edge ends where its node is, as before.
+    for text in (turned, plain):
+        assert text.count("<path") + text.count("<polygon") == plain.count("<path") + plain.count(
+            "<polygon"
+        )
+
+
+def test_colors_font_title_legend_and_background_are_as_asked() -> None:
+    y, _ = neuron()
+    y.backward()
+    graph = draw(
+        y, colors=("#123456", "#654321"), font="Helvetica", title="a title", legend=True,
+        background="#ffffee",
+    )  # fmt: skip
+    svg = graph.svg()
+    assert "#123456" in svg
+    assert "#654321" in svg
+    assert "#ee9a3a" not in svg
+    assert "Helvetica" in svg
+    assert "#ffffee" in svg
+    assert {"a title", "gradient above 0", "nan or inf", "plain number"} <= set(texts(svg))
+    for colors in ("#123456", ["#123456"], ["red", "blue"], ["#123456", "#12345"]):
+        with pytest.raises(ValueError, match="draw: colors must be two like '#ee9a3a'"):
+            draw(y, colors=colors)
+
+
+def test_edges_name_the_nodes_of_their_derivative() -> None:
+    w, x = Value(2.0, "w"), Value(-1.0, "x")
+    y = w * x
+    y.label = "y"
+    y.backward()
+    written = texts(draw(y, edges=True).svg())
+    assert "\u2202y/\u2202w = \u22121" in written
+    assert "\u2202y/\u2202x = 2" in written
+
+
+def test_parameters_have_full_names_and_their_labels_inside_their_frames() -> None:
+    model = MLP([2, 2, 1], "tanh", seed=0)
+    y = model([1.0, -2.0])[0]
+    found = set(names(topological(y)).values())
+    assert {"layers.0.neurons.1.w0", "layers.1.neurons.0.b"} <= found
+    assert not [name for name in found if "(" in name]
+    written = texts(draw(y).svg())
+    assert written.count("w0") == 3
+    assert not [text for text in written if "layers.0" in text]

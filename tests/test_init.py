@@ -448,7 +448,7 @@ def test_the_figure_can_be_drawn(initializer: init.Initializer) -> None:
 
 
 def test_without_matplotlib_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    plots._shown.cache_clear()
+    plots._figure_class.cache_clear()
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"pip install 'chainrule\[plot\]'"):
         small(init.zeros()).figure()

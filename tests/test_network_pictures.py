@@ -60,7 +60,7 @@ def test_models_and_samples_that_cannot_be_drawn_are_refused() -> None:
     for model in (Embedding(3, 2, seed=0), Sequential(Layer(2, 2, seed=0), softmax), 3.0):
         with pytest.raises(TypeError, match=r"draw_network: expected a Neuron, .*draw\(model"):
             plots.draw_network(model)
-    with pytest.raises(ValueError, match="the network reads 2 numbers, got 3"):
+    with pytest.raises(ValueError, match="the network has 2 inputs, got 3"):
         plots.draw_network(Neuron(2, seed=0), [1.0, 2.0, 3.0])
 
 

@@ -195,6 +195,8 @@ def test_every_control(opened: Any) -> None:
     tab.click("#first")
     for event in player:
         words, numbers = event.formula, event.numbers()
+        if event.kind == "forward" and event.node.op is None:
+            words, numbers = str(event), ""  # a leaf is one line
         assert tab.text_content("#formula") == (f"{words}\n= {numbers}" if numbers else words)
         tab.click("#next")
     tab.click("#first")
@@ -274,27 +276,36 @@ def test_the_recorded_pass_is_shown_until_an_input_changes(opened: Any) -> None:
     assert tab.evaluate("data[graph.root]") == 500.0
 
 
-def test_the_quiz_tells_why(opened: Any) -> None:
+def test_the_quiz_tells_why_and_keeps_the_score(opened: Any) -> None:
     tab = opened(expression("w * x * x", w=3, x=-2))
     tab.click("#quiz")
 
     def answered(text: str) -> str:
-        tab.fill("#answer", text)
-        tab.press("#answer", "Enter")
+        assert tab.evaluate("document.activeElement.id") == "answer"
+        tab.keyboard.press("Control+A")
+        tab.keyboard.type(text)
+        tab.keyboard.press("Enter")
         return str(tab.text_content("#told"))
 
     assert "dL/dv1" in str(tab.text_content("#ask"))
     assert not tab.is_visible("#outcome")
     hidden = tab.locator("#lines li").all_text_contents()
     assert hidden[5:]
-    assert all(text.endswith(" = ?") for text in hidden[6:])
+    assert all(re.fullmatch(r"dL/d\w+ = \?", text) for text in hidden[6:])  # no formula either
     assert answered("2") == "The size is right; check the sign."
-    assert answered("abc") == "Please enter a number."
-    assert answered("17").startswith("Not yet: dL/dv1 += dL/dv2 * x")
-    assert answered("-2").startswith("Right: ")
-    tab.click("#next")
-    tab.click("#next")
-    tab.click("#next")  # w * x: to w, then to x, which has -6 from above
+    assert answered("abc") == "Please enter a number, such as -0.5 or 1/3."
+    assert answered("17").startswith("Not yet: dL/dv2 is 1;")
+    assert answered("\u22124/2").startswith("Right: ")
+    assert tab.text_content("#score") == "0 of 1 right at the first try"
+    tab.keyboard.press("Enter")  # goes on
+    assert "dL/dx" in str(tab.text_content("#ask"))
+    assert answered("-6,0").startswith("Right: ")
+    assert tab.text_content("#score") == "1 of 2 right at the first try"
+    tab.keyboard.press("Enter")
+    tab.click("#reveal")
+    assert str(tab.text_content("#told")).startswith("dL/dw += dL/dv1 * x")
+    assert tab.text_content("#score") == "1 of 3 right at the first try"
+    tab.keyboard.press("Enter")  # w * x: to x, which has -6 from above
     assert "dL/dx" in str(tab.text_content("#ask"))
     assert answered("-6") == "That is the new contribution; add it to the sum so far."
     assert answered("3") == "That is the local derivative; multiply it by dL/dv1."
@@ -303,6 +314,127 @@ def test_the_quiz_tells_why(opened: Any) -> None:
     assert tab.is_visible("#outcome")
     assert not tab.is_visible("#question")
     assert " = ?" not in str(tab.text_content("#lines"))
+    tab.click("#last")
+    tab.click("#quiz")  # after the last event, from the start again
+    assert "dL/dv1" in str(tab.text_content("#ask"))
+
+
+def test_the_lit_edge_leads_from_the_node_that_hands_on_to_the_one_that_receives(
+    opened: Any,
+) -> None:
+    y = expression(NEURON, AT)
+    player = play(y, {})
+    tab = opened(y)
+    lit = "[...document.querySelectorAll('g.lit title')].map((title) => title.textContent)"
+    order = topological(y)
+    squares = []
+    for i, event in enumerate(player):
+        tab.evaluate(f"go({i})")
+        box = [str(tab.evaluate(f"nodes[{k}].box")) for k in range(len(order))]
+        node = box[order.index(event.node)]
+        if event.target is None:
+            assert tab.evaluate(lit) == []
+            assert tab.locator("g.here").get_attribute("id") == node
+            continue
+        assert tab.evaluate(lit) == [f"{box[order.index(event.target)]}->{node}"]
+        assert tab.locator("g.from").get_attribute("id") == node
+        if event.node.a is event.node.b:  # h * h: each of its two edges once
+            squares.append(tab.locator("g.lit").get_attribute("id"))
+    assert len(set(squares)) == 2
+    assert tab.is_visible("#legend")
+    assert tab.inner_text("h1") == "backprop of v6"
+
+
+def test_keys_play_and_the_controls_come_before_the_nodes(opened: Any) -> None:
+    tab = opened(expression(NEURON, AT))
+    for name in ("space", "Home", "End", "Page Up"):
+        assert name in tab.inner_text("#keys")
+    tab.select_option("#speed", "200")
+    tab.evaluate("document.activeElement.blur()")
+    tab.keyboard.press("Space")
+    tab.wait_for_function("place >= 2")
+    tab.keyboard.press("Space")
+    assert tab.get_attribute("#play", "aria-pressed") == "false"
+    tab.evaluate("go(2)")
+    stops = []
+    for _ in range(8):
+        tab.keyboard.press("Tab")
+        stops.append(tab.evaluate("document.activeElement.id"))
+    assert stops[:6] == ["first", "back", "next", "last", "play", "speed"]
+    top, controls = (tab.locator(name).bounding_box() for name in ("#picture", "#next"))
+    assert top["y"] < controls["y"]  # although it is read after them
+
+
+def test_gradient_steps_are_those_of_python(opened: Any) -> None:
+    y = expression(NEURON, AT)
+    tab = opened(y)
+    tab.evaluate("$('rate').value = -1; $('rate').dispatchEvent(new Event('input'))")
+    assert tab.text_content("#rated") == "0.10"
+    at, losses = dict(AT), []
+    for _ in range(11):
+        root = expression(NEURON, at)
+        root.backward()
+        losses.append(root.data)
+        grads = {node.label: node.grad for node in topological(root) if node.label in at}
+        for name in ("w", "b"):  # x and y are data
+            at[name] -= 0.1 * grads[name]
+    tab.click("#descend")
+    assert tab.evaluate("data[graph.root]") == pytest.approx(losses[1], rel=1e-12)
+    tab.click("#ten")
+    root = expression(NEURON, at)
+    assert tab.evaluate("data[graph.root]") == pytest.approx(root.data, rel=1e-12)
+    assert tab.evaluate("losses") == pytest.approx([*losses, root.data], rel=1e-12)
+    assert "after 11 steps" in str(tab.text_content("#losses"))
+    assert float(tab.get_by_label("w", exact=True).input_value()) == pytest.approx(at["w"])
+    assert tab.locator("#curve polyline").get_attribute("points").count(",") == 12
+    tab.click("#restart")
+    assert tab.evaluate("data[graph.root]") == pytest.approx(losses[0], rel=1e-12)
+    tab.click("#step summary")
+    tab.get_by_label("b moves", exact=True).uncheck()
+    before = tab.get_by_label("b", exact=True).input_value()
+    tab.click("#ten")
+    assert tab.get_by_label("b", exact=True).input_value() == before
+
+
+def test_a_rate_that_is_too_high_ends_in_an_infinite_loss(opened: Any) -> None:
+    tab = opened(expression("w**2", w=2.0))
+    tab.evaluate("$('rate').value = 1; rated(); for (let k = 0; k < 60; k++) descend(10)")
+    assert "inf after" in str(tab.text_content("#losses")) or "nan after" in str(
+        tab.text_content("#losses")
+    )
+    tab.click("#restart")
+    assert tab.evaluate("data[graph.root]") == 4.0
+
+
+def test_few_inputs_have_sliders(opened: Any) -> None:
+    tab = opened(expression(NEURON, AT))
+    tab.get_by_label("slider of x").fill("1")
+    assert float(tab.get_by_label("x", exact=True).input_value()) == 1.0
+    root = expression(NEURON, AT | {"x": 1.0})
+    assert tab.evaluate("data[graph.root]") == pytest.approx(root.data, rel=1e-12)
+    many = opened(expression("+".join(f"x{i}" for i in range(9)), {f"x{i}": 1.0 for i in range(9)}))
+    assert many.locator("#inputs input[type=range]").count() == 0
+    assert many.locator("#inputs input[type=number]").count() == 9
+
+
+def test_a_click_opens_a_closed_scope_and_its_numbers_are_the_present_ones(opened: Any) -> None:
+    root = network(5, 2)
+    tab = opened(root)
+    closed = tab.evaluate("[...boxes.values()].map((box) => box.members.length)")
+    assert max(closed) > 1
+    tab.click("#last")
+    k = closed.index(max(closed))
+    members = tab.evaluate(f"[...boxes.values()][{k}].members")
+    grads = tab.evaluate("grads")
+    tab.evaluate(f"[...boxes.keys()][{k}].dispatchEvent(new MouseEvent('click'))")
+    assert tab.is_visible("#close")
+    shown = tab.locator("#picture g.node").all_text_contents()
+    for i in [i for i in members if grads[i] is not None][:20]:
+        text = str(tab.evaluate(f"signed(grads[{i}])"))
+        assert any(f"grad {text}" in box for box in shown)
+    tab.click("#close")
+    assert not tab.is_visible("#close")
+    assert tab.evaluate("[...boxes.values()].map((box) => box.members.length)") == closed
 
 
 EXPRESSIONS = [
@@ -397,7 +529,10 @@ CHANGES = """
 """
 
 
-def test_a_step_changes_as_much_in_a_large_graph_as_in_a_small_one(opened: Any) -> None:
+def test_a_step_changes_as_much_in_a_large_graph_as_in_a_small_one(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autograd.show.page.READ", 1_000)  # nothing is closed
     for width, count, boxes in ((5, 1, 60), (10, 3, 900)):
         root = network(width, count)
         tab = opened(root)

@@ -43,7 +43,7 @@ def test_a_path_from_a_node_to_itself_is_one() -> None:
     inner = explain(root, h)
     assert (inner.total, inner.count) == (3.0, 2)
     assert explain(root, root).count == 1
-    with pytest.raises(ValueError, match=r"^explain: the leaf is not among the nodes"):
+    with pytest.raises(ValueError, match=r"^explain: the leaf must be a node that the root"):
         explain(h, root)
 
 
@@ -73,14 +73,15 @@ def test_an_explanation_shows_in_a_notebook() -> None:
     shown = Explanation(-4.0, paths, 5)
     assert shown._repr_html_() == (
         "<p>-4 over 5 paths</p><table>"
-        "<tr><td style='text-align:left'>&lt;a&gt; -&gt; b: 3 * (-2) = -6</td><td>150.0%</td></tr>"
+        "<tr><td style='text-align:left'>&lt;a&gt; -&gt; b: "
+        "\u2202b/\u2202&lt;a&gt; = 3 * (-2) = -6</td><td>150.0%</td></tr>"
         "<tr><td style='text-align:left'>a: 1 = 2</td><td>-50.0%</td></tr>"
         "</table><p>3 smaller paths: 0</p>"
     )
     assert str(shown).split("\n") == [
         "-4 over 5 paths",
-        "<a> -> b: 3 * (-2) = -6   150.0%",
-        "a: 1 = 2                  -50.0%",
+        "<a> -> b: \u2202b/\u2202<a> = 3 * (-2) = -6   150.0%",
+        "a: 1 = 2                            -50.0%",
         "3 smaller paths: 0",
     ]
     assert Explanation(1.0, [], 1200).rest == "1,200 smaller paths: 1"

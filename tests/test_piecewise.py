@@ -118,7 +118,7 @@ def test_a_checked_gradient_goes_through() -> None:
         (lambda: where(True, [1.0], 2.0), TypeError, "where: expected a real number, got list"),
         (lambda: clip("1", 0.0, 1.0), TypeError, "clip: expected a real number, got str"),
         (lambda: clip(1.0, None, 1.0), TypeError, "clip: expected a real number, got NoneType"),
-        (lambda: clip(0.5, 1.0, 0.0), ValueError, "lower bound 1.0 is above the upper bound 0.0"),
+        (lambda: clip(0.5, 1.0, 0.0), ValueError, "lower bound 1.0 is above upper bound 0.0"),
     ],
 )
 def test_what_is_no_choice_is_refused(call: Any, error: type[Exception], message: str) -> None:

@@ -181,7 +181,7 @@ def test_the_largest_of_a_million_paths() -> None:
 
 def test_explaining_what_is_not_there_is_refused() -> None:
     y, *_ = neuron()
-    with pytest.raises(ValueError, match="not among the nodes"):
+    with pytest.raises(ValueError, match="must be a node that the root"):
         explain(y, Value(1.0))
     with pytest.raises(ValueError, match="at least 1"):
         explain(y, y, k=0)

@@ -378,8 +378,8 @@ def test_a_row_may_not_use_names_that_the_generated_source_uses() -> None:
             Op("x + 1", "1", **{part: "x"}).read("bad", rows())  # type: ignore[call-overload]
 
 
-def test_a_row_needs_a_plain_name() -> None:
-    with pytest.raises(RuleError, match="plain name"):
+def test_a_row_needs_an_identifier_as_its_name() -> None:
+    with pytest.raises(RuleError, match="an identifier without a leading underscore"):
         Op("x", "1").read("_x", rows())
 
 

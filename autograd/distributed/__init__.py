@@ -1,4 +1,4 @@
-"""Mean gradients over the rows of files, on many processes to the same bits."""
+"""Mean gradients over the rows of files; any number of processes computes the same bits."""
 
 try:
     import numpy  # noqa: F401

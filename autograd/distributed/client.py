@@ -1,4 +1,4 @@
-"""Clients of dask: who may take part, what they are asked, and a cluster on this machine."""
+"""Dask clients: checks of the workers, tasks for them, and a cluster on this machine."""
 
 import os
 import time
@@ -10,35 +10,34 @@ from autograd.distributed.fingerprint import MismatchError, compare, fingerprint
 
 Client = Any  # dask's
 
-# Seconds before workers are asked again when one has died, or nobody is left: 15 in all, in which
-# dask starts another.
+# Seconds to wait before the workers are asked again if one has died or none is left.  In these 15
+# seconds dask starts another.
 PAUSES = (0.1, 0.2, 0.5, 1.0, 1.0, 2.0, 2.0, 4.0, 4.0)
-# One thread for each worker: two that share a core only get into each other's way.  dask would
-# give memory back to the system after every block (a trim threshold of 64 kB), which costs more
-# than the arithmetic of a small program.
+# One thread for each worker: two threads on a core slow each other down.  By default dask returns
+# memory to the system after every block (a trim threshold of 64 kB), which takes longer than the
+# arithmetic of a small program.
 ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),  # the largest that glibc takes
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),  # the largest that glibc accepts
 }
 
 
 def agree(client: Client) -> dict[str, str]:
-    """This process's fingerprint, after all workers have compared theirs with it."""
+    """This process's fingerprint, after all workers have compared their own with it."""
     own = fingerprint()
-    ask(client, compare, own)
+    check_workers(client, compare, own)
     return own
 
 
-def ask(client: Client, question: Callable[[Any], object], of: Any) -> None:
-    """Raise MismatchError if a worker gives or raises a reason not to take part, or none is there.
+def check_workers(client: Client, check: Callable[[Any], object], argument: Any) -> None:
+    """Raise MismatchError if the check returns or raises a reason on a worker, or none is there.
 
-    A worker that dies while it is asked is no reason: the others are asked again, and whoever
-    comes in its place.
+    If a worker dies during the check, all are asked again, with any that has replaced it.
     """
     answers: dict[str, Any] = {}
     for pause in (*PAUSES, None):
-        answers = client.run(question, of, on_error="return")
+        answers = client.run(check, argument, on_error="return")
         lost = any(isinstance(answer, OSError) for answer in answers.values())
         if pause is None or (answers and not lost):
             break
@@ -52,7 +51,7 @@ def ask(client: Client, question: Callable[[Any], object], of: Any) -> None:
                 "this version there"
             )
         if isinstance(answer, Exception) and not isinstance(answer, MismatchError):
-            raise MismatchError(f"worker {worker} gives no answer: {answer}") from answer
+            raise MismatchError(f"worker {worker} does not answer: {answer}") from answer
         if answer:
             raise MismatchError(f"worker {worker} refuses: {answer}")
 
@@ -60,45 +59,45 @@ def ask(client: Client, question: Callable[[Any], object], of: Any) -> None:
 def completed(
     client: Client, function: Callable[..., Any], columns: Sequence[Sequence[Any]], **shared: Any
 ) -> Generator[tuple[int, Any]]:
-    """(place, result) of the function of each row of the columns, as the cluster gives them.
+    """(index, result) of the function for each row of the columns, in the order of completion.
 
-    What is shared is sent once.  A worker that dies loses what it had; others do it again.
+    Shared arguments are sent once.  If a worker dies, others repeat its tasks.
     """
     from distributed import as_completed
 
     sent = {
-        # A task, not scattered data: unlike those it can be had again when its worker has died.
-        name: thing if hasattr(thing, "key") else client.submit(same, thing, pure=False)
-        for name, thing in shared.items()
+        # Tasks, not scattered data, because a task is repeated if its worker has died.
+        name: value if hasattr(value, "key") else client.submit(same, value, pure=False)
+        for name, value in shared.items()
     }
     futures = client.map(function, *columns, **sent, pure=False)
-    place = {future.key: k for k, future in enumerate(futures)}
+    index = {future.key: k for k, future in enumerate(futures)}
     done = 0
     try:
         for batch in as_completed(futures, loop=client.loop).batches():
             for future, result in zip(batch, client.gather(batch), strict=True):
                 done += 1
-                yield place[future.key], result
+                yield index[future.key], result
     finally:
         if done < len(futures):
             client.cancel(futures)
 
 
-def same(thing: Any) -> Any:
-    """The thing itself, as a task."""
-    return thing
+def same(value: Any) -> Any:
+    """The value itself, as a task."""
+    return value
 
 
 @context
 def connect(address: str | None = None, workers: int | None = None) -> Iterator[Client]:
-    """A dask Client: of the scheduler at an address, or of workers of its own on this machine.
+    """A context with a dask Client of the scheduler at an address, or of new workers here.
 
-    Workers of its own are processes of one thread each, as many as there are processors unless
-    `workers` says otherwise; they listen on 127.0.0.1 only and end with the context.  They import
-    the script that made them: it must keep its work under `if __name__ == "__main__":`.  For a
-    real cluster start `dask worker ADDRESS --nthreads 1 --memory-limit 0` on machines of one kind.
+    New workers are processes with one thread each on this machine, by default one for each
+    processor; they listen on 127.0.0.1 only and end with the context.  They import the script that
+    starts them, so its work must be under `if __name__ == "__main__":`.  For a real cluster run
+    `dask worker ADDRESS --nthreads 1 --memory-limit 0` on machines of the same kind.
 
-    Raises ModuleNotFoundError without dask, OSError when nobody answers at the address.
+    Raises ModuleNotFoundError without dask, OSError if there is no answer from the address.
 
     with connect() as client:
         mean, gradient = mean_gradient(function, "rows.npy", client=client)
@@ -112,7 +111,7 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
         ) from None
     if address is not None:
         if workers is not None:
-            raise ValueError("connect: workers are chosen where the cluster at the address starts")
+            raise ValueError("connect: leave out workers; the cluster at the address has its own")
         with Client(address, set_as_default=False) as client:
             yield client
         return
@@ -126,8 +125,8 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
             n_workers=count,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",  # its HTTP server, too
-            memory_limit=0,  # pages of a mapped file would count
+            dashboard_address="127.0.0.1:0",  # the HTTP server must not be public either
+            memory_limit=0,  # the pages of a mapped file would count
             silence_logs=50,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,

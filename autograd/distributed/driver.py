@@ -1,8 +1,8 @@
-"""What the driver does: it cuts files into chunks, and adds up what comes back, in order.
+"""The driver: it divides files into chunks of rows, and adds up the chunks' sums in order.
 
-Chunks go to the workers of a cluster, or through this process one after the other.  They are summed
-in order, so the bits do not depend on how many workers there are, on which of them computed what,
-or on whether one of them died on the way.
+Chunks go to the workers of a cluster, or through this process one after the other.  Because of the
+order the bits do not depend on the number of workers, on which of them computes which chunk, or on
+whether a worker dies.
 """
 
 import contextlib
@@ -19,34 +19,34 @@ from autograd import RecordingError, Value
 from autograd.atomic import quietly
 from autograd.compiled.function import Compiled
 from autograd.compiled.recording import Recording
-from autograd.distributed.client import Client, ask, completed, same
+from autograd.distributed.client import Client, check_workers, completed, same
 from autograd.distributed.files import Array, File, block_of
 from autograd.distributed.fingerprint import fingerprint
 from autograd.distributed.worker import PATHS, Job, Part, Spec, work
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Watcher = Callable[[int, int], object]
-CHUNKS = 64  # a file is cut into about so many, unless it has fewer blocks
+CHUNKS = 64  # the approximate number of chunks in a file, unless it has fewer blocks
 
 
 class Rows:
     """The mean of a function over the rows of files, and its gradient, chunk by chunk.
 
     Args:
-        function: of one row (of each file), giving one number; `autograd.compile` is applied to it.
-        paths: a .npy file, or several with equally many rows, one for each argument.  Workers must
-            see them under the same path; only path and range are sent.
-        parameters: leaves to differentiate in; those of the first row if left out.
-        client: a dask Client; this process does the same work if left out.
-        chunk: rows in a chunk; about 1/64 of the rows if left out, which keeps 16 workers evenly
-            busy and 64 at most.  Other chunks, other roundings.
-        progress: called with the number of chunks that are done, and of all.
+        function: a function of one row (of each file) that returns one number; it is compiled.
+        paths: a .npy file, or several with the same number of rows, one for each argument.  Workers
+            must see them under the same path; only the path and the range of rows are sent.
+        parameters: the leaves to differentiate in; by default those of the first row.
+        client: a dask Client; by default this process does the work.
+        chunk: the number of rows in a chunk; by default about 1/64 of the rows, which keeps 16
+            workers evenly busy, and no more than 64.  Another size gives other rounding errors.
+        progress: called with the number of completed chunks, and the number of all.
 
     Attributes:
         flat: `.numbers` and `.gradients` of the parameters, as arrays.
 
-    Raises MismatchError, naming the worker, when one has another version, other sources, another
-    operation table or another file.
+    Raises MismatchError, which names the worker, if a worker has another version, other sources,
+    another operation table or another file.
 
     >>> import tempfile
     >>> w = Value(3.0, "w")
@@ -69,10 +69,10 @@ class Rows:
     ) -> None:
         chosen = [paths] if isinstance(paths, str | os.PathLike) else paths
         if not len(chosen):
-            raise ValueError("no files were given; expected a .npy file for each argument")
+            raise ValueError("there are no files; expected a .npy file for each argument")
         if client is not None and not hasattr(client, "run"):
             raise TypeError(
-                f"expected a dask Client for the cluster, got {type(client).__name__}; make one "
+                f"expected a dask Client for the cluster, got {type(client).__name__}; create one "
                 "with nn.distributed.connect(), or connect(address)"
             )
         self.files = tuple(File.of(path) for path in chosen)
@@ -80,7 +80,7 @@ class Rows:
         for file in self.files:
             if file.shape[0] != self.count:
                 raise ValueError(
-                    f"{self.files[0].path} has {self.count} rows, but {file.path} {file.shape[0]}"
+                    f"{self.files[0].path} has {self.count} rows, {file.path} has {file.shape[0]}"
                 )
         if chunk is not None and (not isinstance(chunk, int) or chunk < 1):
             raise ValueError(f"chunk must be a whole number of rows, at least 1, got {chunk!r}")
@@ -98,14 +98,14 @@ class Rows:
         return self.count
 
     def backward(self, low: int = 0, high: int | None = None) -> float:
-        """The mean over rows low to high; `flat.gradients` becomes its gradient.
+        """The mean over the rows from low to high; its gradient is then in `flat.gradients`.
 
-        Raises ArithmeticError, naming the row, if a result or a gradient is inf or nan.
+        Raises ArithmeticError, which names the row, if a result or a gradient is inf or nan.
         """
         high = self.count if high is None else high
         if not 0 <= low < high <= self.count:
-            raise ValueError(f"rows {low} to {high} are not within the file's {self.count}")
-        if self.function.state() != self._state:  # what the function closes over has changed
+            raise ValueError(f"rows {low} to {high} are not within the file's {self.count} rows")
+        if self.function.state() != self._state:  # a variable of the closure has changed
             self._known.clear()
             self._learn(0)
         pieces = self._pieces(low, high)
@@ -116,8 +116,8 @@ class Rows:
         summed = done = 0
         while todo:
             unknown: list[tuple[int, int]] = []
-            with contextlib.closing(self._parts([pieces[k] for k in todo], numbers)) as found:
-                for i, part in found:
+            with contextlib.closing(self._parts([pieces[k] for k in todo], numbers)) as parts:
+                for i, part in parts:
                     k = todo[i]
                     if part.unknown >= 0:
                         unknown.append((part.unknown, k))
@@ -138,14 +138,14 @@ class Rows:
             todo = sorted(k for _, k in unknown)
         if not (math.isfinite(total) and np.isfinite(gradient).all()):
             raise ArithmeticError(
-                f"{self.files[0].path}, rows {low} to {high - 1}: their sum is beyond the largest "
+                f"{self.files[0].path}, rows {low} to {high - 1}: their sum is too large for a "
                 "float"
             )
         self.flat.gradients = gradient / (high - low)
         return total / (high - low)
 
     def _pieces(self, low: int, high: int) -> list[tuple[int, int]]:
-        """The chunks: they depend on the number of rows, never on that of workers."""
+        """The chunks; they depend on the number of rows, never on the number of workers."""
         chunk = self.chunk
         if chunk is None:
             block = block_of(self.files)
@@ -156,58 +156,58 @@ class Rows:
         return [np.array(file.open()[k : k + 1]) for file in self.files]
 
     def _learn(self, row: int) -> None:
-        """Record what the function does with a row, and give it to the workers."""
+        """Record the function at a row, and send the recordings to the workers."""
         try:
             self.flat(*self._row(row))
         except Exception as error:
             error.add_note(f"in row {row} of {self.files[0].path}")
             raise
-        one = self.function.last
-        if len(one.program.tape.outputs) != 1 or one.form != 0:
+        recording = self.function.last
+        if len(recording.program.tape.outputs) != 1 or recording.form != 0:
             raise TypeError(f"{self.function.__name__}: must return one number to be averaged")
-        if one.grad_leaves:
+        if recording.grad_leaves:
             raise RecordingError(
                 f"{self.function.__name__}: it reads the .grad of a parameter, which workers do "
                 "not know"
             )
-        if one in self._known:
+        if recording in self._known:
             raise RecordingError(
-                f"{self.function.__name__}: row {row} of {self.files[0].path} takes a known way "
-                "here, but not on the worker"
+                f"{self.function.__name__}: row {row} of {self.files[0].path} takes a recorded "
+                "path here, but a new one on the worker"
             )
         if len(self._known) == PATHS:
             raise RecordingError(
-                f"{self.function.__name__}: row {row} of {self.files[0].path} would be way "
+                f"{self.function.__name__}: row {row} of {self.files[0].path} would be path "
                 f"number {PATHS + 1} through the function; write choices with autograd.select"
             )
-        self.flat.where(one)  # that all its parameters are there
-        self._known.append(one)
+        self.flat.where(recording)  # raises if the arrays lack one of its parameters
+        self._known.append(recording)
         self._state = self.function.state()
         entries = [
-            (one.program.digest, [self.flat.place[p] for p in one.parameters], one)
-            for one in self._known
+            (known.program.digest, [self.flat.place[p] for p in known.parameters], known)
+            for known in self._known
         ]
-        # Sums over the rows of each way are added in this order, which must not depend on which
-        # row was met first: a resumed run meets them in another order.
+        # The sums of the paths are added in this order, which must not depend on the row that took
+        # a path first: in a resumed run it is another row.
         entries.sort(key=lambda entry: entry[:2])
         spec = Spec(
             fingerprint(),
-            tuple(one.program.to_bytes() for _, _, one in entries),
+            tuple(known.program.to_bytes() for _, _, known in entries),
             tuple(digest for digest, _, _ in entries),
             tuple(np.array(places, dtype=np.int64) for _, places, _ in entries),
             len(self.flat.parameters),
-            one.engine.name,
+            recording.engine.name,
             self.function.options.exact,
             self.files,
         )
         self._job = Job(spec)
         if self.client is not None:
             if len(self._known) == 1:
-                ask(self.client, Job.refusal, self._job)
+                check_workers(self.client, Job.refusal, self._job)
             self._sent = self.client.submit(same, self._job, pure=False)
 
     def _parts(self, pieces: list[tuple[int, int]], numbers: Array) -> Generator[tuple[int, Part]]:
-        """(index, Part) of each piece, as they come."""
+        """(index, Part) of each piece, in the order of completion."""
         if self.client is None:
             for i, piece in enumerate(pieces):
                 yield i, self._job.run(*piece, numbers)
@@ -225,10 +225,10 @@ def mean_gradient(
     chunk: int | None = None,
     progress: Watcher | None = None,
 ) -> tuple[float, Array]:
-    """(mean, gradient) of a function over all rows of .npy files, to the same bits on any cluster.
+    """(mean, gradient) of a function over all rows of files, with the same bits on any cluster.
 
-    The gradient is an array in the order of the parameters.  See `Rows` for the arguments and what
-    is raised, and `connect` for a client.
+    The gradient is an array in the order of the parameters.  See `Rows` for the arguments and the
+    errors, and `connect` for a client.
 
     >>> import tempfile
     >>> w = Value(3.0, "w")

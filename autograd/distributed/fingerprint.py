@@ -1,4 +1,4 @@
-"""What must be the same in every process for the same bits."""
+"""The fingerprint of a process: everything that must be the same for the same bits."""
 
 import contextlib
 import functools
@@ -14,36 +14,36 @@ import numpy as np
 
 
 class MismatchError(RuntimeError):
-    """A worker is not what the driver is: another version, program, table or file."""
+    """Raised if a worker differs from the driver in version, program, operation table or file."""
 
 
 def _sources() -> str:
     """A hash of the two packages' files."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     specs = importlib.util.find_spec("autograd"), importlib.util.find_spec("nn")
     for folder in (Path(spec.origin).parent for spec in specs if spec and spec.origin):
         for path in sorted(folder.rglob("*.py")):
-            found.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
-    return found.hexdigest()[:16]
+            digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
-_SOURCES = _sources()  # as they were imported, not as they may have become since
+_SOURCES = _sources()  # at the time of the import; the files may change later
 
 
 def fingerprint() -> dict[str, str]:
-    """What must be the same on every worker for the same bits, by name."""
-    found = {"chainrule": "not installed", "its source files": _SOURCES}
+    """The facts, by name, that must be the same on every worker for the same bits."""
+    own = {"chainrule": "not installed", "its source files": _SOURCES}
     with contextlib.suppress(metadata.PackageNotFoundError):
-        found["chainrule"] = metadata.version("chainrule")
-    found["Python"] = ".".join(map(str, sys.version_info[:2]))
-    found["NumPy"] = np.__version__
-    found["llvmlite"] = "none"
+        own["chainrule"] = metadata.version("chainrule")
+    own["Python"] = ".".join(map(str, sys.version_info[:2]))
+    own["NumPy"] = np.__version__
+    own["llvmlite"] = "none"
     if importlib.util.find_spec("llvmlite") is not None:
-        found["llvmlite"] = metadata.version("llvmlite")
-    found["machine"] = f"{platform.system()} {platform.machine()}"
-    found["C library"] = " ".join(platform.libc_ver()).strip() or "unknown"  # its exp and log
-    found["CPU"], features = _processor()
-    return found | {FEATURES: features}
+        own["llvmlite"] = metadata.version("llvmlite")
+    own["machine"] = f"{platform.system()} {platform.machine()}"
+    own["C library"] = " ".join(platform.libc_ver()).strip() or "unknown"  # has exp and log
+    own["CPU"], features = _processor()
+    return own | {FEATURES: features}
 
 
 FEATURES = "CPU features"
@@ -51,31 +51,31 @@ FEATURES = "CPU features"
 
 @functools.cache
 def _processor() -> tuple[str, str]:
-    """The CPU that native code is made for, and the features that engines choose code by.
+    """The CPU that native code is compiled for, and the features that affect the code.
 
-    With fused multiply-adds, or wider vectors, sums are rounded at other places.
+    Fused multiply-adds and wider vectors round sums at other steps.
     """
     built: Any = np.show_config(mode="dicts")
-    found = {f"numpy:{name}" for name in built.get("SIMD Extensions", {}).get("found", [])}
+    used = {f"numpy:{name}" for name in built.get("SIMD Extensions", {}).get("found", [])}
     if importlib.util.find_spec("llvmlite") is None:
-        return platform.processor() or "unknown", " ".join(sorted(found))
+        return platform.processor() or "unknown", " ".join(sorted(used))
     from llvmlite import binding
 
     features = binding.get_host_cpu_features().flatten()
-    found |= {one[1:] for one in features.split(",") if one.startswith("+")}
-    return binding.get_host_cpu_name(), " ".join(sorted(found))
+    used |= {feature[1:] for feature in features.split(",") if feature.startswith("+")}
+    return binding.get_host_cpu_name(), " ".join(sorted(used))
 
 
-def compare(wanted: dict[str, str]) -> None:
-    """Raise MismatchError, naming the first difference, if this process has another fingerprint."""
+def compare(driver: dict[str, str]) -> None:
+    """Raise MismatchError, with the first difference, if this process has another fingerprint."""
     own = fingerprint()
-    for name, text in wanted.items():
+    for name, text in driver.items():
         here = own.get(name)
         if here == text:
             continue
         if name == FEATURES and here is not None:
             mine, theirs = set(here.split()), set(text.split())
             here, text = (
-                " ".join(sorted(some)) or "none besides" for some in (mine - theirs, theirs - mine)
+                " ".join(sorted(more)) or "none besides" for more in (mine - theirs, theirs - mine)
             )
         raise MismatchError(f"{name}: {here} here, and {text} on the driver")

@@ -1,4 +1,4 @@
-"""What a worker does: the gradient of recorded programs, summed over a chunk of rows."""
+"""A worker's computation: the gradient of recorded programs, summed over a chunk of rows."""
 
 import functools
 import math
@@ -22,24 +22,24 @@ from autograd.distributed.files import Array, File, block_of
 from autograd.distributed.fingerprint import MismatchError, compare
 from autograd.nestings import leaves
 
-PATHS = 64  # different ways through the function, after which something is wrong with it
+PATHS = 64  # the maximum number of paths through the function; with more, it needs `select`
 
 
-class _UnknownPath(Exception):  # noqa: N818 - it asks for a recording
-    """A row that takes a way through the function that nobody has recorded."""
+class _UnknownPath(Exception):  # noqa: N818 - not an error: the driver records the path
+    """Raised for a row that takes a path through the function that is not recorded."""
 
 
 def _refuse(*arguments: Any) -> Any:
-    raise _UnknownPath([number_of(one) for one in leaves(list(arguments))])
+    raise _UnknownPath([number_of(argument) for argument in leaves(list(arguments))])
 
 
 @dataclass
 class Part:
-    """Sums over the rows of a chunk, or why there are none.
+    """The sums over the rows of a chunk, or the reason why there are none.
 
     Attributes:
-        unknown: the first row that takes an unrecorded way through the function; -1 if none does.
-        bad: which row is inf or nan, in words; '' if none is.
+        unknown: the first row that takes an unrecorded path through the function; -1 if none does.
+        bad: a message on the row that is inf or nan; '' if none is.
     """
 
     loss: float
@@ -50,12 +50,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Spec:
-    """Everything that a worker has to know: numbers and text, no code."""
+    """Everything that a worker needs: numbers and text, no code."""
 
     fingerprint: dict[str, str]
     programs: tuple[bytes, ...]
     digests: tuple[str, ...]
-    places: tuple[Array, ...]  # of each program's parameters among all of them
+    places: tuple[Array, ...]  # the indices of each program's parameters among all parameters
     parameters: int
     engine: str
     exact: bool
@@ -63,7 +63,7 @@ class Spec:
 
 
 class Job:
-    """The gradient of recorded programs over chunks of rows; travels to workers as its Spec."""
+    """The gradient of recorded programs over chunks of rows; only its Spec is sent to workers."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
@@ -73,7 +73,7 @@ class Job:
         return Job, (self.spec,)
 
     def run(self, low: int, high: int, numbers: Array) -> Part:
-        """The sums over rows low to high, with those numbers for the parameters."""
+        """The sums over the rows from low to high, with these numbers as the parameters."""
         machine: Machine | None = getattr(self._local, "machine", None)
         if machine is None:
             machine = self._local.machine = Machine(self.spec)
@@ -94,7 +94,7 @@ def _opened(data: bytes) -> Program:
 
 
 class Machine:
-    """A Job's programs, ready to run on one thread, with the buffers that they run in."""
+    """A Job's programs and their buffers, ready to run on one thread."""
 
     def __init__(self, spec: Spec) -> None:
         compare(spec.fingerprint)
@@ -109,13 +109,13 @@ class Machine:
             try:
                 program = _opened(data)
             except ValueError as error:
-                raise MismatchError(f"{error}; a worker needs the driver's `define_op`s") from None
+                raise MismatchError(f"{error}; call define_op on all workers, too") from None
             if program.digest != digest:
                 raise MismatchError(
                     f"the program is {program.digest[:12]} here, and {digest[:12]} on the driver"
                 )
-            chosen = [values[place] for place in places.tolist()]
-            known.append(Recording(program, chosen, 0, spec.engine))
+            parameters = [values[place] for place in places.tolist()]
+            known.append(Recording(program, parameters, 0, spec.engine))
         self.first = known[0]
         options = Options(spec.engine, spec.exact, cache=len(known))
         self.compiled = Compiled(_refuse, options, environment=False)
@@ -123,8 +123,8 @@ class Machine:
         self.flat = Flat(self.compiled, values)
 
     def run(self, low: int, high: int, numbers: Array) -> Part:
-        """The sums over rows low to high, block by block in order."""
-        # Mapped anew each time: pages that were read count as this process's memory until they
+        """The sums over the rows from low to high, block by block in order."""
+        # Mapped again in each call: pages that were read count as this process's memory until they
         # are unmapped, and dask ends workers that use too much.
         columns = [file.open() for file in self.files]
         part = Part(0.0, np.zeros(len(numbers)))
@@ -135,17 +135,17 @@ class Machine:
             try:
                 losses = self.flat.backward(*rows)
             except _UnknownPath as unknown:
-                part.unknown = start + _place(rows, unknown.args[0])
+                part.unknown = start + _index(rows, unknown.args[0])
                 return part
-            # What overflows is blamed below.
+            # An overflow gives no warning here; `_blame` finds its row below.
             part.loss += float(quietly(partial(np.add.reduce, losses)))
             part.gradient = quietly(partial(np.add, part.gradient, self.flat.gradients))
             if not (math.isfinite(part.loss) and np.isfinite(part.gradient).all()):
                 part.bad = self._blame(rows, losses, start, end)
                 return part
             if self.compiled.last is not self.first:
-                # The buffers that are kept for the next block are those of the program that ran
-                # last; which one that is must not depend on the blocks that came before.
+                # The next block would reuse the buffers of the program that ran last.  New ones,
+                # so that the bits do not depend on the blocks before.
                 self.flat = Flat(self.compiled, self.flat.parameters)
         return part
 
@@ -156,16 +156,16 @@ class Machine:
             self.flat.backward(*(column[i : i + 1] for column in rows))
             if not np.isfinite(self.flat.gradients).all():
                 return f"row {start + i}: the gradient is not finite, with a result of {loss!r}"
-        return f"rows {start} to {end - 1}: their sum is beyond the largest float"
+        return f"rows {start} to {end - 1}: their sum is too large for a float"
 
 
-def _place(rows: list[Array], wanted: list[float]) -> int:
-    """The first row with those numbers; nan is like nan here."""
+def _index(rows: list[Array], wanted: list[float]) -> int:
+    """The index of the first row with these numbers, where nan equals nan."""
     numbers = Call(rows).numbers
     same = (numbers == wanted) | (np.isnan(numbers) & np.isnan(wanted))
     return int(np.flatnonzero(same.all(axis=1))[0])
 
 
 def work(low: int, high: int, job: Job, numbers: Array) -> Part:
-    """The sums of the job over rows low to high."""
+    """The job's sums over the rows from low to high."""
     return job.run(low, high, numbers)

@@ -16,7 +16,7 @@ from autograd.value import restorer
 
 PIXELS = 1_000_000_000  # of all frames together, which are in memory until the file is written
 
-_MARK, _TARGET = "#0072b2", "#d55e00"  # outlines of the event's node, and of its target
+_MARK = "#8a2be2"  # the outline of what happens: dashed where it hands on, solid where it receives
 
 
 def frame(player: Player, i: int) -> Graph:
@@ -44,10 +44,14 @@ def frame(player: Player, i: int) -> Graph:
     finally:
         player.position = position
         undo()
-    marks = {graph.boxes[event.node]: _MARK}
+    marks = {event.node: "rounded,filled"}
     if event.target is not None:
-        marks[graph.boxes[event.target]] = _TARGET
-    graph.body += [f'\t{box} [penwidth=3 color="{colour}"]\n' for box, colour in marks.items()]
+        marks = {event.node: "rounded,filled,dashed", event.target: "rounded,filled"}
+    for node, style in marks.items():
+        style = style.removeprefix("rounded,") if node.is_leaf else style
+        outline = f'penwidth=3 color="{_MARK}" style="{style}"'
+        graph.body.append(f"\t{graph.boxes[node]} [{outline}]\n")
+    graph.graph_attr.update(label=str(event), labelloc="t", fontname="Courier", fontsize="12")
     # Boxes are as wide as their longest possible text: '-1.234e-05' after 'value '.
     graph.body.insert(0, "\tnode [width=1.9]\n")
     return graph
@@ -73,18 +77,18 @@ def animation(
     except ImportError:
         raise ImportError("a GIF needs Pillow: pip install 'chainrule[plot]'") from None
     path = Path(path)
-    chosen = list(range(len(player)) if events is None else events)
-    if path.suffix.lower() != ".gif" or not chosen or not seconds > 0.0:
+    indices = list(range(len(player)) if events is None else events)
+    if path.suffix.lower() != ".gif" or not indices or not seconds > 0.0:
         raise ValueError(
             f"animation: expected a .gif, one event or more, and seconds above 0, got "
-            f"{path.name!r}, {len(chosen)} events and {seconds!r}"
+            f"{path.name!r}, {len(indices)} events and {seconds!r}"
         )
     pictures = []
-    for i in chosen:
+    for i in indices:
         try:
-            data = frame(player, i).png(1.5, PIXELS / len(chosen))
+            data = frame(player, i).png(1.5, PIXELS / len(indices))
         except RenderError as error:
-            advice = f"or choose fewer than {len(chosen):,} events, so that each has more pixels"
+            advice = f"or choose fewer than {len(indices):,} events, so that each has more pixels"
             raise RenderError(f"{error}; {advice}") from None
         pictures.append(Image.open(io.BytesIO(data)).convert("RGB").quantize(64))
     size = max(p.width for p in pictures), max(p.height for p in pictures)

@@ -5,7 +5,7 @@ import re
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from autograd.notes import UNTOUCHED
@@ -13,23 +13,13 @@ from autograd.operation import Operation
 from autograd.order import topological, unfold
 from autograd.show.graph import Graph
 from autograd.show.names import names, variables
+from autograd.show.style import LINE, NEGATIVE, NEUTRAL, POSITIVE, Style
 from autograd.value import Value
 
-# People with any common kind of colour blindness can tell orange from blue (Okabe and Ito 2008);
-# the tints are light so that black text is readable.
-POSITIVE = ["#fdf3e7", "#fbe0c0", "#f6bd7f", "#ee9a3a"]
-NEGATIVE = ["#eaf3fa", "#cbe2f3", "#92c3e6", "#56a3d8"]
-NEUTRAL = "#f4f4f2"
-BAD = "#f2b8c6"
-_INK = "#1b1b1b"
-_LINE = "#7a7a76"
-_GREY = f'fontcolor="{_LINE}"'
+_GREY = f'fontcolor="{LINE}"'
 _SPACE = {"nodesep": "0.25", "ranksep": "0.45"}
-_TEXT = {"fontname": "Courier", "fontcolor": _INK, "color": _LINE}
-_BOX = _TEXT | {"fontsize": "11", "shape": "box", "style": "rounded,filled", "margin": "0.14,0.08"}
-# Edges between nodes are straightened first, by their weight, before those from plain numbers.
-_EDGE = _TEXT | {"fontsize": "9", "fontcolor": _LINE, "arrowsize": "0.7", "weight": "8"}
 
+MINUS = "\u2212"  # as wide as a plus
 WIDEST, MOST_LINES = 48, 12  # characters in a line of a box, and lines of a name
 _FILLER = "\ufdd0"  # a code point that is no character
 LIMIT = 300  # boxes; a larger picture is unreadable, and one of thousands cannot be laid out
@@ -41,16 +31,16 @@ def quote(text: str) -> str:
     >>> print(quote("a & b"))
     "a &amp; b"
     """
-    shown = "".join(
+    escaped = "".join(
         c
         if c == "\n" or (c >= " " and not 0xD800 <= ord(c) <= 0xDFFF and c != "\x7f")
         else "\ufffd"
         for c in text
     )
     # Many lines, some of them empty, make Graphviz in WebAssembly run out of stack.
-    shown = re.sub(r"^(?=\n)|(?<=\n)(?=\n)", " ", shown)
-    shown = shown.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
-    return '"' + shown.replace("\n", "\\n") + '"'
+    escaped = re.sub(r"^(?=\n)|(?<=\n)(?=\n)", " ", escaped)
+    escaped = escaped.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
+    return '"' + escaped.replace("\n", "\\n") + '"'
 
 
 def _wrapped(line: str) -> list[str]:
@@ -76,9 +66,9 @@ def wrapped(text: str) -> str:
 
 
 def _mermaid_quote(text: str) -> str:
-    shown = text.replace("&", "&amp;").replace('"', "&quot;")
-    shown = shown.replace("<", "&lt;").replace(">", "&gt;").replace("#", "&#35;")
-    return '"' + shown.replace("\n", "<br>") + '"'
+    escaped = text.replace("&", "&amp;").replace('"', "&quot;")
+    escaped = escaped.replace("<", "&lt;").replace(">", "&gt;").replace("#", "&#35;")
+    return '"' + escaped.replace("\n", "<br>") + '"'
 
 
 def symbol(op: Operation) -> str:
@@ -91,16 +81,6 @@ def symbol(op: Operation) -> str:
     text = op.textbook[0]
     short = len(text) <= 6 and "(" not in text
     return text if short else f"{op.name}({'x' if op.arity == 1 else 'x, y'})"
-
-
-def _colour(grad: float, largest: float) -> str:
-    if grad != grad or math.isinf(grad):
-        return BAD
-    if grad == 0.0 or largest == 0.0:
-        return NEUTRAL
-    # Gradients span decades, so a step of the tint is a factor of ten.
-    step = max(0, 3 - int(math.log10(largest / abs(grad)))) if abs(grad) < largest else 3
-    return (POSITIVE if grad > 0 else NEGATIVE)[step]
 
 
 def _leading_to(order: list[Value], target: Value) -> set[Value]:
@@ -122,6 +102,11 @@ def draw(
     edges: bool = False,
     group: bool = True,
     limit: int = LIMIT,
+    colors: Sequence[str] = (POSITIVE, NEGATIVE),
+    font: str = "Courier",
+    title: str = "",
+    legend: bool = False,
+    background: str = "transparent",
 ) -> Graph:
     """The graph that `root` was computed from, as a Graph that shows itself in a notebook.
 
@@ -137,9 +122,14 @@ def draw(
         edges: whether edges show the local derivative and the gradient that flowed along them.
         group: whether scopes get frames; above the limit each scope becomes one box.
         limit: the maximum number of boxes.
+        colors: two colours like '#ee9a3a', for gradients above and below 0.
+        font: the font of the text.
+        title: text above the picture.
+        legend: whether to explain the colours and the kinds of boxes.
+        background: a colour, or "transparent"; a PNG of a transparent picture is white.
 
     Raises ValueError if there are more boxes than the limit even with collapsed scopes, for an
-    unknown direction, and if `to` is not in the graph.
+    unknown direction or colours, and if `to` is not in the graph.
 
     >>> w, x = Value(2.0, "w"), Value(3.0, "x")
     >>> graph = draw(w * x)
@@ -161,10 +151,11 @@ def draw(
     visible = set(order)
     if to is not None:
         if to not in visible:
-            raise ValueError("draw: `to` is not among the nodes that the root was computed from")
+            raise ValueError("draw: `to` must be a node that the root was computed from")
         visible = _leading_to(order, to)
         order = [node for node in order if node in visible]
     picture = Picture(order, visible, number_format, constants, edges, group, limit)
+    picture.style = Style(colors, font, title, legend, background)
     picture.name = names(graph, scope) if len(picture.boxes) <= limit else {}
     return picture.graph(direction)
 
@@ -185,6 +176,7 @@ class Picture:
         self.order, self.visible, self.format = order, visible, number_format
         self.constants, self.edges, self.group = constants, edges, group
         self.name: dict[Value, str] = {}
+        self.style = Style()
         depth = max((node.scope.count("/") + 1 for node in order if node.scope), default=0)
         self.depth = depth + 1  # scopes at this depth are collapsed
         self.boxes = self._boxes()
@@ -213,20 +205,27 @@ class Picture:
 
     def number(self, value: float) -> str:
         """A number's text in a box, with a minus sign as wide as a plus."""
-        return format(value, self.format).replace("-", "\u2212", 1) if value == value else "nan"
+        return format(value, self.format).replace("-", MINUS) if value == value else "nan"
 
     def _formula(self, node: Value) -> str:
         assert node.op is not None
         texts = []
         for parent, operand in ((node.a, "x"), (node.b, "y")):
             if parent is not None:
-                texts.append(self.name[parent])
+                texts.append(self._called(parent, node))
             elif operand == "x" or node.op.arity == 2:
                 texts.append(self.number(getattr(node, operand)))
         form = symbol(node.op)
         if "(" in form:
             return f"{node.op.name}({', '.join(texts)})"
+        form = form.replace("-", MINUS)
         return "".join({"x": texts[0], "y": texts[-1]}.get(c, c) for c in form)
+
+    def _called(self, node: Value, inside: Value) -> str:
+        """A node's name in another one's box: its label if both are in one frame."""
+        if self.group and node.label and node.scope and node.scope == inside.scope:
+            return node.label
+        return self.name[node]
 
     def lines(self, key: Any) -> list[str]:
         """The lines of text in a box."""
@@ -239,7 +238,7 @@ class Picture:
                 f"{leaves} leaves",
             ]
         (node,) = nodes
-        head = self.name[node]
+        head = self._called(node, node)
         if node.op is not None:
             formula = self._formula(node)
             head = (
@@ -263,7 +262,8 @@ class Picture:
                 text = ""
                 if self.edges and not collapsed:
                     slope = getattr(node, partial)
-                    text = f"d/d{partial[1]} = {self.number(slope)}"
+                    part, whole = self._called(parent, node), self._called(node, node)
+                    text = f"\u2202{whole}/\u2202{part} = {self.number(slope)}"
                     if node.grad is not UNTOUCHED:
                         text += f"\n+= {self.number(node.grad * slope if node.grad else 0.0)}"
                 yield (*link, text)
@@ -278,7 +278,7 @@ class Picture:
             nodes, lines = self.boxes[key], self.lines(key)
             collapsed = isinstance(key, str)
             largest = max((abs(n.grad) for n in nodes if n.grad == n.grad), default=0.0)
-            colour = NEUTRAL if collapsed else _colour(nodes[0].grad, self.largest)
+            colour = NEUTRAL if collapsed else self.style.color(nodes[0].grad, self.largest)
             if collapsed and largest:
                 lines = [*lines, f"max |grad| {self.number(largest)}"]
             style = f'fillcolor="{colour}"'
@@ -290,14 +290,18 @@ class Picture:
             mermaid.append(f"  {box}[{_mermaid_quote(chr(10).join(lines))}]")
             if self.constants and not collapsed and nodes[0].op is not None:
                 self._constants(nodes[0], box, frames[scope if self.group else ""], mermaid)
-        dot += _framed(frames)
+        dot += [*_framed(frames, self.style.font), self.style.key()]
         for tail, head, text in self._links():
             label = f" [label={quote(text)}]" if text else ""
             dot.append(f"\t{ids[tail]} -> {ids[head]}{label}\n")
             middle = f"|{_mermaid_quote(text)}|" if text else ""
             mermaid.append(f"  {ids[tail]} -->{middle} {ids[head]}")
-        graph = Graph(dot, "\n".join(mermaid), node_attr=_BOX, edge_attr=_EDGE)
-        graph.graph_attr.update(_SPACE, rankdir=direction, bgcolor="transparent")
+        graph = Graph(
+            dot, "\n".join(mermaid), node_attr=self.style.nodes(), edge_attr=self.style.edges()
+        )
+        graph.graph_attr.update(_SPACE, rankdir=direction, bgcolor=self.style.background)
+        if self.style.title:
+            graph.graph_attr.update(label=self.style.title, labelloc="t", fontname=self.style.font)
         graph.boxes = {node: ids[key] for key, nodes in self.boxes.items() for node in nodes}
         return graph
 
@@ -313,7 +317,7 @@ class Picture:
                 mermaid.append(f"  {name}([{_mermaid_quote(number)}]) -.-> {box}")
 
 
-def _framed(frames: dict[str, list[str]]) -> list[str]:
+def _framed(frames: dict[str, list[str]], font: str) -> list[str]:
     """The boxes inside nested frames, one for each scope, in order of first use."""
     tree: dict[str, Any] = {}
     for scope in frames:
@@ -331,8 +335,8 @@ def _framed(frames: dict[str, list[str]]) -> list[str]:
         if scope:
             dot.append(f"\tsubgraph cluster_{count} {{\n")
             dot.append(
-                f'\tlabel={quote(wrapped(name))} labeljust=l style=rounded color="{_LINE}" '
-                f'fontname=Courier fontsize=10 fontcolor="{_LINE}" margin=10\n'
+                f"\tlabel={quote(wrapped(name))} labeljust=l labelloc=t style=rounded margin=10 "
+                f'color="{LINE}" fontname="{font}" fontsize=10 fontcolor="{LINE}"\n'
             )
             count += 1
             stack.append((scope, name, inside, True))

@@ -18,6 +18,7 @@ def png(text: str, fonts: list[str], scale: float, system: bool = False) -> byte
         svg_string=text,
         dpi=96,
         zoom=scale,
+        background="white",  # behind the last pixels too, which the picture covers in part
         skip_system_fonts=not system,  # reading them all can take longer than drawing
         font_files=fonts,
         monospace_family="DejaVu Sans Mono",

@@ -1,34 +1,12 @@
 """The events of a forward and a backward pass."""
 
-import ast
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from autograd import rules
-from autograd.operation import Operation
+from autograd.show.formulas import Formula, formula
 from autograd.value import Value
-
-
-def formula(op: Operation, which: int, operands: Mapping[str, str]) -> str:
-    """The textbook's z (0), dz/dx (1) or dz/dy (2) of a row, with other texts for x, y and z.
-
-    >>> from autograd import rows
-    >>> formula(rows()["tanh"], 1, {"z": "0.5"})
-    '1 - 0.5 * 0.5'
-    """
-    tree = ast.parse(op.textbook[which], mode="eval").body
-    text = ast.unparse(rules.substitute(tree, {k: ast.Name(t) for k, t in operands.items()}))
-    return re.sub(r"\((\(-[\d.e+-]+\))\)", r"\1", text)  # tanh((-1.5)) has one pair too many
-
-
-def _factor(op: Operation, which: int, operands: Mapping[str, str]) -> str:
-    """A local derivative as a factor: in brackets unless it is one name, number or call."""
-    text = formula(op, which, operands)
-    tree = ast.parse(op.textbook[which], mode="eval").body
-    return text if isinstance(tree, ast.Name | ast.Constant | ast.Call) else f"({text})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +65,16 @@ class Event:
             return self.name
         names, _ = self._texts(".4g")
         if self.kind == "forward":
-            return f"{self.name} = {formula(self.node.op, 0, names)}"
+            return f"{self.name} = {self._formula(0).named(names)}"
         assert self.target is not None
-        factor = _factor(self.node.op, 1 + "xy".index(self.operand), names)
+        slope = self._formula(1 + "xy".index(self.operand))
+        factor = slope.factor(slope.named(names))
         return f"dL/d{self.names[self.target]} += dL/d{self.name} * {factor}"
+
+    def _formula(self, which: int, number_format: str = ".4g") -> Formula:
+        """The row's z, dz/dx or dz/dy, simplified by the plain numbers among its operands."""
+        assert self.node.op is not None
+        return formula(self.node.op, which, *plain_numbers(self.node), number_format)
 
     def numbers(self, number_format: str = ".4g") -> str:
         """The event in numbers: `2 * 3 = 6`, or `1 * 3 = 3`, with the total where paths meet."""
@@ -101,10 +85,11 @@ class Event:
             return value
         _, numbers = self._texts(number_format)
         if self.kind == "forward":
-            return f"{formula(node.op, 0, numbers)} = {value}"
+            return f"{self._formula(0, number_format).numbered(numbers)} = {value}"
         upstream = format(self.upstream, number_format)
         upstream = f"({upstream})" if upstream.startswith("-") else upstream
-        factor = _factor(node.op, 1 + "xy".index(self.operand), numbers)
+        slope = self._formula(1 + "xy".index(self.operand), number_format)
+        factor = slope.factor(slope.numbered(numbers))
         text = f"{upstream} * {factor} = {self.contribution:{number_format}}"
         return text + (f", total {self.grad:{number_format}}" if self.arrived > 1 else "")
 
@@ -115,6 +100,13 @@ class Event:
 
     def __str__(self) -> str:
         return self.line()
+
+
+def plain_numbers(node: Value) -> tuple[float | None, float | None]:
+    """A node's operands that are plain numbers, and None for those that are nodes."""
+    assert node.op is not None
+    binary = node.op.arity == 2
+    return node.x if node.a is None else None, node.y if binary and node.b is None else None
 
 
 class Played(Protocol):

@@ -1,10 +1,12 @@
 """A gradient graph with the interface of `graphviz.Digraph`, without the need for its program."""
 
+import base64
 import os
 import shutil
 import tempfile
 import warnings
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -148,9 +150,14 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
 
     def _repr_mimebundle_(self, *_: Any, **__: Any) -> dict[str, str]:
         try:
-            return {"image/svg+xml": self.svg()}
+            shown = {"image/svg+xml": self.svg()}
         except render.RenderError as error:
             return {"text/plain": f"{error}\n\n{self.source}"}
+        # A notebook that is not trusted, as one just downloaded, shows PNG and hides SVG.
+        with suppress(render.RenderError):
+            if png := render.still(shown["image/svg+xml"]):
+                shown["image/png"] = base64.b64encode(png).decode()
+        return shown
 
 
 def _only(options: dict[str, Any], method: str) -> None:

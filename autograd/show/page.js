@@ -87,6 +87,8 @@ const bracketed = (x) => (format(x).startsWith("-") ? `(${format(x)})` : format(
 // tanh((-1.5)) has one pair of brackets too many.
 const substituted = (text, parts) =>
   text.replace(/\b[xyz]\b/g, (name) => parts[name]).replace(/\((\(-[\d.e+-]+\))\)/g, "$1");
+// As on paper: 2 v3 for 2 * v3, where the number opens a product.
+const onPaper = (text) => text.replace(/(^|\(|[+-] )(\d+(?:\.\d+)?) \* (?=[xyz]\b)/g, "$1$2 ");
 
 function parts(i) {
   const node = nodes[i], [x, y] = operands(i);
@@ -101,16 +103,16 @@ function parts(i) {
 function described(event) {
   const node = nodes[event.node];
   if (event.kind === "seed") return [`dL/d${node.name} = 1`, ""];
-  if (!node.op) return [node.name, format(data[event.node])];
-  const [names, numbers] = parts(event.node), texts = graph.texts[node.op];
+  if (!node.op) return [`${node.name} = ${format(data[event.node])}`, ""];
+  const [names, numbers] = parts(event.node), formulas = graph.formulas[node.formula];
   if (event.kind === "forward") {
-    return [`${node.name} = ${substituted(texts[0], names)}`,
-      `${substituted(texts[0], numbers)} = ${format(data[event.node])}`];
+    const [text] = formulas[0];
+    return [`${node.name} = ${substituted(onPaper(text), names)}`,
+      `${substituted(text, numbers)} = ${format(data[event.node])}`];
   }
-  const text = texts[1 + event.operand];
-  const factor = /^[\w.]+(\(.*\))?$/.test(text) && !/^\w+\(.*\).*\(/.test(text) ? (t) => t : (t) => `(${t})`;
+  const [text, bare] = formulas[1 + event.operand], factor = (t) => (bare ? t : `(${t})`);
   const total = event.arrived > 1 ? `, total ${format(event.grad)}` : "";
-  return [`dL/d${nodes[event.target].name} += dL/d${node.name} * ${factor(substituted(text, names))}`,
+  return [`dL/d${nodes[event.target].name} += dL/d${node.name} * ${factor(substituted(onPaper(text), names))}`,
     `${bracketed(event.upstream)} * ${factor(substituted(text, numbers))} = ${format(event.contribution)}${total}`];
 }
 const line = (event) => described(event).filter(Boolean).join(" = ");
@@ -120,19 +122,55 @@ const line = (event) => described(event).filter(Boolean).join(" = ");
 // A step updates only what its events change, so it takes as long in a graph of a hundred thousand
 // nodes as in one of ten.
 
-let place = 0, timer = null, quizzing = false, host = null; // place: the index of the present event
+let place = 0, timer = null, host = null; // place: the index of the present event
 
-// A box is a node, or all nodes of a collapsed scope; `reached` counts the nodes with a gradient.
-const boxOf = nodes.map((node) => (node.box ? $(node.box) : null));
-const boxes = new Map();
-boxOf.forEach((box, i) => {
-  if (!box) return;
-  if (!boxes.has(box)) {
-    boxes.set(box, { members: [], reached: 0, title: box.querySelector("title"),
-      shape: box.querySelector("path, polygon"), texts: [...box.querySelectorAll("text")] });
+// The picture shows the whole graph, or one scope that was opened.  A box is a node, or all nodes of
+// a closed scope; `reached` counts the nodes with a gradient.
+let opened = null, boxOf = [], boxes = new Map(), edges = new Map(), complete = false;
+const wholeGraph = $("picture").firstElementChild;
+
+function readPicture() {
+  const ids = nodes.map((node) => (opened === null ? node.box : node.view === opened ? node.inner : null));
+  boxOf = ids.map((id) => (id ? $(id) : null));
+  boxes = new Map();
+  boxOf.forEach((box, i) => {
+    if (!box) return;
+    if (!boxes.has(box)) {
+      boxes.set(box, { members: [], reached: 0, title: box.querySelector("title"),
+        shape: box.querySelector("path, polygon"), texts: [...box.querySelectorAll("text")] });
+    }
+    boxes.get(box).members.push(i);
+  });
+  edges = new Map();
+  for (const edge of document.querySelectorAll("#picture g.edge")) {
+    const ends = edge.querySelector("title").textContent;
+    edges.set(ends, [...(edges.get(ends) ?? []), edge]);
   }
-  boxes.get(box).members.push(i);
-});
+  complete = boxOf.every((box) => box && boxes.get(box).members.length === 1);
+  boxes.forEach(({ members }, box) => {
+    box.addEventListener("click", () => (members.length > 1 && canOpen(members) ? open(nodes[members[0]].view) : visit(members)));
+    // In a larger graph the tab key takes too long to reach a node; the neighbours' buttons are quicker.
+    if (boxes.size <= 60) box.setAttribute("tabindex", "0");
+    box.setAttribute("role", "button");
+  });
+  // A wide graph shrinks while its text is readable, and scrolls beyond that.
+  const svg = document.querySelector("#picture svg");
+  if (svg) svg.style.minWidth = `${0.62 * svg.viewBox.baseVal.width * 4 / 3}px`;
+  $("around").hidden = complete;
+}
+
+const canOpen = (members) => opened === null && nodes[members[0]].view !== undefined;
+
+// Shows one scope in the place of the whole graph; null shows the whole graph again.
+function open(view) {
+  opened = view;
+  $("picture").replaceChildren(view === null ? wholeGraph : $(`view${view}`).content.firstElementChild.cloneNode(true));
+  $("close").hidden = view === null;
+  readPicture();
+  redrawAll();
+  refresh();
+}
+
 const users = nodes.map(() => []);
 nodes.forEach((node, i) => [node.a, node.b].forEach((p) => p != null && !users[p].includes(i) && users[p].push(i)));
 
@@ -189,14 +227,24 @@ function walk(to) {
   touched.forEach(redraw);
 }
 
+// The edge from the target's box to the node's; a node that uses an operand twice has two.
+function edgeOf({ kind, node, target, operand }) {
+  if (kind !== "backward" || !boxOf[node] || !boxOf[target]) return null;
+  const parallel = edges.get(`${boxOf[target].id}->${boxOf[node].id}`) ?? [];
+  return parallel[nodes[node].a === nodes[node].b ? operand : 0] ?? parallel[0];
+}
+
 let marked = [];
 function mark(event) {
-  marked.forEach((box) => box.classList.remove("here", "to"));
-  const here = boxOf[event.node], to = event.kind === "backward" ? boxOf[event.target] : null;
-  if (here) here.classList.add("here");
-  if (to) to.classList.add("to");
-  marked = [here, to].filter(Boolean);
-  if (marked.length) bringIntoView(to || here);
+  marked.forEach((element) => element.classList.remove("here", "from", "lit"));
+  const node = boxOf[event.node], to = event.kind === "backward" ? boxOf[event.target] : null;
+  const edge = edgeOf(event);
+  if (node) node.classList.add(...(event.kind === "backward" ? ["here", "from"] : ["here"]));
+  if (to) to.classList.add("here");
+  if (to && to === node) to.classList.remove("from");
+  if (edge) edge.classList.add("lit");
+  marked = [node, to, edge].filter(Boolean);
+  if (to || node) bringIntoView(to || node);
 }
 
 function refresh() {
@@ -248,7 +296,7 @@ function lines() {
   for (let i = first; i < last; i++) {
     const item = document.createElement("li");
     const unknown = quizzing && i > place && events[i].kind === "backward";
-    item.textContent = unknown ? `${described(events[i])[0]} = ?` : line(events[i]);
+    item.textContent = unknown ? `dL/d${nodes[events[i].target].name} = ?` : line(events[i]);
     item.style.top = `${i * ROW}px`;
     item.dataset.event = i;
     if (i === place) item.className = "here";
@@ -258,7 +306,6 @@ function lines() {
 }
 
 // If the picture does not show every node: the present node between its operands and its users.
-const complete = nodes.every((_, i) => boxOf[i] && boxes.get(boxOf[i]).members.length === 1);
 const MOST_CARDS = 8;
 function around(event) {
   if (complete) return;
@@ -288,39 +335,14 @@ function play(on) {
   write($("play"), on ? "pause" : "play");
 }
 
-// ---------------------------------------------------------------- the quiz
-
-function ask() {
-  const next = events[place + 1];
-  const backward = next && next.kind === "backward";
-  $("question").hidden = !backward;
-  if (!backward) return;
-  $("ask").textContent = `After the next event, what is dL/d${nodes[next.target].name}?`;
-  $("answer").value = "";
-  $("told").textContent = "";
-}
-
-function judge(text) {
-  const next = events[place + 1], answer = Number(text), upstream = `dL/d${nodes[next.node].name}`;
-  const near = (x) => Math.abs(answer - x) <= 0.01 * Math.abs(x) + 1e-12;
-  if (text.trim() === "" || answer !== answer) return "Please enter a number.";
-  if (near(next.grad)) return `Right: ${line(next)}.`;
-  if (near(-next.grad)) return "The size is right; check the sign.";
-  if (next.arrived > 1 && near(next.contribution)) return "That is the new contribution; add it to the sum so far.";
-  if (near(next.local)) return `That is the local derivative; multiply it by ${upstream}.`;
-  if (near(next.upstream)) return `That is ${upstream}; multiply it by the local derivative.`;
-  return `Not yet: ${described(next)[0]}, with ${upstream} = ${format(next.upstream)}.`;
-}
-
-// ---------------------------------------------------------------- what if
-
-const MOST_GRADS = 12, MOST_INPUTS = 60;
-const leaves = nodes.map((node, i) => (node.op ? -1 : i)).filter((i) => i >= 0);
-
-function outcome(grad) {
-  const more = leaves.length > MOST_GRADS ? `, and ${leaves.length - MOST_GRADS} more` : "";
-  write($("outcome"), `${nodes[graph.root].name} = ${format(data[graph.root])}; `
-    + leaves.slice(0, MOST_GRADS).map((i) => `dL/d${nodes[i].name} = ${format(grad[i])}`).join(", ") + more);
+// What the picture shows of the present event, from nothing.
+function redrawAll() {
+  for (const [box, contents] of boxes) {
+    contents.reached = contents.members.filter((i) => grads[i] !== undefined).length;
+    redraw(box);
+    const [i, ...more] = contents.members;
+    write(contents.title, more.length ? `${contents.texts[0].textContent}: ${more.length + 1} nodes${canOpen(contents.members) ? "; click to open" : ""}` : line(events[i]));
+  }
 }
 
 // Computes both passes again and redraws everything.
@@ -328,111 +350,10 @@ function start(to) {
   const grad = compute();
   grads = [];
   place = -1;
-  for (const [box, contents] of boxes) {
-    contents.reached = 0;
-    redraw(box);
-    const [i, ...more] = contents.members;
-    write(contents.title, more.length ? `${contents.texts[0].textContent}: ${more.length + 1} nodes` : line(events[i]));
-  }
+  redrawAll();
   $("slider").max = events.length - 1;
   $("lines").style.height = `${events.length * ROW}px`;
   outcome(grad);
   go(to);
   return grad;
 }
-
-function again() {
-  forward();
-  return start(place);
-}
-
-function input(i) {
-  const label = document.createElement("label"), field = document.createElement("input");
-  label.append(nodes[i].name, field);
-  field.type = "number";
-  field.step = "any";
-  field.value = data[i];
-  field.addEventListener("input", () => {
-    if (field.value === "") return;
-    data[i] = Number(field.value);
-    again();
-  });
-  return label;
-}
-
-// Fields for the first leaves; if there are more, the user adds a field by the leaf's name.
-function inputs() {
-  $("inputs").append(...leaves.slice(0, MOST_INPUTS).map(input));
-  if (leaves.length <= MOST_INPUTS) return;
-  const byName = new Map(leaves.map((i) => [nodes[i].name, i])), open = new Set(leaves.slice(0, MOST_INPUTS));
-  $("other").hidden = false;
-  $("other").addEventListener("submit", (event) => {
-    event.preventDefault();
-    const i = byName.get($("name").value);
-    write($("unknown"), i === undefined ? "no leaf has this name" : "");
-    if (i === undefined || open.has(i)) return;
-    open.add(i);
-    $("inputs").prepend(input(i));
-  });
-}
-
-// ---------------------------------------------------------------- start
-
-$("first").addEventListener("click", () => go(0));
-$("back").addEventListener("click", () => go(place - 1));
-$("next").addEventListener("click", () => go(place + 1));
-$("last").addEventListener("click", () => go(events.length - 1));
-$("slider").addEventListener("input", () => go(Number($("slider").value)));
-$("play").addEventListener("click", () => play(timer === null));
-$("speed").addEventListener("change", () => timer !== null && play(true));
-$("quiz").addEventListener("click", () => {
-  quizzing = !quizzing;
-  $("quiz").setAttribute("aria-pressed", String(quizzing));
-  $("outcome").hidden = quizzing; // it would give away the answers
-  if (quizzing && events[place].kind === "forward") go(events.findIndex((e) => e.kind === "seed"));
-  if (!quizzing) $("question").hidden = true;
-  refresh();
-});
-$("question").addEventListener("submit", (event) => {
-  event.preventDefault();
-  write($("told"), judge($("answer").value));
-});
-document.addEventListener("keydown", (event) => {
-  if (event.target.matches("input, select") || event.ctrlKey || event.metaKey || event.altKey) return;
-  const box = event.target.closest("g.node");
-  if (box && (event.key === "Enter" || event.key === " ")) {
-    event.preventDefault();
-    visit(boxes.get(box).members);
-  }
-  const moves = { ArrowRight: place + 1, ArrowLeft: place - 1, PageDown: place + 10, PageUp: place - 10,
-    Home: 0, End: events.length - 1 };
-  if (event.key in moves) { event.preventDefault(); go(moves[event.key]); }
-});
-$("events").addEventListener("scroll", lines);
-$("events").addEventListener("click", (event) => {
-  const item = event.target.closest("li");
-  if (item) go(Number(item.dataset.event));
-});
-$("around").addEventListener("click", (event) => {
-  const button = event.target.closest("button");
-  if (button) visit([Number(button.dataset.node)]);
-});
-boxes.forEach(({ members }, box) => {
-  box.addEventListener("click", () => visit(members));
-  // In a larger graph the tab key takes too long to reach a node; the neighbours' buttons are quicker.
-  if (boxes.size <= 60) box.setAttribute("tabindex", "0");
-  box.setAttribute("role", "button");
-});
-// A host, such as a notebook's widget, moves the player, and gets a message on every move from then on.
-window.addEventListener("message", (message) => {
-  if (window.parent === window || message.source !== window.parent) return;
-  if (!Number.isInteger(message.data?.step)) return;
-  host = window.parent;
-  if (message.data.step !== place) go(message.data.step, false);
-});
-// A wide graph shrinks while its text is readable, and scrolls beyond that.
-const svg = document.querySelector("#picture svg");
-if (svg) svg.style.minWidth = `${0.62 * svg.viewBox.baseVal.width * 4 / 3}px`;
-$("around").hidden = complete;
-inputs();
-start(0);

@@ -11,21 +11,30 @@ import html
 import itertools
 import json
 import math
+import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
 from autograd import rules
 from autograd.operation import Operation
 from autograd.order import topological, visited
-from autograd.show.draw import BAD, LIMIT, NEGATIVE, NEUTRAL, POSITIVE, Picture
-from autograd.show.events import Played
+from autograd.show.draw import LIMIT, Picture
+from autograd.show.events import Played, plain_numbers
+from autograd.show.formulas import formula
+from autograd.show.graph import Graph
 from autograd.show.render import RenderError
+from autograd.show.style import BAD, NEGATIVE, NEUTRAL, POSITIVE, tints
 from autograd.value import Value, restorer, rows
 
 MOST_BOXES = 1_000  # the browser paints all of them at every step, and more are unreadable
 LARGEST = 200_000  # nodes; a page of more is tens of megabytes
+READ = 80  # boxes that can be read at once; scopes of a larger graph are closed
+OPENED = 40  # closed scopes; of more, none can be opened, because each needs a layout of its own
+_CONTROLS, _HIGHEST = 860, 540  # pixels: of the page below the picture, and of the picture
+_READABLE = 0.62  # of the size of a picture; it does not shrink further
 _MOST_LINES = 60  # of text where there is no picture
 
 
@@ -36,8 +45,12 @@ _MATH = {
 }  # fmt: skip
 
 
+_SCRIPTS = ("page.js", "quiz.js", "inputs.js", "controls.js")
+
+
 def _script() -> str:
-    return (resources.files("autograd.show") / "page.js").read_text(encoding="utf-8")
+    folder = resources.files("autograd.show")
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in _SCRIPTS)
 
 
 @functools.cache
@@ -117,11 +130,28 @@ def _number(x: float) -> float | str:
     return x if math.isfinite(x) else "NaN" if x != x else "Infinity" if x > 0 else "-Infinity"
 
 
-def _picture(player: Played, order: list[Value], *limits: int) -> tuple[str, dict[Value, str]]:
-    """The graph as SVG, laid out for the final gradients, and each node's box.
+@dataclass
+class View:
+    """A closed scope, opened: its picture, and each node's box in it."""
+
+    svg: str
+    boxes: dict[Value, str]
+
+
+@dataclass
+class Drawing:
+    """The graph as SVG, each node's box in it, and its closed scopes."""
+
+    svg: str = ""
+    boxes: dict[Value, str] = field(default_factory=dict)
+    views: list[View] = field(default_factory=list)
+
+
+def drawing(player: Played, order: list[Value], *limits: int) -> Drawing:
+    """The graph as it is drawn for the final gradients.
 
     The number of boxes is limited by the first limit, or by the next if that layout fails.  Without
-    a renderer, or with too few scopes to collapse, the result is empty.
+    a renderer, or with too few scopes to close, the result is empty.
     """
     undo, position = restorer(order), player.position
     try:
@@ -131,22 +161,44 @@ def _picture(player: Played, order: list[Value], *limits: int) -> tuple[str, dic
             node.grad = final.get(node, 0.0)
         for limit in limits:
             with suppress(RenderError, ValueError):
-                picture = Picture(order, set(order), ".4g", True, False, True, limit)
-                picture.name = dict(player[0].names)
-                graph = picture.graph("LR")
-                text = graph.svg()
-                return text[text.index("<svg") :], graph.boxes
+                names = dict(player[0].names)
+                picture, graph = _drawn(order, names, limit)
+                closed = [nodes for key, nodes in picture.boxes.items() if isinstance(key, str)]
+                views = [_view(nodes, names) for nodes in closed] if len(closed) <= OPENED else []
+                return Drawing(_inline(graph), graph.boxes, [v for v in views if v])
     finally:
         player.position = position
         undo()
-    return "", {}
+    return Drawing()
+
+
+def _drawn(nodes: list[Value], names: dict[Value, str], limit: int) -> tuple[Picture, Graph]:
+    picture = Picture(nodes, set(nodes), ".4g", True, False, True, limit)
+    picture.name = names
+    return picture, picture.graph("LR")
+
+
+def _inline(graph: Graph) -> str:
+    """The graph as SVG without the header of a file."""
+    text = graph.svg()
+    return text[text.index("<svg") :]
+
+
+def _view(nodes: list[Value], names: dict[Value, str]) -> View | None:
+    """The picture of a scope; None if it has too many nodes for one."""
+    if len(nodes) > LIMIT:
+        return None
+    with suppress(RenderError):
+        _, graph = _drawn(nodes, names, LIMIT)
+        return View(_inline(graph), graph.boxes)
+    return None
 
 
 def _same(x: float, y: float) -> bool:
     return (x == y and math.copysign(1.0, x) == math.copysign(1.0, y)) or (x != x and y != y)
 
 
-def _nodes(order: list[Value], names: Mapping[Value, str], boxes: dict[Value, str]) -> list[Any]:
+def _nodes(order: list[Value], names: Mapping[Value, str], drawing: Drawing) -> list[Any]:
     index = {node: i for i, node in enumerate(order)}
     nodes = []
     for node in order:
@@ -159,34 +211,75 @@ def _nodes(order: list[Value], names: Mapping[Value, str], boxes: dict[Value, st
                     record[slot] = index[parent]
                 if parent is None or not _same(parent.data, number):
                     record[operand] = _number(number)
-        if node in boxes:
-            record["box"] = boxes[node]
+        if node in drawing.boxes:
+            record["box"] = drawing.boxes[node]
         nodes.append(record)
+    for number, view in enumerate(drawing.views):
+        for node, box in view.boxes.items():
+            nodes[index[node]] |= {"view": number, "inner": box}
     return nodes
 
 
-def _page(player: Played, order: list[Value], svg: str, boxes: dict[Value, str]) -> str:
+def _formulas(order: list[Value], nodes: list[Any]) -> list[Any]:
+    """Every formula that the graph has, and in each node's record the number of its own.
+
+    A formula is the texts of z, dz/dx and dz/dy, each with whether it needs brackets as a factor.
+    """
+    numbers: dict[Any, int] = {}
+    formulas: list[Any] = []
+    for node, record in zip(order, nodes, strict=True):
+        if node.op is None:
+            continue
+        key = (node.op, *plain_numbers(node))
+        if key not in numbers:
+            numbers[key] = len(formulas)
+            texts = [formula(node.op, which, *key[1:]) for which in range(1 + node.op.arity)]
+            formulas.append([[text.text, text.bare] for text in texts])
+        record["formula"] = numbers[key]
+    return formulas
+
+
+def _page(player: Played, order: list[Value], drawing: Drawing) -> str:
     index = {node: i for i, node in enumerate(order)}
     names = player[0].names
     used = {node.op.name: node.op for node in order if node.op is not None}
+    nodes = _nodes(order, names, drawing)
+    formulas = _formulas(order, nodes)
     data = {
-        "nodes": _nodes(order, names, boxes),
+        "nodes": nodes,
         "root": index[player.root],
         "order": [index[node] for node in reversed(visited(player.root)[0])],
-        "texts": {name: list(op.textbook) for name, op in used.items()},
-        "colours": {"plus": POSITIVE, "minus": NEGATIVE, "none": NEUTRAL, "bad": BAD},
+        "formulas": formulas,
+        "colours": {"plus": tints(POSITIVE), "minus": tints(NEGATIVE), "none": NEUTRAL, "bad": BAD},
     }
     table = ", ".join(f"{json.dumps(name)}: {javascript(op)}" for name, op in used.items())
     folder = resources.files("autograd.show")
     parts = {
         "TITLE": html.escape(f"backprop of {names[player.root]}"),
-        "PICTURE": svg,
+        "PICTURE": drawing.svg,
+        "VIEWS": "".join(
+            f'<template id="view{number}">{view.svg}</template>'
+            for number, view in enumerate(drawing.views)
+        ),
         "DATA": script_json(data),
         "ROWS": "{" + table + "}",
         "SCRIPT": _script(),
     }
     head, *pieces = (folder / "page.html").read_text(encoding="utf-8").split("@@")
     return head + "".join(parts[piece] if i % 2 == 0 else piece for i, piece in enumerate(pieces))
+
+
+def pixels(picture: Drawing, width: float = 900.0) -> int:
+    """The height of the page, in a frame of that width, that shows it without a scroll bar.
+
+    A page with a long list of inputs keeps its scroll bar.
+    """
+    size = re.search(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"', picture.svg)
+    if size is None:
+        return _CONTROLS
+    across, up = (float(side) * 96 / 72 for side in size.groups())
+    shrunk = max(min(1.0, width / across), _READABLE)
+    return round(_CONTROLS + min(_HIGHEST, shrunk * up + 20))
 
 
 def _order(player: Played) -> list[Value]:
@@ -212,10 +305,10 @@ def page(player: Played, limit: int = MOST_BOXES) -> str:
     True
     """
     order = _order(player)
-    return _page(player, order, *_picture(player, order, limit, LIMIT))
+    return _page(player, order, drawing(player, order, READ, limit, LIMIT))
 
 
-def frame(player: Played, height: int = 620) -> str:
+def frame(player: Played, height: int | None = None) -> str:
     """The page in an iframe for a notebook, over a still picture for viewers that strip iframes.
 
     The frame may only run scripts: it has no access to the notebook around it.
@@ -226,9 +319,9 @@ def frame(player: Played, height: int = 620) -> str:
     True
     """
     order = _order(player)
-    svg, boxes = _picture(player, order, LIMIT)
-    if svg:
-        source = base64.b64encode(svg.encode()).decode()
+    picture = drawing(player, order, READ, LIMIT)
+    if picture.svg:
+        source = base64.b64encode(picture.svg.encode()).decode()
         title = html.escape(f"gradients of {player[0].names[player.root]}")
         still = (
             f'<img src="data:image/svg+xml;base64,{source}" alt="{title}" '
@@ -239,9 +332,9 @@ def frame(player: Played, height: int = 620) -> str:
         more = f"\n... {len(player):,} events in all" if len(player) > _MOST_LINES else ""
         still = f"<pre>{html.escape(chr(10).join(lines))}{more}</pre>"
     # The page has many double quotes, which need no escape inside single ones.
-    text = _page(player, order, svg, boxes).replace("&", "&amp;").replace("'", "&#x27;")
+    text = _page(player, order, picture).replace("&", "&amp;").replace("'", "&#x27;")
     return (
-        f'<div style="position:relative;height:{height}px;overflow:auto">{still}'
+        f'<div style="position:relative;height:{height or pixels(picture)}px;overflow:auto">{still}'
         f'<iframe srcdoc=\'{text}\' sandbox="allow-scripts" title="backprop player" '
         'style="position:absolute;left:0;top:0;width:100%;height:100%;box-sizing:border-box;'
         'border:1px solid #8888;border-radius:6px"></iframe></div>'

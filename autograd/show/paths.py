@@ -5,12 +5,16 @@ import html
 import math
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from autograd.order import topological, unfold, visited
+from autograd.printers.latex import number, symbol
 from autograd.show.events import contributions
 from autograd.show.names import names, variables
 from autograd.value import Value
+
+_NAMED = 4  # factors; the names of more make a line too long to read
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,23 @@ class Path:
 
     def __str__(self) -> str:
         factors = " * ".join(f"({x:.4g})" if x < 0 else f"{x:.4g}" for x in reversed(self.locals))
-        return f"{' -> '.join(self.names)}: {factors or '1'} = {self.product:.4g}"
+        steps = [f"\u2202{z}/\u2202{x}" for x, z in pairwise(self.names)][::-1]
+        words = f"{' * '.join(steps)} = " if 0 < len(steps) <= _NAMED else ""
+        return f"{' -> '.join(self.names)}: {words}{factors or '1'} = {self.product:.4g}"
+
+    def latex(self) -> str:
+        """The product of local derivatives along the path as LaTeX."""
+        steps = [_partial(z, x) for x, z in pairwise(self.names)]
+        return r" \, ".join(reversed(steps)) or "1"
+
+
+def _partial(of: str, by: str) -> str:
+    return rf"\frac{{\partial {symbol(of)}}}{{\partial {symbol(by)}}}"
+
+
+def _bracketed(x: float) -> str:
+    text = number(x)[0]
+    return rf"\left({text}\right)" if text.startswith("-") else text
 
 
 @dataclass(frozen=True)
@@ -54,6 +74,27 @@ class Explanation:
         paths = "1 path" if self.count == 1 else f"{self.count:,} paths"
         return "\n".join([f"{self.total:.6g} over {paths}", *lines, *[self.rest] * bool(self.rest)])
 
+    def latex(self) -> str:
+        r"""The sum over the shown paths as LaTeX, for math mode with amsmath.
+
+        >>> a = Value(3.0, "a")
+        >>> y = a * a; y.label = "y"
+        >>> print(explain(y, a).latex())
+        \begin{aligned} \frac{\partial y}{\partial a} &= \frac{\partial y}{\partial a} + \frac{\partial y}{\partial a} \\ &= 3 + 3 \\ &= 6 \end{aligned}
+        """  # noqa: E501 - a line of LaTeX
+        if not self.paths:
+            return number(self.total)[0]
+        ends = self.paths[0].names
+        words = " + ".join(path.latex() for path in self.paths)
+        rest = " + \\dots" if self.rest else ""
+        products = " + ".join(_bracketed(path.product) for path in self.paths)
+        lines = [
+            f"{_partial(ends[-1], ends[0])} &= {words}{rest}",
+            f"&= {products}{rest}",
+            f"&= {number(self.total)[0]}",
+        ]
+        return r"\begin{aligned} " + r" \\ ".join(lines) + r" \end{aligned}"
+
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td style='text-align:left'>{html.escape(text)}</td><td>{share}</td></tr>"
@@ -76,16 +117,16 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     >>> d = c + a; d.label = "d"
     >>> print(explain(d * c, a))
     24 over 3 paths
-    a -> c -> d -> v1: (-6) * 1 * (-3) = 18    75.0%
-    a -> c -> v1: (-4) * (-3) = 12             50.0%
-    a -> d -> v1: (-6) * 1 = -6               -25.0%
+    a -> c -> d -> v1: ∂v1/∂d * ∂d/∂c * ∂c/∂a = (-6) * 1 * (-3) = 18    75.0%
+    a -> c -> v1: ∂v1/∂c * ∂c/∂a = (-4) * (-3) = 12                     50.0%
+    a -> d -> v1: ∂v1/∂d * ∂d/∂a = (-6) * 1 = -6                       -25.0%
     """
     if k < 1:
         raise ValueError(f"explain: k must be at least 1, got {k!r}")
     unfold(root)
     inner, leaves = visited(root)
     if leaf not in {*inner, *leaves}:
-        raise ValueError("explain: the leaf is not among the nodes that the root was computed from")
+        raise ValueError("explain: the leaf must be a node that the root was computed from")
     # For each node: the number of paths to it, their sum, and the k largest, each linked to the
     # path that it extends.
     count = {leaf: 1}

@@ -1,6 +1,5 @@
 """The player: a cursor over the events of a forward and a backward pass."""
 
-import difflib
 import math
 import os
 import sys
@@ -8,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from autograd import files
+from autograd.expressions import did_you_mean
 from autograd.operation import Operation
 from autograd.order import topological, unfold, visited
 from autograd.show.events import Event, contributions
@@ -59,14 +59,14 @@ class Player(Sequence[Event]):
         """
         if isinstance(to, int):
             if not -len(self) <= to < len(self):
-                raise ValueError(f"jump: there are {len(self)} events, got {to}")
+                raise ValueError(f"jump: expected {-len(self)} to {len(self) - 1}, got {to}")
             self.position = to % len(self)
             return self.current
         for i, event in enumerate(self._events):
             if event is to or event.node is to or event.name == to:
                 self.position = i
                 return event
-        raise ValueError(f"jump: no event of {to!r:.60}")
+        raise ValueError(f"jump: no event has the node or name {to!r:.60}")
 
     def run(
         self, when: "Callable[[Event], object] | Operation | Value | str | None" = None
@@ -84,9 +84,8 @@ class Player(Sequence[Event]):
         """
         names = set(self[0].names.values()) if isinstance(when, str) else set()
         if isinstance(when, str) and when not in names and when not in rows():
-            near = difflib.get_close_matches(when, [*names, *rows()], 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"run: no node and no operation has the name {when!r:.60}{meant}")
+            hint = did_you_mean(when, [*names, *rows()])
+            raise ValueError(f"run: no node and no operation has the name {when!r:.60}{hint}")
 
         def matches(event: Event) -> bool:
             if when is None:

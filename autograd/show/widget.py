@@ -33,11 +33,11 @@ class PlayerWidget(anywidget.AnyWidget):
 
     _esm = resources.files("autograd.show").joinpath("widget.js").read_text(encoding="utf-8")
     page = traitlets.Unicode().tag(sync=True)
-    height = traitlets.Int(620).tag(sync=True)
+    height = traitlets.Int(960).tag(sync=True)
     count = traitlets.Int().tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, player: Played, height: int = 620) -> None:
+    def __init__(self, player: Played, height: int = 960) -> None:
         self.player = player
         super().__init__(
             page=page(player, LIMIT), height=height, count=len(player), step=player.position

@@ -10,12 +10,12 @@ from nn.module import Module
 from nn.study.network import columns_of, draw_on, layers_of
 from nn.study.plots import COLORS, boundary_on, figure
 
-_FRAMES = 60  # of longer runs, every so many epochs are shown
-_GRID = 30  # points of the plane along each side, for the decision boundary
+_MOST_FRAMES = 60  # a film of a longer run skips epochs
+_GRID = 30  # points along each side of the plane, for the decision boundary
 
 
 class Film:
-    """An animation; a notebook shows it as a page with buttons, and `save` writes it.
+    """An animation; a notebook shows it as a page with buttons, and `save` writes it to a file.
 
     Attributes:
         epochs: the epochs that are shown, one for each frame.
@@ -30,7 +30,7 @@ class Film:
         self._rate = rate
 
     def _animation(self) -> Any:
-        """matplotlib's animation, which warns if it is dropped without being shown."""
+        """matplotlib's animation; a new one each time, because an unused one gives a warning."""
         from matplotlib.animation import FuncAnimation
 
         return FuncAnimation(self._figure, self._frame, self.epochs, init_func=lambda: None)
@@ -63,12 +63,12 @@ class Film:
 def animate_training(run: Any, model: Module, data: Any = None, rate: int = 10) -> Film:
     """A Film of a training: weights, decision boundary and loss, frame by frame.
 
-    The model itself stays as it is.
+    The model itself does not change.
 
     Args:
         run: the History of `fit(model, ..., watch=True)`.
-        model: the model that was trained, as for `draw_network`.
-        data: samples of two features, to show the decision boundary among them.
+        model: the trained model; see `draw_network` for the kinds that can be drawn.
+        data: samples with two features; if given, the film shows them and the decision boundary.
         rate: frames per second.
 
     Raises ValueError for a run without weights, TypeError for a model that `draw_network` refuses.
@@ -81,9 +81,9 @@ def animate_training(run: Any, model: Module, data: Any = None, rate: int = 10) 
     if pairs is not None and any(len(x) != 2 for x in pairs[0]):
         raise ValueError(f"animate_training: expected 2 features, got {len(pairs[0][0])}")
     count = len(run.weights)
-    epochs = sorted({round(k * (count - 1) / (_FRAMES - 1)) for k in range(_FRAMES)})
-    drawn = figure(11.0 if pairs else 8.0, 3.8)
-    panels = drawn.subplots(1, 3 if pairs else 2)
+    epochs = sorted({round(k * (count - 1) / (_MOST_FRAMES - 1)) for k in range(_MOST_FRAMES)})
+    chart = figure(11.0 if pairs else 8.0, 3.8)
+    panels = chart.subplots(1, 3 if pairs else 2)
 
     def frame(epoch: int) -> None:
         """Draw the state after an epoch."""
@@ -98,6 +98,6 @@ def animate_training(run: Any, model: Module, data: Any = None, rate: int = 10) 
         panels[-1].plot(range(1, epoch + 2), run.loss[: epoch + 1], color=COLORS[0])
         panels[-1].plot([epoch + 1], [run.loss[epoch]], "o", color=COLORS[0])
         panels[-1].set(xlabel="epoch", ylabel="loss", ylim=(0.0, 1.05 * max(run.loss)))
-        drawn.suptitle(f"epoch {epoch + 1}, loss {run.loss[epoch]:.3f}")
+        chart.suptitle(f"epoch {epoch + 1}, loss {run.loss[epoch]:.3f}")
 
-    return Film(drawn, frame, epochs, rate)
+    return Film(chart, frame, epochs, rate)

@@ -1,4 +1,4 @@
-"""Figures of lessons: functions with their slopes, walks downhill, surfaces, initializers."""
+"""Figures for lessons: functions with slopes, gradient descent, loss surfaces, initializers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -8,8 +8,8 @@ from autograd import Value, value_and_grad
 from nn.study.plots import COLORS, figure
 
 Curve = Callable[[Value], Value]
-_POINTS = 241  # of a curve
-_WIDE = 3  # panels in a row
+_POINTS = 241  # in a curve
+_PANELS = 3  # in a row
 
 
 def _axis(low: float, high: float) -> list[float]:
@@ -35,28 +35,28 @@ def functions(
 
     Args:
         curves: functions of a Value, by name.
-        low, high: where the curves begin and end.
-        separate: whether each function has a panel of its own, with its derivative dashed.
-            Otherwise all functions are on the left and all derivatives on the right.
-        xlabel: what the horizontal axis is called.
+        low, high: the ends of the curves.
+        separate: whether each function has its own panel, with its derivative dashed.  Otherwise
+            all functions are on the left and all derivatives on the right.
+        xlabel: the name of the horizontal axis.
 
     >>> figure = functions({"tanh": lambda x: x.tanh(), "relu": lambda x: x.relu()})
     """
     xs = _axis(low, high)
     if separate:
-        rows = -(-len(curves) // _WIDE)
-        drawn = figure(9.6, 0.4 + 2.5 * rows)
-        panels = drawn.subplots(rows, min(_WIDE, len(curves)), sharex=True, squeeze=False).flat
+        rows = -(-len(curves) // _PANELS)
+        chart = figure(9.6, 0.4 + 2.5 * rows)
+        panels = chart.subplots(rows, min(_PANELS, len(curves)), sharex=True, squeeze=False).flat
         for axes, (name, f) in zip(panels, curves.items(), strict=False):
             values, slopes = _sampled(f, xs)
             axes.plot(xs, values, color=COLORS[0], linewidth=2, label="f")
             axes.plot(xs, slopes, "--", color=COLORS[1], linewidth=2, label="f'")
             axes.set(title=name, ylim=(-1.5, 2.5))
             axes.grid(alpha=0.3)
-        drawn.axes[0].legend(frameon=False)
-        return drawn
-    drawn = figure(9.0, 3.4)
-    left, right = drawn.subplots(1, 2)
+        chart.axes[0].legend(frameon=False)
+        return chart
+    chart = figure(9.0, 3.4)
+    left, right = chart.subplots(1, 2)
     for color, (name, f) in zip(COLORS, curves.items(), strict=False):
         values, slopes = _sampled(f, xs)
         left.plot(xs, values, color=color, linewidth=2, label=name)
@@ -66,7 +66,7 @@ def functions(
     left.legend(frameon=False)
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    return drawn
+    return chart
 
 
 def descent(
@@ -74,24 +74,24 @@ def descent(
 ) -> Any:
     """A Figure of walks on a curve: the start is a dot, and each step is an arrow.
 
-    A walk that leaves the picture ends with an arrow at its edge.
+    The last arrow of a walk that leaves the picture ends at the picture's edge.
 
     Args:
         f: the loss, as a function of one Value.
-        walks: the places that each walk visits, by title; each has a panel of its own.
-        low, high: where the curve begins and ends.
+        walks: the points of each walk, by title; each walk has its own panel.
+        low, high: the ends of the curve.
         top: the height of the picture.
 
     >>> figure = descent(lambda w: w * w, {"good": [1.5, 0.5, 0.2]}, -2.0, 2.0, 4.0)
     """
     xs = _axis(low, high)
     values, _ = _sampled(f, xs)
-    drawn = figure(2.9 * len(walks), 3.0)
-    panels = drawn.subplots(1, len(walks), sharey=True, squeeze=False)[0]
-    for axes, (title, places) in zip(panels, walks.items(), strict=True):
-        heights, _ = _sampled(f, places)
+    chart = figure(2.9 * len(walks), 3.0)
+    panels = chart.subplots(1, len(walks), sharey=True, squeeze=False)[0]
+    for axes, (title, points) in zip(panels, walks.items(), strict=True):
+        heights, _ = _sampled(f, points)
         axes.plot(xs, values, color="0.7", zorder=1)
-        steps = list(pairwise(zip(places, heights, strict=True)))
+        steps = list(pairwise(zip(points, heights, strict=True)))
         for k, (start, end) in enumerate(steps):
             style = {"arrowstyle": "-|>", "color": COLORS[1], "shrinkA": 0, "shrinkB": 0}
             arrow = axes.annotate("", end, start, arrowprops=style, annotation_clip=False)
@@ -99,15 +99,15 @@ def descent(
             if not low <= end[0] <= high or end[1] > top:
                 title = f"{title}\n(leaves the picture in step {k + 1})"
                 break
-        axes.plot(places[0], heights[0], "o", color=COLORS[0], markersize=9, zorder=3)
+        axes.plot(points[0], heights[0], "o", color=COLORS[0], markersize=9, zorder=3)
         axes.set_title(title, fontsize=10)
         axes.set(xlabel="w", xlim=(low, high), ylim=(-0.05 * top, top))
         axes.annotate(
-            "start", (places[0], heights[0]), (0, 9), textcoords="offset points",
+            "start", (points[0], heights[0]), (0, 9), textcoords="offset points",
             ha="center", color=COLORS[0], zorder=4,
         )  # fmt: skip
     panels[0].set_ylabel("loss")
-    return drawn
+    return chart
 
 
 def surfaces(
@@ -122,17 +122,17 @@ def surfaces(
     Args:
         across, up: the coordinates of the grid.
         heights: for each title a grid, with one row for each number in `up`.
-        paths: points to join, by the same titles.
-        labels: what the two axes are called.
+        paths: points to connect, by the same titles.
+        labels: the names of the two axes.
 
     >>> xs = [-1.0, 0.0, 1.0]
     >>> figure = surfaces(xs, xs, {"bowl": [[x * x + y * y for x in xs] for y in xs]})
     """
-    drawn = figure(4.8 * len(heights), 4.0)
-    panels = drawn.subplots(1, len(heights), sharey=True, squeeze=False)[0]
+    chart = figure(4.8 * len(heights), 4.0)
+    panels = chart.subplots(1, len(heights), sharey=True, squeeze=False)[0]
     for axes, (title, grid) in zip(panels, heights.items(), strict=True):
         contours = axes.contourf(across, up, grid, levels=20, cmap="Greys")
-        drawn.colorbar(contours, ax=axes, label="loss")
+        chart.colorbar(contours, ax=axes, label="loss")
         _, i, k = min((z, i, k) for i, row in enumerate(grid) for k, z in enumerate(row))
         star = {"color": "white", "markersize": 14, "markeredgecolor": "black", "zorder": 5}
         axes.plot(across[k], up[i], "*", **star)
@@ -141,7 +141,7 @@ def surfaces(
             axes.plot(xs, ys, "o-", color=COLORS[1], markersize=4, linewidth=1)
         axes.set(title=title, xlabel=labels[0])
     panels[0].set_ylabel(labels[1])
-    return drawn
+    return chart
 
 
 def compare_initializers(examinations: Mapping[str, Any]) -> Any:
@@ -154,8 +154,8 @@ def compare_initializers(examinations: Mapping[str, Any]) -> Any:
     >>> model = MLP([2, 4, 4], "relu", init="he_normal", seed=0)
     >>> figure = compare_initializers({"He": init.examine(model, [[1.0, -1.0], [0.5, 2.0]])})
     """
-    drawn = figure(9.0, 3.6)
-    left, right = drawn.subplots(1, 2, sharex=True, sharey=True)
+    chart = figure(9.0, 3.6)
+    left, right = chart.subplots(1, 2, sharex=True, sharey=True)
     for color, (name, result) in zip(COLORS, examinations.items(), strict=False):
         style = {"color": color, "markersize": 4}
         left.plot([layer.mean_square for layer in result.layers], "o-", label=name, **style)
@@ -166,5 +166,5 @@ def compare_initializers(examinations: Mapping[str, Any]) -> Any:
         axes.set(yscale="log", xlabel="layer")
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
-    drawn.legend(loc="outside right center", frameon=False)
-    return drawn
+    chart.legend(loc="outside right center", frameon=False)
+    return chart

@@ -13,9 +13,9 @@ from autograd.value import restorer
 from nn.activations import Moments, exact_sum, moments, value_and_slope
 from nn.module import Module, unscoped
 
-_FLAT = 0.05  # a unit is saturated if its slope is below this share of the largest
-_FAR = 40.0  # a saturating activation is exactly flat there
-_FACTOR = 1e3  # growth or loss of a mean square over the network that is reported
+_FLAT_SLOPE = 0.05  # a unit is saturated if its slope is below this share of the largest
+_FAR_INPUT = 40.0  # a saturating activation is exactly flat at this distance from 0
+_REPORTED_FACTOR = 1e3  # a larger change of a mean square over the network is reported
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,16 @@ class Examination:
                 findings.append(f"{layer.name}: {layer.dead:.0%} of its neurons are dead")
             if layer.saturated is not None and layer.saturated > 0.5:
                 findings.append(f"{layer.name}: {layer.saturated:.0%} of its outputs are saturated")
-        for what, first, last in (
+        for name, first, last in (
             ("signal", hidden[0].mean_square, hidden[-1].mean_square),
             ("gradient", self.layers[-1].gradient, self.layers[0].gradient),
         ):
             if last == 0.0:
-                findings.append(f"the {what} is exactly 0 at the end")
-            elif last * _FACTOR < first or not last < first * _FACTOR:
-                change = "vanishes" if last * _FACTOR < first else "explodes"
+                findings.append(f"the {name} is exactly 0 at the end")
+            elif last * _REPORTED_FACTOR < first or not last < first * _REPORTED_FACTOR:
+                change = "vanishes" if last * _REPORTED_FACTOR < first else "explodes"
                 factor = f"its mean square is multiplied by {last / first:.1e}"
-                findings.append(f"the {what} {change}: {factor}")
+                findings.append(f"the {name} {change}: {factor}")
         return findings
 
     def __str__(self) -> str:
@@ -169,42 +169,42 @@ def examine(
     ['layers.0: its 6 neurons stay identical forever']
     """
     watched = [
-        _Watched(path or module.name, module)
+        _WatchedLayer(path or module.name, module)
         for path, module in model.named_modules()
         if hasattr(module, "neurons")
     ]
     if not watched:
         raise ValueError(f"examine: {model.name} has no layers of neurons")
     if not len(data):
-        raise ValueError("examine: there is no data")
+        raise ValueError("examine: there is no data; pass at least one sample")
     if (targets is None) != (loss is None):
         raise ValueError("examine: targets and loss need each other; pass both or neither")
     if targets is not None and len(targets) != len(data):
         raise ValueError(f"examine: {len(data)} samples but {len(targets)} targets")
     parameters = model.parameters()
     rng, cotangents = random.Random(seed), []  # noqa: S311
-    neurons = [neuron for one in watched for neuron in one.layer.neurons]
+    neurons = [neuron for entry in watched for neuron in entry.layer.neurons]
     undo = together([restorer(parameters), undo_of(neurons, repeat("activation"))])
     try:
         for p in parameters:
             p.grad = 0.0
-        for one in watched:
-            one.probe()
+        for entry in watched:
+            entry.probe()
         for x, target in zip(data, targets or repeat(None, len(data)), strict=True):
             with unscoped(), recording():
                 outputs = model(x)
-                whole = _weighted(outputs, rng) if loss is None else loss([outputs], [target])
-                whole.backward()
-            for one in watched:
-                one.settle()
+                total = _weighted(outputs, rng) if loss is None else loss([outputs], [target])
+                total.backward()
+            for entry in watched:
+                entry.settle()
             cotangents += [z.grad for z in _flat(outputs)]
-        for one in watched:
-            one.read()
+        for entry in watched:
+            entry.read()
     finally:
         undo()
     squares = [a * a for x in data for a in map(float, x)], [g * g for g in cotangents]
-    predictions = _predictions([one.layer for one in watched], *map(_mean, squares))
-    return Examination(tuple(map(_Watched.examination, watched, predictions)))
+    predictions = _predictions([entry.layer for entry in watched], *map(_mean, squares))
+    return Examination(tuple(map(_WatchedLayer.examination, watched, predictions)))
 
 
 class _Probe:
@@ -231,7 +231,7 @@ class _Probe:
         self.pending.clear()
 
 
-class _Watched:
+class _WatchedLayer:
     """A layer during the examination, with a probe in each neuron."""
 
     def __init__(self, name: str, layer: Any) -> None:
@@ -285,10 +285,10 @@ class _Watched:
 
 
 def _weighted(outputs: Any, rng: random.Random) -> Value:
-    whole = Value(0.0)
+    total = Value(0.0)
     for z in _flat(outputs):
-        whole = whole + rng.gauss(0.0, 1.0) * z
-    return whole
+        total = total + rng.gauss(0.0, 1.0) * z
+    return total
 
 
 def _flat(outputs: Any) -> list[Value]:
@@ -325,10 +325,10 @@ def _predictions(layers: list[Any], inputs: float, outputs: float) -> list[tuple
 def _saturated(function: Callable[[Any], Any] | None, slopes: list[float]) -> float | None:
     """The share of flat slopes; None for an activation that is not flat at both ends."""
     steepest = max(abs(value_and_slope(function, 0.1 * i)[1]) for i in range(-50, 51))
-    ends = [abs(value_and_slope(function, far)[1]) for far in (-_FAR, _FAR)]
+    ends = [abs(value_and_slope(function, far)[1]) for far in (-_FAR_INPUT, _FAR_INPUT)]
     if max(ends) > 1e-6 * steepest:
         return None
-    return _mean([float(abs(slope) < _FLAT * steepest) for slope in slopes])
+    return _mean([float(abs(slope) < _FLAT_SLOPE * steepest) for slope in slopes])
 
 
 def rank(matrix: Sequence[Sequence[float]]) -> int:

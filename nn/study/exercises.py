@@ -1,4 +1,4 @@
-"""The notebooks' exercises: an answer is right, or a sentence says what is wrong with it."""
+"""The notebooks' exercises: an answer is right, or the feedback says what is wrong."""
 
 import functools
 import itertools
@@ -14,16 +14,16 @@ from autograd.expressions import expression
 from nn.layers import Neuron
 
 _DIGITS = 0.005  # relative; three digits are enough for an answer
-_CLOSE = 0.05  # relative; an answer this near is taken for a slip of rounding
-_EXACT = 1e-9  # relative; functions are compared at points, where nothing is rounded by hand
+_CLOSE = 0.05  # relative; a nearer answer counts as a rounding mistake
+_EXACT = 1e-9  # relative; for functions, whose numbers nobody rounds
 _CORNERS = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
-# Positive and without pattern, so that no two different functions agree there.
+# Positive and without a pattern, so that different functions do not agree at them.
 _POINTS = [0.7, 0.35, 0.85, 0.2, 0.6, 0.45, 0.9, 0.3]
 
 
 @dataclass(frozen=True)
 class Feedback:
-    """What there is to say to an answer; true if the answer is right, and printed as the text."""
+    """The verdict on an answer: true if the answer is right, and printed as its text."""
 
     right: bool
     text: str
@@ -36,12 +36,12 @@ class Feedback:
 
 
 def check(name: str, answer: Any) -> Feedback:
-    """The Feedback to an answer: right, or not and why.
+    """The Feedback on an answer: whether it is right, and if not, why.
 
     Args:
         name: the exercise's number, such as "1.3": the third of notebook 01.
-        answer: a number to three digits, a list of numbers, a letter, or a function, as the
-            exercise asks.  `...` stands for no answer yet.
+        answer: a number to three digits, a list of numbers, a letter, or a function, depending on
+            the exercise; `...` if there is no answer yet.
 
     Raises KeyError for an exercise that does not exist.
 
@@ -82,7 +82,7 @@ def names() -> list[str]:
 
 
 def exercise(name: str) -> Mapping[str, Any]:
-    """The right and the wrong answers of an exercise, as exercises.toml has them.
+    """The right and the wrong answers of an exercise, from exercises.toml.
 
     Raises KeyError for an exercise that does not exist.
     """
@@ -97,7 +97,7 @@ def _close(number: float, right: float, within: float) -> bool:
 
 
 def _number(exercise: Mapping[str, Any], answer: Any) -> str:
-    """What is wrong with a number, '' if it is right."""
+    """The feedback on a number; '' if it is right."""
     try:
         with no_grad():
             number = float(answer)
@@ -145,7 +145,7 @@ def _texts(function: str | Sequence[str]) -> list[str]:
 
 
 def _function(exercise: Mapping[str, Any], answer: Any) -> str:
-    """What is wrong with a function, compared with the right one at a few points."""
+    """The feedback on a function, compared at a few points; '' if it is right."""
     variables = exercise["variables"]
     signature = f"({', '.join(variables)})"
     if not callable(answer):
@@ -171,7 +171,7 @@ def _function(exercise: Mapping[str, Any], answer: Any) -> str:
 
 
 def _results(answer: Callable[..., Any], point: Sequence[float]) -> list[float]:
-    """The numbers that the learner's function gives; it may use Values or the module math."""
+    """The results of the learner's function, which may use Values or the module `math`."""
     with no_grad():
         result = answer(*map(Value, point))
         return [float(x) for x in (result if isinstance(result, list | tuple) else [result])]

@@ -1,4 +1,4 @@
-"""Networks as circles and lines: neurons with their activations, weights by width and color."""
+"""Networks as circles and lines: neurons with activations, weights as widths and colors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,37 +11,37 @@ from nn.module import unscoped
 from nn.study.plots import COLORS, figure
 
 POSITIVE, NEGATIVE = COLORS[0], COLORS[1]
-_LABELLED = 12  # weights; with more of them, their numbers would cover each other
-_MOST = 12  # circles in a column; of more neurons, the first and the last ones are drawn
-_WIDEST = 4.5  # points, for the largest weight
-_DIAMETER = 30.0  # points, of a circle where there is room for it
-_FAINTEST = 0.15  # opacity of the smallest weight
+_MOST_LABELS = 12  # weights; the numbers of more would cover each other
+_MOST_CIRCLES = 12  # in a column; of more neurons, the first ones and the last one are drawn
+_WIDEST = 4.5  # points; the line of the largest weight
+_DIAMETER = 30.0  # points; smaller if there is not enough room
+_FAINTEST = 0.15  # the opacity of the smallest weight
 
 
 @dataclass
 class Column:
-    """A column of the picture: what stands in its circles, and beside them."""
+    """A column of the picture: its circles, and the texts beside them."""
 
     title: str
-    shown: list[int]  # positions in the layer; -1 stands for those that are left out
+    shown: list[int]  # indices in the layer; -1 stands for the neurons that are left out
     texts: list[str]  # beside the circles
     activations: list[float] | None
 
     def height(self, row: int) -> float:
-        """The place of a row, from the middle of the column."""
+        """The height of a row above the middle of the column."""
         return (len(self.shown) - 1) / 2 - row
 
 
 def draw_network(model: Any, sample: Sequence[float] | None = None) -> Any:
     """A Figure of a network: neurons as circles, weights as lines.
 
-    The width of a line is the size of its weight; blue is positive, orange negative.  A small
-    network shows its weights and biases as numbers.  With a sample, each circle shows the number
-    that leaves it, and its color.
+    A wider line is a larger weight; blue is positive, orange negative.  A small network shows its
+    weights and biases as numbers.  With a sample, each circle shows its activation as a number and
+    as a color.
 
     Args:
         model: a Neuron, a Layer, an MLP, or a Sequential of Layers.
-        sample: the numbers that the first layer reads.
+        sample: the inputs of the first layer.
 
     Raises TypeError for another model, ValueError for a sample of another length.
 
@@ -50,16 +50,16 @@ def draw_network(model: Any, sample: Sequence[float] | None = None) -> Any:
     layers = layers_of(model)
     size = len(layers[0][0].weights)
     if sample is not None and len(sample) != size:
-        raise ValueError(f"draw_network: the network reads {size} numbers, got {len(sample)}")
+        raise ValueError(f"draw_network: the network has {size} inputs, got {len(sample)}")
     columns = columns_of(layers, sample)
     tallest = max(len(column.shown) for column in columns)
-    drawn = figure(1.6 + 2.1 * len(columns), 1.0 + 0.62 * tallest)
-    draw_on(drawn.subplots(), layers, columns)
-    return drawn
+    chart = figure(1.6 + 2.1 * len(columns), 1.0 + 0.62 * tallest)
+    draw_on(chart.subplots(), layers, columns)
+    return chart
 
 
 def layers_of(model: Any) -> list[list[Neuron]]:
-    """The neurons of each layer; TypeError for a model that is not made of Layers alone."""
+    """The neurons of each layer; TypeError for a model with anything but Layers."""
     if isinstance(model, Neuron):
         return [[model]]
     if isinstance(model, Layer):
@@ -75,18 +75,18 @@ def layers_of(model: Any) -> list[list[Neuron]]:
 
 
 def _shown(count: int) -> list[int]:
-    if count <= _MOST:
+    if count <= _MOST_CIRCLES:
         return list(range(count))
-    return [*range(_MOST - 2), -1, count - 1]
+    return [*range(_MOST_CIRCLES - 2), -1, count - 1]
 
 
 def columns_of(layers: list[list[Neuron]], sample: Sequence[float] | None = None) -> list[Column]:
-    """The inputs and the layers; activations where there is a sample."""
+    """The columns of the inputs and of the layers; with activations if there is a sample."""
     size = len(layers[0][0].weights)
     row = None if sample is None else [float(x) for x in sample]
     shown = _shown(size)
     columns = [Column("inputs", shown, [f"x{k + 1}" if k >= 0 else "" for k in shown], row)]
-    few = sum(len(neuron.weights) for neurons in layers for neuron in neurons) <= _LABELLED
+    few = sum(len(neuron.weights) for neurons in layers for neuron in neurons) <= _MOST_LABELS
     for depth, neurons in enumerate(layers, 1):
         if row is not None:
             with no_grad(), unscoped():
@@ -112,7 +112,7 @@ def draw_on(axes: Any, layers: list[list[Neuron]], columns: list[Column]) -> Non
             for source, i in enumerate(before.shown):
                 if k >= 0 and i >= 0:
                     ends = before.height(source), after.height(row)
-                    number = len(weights) <= _LABELLED
+                    number = len(weights) <= _MOST_LABELS
                     _line(axes, x, ends, neurons[k].weights[i].data, largest, number)
     sizes = [abs(a) for column in columns for a in column.activations or ()]
     scale = max(sizes, default=0.0) or 1.0
@@ -128,18 +128,18 @@ def draw_on(axes: Any, layers: list[list[Neuron]], columns: list[Column]) -> Non
 def _line(
     axes: Any, x: int, ends: tuple[float, float], weight: float, largest: float, number: bool
 ) -> None:
-    """One weight, with its number beside the line where there is room for it."""
+    """Draw a weight as a line, with its number on it if `number` is set."""
     share = min(1.0, abs(weight) / largest)
     color = POSITIVE if weight >= 0 else NEGATIVE
     alpha = _FAINTEST + (1 - _FAINTEST) * share
     width = 0.4 + (_WIDEST - 0.4) * share
     axes.plot([x, x + 1], ends, color=color, linewidth=width, alpha=alpha, zorder=1)
     if number:
-        place = 0.38  # from the left, where lines into the same neuron are still apart
+        across = 0.38  # from the left, where lines into the same neuron do not meet yet
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-        height = ends[0] + place * (ends[1] - ends[0])
+        height = ends[0] + across * (ends[1] - ends[0])
         axes.text(
-            x + place,
+            x + across,
             height,
             _text(weight),
             ha="center",
@@ -151,7 +151,7 @@ def _line(
 
 
 def _circles(axes: Any, x: int, column: Column, scale: float, diameter: float, last: bool) -> None:
-    """The circles of a column, with what stands in them and beside them."""
+    """Draw the circles of a column, with the numbers in them and the texts beside them."""
     from matplotlib.colors import LinearSegmentedColormap
 
     shades = LinearSegmentedColormap.from_list("signed", [NEGATIVE, "white", POSITIVE])
@@ -182,5 +182,5 @@ def _circles(axes: Any, x: int, column: Column, scale: float, diameter: float, l
 
 
 def _text(number: float) -> str:
-    """Two digits, with the minus sign of print."""
+    """The number to two digits, with a typographic minus sign."""
     return f"{number:.2g}".replace("-", "\N{MINUS SIGN}")

@@ -15,11 +15,11 @@ from nn.module import Module, unscoped
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
 
-DOTS, SHOWN = 150, 100  # pixels per inch: in the picture, and on a notebook's page
+FILE_DPI, PAGE_DPI = 150, 100  # pixels per inch of the picture, and of its size on the page
 
 
 @functools.cache
-def _shown() -> Any:
+def _figure_class() -> Any:
     """A subclass of matplotlib's Figure that a notebook shows as a picture.
 
     Without pyplot, a notebook shows only the repr of a plain Figure.
@@ -29,15 +29,15 @@ def _shown() -> Any:
     except ImportError:
         raise ImportError("a figure needs matplotlib: pip install 'chainrule[plot]'") from None
 
-    class Shown(Figure):
+    class NotebookFigure(Figure):
         def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
             data = io.BytesIO()
-            self.savefig(data, format="png", dpi=DOTS)
-            width, height = (round(side * SHOWN) for side in self.get_size_inches())
+            self.savefig(data, format="png", dpi=FILE_DPI)
+            width, height = (round(side * PAGE_DPI) for side in self.get_size_inches())
             return data.getvalue(), {"width": width, "height": height}
 
-    Shown.__name__ = Shown.__qualname__ = "Figure"
-    return Shown
+    NotebookFigure.__name__ = NotebookFigure.__qualname__ = "Figure"
+    return NotebookFigure
 
 
 def figure(width: float = 6.4, height: float = 4.2) -> Any:
@@ -45,13 +45,13 @@ def figure(width: float = 6.4, height: float = 4.2) -> Any:
 
     Raises ImportError, with the extra to install, if matplotlib is missing.
     """
-    return _shown()(figsize=(width, height), layout="constrained")
+    return _figure_class()(figsize=(width, height), layout="constrained")
 
 
 def history(run: Any) -> Any:
     """A Figure of a History: the loss curves, and next to them the metrics if there are any."""
-    drawn = figure(10.0 if run.metrics else 6.4)
-    axes = drawn.subplots(1, 2 if run.metrics else 1, squeeze=False)[0]
+    chart = figure(10.0 if run.metrics else 6.4)
+    axes = chart.subplots(1, 2 if run.metrics else 1, squeeze=False)[0]
     epochs = range(1, len(run) + 1)
     axes[0].plot(epochs, run.loss, color=COLORS[0], label="training")
     if run.validation_loss:
@@ -65,24 +65,24 @@ def history(run: Any) -> Any:
             axes[1].plot(epochs, numbers, color=color, label=name)
         axes[1].set(xlabel="epoch")
         axes[1].legend(frameon=False)
-    return drawn
+    return chart
 
 
 def sweep(result: Any) -> Any:
     """A Figure of a Grid of rates: a loss curve for each rate."""
-    drawn = figure(8.2, 4.6)
-    axes = drawn.subplots()
+    chart = figure(8.2, 4.6)
+    axes = chart.subplots()
     top = 3.0 * max(run.loss[0] for run in result.runs)
     lowest = min(x for run in result.runs for x in run.loss if x > 0.0)
     colors = COLORS * len(result.runs)
     for run, outcome, color in zip(result.runs, result.outcomes, colors, strict=False):
-        shown = [min(x, 10.0 * top) if x == x else 10.0 * top for x in run.loss]
+        clipped = [min(x, 10.0 * top) if x == x else 10.0 * top for x in run.loss]
         name = f"{run.rate:g}: {outcome}"
-        axes.plot(range(len(shown)), shown, color=color, linewidth=1.8, label=name)
+        axes.plot(range(len(clipped)), clipped, color=color, linewidth=1.8, label=name)
     axes.set(xlabel="epoch", ylabel="loss", yscale="log", ylim=(0.7 * lowest, top))
     axes.locator_params(axis="x", integer=True)
     axes.legend(title="learning rate", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return drawn
+    return chart
 
 
 def grid(result: Any) -> Any:
@@ -96,8 +96,8 @@ def grid(result: Any) -> Any:
     logs = [math.log10(max(x, 1e-300)) for x in finite] or [0.0]
     low, high = min(logs), max(logs)
     longest = max(map(len, names))
-    drawn = figure(1.6 + 0.085 * longest + 0.95 * len(rates), 1.3 + 0.55 * len(names))
-    axes = drawn.subplots()
+    chart = figure(1.6 + 0.085 * longest + 0.95 * len(rates), 1.3 + 0.55 * len(names))
+    axes = chart.subplots()
     from matplotlib import colormaps
 
     for i, row in enumerate(medians):
@@ -119,13 +119,13 @@ def grid(result: Any) -> Any:
     axes.set_title(f"last loss, {seeds}; {len(result.runs)} of {len(result)} runs", fontsize=10)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    return drawn
+    return chart
 
 
 def range_test(result: Any) -> Any:
     """A Figure of a RangeTest: loss against rate, the suggestion and the stability bound."""
-    drawn = figure(7.2, 4.4)
-    axes = drawn.subplots()
+    chart = figure(7.2, 4.4)
+    axes = chart.subplots()
     axes.plot(result.rates, result.losses, color="0.6", linewidth=1.0, label="loss of each step")
     axes.plot(result.rates, result.smooth, color=COLORS[0], label="running mean")
     name = f"suggested: {result.suggestion:.2g}"
@@ -137,14 +137,14 @@ def range_test(result: Any) -> Any:
     axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
     axes.set_ylim(top=max(top, 1.05 * result.losses[0]))
     axes.legend(frameon=False)
-    return drawn
+    return chart
 
 
 def examination(result: Any) -> Any:
     """A Figure of an Examination: activations, gradients, and mean squares with predictions."""
     count = len(result.layers)
-    drawn = figure(10.0, 2.2 + 0.36 * max(count, 4))
-    left, middle, right = drawn.subplots(1, 3)
+    chart = figure(10.0, 2.2 + 0.36 * max(count, 4))
+    left, middle, right = chart.subplots(1, 3)
     sizes = [abs(a) for layer in result.layers for a in layer.activations if math.isfinite(a)]
     span = max(sizes, default=0.0) or 1.0
     _ridges(left, [layer.activations for layer in result.layers], -span, span)
@@ -184,7 +184,7 @@ def examination(result: Any) -> Any:
     right.set(title="measured and predicted", xlabel="layer")
     right.grid(alpha=0.3)
     right.legend(frameon=False, fontsize="small")
-    return drawn
+    return chart
 
 
 def _ridges(axes: Any, parts: Sequence[Sequence[float]], low: float, high: float) -> None:
@@ -212,9 +212,9 @@ def decision_boundary(model: Module, data: Any, steps: int = 60, threshold: floa
     inputs, targets = samples(data)
     if any(len(x) != 2 for x in inputs):
         raise ValueError(f"decision_boundary: expected 2 features, got {len(inputs[0])}")
-    drawn = figure(5.6, 4.6)
-    boundary_on(drawn.subplots(), model, inputs, targets, steps, threshold)
-    return drawn
+    chart = figure(5.6, 4.6)
+    boundary_on(chart.subplots(), model, inputs, targets, steps, threshold)
+    return chart
 
 
 def boundary_on(
@@ -243,9 +243,9 @@ def boundary_on(
     limits = {"cmap": colors, "vmin": -0.5, "vmax": count - 0.5}
     axes.pcolormesh(across, up, grid, alpha=0.25, shading="nearest", **limits)
     xs, ys = zip(*inputs, strict=True)
-    wanted = [max(int(t), 0) for t in targets]
+    labels = [max(int(t), 0) for t in targets]
     size = 18 if len(xs) > 30 else 70
-    axes.scatter(xs, ys, c=wanted, s=size, edgecolors="white", linewidths=0.6, **limits)
+    axes.scatter(xs, ys, c=labels, s=size, edgecolors="white", linewidths=0.6, **limits)
     axes.set(xlabel="$x_1$", ylabel="$x_2$")
 
 
@@ -256,8 +256,8 @@ def weights(run: Any, names: Sequence[str] = ()) -> Any:
     """
     if not run.weights:
         raise ValueError("weights: the run has no weights; use fit(..., watch=True)")
-    drawn = figure(7.2, 4.2)
-    axes = drawn.subplots()
+    chart = figure(7.2, 4.2)
+    axes = chart.subplots()
     columns = list(zip(*run.weights, strict=True))
     for i, column in enumerate(columns):
         color = COLORS[i % len(COLORS)]
@@ -267,4 +267,4 @@ def weights(run: Any, names: Sequence[str] = ()) -> Any:
     if names:
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.set(xlabel="epoch", ylabel="parameter")
-    return drawn
+    return chart

@@ -138,14 +138,14 @@ def sweep(
     seeds = [whole(seed, "sweep: seeds", None) for seed in tables.samples(seeds, "sweep: seeds")]
     named = dict(initializers) if isinstance(initializers, Mapping) else {}
     if not isinstance(initializers, Mapping):
-        named = {"default" if one is None else str(one): one for one in initializers}
-    for what, given in (("rates", rates), ("initializers", initializers), ("seeds", seeds)):
-        if not len(given):
-            raise ValueError(f"sweep: no {what}")
-        if len(named if what == "initializers" else set(given)) != len(given):
-            raise ValueError(f"sweep: {what} has duplicates: {list(given)}")
+        named = {"default" if start is None else str(start): start for start in initializers}
+    for name, values in (("rates", rates), ("initializers", initializers), ("seeds", seeds)):
+        if not len(values):
+            raise ValueError(f"sweep: no {name}")
+        if len(named if name == "initializers" else set(values)) != len(values):
+            raise ValueError(f"sweep: {name} has duplicates: {list(values)}")
     grid = Grid(sorted(rates), list(named), list(seeds))
-    places = list(itertools.product(grid.rates, grid.initializers, grid.seeds))
+    combinations = list(itertools.product(grid.rates, grid.initializers, grid.seeds))
     own: dict[str, str] = {}
     if client is not None:
         from autograd.distributed.client import agree
@@ -156,18 +156,18 @@ def sweep(
     picture = None if picture is None else Path(picture)
     if picture is not None:
         _draw(grid, picture)
-    work = [(rate, named[name], seed) for rate, name, seed in places]
-    drawn = time.monotonic()
+    work = [(rate, named[name], seed) for rate, name, seed in combinations]
+    last_drawn = time.monotonic()
     done: dict[int, Trained] = {}
     with bar(len(grid), progress, "run") as advance, closing(_runs(work, task, client)) as runs:
         for k, losses in runs:
-            done[k] = Trained(*places[k], losses)
+            done[k] = Trained(*combinations[k], losses)
             grid.runs = [done[k] for k in sorted(done)]
             advance(f"best {grid.median(*grid.best):.4g}")
-            due = len(done) == len(grid) or time.monotonic() - drawn > PICTURE_EVERY
+            due = len(done) == len(grid) or time.monotonic() - last_drawn > PICTURE_EVERY
             if picture is not None and due:
                 _draw(grid, picture)
-                drawn = time.monotonic()
+                last_drawn = time.monotonic()
     return grid
 
 

@@ -163,8 +163,8 @@ def _parts(data: Samples, share: float, seed: Any) -> tuple[Samples, Samples]:
     count = round(share * len(order))
     if not 0 < count < len(order):
         raise ValueError(f"fit: {share:g} of {len(order)} samples leaves one side empty")
-    apart, rest = (
+    apart, others = (
         (chosen(data[0], part), chosen(data[1], part))
         for part in (sorted(order[:count]), sorted(order[count:]))
     )
-    return rest, apart
+    return others, apart

@@ -74,10 +74,10 @@ class Loop:
             try:
                 loss = self.source.step(batch)
             except StepError as error:
-                where = f"epoch {len(self.state.history) + 1}, step {optimizer.taken + 1}"
+                position = f"epoch {len(self.state.history) + 1}, step {optimizer.taken + 1}"
                 rate = f"; the learning rate was {optimizer.lr:g}, try a lower one"
                 advice = rate if optimizer.taken else ""  # before the first step it has no effect
-                raise TrainingError(f"{where}: {error}{advice}", self.state.history) from None
+                raise TrainingError(f"{position}: {error}{advice}", self.state.history) from None
             total += loss * size
             seen += size
         if self.source.flat is not None:
@@ -125,13 +125,13 @@ class Loop:
         """Call the callbacks; training continues with any changes that they make."""
         history, replay = self.state.history, self.source.replay
         try:
-            answers = [callback(len(history), history) for callback in self.settings.callbacks]
+            results = [callback(len(history), history) for callback in self.settings.callbacks]
         finally:
             if replay is not None:
                 replay.flat.read()
         if replay is not None:
             replay.look()
-        if True in answers:
+        if True in results:
             history.stopped = "a callback asked to stop"
 
     def _interrupted(self) -> None:

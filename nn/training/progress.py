@@ -8,22 +8,22 @@ from autograd.atomic import context
 
 
 @context
-def bar(count: int, wanted: bool | None, unit: str = "epoch") -> Any:
+def bar(count: int, show: bool | None, unit: str = "epoch") -> Any:
     """A function that advances a progress bar by one, or does nothing."""
-    shown: Any = None
+    progress: Any = None
 
     def advance(note: str) -> None:
-        if shown is not None:
-            shown.set_postfix_str(note)
-            shown.update()
+        if progress is not None:
+            progress.set_postfix_str(note)
+            progress.update()
 
     try:
-        if sys.stderr.isatty() if wanted is None else wanted:
+        if sys.stderr.isatty() if show is None else show:
             with contextlib.suppress(ImportError):
                 from tqdm import tqdm
 
-                shown = tqdm(total=count, desc="training", unit=unit)
+                progress = tqdm(total=count, desc="training", unit=unit)
         yield advance
     finally:
-        if shown is not None:
-            shown.close()
+        if progress is not None:
+            progress.close()

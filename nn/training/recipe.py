@@ -62,8 +62,8 @@ class Recipe:
             self.optimizer.step()
             return
         if self.clip is not None:
-            where = flat.places(self.parameters)
-            flat.gradients[where] = clipped(flat.gradients[where].tolist(), self.clip)[1]
+            indices = flat.places(self.parameters)
+            flat.gradients[indices] = clipped(flat.gradients[indices].tolist(), self.clip)[1]
         self.optimizer.step_flat(flat)
 
 

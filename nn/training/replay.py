@@ -62,15 +62,15 @@ class Replay:
 
     def agrees(self, inputs: Sequence[Any], targets: Sequence[Any]) -> None:
         """Raise ValueError if the loss is no mean over samples, or a call changes the model."""
-        chosen: dict[str, int] = {}
+        samples: dict[str, int] = {}
         for i, target in enumerate(targets):
-            chosen.setdefault(repr(target), i)
-            if len(chosen) == _SAMPLES:
+            samples.setdefault(repr(target), i)
+            if len(samples) == _SAMPLES:
                 break
-        xs, ys = [inputs[i] for i in chosen.values()], [targets[i] for i in chosen.values()]
+        xs, ys = [inputs[i] for i in samples.values()], [targets[i] for i in samples.values()]
         before = _settings(self._model)
         with unscoped(), no_grad():
-            whole = item(self._loss([self._model(x) for x in xs], ys))
+            loss = item(self._loss([self._model(x) for x in xs], ys))
         mean = self.loss(xs, ys)
         changed = sorted(set(_settings(self._model)) - set(before))
         if changed:
@@ -78,10 +78,10 @@ class Replay:
                 f"fit: a call of the model changes {changed[0][0]}, which compiled=True does not "
                 "repeat; use compiled=False"
             )
-        if not abs(whole - mean) <= 1e-9 * max(abs(whole), abs(mean)) and mean == mean:
+        if not abs(loss - mean) <= 1e-9 * max(abs(loss), abs(mean)) and mean == mean:
             raise ValueError(
                 f"fit: compiled=True takes the mean over samples, {mean!r}, but the loss of the "
-                f"batch is {whole!r}; use a loss with reduction='mean' and without class_weight, "
+                f"batch is {loss!r}; use a loss with reduction='mean' and without class_weight, "
                 "or compiled=False"
             )
 
@@ -103,10 +103,10 @@ class Replay:
         """The model's outputs for each sample, as numbers."""
         self._outputs.numbers = self.flat.numbers
         outputs: list[Any] = [None] * len(inputs)
-        for xs, places in _alike(inputs, range(len(inputs))):
+        for xs, indices in _alike(inputs, range(len(inputs))):
             columns = self._outputs(xs)
-            for i, place in enumerate(places.tolist()):
-                outputs[place] = _row(columns, i)
+            for i, index in enumerate(indices.tolist()):
+                outputs[index] = _row(columns, i)
         return outputs
 
 

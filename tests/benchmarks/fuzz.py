@@ -29,6 +29,7 @@ from autograd.compiled.encoded import Batch, Encoded
 from autograd.compiled.native.engine import NativeEngine
 from autograd.compiled.numpy_engine import NumpyEngine
 from autograd.compiled.program import Program
+from autograd.show.page import Drawing
 from nn import FileFormatError, Layer
 
 ATTACKS = Path(__file__).resolve().parents[1] / "attacks"
@@ -80,7 +81,7 @@ def skeleton(label: str) -> tuple[str, str, list[str]]:
     picture = draw(root, edges=True)
     dot = _QUOTED.sub('""', picture.source)
     mermaid = re.sub(r'"[^"]*"', '""', picture.mermaid())
-    with mock.patch.object(autograd.show.page, "_picture", return_value=("", {})):
+    with mock.patch.object(autograd.show.page, "drawing", return_value=Drawing()):
         text = play(root, {}).html()
     tree: Any = html5lib.parse(text, namespaceHTMLElements=False)
     tags = [f"{element.tag} {sorted(element.attrib)}" for element in tree.iter()]
