@@ -781,8 +781,8 @@ def test_a_recording_that_never_fits_is_an_error_and_no_endless_loop(
 ) -> None:
     from autograd.compiled.recording import Recording, Run
 
-    def failed(one: Any, numbers: Any, where: Any, x: Any, *rest: Any, **named: Any) -> Any:
-        return Run(False, np.zeros((len(x), 1)), np.zeros(len(x), dtype=np.int64), x, rest[-1])
+    def failed(one: Any, numbers: Any, where: Any, x: Any, *rest: Any) -> Any:
+        return Run(False, np.zeros((len(x), 1)), np.zeros(len(x), dtype=np.int64), x, rest[1])
 
     monkeypatch.setattr(Recording, "run", failed)
     monkeypatch.setattr(Recording, "run_eagerly", failed)

@@ -278,8 +278,8 @@ def test_compiled_training_does_not_grow() -> None:
         )  # fmt: skip
 
     # Forty runs, each with recordings of its own of some 150 kB.  What the last of them knows of
-    # random generators is some 30 kB, however many there were.
-    assert growth(epoch, 20) < 50_000
+    # random generators is some 30 kB, and the records of their programs as much.
+    assert growth(epoch, 20) < 80_000
 
 
 def test_a_compiled_function_keeps_no_more_recordings_than_its_cache() -> None:
@@ -288,8 +288,8 @@ def test_a_compiled_function_keeps_no_more_recordings_than_its_cache() -> None:
     def call(i: int) -> None:
         one([1.0] * (2 + i % 20))
 
-    # Sixty recordings of some 10 kB, and the three that are kept may be younger.
-    assert growth(call, 60) < 100_000
+    # Sixty recordings of some 30 kB, and the three that are kept may be younger.
+    assert growth(call, 60) < 150_000
     assert len(one.recordings) == 3
 
 

@@ -24,6 +24,7 @@ from llvmlite import binding
 import autograd
 from autograd import Value, argmax, rows
 from autograd.compiled.encoded import Batch
+from autograd.compiled.margins import is_exact
 from autograd.compiled.native import cache, kernels, limits, lookups, peaks, team
 from autograd.compiled.native.contractions import any_shape, contraction, described
 from autograd.compiled.native.engine import NativeEngine
@@ -241,6 +242,23 @@ def test_rows_differ_from_the_eager_ones_by_few_ulp(name: str) -> None:
             exact = partial(*point, *[None] * (2 - op.arity), wanted)
             loose = 1e-15 if name in reference.CROSSES_ZERO else 1e-322
             assert dz == pytest.approx(exact, rel=1.8e-15, abs=loose, nan_ok=True), point
+
+
+SUMMED = "add", "sub", "mul", "pos", "neg", "square"  # a zero may have another sign
+SPECIAL = [0.0, -0.0, 0.5, 2.5, -0.3, 1e300, 5e-324, math.inf, -math.inf, math.nan]
+
+
+@pytest.mark.parametrize("name", [op.name for op in rows().values() if is_exact(op)])
+def test_rows_that_no_engine_rounds_otherwise_have_the_eager_bits(name: str) -> None:
+    op, rng = rows()[name], random.Random(name)
+    numbers = SPECIAL + [rng.choice([-1, 1]) * 10 ** rng.uniform(-3, 17) for _ in range(15)]
+    points = list(itertools.product(numbers, repeat=op.arity))
+    alone = points[:: max(1, len(points) // 40)]
+    found = raw(op, points)[0].tolist() + [float(raw(op, [point])[0][0]) for point in alone]
+    for point, z in zip([*points, *alone], found, strict=True):
+        wanted = op.value(*point)
+        same = z == wanted if name in SUMMED else z.hex() == wanted.hex()
+        assert same or (z != z and wanted != wanted), point
 
 
 # ---------------------------------------------------------------------- what is measured
@@ -559,6 +577,21 @@ def test_a_sample_has_the_same_bits_whatever_its_neighbours(samples: int) -> Non
     some, slopes_of_some = compiled.value_and_grad(x[chosen])
     assert np.array_equal(some, value[chosen])
     assert np.array_equal(slopes_of_some, slopes[chosen])
+
+
+def test_a_flat_on_several_threads_has_the_bits_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "CHUNK", 20_000)
+    model = MLP([3, 5, 1], "tanh", seed=0)
+    x = np.random.default_rng(0).normal(size=(700, 3))
+    found = []
+    for threads in (1, 2, 5):
+        compiled = autograd.compile(lambda x: model(x)[0], reduction="mean", threads=threads)
+        flat = compiled.flat(model.parameters())
+        for _ in range(3):
+            value = flat.backward(x)
+        assert len(flat._plans) == 1
+        found.append([value, *flat.gradients.tolist()])
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_sample_that_is_alone_in_its_branch_has_the_same_bits() -> None:

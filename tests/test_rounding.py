@@ -340,7 +340,7 @@ def kept(made: Recording) -> tuple[Any, Any]:
     code, memory, _ = NumpyEngine(made.program).memory(8)
     if isinstance(made.engine, NumpyEngine):
         return code, made.memory(8)[1]
-    loaded, (numbers, *_) = made.memory(8)
+    loaded, (numbers, *_), _ = made.memory(8)
     lanes = loaded.translation.layout.lanes
     memory[: code.shared] = numbers[: code.shared]
     memory[code.shared : code.end] = numbers[lanes : lanes + code.end - code.shared]

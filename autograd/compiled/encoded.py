@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from autograd.compiled.contractions import LOOPS, contraction
-from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, MASKED, ROW, SHARED, Instruction
+from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, MASKED, SHARED, Instruction
 from autograd.compiled.program import Program
 from autograd.compiled.rounding import UNIT, Step, runs
 
 Array = Any
 BLOCKS = (1, 8, 16, 32, 64)  # samples that are computed side by side
-WIDTH = 6 + 4 * LOOPS + 1
+LOOPS = 5  # of a contraction: three over lanes, one over terms, one over samples
+WIDTH = 5 + 4 * LOOPS
 # The status of a sample: its guards passed, one failed, or rounding could change a decision.
 PASSED, FAILED, DOUBTFUL = 1, 0, 2
 
@@ -108,6 +108,10 @@ class Encodings:
             kept[block] = code, memory, np.zeros(code.size)
         return kept[block]  # type: ignore[no-any-return]
 
+    def run(self, memory: tuple["Encoded", Array, Array], batch: Batch, threads: int = 1) -> bool:
+        """What a sweep over the batch answers; always on one thread."""
+        return self.sweep(*memory, batch)
+
     def prepared(
         self, memory: tuple["Encoded", Array, Array], batch: Batch, threads: int = 1
     ) -> Callable[[], bool]:
@@ -122,15 +126,13 @@ class Encodings:
 class Encoded:
     """A program's instructions as rows of whole numbers, for blocks of a number of samples.
 
-    A row of a contraction is: kind, form, sign, the offsets of z, x and y, the sizes of its loops,
-    their strides in z, x and y, and which factor is an adjoint.  A row of another instruction is:
+    A row of a contraction is: kind, sign, the offsets of z, x and y, the sizes of its loops, and
+    their strides in z, x and y.  In `backward`, x is the adjoint.  A row of another instruction is:
     kind, op, lanes, the offset of z (of GATHER: the index in the pool), the indices in the pool of
     x, y and the start of each lane's terms, sign, and whether gradients in x and y are wanted.
 
     If rounding could decide anything (see `rounding`), the magnitudes of all numbers and their
-    bounds follow the numbers in memory.  For blocks of several samples, each lane's largest
-    magnitude and bound follow them.  `bounding` has the rows that compute bounds, and
-    `bounding_largest` those that compute the largest.
+    bounds follow the numbers in memory, and `bounding` has the rows that compute bounds.
     """
 
     def __init__(self, program: Program, block: int) -> None:
@@ -159,26 +161,16 @@ class Encoded:
 
     def _measure(self, program: Program) -> None:
         """Set the rows that compute bounds, and the guards with the offsets of their bounds."""
-        cone, at = program.cone, 0
+        cone = program.cone
         self.unit = cone.unit * UNIT
-        regions = []
-        for block in (self.block, self.block, self.block, 1, 1):
-            regions.append(Region(at, self.shared, block))
-            at = regions[-1].lane(program.slots)
-        _, self.magnitudes, self.bounds, self.largest, self.largest_bounds = regions
-        self.size = self.end
-        if len(cone.lanes):
-            self.size = at if self.block > 1 else self.largest.first
-        first = [region.first for region in regions[1:]]
-        self.layout = np.array([*first, cone.unit], dtype=np.int64)
+        self.magnitudes = Region(self.end, self.shared, self.block)
+        self.bounds = Region(2 * self.end, self.shared, self.block)
+        self.size = 3 * self.end if len(cone.lanes) else self.end
         self.measured = runs(cone.lanes)
-        steps = cone.steps if self.block > 1 else []
-        self.bounding = self._table([self._bound(step, *regions[1:3]) for step in cone.steps])
-        self.bounding_largest = self._table([self._bound(step, *regions[3:]) for step in steps])
+        self.bounding = self._table([self._bound(step) for step in cone.steps])
         comparison, x, y, answer = program.tape.guards.T
         sides = program.address[x], program.address[y]
         columns = [comparison, *map(self.numbers.flagged, sides), answer, cone.guards]
-        columns += map(self.largest_bounds.offsets, sides)
         self.guards = np.stack(columns, axis=1).astype(np.int64)
 
     @staticmethod
@@ -209,92 +201,47 @@ class Encoded:
         ]
         pools += pools[:1] * (2 - len(pools))  # an operation of one operand gets it twice
         starts = self._pooled(np.concatenate([[0], np.cumsum(step.counts)]))
-        if step.kind == CHOOSE:
-            flat = self._shared_choice(step)
-        else:
-            flat = [part for array in step.pool[:2] for part in self._flat(array)]
-        flat += flat[:2] * (len(step.pool) == 1)
         return [
             step.kind, step.op, step.lanes, z, *pools, starts, int(step.sign),
-            int(step.wanted[0]), int(step.wanted[1]), *flat,
+            int(step.wanted[0]), int(step.wanted[1]),
         ]  # fmt: skip
 
     def _masked(self, step: Instruction, region: Region) -> list[int]:
         """A mask's row; its lanes come in groups, each for one list of values."""
         value, index, at, instead = step.pool
         starts = np.concatenate([[0], np.cumsum(step.counts)])
-        lines = [self._flat(part)[0] == 1 for part in np.split(value, starts[1:-1])]
         first = starts[:-1]
         pools = (
-            region.flagged(value), self.numbers.flagged(index[first]), starts, np.array(lines),
+            region.flagged(value), self.numbers.flagged(index[first]), starts,
             region.offsets(instead[first]), at[first],
         )  # fmt: skip
-        px, py, begin, line, other, position = (self._pooled(array) for array in pools)
+        px, py, begin, other, position = (self._pooled(array) for array in pools)
         z = region.lane(step.z)
-        return [step.kind, 0, step.lanes, z, px, py, begin, line, len(first), other, position]
+        return [step.kind, 0, step.lanes, z, px, py, begin, 1, len(first), other, position]
 
-    def _bound(self, step: Step, magnitudes: Region, bounds: Region) -> list[int]:
+    def _bound(self, step: Step) -> list[int]:
         """The row of a step on bounds.
 
         It is the row of the instruction, or: kind, row of the cone, lanes, the offsets of z and of
-        its bound, the indices in the pool of x and y, of their bounds, and of the start of each
-        lane's entries, the distance from a magnitude to its bound, the unit, whether every sample
-        has its own bound, and for x and y, whether and where they lie in a line.
+        its bound, and the indices in the pool of x, y and the start of each lane's entries.
         """
-        instruction, wide = step.instruction, bounds is self.bounds
+        instruction, bounds = step.instruction, self.bounds
         kind = instruction.kind
-        if kind == CHOOSE and wide:
+        if kind == CHOOSE:
             return self._forward(instruction, bounds, bounds, self.numbers)
-        if kind == MASKED and wide:
+        if kind == MASKED:
             return self._masked(instruction, bounds)
         if kind in (CONTRACT, GATHER):
-            sides = (bounds if side else magnitudes for side in (step.x_bound, step.y_bound))
+            sides = (bounds if side else self.magnitudes for side in (step.x_bound, step.y_bound))
             return self._forward(instruction, bounds, *sides)
-        x = instruction.pool[0]
-        operands = x, instruction.pool[-1] if kind == ROW else x
-        counts = instruction.counts
-        if kind == MASKED:  # the largest of one
-            kind, counts = CHOOSE, np.ones(instruction.lanes, dtype=np.int64)
+        operands = instruction.pool[0], instruction.pool[-1]
         pools = [self._pooled(self.numbers.flagged(array)) for array in operands]
-        pools += [
-            self._pooled(bounds.flagged(array) if wide else bounds.offsets(array) * 2)
-            for array in operands
-        ]
-        pools.append(self._pooled(np.concatenate([[0], np.cumsum(counts)])))
+        starts = self._pooled(np.concatenate([[0], np.cumsum(instruction.counts)]))
         z = instruction.z
         return [
             kind, instruction.op, instruction.lanes, self.numbers.lane(z), bounds.lane(z), *pools,
-            bounds.first - magnitudes.first, int(self.layout[-1]), int(wide),
-            *(part for array in operands for part in self._flat(array)),
+            starts,
         ]  # fmt: skip
-
-    def _shared_choice(self, step: Instruction) -> list[int]:
-        """[how many lanes in a row choose from neighbours with one index, distance in memory]."""
-        entries, index = step.pool
-        size = int(step.counts[0])
-        if (step.counts != size).any() or len(index) < 2:
-            return [1, 0]
-        table = entries.reshape(-1, size)
-        apart = int(table[1, 0] - table[0, 0])
-        follows = (np.diff(index) == 0) & (np.diff(table, axis=0) == apart).all(axis=1)
-        breaks = np.flatnonzero(~follows) + 1
-        width = int(breaks[0]) if len(breaks) else len(index)
-        regular = len(index) % width == 0 and np.array_equal(
-            breaks, np.arange(width, len(index), width)
-        )
-        sample = table < SHARED
-        if width == 1 or not regular or sample.any() != sample.all():
-            return [1, 0]
-        return [width, apart * (self.block if sample.all() else 1)]
-
-    def _flat(self, addresses: Array) -> tuple[int, int]:
-        """Whether operands lie in a line (1), are one number (2) or neither (0), and the offset."""
-        offset = int(self.numbers.offsets(addresses[:1])[0])
-        if (addresses[0] < SHARED or self.block == 1) and (np.diff(addresses) == 1).all():
-            return 1, offset
-        if addresses[0] >= SHARED and (addresses == addresses[0]).all():
-            return 2, offset
-        return 0, 0
 
     def _backward(self, step: Instruction, forward: list[int]) -> list[list[int]]:
         if not any(step.wanted):
@@ -310,3 +257,22 @@ class Encoded:
         if step.wanted[1]:
             rows.append(contraction(step.sign, sizes, y, z, x))
         return rows
+
+
+def contraction(sign: float, sizes: list[int], z: Any, x: Any, y: Any) -> list[int]:
+    """The row for z += sign * x * y over loops; of z, x and y their offsets and strides."""
+    loops: list[tuple[int, ...]] = []
+    for loop in sorted(
+        ((size, z[1][d], x[1][d], y[1][d]) for d, size in enumerate(sizes) if size > 1),
+        key=lambda loop: [abs(stride) for stride in loop[1:]],
+    ):
+        # Merge two loops that walk along one line in all three.
+        if loops and all(
+            loops[-1][0] * s == t for s, t in zip(loops[-1][1:], loop[1:], strict=True)
+        ):
+            loops[-1] = (loops[-1][0] * loop[0], *loops[-1][1:])
+        else:
+            loops.append(loop)
+    loops += [(1, 0, 0, 0)] * (LOOPS - len(loops))
+    columns = zip(*loops, strict=True)
+    return [CONTRACT, int(sign), z[0], x[0], y[0], *(part for column in columns for part in column)]

@@ -27,10 +27,14 @@ class Engine(Protocol):
     def memory(self, samples: int) -> Any:
         """What it keeps for so many samples, in this thread."""
 
-    def prepared(self, memory: Any, batch: Batch, threads: int = 1) -> Callable[[], bool]:
-        """A sweep over the batch, to be run once or again.
+    def run(self, memory: Any, batch: Batch, threads: int = 1) -> bool:
+        """Whether, for all samples, nothing is decided otherwise and all is finite."""
 
-        Its answer is whether, for all samples, nothing is decided otherwise and all is finite.
+    def prepared(self, memory: Any, batch: Batch, threads: int = 1) -> Callable[[], bool]:
+        """The same as a function, for several runs.
+
+        Between them, other numbers may be in the arrays, and the batch may get other arrays of
+        numbers and gradients.
         """
 
 

@@ -217,13 +217,15 @@ class Plan:
             back=np.empty((samples, width)), gradients=np.empty(len(flat.numbers)),
             differentiate=True,
         )  # fmt: skip
-        self.sweep = recording.engine.prepared(recording.memory(samples), self.batch)
+        memory, threads = recording.memory(samples), flat.compiled.options.threads
+        self.sweep = recording.engine.prepared(memory, self.batch, threads)
 
     @staticmethod
     def serves(compiled: Loss, call: Call, recording: Recording) -> bool:
         """Whether all arguments are arrays, and the engine computes the whole call by itself."""
         options = compiled.options
-        simple = not options.exact and options.threads == 1 and not options.verify
+        shares = options.threads == 1 or recording.engine.shares
+        simple = shares and not options.exact and not options.verify
         arrays = call.batched and all(isinstance(column, np.ndarray) for column in call.columns)
         return arrays and simple and not recording.grad_leaves
 

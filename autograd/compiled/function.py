@@ -32,7 +32,7 @@ except ModuleNotFoundError as error:
     if error.name != "numpy":
         raise
     raise ModuleNotFoundError(
-        "compile needs NumPy, and is quick with llvmlite: pip install 'chainrule[fast]'"
+        "compile needs NumPy, and is fast with llvmlite: pip install 'chainrule[fast]'"
     ) from None
 
 Array = Any

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd.compiled import margins
-from autograd.compiled.contractions import LOOPS
-from autograd.compiled.encoded import DOUBTFUL, FAILED, PASSED, Batch, Encoded, Encodings
+from autograd.compiled.encoded import DOUBTFUL, FAILED, LOOPS, PASSED, Batch, Encoded, Encodings
 from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, MASKED, ROW
 from autograd.compiled.program import Program
 from autograd.compiled.rounding import INFINITE, SMALLEST
@@ -72,8 +71,8 @@ def _view(memory: Array, start: int, sizes: list[int], strides: list[int]) -> Ar
 
 def contract(Z: Array, X: Array, Y: Array, row: list[int]) -> None:  # noqa: N803
     """Add to Z the sums of products that a row describes."""
-    sign, z, x, y = row[2:6]
-    n, zs, xs, ys = (row[6 + LOOPS * k : 6 + LOOPS * (k + 1)] for k in range(4))
+    sign, z, x, y = row[1:5]
+    n, zs, xs, ys = (row[5 + LOOPS * k : 5 + LOOPS * (k + 1)] for k in range(4))
     over = [d for d in range(LOOPS) if n[d] > 1 and zs[d] != 0]  # loops over lanes
     axes = list(range(LOOPS))
     sums = np.einsum(_view(X, x, n, xs), axes, _view(Y, y, n, ys), axes, over)
@@ -181,7 +180,7 @@ class NumpyEngine(Encodings):
             else:
                 self._forward(row, code, memory, sample)
         close = np.zeros((len(code.guards), code.block), dtype=bool)
-        for k, (_, p, q, _, rounded, *_) in enumerate(code.guards.tolist()):
+        for k, (_, p, q, _, rounded) in enumerate(code.guards.tolist()):
             if rounded:
                 offsets = _at(np.array([p, q]), sample)
                 x, y = memory[offsets]
@@ -205,7 +204,7 @@ class NumpyEngine(Encodings):
 
     def _largest_in_doubt(self, row: list[int], code: Encoded, memory: Array) -> Array:
         """The samples in which another number of a list may be the largest."""
-        lanes, px, starts = row[2], row[5], row[9]
+        lanes, px, starts = row[2], row[5], row[7]
         begin, total = _terms(code, starts, lanes)
         offsets = _at(code.pool[px : px + total], np.arange(code.block))
         x, margin = memory[offsets], _margins(code, memory, offsets)
@@ -266,9 +265,7 @@ class NumpyEngine(Encodings):
         self, row: list[int], code: Encoded, memory: Array, grad: Array, sample: Array
     ) -> None:
         if row[0] == CONTRACT:
-            # The adjoint is the first or the second factor.
-            X, Y = (memory, grad) if row[-1] else (grad, memory)  # noqa: N806
-            contract(grad, X, Y, row)
+            contract(grad, grad, memory, row)
             return
         kind, k, lanes, z, px, py, start, sign, wx, wy = row[:10]
         B = len(sample)  # noqa: N806

@@ -187,7 +187,7 @@ class Recording:
         return np.hstack([x, np.tile(read, (len(x), 1))])
 
     def memory(self, samples: int) -> Any:
-        """This thread's memory of the engine, for so many samples."""
+        """The memory of the engine for so many samples, in this thread."""
         return self.engine.memory(samples)
 
     def run(
@@ -204,7 +204,8 @@ class Recording:
 
         `where` says which of the numbers are the parameters; see `parameter_runs`.  With seeds,
         `gradients` is set to the gradient of the outputs, weighted by the seeds and summed over the
-        samples.  With `several`, one sample is computed as among others, to the same bits.
+        samples.  With `several`, one sample is computed as it would be next to others, to the same
+        bits.
         """
         tape = self.program.tape
         samples = len(x)
@@ -217,7 +218,7 @@ class Recording:
             gradients=gradients, differentiate=seeds is not None,
         )  # fmt: skip
         memory = self.memory(max(samples, 1 + several))
-        good = self.engine.prepared(memory, batch, threads)()
+        good = self.engine.run(memory, batch, threads)
         return Run(good, out, status, back, gradients)
 
     def own_numbers(self, numbers: Array, where: Array) -> Array:

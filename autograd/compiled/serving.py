@@ -94,8 +94,8 @@ class Request:
         sink: where the parameters' numbers come from, and where their gradients go.
         scale: the factor of the outputs' gradients; None if no gradients are wanted.
         reduced: whether the rows are summed or averaged.
-        several: whether the call has more than one row.  Each row is then computed as one of
-            several, even if its branch has no other, so its bits do not depend on the rest.
+        several: whether the call has more than one row.  Each is then computed as one of several,
+            even if it is the only one in its branch, so that its bits do not depend on the others.
     """
 
     sink: Sink
@@ -143,13 +143,11 @@ class Runner:
             return self.run_eagerly(recording, x, request)
         numbers, where, gradients = request.sink.arrays(recording)
         seeds, wide = _seeds(recording, request), request.sink.widened(recording, x)
-        run_chunk = partial(
-            recording.run, numbers, where, threads=self.threads, several=request.several
-        )
         if self.threads > 1 and len(x) > CHUNK and not recording.engine.shares:
             # Fixed chunks, added in order: the bits do not depend on the number of threads.
             chunks = [wide[i : i + CHUNK] for i in range(0, len(wide), CHUNK)]
             parts = [np.zeros(len(gradients)) for _ in chunks]
+            run_chunk = partial(recording.run, numbers, where, several=request.several)
             with ThreadPoolExecutor(self.threads) as pool:
                 runs = list(pool.map(run_chunk, chunks, repeat(seeds), parts))
             run = Run(
@@ -160,7 +158,9 @@ class Runner:
                 sum(parts[1:], parts[0]),
             )
         else:
-            run = run_chunk(wide, seeds, gradients)
+            run = recording.run(
+                numbers, where, wide, seeds, gradients, self.threads, request.several
+            )
         if recording.grad_leaves:
             run.back = run.back[:, : x.shape[1]]
         if not run.good:

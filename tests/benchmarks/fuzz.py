@@ -154,10 +154,10 @@ def _runs(program: Program) -> None:
         with mock.patch.object(numpy_engine, "_view", _strided):
             NumpyEngine(program).sweep(code, inner[0], inner[1], batch)
         machine = NativeEngine(program)
-        loaded, (numbers,) = machine.memory(samples)
+        loaded, (numbers,), _ = machine.memory(samples)
         native = np.full(len(numbers) + 2 * _EDGE, np.pi)
         native[_EDGE:-_EDGE] = numbers
-        machine.prepared((loaded, [native[_EDGE:-_EDGE]]), batch)()
+        machine.run((loaded, [native[_EDGE:-_EDGE]], {}), batch)
         for array in (memory, grad, native):
             assert (array[:_EDGE] == np.pi).all()
             assert (array[-_EDGE:] == np.pi).all()

@@ -1,11 +1,14 @@
 """Calls of a program's machine code: everything but numbers and gradients stays as it is."""
 
+import ctypes
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from autograd.atomic import quietly
 from autograd.compiled.encoded import Batch
 from autograd.compiled.native.kernels import FIELD, Loaded
 from autograd.compiled.native.team import together
@@ -20,16 +23,16 @@ class Call:
     def __init__(self, code: Loaded, memory: list[Array], batch: Batch) -> None:
         self.code, self.memory, self.batch = code, memory, batch
         self.samples, where = len(batch.x), batch.where
-        self.covered = int(where[:, 2].sum())  # gradients that a sweep fills
-        self.needed = int((where[:, 1] + where[:, 2]).max(initial=0))
+        runs = where.tolist()
+        self.covered = sum(count for *_, count in runs)  # gradients that a sweep fills
+        self.needed = max((at + count for _, at, count in runs), default=0)
         self.fields = code.call.copy()
-        names = ["where", "x", "seeds", "out"]
+        names = ["where", "x", "seeds", "out", "status"]
         self.arrays = {name: _in_line(name, getattr(batch, name)) for name in names}
-        self.arrays["statuses"] = _in_line("statuses", batch.status)
         if batch.differentiate:
             self.arrays["back"] = _in_line("back", batch.back)
-        self.put(**{name: array.ctypes.data for name, array in self.arrays.items()})
-        self.put(memory=memory[0].ctypes.data, where_count=len(where))
+        self.put(**{name: _address(array) for name, array in self.arrays.items()})
+        self.put(memory=_address(memory[0]), where_count=len(where))
         self.put(samples=self.samples, differentiate=batch.differentiate)
         self._known: dict[tuple[int, int], tuple[int, Any]] = {}
 
@@ -39,7 +42,7 @@ class Call:
             self.fields[FIELD[name]] = value
 
     def __call__(self) -> bool:
-        """Whether all guards held and all results are finite."""
+        """Whether all samples passed their guards, none is in doubt, and all results are finite."""
         code, numbers, gradients = self.code, self.batch.numbers, self.batch.gradients
         if code.left > 0:
             code.ran(self.samples)
@@ -68,9 +71,9 @@ class Call:
     def _pointed(self, numbers: Array, gradients: Array) -> tuple[int, Any]:
         """The address of the call with these arrays, and what must live as long."""
         given = self.given(numbers, gradients)
-        self.put(numbers=given.ctypes.data, gradients=gradients.ctypes.data)
+        self.put(numbers=_address(given), gradients=_address(gradients))
         fields = self.fields.copy()
-        address = fields.ctypes.data, (fields, given, gradients, numbers)
+        address = _address(fields), (fields, given, gradients, numbers)
         if given is numbers:
             if len(self._known) >= MOST_POINTERS:
                 self._known.clear()
@@ -78,9 +81,40 @@ class Call:
         return address
 
 
+class Copy:
+    """Sweeps over a few samples in arrays of their own, whose addresses are known.
+
+    Args:
+        batch: the first one; later ones have other numbers in arrays of the same shapes.
+    """
+
+    def __init__(self, code: Loaded, memory: list[Array], batch: Batch) -> None:
+        names = ["numbers", "x", "seeds", "out", "status", "back", "gradients"]
+        own: dict[str, Any] = {name: np.array(getattr(batch, name)) for name in names}
+        self.call = Call(code, memory, replace(batch, **own))
+
+    def __call__(self, batch: Batch) -> bool:
+        """Whether all samples passed their guards, none is in doubt, and all results are finite."""
+        own = self.call.batch
+        own.numbers[:], own.x[:], own.seeds[:] = batch.numbers, batch.x, batch.seeds
+        good = self.call()
+        batch.out[:], batch.status[:] = own.out, own.status
+        if batch.differentiate:
+            batch.back[:], batch.gradients[:] = own.back, own.gradients
+        return good
+
+
+def _address(array: Array) -> int:
+    """Where an array's numbers are: the same as `array.ctypes.data`, and three times as quick."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    except (TypeError, ValueError):  # it cannot be written, or is empty
+        return int(array.ctypes.data)
+
+
 def _in_line(name: str, array: Array) -> Array:
     """The array; ValueError if its numbers do not follow each other as machine code reads them."""
-    kind = np.int64 if name in ("where", "statuses") else np.float64
+    kind = np.int64 if name in ("where", "status") else np.float64
     if array.dtype != kind or not array.flags.c_contiguous:
         raise ValueError(f"{name}: expected {np.dtype(kind)} numbers in one line of memory")
     return array
@@ -96,7 +130,7 @@ class Shared:
         starts = np.arange(count) * chunk
         sizes = np.minimum(chunk, call.samples - starts)
         self._put("samples", sizes)
-        for name in ("x", "out", "statuses", "back"):
+        for name in ("x", "out", "status", "back"):
             if name in call.arrays:
                 array = call.arrays[name]
                 self._put(name, array.ctypes.data + starts * array.strides[0])
@@ -109,7 +143,7 @@ class Shared:
         self.fields[:, FIELD[name]] = numbers
 
     def __call__(self) -> bool:
-        """Whether all guards held and all results are finite."""
+        """Whether all samples passed their guards, none is in doubt, and all results are finite."""
         call = self.call
         numbers, gradients = call.batch.numbers, call.batch.gradients
         call.code.ran(call.samples)
@@ -130,7 +164,12 @@ class Shared:
         good = together([partial(share, k) for k in range(self.shares)])
         if not call.batch.differentiate:
             return good
+        total = quietly(partial(self._added, gradients))
+        return good and math.isfinite(total)
+
+    def _added(self, gradients: Array) -> float:
+        """The sum of the gradients, after those of all chunks have been added in order."""
         gradients[:] = self.parts[0]
         for part in self.parts[1:]:
             gradients += part
-        return good and math.isfinite(float(gradients.sum()))
+        return float(gradients.sum())

@@ -1,8 +1,8 @@
 """Kernels for bounds: how far numbers may be off, and where that could turn what is decided.
 
-What they compute is told in `rounding` and `margins`.  Beside a number there are
-its magnitude and its bound, each in a part of memory of its own.  That is not done where a look at
-the largest of many numbers tells that nothing can turn (see `limits`).
+`rounding` and `margins` say what they compute.  Each number has a magnitude and a bound, each in a
+region of memory of its own.  None of this runs if the largest of many numbers already tell that
+rounding can change no decision (see `limits`).
 """
 
 import math

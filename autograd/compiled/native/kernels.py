@@ -111,7 +111,7 @@ class Loaded:
         tape = made.program.tape
         put(
             tables=made.tables.ctypes.data, lanes=layout.lanes, adjoints=layout.adjoints,
-            sums=layout.sums, sums_count=layout.shared * layout.partial, status=layout.status,
+            sums=layout.sums, sums_count=layout.shared * layout.partial, notes=layout.notes,
             copies=layout.copies, copied=made.copied, copied_count=len(layout.copied),
             guards=made.guards, outputs=made.outputs, outputs_count=len(tape.outputs),
             width=tape.inputs, chunk=self.chunk, doubt=layout.doubt,

@@ -35,8 +35,8 @@ class Layout:
         self.sums = _whole(self.lanes + slots * tile) + VECTOR
         self.adjoints = self.sums + shared * self.partial
         self.spare = _whole(self.adjoints + slots * tile) + VECTOR  # a place that nobody reads
-        self.status = self.spare + max(tile, VECTOR)  # what became of each sample's guards
-        self.doubt = self.status + max(tile, VECTOR)  # how many decisions rounding could turn
+        self.notes = self.spare + max(tile, VECTOR)  # the status of each sample
+        self.doubt = self.notes + max(tile, VECTOR)  # how many decisions rounding could turn
         self.unsure = self.doubt + max(tile, VECTOR)  # whether bounds have to tell
         self.exceeded = self.unsure + 1  # whether they had to in any tile
         self.peaks = self.unsure + VECTOR

@@ -7,6 +7,7 @@ addresses, places and counts.  The gradients of fixed chunks of samples are adde
 from collections.abc import Callable
 from typing import Any
 
+from autograd.compiled.encoded import DOUBTFUL, FAILED, PASSED
 from autograd.compiled.margins import HUGE
 from autograd.compiled.native.ir import ENTRY, INT, POINTER, VECTOR, Function, Term, Whole
 from autograd.compiled.native.lookups import Lookup, transposed_sums
@@ -17,7 +18,7 @@ FIELDS = (
     "memory", "tables", "begin", "begin_end", "clear", "clear_end", "forward", "forward_end",
     "peaks", "peaks_end", "bounds", "bounds_end", "backward", "backward_end",
     # Places: of lanes, adjoints, the partial sums of shared numbers' adjoints, with their count.
-    "lanes", "adjoints", "sums", "sums_count", "status", "copies", "copied", "copied_count",
+    "lanes", "adjoints", "sums", "sums_count", "notes", "copies", "copied", "copied_count",
     # Of bounds: their unit, how far numbers are from theirs; where it is noted whether they are
     # needed, whether they were in any tile, and what is in doubt.
     "unit", "size_of", "bound_of", "unsure", "exceeded", "doubt",
@@ -25,7 +26,7 @@ FIELDS = (
     "guards", "less", "less_equal", "greater", "greater_equal", "equal", "outputs", "outputs_count",
     "width", "chunk",
     # What one call brings along.
-    "numbers", "where", "where_count", "x", "samples", "seeds", "out", "statuses", "back",
+    "numbers", "where", "where_count", "x", "samples", "seeds", "out", "status", "back",
     "gradients", "differentiate",
 )  # fmt: skip
 ORDERS = {"less": "olt", "less_equal": "ole", "greater": "ogt", "greater_equal": "oge",
@@ -191,7 +192,7 @@ class _Sweep(Lookup):
         return bound - f.spread(f.as_real(self.call["unit"]) * UNIT, width) * size
 
     def _guards(self, start: Whole, unsure: Term) -> None:
-        """For each sample, whether its guards held; doubtful if rounding could turn anything."""
+        """The status of each sample; doubtful if rounding could change a decision."""
         f, call = self.f, self.call
         none, width = f.first(0, self.width), self.width
 
@@ -206,25 +207,22 @@ class _Sweep(Lookup):
             return [state[0] | wrong.replaced(close, none), state[1] | close]
 
         failed, close = self._each_guard(start, [none, none], guard)
-        status = close.select(self.number(2.0), 1.0).replaced(failed, 0.0)
+        passed, doubtful = float(PASSED), float(DOUBTFUL)
+        status = close.select(self.number(doubtful), passed).replaced(failed, float(FAILED))
         doubted = self.load(call["doubt"] + start).compare("ugt", 0.0) & f.spread(unsure, width)
-        self.store(status.replaced(doubted, 2.0), call["status"] + start)
+        self.store(status.replaced(doubted, doubtful), call["notes"] + start)
 
     def _outputs(self, start: Whole, count: Term, total: Term) -> Term:
-        """Copy status and outputs; a guard that did not hold, inf or nan makes the total nan."""
+        """Copy status and outputs; a sample that has not passed, inf or nan makes the total nan."""
         f, call = self.f, self.call
-        out, statuses, table = (
-            self._address("out"),
-            self._address("statuses"),
-            f.table(call["outputs"]),
-        )
+        out, noted, table = self._address("out"), self._address("status"), f.table(call["outputs"])
 
         def sample(b: Whole, totals: list[Term]) -> list[Term]:
-            status = f.load(f.at(call["status"] + b), 1)
+            status = f.load(f.at(call["notes"] + b), 1)
             row = start + b
             whole = status.cast("fptosi", INT)
-            f.do(f"store {INT} {whole}, ptr {f.pointer(statuses, row, INT)}, align 8")
-            lost = totals[0].replaced(status.compare("one", 1.0), float("nan"))
+            f.do(f"store {INT} {whole}, ptr {f.pointer(noted, row, INT)}, align 8")
+            lost = totals[0].replaced(status.compare("one", float(PASSED)), float("nan"))
             line = f.pointer(out, row * call["outputs_count"])
 
             def output(j: Whole, totals: list[Term]) -> list[Term]:
@@ -238,14 +236,14 @@ class _Sweep(Lookup):
         return f.loop(count, sample, [total])[0]
 
     def _seeds(self, count: Term) -> None:
-        """The adjoints of the outputs, for samples whose guards held."""
+        """The adjoints of the outputs, for samples that passed their guards."""
         f, call = self.f, self.call
         seeds, table = self._address("seeds"), f.table(call["outputs"])
 
         def output(j: Whole, start: Whole) -> None:
             place, to = (f.entry(table, j * 2 + k) for k in range(2))
-            z, status = self.load(place + start), self.load(call["status"] + start)
-            good = status.compare("oeq", 1.0)
+            z, status = self.load(place + start), self.load(call["notes"] + start)
+            good = status.compare("oeq", float(PASSED))
             if self.width > 1:
                 good = good & f.first(count - start)
             seed = f.spread(f.load(f.pointer(seeds, j), 1), self.width)
@@ -310,6 +308,6 @@ class _Sweep(Lookup):
 def sweep(f: Function, tile: int) -> None:
     """Write the function for tiles of so many samples.
 
-    Its result is 1 if all guards held and all is finite, else 0; plus 2 if bounds were needed.
+    Its result is 1 if all samples passed and all is finite, else 0; plus 2 if bounds were needed.
     """
     _Sweep(f, tile).write()

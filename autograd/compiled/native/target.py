@@ -49,8 +49,12 @@ class Target:
 @cache
 def host() -> Target:
     """The machine that this runs on, with registers as wide as it has."""
-    features = dict(llvm.get_host_cpu_features())
-    features["prefer-256-bit"] = False
+    try:
+        features = dict(llvm.get_host_cpu_features())
+    except RuntimeError:  # where LLVM cannot ask the processor, its name has to do
+        features = {}
+    if "prefer-256-bit" in features:
+        features["prefer-256-bit"] = False
     text = ",".join(f"{'+' if there else '-'}{name}" for name, there in sorted(features.items()))
     return Target(llvm.get_host_cpu_name(), text, llvm.get_process_triple())
 
