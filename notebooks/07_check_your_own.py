@@ -55,7 +55,7 @@ print(f"{len(X)} flowers, {sum(w.size for w in start)} parameters, loss {loss(*s
 
 
 # %%
-def trained(gradient, steps=60, rate=0.5):
+def trained(gradient, steps=60, rate=0.1):
     """The losses of gradient descent with a gradient."""
     net, losses = [w.copy() for w in start], []
     for _ in range(steps):
@@ -83,7 +83,7 @@ assert losses[-1] < 0.5 * losses[0]
 from autograd import check_gradients
 
 report = check_gradients(loss, *start, gradient=backward)
-print(report.verdict)
+print(report.verdict.value)
 wrong = {row.name.split("[")[0] for row in report.rows if row.verdict.value == "FAIL"}
 print("wrong:", *sorted(wrong))
 
@@ -125,7 +125,7 @@ def corrected(W1, b1, W2, b2):
     return X.T @ du, du.sum(axis=0), h.T @ dz, dz.sum(axis=0)
 
 
-print(check_gradients(loss, *start, gradient=corrected).verdict)
+print(check_gradients(loss, *start, gradient=corrected).verdict.value)
 right = trained(corrected)
 print(f"loss after 60 steps: {losses[-1]:.3f} with the mistake, {right[-1]:.3f} without")
 
