@@ -446,7 +446,7 @@ def test_without_any_renderer_the_message_names_both_remedies(
         graph.svg()
     with pytest.raises(render.RenderError, match=r"PDF needs .*chainrule\[viz\].*apt install"):
         graph.render("x.pdf")
-    shown = graph._repr_mimebundle_()["text/plain"]
+    shown = graph._repr_mimebundle_()[0]["text/plain"]
     assert "digraph" in shown
 
 
@@ -545,9 +545,10 @@ def test_gradients_that_are_no_numbers_are_marked() -> None:
 def test_a_picture_shows_itself_in_a_notebook_and_names_its_renderer() -> None:
     graph = draw(neuron()[0])
     assert isinstance(graph, Graph)
-    shown = graph._repr_mimebundle_()
+    shown, sizes = graph._repr_mimebundle_()
     assert shown["image/svg+xml"].startswith("<?xml")
     assert b64decode(shown["image/png"]).startswith(b"\x89PNG")  # for one that is not trusted
+    assert sizes["image/png"]["width"] > sizes["image/png"]["height"] > 20
     assert graph.used in ("dot", "wasm")
 
 

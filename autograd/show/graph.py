@@ -148,16 +148,18 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
             return data
         raise ValueError(f"render: expected .svg, .png, .pdf, .dot or .mmd, got {name!r}")
 
-    def _repr_mimebundle_(self, *_: Any, **__: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, *_: Any, **__: Any) -> tuple[dict[str, str], dict[str, Any]]:
         try:
             shown = {"image/svg+xml": self.svg()}
         except render.RenderError as error:
-            return {"text/plain": f"{error}\n\n{self.source}"}
+            return {"text/plain": f"{error}\n\n{self.source}"}, {}
+        size: dict[str, Any] = {}
         # A notebook that is not trusted, as one just downloaded, shows PNG and hides SVG.
         with suppress(render.RenderError):
             if png := render.still(shown["image/svg+xml"]):
                 shown["image/png"] = base64.b64encode(png).decode()
-        return shown
+                size["image/png"] = render.pixels(shown["image/svg+xml"])
+        return shown, size
 
 
 def _only(options: dict[str, Any], method: str) -> None:

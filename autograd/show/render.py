@@ -141,6 +141,17 @@ def still(text: str, scale: float = 1.5) -> bytes:
     return _drawn("png", Clock(), text, scale=fitting(text, scale, _STILL))
 
 
+def pixels(text: str) -> dict[str, int]:
+    """The width and the height of the SVG text on a page, in pixels of CSS.
+
+    >>> pixels('<svg width="72pt" height="36pt">')
+    {'width': 96, 'height': 48}
+    """
+    sizes = _SIZES.search(text)
+    assert sizes
+    return {"width": round(float(sizes[2]) * 96 / 72), "height": round(float(sizes[4]) * 96 / 72)}
+
+
 def on_white(dot: str) -> str:
     """The graph on a white background, because a file may be shown on a dark one."""
     return dot.replace("bgcolor=transparent", "bgcolor=white", 1)
