@@ -171,7 +171,8 @@ def input_labels(f: Function, inputs: tuple[Tree, ...]) -> list[str]:
 def _arguments(f: Any, count: int) -> list[str]:
     """What f calls its arguments; x0, x1 where it does not say."""
     declared: list[inspect.Parameter] = []
-    for called in (f.__call__, f):  # an operation says it by its `__call__` alone
+    # An operation has its names in `__call__` alone; that of a function is C, and has none.
+    for called in (f,) if inspect.isroutine(f) else (f.__call__, f):
         with contextlib.suppress(TypeError, ValueError):
             declared = list(inspect.signature(called).parameters.values())
     if not declared:
