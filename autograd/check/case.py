@@ -172,7 +172,7 @@ def _arguments(f: Any, count: int) -> list[str]:
     """What f calls its arguments; x0, x1 where it does not say."""
     declared: list[inspect.Parameter] = []
     # An operation has its names in `__call__` alone; that of a function is C, and has none.
-    for called in (f,) if inspect.isroutine(f) else (f.__call__, f):
+    for called in (f,) if inspect.isfunction(f) else (f.__call__, f):
         with contextlib.suppress(TypeError, ValueError):
             declared = list(inspect.signature(called).parameters.values())
     if not declared:
