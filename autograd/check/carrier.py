@@ -51,7 +51,7 @@ class Carrier(Ops):
     def __bool__(self) -> bool:
         return self.exact != 0
 
-    # Nothing is refused: the function has already run on Values, which refuse outside no_grad().
+    # Conversions are allowed: the function has run on Values, which refuse them outside no_grad().
     def item(self) -> float:
         """The number as a double."""
         return float(self)
@@ -88,7 +88,7 @@ class Run(Mode):
 
     @property
     def refuses(self) -> bool:
-        """False: the function has already run on Values, which refuse outside no_grad()."""
+        """False: the function has run on Values, which refuse conversions outside no_grad()."""
         return False
 
     def child(self, change: str, to: Any) -> "Mode":
