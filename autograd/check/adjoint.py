@@ -18,7 +18,7 @@ def wrong_sums(
 ) -> tuple[dict[Value, float], dict[Value, tuple[float, float]], list[tuple[Value, str]]]:
     """The engine's gradients, the gradients of `summed`, and the nodes whose gradient is wrong.
 
-    Each wrong node comes with a text that names the mistake.
+    Each wrong node comes with a description of the mistake.
     """
     order = [*inner, *ends]
     with one_pass:

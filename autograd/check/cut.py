@@ -20,7 +20,7 @@ from autograd.value import Value, derivatives
 
 TOUCH = 2.0**-46  # the smallest relative step that changes a number computed from the inputs
 _FINE = (1e-9, 1e-6)  # steps at which a number that follows the inputs is seen to move
-_WIDE = (1e-2, 1e-3, 1e-4, 1e-5)  # the widest step without another branch moves rounded numbers
+_WIDE = (1e-2, 1e-3, 1e-4, 1e-5)  # the widest without another branch moves rounded numbers, too
 _JUMP = 1e3  # from TOUCH to 1e-6, the change of a constant grows 1e8-fold, that of a jump not
 _ALIKE = 0.6  # a rounded number's rates at different steps differ by less, relatively
 _SEEN = 8  # units in the last place that a number must move by to be seen
@@ -266,7 +266,7 @@ def bisected(
 ) -> tuple[set[int], set[int]]:
     """The inputs for which `moves` is true, found by bisection, and those that were not tested.
 
-    Each input takes about as many calls as its index has bits, and `most` calls are made at most.
+    Finding an input takes about as many calls as its index has bits; there are at most `most`.
     """
     moving: set[int] = set()
     stack, runs = [chosen] * bool(chosen), 0

@@ -84,11 +84,11 @@ class _Exact:
         def wanted(at: _Exact) -> Decimal:
             return at.z if k is None else at.middle(k)
 
-        allowed, here = 0.0, wanted(self)
+        influence, here = 0.0, wanted(self)
         for i in range(len(self.operands)):
             near = [x + x * _APART if j == i else x for j, x in enumerate(self.operands)]
-            allowed += abs(float(wanted(_Exact(self.op, near)) - here)) / _APART
-        return abs(used - exact) <= 2 * VALUE_ULPS * ROUNDING * allowed
+            influence += abs(float(wanted(_Exact(self.op, near)) - here)) / _APART
+        return abs(used - exact) <= 2 * VALUE_ULPS * ROUNDING * influence
 
 
 Edges = dict[tuple[Value, str], tuple[float, float]]
@@ -100,7 +100,7 @@ def wrong_operations(
     name: dict[Value, str],
     edges: Edges | None = None,
 ) -> list[tuple[Value, str]]:
-    """The nodes whose value or local derivative is wrong, each with a text that tells the mistake.
+    """The nodes whose value or local derivative is wrong, each with a description of the mistake.
 
     A few digits are enough to accept an operation; only the other operations are computed with
     many.  `edges` is filled with the wrong and the right derivatives, by node and operand.

@@ -10,7 +10,7 @@ MOST_ALONE = 128  # runs at most to learn which inputs a cut branch depends on
 RESOLVED = 1e-15  # relative error of a reference in decimals, which is rounded to a double
 _COARSE = 1e-9  # relative error of a reference that uses central differences of doubles
 _MOST_LINES = 3  # lines of a report that tell where branches are cut
-_MEANT = '; if that is intended, pass detached="intended"'
+_ADVICE = '; if that is intended, pass detached="intended"'
 
 
 class Cuts:
@@ -21,7 +21,7 @@ class Cuts:
 
     Attributes:
         branches: whether f takes another Python branch on a side of the point.
-        meant: the leaves of f's own that move with the inputs, if that is intended.
+        detached: the leaves of f's own that move with the inputs, if that is intended.
     """
 
     def __init__(
@@ -29,10 +29,10 @@ class Cuts:
     ) -> None:
         self.around, self.program, self.movement = around, program, around.examined()
         moving = self.movement.moving
-        self.meant = [key for key in moving if intended and key[1] < 0]
-        for key in self.meant:
+        self.detached = [key for key in moving if intended and key[1] < 0]
+        for key in self.detached:
             del moving[key]
-        self.agreed = {} if self.meant else self._agreed()
+        self.agreed = {} if self.detached else self._agreed()
         self.cut = self._is_cut()
         disagree = not all(self.agreed.values())
         self.branches = bool(self.movement.pieces) or (disagree and not self.cut)
@@ -72,10 +72,10 @@ class Cuts:
         return not any(direction.agree(self.around, self.program, s, part) for s in (1, -1))
 
     def judged(self, row: Row, k: int, slope: float) -> bool:
-        """Whether the verdict on input k is already clear; if so, it is written into the row."""
+        """Whether a cut branch decides the verdict on input k; if so, the row gets it."""
         if k in self.untested:
             row.verdict = Verdict.INCONCLUSIVE
-            row.note = "a branch is cut, perhaps from this input: it was not moved alone"
+            row.note = "a branch that is cut may depend on this input, which was not moved alone"
         if k not in self.lacking:
             return k in self.untested
         missing, size = self._missing(k, slope)
@@ -110,7 +110,7 @@ class Cuts:
 
     def notes(self) -> list[str]:
         """A line for each Value that is cut off on purpose."""
-        lines = dict.fromkeys(map(self._place, self.meant))
+        lines = dict.fromkeys(map(self._place, self.detached))
         return [
             f"the Value created at {line} is cut off from the graph, as intended" for line in lines
         ]
@@ -129,4 +129,4 @@ class Cuts:
             what = "a Value that the function creates moves with its inputs (detach(), no_grad()?)"
         else:
             what = f"{node.op.name} takes a number that moves with the inputs (.data, float()?)"
-        return f"a branch is cut from the graph{line}: {what}" + (_MEANT if k < 0 else "")
+        return f"a branch is cut from the graph{line}: {what}" + (_ADVICE if k < 0 else "")

@@ -140,7 +140,7 @@ class Sweeps:
         self._all = [self.first]
 
     def sure(self, k: int) -> float:
-        """The slope in input k with enough digits that more do not change it; nan if none are."""
+        """The slope in input k with enough digits that more do not change it; otherwise nan."""
         for i in range(1, _SWEEPS):
             if i == len(self._all):
                 self._all.append(Sweep(self.program, self.pulls, _MORE * 2**i))

@@ -22,11 +22,11 @@ from autograd.transform import hvp
 from autograd.value import Value
 
 _STEP = Decimal("1e-30")  # relative to each input; the error of the difference is its square
-_DIGITS = 160  # two steps of 1e-30 lose 60; they are doubled until two results agree
-_MOST = 1280  # digits
+_DIGITS = 160  # two steps of 1e-30 lose 60; doubled until two results agree
+_MOST = 1280  # digits at most
 _SURE = Decimal("1e-12")  # relative gap at which the results of two precisions agree
 _AGREED = 1e-8  # relative gap of a second derivative and its reference
-_APART = Decimal("1e-9")  # relative gap of the left and right ones from which f' has a kink
+_APART = Decimal("1e-9")  # f' has a kink if those on the left and right have a larger relative gap
 _ASIDE = 3  # steps aside that put all four points of a difference on one side
 _RESOLVED = 1e-12  # relative error of a reference
 
@@ -73,7 +73,7 @@ class Curvature:
     def difference(
         self, first: Sequence[float], digits: int, step: Decimal = _STEP, aside: int = 0
     ) -> Decimal:
-        """A second difference of f's graph, along a first direction and then along this one."""
+        """A second difference of f's graph, along `first` and then along the direction."""
         with decimals.digits(digits):
             at = [Decimal(x) for x in self.case.at]
             total = Decimal(0)
@@ -85,7 +85,7 @@ class Curvature:
             return total / (4 * step * step)
 
     def sure(self, first: Sequence[float], step: Decimal = _STEP, aside: int = 0) -> Decimal:
-        """`difference` with enough digits that more do not change it; nan if none are."""
+        """`difference` with enough digits that more do not change it; otherwise nan."""
         precision, last = _DIGITS, Decimal("nan")
         with decimals.digits(_MOST):
             while precision <= _MOST:
@@ -154,10 +154,7 @@ def _alone(curvature: Curvature, k: int, row: Row) -> Decimal | None:
             for step, aside in ((_STEP, 0), (_STEP / CLOSER, 0), (_STEP, -_ASIDE), (_STEP, _ASIDE))
         )
         if not all(slope.is_finite() for slope in (wide, near, left, right)):
-            row.verdict, row.note = (
-                Verdict.INCONCLUSIVE,
-                "the second differences are not finite here",
-            )
+            row.verdict, row.note = Verdict.INCONCLUSIVE, "second differences are not finite here"
             return None
         if abs(near) > STEEP * abs(wide):
             row.verdict, row.note = Verdict.KINK, "the first derivative jumps here"

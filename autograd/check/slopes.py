@@ -94,7 +94,7 @@ def slope(
 
 
 def _missing(difference: Decimal, value: Decimal) -> int:
-    """The further digits that the difference of two values needs."""
+    """The number of further digits that the difference of two values needs."""
     if not difference or not difference.is_finite():
         return _MOST
     kept = getcontext().prec - value.adjusted() + difference.adjusted()
@@ -148,9 +148,7 @@ def is_kink(op: Operation, at: Sequence[Decimal]) -> bool:
             wide, near = (slopes_beside(op, at, direction, nearer) for nearer in (False, True))
             if not all(slope.is_finite() for slope in (*wide, *near)):
                 if sum(direction) == 1:
-                    return (
-                        True  # the end of the domain; along both, the base of a power is negative
-                    )
+                    return True  # an end of the domain; along both, a power's base is negative
                 continue
             if abs(near[1] - near[0]) * FADES > abs(wide[1] - wide[0]):
                 return True
