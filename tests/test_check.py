@@ -622,7 +622,7 @@ def test_what_is_cut_from_the_graph_is_told() -> None:
         return x * x + x.item()
 
     for f, slope, line, missing, how in (
-        (cut, 12.0, 3, 8, "a Value that the function makes moves with its inputs"),
+        (cut, 12.0, 3, 8, "a Value that the function creates moves with its inputs"),
         (adds, 5.0, 1, 1, "add takes a number that moves with the inputs"),
     ):
         report = check_gradients(f, 2.0)
@@ -660,7 +660,7 @@ def test_kinks_and_jumps_are_told_with_their_slopes_and_the_line() -> None:
     assert (row.verdict, row.note) == (Verdict.KINK, slopes + switches)
     for wrong in (0.99, 3.01, 9.0):
         (row,) = check_gradients(Claim(rectified, wrong), 0.0).rows
-        outside = ", and the gradient is neither nor between"
+        outside = ", and the gradient is outside this range"
         assert (row.verdict, row.note) == (Verdict.FAIL, slopes + outside + switches)
     for right in (1.0, 2.0, 3.0):
         (row,) = check_gradients(Claim(rectified, right), 0.0).rows

@@ -1,4 +1,4 @@
-"""order=2: second derivatives of every scale pass, wrong ones do not, and kinks of f' are told."""
+"""order=2: second derivatives of every size pass, wrong ones fail, and kinks of f' are reported."""
 
 import random
 from collections.abc import Callable
@@ -41,12 +41,12 @@ SMOOTH: dict[str, tuple[F, tuple[float, ...]]] = {
 
 
 @pytest.mark.parametrize("name", SMOOTH)
-def test_right_ones_pass_and_spoiled_ones_fail(name: str, monkeypatch: Any) -> None:
+def test_right_second_derivatives_pass_and_spoiled_ones_fail(name: str, monkeypatch: Any) -> None:
     f, at = SMOOTH[name]
     rows = check_gradients(f, *at, order=2).rows[len(at) :]
     assert {row.verdict for row in rows} <= {Verdict.PASS, Verdict.ILL_CONDITIONED}, rows
     for factor in (2.0, -1.0, 1.000001, 0.0):
-        spoil: F = lambda *given, by=factor: [by * one for one in hvp(*given)]  # noqa: E731
+        spoil: F = lambda *args, by=factor: [by * x for x in hvp(*args)]  # noqa: E731
         monkeypatch.setattr(second, "hvp", spoil)
         spoiled = check_gradients(f, *at, order=2).rows[len(at) :]
         for row, right in zip(spoiled, rows, strict=True):
@@ -54,10 +54,10 @@ def test_right_ones_pass_and_spoiled_ones_fail(name: str, monkeypatch: Any) -> N
                 assert row.verdict is Verdict.FAIL, (factor, row)
 
 
-def test_digits_that_rounding_loses_are_no_mistake() -> None:
+def test_digits_lost_to_rounding_are_not_a_mistake() -> None:
     row = check_gradients(lambda x: (x + 1).sqrt() - x.sqrt(), 1e12, order=2).rows[1]
     assert row.verdict is Verdict.ILL_CONDITIONED
-    assert row.note == "every operation and sum of the gradient is right, but for rounding"
+    assert row.note == "every operation and sum of the gradient is right up to rounding"
 
 
 def test_each_input_is_moved_by_its_own_size() -> None:
@@ -76,13 +76,13 @@ def test_each_input_is_moved_by_its_own_size() -> None:
         (lambda x: x.relu() ** 2, "second slopes 0 from the left, 1.75795 from the right"),
     ],
 )
-def test_kinks_of_the_first_derivative(f: F, note: str) -> None:
+def test_a_kink_of_the_first_derivative_is_reported(f: F, note: str) -> None:
     row = check_gradients(f, 0.0, order=2).rows[1]
     assert (row.verdict, row.note) == (Verdict.KINK, note)
     assert check_gradients(lambda x: ag.elu(x) * x, 0.0, order=2).rows[1].verdict is Verdict.PASS
 
 
-def test_what_has_no_second_derivative_to_judge() -> None:
+def test_other_branches_and_cut_branches_leave_second_derivatives_undecided() -> None:
     row = check_gradients(lambda x: x * x if x > 0 else -x * x, 0.0, order=2).rows[1]
     assert row.verdict is Verdict.INCONCLUSIVE
     assert row.note == "the function takes another branch beside this point"
@@ -90,8 +90,8 @@ def test_what_has_no_second_derivative_to_judge() -> None:
     assert [row.verdict for row in report.rows] == [Verdict.FAIL, Verdict.INCONCLUSIVE]
 
 
-def test_a_wrong_second_column_is_seen() -> None:
-    # The row of a derivative is differentiated as any other.
+def test_a_wrong_derivative_in_a_row_fails_in_both_orders() -> None:
+    # Second order differentiates the row's derivative like any other expression.
     for name, at in (("sin", 0.3), ("exp", 0.5), ("log", 2.0)):
         with planted(misread(name, "x", f"1.001 * ({ag.rows()[name].texts[1]})")):
             report = check_gradients(ag.rows()[name], at, order=2)

@@ -1,4 +1,4 @@
-"""Branches that are cut from the graph never pass, and what only looks like one does."""
+"""Branches that are cut from the graph always fail; code that only looks like one passes."""
 
 import copy
 import math
@@ -40,10 +40,10 @@ def mean(*xs: Any) -> float:
 CUT = {
     "a function of data": of_inputs(lambda x: x * math.sin(x.data)),
     "a thousandth": of_inputs(lambda x: x + 1e-3 * math.sin(x.data)),
-    "a billionth of a thousandth": of_inputs(lambda x: x + 1e-12 * math.sin(x.data)),
+    "1e-12 of it": of_inputs(lambda x: x + 1e-12 * math.sin(x.data)),
     "1e-30 of it": of_inputs(lambda x: x + 1e-30 * x.data * x),
-    "a text of all digits": of_inputs(lambda x: x * float(f"{x.data:.17g}")),
-    "a text of six digits": of_inputs(lambda x: x * float(f"{x.data:.6g}")),
+    "text with all digits": of_inputs(lambda x: x * float(f"{x.data:.17g}")),
+    "text with six digits": of_inputs(lambda x: x * float(f"{x.data:.6g}")),
     "a format": of_inputs(lambda x: x + float(f"{x:.15g}") * x),
     "a repr": of_inputs(lambda x: x * float(repr(x.data))),
     "detach": of_inputs(lambda x: x * x.detach()),
@@ -59,14 +59,14 @@ CUT = {
     ),
     "an exponent": of_inputs(lambda x: (x * x) ** x.data),
     "a slope of leaky_relu": of_inputs(lambda x: ag.leaky_relu(-x, 0.1 * x.data)),
-    "all of it": of_inputs(lambda x: Value(x.data**2) + 0.0 * x),
+    "the whole function": of_inputs(lambda x: Value(x.data**2) + 0.0 * x),
     "a copy": of_inputs(lambda x: x * copy.copy(x)),
     "a pickle": of_inputs(lambda x: x * pickle.loads(pickle.dumps(x))),
     "single precision": of_inputs(lambda x: x * struct.unpack("f", struct.pack("f", x.data))[0]),
     "straight through": of_inputs(lambda x: x + (float(round(x.data)) - x.data)),
-    "what is saturated": of_inputs(lambda x: x * math.tanh(20 * x.data)),
+    "saturated data": of_inputs(lambda x: x * math.tanh(20 * x.data)),
     "1e-12 of the result": of_inputs(lambda x, y: 1e3 * x + 1e-9 * y * x.data, 2),
-    "two that do not cancel": of_inputs(lambda x: x + x.detach() * 3 - x.data),
+    "two cuts that do not cancel": of_inputs(lambda x: x + x.detach() * 3 - x.data),
     "a parameter's data": of_parameters(lambda w, x: x * w[0] * w[0].data, 2.0),
     "a parameter's detach": of_parameters(lambda w, x: x * w[0] + x * w[0].detach(), 2.0),
     "a norm of parameters": of_parameters(
@@ -112,14 +112,14 @@ UNCUT = {
     "a sign of data": of_inputs(lambda x: x * math.copysign(1.0, x.data)),
     "sorted": of_inputs(lambda *xs: sum((i * v for i, v in enumerate(sorted(xs))), 0.0), 3),
     "argmax": of_inputs(lambda *xs: ag.select(xs, ag.argmax(xs)), 3),
-    "what cancels": of_inputs(lambda x: x * x + (x.detach() - x.data)),
-    "nothing of data": of_inputs(lambda x: x + 0.0 * x.data),
+    "two cuts that cancel": of_inputs(lambda x: x * x + (x.detach() - x.data)),
+    "zero times data": of_inputs(lambda x: x + 0.0 * x.data),
     "steep": of_inputs(lambda x: (20 * x).exp()),
     "saturated": of_inputs(lambda x: (40 * x).tanh()),
     "a constant of its own": of_inputs(lambda x: x * Value(3.0)),
-    "numbers drawn by a seed": of_inputs(lambda x: x * random.Random(1).random()),
-    "numbers drawn from the common generator": of_inputs(lambda x: x * random.random()),
-    "a parameter that is not asked": of_parameters(lambda w, x: w[0] * x, 2.0),
+    "numbers from a seeded generator": of_inputs(lambda x: x * random.Random(1).random()),
+    "numbers from the global generator": of_inputs(lambda x: x * random.random()),
+    "a parameter": of_parameters(lambda w, x: w[0] * x, 2.0),
     "a clip by a norm": of_parameters(
         lambda w, x: w[0] * x if math.hypot(*(p.data for p in w)) > 1 else w[0], 2.0, 0.3
     ),
@@ -128,7 +128,7 @@ UNCUT = {
 
 
 @pytest.mark.parametrize("name", CUT)
-def test_what_is_cut_fails_with_its_place(name: str) -> None:
+def test_a_cut_branch_fails_and_its_place_is_named(name: str) -> None:
     f, at, parameters = CUT[name]
     report = check_gradients(f, *at, parameters=parameters)
     assert report.verdict is Verdict.FAIL, str(report)
@@ -137,7 +137,7 @@ def test_what_is_cut_fails_with_its_place(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", UNCUT)
-def test_what_is_not_cut_passes(name: str) -> None:
+def test_code_that_cuts_nothing_passes(name: str) -> None:
     f, at, parameters = UNCUT[name]
     before = [p.data for p in parameters or []] if isinstance(parameters, list) else []
     report = check_gradients(f, *at, parameters=parameters)
@@ -146,11 +146,11 @@ def test_what_is_not_cut_passes(name: str) -> None:
         assert [p.data for p in parameters] == before
 
 
-ONE: list[F] = [
+UNARY: list[F] = [
     lambda a: a.sin(), lambda a: a.tanh(), lambda a: (0.1 * a).exp(), lambda a: a.relu(), abs,
     lambda a: a.sigmoid(), lambda a: (a * a).log1p(), lambda a: (a * a + 1).sqrt(),
 ]  # fmt: skip
-TWO: list[F] = [
+BINARY: list[F] = [
     lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a - b, ag.maximum,
     lambda a, b: a / (1 + b * b),
 ]  # fmt: skip
@@ -159,24 +159,24 @@ WAYS: dict[str, F] = {
     "no_grad": frozen, "Value": lambda a: Value(a.data), "math": lambda a: math.atan(a.data),
     "branch": lambda a: 2.0 if a.data > 0.1 else -1.0, "piece": lambda a: float(int(a.data * 2)),
 }  # fmt: skip
-WHOLE = {"no_grad": lambda a: a * a, "math": lambda a: a.atan()}
+UNCUT_FORMS = {"no_grad": lambda a: a * a, "math": lambda a: a.atan()}
 
 
 def program(rng: random.Random, way: str) -> F:
-    """A random function, one operand of which goes another way, unless it is asked as a `whole`."""
+    """A random function with one operand cut in this way; `whole=True` leaves the operand uncut."""
     count = rng.randint(3, 25)
-    plan = [(rng.random(), rng.choice(ONE), rng.choice(TWO)) for _ in range(count)]
+    plan = [(rng.random(), rng.choice(UNARY), rng.choice(BINARY)) for _ in range(count)]
     at, pick = rng.randrange(count), rng.random()
 
     def f(*xs: Any, whole: bool = False) -> Any:
         line = list(xs)
-        for i, (p, one, two) in enumerate(plan):
+        for i, (p, unary, binary) in enumerate(plan):
             x, y = line[-1 - int(p * min(len(line), 5))], line[int(pick * len(line))]
             if i == at and way:
-                z = WHOLE.get(way, lambda a: a)(y) if whole else WAYS[way](y)
+                z = UNCUT_FORMS.get(way, lambda a: a)(y) if whole else WAYS[way](y)
                 line.append(x * z + line[-1])
             else:
-                line.append(one(x) if p < 0.5 else two(x, y))
+                line.append(unary(x) if p < 0.5 else binary(x, y))
         return line[-1] + 0.1 * line[-2]
 
     return f
@@ -202,7 +202,7 @@ def test_random_programs_that_are_cut_fail_and_others_pass(seed: int) -> None:
         uncut = way in ("", "branch", "piece")
         right = got if uncut else gradient(f, at, whole=True)
         off = max(abs(a - b) for a, b in zip(got, right, strict=True))
-        # Less is cut, but below the rounding of a double: that fails too, and is not counted here.
+        # A smaller cut is below the rounding of a double.  It fails too, but is not tested here.
         if uncut:
             assert check_gradients(f, *at), f"{way}: {check_gradients(f, *at)}"
         elif off > 1e-12 * max(map(abs, got + right)):
@@ -212,7 +212,7 @@ def test_random_programs_that_are_cut_fail_and_others_pass(seed: int) -> None:
             assert [p.data for p in w] == at[1:]
 
 
-def test_only_those_inputs_fail_whose_part_is_cut_and_with_what_they_lack() -> None:
+def test_only_inputs_of_the_cut_branch_fail_and_the_missing_slope_is_given() -> None:
     report = check_gradients(lambda x, y, z: x * y.data + z * z, *AT)
     assert [row.verdict for row in report.rows] == [Verdict.PASS, Verdict.FAIL, Verdict.PASS]
     assert report.rows[1].referee == pytest.approx(0.7, rel=1e-9)
@@ -221,7 +221,7 @@ def test_only_those_inputs_fail_whose_part_is_cut_and_with_what_they_lack() -> N
     assert "\u2202v1/\u2202x = " in report.draw().source
 
 
-def test_of_many_inputs_those_that_are_cut_are_found_by_halving() -> None:
+def test_among_many_inputs_the_cut_ones_are_found_by_bisection() -> None:
     def f(xs: Any) -> Any:
         total = xs[7] * xs[7].detach() + xs[31] * math.sin(xs[50].data)
         for x in xs:
@@ -234,7 +234,7 @@ def test_of_many_inputs_those_that_are_cut_are_found_by_halving() -> None:
     assert len(report.blame) == 2
 
 
-def test_too_many_to_be_asked_alone_are_undecided() -> None:
+def test_cut_inputs_too_many_to_move_alone_are_inconclusive() -> None:
     def f(xs: Any) -> Any:
         return sum((x * x.data for x in xs[1:]), xs[0] * xs[0])
 
@@ -247,7 +247,7 @@ def test_too_many_to_be_asked_alone_are_undecided() -> None:
     assert "not moved alone" in notes.pop()
 
 
-def test_a_branch_that_is_meant_to_be_detached_is_reported_and_passes() -> None:
+def test_a_branch_detached_on_purpose_is_reported_and_passes() -> None:
     target = Value(0.5, "target")
 
     def loss(x: Any) -> Any:
@@ -263,13 +263,13 @@ def test_a_branch_that_is_meant_to_be_detached_is_reported_and_passes() -> None:
     assert meant.blame == []
     assert meant.summary.endswith("is cut off from the graph, as intended")
     assert_gradients(lambda x: x + (x.round() - x).detach(), 1.3, detached="intended")
-    # What is cut by `.data` is no detach, nor is a wrong gradient beside one.
+    # A cut by `.data` is not a detach, so it fails beside one that is intended.
     assert verdict("intended", lambda x: x * x.detach() * x.data).verdict is Verdict.FAIL
     with pytest.raises(ValueError, match="detached must be 'mistake' or 'intended', got 'yes'"):
         verdict("yes")
 
 
-def test_a_function_that_refuses_decimals_is_seen_to_be_cut_in_doubles() -> None:
+def test_a_cut_in_a_function_that_refuses_decimals_is_detected_in_doubles() -> None:
     def f(x: Any) -> Any:
         if not isinstance(x, Value):
             raise TypeError("Values only")
@@ -280,13 +280,13 @@ def test_a_function_that_refuses_decimals_is_seen_to_be_cut_in_doubles() -> None
     assert report.rows[0].referee == pytest.approx(0.6 + 1e-6 * math.cos(0.3), rel=1e-12)
 
 
-def test_functions_that_raise_beside_the_point_are_judged_where_they_do_not() -> None:
+def test_a_cut_is_detected_if_the_function_raises_on_one_side() -> None:
     def f(x: Any) -> Any:
         return x.log() * math.log(x.data - 0.999999999999999) if x.data >= 1.0 else math.sqrt(-1)
 
     assert check_gradients(f, 1.0).verdict is Verdict.FAIL
 
 
-def test_loss_of_a_net_is_whole() -> None:
+def test_the_loss_of_a_net_is_not_cut() -> None:
     net = MLP([2, 4, 1], "tanh", seed=0)
     assert_gradients(lambda a, b: mse([net([a, b])], [[0.3]]), 0.4, -0.2, parameters=net)

@@ -1,4 +1,4 @@
-"""Kinks and ends, wherever they come from: a row, Python's `if`, a table, a parameter."""
+"""Kinks and ends of domains, wherever they come from: a row, an `if`, a table, a parameter."""
 
 import math
 from collections.abc import Callable
@@ -54,7 +54,7 @@ def test_a_kink_has_the_slopes_of_both_sides(kind: F, f: F, at: Any, slopes: Any
     assert row.note.startswith(f"slopes {left:.6g} from the left, {right:.6g} from the right (")
 
 
-def test_a_kink_of_a_parameter_is_one_of_the_function() -> None:
+def test_a_kink_in_a_parameter_is_reported() -> None:
     w = Value(0.0, "w")
     report = check_gradients(lambda x: (w if w > 0 else -w) * x, 3.0, parameters=[w])
     assert [row.verdict for row in report.rows] == [Verdict.PASS, Verdict.KINK]
@@ -71,7 +71,7 @@ def test_a_kink_of_a_parameter_is_one_of_the_function() -> None:
         (lambda x: x.floor() + x, 3.0),
     ],
 )
-def test_a_jump_is_called_one(f: F, at: float) -> None:
+def test_a_jump_is_reported_as_a_jump(f: F, at: float) -> None:
     def wrong(x: Any) -> Any:
         z = f(x)
         if isinstance(x, Value):
@@ -96,7 +96,7 @@ def test_a_jump_is_called_one(f: F, at: float) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
-def test_what_is_smooth_is_no_kink(f: F, at: float) -> None:
+def test_smooth_points_are_not_kinks(f: F, at: float) -> None:
     report = check_gradients(f, at)
     assert report.verdict is Verdict.PASS, str(report)
 
@@ -105,24 +105,24 @@ def test_what_is_smooth_is_no_kink(f: F, at: float) -> None:
     "f",
     [
         lambda x: abs(x) + 5.0 * (x - x.detach()),
-        lambda x: ag.relu(x) - ag.relu(-x),  # x itself: relu'(0) = 0 twice is not its slope
+        lambda x: ag.relu(x) - ag.relu(-x),  # this is x, but relu'(0) = 0 makes its gradient 0
         lambda x: ag.relu(x) - 0.5 * ag.relu(-x),
     ],
 )
-def test_a_gradient_outside_of_the_slopes_fails(f: F) -> None:
+def test_a_gradient_outside_the_one_sided_slopes_fails(f: F) -> None:
     with pytest.raises(AssertionError, match="FAIL"):
         assert_gradients(f, 0.0)
 
 
-def test_a_choice_of_slopes_that_does_not_add_up_is_told() -> None:
+def test_slopes_chosen_at_kinks_that_do_not_add_up_are_reported() -> None:
     (row,) = check_gradients(lambda x: ag.relu(x) - ag.relu(-x), 0.0).rows
     assert (row.analytic, row.referee) == (0.0, 1.0)
     assert row.note.startswith(
-        "every operation and sum is right: the slopes that operations choose"
+        "every operation and every sum is right, but the slopes that operations use at their kinks"
     )
 
 
-def test_an_operation_is_asked_beside_its_kink_where_one_slope_is_as_good_as_another() -> None:
+def test_an_operation_at_its_kink_is_also_checked_beside_it() -> None:
     hinge = define_op("hinge", "x if x > 0 else 0.0", "1.0 if x > 0 else 0.0", smooth="abs(x) > 0")
     assert check_gradients(hinge, 0.0).verdict is Verdict.KINK
     with planted(misread("hinge", "x", "2.0 if x > 0 else 0.5")):
@@ -142,7 +142,7 @@ def test_a_flipped_derivative_of_a_huge_angle_fails(name: str) -> None:
             assert check_gradients(op, at).verdict is Verdict.FAIL
 
 
-def test_angles_beyond_all_digits_have_no_verdict_and_take_no_time() -> None:
+def test_angles_too_large_for_any_digits_are_inconclusive() -> None:
     fs: list[tuple[F, float]] = [
         (lambda x: x.exp().exp().sin(), 10.0), (lambda x: (x**1000).cos(), 1e5),
         (lambda x: x.exp().exp().tan(), 20.0), (lambda x: x.exp().exp() % 3.0, 10.0),
@@ -154,7 +154,7 @@ def test_angles_beyond_all_digits_have_no_verdict_and_take_no_time() -> None:
     assert row.verdict is Verdict.ILL_CONDITIONED
 
 
-def test_softmax_and_what_chooses_the_largest_are_judged_in_decimals() -> None:
+def test_a_softmax_shifted_by_its_argmax_passes() -> None:
     def loss(z: Any) -> Any:
         top = ag.argmax(z)
         total: Any = sum((v - z[top]).exp() for v in z)
@@ -162,11 +162,11 @@ def test_softmax_and_what_chooses_the_largest_are_judged_in_decimals() -> None:
 
     report = check_gradients(loss, [1.0, 3.0, 2.5])
     assert report.verdict is Verdict.PASS
-    # At a tie the choice is a kink of Python's that cancels.
+    # At a tie the choice of the largest is a kink, but its effects cancel.
     assert check_gradients(loss, [1.0, 1.0, 0.5]).verdict is Verdict.PASS
 
 
-def test_inputs_beside_a_kink_of_others_are_judged_as_ever() -> None:
+def test_a_kink_in_one_input_does_not_change_the_verdicts_on_others() -> None:
     report = check_gradients(lambda x, y, z: ag.relu(x) * y + z * z, 0.0, 2.0, 3.0)
     assert [row.verdict for row in report.rows] == [Verdict.KINK, Verdict.PASS, Verdict.PASS]
     many = check_gradients(lambda xs: sum((abs(x) for x in xs[1:]), xs[0] * 2.0), [0.0] * 40)
@@ -181,7 +181,7 @@ def test_roots_have_no_finite_slope_at_their_ends() -> None:
         assert math.isinf(row.analytic)
 
 
-def test_a_branch_that_doubles_do_not_reach_is_not_decided() -> None:
-    # On decimals 1 + 1e-20 x is above 1 beside 0; no double shows it.
+def test_a_branch_that_no_double_reaches_is_inconclusive() -> None:
+    # In decimals, 1 + 1e-20 x is above 1 right beside 0; in doubles it is 1.
     (row,) = check_gradients(lambda x: x * x if x * 1e-20 + 1.0 > 1.0 else -x, 0.0).rows
     assert row.verdict is Verdict.INCONCLUSIVE

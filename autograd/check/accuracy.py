@@ -1,22 +1,22 @@
-"""How far off numbers may be before anybody is to blame."""
+"""Tolerances: how far off a number may be before it counts as wrong."""
 
 import math
 
 ROUNDING = 2.0**-53
-FLOOR = 1e-300  # below, what a double was computed from may have had no digits
-TINY = 1e-320  # and here it has none itself
-AGREED = 1e-9  # a gradient and its reference, relatively: far below any mistake, above rounding
-SOUND = 64  # roundings that a sum of paths may lose, of the size of all of them
-TIE = 1e-12  # one-sided slopes that differ by more, relatively, differ by a kink
+FLOOR = 1e-300  # a smaller double may come from subnormal numbers, which have few digits
+TINY = 1e-320  # a double this small has almost no digits itself
+AGREED = 1e-9  # relative gap of a gradient and its reference: above rounding, below mistakes
+SOUND = 64  # roundings that a sum over paths may lose, relative to the size of its terms
+TIE = 1e-12  # one-sided slopes with a larger relative gap are those of a kink
 
 
 def near(gradient: float, slope: float) -> bool:
-    """Whether two slopes are the same; an overflow is right as inf."""
+    """Whether a gradient agrees with a slope; infinities agree if they are equal."""
     return gradient == slope or abs(gradient - slope) <= AGREED * abs(slope) + TINY
 
 
 def ulps(computed: float, exact: float) -> float:
-    """How many units in the last place a number is off; an overflow is right as inf."""
+    """The error of a number in units in the last place; 0 if both are the same infinity."""
     if computed == exact or abs(computed - exact) <= FLOOR:
         return 0.0
     return abs(computed - exact) / math.ulp(exact)

@@ -1,4 +1,4 @@
-"""ADJOINT: each node's gradient, against the sum over its uses; and backward twice."""
+"""ADJOINT: each node's gradient against the sum over its uses, and backward run twice."""
 
 import math
 
@@ -6,7 +6,7 @@ from autograd.check.accuracy import FLOOR, ROUNDING
 from autograd.check.report import hint
 from autograd.value import Value, one_pass, restorer
 
-_ADDED = 4  # roundings of each term of a sum
+_ADDED = 4  # roundings allowed for each term of a sum
 
 
 def wrong_sums(
@@ -16,7 +16,10 @@ def wrong_sums(
     pulls: dict[Value, list[float]],
     name: dict[Value, str],
 ) -> tuple[dict[Value, float], dict[Value, tuple[float, float]], list[tuple[Value, str]]]:
-    """The engine's gradients; our own, with the size of all paths; nodes whose sum is wrong."""
+    """The engine's gradients, the gradients of `summed`, and the nodes whose gradient is wrong.
+
+    Each wrong node comes with a description of the mistake.
+    """
     order = [*inner, *ends]
     with one_pass:
         undo = restorer(order)
@@ -44,18 +47,18 @@ def wrong_sums(
                 if parent is not None:
                     terms[parent].append(first[node] * slope)
     if any(node.hooks for node in order):
-        return first, ours, wrong  # a hook may replace a gradient, which is what it is for
+        return first, ours, wrong  # hooks change gradients on purpose
     for node in order:
-        found, parts = first[node], terms[node]
+        gradient, parts = first[node], terms[node]
         total = math.fsum(parts) if all(map(math.isfinite, parts)) else math.nan
         allowed = _ADDED * ROUNDING * (len(parts) + 1) * sum(map(abs, parts)) + FLOOR
-        if math.isfinite(total) and not abs(found - total) <= allowed:
+        if math.isfinite(total) and not abs(gradient - total) <= allowed:
             uses = ", ".join(f"{part:.6g}" for part in parts)
             wrong.append(
                 (
                     node,
-                    f"gradient of node {name.get(node, '?')} is {found!r}, but its {len(parts)} "
-                    f"use(s) add up to {total!r} ({uses}){hint(found, total)}: accumulation or "
+                    f"gradient of node {name.get(node, '?')} is {gradient!r}, but its {len(parts)} "
+                    f"use(s) add up to {total!r} ({uses}){hint(gradient, total)}: accumulation or "
                     "the order is at fault",
                 )
             )
@@ -65,7 +68,7 @@ def wrong_sums(
 def summed(
     root: Value, inner: list[Value], ends: list[Value], pulls: dict[Value, list[float]]
 ) -> dict[Value, tuple[float, float]]:
-    """Our own gradient of each node, summed over all paths, and the size of all their terms."""
+    """Each node's gradient, summed over all paths, and the sum of the terms' absolute values."""
     own = dict.fromkeys([*inner, *ends], 0.0)
     size = dict(own)
     size[root] = own[root] = 1.0

@@ -1,4 +1,4 @@
-"""A user's function on decimals: numbers that stand in the place of its Values."""
+"""A user's function in decimal arithmetic: numbers that take the place of its Values."""
 
 from decimal import Decimal
 from typing import Any
@@ -11,18 +11,18 @@ from autograd.value import Value
 
 
 class Carrier(Ops):
-    """A decimal number that user functions compute with in the place of a Value."""
+    """A decimal number that user functions compute with in place of a Value."""
 
     def __init__(self, run: "Run", exact: Decimal) -> None:
         self.run, self.exact = run, exact
 
     @property
     def data(self) -> "Carrier":
-        """Itself: what is done with the number still moves the result."""
+        """The Carrier itself: what is computed from `.data` still changes the result."""
         return self
 
     def apply(self, op: Operation, x: Any, y: Any) -> "Carrier":
-        """The operation on decimals."""
+        """The result of the operation in decimals."""
         return self.run.evaluate(op, [x, y][: op.arity])
 
     def _other(self, other: Any) -> Decimal:
@@ -51,9 +51,9 @@ class Carrier(Ops):
     def __bool__(self) -> bool:
         return self.exact != 0
 
-    # These are not refused: the function has run on Values before, where no_grad() is known.
+    # Conversions are allowed: the function has run on Values, which refuse them outside no_grad().
     def item(self) -> float:
-        """Its number as a double."""
+        """The number as a double."""
         return float(self)
 
     def __float__(self) -> float:
@@ -65,7 +65,7 @@ class Carrier(Ops):
     def __round__(self, digits: int | None = None) -> Any:
         return self.round() if digits is None else round(float(self), digits)
 
-    # A text may be read again as a number, which is no exact one either.
+    # The function may parse the text as a number again; like float(), it has a double's digits.
     def __format__(self, spec: str) -> str:
         return format(float(self), spec)
 
@@ -73,35 +73,35 @@ class Carrier(Ops):
         return repr(float(self))
 
     def detach(self) -> "Carrier":
-        """Itself: a branch cut from the graph still moves the result, and that must show."""
+        """The Carrier itself: a detached branch still changes the result, and the check sees it."""
         return self
 
 
 class Run(Mode):
-    """One run of a user's function on decimals: while it is the mode, Values give Carriers too."""
+    """The mode of one run on decimals; operations on Values return Carriers in it, too."""
 
-    __slots__ = ("given",)
+    __slots__ = ("exact",)
 
-    def __init__(self, given: dict[Value, Decimal]) -> None:
+    def __init__(self, exact: dict[Value, Decimal]) -> None:
         super().__init__()
-        self.given = given
+        self.exact = exact
 
     @property
     def refuses(self) -> bool:
-        """Never: the function has run on Values before, where no_grad() is known."""
+        """False: the function has run on Values, which refuse conversions outside no_grad()."""
         return False
 
     def child(self, change: str, to: Any) -> "Mode":
-        """Itself: scopes do not matter here, and `no_grad` must not hide a branch."""
+        """This mode itself: scopes do not matter here, and `no_grad` must not hide a branch."""
         return self
 
     def decimal(self, operand: Any) -> Decimal:
-        """The exact decimal of an operand of any kind that may be met."""
+        """The exact decimal of an operand: a Carrier, a Value or a number."""
         if type(operand) is Carrier:
             return operand.exact
         if isinstance(operand, Value):
-            given = self.given.get(operand)
-            return Decimal(operand.data) if given is None else given
+            exact = self.exact.get(operand)
+            return Decimal(operand.data) if exact is None else exact
         if isinstance(operand, Decimal):
             return operand
         if isinstance(operand, float | int):
@@ -109,11 +109,11 @@ class Run(Mode):
         raise TypeError(f"expected a number, got {type(operand).__name__}")
 
     def evaluate(self, op: Operation, operands: list[Any]) -> Carrier:
-        """The result of an operation."""
+        """The result of an operation, as a Carrier."""
         return Carrier(self, decimals.value(op)(*map(self.decimal, operands)))
 
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Any:
-        """A Carrier in the place of the node that a Value's method was about to make."""
+        """A Carrier in place of the node that a Value's method would record."""
         operands: list[Any] = [x if a is None else a]
         if op.arity == 2:
             operands.append(y if b is None else b)

@@ -1,4 +1,4 @@
-"""The function that is checked, where it is checked, and its recorded graph."""
+"""The function to check, the point where it is checked, and its recorded graph."""
 
 import contextlib
 import inspect
@@ -23,27 +23,27 @@ from autograd.value import Value, number_writer, numbers
 
 
 class Plain(Mode):
-    """Recording without scopes.
+    """A recording mode that ignores scopes.
 
-    In a mode that it does not know, a compiled function runs what was compiled.
+    In any mode but `Mode` itself, a compiled function runs its Python function.
     """
 
     def child(self, change: str, to: Any) -> Mode:
-        """Itself, so that every node is recorded; `no_grad` alone means what it says."""
+        """This mode itself, so that every node is recorded; only `no_grad` still has its effect."""
         return super().child(change, to) if change == "recording" else self
 
 
 class Traced(Plain):
-    """The same, and the user's line is kept of each node and of each leaf that f makes."""
+    """Plain, and keeps the user's line of each node and of each leaf that f creates."""
 
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Value:
-        """The node, with its line."""
+        """The recorded node, with the user's line."""
         node: Value = super().record(z, op, a, b, x, y)
         node.row = Note(op, line=user_line())
         return node
 
     def new_leaf(self, leaf: Value) -> None:
-        """Keep the line in which f makes a leaf of its own, as `detach()` does."""
+        """Keep the line where f creates a leaf of its own, as `detach()` does."""
         leaf.row = leaf_row(leaf.label, "", user_line())
 
 
@@ -52,7 +52,7 @@ Function = Callable[..., Any]
 
 @dataclass
 class Recording:
-    """The graph of one run of f, and the inputs' nodes, then the parameters, in it."""
+    """The graph of one run of f: its root, and the nodes of the inputs, then the parameters."""
 
     root: Value
     nodes: list[Value]
@@ -60,13 +60,13 @@ class Recording:
 
 @dataclass
 class Case:
-    """A function, where it is checked, and its recorded graph.
+    """A function, the point where it is checked, and its recorded graph.
 
     Attributes:
-        inputs: in their nesting.
-        at: the numbers of the inputs, then of the parameters; `labels` are their names.
+        inputs: as the user nests them.
+        at: the numbers of the inputs, then of the parameters; `labels` has their names.
         recorded: the graph at these numbers.
-        same_draws: sets generators of random numbers back; f draws the same in every run.
+        same_draws: resets the random generators, so that f draws the same numbers in every run.
     """
 
     f: Function
@@ -79,15 +79,15 @@ class Case:
 
     @property
     def count(self) -> int:
-        """How many inputs there are; the rest are parameters."""
+        """The number of inputs; the rest of `at` are parameters."""
         return len(self.at) - len(self.parameters)
 
     def recorded_at(self, at: list[float]) -> Recording:
-        """f recorded at other numbers; the parameters are moved in place for as long as it runs."""
+        """f recorded at other numbers; the parameters are set in place while it runs."""
         return self._run(at, Plain())
 
     def traced(self) -> Recording:
-        """f recorded where it is checked, with the user's lines."""
+        """f recorded at the point of the check, with the user's lines."""
         return self._run(self.at, Traced())
 
     def _run(self, at: list[float], mode: Mode) -> Recording:
@@ -102,16 +102,16 @@ class Case:
         return Recording(root, [*nodes, *self.parameters])
 
     def on_decimals(self, at: list[float]) -> Decimal:
-        """f at other numbers, in the decimal context at hand; parameters are moved in place, too.
+        """The result of f at other numbers, in the current decimal context.
 
-        A comparison or `.data` of a parameter reads its double, which must move along.
+        The parameters are set in place as well: a comparison or `.data` reads their doubles.
         """
         exact = [Decimal(x) for x in at]
         run = Run(dict(zip(self.parameters, exact[self.count :], strict=True)))
-        given = iter([Carrier(run, x) for x in exact[: self.count]])
+        carriers = iter([Carrier(run, x) for x in exact[: self.count]])
         self.same_draws()
         with self._moved(at[self.count :]), entered(run):
-            return run.decimal(self.f(*rebuilt(list(self.inputs), given)))
+            return run.decimal(self.f(*rebuilt(list(self.inputs), carriers)))
 
     @context
     def _moved(self, to: list[float]) -> Iterator[None]:
@@ -124,31 +124,31 @@ class Case:
 
 
 def record(f: Function, inputs: tuple[Tree, ...], parameters: Any) -> Case:
-    """The function, run twice at the inputs.
+    """The case for a function, which is run twice at the inputs.
 
-    Raises TypeError unless it returns one Value, ValueError if it is not deterministic.
+    Raises TypeError unless f returns one Value, and ValueError if f is not deterministic.
     """
-    given = list(leaves(list(inputs)))
+    flat = list(leaves(list(inputs)))
     named = _named(parameters)
     chosen = [parameter for _, parameter in named]
-    at = [leaf.data if isinstance(leaf, Value) else number(leaf, "an input") for leaf in given]
+    at = [leaf.data if isinstance(leaf, Value) else number(leaf, "an input") for leaf in flat]
     case = Case(
         f=f, inputs=inputs, at=at + [p.data for p in chosen],
         labels=input_labels(f, inputs) + [name for name, _ in named], parameters=chosen,
         recorded=Recording(Value(0.0), []), same_draws=_same_draws(),
     )  # fmt: skip
     case.recorded = case.traced()
-    first, again = case.recorded.root.data, case.recorded_at(case.at).root.data
-    if again.hex() != first.hex():
+    first, second = case.recorded.root.data, case.recorded_at(case.at).root.data
+    if second.hex() != first.hex():
         raise ValueError(
-            f"check_gradients: f gave {first!r} and then {again!r} for the same inputs; fix its "
-            "random numbers by a seed, and let it keep nothing from one run for the next"
+            f"check_gradients: f gave {first!r} and then {second!r} for the same inputs; "
+            "seed its random numbers, and let it keep no state between runs"
         )
     return case
 
 
 def _same_draws() -> Callable[[], object]:
-    """A function that sets Python's generator, and NumPy's, back to where they are now."""
+    """A function that puts Python's and NumPy's random generators back into their state now."""
     state = random.getstate()
     numpy = sys.modules.get("numpy")
     if numpy is None:
@@ -158,20 +158,20 @@ def _same_draws() -> Callable[[], object]:
 
 
 def input_labels(f: Function, inputs: tuple[Tree, ...]) -> list[str]:
-    """What each number of the inputs is called: by its label, or by f's argument and its path.
+    """The name of each input: its label, or f's argument and the path inside it.
 
     >>> input_labels(lambda w, p, *rest: None, (1.0, {"b": [2.0]}, 3.0))
     ['w', "p['b'][0]", 'rest[0]']
     """
     paths = _paths(_arguments(f, len(inputs)), inputs)
-    given = leaves(list(inputs))
-    return [getattr(leaf, "label", "") or path for leaf, path in zip(given, paths, strict=True)]
+    flat = leaves(list(inputs))
+    return [getattr(leaf, "label", "") or path for leaf, path in zip(flat, paths, strict=True)]
 
 
 def _arguments(f: Any, count: int) -> list[str]:
-    """What f calls its arguments; x0, x1 where it does not say."""
+    """The names of f's arguments; x0, x1, ... if f has no signature."""
     declared: list[inspect.Parameter] = []
-    # An operation has its names in `__call__` alone; that of a function is C, and has none.
+    # An operation has a signature on `__call__` alone, and a function has none there.
     for called in (f,) if inspect.isfunction(f) else (f.__call__, f):
         with contextlib.suppress(TypeError, ValueError):
             declared = list(inspect.signature(called).parameters.values())
@@ -183,7 +183,7 @@ def _arguments(f: Any, count: int) -> list[str]:
 
 
 def _paths(arguments: list[str], inputs: tuple[Tree, ...]) -> Iterable[str]:
-    """Paths of the inputs' leaves: w, x[2], p['w']."""
+    """The path of each leaf of the inputs: w, x[2], p['w']."""
     stack: list[tuple[str, Tree]] = list(zip(arguments, inputs, strict=True))[::-1]
     while stack:
         path, part = stack.pop()
@@ -210,6 +210,6 @@ def _named(parameters: Any) -> list[tuple[str, Value]]:
 
 
 def operands_of(node: Value) -> list[float]:
-    """The numbers that the node's operation was applied to."""
+    """The numbers of the node's operands."""
     assert node.op is not None
     return [node.x, node.y] if node.op.arity == 2 else [node.x]

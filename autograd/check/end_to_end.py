@@ -1,11 +1,11 @@
-"""END-TO-END: every input's gradient against the reference, and a verdict on it."""
+"""END-TO-END: a verdict on every input's gradient, by comparison with a reference."""
 
 import math
 from dataclasses import dataclass
 
 from autograd.check.accuracy import AGREED, ROUNDING, SOUND, TINY, near
 from autograd.check.case import Case
-from autograd.check.cut import Surroundings, touching
+from autograd.check.cut import Surroundings, bisected
 from autograd.check.missing import MOST_ALONE, RESOLVED, Cuts
 from autograd.check.program import Program, Sweeps
 from autograd.check.report import Row, Verdict, hint
@@ -13,11 +13,11 @@ from autograd.check.second import second_rows, unjudged_rows
 from autograd.check.sides import Sides, Slopes
 from autograd.value import Value
 
-_LOST = 16  # roundings that a sum of paths may lose, of the size of all of them
+_LOST = 16  # roundings that a sum over paths may lose at a kink, relative to the size of its terms
 _NO_SLOPE = "the function has no finite slope here, or cannot be run beside this point"
 _CHOICES = (
-    "every operation and sum is right: the slopes that operations choose at their kinks do not add "
-    "up to the function's"
+    "every operation and every sum is right, but the slopes that operations use at their kinks do "
+    "not add up to the function's slope"
 )
 
 
@@ -31,7 +31,7 @@ def _finite(sides: Sides) -> bool:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a check is made: to which order, by which seed, and whether `detach()` is meant."""
+    """The options of a check: its order, its seed, and whether `detach()` is intended."""
 
     order: int = 1
     seed: int = 0
@@ -40,13 +40,13 @@ class Settings:
 
 @dataclass
 class Claim:
-    """The engine's gradient in one input, and what the other two checks think of it.
+    """The engine's gradient in one input, and the results of the other two checks.
 
     Attributes:
-        k: which input or parameter.
-        gradient: the engine's.
-        own: that of our own sum over all paths.
-        size: of all paths' terms.
+        k: the index of the input or parameter.
+        gradient: the engine's gradient.
+        own: the checker's own sum over all paths.
+        size: the sum of the absolute terms of all paths.
         blameless: whether every operation and every sum is right.
     """
 
@@ -58,16 +58,16 @@ class Claim:
 
     @property
     def sound(self) -> bool:
-        """Whether only the function itself can be at fault."""
+        """Whether the engine is right, so that only the function itself can be at fault."""
         allowed = SOUND * ROUNDING * self.size + TINY
         return self.blameless and abs(self.gradient - self.own) <= allowed
 
 
 class Referee:
-    """The reference of every input: its slope in the recorded graph, in decimals.
+    """The reference for every input: its slope in the recorded graph, in decimals.
 
     Attributes:
-        cuts: what is cut from the graph.
+        cuts: the branches that are cut from the graph.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class Referee:
         self.kinked = self.sweeps.first.upstream()
         self.switching: set[int] = set()
         if self.cuts.branches:
-            self.switching = set().union(*touching(chosen, self.cuts.switches, MOST_ALONE))
+            self.switching = set().union(*bisected(chosen, self.cuts.switches, MOST_ALONE))
 
     def row(self, claim: Claim) -> Row:
-        """What is said of a gradient."""
+        """The row of the report on a gradient."""
         k, case = claim.k, self.case
         row = Row(case.labels[k], case.at[k], claim.gradient, math.nan, math.nan, Verdict.PASS)
         if math.isnan(case.recorded.root.data):
@@ -103,7 +103,7 @@ class Referee:
         return row
 
     def second_rows(self) -> list[Row]:
-        """Rows for second derivatives in the inputs."""
+        """The rows on second derivatives in the inputs."""
         if self.cuts.cut:
             return unjudged_rows(self.case, "a branch is cut from the graph")
         if self.cuts.branches:
@@ -115,7 +115,7 @@ class Referee:
         return k in self.kinked or k in self.switching
 
     def _smooth(self, row: Row, claim: Claim, slope: float) -> None:
-        """Judge a gradient by the one slope that f has."""
+        """Judge a gradient where f has one slope."""
         row.referee, row.error = slope, RESOLVED * abs(slope)
         gradient = claim.gradient
         if near(gradient, slope):
@@ -139,11 +139,11 @@ class Referee:
                 row.note = _CHOICES
 
     def _is_conventional(self, k: int, slope: float) -> bool:
-        """Whether a slope is the graph's own, with those that operations choose at their kinks."""
+        """Whether the slope is the graph's own, which includes the operations' choices at kinks."""
         return not self._is_beside_kink(k) or near(self.sweeps.first.of(k), slope)
 
     def _kink(self, row: Row, claim: Claim, sides: Sides) -> None:
-        """Judge a gradient by the slopes on both sides: it may be any between them."""
+        """Judge a gradient by the slopes on both sides: it may be any number between them."""
         low, high = sorted((sides.left, sides.right))
         row.referee = (low + high) / 2
         row.error = RESOLVED * abs(row.referee)
@@ -158,17 +158,17 @@ class Referee:
             row.note = "the function jumps here, and has no slope"
             if not (claim.sound or near(claim.gradient, self.sweeps.first.of(claim.k))):
                 row.verdict = Verdict.FAIL
-                row.note += ", and the gradient is not that of its operations"
+                row.note += ", and the gradient is not what its operations give"
         elif not low - allowed <= claim.gradient <= high + allowed:
             inside = low - allowed <= self.sweeps.first.of(claim.k) <= high + allowed
             row.verdict = Verdict.ILL_CONDITIONED if claim.sound and inside else Verdict.FAIL
-            row.note += ", and the gradient is neither nor between"
+            row.note += ", and the gradient is outside this range"
         row.note += f" ({switched})" if switched else ""
 
     def _switched(self) -> str:
         kinks = self.sweeps.first.kinks
         if not kinks:
             return ""
-        node = kinks[-1]  # the first one of the graph
+        node = kinks[-1]  # the first in the graph: a sweep goes backward
         assert node.op is not None
         return f"{node.op.name} at {node.line} switches"

@@ -1,11 +1,11 @@
-"""Gradients against an independent reference: is it right, and if not, which operation is to blame.
+"""Reports on gradients: whether each is right, and if not, which operation is at fault.
 
-Three checks, one verdict.  LOCAL: each node's value and each local derivative that its pullback
-uses, against differences of the row's value in decimal arithmetic.  ADJOINT: each node's gradient
-against the sum over its consumers, by other code, and backward twice.  END-TO-END: the gradient of
-every input against one reverse sweep of the recorded graph in decimals, and that graph against the
-function: it is recorded again beside the point, and run on decimals.  LOCAL and ADJOINT name the
-culprit; only END-TO-END sees a branch that was cut from the graph.
+Three checks lead to one verdict.  LOCAL compares each node's value, and each local derivative that
+its pullback uses, with differences of the row's value in decimal arithmetic.  ADJOINT compares each
+node's gradient with the sum over its consumers, computed by other code, and runs backward twice.
+END-TO-END compares every input's gradient with a reverse sweep of the recorded graph in decimals,
+and that graph with the function, which is recorded again beside the point and run on decimals.
+LOCAL and ADJOINT name the culprit; only END-TO-END detects a branch that was cut from the graph.
 """
 
 import contextlib
@@ -29,9 +29,9 @@ from autograd.show.events import contributions
 from autograd.show.names import names
 from autograd.value import Value
 
-_MANY = 20  # inputs, for which a progress bar is worth its import
-_LONG = 2.0  # seconds, before it is shown
-_REPLAYED = 1e-12  # what a replay's gradient may be off, of the size of the terms
+_MANY = 20  # with more inputs, a progress bar is worth its import
+_LONG = 2.0  # seconds before the bar appears
+_REPLAYED = 1e-12  # how far a replay's gradient may be off, relative to the size of its terms
 
 
 def check_gradients(
@@ -44,27 +44,28 @@ def check_gradients(
     seed: int = 0,
     detached: str = "mistake",
 ) -> Report:
-    """A Report that says of each input whether f's gradient is right, and if not, who is to blame.
+    """A Report with a verdict on f's gradient in each input, and the operations at fault.
 
     Args:
-        f: a function of Values, in any nesting, that returns one Value.  It is run about ten times,
-            beside the inputs and also on decimal numbers, and draws the same numbers from Python's
-            and NumPy's common generators in every run; otherwise it must be deterministic.  What it
-            keeps from one run for the next moves on.  Of a compiled one, what was compiled is
-            checked, and that the replay's gradients are the same.
-        inputs: where to check it: numbers or Values in lists, tuples and dicts.
-        gradient: one to check instead of f's own, of any function of numbers, lists, or NumPy,
-            torch or JAX arrays to a number or an array: a function of the same inputs, or what it
-            returns, which is one array, or a tuple of one for each input.  Not needed for torch
-            tensors and JAX arrays, which record their own.  See `docs/checking.md`.
+        f: a function that takes Values, in any nesting, and returns one Value.  It is run about ten
+            times: at the inputs, beside them, and on decimal numbers.  In every run it draws the
+            same numbers from the global generators of Python and NumPy; apart from these, it must
+            be deterministic.  State that it keeps between runs is not reset.  If f is compiled, its
+            Python function is checked, and the replay's gradients must be the same.
+        inputs: where to check f: numbers or Values in lists, tuples and dicts.
+        gradient: the gradient to check instead of f's own.  Then f may be any function of numbers,
+            lists, or NumPy, torch or JAX arrays that returns a number or an array.  The gradient is
+            a function of the same inputs, or its result: one array, or a tuple with one for each
+            input.  For torch tensors and JAX arrays it may be left out: their library's own
+            gradient is checked.  See `docs/checking.md`.
         order: 2 also checks gradients of gradients, as Hessian-vector products.
-        parameters: Values that f closes over: a module, a dict by name, or a list.  They are moved
-            in place while f runs, and put back.
-        sample: check only so many inputs and parameters, chosen by the seed.
-        detached: "intended" if f means to cut branches off by `detach()` or `no_grad`, as a target
-            network does: they are then reported, and not failed.
+        parameters: Values that f closes over: a module, a dict by name, or a list.  They are set
+            in place while f runs, and restored.
+        sample: check only this many inputs and parameters, chosen by the seed.
+        detached: "intended" if f cuts branches off on purpose by `detach()` or `no_grad`, as for a
+            target network: they are then reported, but do not fail.
 
-    Raises TypeError if f does not return a Value, ValueError if it is not deterministic.
+    Raises TypeError if f does not return a Value, ValueError if f is not deterministic.
 
     >>> report = check_gradients(lambda w, x: (w * x).tanh(), 2.0, -1.0)
     >>> report.verdict
@@ -104,23 +105,23 @@ def check_gradients(
 def _judged(
     case: Case, chosen: list[int], replayed: list[float] | None, settings: Settings
 ) -> Report:
-    """The report on the graph of a case, and on the gradients of its replay, if it has one."""
+    """The report on the graph of a case, and on its replay's gradients, if there is a replay."""
     recorded = case.recorded
     inner, ends = visited(recorded.root)
     name = _names(case, [*ends, *inner])
     pulls = {node: contributions(node, 1.0) for node in inner}
     edges: Edges = {}
     wrong = wrong_operations(inner, pulls, name, edges)
-    grads, ours, badly = wrong_sums(recorded.root, inner, ends, pulls, name)
-    wrong += badly
+    grads, sums, wrong_nodes = wrong_sums(recorded.root, inner, ends, pulls, name)
+    wrong += wrong_nodes
     report = Report([], [text for _, text in wrong], [node for node, _ in wrong], edges=edges)
-    if any(node.op and node.op.functions for node in inner):  # decimals cannot run them
+    if any(node.op and node.op.functions for node in inner):  # they do not run on decimals
         report.rows = _in_doubles(case, [grads.get(node, 0.0) for node in recorded.nodes], chosen)
         return report
     referee = Referee(case, pulls, chosen, settings)
     for k in _counted(chosen):
         node = recorded.nodes[k]
-        own, size = ours.get(node, (0.0, 0.0))
+        own, size = sums.get(node, (0.0, 0.0))
         gradient = grads.get(node, 0.0)
         row = referee.row(Claim(k, gradient, own, size, not wrong))
         if replayed and abs(replayed[k] - gradient) > _REPLAYED * max(abs(gradient), size):
@@ -135,29 +136,32 @@ def _judged(
 
 
 def _in_doubles(case: Case, gradient: list[float], chosen: list[int]) -> list[Row]:
-    """The rows of a function with Python functions in it, judged as one that records nothing."""
+    """The rows of a function that uses Python functions, judged from its results in doubles."""
 
     def moved(numbers: list[Any]) -> Any:
-        """f at other numbers of the inputs, then of the parameters."""
-        before = [p.data for p in case.parameters]
+        """The result of f at other numbers for the inputs and then the parameters."""
+        saved = [p.data for p in case.parameters]
         try:
             for p, x in zip(case.parameters, numbers[case.count :], strict=True):
                 p.data = x.data if isinstance(x, Value) else x
             return case.f(*rebuilt(list(case.inputs), iter(numbers[: case.count])))
         finally:
-            for p, x in zip(case.parameters, before, strict=True):
+            for p, x in zip(case.parameters, saved, strict=True):
                 p.data = x
 
     rows = judge_black_box(moved, (case.at,), (gradient,)).rows
     if len(rows) != len(case.labels):
-        return rows  # so many that they were moved along directions
+        return rows  # there are so many inputs that each row is for a direction
     for row, label in zip(rows, case.labels, strict=True):
         row.name = label
     return [rows[k] for k in chosen]
 
 
 def _counted(chosen: list[int]) -> Iterable[int]:
-    """The inputs, with a progress bar in a terminal if they take long and tqdm is installed."""
+    """The inputs' indices, with a progress bar in a terminal if the check takes long.
+
+    The bar needs tqdm; without it there is none.
+    """
     if len(chosen) > _MANY and sys.stderr.isatty():
         with contextlib.suppress(ImportError):
             from tqdm import tqdm
@@ -168,24 +172,24 @@ def _counted(chosen: list[int]) -> Iterable[int]:
 
 
 def _names(case: Case, everything: list[Value]) -> dict[Value, str]:
-    """What the nodes are called in a line of blame: the inputs as f calls them."""
+    """The names of the nodes for lines of blame; the inputs have the names that f gives them."""
     nodes = case.recorded.nodes
     labelled = {n: n.label or label for n, label in zip(nodes, case.labels, strict=True)}
     return names(everything) | labelled
 
 
 def assert_gradients(f: Function, *inputs: Tree, **options: Any) -> None:
-    """Raise AssertionError with the report, and how to repeat it, unless `check_gradients` passes.
+    """Raise AssertionError with the report, and code to repeat it, unless `check_gradients` passes.
 
-    A kink or an ill-conditioned gradient is no error of the engine, and passes.  The options are
-    those of `check_gradients`, with `gradient=` for any function.
+    A kink or an ill-conditioned gradient is not an error of the engine, so it passes.  The options
+    are those of `check_gradients`, including `gradient=` for functions of any kind.
 
     >>> assert_gradients(lambda x: x * x.sin(), 2.0)
     """
     __tracebackhide__ = True
     report = check_gradients(f, *inputs, **options)
     if not report:
-        again = textwrap.indent(reproducer(f, inputs, options), "    ")
+        code = textwrap.indent(reproducer(f, inputs, options), "    ")
         raise AssertionError(
-            f"gradients are {report.verdict.value}\n{report}\n\nto reproduce:\n{again}"
+            f"gradients are {report.verdict.value}\n{report}\n\nto reproduce:\n{code}"
         )

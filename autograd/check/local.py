@@ -1,4 +1,4 @@
-"""LOCAL: each operation by itself, against differences of its row's value in decimals."""
+"""LOCAL: each operation on its own, against differences of its row's value in decimals."""
 
 import itertools
 import math
@@ -16,17 +16,17 @@ from autograd.printers import decimals
 from autograd.show.events import contributions
 from autograd.value import Value
 
-VALUE_ULPS, SLOPE_ULPS = 4, 8  # what a row may be off, in units of the last place
-_FEW, _MANY = 45, 80  # digits: to accept an operation, and to blame one
-_FEW_STEP = Decimal("1e-15")  # the step that leaves enough of few digits
-_APART = 2.0**-20  # an operand's relative change by which its influence is measured
-_BESIDE = 2.0**-30  # how far beside a kink a row is asked again, relatively
+VALUE_ULPS, SLOPE_ULPS = 4, 8  # how far a row may be off, in units in the last place
+_FEW, _MANY = 45, 80  # digits that are enough to accept an operation, and to blame one
+_FEW_STEP = Decimal("1e-15")  # a step for _FEW digits: a difference keeps enough of them
+_APART = 2.0**-20  # relative change of an operand, to measure its influence
+_BESIDE = 2.0**-30  # relative distance from a kink at which a row is checked again
 _SAME = Decimal(TIE)
 
 
 @dataclass
 class _Exact:
-    """An operation at one point, in decimals of many digits."""
+    """An operation at one point, in decimals with many digits."""
 
     op: Operation
     operands: list[float]
@@ -36,11 +36,11 @@ class _Exact:
         self.z = decimals.value(self.op)(*self.at)
 
     def direction(self, k: int | None) -> list[int]:
-        """Along operand k, or along both."""
+        """The direction along operand k, or along both operands if k is None."""
         return [int(k is None or i == k) for i in range(len(self.at))]
 
     def slopes(self, k: int | None) -> tuple[Decimal, Decimal]:
-        """The slopes from the left and from the right; what fades with the step is 0."""
+        """The slopes from the left and from the right; 0 if they vanish with the step."""
         wide = slopes_beside(self.op, self.at, self.direction(k))
         if not (k is None or self.at[k]) and any(wide):
             near = slopes_beside(self.op, self.at, self.direction(k), nearer=True)
@@ -49,11 +49,11 @@ class _Exact:
         return wide
 
     def middle(self, k: int) -> Decimal:
-        """The central slope."""
+        """The slope by a central difference."""
         return slope(self.op, k, self.at, self.z)
 
     def shares(self, used: list[float]) -> str:
-        """What is wrong if, at a kink, both partials are possible but their sum is not."""
+        """A mistake at a kink if both partials are possible but their sum is not; otherwise ''."""
         low, high = sorted(map(float, self.slopes(None)))
         allowed = TIE * max(abs(low), abs(high))
         if low - allowed <= sum(used) <= high + allowed:
@@ -65,30 +65,30 @@ class _Exact:
         )
 
     def growth(self, k: int) -> Decimal:
-        """By how much the slope grows as the step shrinks: without end at a jump or a root's 0."""
+        """The growth of the slope as the step shrinks: a large factor at a jump or a root's 0."""
         wide = slopes_beside(self.op, self.at, self.direction(k))
         step = step_beside(self.at[k], decimals.turns(self.op))
         if max(map(abs, wide)) * step < abs(self.z) * _SAME:
-            return Decimal(1)  # the step changes next to nothing
+            return Decimal(1)  # the step hardly changes the value
         near = slopes_beside(self.op, self.at, self.direction(k), nearer=True)
         pairs = zip(near, wide, strict=True)
         return max(abs(b / a) if a else Decimal(0) for b, a in pairs if b.is_finite())
 
     def blurs(self, used: float, exact: float, k: int | None = None) -> bool:
-        """Whether operands with a few of their last bits changed have this value (or slope in k).
+        """Whether rounding of the operands explains this value (or slope in operand k).
 
-        A row may lose as much as its operands' own rounding does, as exp(-x * x) must for large x;
-        log(1 + x) loses far more near 0, where log1p hardly feels the rounding of x.
+        A row may lose as many digits as rounding its operands does: exp(-x * x) must for large x.
+        Near 0, log(1 + x) loses far more than that, and log1p shows that it need not.
         """
 
         def wanted(at: _Exact) -> Decimal:
             return at.z if k is None else at.middle(k)
 
-        reach, here = 0.0, wanted(self)
+        influence, here = 0.0, wanted(self)
         for i in range(len(self.operands)):
             near = [x + x * _APART if j == i else x for j, x in enumerate(self.operands)]
-            reach += abs(float(wanted(_Exact(self.op, near)) - here)) / _APART
-        return abs(used - exact) <= 2 * VALUE_ULPS * ROUNDING * reach
+            influence += abs(float(wanted(_Exact(self.op, near)) - here)) / _APART
+        return abs(used - exact) <= 2 * VALUE_ULPS * ROUNDING * influence
 
 
 Edges = dict[tuple[Value, str], tuple[float, float]]
@@ -100,16 +100,16 @@ def wrong_operations(
     name: dict[Value, str],
     edges: Edges | None = None,
 ) -> list[tuple[Value, str]]:
-    """The nodes whose value or local derivative is wrong, and how.
+    """The nodes whose value or local derivative is wrong, each with a description of the mistake.
 
-    Few digits are enough to accept an operation; only one that is not accepted is computed with
-    many.  `edges` gets the derivatives that are wrong, and the right ones, by node and operand.
+    A few digits are enough to accept an operation; only the other operations are computed with
+    many.  `edges` is filled with the wrong and the right derivatives, by node and operand.
     """
     edges = {} if edges is None else edges
     with decimals.digits(_FEW):
-        rest = [node for node in inner if not _accepted(node, slopes[node])]
+        suspects = [node for node in inner if not _accepted(node, slopes[node])]
     wrong = []
-    for node in rest:
+    for node in suspects:
         assert node.op is not None
         if node.op.functions:
             texts = list(_by_doubles(node, slopes[node]))
@@ -121,7 +121,7 @@ def wrong_operations(
 
 
 def _by_doubles(node: Value, slopes: list[float]) -> Iterator[str]:
-    """What is wrong with the derivatives of a Python function, by differences of doubles."""
+    """The mistakes in the derivatives of a Python function, by differences of doubles."""
     assert node.op is not None
     if not all(map(math.isfinite, operands_of(node))):
         return
@@ -135,7 +135,7 @@ def _by_doubles(node: Value, slopes: list[float]) -> Iterator[str]:
 
 
 def _accepted(node: Value, used: list[float]) -> bool:
-    """Whether few digits show that the node is right; what is at a kink needs a closer look."""
+    """Whether a few digits show that the node is right; False at a kink, which needs more care."""
     op, operands, z = node.op, operands_of(node), node.data
     assert op is not None
     if op.functions or (op.smooth and not op.is_smooth(*operands)):
@@ -147,14 +147,14 @@ def _accepted(node: Value, used: list[float]) -> bool:
     if not abs(float(exact) - z) <= VALUE_ULPS * math.ulp(z):
         return False
     for k, partial in enumerate(used):
-        found = float(slope(op, k, at, exact, _FEW_STEP))
-        if not abs(found - partial) <= SLOPE_ULPS * math.ulp(found):
+        right = float(slope(op, k, at, exact, _FEW_STEP))
+        if not abs(right - partial) <= SLOPE_ULPS * math.ulp(right):
             return False
     return True
 
 
 def _faults(node: Value, slopes: dict[Value, list[float]], edges: Edges) -> list[str]:
-    """What is wrong with the node's value, or else with each of its local derivatives."""
+    """The mistake in the node's value, or else those in its local derivatives."""
     op, operands = node.op, operands_of(node)
     assert op is not None
     if not all(map(math.isfinite, operands)):
@@ -174,11 +174,11 @@ def _faults(node: Value, slopes: dict[Value, list[float]], edges: Edges) -> list
 
 
 def _wrong_partial(exact: _Exact, slopes: list[float], k: int) -> list[str]:
-    """What is wrong with dz/d(operand k)."""
+    """The mistakes in dz/d(operand k)."""
     left, right = exact.slopes(k)
     used, wrong = slopes[k], []
     if not (left.is_finite() and right.is_finite()):
-        return []  # an end: there is nothing to compare with
+        return []  # the end of the domain: there is no slope to compare with
     if math.isinf(used) and exact.growth(k) > STEEP:
         return []
     middle = float(exact.middle(k))
@@ -200,9 +200,9 @@ def _wrong_partial(exact: _Exact, slopes: list[float], k: int) -> list[str]:
 
 
 def _beside_kink(node: Value) -> list[str]:
-    """What is wrong with the row right beside the node's operands, where it is at a kink.
+    """The mistakes of the row right beside the node's operands, if these are at a kink.
 
-    At a kink itself, any slope between the two is as good as another.
+    At the kink itself, any slope between the two one-sided slopes is right.
     """
     op, operands = node.op, operands_of(node)
     assert op is not None
@@ -217,13 +217,13 @@ def _beside_kink(node: Value) -> list[str]:
         exact = _Exact(op, moved)
         at = ", ".join(f"{n} = {x!r}" for n, x in zip("xy", moved, strict=False))
         for i, used in enumerate(contributions(op(*map(Value, moved)), 1.0)):
-            found = float(exact.middle(i))
-            off = abs(found - used) > AGREED * abs(found) + FLOOR and exact.growth(i) < STEEP
-            if math.isfinite(found) and off and not exact.blurs(used, found, i):
+            right = float(exact.middle(i))
+            off = abs(right - used) > AGREED * abs(right) + FLOOR and exact.growth(i) < STEEP
+            if math.isfinite(right) and off and not exact.blurs(used, right, i):
                 what = (
-                    f"dz/d{'xy'[i]} of {op.name}: the pullback uses {used!r}, should be {found!r}"
+                    f"dz/d{'xy'[i]} of {op.name}: the pullback uses {used!r}, should be {right!r}"
                 )
-                wrong.append(f"{what}{hint(used, found)}, beside a kink at {at}")
+                wrong.append(f"{what}{hint(used, right)}, beside a kink at {at}")
     return wrong
 
 
@@ -238,22 +238,22 @@ _POINTS = [0.0] + [s * x for x in (1e-8, 0.3, 1.0, 2.5, 25.0, 300.0) for s in (1
 
 
 def check_operation(op: Operation) -> Report:
-    """A Report on one operation by itself, at points on all sides of its kinks and far out.
+    """A Report on a single operation, at points on all sides of its kinks and far from 0.
 
-    What a graph's gradient depends on is checked where that graph is; a mistake for x > 20 shows
-    only to a graph that goes there.  This asks the row itself, LOCAL alone, at values from 1e-8 to
-    300 of both signs, at 0, and at ties.  The report has one line of blame for each mistake.
+    `check_gradients` checks an operation only at the numbers of one graph, so a mistake for x > 20
+    shows only if the graph has such numbers.  This function runs the LOCAL check on the row itself:
+    at 0, at ties, and at values from 1e-8 to 300 of both signs.  Each mistake has a line of blame.
 
     >>> from autograd import tanh
     >>> print(check_operation(tanh))
     tanh: 13 points pass
     """
     places: Iterable[tuple[float, ...]] = itertools.product(_POINTS, repeat=op.arity)
-    if op.functions:  # they may raise elsewhere
+    if op.functions:  # Python functions may raise errors elsewhere
         places = (at for at in places if op.is_smooth(*at) and is_defined(op, at))
     nodes = [op(*(Value(x) for x in place)) for place in places]
     nodes = [node for node in nodes if node.data == node.data]
     wrong = wrong_operations(nodes, {node: contributions(node, 1.0) for node in nodes}, {})
-    rest = len(nodes) - len({node for node, _ in wrong})
+    passed = len(nodes) - len({node for node, _ in wrong})
     blame = [text for _, text in wrong]
-    return Report([], blame, [node for node, _ in wrong], f"{op.name}: {rest} points pass")
+    return Report([], blame, [node for node, _ in wrong], f"{op.name}: {passed} points pass")

@@ -1,4 +1,4 @@
-"""A recorded graph as a list of steps on decimals: its values, and a reverse sweep of slopes."""
+"""A recorded graph as a list of steps in decimals: its values, and its slopes by reverse sweeps."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -13,21 +13,21 @@ from autograd.printers import decimals
 from autograd.value import Value
 
 _DIGITS = 60  # a step of 1e-25 for each slope, 20 digits of a difference, and 15 to spare
-_MORE = 30  # digits in a further sweep, twice as many in each
-_SWEEPS = 4  # what still changes in the last of so many sweeps is not known
-_SPREAD = 15  # numbers whose sizes differ by more decades than a double has digits need more
+_MORE = 30  # sweep i has this many times 2^i further digits
+_SWEEPS = 4  # a slope that still changes in the last sweep is unknown
+_SPREAD = 15  # a double's digits: numbers that differ by more decades need more decimal digits
 
-# Where the result stands, the row and its value, and where the operands stand; -1 for none.
+# The result's place, the operation, its value in decimals, and the operands' places (-1: none).
 Step = tuple[int, Operation, Callable[..., Decimal], int, int]
 
 
 class Program:
-    """The graph of a recording, to be run at other numbers for its inputs, in decimals.
+    """The graph of a recording, which runs in decimals at any numbers for its inputs.
 
     Attributes:
-        places: where each node stands in what a run returns; constants stand there, too.
-        digits: enough for the graph: more where numbers of very different size meet.
-        turned: the decades of the largest angle, beside which a step must be small.
+        places: the index of each node in the result of a run; constants come after the nodes.
+        digits: enough for the graph; more if numbers of very different sizes meet.
+        turned: the decades of the largest angle; steps must be smaller by as many.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -52,14 +52,14 @@ class Program:
         return len(self.start) - 1
 
     def moved(self, at: Iterable[Decimal]) -> list[Decimal]:
-        """The numbers of all nodes for other numbers of the inputs, in the context at hand."""
+        """The numbers of all nodes at other inputs, in the current decimal context."""
         data = [*self.start]
         for place, x in zip(self.inputs, at, strict=True):
             data[place] = x
         return self.run(data, self.steps)
 
     def run(self, data: list[Decimal], steps: list[Step]) -> list[Decimal]:
-        """The numbers, after these steps have been taken on them."""
+        """The numbers after these steps, which change `data` in place."""
         for place, _, value, i, j in steps:
             data[place] = value(data[i]) if j < 0 else value(data[i], data[j])
         return data
@@ -76,43 +76,43 @@ class Program:
 
 
 class Sweep:
-    """d(root)/d(node) by one reverse pass over the graph, with slopes that are differences.
+    """d(root)/d(node) by one reverse pass over the graph; its partials are differences.
 
-    At a kink a row has no slope; the one that the engine uses stands for it.
+    At a kink, where a row has no slope, the partial that the engine uses is taken.
 
     Attributes:
-        slopes: of each place; a place that is not there has none.
-        kinks: the nodes at a kink that the root depends on.
+        slopes: d(root)/d(node) by the node's place; places without an entry have 0.
+        kinks: the nodes at a kink that the root depends on, the last one first.
     """
 
     def __init__(self, program: Program, pulls: dict[Value, list[float]], more: int = 0) -> None:
         self.program = program
         self.slopes: dict[int, Decimal] = {program.root: Decimal(1)}
         self.kinks: list[Value] = []
-        along = set(program.inputs)
+        dependent = set(program.inputs)
         for step in program.steps:
-            if step[3] in along or step[4] in along:
-                along.add(step[0])
-        # A smaller step as well: what is left of a sum that is 0 is the steps' squares.
+            if step[3] in dependent or step[4] in dependent:
+                dependent.add(step[0])
+        # The step must shrink too: where a sum is 0, errors of the step squared remain.
         relative = STEP.scaleb(-more // 3)
         with decimals.digits(program.digits + more):
             data = program.moved(program.start[place] for place in program.inputs)
             for node, (place, op, _, i, j) in zip(
                 reversed(program.inner), reversed(program.steps), strict=True
             ):
-                arrived = self.slopes.get(place)
-                if not arrived:
+                adjoint = self.slopes.get(place)
+                if not adjoint:
                     continue
                 at = [data[i]] if j < 0 else [data[i], data[j]]
                 kinked = is_kink(op, at)
                 self.kinks += [node] * kinked
                 for k, parent in enumerate((i, j)[: len(at)]):
-                    if parent in along:
+                    if parent in dependent:
                         if kinked:
                             partial = Decimal(pulls[node][k])
                         else:
                             partial = slope(op, k, at, data[place], relative)
-                        self.slopes[parent] = self.slopes.get(parent, 0) + arrived * partial
+                        self.slopes[parent] = self.slopes.get(parent, 0) + adjoint * partial
 
     def slope(self, k: int) -> Decimal:
         """The slope in input k."""
@@ -132,7 +132,7 @@ class Sweep:
 
 
 class Sweeps:
-    """Sweeps with more digits and smaller steps each, for who does not agree with the first."""
+    """Sweeps with more digits and smaller steps each, for gradients that differ from the first."""
 
     def __init__(self, program: Program, pulls: dict[Value, list[float]]) -> None:
         self.program, self.pulls = program, pulls
@@ -140,19 +140,19 @@ class Sweeps:
         self._all = [self.first]
 
     def sure(self, k: int) -> float:
-        """The slope in input k with so many digits that more do not change it; else nan."""
+        """The slope in input k with enough digits that more do not change it; otherwise nan."""
         for i in range(1, _SWEEPS):
             if i == len(self._all):
                 self._all.append(Sweep(self.program, self.pulls, _MORE * 2**i))
             before, after = (sweep.of(k) for sweep in self._all[i - 1 : i + 1])
             if near(before, after):
                 return after
-        # What falls with every sweep is the rounding of a sum that is 0.
+        # A slope that shrinks with every sweep is the rounding error of a sum that is 0.
         return 0.0 if abs(after) < abs(self.first.of(k)) * 10.0**-_MORE else math.nan
 
 
 def _enough(inner: list[Value]) -> tuple[int, int]:
-    """Digits for these nodes, and the decades of the largest angle."""
+    """The digits that these nodes need, and the decades of the largest angle."""
     least, largest, turned = math.inf, -math.inf, 0.0
     for node in inner:
         assert node.op is not None

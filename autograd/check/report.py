@@ -1,4 +1,4 @@
-"""What a check of gradients says: a verdict for each input, and the operations at fault."""
+"""The report of a gradient check: a verdict for each input, and the operations at fault."""
 
 import enum
 import html
@@ -10,7 +10,7 @@ from autograd.value import Value
 
 
 class Verdict(enum.Enum):
-    """What a check says of one gradient."""
+    """The verdict on one gradient."""
 
     PASS = "pass"  # noqa: S105 - no password
     FAIL = "FAIL"
@@ -21,15 +21,15 @@ class Verdict(enum.Enum):
 
 @dataclass
 class Row:
-    """One input: its gradient, what it is compared with, and a verdict.
+    """One input: its gradient, the reference, and a verdict.
 
     Attributes:
-        name: the input's own: of its label, or of f's argument.
-        at: where f was differentiated.
-        analytic: the gradient that is judged.
-        referee: the reference that it should be equal to.
-        error: how far off the reference may be; a smaller mistake could not be seen.
-        note: why the verdict is what it is.
+        name: the input's label, or the name of f's argument.
+        at: the input's number.
+        analytic: the gradient that is checked.
+        referee: the reference, which the gradient should equal.
+        error: how far off the reference may be; a smaller mistake cannot be detected.
+        note: the reason for the verdict.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Row:
 
 @dataclass
 class Report:
-    """A table of inputs, and the operations that are to blame; true if nothing failed.
+    """A table of inputs, and the operations at fault; false if a gradient fails or is undecided.
 
-    The column `resolution` is how large a mistake must be to be seen.
+    The column `resolution` is the size of the smallest mistake that can be detected.
 
-    Printing it shows the table; a notebook shows it as HTML, and `rich` as a table of its own.
+    `print` shows the table as text, a notebook as HTML, and `rich` as a rich table.
     """
 
     rows: list[Row]
@@ -58,7 +58,7 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst verdict of all inputs."""
+        """The worst verdict on any input."""
         if self.blame:
             return Verdict.FAIL
         order = [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ILL_CONDITIONED, Verdict.KINK]
@@ -109,7 +109,7 @@ class Report:
         return table
 
     def draw(self, **options: Any) -> Any:
-        """The subgraph up to the first operation to blame, its wrong derivatives in red."""
+        """The graph up to the first operation at fault, with its wrong derivatives in red."""
         from autograd.show.draw import draw
 
         if not self.culprits:
@@ -118,11 +118,11 @@ class Report:
         return draw(self.culprits[0], **shown)
 
 
-def hint(found: float, right: float) -> str:
-    """What a wrong factor is usually a sign of."""
-    if right == 0.0 or not math.isfinite(found):
+def hint(gradient: float, right: float) -> str:
+    """The usual cause of a wrong factor; '' if the factor is not a typical one."""
+    if right == 0.0 or not math.isfinite(gradient):
         return ""
-    ratio = found / right
+    ratio = gradient / right
     causes = {2.0: "added twice?", 0.5: "a use lost?", -1.0: "a sign?", 0.0: "cut off?"}
     for factor, cause in causes.items():
         if abs(ratio - factor) < 1e-9:

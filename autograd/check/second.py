@@ -21,20 +21,20 @@ from autograd.show.events import contributions
 from autograd.transform import hvp
 from autograd.value import Value
 
-_STEP = Decimal("1e-30")  # relative to each input; the difference is off by its square
-_DIGITS = 160  # two steps of 1e-30 lose 60 of them; their double is asked until two agree
-_MOST = 1280
-_SURE = Decimal("1e-12")  # what two precisions may differ by, relatively
-_AGREED = 1e-8  # a second derivative and its reference, relatively
-_APART = Decimal("1e-9")  # those from the left and from the right, that differ by a kink of f'
-_ASIDE = 3  # steps to the left or right: all four points of a difference are on one side
-_RESOLVED = 1e-12  # of a reference, relatively
+_STEP = Decimal("1e-30")  # relative to each input; the error of the difference is its square
+_DIGITS = 160  # two steps of 1e-30 lose 60; doubled until two results agree
+_MOST = 1280  # digits at most
+_SURE = Decimal("1e-12")  # relative gap at which the results of two precisions agree
+_AGREED = 1e-8  # relative gap of a second derivative and its reference
+_APART = Decimal("1e-9")  # f' has a kink if those on the left and right have a larger relative gap
+_ASIDE = 3  # steps aside that put all four points of a difference on one side
+_RESOLVED = 1e-12  # relative error of a reference
 
 
 class Curvature:
-    """The Hessian of f's graph times a direction: by the engine, in decimals, and by differences.
+    """The Hessian of f times a direction: by the engine, in decimals, and by differences.
 
-    The direction has each input's own size, so that none hides the others.
+    Each component of the direction has its input's size, so that no input hides the others.
     """
 
     def __init__(self, case: Case, program: Program, seed: int) -> None:
@@ -45,9 +45,9 @@ class Curvature:
             for x in case.at[: case.count]
         ]
         self.other = [rng.uniform(0.5, 1.0) * (abs(x) or 1.0) for x in case.at[: case.count]]
-        with no_grad():  # numbers, also where f depends on parameters
+        with no_grad():  # so that hvp returns numbers even if f depends on parameters
             at = case.at[: case.count]
-            self.found = hvp(self._of_one_argument, at, self.direction)
+            self.products = hvp(self._of_one_argument, at, self.direction)
         self._differentiate()
 
     def _of_one_argument(self, parts: list[Value]) -> Value:
@@ -55,7 +55,7 @@ class Curvature:
         return result
 
     def _differentiate(self) -> None:
-        """Record gradient * direction: its slopes in decimals, and sums of doubles of our own."""
+        """Record gradient * direction; get its slopes in decimals, and its own sums in doubles."""
         inputs = self.case.recorded.nodes[: self.case.count]
         with recording():
             first = gradients([(self.case.recorded.root, 1.0)], inputs, create_graph=True)
@@ -73,7 +73,7 @@ class Curvature:
     def difference(
         self, first: Sequence[float], digits: int, step: Decimal = _STEP, aside: int = 0
     ) -> Decimal:
-        """A second difference of f's graph along the direction and another one."""
+        """A second difference of f's graph, along `first` and then along the direction."""
         with decimals.digits(digits):
             at = [Decimal(x) for x in self.case.at]
             total = Decimal(0)
@@ -85,63 +85,66 @@ class Curvature:
             return total / (4 * step * step)
 
     def sure(self, first: Sequence[float], step: Decimal = _STEP, aside: int = 0) -> Decimal:
-        """The same, with so many digits that more do not change it; nan if there are none."""
+        """`difference` with enough digits that more do not change it; otherwise nan."""
         precision, last = _DIGITS, Decimal("nan")
         with decimals.digits(_MOST):
             while precision <= _MOST:
-                found = self.difference(first, precision, step, aside)
-                if not found.is_finite() or abs(found - last) <= abs(found) * _SURE:
-                    return found
-                last, precision = found, 2 * precision
-            # What falls with the digits is rounding, and no second derivative.
+                slope = self.difference(first, precision, step, aside)
+                if not slope.is_finite() or abs(slope - last) <= abs(slope) * _SURE:
+                    return slope
+                last, precision = slope, 2 * precision
+            # What shrinks with more digits is rounding: the second derivative is 0.
             coarse = abs(self.difference(first, _DIGITS, step, aside))
             return Decimal(0) if abs(last) * FADES < coarse else Decimal("nan")
 
     def agrees(self) -> bool:
-        """Whether the gradient's graph and differences of f's own are the same second derivatives.
+        """Whether the gradient's graph and differences of f have the same second derivatives.
 
-        Asked once, along one more direction, for all inputs.
+        They are compared once for all inputs, along a further direction.
         """
-        found = self.sure(self.other)
+        reference = self.sure(self.other)
         with decimals.digits(_DIGITS):
             pairs = zip(self.other, self.slopes, strict=True)
-            mine = sum((Decimal(u) * slope for u, slope in pairs), Decimal(0))
-            return abs(found - mine) <= abs(mine) * Decimal(_AGREED)
+            slope = sum((Decimal(u) * part for u, part in pairs), Decimal(0))
+            return abs(reference - slope) <= abs(slope) * Decimal(_AGREED)
 
     def is_rounded(self, k: int, exact: float) -> bool:
-        """Whether the gradient's graph is right, and its sums are: rounding alone is at fault."""
+        """Whether the gradient's graph and its sums are right, so only rounding is at fault."""
         own, size = self.ours[k]
-        summed_up = abs(self.found[k] - own) <= SOUND * ROUNDING * size + TINY
+        summed_up = abs(self.products[k] - own) <= SOUND * ROUNDING * size + TINY
         return self.blameless and summed_up and _agrees(self.sweeps.sure(k), exact)
 
 
 def second_rows(case: Case, program: Program, kinks: bool, seed: int) -> list[Row]:
-    """A row for each input: the engine's Hessian along a direction, and what it should be."""
+    """A row for each input: the engine's Hessian along a direction, and the reference."""
     curvature = Curvature(case, program, seed)
     smooth = not kinks and curvature.agrees()
     rows = []
-    for k, found in enumerate(curvature.found):
-        row = Row(f"d2/d{case.labels[k]} dv", case.at[k], found, math.nan, 0.0, Verdict.PASS)
+    for k, product in enumerate(curvature.products):
+        row = Row(f"d2/d{case.labels[k]} dv", case.at[k], product, math.nan, 0.0, Verdict.PASS)
         slope = curvature.slopes[k] if smooth else _alone(curvature, k, row)
         if slope is not None:
             exact = float(slope)
-            if smooth and not _agrees(found, exact):
+            if smooth and not _agrees(product, exact):
                 exact = curvature.sweeps.sure(k)
             _judge(row, k, exact, curvature)
         rows.append(row)
     return rows
 
 
-def unjudged_rows(case: Case, why: str) -> list[Row]:
-    """Rows that say why nothing is said of second derivatives."""
+def unjudged_rows(case: Case, reason: str) -> list[Row]:
+    """Rows without a verdict on second derivatives, with the reason."""
     return [
-        Row(f"d2/d{label} dv", x, math.nan, math.nan, 0.0, Verdict.INCONCLUSIVE, why)
+        Row(f"d2/d{label} dv", x, math.nan, math.nan, 0.0, Verdict.INCONCLUSIVE, reason)
         for label, x in zip(case.labels[: case.count], case.at, strict=False)
     ]
 
 
 def _alone(curvature: Curvature, k: int, row: Row) -> Decimal | None:
-    """The second derivative in one input by differences; None if there is none, as the row says."""
+    """The second derivative in one input by differences.
+
+    None if there is none: then the row gets its verdict here.
+    """
     unit = abs(curvature.case.at[k]) or 1.0
     along = [unit if i == k else 0.0 for i in range(curvature.case.count)]
     with decimals.digits(_DIGITS):
@@ -150,8 +153,8 @@ def _alone(curvature: Curvature, k: int, row: Row) -> Decimal | None:
             curvature.sure(along, step, aside) / scale
             for step, aside in ((_STEP, 0), (_STEP / CLOSER, 0), (_STEP, -_ASIDE), (_STEP, _ASIDE))
         )
-        if not all(one.is_finite() for one in (wide, near, left, right)):
-            row.verdict, row.note = Verdict.INCONCLUSIVE, "no second difference is a number here"
+        if not all(slope.is_finite() for slope in (wide, near, left, right)):
+            row.verdict, row.note = Verdict.INCONCLUSIVE, "second differences are not finite here"
             return None
         if abs(near) > STEEP * abs(wide):
             row.verdict, row.note = Verdict.KINK, "the first derivative jumps here"
@@ -165,21 +168,21 @@ def _alone(curvature: Curvature, k: int, row: Row) -> Decimal | None:
     row.verdict = Verdict.KINK if inside else Verdict.FAIL
     row.referee = (low + high) / 2
     row.note = f"second slopes {float(left):.6g} from the left, {float(right):.6g} from the right"
-    row.note += "" if inside else ", and this is neither nor between"
+    row.note += "" if inside else ", and the second derivative is outside this range"
     return None
 
 
-def _agrees(found: float, exact: float) -> bool:
-    return abs(found - exact) <= _AGREED * abs(exact) + TINY
+def _agrees(product: float, exact: float) -> bool:
+    return abs(product - exact) <= _AGREED * abs(exact) + TINY
 
 
 def _judge(row: Row, k: int, exact: float, curvature: Curvature) -> None:
     row.referee, row.error = exact, _RESOLVED * abs(exact)
     if not math.isfinite(exact):
-        row.verdict, row.note = Verdict.INCONCLUSIVE, "the second derivative is no number here"
+        row.verdict, row.note = Verdict.INCONCLUSIVE, "the second derivative is not finite here"
     elif not _agrees(row.analytic, exact):
         if curvature.is_rounded(k, exact):
             row.verdict = Verdict.ILL_CONDITIONED
-            row.note = "every operation and sum of the gradient is right, but for rounding"
+            row.note = "every operation and sum of the gradient is right up to rounding"
         else:
             row.verdict, row.note = Verdict.FAIL, hint(row.analytic, exact).strip()

@@ -1,4 +1,4 @@
-"""Slopes from the left and from the right of one input, where f has a kink or may have one."""
+"""Slopes from the left and from the right in one input, where f has or may have a kink."""
 
 import math
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from decimal import Decimal, getcontext
 
 from autograd.check.accuracy import FLOOR, TIE
 from autograd.check.case import Case
-from autograd.check.cut import TOUCH, Laid, Surroundings, lay
+from autograd.check.cut import TOUCH, GraphDiff, Surroundings, compare
 from autograd.check.program import Program
 from autograd.check.slopes import CLOSER, FADES, JUMPS, STEEP, STEP
 from autograd.printers import decimals
 
-_MORE = (0, 30, 90, 300)  # digits: each as often as the last two differ
-_SURE = Decimal("1e-13")  # relatively; less than what tells two slopes from one
-# Where TOUCH does not reach a branch that decimals have seen, a larger step may.
+_MORE = (0, 30, 90, 300)  # further digits, used in turn until two results agree
+_SURE = Decimal("1e-13")  # relative gap at which two results agree: less than that of a kink
+# A larger step may reach a branch that decimals show and TOUCH does not reach.
 _REACHES = (TOUCH, 2.0**-30, 2.0**-20, 2.0**-10)
 
 
 @dataclass
 class Sides:
-    """One-sided slopes; nan where f has no number, inf where the slope has no end."""
+    """One-sided slopes: nan where f has no value, inf where the slope grows without bound."""
 
     left: float
     right: float
@@ -34,7 +34,7 @@ class Sides:
 
 
 class Slopes:
-    """One-sided slopes of f, by its graph on each side of the point, in decimals."""
+    """One-sided slopes of f, from its graph on each side of the point, in decimals."""
 
     def __init__(self, case: Case, program: Program, around: Surroundings) -> None:
         self.case, self.program, self.around = case, program, around
@@ -44,23 +44,23 @@ class Slopes:
     def of(self, k: int, switches: bool) -> Sides:
         """The slopes in one input.
 
-        Where f `switches` to another branch beside the point, its graph there is another program.
+        If f `switches` to another branch beside the point, the graph recorded there is used.
         """
         sides = Sides(math.nan, math.nan)
-        here = self.program, Laid({})
+        here = self.program, GraphDiff({})
         branches = {s: self._branch(k, s) if switches else here for s in (-1, 1)}
-        if switches and all(one is None for one in branches.values()):
-            return sides  # decimals saw a branch that doubles do not reach
+        if switches and all(branch is None for branch in branches.values()):
+            return sides  # decimals show a branch that no double reaches
         for sign, branch in branches.items():
-            program, laid = branch or here
+            program, diff = branch or here
             slope, jumps = self._limit(program, k, sign)
             sides.jump = sides.jump or jumps
             if sign < 0:
                 sides.left = slope
             else:
                 sides.right = slope
-            if not laid.same:
-                node = laid.place()
+            if not diff.same:
+                node = diff.place()
                 sides.switched = "another branch" + (f" at {node.line}" if node.line else "")
         return sides
 
@@ -76,39 +76,39 @@ class Slopes:
             steep = abs(near) > STEEP * abs(wide)
             return math.copysign(math.inf, near) if steep else float(near) + 0.0, False
 
-    def _parts(self, part: list[int], sign: int, h: float) -> tuple[Program, Laid] | None:
-        """The program of f there and how it differs; None where it is the one at the point."""
+    def _program(self, part: list[int], sign: int, h: float) -> tuple[Program, GraphDiff] | None:
+        """f's program there and how its graph differs; None if the graph does not differ."""
         recorded = self.around.recorded(sign * h, part)
         if recorded is None:
             return None
-        laid = lay(self.case.recorded, recorded)
-        return None if laid.same else (Program(recorded), laid)
+        diff = compare(self.case.recorded, recorded)
+        return None if diff.same else (Program(recorded), diff)
 
-    def _branch(self, k: int, sign: int) -> tuple[Program, Laid] | None:
+    def _branch(self, k: int, sign: int) -> tuple[Program, GraphDiff] | None:
         sign = sign if self.around.direction[k] > 0 else -sign
         for h in _REACHES:
-            found = self._parts([k], sign, h)
-            if found is not None:
-                return found
+            branch = self._program([k], sign, h)
+            if branch is not None:
+                return branch
         return None
 
     def _slope(self, program: Program, k: int, step: Decimal) -> Decimal:
-        """(f(x + step) - f(x)) / step, with so many digits that more do not change it.
+        """(f(x + step) - f(x)) / step, with enough digits that more do not change it.
 
-        A difference that changes with all of them is the rounding of 0.
+        A difference that still changes with the most digits is rounding, so the slope is 0.
         """
         last = Decimal("nan")
         precision = max(program.digits, self.program.digits)
         for more in _MORE:
             with decimals.digits(precision + more):
-                found = self._difference(program, k, step)
-                if not found.is_finite() or abs(found - last) <= abs(found) * _SURE:
-                    return found / step
-                last = found
+                change = self._difference(program, k, step)
+                if not change.is_finite() or abs(change - last) <= abs(change) * _SURE:
+                    return change / step
+                last = change
         return Decimal(0)
 
     def _difference(self, program: Program, k: int, step: Decimal) -> Decimal:
-        """How much f a step beside the point differs from f at the point."""
+        """f a step beside the point, minus f at the point."""
         here = self._here()
         moved = [*self.at]
         moved[k] += step
@@ -121,7 +121,7 @@ class Slopes:
         return there[program.root] - here[self.program.root]
 
     def _here(self) -> list[Decimal]:
-        """The numbers of all nodes at the point, in the context at hand."""
+        """The numbers of all nodes at the point, in the current decimal context."""
         precision = getcontext().prec
         if precision not in self._known:
             self._known[precision] = self.program.moved(self.at)

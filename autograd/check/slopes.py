@@ -1,4 +1,4 @@
-"""Slopes of one operation, by differences of its value in decimals: no derivative is read."""
+"""Slopes of one operation, by differences of its value in decimals, not by its derivatives."""
 
 import ast
 import functools
@@ -10,23 +10,23 @@ from decimal import Decimal, getcontext
 from autograd.operation import Operation
 from autograd.printers import decimals
 
-STEP = Decimal("1e-25")  # a step beside an operand: a central difference is off by its square
-CLOSER = 1000  # a second step is so much smaller
-FADES = 100  # what falls by so much with it is 0: x^3 at 0 has the slope of the step squared
-JUMPS = 900  # what grows by so much, nearly CLOSER, is a jump over the step
-STEEP = 2  # what grows by more has no end: a square root at 0 grows by the root of CLOSER
-_KEPT = 20  # digits that a difference must have left
-# The least slope of a double, 1e-324, is seen beside a value of 1 by a step of 1e-25, and an angle
-# of 1e308 has digits behind its point.
+STEP = Decimal("1e-25")  # relative step; the error of a central difference is its square
+CLOSER = 1000  # a second step is smaller by this factor
+FADES = 100  # a slope that shrinks by more with it is 0: that of x^3 at 0 is the step squared
+JUMPS = 900  # a slope that grows by more, nearly CLOSER, is a jump divided by the step
+STEEP = 2  # one that grows by more has no limit: sqrt's at 0 grows by the root of CLOSER
+_KEPT = 20  # digits that a difference must keep
+# Digits at most: enough for the smallest double, 1e-324, as a slope beside a value of 1 with a step
+# of 1e-25, and for the fraction of an angle of 1e308.
 _MOST = 400
 _ONE = Decimal(1)
 
 
 @functools.cache
 def is_affine(op: Operation, k: int) -> bool:
-    """Whether the row is a + b * operand k: then one step, as large as one likes, is exact.
+    """Whether the row is a + b * operand k, so that one step of any size gives the exact slope.
 
-    It is read off the text of the value.
+    The text of the value shows this.
 
     >>> from autograd import rows
     >>> is_affine(rows()["div"], 0), is_affine(rows()["div"], 1)
@@ -54,7 +54,7 @@ def is_affine(op: Operation, k: int) -> bool:
 
 
 def enough(op: Operation, operands: Sequence[float], digits: int) -> int:
-    """So many digits, and more where operands of different size meet, or one is a large angle."""
+    """At least `digits`; more if the operands differ much in size, or one is a large angle."""
     sizes = [math.log10(abs(x)) for x in operands if x and math.isfinite(x)]
     if not sizes:
         return digits
@@ -63,9 +63,9 @@ def enough(op: Operation, operands: Sequence[float], digits: int) -> int:
 
 
 def step_beside(here: Decimal, turns: bool = False, relative: Decimal = STEP) -> Decimal:
-    """A step that is small beside the number, or beside 1 where it is 0.
+    """A step that is small relative to the number, or to 1 if the number is 0.
 
-    What `turns` varies over 1, however large its operand is.
+    An operation that `turns` varies over a distance of 1, however large its operand is.
     """
     return (min(abs(here), _ONE) if turns else abs(here)) * relative or relative
 
@@ -73,7 +73,7 @@ def step_beside(here: Decimal, turns: bool = False, relative: Decimal = STEP) ->
 def slope(
     op: Operation, k: int, at: Sequence[Decimal], z: Decimal, relative: Decimal = STEP
 ) -> Decimal:
-    """dz/d(operand k), by one difference of the row's value, with as many digits as it takes."""
+    """dz/d(operand k), by a difference of the row's value with as many digits as it takes."""
     value = decimals.value(op)
     if is_affine(op, k):
         step = max(map(abs, at)) or _ONE
@@ -85,16 +85,16 @@ def slope(
     if missing:
         with decimals.digits(min(getcontext().prec + missing, _MOST)):
             difference = _moved(value, at, k, step) - _moved(value, at, k, -step)
-    found = difference / (2 * step)
-    if found and not at[k]:
+    wide = difference / (2 * step)
+    if wide and not at[k]:
         nearer = step / CLOSER
-        again = (_moved(value, at, k, nearer) - _moved(value, at, k, -nearer)) / (2 * nearer)
-        return _limit(found, again)
-    return found
+        near = (_moved(value, at, k, nearer) - _moved(value, at, k, -nearer)) / (2 * nearer)
+        return _limit(wide, near)
+    return wide
 
 
 def _missing(difference: Decimal, value: Decimal) -> int:
-    """How many more digits it takes to see a difference of two values."""
+    """The number of further digits that the difference of two values needs."""
     if not difference or not difference.is_finite():
         return _MOST
     kept = getcontext().prec - value.adjusted() + difference.adjusted()
@@ -102,7 +102,7 @@ def _missing(difference: Decimal, value: Decimal) -> int:
 
 
 def _limit(wide: Decimal, near: Decimal) -> Decimal:
-    """What slopes at a step and at one CLOSER to 0 tend to."""
+    """The limit of slopes at a step and at one that is CLOSER to 0."""
     return Decimal(0) if abs(near) * FADES < abs(wide) else near
 
 
@@ -115,9 +115,9 @@ def _moved(value: Callable[..., Decimal], at: Sequence[Decimal], k: int, step: D
 def slopes_beside(
     op: Operation, at: Sequence[Decimal], direction: Sequence[int], nearer: bool = False
 ) -> tuple[Decimal, Decimal]:
-    """The slopes from the left and from the right along a direction of the operands, each 1 or 0.
+    """The slopes from the left and from the right along a direction, 1 or 0 for each operand.
 
-    With `nearer`, at a step that is CLOSER.
+    With `nearer`, the step is smaller by CLOSER.
     """
     value = decimals.value(op)
     largest = max((x for x, along in zip(at, direction, strict=True) if along), key=abs)
@@ -133,7 +133,7 @@ def slopes_beside(
 
 
 def is_kink(op: Operation, at: Sequence[Decimal]) -> bool:
-    """Whether one-sided slopes stay apart; a row's `smooth` says only where they may.
+    """Whether the one-sided slopes differ here; a row's `smooth` tells only where they may.
 
     >>> from autograd import rows
     >>> with decimals.digits(60):
@@ -148,10 +148,10 @@ def is_kink(op: Operation, at: Sequence[Decimal]) -> bool:
             wide, near = (slopes_beside(op, at, direction, nearer) for nearer in (False, True))
             if not all(slope.is_finite() for slope in (*wide, *near)):
                 if sum(direction) == 1:
-                    return True  # an end; along both operands the base of a power is negative
+                    return True  # an end of the domain; along both, a power's base is negative
                 continue
             if abs(near[1] - near[0]) * FADES > abs(wide[1] - wide[0]):
                 return True
             if any(abs(b) > STEEP * abs(a) for a, b in zip(wide, near, strict=True)):
-                return True  # a jump, or a slope without end
+                return True  # a jump, or an infinite slope
     return False
