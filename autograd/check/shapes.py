@@ -179,21 +179,19 @@ def weighed(graph: Graph, place: Place) -> Findings:
 def cross(graph: Graph, place: Place) -> Findings:
     """Wrong cross terms where numbers are divided by their sum, as in softmax."""
     tape = graph.tape
-    changes: dict[
-        str, tuple[dict[int, tuple[float, float]], dict[int, list[tuple[int, float]]]]
-    ] = {}
+    both: dict[str, tuple[dict[int, tuple[float, float]], dict[int, list[tuple[int, float]]]]] = {}
     for i, top, slope in _shares(graph):
         if i in place.members:
             dx, dy = tape.partials[i]
             for kind, (rest, own) in {"lost": (0.0, 1.0), "sign": (-1.0, 2.0)}.items():
-                partials, extra = changes.setdefault(kind, ({}, {}))
+                partials, extra = both.setdefault(kind, ({}, {}))
                 partials[i], extra[i] = (dx, rest * dy), [(top, own * dy * slope)]
     texts = {
         "lost": "numbers divided by their sum (softmax): the cross terms are left out, and only "
         "the diagonal counts",
         "sign": "numbers divided by their sum (softmax): the cross terms have the wrong sign",
     }
-    for kind, (partials, extra) in changes.items():
+    for kind, (partials, extra) in both.items():
         yield texts[kind], Wrong(partials, extra)
 
 
@@ -237,8 +235,7 @@ def jacobians(graph: Graph, place: Place) -> Findings:
             out: [(into, sweep(tape, root=out, to=into)[into])]
             for out, into in zip(outs, ins, strict=True)
         }
-        text = f"only the diagonal of the Jacobian of {name} is used"
-        yield text, Wrong(partials, diagonal)
+        yield f"only the diagonal of the Jacobian of {name} is used", Wrong(partials, diagonal)
 
 
 def stray(graph: Graph, place: Place) -> Findings:

@@ -307,11 +307,10 @@ def each(name: str, *arguments: Term) -> Term:
     f.libm.add(name)
     vector = Term(f, x.type, "poison")
     for k in range(x.lanes):
-        number = f.call(name, x.kind, *(argument.part(k) for argument in arguments))
+        z = f.call(name, x.kind, *(argument.part(k) for argument in arguments))
         if x.lanes == 1:
-            return number
-        text = f"insertelement {x.type} {vector}, {number.type} {number}, i32 {k}"
-        vector = f.term(x.type, text)
+            return z
+        vector = f.term(x.type, f"insertelement {x.type} {vector}, {z.type} {z}, i32 {k}")
     return vector
 
 

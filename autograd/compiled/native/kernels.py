@@ -77,10 +77,8 @@ class Loaded:
         self.tile, self.kernels = tile, shared_kernels(target)
         self.translation = translation = Translation(program, tile)
         self.lists = translation.lists
-        self.words = {
-            name: np.array([*records.words, 0], dtype=np.int64)
-            for name, records in self.lists.items()
-        }
+        words = {name: [*records.words, 0] for name, records in self.lists.items()}
+        self.words = {name: np.array(numbers, dtype=np.int64) for name, numbers in words.items()}
         wanted = [kernel for records in self.lists.values() for _, kernel in records.kernels]
         addresses = self.kernels.find([(sweep, (tile,)), *wanted])
         for name, records in self.lists.items():

@@ -325,13 +325,12 @@ def _transposed(lines: list[Term]) -> list[Term]:
     step = 1
     while step < VECTOR:
         low = [k + (0 if k & step == 0 else VECTOR - step) for k in range(VECTOR)]
-        swapped = list(lines)
+        out = list(lines)
         for k in range(VECTOR):
             if k & step == 0:
                 x, y = lines[k], lines[k + step]
-                swapped[k] = x.shuffled(y, low)
-                swapped[k + step] = x.shuffled(y, [p + step for p in low])
-        lines, step = swapped, step * 2
+                out[k], out[k + step] = x.shuffled(y, low), x.shuffled(y, [p + step for p in low])
+        lines, step = out, step * 2
     return lines
 
 

@@ -58,22 +58,20 @@ class Row:
     def printer(self, numbers: list[Term | None], wanted: list[ast.expr], **more: Term) -> Printer:
         """A printer over the operands that has printed the shared parts of the wanted trees."""
         pairs = zip(self.operands, numbers, strict=True)
-        inputs = [side.kind if isinstance(side.kind, float) else x for side, x in pairs]
-        names = {name: x for name, x in zip("xy", inputs, strict=False) if x is not None}
+        inputs = [side.kind if isinstance(side.kind, float) else term for side, term in pairs]
+        names = {name: term for name, term in zip("xy", inputs, strict=False) if term is not None}
         return Printer(self.here.f, {**names, **more}).with_parts(self.op, *wanted)
 
     def of_tile(self, lane: Whole, start: Whole) -> list[Term | None]:
         """The operands of a lane, for a vector of samples."""
         return [
-            None if isinstance(side.kind, float) else self.here.load(side.of(lane) + start)
-            for side in self.operands
+            None if isinstance(x.kind, float) else self.here.load(x.of(lane) + start)
+            for x in self.operands
         ]
 
     def of_lanes(self, lane: Whole) -> list[Term | None]:
         """The operands of a vector of lanes."""
-        return [
-            None if isinstance(side.kind, float) else side.vector(lane) for side in self.operands
-        ]
+        return [None if isinstance(x.kind, float) else x.vector(lane) for x in self.operands]
 
 
 def values(f: Function, op: Operation, tile: int, kinds: Kinds) -> None:
