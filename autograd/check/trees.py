@@ -233,7 +233,7 @@ def refuse_whole_arrays(inputs: Inputs) -> None:
 
 
 def refuse_whole_numbers(inputs: Inputs) -> None:
-    """Raise TypeError for whole numbers, which f may need to be whole; say what to write."""
+    """Raise TypeError for whole numbers, because f may need them to be whole."""
     refuse_whole_arrays(inputs)
     for block in inputs.blocks:
         for leaf in [] if library(block.like) else leaves(block.like):

@@ -56,7 +56,7 @@ class Call:
             code.limits.learn(self.memory[0])
         return bool(status & 1)
 
-    def given(self, numbers: Array, gradients: Array) -> Array:
+    def contiguous(self, numbers: Array, gradients: Array) -> Array:
         """The numbers in the layout of machine code; raises ValueError if there are too few."""
         if self.batch.differentiate:
             _in_line("gradients", gradients)
@@ -70,7 +70,7 @@ class Call:
 
     def _pointed(self, numbers: Array, gradients: Array) -> tuple[int, Any]:
         """The address of the call with these arrays, and the objects that must outlive it."""
-        plain = self.given(numbers, gradients)
+        plain = self.contiguous(numbers, gradients)
         self.put(numbers=_address(plain), gradients=_address(gradients))
         fields = self.fields.copy()
         address = _address(fields), (fields, plain, gradients, numbers)
@@ -147,7 +147,7 @@ class Shared:
         call = self.call
         numbers, gradients = call.batch.numbers, call.batch.gradients
         call.code.ran(call.samples)
-        plain = call.given(numbers, gradients)
+        plain = call.contiguous(numbers, gradients)
         if self.parts.shape[1] != len(gradients):
             self.parts = np.zeros((len(self.fields), len(gradients)))
         steps = np.arange(len(self.parts))

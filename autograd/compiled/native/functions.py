@@ -123,7 +123,7 @@ def _split(x: Term) -> tuple[Term, Term, Term]:
     whole = bits(x)
     above = whole - _ROOT_HALF
     power = above & (-1 << 52)
-    biased = (above + (1024 << 52)).dropped(52) | (0x433 << 52)  # 2^52 and so many
+    biased = (above + (1024 << 52)).dropped(52) | (0x433 << 52)  # the double 2^52 plus that number
     return power, number(whole - power), number(biased) - (2.0**52 + 1024)
 
 

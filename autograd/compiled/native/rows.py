@@ -103,7 +103,7 @@ def adjoints(f: Function, op: Operation, tile: int, kinds: Kinds, modes: tuple[s
     """
     here = Lookup(f, tile)
     row = Row(here, op, kinds, 2)
-    result, given = row.own
+    result, adjoint = row.own
     wanted = [k for k, mode in enumerate(modes) if mode]
     to = {k: Operand(here, kinds[k]) for k in wanted}
 
@@ -114,7 +114,7 @@ def adjoints(f: Function, op: Operation, tile: int, kinds: Kinds, modes: tuple[s
         return [some.select(g * printer.term(op.partial_trees[k]), 0.0) for k in wanted]
 
     def lane(i: Whole, start: Whole) -> None:
-        z, g = (here.load(place + i * tile + start) for place in (result, given))
+        z, g = (here.load(place + i * tile + start) for place in (result, adjoint))
         for k, part in zip(wanted, printed(row.of_tile(i, start), z, g), strict=True):
             put = here.increase if modes[k] == "add" else here.store
             put(part, to[k].of(i) + start)
@@ -122,7 +122,7 @@ def adjoints(f: Function, op: Operation, tile: int, kinds: Kinds, modes: tuple[s
     def some(at: tuple[Whole, Term], totals: list[Term]) -> list[Term]:
         start, kept = at
         z = f.load(f.at(result + start))
-        g = kept.select(f.load(f.at(given + start)), 0.0)
+        g = kept.select(f.load(f.at(adjoint + start)), 0.0)
         before, sums = iter(totals), []
         for k, part in zip(wanted, printed(row.of_lanes(start), z, g), strict=True):
             if kinds[k] == "same":
