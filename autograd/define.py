@@ -1,4 +1,4 @@
-"""The public door for an operation of one's own: one row, checked, then usable everywhere."""
+"""Definition of new operations: one row each, checked, then usable everywhere."""
 
 import keyword
 import math
@@ -12,10 +12,10 @@ from autograd.python_operation import of_functions
 from autograd.rules import RuleError
 from autograd.value import INSTALLED_WITH, Value, rows
 
-# Where a row is tried, if it is smooth there: both signs, small and large, no round numbers.
+# A row is tested where it is smooth: at both signs, small and large, no round numbers.
 _TRIED = [0.013, 0.11, 0.37, 0.83, 1.21, 2.3, 3.7, 6.1, 17.3]
-_CLEAR = 1e-6  # a difference whose error is larger, relatively, decides nothing
-_ROUNDED = 2.0**-50 / 0.02  # of a value, in a difference over the first step of `ridders`
+_CLEAR = 1e-6  # a difference with a larger relative error decides nothing
+_ROUNDED = 2.0**-50 / 0.02  # the rounding of a value, over the first step of `ridders`
 _SAME, _SURE = 1e-5, 10  # a derivative and the slope, relatively, and times that error
 
 
@@ -23,20 +23,20 @@ Rule = str | Callable[..., Any]
 
 
 def define_op(name: str, z: Rule, dx: Rule, dy: Rule | None = None, **columns: Any) -> Op[Any]:
-    """A new operation of the table, as a function; from now on `v.name()` and `autograd.name(v)`.
+    """A new operation of the table, as a function; it also adds `v.name()` and `autograd.name(v)`.
 
-    The texts are a row as `autograd/ops.py` explains it: z = h(x, y) and its local derivatives in
+    The texts are a row as explained in `autograd/ops.py`: z = h(x, y) and its local derivatives in
     x, y and z, and the columns `smooth`, `textbook`, `dxx`, `y` and shared parts.  The derivatives
     are compared with finite differences of z at points of both signs, inside `smooth`, and second
-    derivatives with those of the first; a row that disagrees, or that cannot be compared anywhere,
-    is refused and nothing has changed.
+    derivatives with those of the first.  A row that disagrees, or that cannot be compared anywhere,
+    is refused, and nothing changes.
 
-    What no text can say is given as Python functions of numbers: z(x) or z(x, y), and dx and dy of
-    the same operands, or of them and the result.  They run as they are, in graphs, pictures and
-    checks.  `compile`, decimals and pages refuse them; second derivatives need a dx that is made of
+    If an expression is not enough, pass Python functions of numbers: z(x) or z(x, y), and dx and dy
+    of the same operands, optionally followed by the result.  They run unchanged in graphs, pictures
+    and checks.  `compile`, decimals and pages refuse them.  Second derivatives need a dx made of
     operations (`autograd.cos(x)`, not `math.cos(x)`).  Their columns are `smooth`, `textbook`, `y`.
 
-    Raises RuleError for a text that is no rule or a derivative that is wrong, ValueError for a
+    Raises RuleError for a text that is not a valid rule or a wrong derivative, ValueError for a
     name that is taken.
 
     >>> squash = define_op("squash", "x / t", "1 / (t * t)", t="1 + abs(x)")
@@ -63,7 +63,7 @@ def define_op(name: str, z: Rule, dx: Rule, dy: Rule | None = None, **columns: A
         op.read(name, rows())
     else:
         raise TypeError(
-            f"define_op: {name!r}: z and its derivatives must be all texts or functions"
+            f"define_op: {name!r}: z and its derivatives must all be texts or all be functions"
         )
     _compare(op)
     for slope in op.slopes.values():
@@ -90,21 +90,21 @@ def _compare(op: Operation) -> None:
             assert derivative is not None
             known = slope_in_doubles(op, operands, k)
             if known is None:
-                continue  # an end or a kink is near; another point will tell
+                continue  # an end of the domain or a kink is near; another point will decide
             slope, error = known
             compared = True
             x, y = (*operands, None)[:2]
-            found = float(derivative(x, y, z))
-            if not is_that_slope(found, slope, error):
+            partial = float(derivative(x, y, z))
+            if not is_that_slope(partial, slope, error):
                 at = ", ".join(f"{name} = {v!r}" for name, v in zip("xy", operands, strict=False))
                 raise RuleError(
-                    f"op {op.name!r}: dz/d{'xy'[k]} = {op.texts[k + 1]!r} gives {found:.6g} "
+                    f"op {op.name!r}: dz/d{'xy'[k]} = {op.texts[k + 1]!r} gives {partial:.6g} "
                     f"at {at}, differences give {slope:.6g}"
                 )
     if not compared:
         raise RuleError(
-            f"op {op.name!r}: no point was found at which {op.texts[0]!r} is a smooth number; "
-            "say where it is with smooth="
+            f"op {op.name!r}: {op.texts[0]!r} is not finite and smooth at any of the points tried; "
+            "pass smooth=, the condition under which it is smooth"
         )
 
 
@@ -113,27 +113,27 @@ def slope_in_doubles(
 ) -> tuple[float, float] | None:
     """The slope of an operation's value in operand k by differences, and an estimate of its error.
 
-    None where differences decide nothing: beside an end or a kink, or where the value is noisy.
+    None if differences decide nothing: near the end of the domain or a kink, or with a noisy value.
 
     >>> slope, error = slope_in_doubles(rows()["mul"], [2.0, 3.0], 0)
     >>> is_that_slope(3.0, slope, error), is_that_slope(2.0, slope, error)
     (True, False)
     """
 
-    unit = operands[k] or 1.0  # the steps are relative, for an end may be as near as 0 is
+    unit = operands[k] or 1.0  # steps are relative, because the domain may end at 0
 
     def along(t: float) -> float:
         return _value_or_nan(op, [*operands[:k], unit * t, *operands[k + 1 :]])
 
-    slope, error = (one / unit for one in ridders(along, operands[k] / unit))
+    slope, error = (number / unit for number in ridders(along, operands[k] / unit))
     z = abs(op.value(*operands))
-    error = max(abs(error), _ROUNDED * z / abs(unit))  # equal values may be equal by rounding
+    error = max(abs(error), _ROUNDED * z / abs(unit))  # rounding may make two values equal
     return (slope, error) if error <= _CLEAR * max(abs(slope), z) else None
 
 
-def is_that_slope(found: float, slope: float, error: float) -> bool:
-    """Whether a derivative is the slope, as far as differences with that error can tell."""
-    return abs(found - slope) <= _SAME * abs(slope) + _SURE * error
+def is_that_slope(partial: float, slope: float, error: float) -> bool:
+    """Whether a derivative agrees with the slope, within the error of the differences."""
+    return abs(partial - slope) <= _SAME * abs(slope) + _SURE * error
 
 
 def _points(op: Operation) -> Iterator[tuple[float, ...]]:
@@ -145,12 +145,12 @@ def _points(op: Operation) -> Iterator[tuple[float, ...]]:
 
 
 def is_defined(op: Operation, operands: Sequence[float]) -> bool:
-    """Whether the operation gives a finite number there, and does not raise."""
+    """Whether the operation returns a finite number at these operands and does not raise."""
     return math.isfinite(_value_or_nan(op, operands))
 
 
 def _value_or_nan(op: Operation, operands: Sequence[float]) -> float:
-    """The value; nan where a Python function raises what `math` raises outside its domain."""
+    """The value; nan if a Python function raises an error of the kind that `math` raises."""
     try:
         return op.value(*operands)
     except (ArithmeticError, ValueError):

@@ -1,8 +1,8 @@
 """Classic mistakes to plant in the engine: a mutation test for gradient tests, and a game.
 
-`with planted(fault):` puts one wrong local derivative, or one wrong way of adding up, into the
-engine; a test suite that still passes does not test that derivative.  For a class, `hidden(seed)`
-plants one that nobody knows, with the answer in an envelope.
+`with planted(fault):` puts one wrong local derivative, or one wrong way to add up gradients, into
+the engine.  A test suite that still passes does not test that derivative.  For a class,
+`hidden(seed)` plants an unknown mistake and keeps the answer in an envelope.
 """
 
 import ast
@@ -21,7 +21,7 @@ from autograd.operation import Op, Operation, Reflected
 from autograd.ops import Ops
 from autograd.value import INSTALLED_WITH, Value, rows
 
-# What can go wrong with one local derivative, as a text around the right one.
+# Mistakes in a local derivative, as texts around the right one.
 _WRONG = {
     "sign": "-({right})",
     "unit": "1.0",
@@ -31,16 +31,16 @@ _WRONG = {
     "twice": "({right}) * ({right})",
     "offset": "({right}) * 1.000001",
 }
-# The same in words, for a reader; of the other kinds the text says it.
+# The same in words; for the other kinds, the wrong text is shown.
 _WORDS = {
     "sign": "has the wrong sign",
     "unit": "is left out",
-    "zero": "is taken for 0",
+    "zero": "is set to zero",
     "double": "is counted twice",
     "half": "is halved",
     "twice": "is multiplied in twice",
 }
-ARRIVALS = 100_000  # what passes on at each arrival takes forever in a deep graph, and stops here
+ARRIVALS = 100_000  # the limit of the "arrival" mistake, which takes forever in a deep graph
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,10 @@ class Fault:
     """One mistake.
 
     Attributes:
-        op: the operation's name, '' for all of them.
+        op: the operation's name, '' for all operations.
         operand: 'x' or 'y' for that local derivative, 'z' for the value.
-        kind: in a word.
-        wrong: the text that stands in the row instead of the right one; '' for a mistake in how
-            gradients are added up.
+        kind: the kind of mistake, in one word.
+        wrong: the wrong text in the row; '' for a mistake in adding up gradients.
         answer: what is wrong, in words.
     """
 
@@ -64,7 +63,7 @@ class Fault:
 
     @property
     def sentence(self) -> str:
-        """What is wrong and what is right, in the texts of the textbook.
+        """What is wrong and what is right, as in a textbook.
 
         >>> misread("tanh", "x", "1 - x * x").sentence
         'tanh: dz/dx is 1 - x * x where it should be 1 - z * z'
@@ -89,7 +88,7 @@ class Fault:
 
 @functools.lru_cache(4096)
 def _partial(name: str, operand: str, wrong: str, texts: tuple[str, ...]) -> Callable[..., float]:
-    # The row's texts are in the key: a name may be defined anew.
+    # The row's texts are part of the cache key, because a name may be defined again.
     op = rows()[name]
     known = [*"xy"[: op.arity], *op.where_trees, "z"]
     tree = rules.parse(wrong, known, {row: one.arity for row, one in rows().items()})
@@ -99,7 +98,7 @@ def _partial(name: str, operand: str, wrong: str, texts: tuple[str, ...]) -> Cal
 
 
 def misread(name: str, operand: str, wrong: str, kind: str = "text") -> Fault:
-    """The fault of a row that has the text `wrong` for dz/dx ('x'), dz/dy ('y') or z ('z').
+    """The fault of a row with the text `wrong` for dz/dx ('x'), dz/dy ('y') or z ('z').
 
     >>> with planted(misread("sin", "x", "-cos(x)")):
     ...     Value(0.0).sin().dx
@@ -112,18 +111,18 @@ def misread(name: str, operand: str, wrong: str, kind: str = "text") -> Fault:
 
 
 class _Renamed(ast.NodeTransformer):
-    """A text in which two names have changed places."""
+    """An expression with two names swapped."""
 
-    def __init__(self, one: str, two: str) -> None:
-        self.other = {one: two, two: one}
+    def __init__(self, first: str, second: str) -> None:
+        self.other = {first: second, second: first}
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
-        """The other of the two, or the name itself."""
+        """The other of the two names, or the name itself."""
         return ast.Name(self.other.get(node.id, node.id))
 
 
 class _Unsquared(ast.NodeTransformer):
-    """A text in which what is multiplied with itself stands there once."""
+    """An expression with each square u * u replaced by u."""
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         """The factor of a square, or the node with its parts visited."""
@@ -133,13 +132,13 @@ class _Unsquared(ast.NodeTransformer):
 
 
 class _Flipped(ast.NodeTransformer):
-    """A text in which the k-th sum is a difference, or the other way round."""
+    """An expression with the sign of its k-th sum or difference flipped."""
 
     def __init__(self, k: int) -> None:
         self.k = k
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        """The node with its parts visited, and the other sign if it is its turn."""
+        """The node with its parts visited, and its sign flipped if it is the k-th."""
         sign = node.op
         if isinstance(sign, ast.Add | ast.Sub):
             if self.k == 0:
@@ -149,24 +148,24 @@ class _Flipped(ast.NodeTransformer):
 
 
 def _misreadings(op: Operation, k: int) -> Iterator[tuple[str, str]]:
-    """Kind and text of what a tired reader of the textbook may make of a local derivative."""
+    """(kind, text) of each likely misreading of a local derivative in a textbook."""
     right, textbook = op.texts[k], op.textbook[k]
     tree = ast.parse(textbook, mode="eval").body
-    plain = rules.is_number(tree) or isinstance(tree, ast.IfExp)  # 1 * 1 is no mistake
+    plain = rules.is_number(tree) or isinstance(tree, ast.IfExp)  # 1 * 1 is not a mistake
     for kind, wrong in _WRONG.items():
         same = {"unit": right == "1", "twice": plain}
         if right != "0.0" and not same.get(kind):
             yield kind, wrong.format(right=right)
     if not plain:
-        signs = [isinstance(one, ast.Add | ast.Sub) for one in ast.walk(tree)]
+        signs = [isinstance(node, ast.Add | ast.Sub) for node in ast.walk(tree)]
         for nth in range(sum(signs)):
             yield "flip", ast.unparse(_Flipped(nth).visit(ast.parse(textbook, mode="eval").body))
         yield "square", ast.unparse(_Unsquared().visit(ast.parse(textbook, mode="eval").body))
-    if op.arity == 1 and not plain:  # the derivative, as a function of x, at the result
+    if op.arity == 1 and not plain:  # the derivative as a function of x, taken at the result
         own = ast.parse(op.signature, mode="eval").body
         at_result = rules.substitute(rules.substitute(tree, {"z": own}), {"x": ast.Name("z")})
         yield "result", ast.unparse(at_result)
-    if not isinstance(tree, ast.IfExp):  # relu(x) is on the same side as x: no mistake
+    if not isinstance(tree, ast.IfExp):  # relu(x) and x have the same sign, so this is no mistake
         swapped = ("x", "z") if op.arity == 1 else ("x", "y")
         text = ast.parse(textbook, mode="eval").body
         yield "argument", ast.unparse(_Renamed(*swapped).visit(text))
@@ -188,7 +187,7 @@ def faults() -> list[Fault]:
     >>> faults()[1].answer
     'add: dz/dx is 0.0 * (1) instead of 1'
     """
-    found = []
+    mistakes = []
     for op in rows().values():
         if op.functions:  # there is no text to misread
             continue
@@ -196,19 +195,19 @@ def faults() -> list[Fault]:
             known = {op.texts[k], op.textbook[k]}
             for kind, wrong in _misreadings(op, k):
                 if wrong not in known:
-                    found.append(misread(op.name, operand, wrong, kind))
+                    mistakes.append(misread(op.name, operand, wrong, kind))
                 known.add(wrong)
-        found.append(misread(op.name, "z", f"({op.texts[0]}) * 1.000001", "value"))
-    found += [
-        Fault("", "", "overwrite", "every pullback says = where it must say +="),
+        mistakes.append(misread(op.name, "z", f"({op.texts[0]}) * 1.000001", "value"))
+    mistakes += [
+        Fault("", "", "overwrite", "every pullback uses = where it needs +="),
         Fault("", "y", "drop", "the second operand's gradient is dropped"),
         Fault("", "", "upstream", "dL/dz is left out: dz/dx is passed on alone"),
-        Fault("", "", "once", "of two uses by one operation, as in x * x, only one is counted"),
-        Fault("", "", "arrival", "at each arrival everything gathered so far is passed on"),
-        Fault("", "", "order", "nodes pull in the order of their distance from the root"),
-        Fault("", "", "stale", "backward adds to what inner nodes have left from the last time"),
+        Fault("", "", "once", "only one of two uses by the same operation counts, as in x * x"),
+        Fault("", "", "arrival", "a node passes on its whole gradient whenever something arrives"),
+        Fault("", "", "order", "backward visits nodes in order of distance from the root"),
+        Fault("", "", "stale", "backward adds to the last pass's gradients of inner nodes"),
     ]
-    return found
+    return mistakes
 
 
 def _row(fault: Fault) -> Operation:
@@ -216,18 +215,18 @@ def _row(fault: Fault) -> Operation:
     op = rows()[fault.op]
     texts = [*op.texts]
     texts["zxy".index(fault.operand)] = fault.wrong
-    made: Op[Any] = Op(*texts, **op.where)  # type: ignore[call-overload]
-    # A row that is a function of libm would look like one that calls itself, and would, once
-    # its value is exchanged: the wrong text calls a copy of the right row.
+    wrong: Op[Any] = Op(*texts, **op.where)  # type: ignore[call-overload]
+    # The row of a libm function contains its own name, so the wrong row would call itself once it
+    # is planted.  The wrong text therefore calls a copy of the right row.
     right = object.__new__(Operation)
     vars(right).update(vars(op))
-    made.read(f"{fault.op}_wrong", {**rows(), fault.op: right})
-    return made
+    wrong.read(f"{fault.op}_wrong", {**rows(), fault.op: right})
+    return wrong
 
 
 def _sources(fault: Fault) -> Iterator[tuple[Operation, str]]:
-    """The operations and their pullbacks with a mistake that all of them make."""
-    for op in (one for row in rows().values() for one in (row, *row.slopes.values())):
+    """All operations, each with the source of its wrong pullback."""
+    for op in (op for row in rows().values() for op in (row, *row.slopes.values())):
         source = record.pullback_source(op, rows())
         if fault.kind == "overwrite":
             source = re.sub(r"grad ([+-])= ", r"grad = \1", source)
@@ -252,7 +251,7 @@ def _by_distance(
     _sweep([node for node in reversed(order) if node.op], leaves, seeds)
 
 
-def _on_what_is_left(
+def _on_stale_gradients(
     inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]
 ) -> None:
     for node in (*inner, *leaves):
@@ -287,7 +286,7 @@ _sweep = value.sweep
 
 @context
 def planted(fault: Fault) -> Iterator[Fault]:
-    """A context in which the engine makes this mistake; the whole process, all threads.
+    """A context in which the engine makes this mistake, in all threads of the process.
 
     >>> a = Value(3.0)
     >>> sign = next(f for f in faults() if f.op == "sub" and f.operand == "y" and f.kind == "sign")
@@ -305,7 +304,7 @@ def planted(fault: Fault) -> Iterator[Fault]:
 
 
 def _places() -> Iterator[tuple[object, str]]:
-    """Every attribute that a mistake may change, with its owner."""
+    """(owner, attribute) for every attribute that a mistake may change."""
     yield value, "sweep"
     ops = list(rows().values())
     for op in ops:
@@ -320,7 +319,7 @@ def _plant(fault: Fault) -> None:
     sweeps: dict[str, Callable[..., None]] = {
         "arrival": _at_each_arrival,
         "order": _by_distance,
-        "stale": _on_what_is_left,
+        "stale": _on_stale_gradients,
     }
     if fault.op:
         op, wrong = rows()[fault.op], _row(fault)
@@ -336,12 +335,12 @@ def _plant(fault: Fault) -> None:
             vars(op)["pullback"] = wrong_pullback
 
 
-_ASKED = ("value", "dx", "dy", "pullback")
+_USES = ("value", "dx", "dy", "pullback")
 
 
 @context
 def used() -> Iterator[set[str]]:
-    """A context that collects the names of the operations whose value or derivative is asked for.
+    """A context that collects the names of operations whose value or derivative is computed.
 
     >>> with used() as names:
     ...     (Value(2.0) * 3.0).backward()
@@ -353,7 +352,7 @@ def used() -> Iterator[set[str]]:
     undo = undo_of(*zip(*((op, name) for op in ops for name in vars(op)), strict=True))
     try:
         for op in ops:
-            for name in _ASKED[: 2 + op.arity - 1] + _ASKED[-1:]:
+            for name in _USES[: 2 + op.arity - 1] + _USES[-1:]:
                 vars(op)[name] = _noted(op.name, getattr(op, name), names)
         yield names
     finally:
@@ -361,7 +360,7 @@ def used() -> Iterator[set[str]]:
 
 
 def _noted(name: str, function: Callable[..., Any], names: set[str]) -> Callable[..., Any]:
-    """The function, which adds the name when it is called."""
+    """The function, which adds the name to `names` whenever it is called."""
 
     def noted(*operands: Any) -> Any:
         names.add(name)
@@ -372,7 +371,7 @@ def _noted(name: str, function: Callable[..., Any], names: set[str]) -> Callable
 
 @context
 def hidden(seed: int) -> Iterator[list[str]]:
-    """A context with a mistake that the seed chooses; afterwards the list holds the answer.
+    """A context with a mistake chosen by the seed; the list gets the answer at the end.
 
     >>> with hidden(3) as envelope:
     ...     pass  # students look for it with check_gradients

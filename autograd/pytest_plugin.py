@@ -1,14 +1,14 @@
 """Gradient checks in pytest: a fixture, a report folder, and a run under planted mistakes.
 
-Opt in with `-p autograd.pytest_plugin`, or `pytest_plugins = ["autograd.pytest_plugin"]`; nothing
-is registered by installing.
+Opt in with `-p autograd.pytest_plugin`, or `pytest_plugins = ["autograd.pytest_plugin"]`.
+Installing the package registers nothing.
 
     def test_my_loss(gradcheck):
         gradcheck(my_loss, 0.3, [1.0, 2.0])
 
-`--gradient-pictures FOLDER` keeps the subgraph of each failure as SVG.  `--gradient-faults` runs
-the tests that use `gradcheck`, or carry `@pytest.mark.gradcheck`, once for every mistake that can
-be planted in an operation that they use, and lists those that the tests do not catch.
+`--gradient-pictures FOLDER` saves the subgraph of each failure as SVG.  `--gradient-faults` runs
+the tests that use `gradcheck`, or are marked with `@pytest.mark.gradcheck`, once for every mistake
+that can be planted in an operation they use, and lists the mistakes that the tests do not catch.
 """
 
 import re
@@ -30,20 +30,20 @@ from autograd.show.render import RenderError
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the two options."""
     group = parser.getgroup("gradients")
-    group.addoption("--gradient-pictures", metavar="FOLDER", help="keep failing subgraphs as SVG")
+    group.addoption("--gradient-pictures", metavar="FOLDER", help="save failing subgraphs as SVG")
     group.addoption(
         "--gradient-faults", action="store_true", help="run gradient tests under planted mistakes"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line("markers", "gradcheck: a test of gradients, for --gradient-faults")
 
 
 @pytest.fixture
 def gradcheck(request: pytest.FixtureRequest) -> Any:
-    """A function like `check_gradients` that fails the test, with the report, if gradients do."""
+    """A function like `check_gradients` that fails the test, with the report, if a check fails."""
 
     def check(f: Any, *inputs: Tree, **options: Any) -> None:
         __tracebackhide__ = True
@@ -72,16 +72,16 @@ def _tests_gradients(item: pytest.Item) -> bool:
 
 @dataclass
 class Mutations:
-    """The run under planted mistakes.
+    """The results of a run under planted mistakes.
 
     Attributes:
-        tried: the mistakes in what the tests use.
-        lived: those that no test caught.
-        unreached: how many are in operations that no test uses.
+        tried: the mistakes in operations that the tests use.
+        uncaught: the mistakes that no test caught.
+        unreached: the number of mistakes in operations that no test uses.
     """
 
     tried: list[Fault]
-    lived: list[Fault]
+    uncaught: list[Fault]
     unreached: int
 
 
@@ -90,7 +90,7 @@ _MUTATIONS: pytest.StashKey[Mutations] = pytest.StashKey()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
-    """With --gradient-faults, first run the gradient tests under each mistake in what they use."""
+    """With --gradient-faults, first run the gradient tests under each mistake they can reach."""
     if session.config.getoption("--gradient-faults"):
         session.items[:] = [item for item in session.items if _tests_gradients(item)]
         with used() as names:
@@ -98,18 +98,18 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
                 _fails(item)
         every = faults()
         tried = [fault for fault in every if not fault.op or fault.op in names]
-        lived = []
+        uncaught = []
         for fault in tried if names else ():
             with planted(fault):
                 if not any(_fails(item) for item in session.items):
-                    lived.append(fault)
-        session.config.stash[_MUTATIONS] = Mutations(tried, lived, len(every) - len(tried))
+                    uncaught.append(fault)
+        session.config.stash[_MUTATIONS] = Mutations(tried, uncaught, len(every) - len(tried))
     result = yield
     return result
 
 
 def _fails(item: pytest.Item) -> bool:
-    """Whether the test fails now, asked without telling the reporters."""
+    """Whether the test fails now; the run is not reported."""
     from _pytest.runner import runtestprotocol
 
     reports = runtestprotocol(item, log=False, nextitem=None)
@@ -118,16 +118,16 @@ def _fails(item: pytest.Item) -> bool:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """List the mistakes that the tests do not catch."""
-    found = config.stash.get(_MUTATIONS, None)
-    if found is None:
+    mutations = config.stash.get(_MUTATIONS, None)
+    if mutations is None:
         return
     terminalreporter.section("planted mistakes")
-    caught = len(found.tried) - len(found.lived)
-    end = "; not caught:" if found.lived else ""
+    caught = len(mutations.tried) - len(mutations.uncaught)
+    end = "; not caught:" if mutations.uncaught else ""
     terminalreporter.line(
-        f"{caught} of {len(found.tried)} caught in the operations that these tests use{end}"
+        f"{caught} of {len(mutations.tried)} caught in the operations that these tests use{end}"
     )
-    for fault in found.lived:
+    for fault in mutations.uncaught:
         terminalreporter.line(f"  {fault.answer}")
-    if found.unreached:
-        terminalreporter.line(f"{found.unreached} more are in operations that no test uses")
+    if mutations.unreached:
+        terminalreporter.line(f"{mutations.unreached} more are in operations that no test uses")

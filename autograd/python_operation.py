@@ -1,4 +1,4 @@
-"""A row that is a call of Python functions: its value, and its local derivatives."""
+"""A row whose value and local derivatives are Python functions."""
 
 import ast
 import inspect
@@ -14,13 +14,13 @@ _COLUMNS = {"smooth", "textbook", "y"}
 
 
 def of_functions(name: str, functions: Sequence[Any], columns: dict[str, Any]) -> Op[Any]:
-    """The operation of that name whose value and derivatives are the functions.
+    """The named operation, with the functions as its value and derivatives.
 
-    Raises RuleError for a column that only texts can have, and for a name that is no plain name.
+    Raises RuleError for a column that only rows of texts can have, and for an invalid name.
     """
     if unknown := columns.keys() - _COLUMNS:
         raise RuleError(f"op {name!r}: a row of functions has no column {min(unknown)!r}")
-    # A row of texts that stands in for it is read, so that all columns are there and checked.
+    # Reading a row of placeholder texts fills in and checks all columns.
     texts = ("x", "1") if len(functions) == 2 else ("x + y", "1", "1")
     op: Op[Any] = Op(*texts, **columns)
     op.read(name, rows())
@@ -40,7 +40,7 @@ def of_functions(name: str, functions: Sequence[Any], columns: dict[str, Any]) -
 
 
 def _value(op: Op[Any], function: Callable[..., Any]) -> Callable[..., float]:
-    """z of numbers."""
+    """z as a function of numbers."""
 
     def value(x: float, y: float | None = None) -> float:
         return number(function(x) if op.arity == 1 else function(x, y), f"{op.name}: its value")
@@ -49,17 +49,17 @@ def _value(op: Op[Any], function: Callable[..., Any]) -> Callable[..., float]:
 
 
 def _slope(op: Op[Any], operand: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A local derivative: of numbers a number, of Values what the function makes of them."""
+    """A local derivative: a number for numbers; for Values, the result of the function."""
     takes_z = _required(function) > op.arity
 
     def slope(x: Any, y: Any = None, z: Any = None) -> Any:
-        given = [*(x, y)[: op.arity], *[z] * takes_z]
+        arguments = [*(x, y)[: op.arity], *[z] * takes_z]
         what = f"{op.name}: dz/d{operand}"
-        if not any(isinstance(one, Operand) for one in given):
-            return number(function(*given), what)
+        if not any(isinstance(argument, Operand) for argument in arguments):
+            return number(function(*arguments), what)
         try:
-            found = function(*given)
-            return found if isinstance(found, Operand) else number(found, what)
+            result = function(*arguments)
+            return result if isinstance(result, Operand) else number(result, what)
         except TypeError as error:
             raise TypeError(
                 f"{what} is a Python function of numbers, so there is no second derivative; write "
@@ -70,10 +70,10 @@ def _slope(op: Op[Any], operand: str, function: Callable[..., Any]) -> Callable[
 
 
 def _required(function: Callable[..., Any]) -> int:
-    """How many arguments a function needs; 0 where it does not say."""
+    """The number of arguments a function requires; 0 if its signature is unknown."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return 0
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(one.kind in kinds and one.default is inspect.Parameter.empty for one in parameters)
+    return sum(p.kind in kinds and p.default is inspect.Parameter.empty for p in parameters)

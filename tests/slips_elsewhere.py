@@ -112,7 +112,7 @@ def _reported() -> list[Case]:
              squares, BIG, _below(2 * (out - LABELS) / len(ROWS), H)),
         Case("softmax' under squares as s (1 - s)", "cross terms|diagonal",
              softmax_squares, BIG, _below(2 * (S - LABELS) / len(ROWS) * S * (1 - S), H)),
-        Case("an activation that leaves out what comes from above", "above is left out.*isrlu",
+        Case("an activation without the upstream gradient", "upstream gradient is left out.*isrlu",
              isrlu, [W1[:, :2], b1[:2]], [ROWS.T @ local, local.sum(0)]),
         Case("a sigmoid' behind softmax and cross-entropy", "sigmoid.*multiplied in",
              entropy, BIG, _below((S - LABELS) / len(ROWS) * out * (1 - out), H)),

@@ -175,7 +175,7 @@ LATER = [
           after=lambda g, dh: [np.clip(one, -0.05, 0.05) for one in g]),
     _case("a decay that the loss does not have", "added|decay", "relu",
           after=lambda g, dh: [one + 0.02 * w for one, w in zip(g, NET, strict=True)]),
-    _case("only the first sample counts in the biases", "b.*of 6 uses only the first", "tanh",
+    _case("only the first sample counts in the biases", "b.*only the first of 6 uses", "tanh",
           after=lambda g, dh: [g[0], (dh * SLOPE["tanh"](0, np.tanh(X @ W1 + b1)))[0], g[2],
                                (softmax(np.tanh(X @ W1 + b1) @ W2 + b2) - Y)[0] / N]),
     _case("the gradient of W1 in the layout of its transpose", "W1: transposed", "relu",

@@ -350,7 +350,7 @@ def test_a_mistake_beside_a_python_function_is_diagnosed() -> None:
         ((math.sin, math.sin), {}, RuleError, r"'wrong': dz/dx = 'wrong_dx\(x\)' gives"),
         ((math.pow, lambda x, y: y * x ** (y - 1), lambda x, y: x), {"smooth": "x > 0"},
          RuleError, r"dz/dy = 'wrong_dy\(x, y\)' gives"),
-        ((math.sin, "cos(x)"), {}, TypeError, "all texts or functions"),
+        ((math.sin, "cos(x)"), {}, TypeError, "all be texts or all be functions"),
         ((math.sin, math.cos), {"dxx": "-z"}, RuleError, "no column 'dxx'"),
         ((lambda x: "1", math.cos), {}, TypeError, "wrong: its value: expected a real number"),
         ((math.sin, lambda x: None), {}, TypeError, "wrong: dz/dx: expected a real number"),

@@ -103,7 +103,7 @@ def test_nothing_is_claimed_of_noise_and_of_other_data() -> None:
             said = diagnose(net.loss, *net.parameters, gradient=claimed)
             assert not said
             assert said.explanations == []
-            assert "no single mistake" in str(said)
+            assert "no single known mistake" in str(said)
     for case in LATER:
         if case.what == "the labels of the next sample":
             assert diagnose(case.f, *case.inputs, gradient=case.claimed).explanations == []
@@ -282,7 +282,7 @@ def test_what_is_not_finite_is_not_explained() -> None:
 
 def test_the_line_is_what_a_report_ends_with() -> None:
     line = mistake(lambda w, x: (w * x).tanh(), (0.5, 2.0), [0.0, 0.0])
-    assert line == "every gradient: left out: 0; the loss is another by this factor"
+    assert line == "every gradient: left out: 0; the loss differs by this factor"
     assert mistake(lambda w, x: w * x, (0.5, 2.0), [2.0, 0.5]) == ""
 
 

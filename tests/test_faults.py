@@ -50,13 +50,13 @@ def test_the_answer_says_what_is_wrong_and_what_is_right() -> None:
     )
     assert misread("mul", "z", "x + y").answer == "mul: z is x + y instead of x * y"
     assert faults()[-7:] == [
-        Fault("", "", "overwrite", "every pullback says = where it must say +="),
+        Fault("", "", "overwrite", "every pullback uses = where it needs +="),
         Fault("", "y", "drop", "the second operand's gradient is dropped"),
         Fault("", "", "upstream", "dL/dz is left out: dz/dx is passed on alone"),
-        Fault("", "", "once", "of two uses by one operation, as in x * x, only one is counted"),
-        Fault("", "", "arrival", "at each arrival everything gathered so far is passed on"),
-        Fault("", "", "order", "nodes pull in the order of their distance from the root"),
-        Fault("", "", "stale", "backward adds to what inner nodes have left from the last time"),
+        Fault("", "", "once", "only one of two uses by the same operation counts, as in x * x"),
+        Fault("", "", "arrival", "a node passes on its whole gradient whenever something arrives"),
+        Fault("", "", "order", "backward visits nodes in order of distance from the root"),
+        Fault("", "", "stale", "backward adds to the last pass's gradients of inner nodes"),
     ]
 
 

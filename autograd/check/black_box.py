@@ -1,4 +1,4 @@
-"""BLACK BOX: any gradient of any function, against differences that know the function's noise."""
+"""Checks of any gradient of any function, against differences that allow for its noise."""
 
 import math
 import random
@@ -15,21 +15,21 @@ from autograd.check.runs import BlackBox, Results
 from autograd.check.trees import library, refuse_whole_numbers
 from autograd.nestings import Tree, leaves
 
-_ALONE = 200  # more numbers are moved together, along random directions
-_ENTRIES = 400  # more entries of a Jacobian are added up with random weights
-_DIRECTIONS, _SUMS = 4, 2  # so many of each
-_ARRAYS = 50  # more arrays move together
-_NAMED = 3  # wrong numbers that are named among those that moved together
-_HIDDEN = 1e-2  # an error that changes f by this share of what the largest slope does
+_ALONE = 200  # above this, numbers are moved together, along random directions
+_ENTRIES = 400  # above this, entries of a Jacobian are summed with random weights
+_DIRECTIONS, _SUMS = 4, 2  # how many random directions and weighted sums
+_ARRAYS = 50  # above this, all arrays move together
+_NAMED = 3  # wrong numbers that are named in a group that moved together
+_HIDDEN = 1e-2  # an error is negligible if it changes f by this share of the largest slope's change
 _WIDEST = 0.25  # the first step along a direction
 _WORST_FIRST = [
     Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ILL_CONDITIONED, Verdict.KINK, Verdict.PASS,
 ]  # fmt: skip
-_NOISIER = 30  # times the noise along one input, that along all is another input's
+_NOISIER = 30  # if all inputs together are this many times noisier, another input causes it
 
 
 def is_recorded(inputs: tuple[Tree, ...]) -> bool:
-    """Whether a function of such inputs can be made of Values: there are no arrays among them.
+    """Whether a function of these inputs can be made of Values: none of them is an array.
 
     >>> is_recorded(([1.0, 2.0], {"b": 3.0}))
     True
@@ -45,14 +45,14 @@ def judge_black_box(
     sample: int | None = None,
     seed: int = 0,
 ) -> Report:
-    """A Report on a gradient that somebody claims, of a function that records nothing.
+    """A Report on a claimed gradient of a function that records nothing.
 
-    Up to 200 numbers are moved one by one, and up to 400 entries of a Jacobian are checked each by
-    itself.  Of more numbers, each array is moved along random directions; more results are added
-    up with random weights.  The summary says which.
+    Up to 200 numbers are moved one by one, and up to 400 entries of a Jacobian are checked one by
+    one.  With more numbers, each array is moved along random directions; with more entries, the
+    results are summed with random weights.  The summary says which was done.
 
-    Raises TypeError for what is no function of real numbers, ValueError for shapes that do not
-    match and for a function that gives two results for the same inputs.
+    Raises TypeError if f is not a function of real numbers, ValueError for shapes that do not
+    match and for a function that returns two results for the same inputs.
 
     >>> report = judge_black_box(lambda w, x: w * x * x, (2.0, 3.0), lambda w, x: (x * x, w * x))
     >>> [f"{row.name}: {row.verdict.value} {row.note}" for row in report.rows]
@@ -64,7 +64,7 @@ def judge_black_box(
     count = len(box.inputs.numbers)
     if not count:
         shapes = "".join(f"; {block.path} has shape {block.shape}" for block in box.inputs.blocks)
-        raise ValueError(f"check_gradients: there is no number to move{shapes}")
+        raise ValueError(f"check_gradients: the inputs have no number to move{shapes}")
     pullback = claimed(box.f, box.inputs, gradient, box.result.shape)
     rng = random.Random(seed)  # noqa: S311 - no secret
     chosen = list(range(count))
@@ -89,11 +89,11 @@ class _Sum:
     """A weighted sum of f's results.
 
     Attributes:
-        name: of its derivative, with {} for the input.
-        weights: of the results.
-        gradient: the one that is claimed.
-        noise: when all inputs move.
-        hidden: a change of it that is nothing beside what the largest slope does.
+        name: the name of its derivative, with {} for the input.
+        weights: one for each result.
+        gradient: the claimed gradient of the sum.
+        noise: its noise when all inputs move.
+        hidden: a change of the sum that is negligible beside that of the largest slope.
     """
 
     name: str
@@ -103,12 +103,12 @@ class _Sum:
     hidden: float = 0.0
 
     def of(self, results: Results) -> Callable[[float], float]:
-        """The sum along a line."""
+        """The sum as a function of the distance along a line."""
         used = [(k, w) for k, w in enumerate(self.weights) if w]
 
         def run(distance: float) -> float:
-            found = results(distance)
-            return sum(w * found[k] for k, w in used)
+            values = results(distance)
+            return sum(w * values[k] for k, w in used)
 
         return run
 
@@ -120,7 +120,7 @@ class _Judge:
         self.box, self.rng = box, rng
 
     def sums(self, pullback: Pullback, together: bool) -> list[_Sum]:
-        """Each result alone, or some sums of all of them with random weights."""
+        """Each result alone, or, if `together`, a few sums of all results with random weights."""
         count = len(self.box.result.numbers)
         if together:
             sizes = [abs(z) or 1.0 for z in self.box.result.numbers]
@@ -146,19 +146,19 @@ class _Judge:
         return [row for k in chosen for row in self._alone(sums, k)]
 
     def together(self, sums: list[_Sum], chosen: list[int]) -> list[Row]:
-        """A row for each sum and array, and for what is wrong in it."""
+        """A row for each sum and array, and one for each wrong number that is located."""
         rows = []
         for name, group in self._groups(chosen):
             for s in sums:
-                tried = [self._along(s, name, group) for _ in range(_DIRECTIONS)]
-                worst = min(tried, key=lambda row: _WORST_FIRST.index(row.verdict))
+                trials = [self._along(s, name, group) for _ in range(_DIRECTIONS)]
+                worst = min(trials, key=lambda row: _WORST_FIRST.index(row.verdict))
                 rows.append(worst)
                 if worst.verdict is Verdict.FAIL:
                     rows += [row for k in self._wrong(s, group) for row in self._alone([s], k)]
         return rows
 
     def _alone(self, sums: list[_Sum], k: int) -> list[Row]:
-        """The rows of one input, which share its runs."""
+        """The rows of one input, which share the runs of f."""
         box, results = self.box, self.box.beside(k)
         scale, at = box.scale(k), box.inputs.numbers[k]
         rows = []
@@ -188,14 +188,14 @@ class _Judge:
         if not (math.isfinite(z) and math.isfinite(at)):
             note = f"f is {z} here" if math.isfinite(at) else f"the input is {at}"
             return Row(name, at, claim, math.nan, math.inf, Verdict.INCONCLUSIVE, note)
-        found = judged(Claim(claim, z, level, line.unit, hidden), slopes(line, level))
-        note = found.note
-        if self.box.raised and found.verdict is Verdict.INCONCLUSIVE:
-            note += f"; beside the inputs, f raised {self.box.raised}"
-        return Row(name, at, claim, found.reference, found.allowed, found.verdict, note)
+        result = judged(Claim(claim, z, level, line.unit, hidden), slopes(line, level))
+        note = result.note
+        if self.box.raised and result.verdict is Verdict.INCONCLUSIVE:
+            note += f"; near the inputs, f raised {self.box.raised}"
+        return Row(name, at, claim, result.reference, result.allowed, result.verdict, note)
 
     def _groups(self, chosen: list[int]) -> list[tuple[str, list[int]]]:
-        """The chosen inputs of each array, or all of them where there are many arrays."""
+        """The chosen inputs of each array, or all in one group if there are many arrays."""
         groups, start = [], 0
         for block in self.box.inputs.blocks:
             end = start + len(block.numbers)
@@ -205,10 +205,10 @@ class _Judge:
         return groups if len(groups) <= _ARRAYS else [("all inputs", chosen)]
 
     def _wrong(self, s: _Sum, group: list[int]) -> list[int]:
-        """Some inputs whose gradients are wrong, by halving the group that fails."""
-        found: list[int] = []
+        """A few inputs whose gradients are wrong, located by halving the group that fails."""
+        wrong: list[int] = []
         stack = [group]
-        while stack and len(found) < _NAMED:
+        while stack and len(wrong) < _NAMED:
             part = stack.pop()
             if self._along(s, "", part).verdict is not Verdict.FAIL:
                 continue
@@ -216,28 +216,28 @@ class _Judge:
             if half:
                 stack += [part[half:], part[:half]]
             else:
-                found += part
-        return found
+                wrong += part
+        return wrong
 
     def _hidden(self, s: _Sum) -> float:
-        """What an error may change f by and be nothing beside the largest slope."""
+        """The largest change of f that is negligible beside that of the largest slope."""
         sizes = (abs(g) * self.box.scale(k) for k, g in enumerate(s.gradient))
         return _HIDDEN * max((size for size in sizes if math.isfinite(size)), default=0.0)
 
     def _direction(self, chosen: Sequence[int]) -> list[float]:
-        """A random direction in which the chosen inputs move, each by its own scale."""
+        """A random direction that moves the chosen inputs, each by its own scale."""
         direction = [0.0] * len(self.box.inputs.numbers)
         for k, v in zip(chosen, self._signed(map(self.box.scale, chosen)), strict=True):
             direction[k] = v
         return direction
 
     def _signed(self, scales: Iterable[float]) -> list[float]:
-        """Random numbers of both signs, from half of each scale to all of it."""
+        """Random numbers of random sign, from half of each scale to all of it."""
         return [self.rng.choice((-s, s)) * self.rng.uniform(0.5, 1.0) for s in scales]
 
 
 def _credible(alone: float, everywhere: float, z: float) -> float:
-    """The noise along one input: that along all is f's own, but another input may be at a kink."""
+    """The noise along one input: f's own, as along all inputs, unless another is at a kink."""
     if everywhere >= _NOISIER * alone and alone > 2 * ROUNDED * abs(z):
         return alone
     return max(min(alone, _NOISIER * everywhere), everywhere)

@@ -1,4 +1,4 @@
-"""A claimed gradient beside a recorded graph: its numbers, its names, and when two are the same."""
+"""A claimed gradient and the recorded graph of its function: names, numbers, and comparisons."""
 
 import inspect
 import math
@@ -17,12 +17,12 @@ from autograd.operands import number
 from autograd.order import unfold
 from autograd.value import Value
 
-DOUBLE, SINGLE = 2.0**-53, 2.0**-24  # how far a number is rounded, relatively
-# How many roundings of the sizes of all paths a claim may be off.  Matrix products round once for
-# each term and in another order; what they multiply was rounded before, a few times per layer.
+DOUBLE, SINGLE = 2.0**-53, 2.0**-24  # relative rounding errors of one operation
+# A claim may be off by this many rounding errors of the summed sizes of all paths.  A matrix
+# product rounds once per term, in another order; its operands were rounded a few times per layer.
 ROUNDINGS = 256
-_SEEN = 1e-4  # of the largest number: a difference that nobody calls rounding
-_ROUGHLY = 1e-3  # of the largest number: who is farther off needs no second look
+_VISIBLE = 1e-4  # of the largest number: a difference too large to be rounding
+_ROUGHLY = 1e-3  # of the largest number: a claim farther off is rejected without a second look
 
 
 class _Lined(Mode):
@@ -31,7 +31,7 @@ class _Lined(Mode):
     __slots__ = ()
 
     def changed(self, recording: bool, scope: str, anomaly: bool) -> Mode:
-        """A mode of this kind; what is inf or nan is no error here."""
+        """A mode of the same kind, in which inf and nan are not errors."""
         return _Lined(recording, scope)
 
     def record(self, z: float, op: Any, a: Any, b: Any, x: float, y: float | None) -> Any:
@@ -44,13 +44,13 @@ class _Lined(Mode):
 
 @dataclass
 class Claim:
-    """What is claimed of the gradient of a function.
+    """A claimed gradient of a function, with the function's graph.
 
     Attributes:
-        tape: the recorded graph; its first nodes are those of which something is claimed.
-        names: of these nodes.
+        tape: the recorded graph; the nodes with a claimed gradient come first.
+        names: the names of these nodes.
         numbers: the claimed gradient.
-        unit: how far its numbers were rounded.
+        unit: the relative rounding error of its numbers.
     """
 
     tape: Tape
@@ -58,51 +58,54 @@ class Claim:
     numbers: list[float]
     unit: float
 
-    def differs(self, given: list[float], sizes: list[float]) -> Iterator[int]:
-        """Where the claim is not these numbers, up to rounding; `sizes` are of all their paths."""
+    def differs(self, adjoints: list[float], sizes: list[float]) -> Iterator[int]:
+        """The leaves whose claims differ from the adjoints by more than rounding.
+
+        `sizes` are the summed sizes of all paths to each leaf.
+        """
         bound = ROUNDINGS * self.unit
         for i, claimed in enumerate(self.numbers):
-            if not abs(claimed - given[i]) <= bound * sizes[i]:
+            if not abs(claimed - adjoints[i]) <= bound * sizes[i]:
                 yield i
 
     def hidden(self, right: list[float], sizes: list[float]) -> str:
-        """The name of a claim that is allowed only because its paths cancel, if there is one."""
-        seen = _SEEN * max(map(abs, (*right[: len(self.numbers)], *self.numbers)))
+        """The name of a leaf whose claim is allowed only because its paths cancel; '' if none."""
+        visible = _VISIBLE * max(map(abs, (*right[: len(self.numbers)], *self.numbers)))
         for i, claimed in enumerate(self.numbers):
-            if seen and min(abs(claimed - right[i]), ROUNDINGS * self.unit * sizes[i]) > seen:
+            if visible and min(abs(claimed - right[i]), ROUNDINGS * self.unit * sizes[i]) > visible:
                 return self.names[i]
         return ""
 
-    def is_near(self, given: list[float], among: list[int]) -> bool:
-        """Whether the numbers are roughly those claimed, which is quick to say."""
+    def is_near(self, adjoints: list[float], among: list[int]) -> bool:
+        """Whether the adjoints are roughly the claimed ones: a quick first test."""
         allowed = _ROUGHLY * max(abs(self.numbers[i]) for i in among) + math.ulp(0.0)
-        return all(abs(self.numbers[i] - given[i]) <= allowed for i in among)
+        return all(abs(self.numbers[i] - adjoints[i]) <= allowed for i in among)
 
 
 def plain(tree: Tree) -> Tree:
-    """The nesting with lists in the place of arrays of any library."""
+    """The nesting with arrays of any library converted to lists."""
     return mapped(lambda leaf: leaf.tolist() if hasattr(leaf, "tolist") else leaf, tree)
 
 
 def read(f: Function, inputs: tuple[Tree, ...], gradient: Any, parameters: Any) -> Claim:
-    """The claim, beside the graph of f at the inputs.
+    """The claim, with the graph of f at the inputs.
 
     Raises TypeError or ValueError for a claim that is not one number for each input.
     """
-    lists = [plain(one) for one in inputs]
+    lists = [plain(tree) for tree in inputs]
     nodes = [Value(number(leaf, "diagnose: an input")) for leaf in map(_item, leaves(lists))]
     named = _named(parameters)
     with entered(_Lined()):
-        root = f(*_given(inputs, iter(nodes)))
+        root = f(*_with_values(inputs, iter(nodes)))
         if not isinstance(root, Value):
             raise TypeError(f"diagnose: f must return one Value, got {type(root).__name__}")
     unfold(root)
     names = list(_paths(_arguments(f, len(lists)), lists)) + list(named)
-    asked = gradient(*inputs) if callable(gradient) else gradient
+    claim = gradient(*inputs) if callable(gradient) else gradient
     chosen, alone = [*nodes, *named.values()], False
-    if isinstance(asked, dict) and named and set(asked) == set(named):
-        asked, alone = [asked[name] for name in named], True
-    numbers = [number(leaf, "diagnose: the claimed gradient") for leaf in leaves(plain([asked]))]
+    if isinstance(claim, dict) and named and set(claim) == set(named):
+        claim, alone = [claim[name] for name in named], True
+    numbers = [number(leaf, "diagnose: the claimed gradient") for leaf in leaves(plain([claim]))]
     if alone:
         chosen, names = list(named.values()), list(named)
     elif len(numbers) == len(nodes):
@@ -121,7 +124,7 @@ def _refuse_parameters(named: dict[str, Value]) -> None:
     known: dict[Value, str] = {}
     for name, node in named.items():
         if not node.is_leaf:
-            raise ValueError(f"diagnose: {name} was computed; the parameters are leaves")
+            raise ValueError(f"diagnose: {name} was computed; a parameter must be a leaf")
         if node in known:
             raise ValueError(f"diagnose: {known[node]} and {name} are the same Value")
         known[node] = name
@@ -132,7 +135,7 @@ def _item(leaf: Any) -> Any:
 
 
 def _is_single(x: float) -> bool:
-    """Whether a number is one of 32 bits, as a claim computed in float32 is."""
+    """Whether a number fits in 32 bits, as in a claim computed in float32."""
     if not math.isfinite(x):
         return True
     try:
@@ -142,42 +145,42 @@ def _is_single(x: float) -> bool:
     return rounded == x
 
 
-def _given(inputs: tuple[Tree, ...], nodes: Iterator[Value]) -> list[Tree]:
-    """The inputs with Values in them: in arrays of objects where they are arrays."""
+def _with_values(inputs: tuple[Tree, ...], nodes: Iterator[Value]) -> list[Tree]:
+    """The inputs with Values for their numbers; an array becomes a NumPy array of objects."""
 
-    def one(leaf: Any) -> Any:
+    def replaced(leaf: Any) -> Any:
         if not hasattr(leaf, "tolist") or getattr(leaf, "ndim", 0) == 0:
             return next(nodes)
         import numpy as np
 
-        made = np.empty(tuple(leaf.shape), dtype=object)
-        for place in np.ndindex(made.shape):
-            made[place] = next(nodes)
-        return made
+        array = np.empty(tuple(leaf.shape), dtype=object)
+        for index in np.ndindex(array.shape):
+            array[index] = next(nodes)
+        return array
 
-    return [mapped(one, tree) for tree in inputs]
+    return [mapped(replaced, tree) for tree in inputs]
 
 
 def _arguments(f: Function, count: int) -> list[str]:
-    """What f calls its arguments; x0, x1, ... where it does not say."""
+    """The names of f's arguments; x0, x1, ... where they are unknown."""
     try:
         known = inspect.signature(f).parameters.values()
     except (TypeError, ValueError):
         known = ()  # type: ignore[assignment]
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    own = [one.name for one in known if one.kind in kinds]
+    own = [parameter.name for parameter in known if parameter.kind in kinds]
     return [own[i] if i < len(own) else f"x{i}" for i in range(count)]
 
 
 def _paths(arguments: list[str], inputs: list[Tree]) -> Iterator[str]:
-    """Names of the inputs' numbers: w, x[2], layer['bias']."""
+    """The names of the inputs' numbers: w, x[2], layer['bias']."""
     stack = list(zip(arguments, inputs, strict=True))[::-1]
     while stack:
         path, part = stack.pop()
         if isinstance(part, dict):
-            stack += [(f"{path}[{key!r}]", one) for key, one in part.items()][::-1]
+            stack += [(f"{path}[{key!r}]", child) for key, child in part.items()][::-1]
         elif isinstance(part, list | tuple):
-            stack += [(f"{path}[{i}]", one) for i, one in enumerate(part)][::-1]
+            stack += [(f"{path}[{i}]", child) for i, child in enumerate(part)][::-1]
         else:
             yield path
 

@@ -1,4 +1,4 @@
-"""Which single mistake in a backward pass gives the gradient that somebody claims."""
+"""Diagnosis of a claimed gradient: which single mistake in a backward pass gives its numbers."""
 
 import html
 import math
@@ -15,20 +15,20 @@ from autograd.check.replay import Tape, Wrong, sweep
 from autograd.nestings import Tree
 from autograd.value import Value
 
-_MOST = 4_000_000  # nodes that may be visited: some seconds
-_ASKED = 8  # of the ratios of claimed and right numbers, whether they are a factor of all
-_ALONE = 5  # added to the rank of a mistake that only some of the gradients have
+_MOST = 4_000_000  # visits of nodes in one search: a few seconds
+_TRIED = 8  # ratios of claimed and right numbers that are tried as a factor of all gradients
+_ALONE = 5  # added to the rank of a mistake that affects only some of the gradients
 
 
 @dataclass
 class Diagnosis:
-    """Which mistake gives a claimed gradient; true if the claim is right.
+    """The mistakes that give a claimed gradient; true if the claim is right.
 
     Attributes:
         explanations: the mistakes that give these numbers, the simplest first.
-        wrong: the names of what is wrong.
-        examples: (name, claimed, right) of what is wrong.
-        note: what else is to be said.
+        wrong: the names of the inputs whose gradients are wrong.
+        examples: (name, claimed, right) for each wrong gradient.
+        note: why there is no explanation, or why the claim cannot be judged.
         edges: (node, operand, wrong local derivative) of the first explanation.
     """
 
@@ -43,7 +43,7 @@ class Diagnosis:
 
     @property
     def line(self) -> str:
-        """The mistake in one line; '' if nothing is claimed to be it."""
+        """The simplest mistake, in one line; '' if there is no explanation."""
         return self.explanations[0] if self.explanations else ""
 
     def _lines(self) -> list[str]:
@@ -69,18 +69,19 @@ class Diagnosis:
 def diagnose(f: Function, *inputs: Tree, gradient: Any, parameters: Any = None) -> Diagnosis:
     """A Diagnosis: whether a claimed gradient of f is right, or which mistake gives its numbers.
 
-    The graph of f is recorded, and its backward pass is run with each mistake that
-    `autograd.faults` can plant, and with those of passes written by hand: everywhere, in each
-    scope, in each line.  What gives all claimed numbers, up to rounding, is an explanation.
-    Nothing is claimed where nothing fits.  Two mistakes at once are out of reach, unless one of
-    them is a plain factor of everything.
+    The graph of f is recorded.  Its backward pass is then repeated with each mistake that
+    `autograd.faults` can plant, and with each usual mistake of passes written by hand: everywhere,
+    in each scope, and on each line.  A mistake that gives all claimed numbers, up to rounding, is
+    an explanation.  If none fits, there is no explanation.  Two mistakes at once cannot be
+    identified, unless one of them is a plain factor of all gradients.
 
     Args:
-        f: a function of Values that returns one.  An input that is an array is given to it as an
-            array of Values, so that a forward pass in NumPy (`np.tanh(x @ W + b)`) can be used.
-        inputs: where: numbers in any nesting, or arrays.
-        gradient: what is claimed: a function of the inputs, or numbers or arrays of any library in
-            the inputs' nesting; then the parameters' or, of these alone, a dict by name.
+        f: a function of Values that returns a Value.  It gets an array input as an array of Values,
+            so its forward pass may use NumPy (`np.tanh(x @ W + b)`).
+        inputs: the point of differentiation: numbers in any nesting, or arrays.
+        gradient: the claim: a function of the inputs, or numbers or arrays of any library in the
+            inputs' nesting, followed by those of the parameters.  For the parameters alone, a dict
+            by name.
         parameters: Values that f closes over: a module, a dict by name, or a list.
 
     Raises TypeError if f does not return a Value, ValueError if the claim has too many or too few
@@ -101,10 +102,10 @@ def diagnose(f: Function, *inputs: Tree, gradient: Any, parameters: Any = None) 
 
 
 def mistake(f: Function, inputs: tuple[Tree, ...], gradient: Any, parameters: Any = None) -> str:
-    """The line of the diagnosis, for the end of a report; '' if there is nothing to say."""
+    """The diagnosis in one line, for the end of a report; '' if there is no explanation."""
     try:
         return diagnose(f, *inputs, gradient=gradient, parameters=parameters).line
-    except Exception:  # somebody else's f, which may not be made for Values
+    except Exception:  # f comes from outside and may not accept Values
         return ""
 
 
@@ -112,75 +113,75 @@ def _diagnosed(claim: Claim, first: bool = True) -> Diagnosis:
     right, sizes = sweep(claim.tape), sweep(claim.tape, sizes=True)
     count = len(claim.numbers)
     if not all(map(math.isfinite, (*right, *sizes))):
-        return Diagnosis(note="the gradient is not finite here: no mistake can be told")
+        return Diagnosis(note="the gradient is not finite here, so no mistake can be identified")
     wrong = list(claim.differs(right, sizes))
     if not wrong:
         hidden = claim.hidden(right, sizes)
         return Diagnosis(note=f"{hidden}: rounding hides whether it is right" if hidden else "")
-    found = Diagnosis(wrong=called(wrong, claim.names))
-    found.examples = [(claim.names[i], claim.numbers[i], right[i]) for i in wrong]
+    diagnosis = Diagnosis(wrong=called(wrong, claim.names))
+    diagnosis.examples = [(claim.names[i], claim.numbers[i], right[i]) for i in wrong]
     if not all(map(math.isfinite, claim.numbers)):
-        found.note = "the claim is not finite: no mistake is looked for"
-        return found
+        diagnosis.note = "the claimed gradient is not finite, so no mistake is searched for"
+        return diagnosis
     fits = tensors.explanations(claim, right[:count], sizes[:count], wrong)
-    fits += _searched(claim, wrong, found)
-    fits.sort(key=lambda one: (one.rank, len(one.text)))
-    simplest = {one.kind or one.text: one.text for one in reversed(fits)}
-    once = [one.text for one in fits if simplest[one.kind or one.text] == one.text]
-    found.explanations = list(dict.fromkeys(once))
+    fits += _searched(claim, wrong, diagnosis)
+    fits.sort(key=lambda fit: (fit.rank, len(fit.text)))
+    simplest = {fit.kind or fit.text: fit.text for fit in reversed(fits)}
+    once = [fit.text for fit in fits if simplest[fit.kind or fit.text] == fit.text]
+    diagnosis.explanations = list(dict.fromkeys(once))
     if fits:
-        found.edges = fits[0].edges
+        diagnosis.edges = fits[0].edges
     elif first and (other := _beside_a_factor(claim, right)).explanations:
-        found.explanations, found.edges = other.explanations, other.edges
-    elif not found.note:
-        found.note = "no single mistake that is known gives these numbers (it may be two at once)"
-    return found
+        diagnosis.explanations, diagnosis.edges = other.explanations, other.edges
+    elif not diagnosis.note:
+        diagnosis.note = "no single known mistake gives these numbers (there may be two at once)"
+    return diagnosis
 
 
-def _searched(claim: Claim, wrong: list[int], found: Diagnosis) -> list[Explanation]:
-    """The mistakes of a pass that give the claim, or give those of its numbers that are wrong."""
+def _searched(claim: Claim, wrong: list[int], diagnosis: Diagnosis) -> list[Explanation]:
+    """The mistakes in a pass that give all claimed numbers, or all of the wrong ones."""
     tape = claim.tape
     bits = sum(1 << i for i in wrong)
     fits, visits = [], 0
-    for one in Mistakes(tape, claim.names, claim.numbers, bits).everywhere(places(tape)):
-        visits += len(one.wrong.partials)
-        if bits & ~one.reached(tape):
+    for trial in Mistakes(tape, claim.names, claim.numbers, bits).everywhere(places(tape)):
+        visits += len(trial.wrong.partials)
+        if bits & ~trial.reached(tape):
             continue
         visits += len(tape.nodes)
         if visits > _MOST:
-            found.note = "the graph is large: not every mistake was tried in every place"
+            diagnosis.note = "the graph is large: not every mistake was tried in every place"
             break
-        given = one.adjoints(tape) if one.adjoints else sweep(tape, one.wrong)
-        if given is None or not claim.is_near(given, wrong):
+        adjoints = trial.adjoints(tape) if trial.adjoints else sweep(tape, trial.wrong)
+        if adjoints is None or not claim.is_near(adjoints, wrong):
             continue
-        apart = set(claim.differs(given, sweep(tape, one.wrong, sizes=True)))
-        text, rank = one.text + one.where, one.rank
-        if apart and not (one.partly and len(wrong) > 1 and apart.isdisjoint(wrong)):
+        apart = set(claim.differs(adjoints, sweep(tape, trial.wrong, sizes=True)))
+        text, rank = trial.text + trial.where, trial.rank
+        if apart and not (trial.partly and len(wrong) > 1 and apart.isdisjoint(wrong)):
             continue
-        if apart:  # those are as they should be
-            text, rank = f"{text}, in the gradient of {found.wrong} alone", rank + _ALONE
-        fits.append(Explanation(text, rank, _edges(tape, one.wrong), one.text))
+        if apart:  # the claims that differ are right
+            text, rank = f"{text}, in the gradient of {diagnosis.wrong} alone", rank + _ALONE
+        fits.append(Explanation(text, rank, _edges(tape, trial.wrong), trial.text))
     return fits
 
 
 def _beside_a_factor(claim: Claim, right: list[float]) -> Diagnosis:
-    """The diagnosis of a claim in which every gradient is a plain multiple, too."""
+    """The diagnosis of a claim that has a mistake and, in every gradient, the same plain factor."""
     ratios = [c / r for c, r in zip(claim.numbers, right, strict=False) if r]
     ratios.sort()
-    for k in ratios[:: max(1, len(ratios) // _ASKED)]:
+    for k in ratios[:: max(1, len(ratios) // _TRIED)]:
         nice, words = tensors.in_words(k, tensors.alike(claim)) if k else (False, "")
-        if nice and sum(abs(one - k) <= tensors.alike(claim) * abs(k) for one in ratios) > 1:
-            found = _diagnosed(replace(claim, numbers=[c / k for c in claim.numbers]), first=False)
-            if found.explanations:
-                found.explanations = [
-                    f"{text}; and every gradient: {words}" for text in found.explanations
+        if nice and sum(abs(ratio - k) <= tensors.alike(claim) * abs(k) for ratio in ratios) > 1:
+            rest = _diagnosed(replace(claim, numbers=[c / k for c in claim.numbers]), first=False)
+            if rest.explanations:
+                rest.explanations = [
+                    f"{text}; and every gradient: {words}" for text in rest.explanations
                 ]
-                return found
+                return rest
     return Diagnosis()
 
 
 def _edges(tape: Tape, wrong: Wrong) -> list[tuple[Value, str, float]]:
-    """The local derivatives that are otherwise, with their nodes."""
+    """(node, operand, wrong local derivative) for each local derivative that differs."""
     return [
         (tape.nodes[i], "xy"[k], pair[k])
         for i, pair in wrong.partials.items()

@@ -1,4 +1,4 @@
-"""Plain finite differences, as everybody computes them first, and better ones with their errors."""
+"""Plain finite differences, and extrapolated ones with estimates of their errors."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,17 +14,17 @@ from autograd.nestings import Tree, mapped, rebuilt
 def finite_differences(
     f: Function, *inputs: Tree, step: float | None = 1e-5, errors: bool = False
 ) -> Any:
-    """Plain central differences (f(x + h) - f(x - h)) / 2h of each input, in the inputs' nesting.
+    """Central differences (f(x + h) - f(x - h)) / 2h for each input, in the inputs' nesting.
 
-    They are what everybody computes first, with the errors that everybody meets: about h^2 from
-    the bend of f, and 1e-16 / h from rounding.  An array gives an array, and a result of shape S in
-    an input of shape T gives shape S + T.
+    These are the usual first choice, with the usual errors: about h^2 from the curvature of f, and
+    1e-16 / h from rounding.  For an array the differences are an array.  For a result of shape S
+    and an input of shape T they have the shape S + T.
 
     Args:
-        f: a function of numbers, nested lists, or NumPy, torch or JAX arrays, or of Values.
-        inputs: where.
-        step: h; None for slopes that are extrapolated from many steps, and good to about 1e-10.
-        errors: also return an estimate of the error of each difference, in the same nesting.
+        f: a function of numbers, nested lists, Values, or NumPy, torch or JAX arrays.
+        inputs: the point at which to take differences.
+        step: h; None for slopes extrapolated from many steps, accurate to about 1e-10.
+        errors: whether to return estimates of the errors as well, in the same nesting.
 
     >>> import math
     >>> slope, = finite_differences(lambda x: x * x, 3.0)
@@ -49,7 +49,7 @@ def finite_differences(
 
 
 def _plain(box: BlackBox, k: int, step: float, errors: bool) -> list[Slope]:
-    """The differences of all results in one input, with their errors if asked."""
+    """The differences of all results in input k, with their errors if `errors` is true."""
 
     def differences(h: float) -> list[float]:
         ends = []
@@ -59,13 +59,13 @@ def _plain(box: BlackBox, k: int, step: float, errors: bool) -> list[Slope]:
             ends.append(box.run(numbers))
         return [(above - below) / (2 * h) for above, below in zip(*ends, strict=True)]
 
-    found = differences(step)
+    values = differences(step)
     if not errors:
-        return [Slope(value) for value in found]
+        return [Slope(value) for value in values]
     levels = [noise(run, box.scale(k)) for run in _each(box, k)]
     return [
         Slope(value, abs(value - wide) + level / step)
-        for value, wide, level in zip(found, differences(2 * step), levels, strict=True)
+        for value, wide, level in zip(values, differences(2 * step), levels, strict=True)
     ]
 
 
@@ -75,22 +75,22 @@ def _extrapolated(box: BlackBox, k: int) -> list[Slope]:
 
 
 def _each(box: BlackBox, k: int) -> Iterator[Callable[[float], float]]:
-    """Each result as one input moves."""
+    """Each result as a function of the distance that input k moves."""
     results = box.beside(k)
     for i in range(len(box.result.numbers)):
         yield lambda distance, i=i: results(distance)[i]  # type: ignore[misc]
 
 
 def _in_nesting(box: BlackBox, columns: list[list[float]]) -> tuple[Any, ...]:
-    """The numbers of all inputs, each with one for each result, in the nesting of the inputs."""
+    """The columns, one for each input number, in the nesting of the inputs and of the result."""
     rest, outer = iter(columns), box.result.shape
 
     def of(block: Block) -> Any:
-        mine = [next(rest) for _ in block.numbers]
+        own = [next(rest) for _ in block.numbers]
         if not outer:
-            flat = [column[0] for column in mine]
+            flat = [column[0] for column in own]
             return block.copy(flat) if library(block.like) else rebuilt(block.like, iter(flat))
-        flat = [column[i] for i in range(len(box.result.numbers)) for column in mine]
+        flat = [column[i] for i in range(len(box.result.numbers)) for column in own]
         like = box.result.like if library(box.result.like) else block.like
         return nested(flat, outer + block.shape, like)
 

@@ -11,9 +11,9 @@ class Explanation:
 
     Attributes:
         text: the mistake, in words.
-        rank: simple ones have a low one.
-        edges: (node, operand, wrong local derivative) where it changes one.
-        kind: the mistake without the place; in other places it is the same.
+        rank: lower for simpler mistakes.
+        edges: (node, operand, wrong local derivative) for each local derivative that it changes.
+        kind: the text without the place; the same mistake elsewhere has the same kind.
     """
 
     text: str

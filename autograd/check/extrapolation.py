@@ -7,30 +7,30 @@ from dataclasses import dataclass
 
 from autograd.check.accuracy import ROUNDING
 
-_SMALLEST = 2.0**-33  # of the steps, relative to the unit: about 1e-10
-_CLOSE = 2.0**-46  # where they show a kink or a slope without end, which may be beside the inputs
-_CLOSEST = 2.0**-80  # the same at 0, where smaller steps still move
+_SMALLEST = 2.0**-33  # the smallest step, relative to the unit: about 1e-10
+_CLOSE = 2.0**-46  # the same after signs of a kink or an infinite slope, which may lie nearby
+_CLOSEST = 2.0**-80  # the same at 0, where still smaller steps change the input
 _WIDE = 2.0**-4  # steps wider than this share of the first may leave a flat piece of f
-_COLUMNS = 4  # extrapolations of one difference: more gain nothing
-_BEND = 2.0  # times the change between two steps, what they lead to is off for the bend of f
-_SHAKE = 6.0  # times the noise, which is a standard deviation, a difference is off for noise
-_UNSETTLED = 0.1  # of the largest change of the difference, one at the smallest steps is too much
-_FAR = 10.0  # one-sided slopes are worse; an error that is so much smaller is no chance
-_APART = 8.0  # times their errors, one-sided slopes differ at a kink,
-_ROUGH = 1e-6  # and relatively
-_GROWS = 1.2  # slopes that grow by more at each of so many halvings of the step have no end
-_HALVINGS = 8
+_COLUMNS = 4  # extrapolations of one difference: more do not help
+_BEND = 2.0  # curvature allows an error of this many times the change between two steps
+_SHAKE = 6.0  # noise allows an error of this many times its standard deviation
+_UNSETTLED = 0.1  # changes at the smallest steps may be at most this share of the largest change
+_FAR = 10.0  # a one-sided slope is preferred only if its error is this many times smaller
+_APART = 8.0  # at a kink, one-sided slopes differ by more than this many times their errors,
+_ROUGH = 1e-6  # plus this share of the slope
+_GROWS = 1.2  # a slope is infinite if it grows by more than this at each halving of the step,
+_HALVINGS = 8  # this many times in a row
 
 
 @dataclass(frozen=True)
 class Line:
-    """A function of a distance: one input that is moved, or all of them along a direction.
+    """A function of a distance: one input moves, or all inputs move along a direction.
 
     Attributes:
-        run: the function's result at a distance; nan where there is none.
-        at: the number that is moved; nan for a direction.
-        unit: a distance that is large.
-        widest: the first step that is tried.
+        run: the function's result at a distance; nan where f has no value.
+        at: the input that moves; nan for a direction.
+        unit: a distance that counts as large.
+        widest: an upper limit for the first step.
     """
 
     run: Callable[[float], float]
@@ -41,15 +41,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Slope:
-    """A slope, and how far off it may be."""
+    """A slope, and an estimate of its error."""
 
     value: float
     error: float = math.inf
-    endless: bool = False  # it grows without end as the step shrinks
+    endless: bool = False  # it grows without bound as the step shrinks
 
     @property
-    def is_seen(self) -> bool:
-        """Whether there is anything to compare with."""
+    def is_known(self) -> bool:
+        """Whether a claim can be compared with it."""
         return self.endless or self.error < math.inf
 
 
@@ -60,25 +60,25 @@ class Slopes:
     left: Slope
     middle: Slope
     right: Slope
-    is_flat: bool  # the results are the same, bit for bit, at all steps but the widest ones
+    is_flat: bool  # the results are the same, bit for bit, at all steps except the widest
     steepest: float  # the largest difference at any step
     reach: float  # how far the result moves at any step
 
     @property
     def best(self) -> Slope:
-        """The central one, unless a side has a far smaller error, as beside a kink."""
+        """The central slope, unless one side has a far smaller error, as next to a kink."""
         side = min(self.left, self.right, key=lambda slope: slope.error)
         return side if _FAR * side.error < self.middle.error else self.middle
 
     @property
     def are_apart(self) -> bool:
-        """Whether the slopes from the left and from the right surely differ."""
+        """Whether the slopes from the left and from the right clearly differ."""
         return self.may_be_apart(_APART)
 
     def may_be_apart(self, times: float = 1.0) -> bool:
-        """Whether the slopes of the two sides differ by more than so many times their errors."""
+        """Whether the slopes of the two sides differ by more than `times` their errors."""
         left, right = self.left, self.right
-        if not (left.is_seen and right.is_seen):
+        if not (left.is_known and right.is_known):
             return False
         if left.endless or right.endless:
             return not (left.endless and right.endless and left.value * right.value > 0)
@@ -99,23 +99,23 @@ class _Difference:
 def slopes(line: Line, noise: float) -> Slopes:
     """The slopes of a line, extrapolated from differences at steps that are halved each time.
 
-    Extrapolation is Richardson's (1911); the error is the change within the table, as in Ridders
-    (1982), and the noise.  A slope must agree with the differences at all smaller steps: what a
-    wide step sees may be on the other side of a kink, or of a bump that it steps over.
+    Extrapolation is Richardson's (1911).  The error is the change within the table, as in Ridders
+    (1982), plus the noise.  A slope must agree with the differences at all smaller steps, because
+    a wide step may cross a kink or step over a bump.
 
-    >>> seen = slopes(Line(math.exp, 0.0, 1.0, 0.25), 1e-16)
-    >>> abs(seen.middle.value - 1.0) <= 4 * seen.middle.error < 1e-10
+    >>> at_zero = slopes(Line(math.exp, 0.0, 1.0, 0.25), 1e-16)
+    >>> abs(at_zero.middle.value - 1.0) <= 4 * at_zero.middle.error < 1e-10
     True
     """
-    seen = _seen(line, noise, _SMALLEST)
-    unknown = line.at == 0.0 and seen.best.error > _ROUGH * abs(seen.best.value)
-    unknown |= not (seen.left.is_seen or seen.middle.is_seen or seen.right.is_seen)
-    if unknown or seen.are_apart or seen.left.endless or seen.right.endless:
-        return _seen(line, noise, _CLOSE if line.at else _CLOSEST)
-    return seen
+    first = _measured(line, noise, _SMALLEST)
+    unknown = line.at == 0.0 and first.best.error > _ROUGH * abs(first.best.value)
+    unknown |= not (first.left.is_known or first.middle.is_known or first.right.is_known)
+    if unknown or first.are_apart or first.left.endless or first.right.endless:
+        return _measured(line, noise, _CLOSE if line.at else _CLOSEST)
+    return first
 
 
-def _seen(line: Line, noise: float, smallest: float) -> Slopes:
+def _measured(line: Line, noise: float, smallest: float) -> Slopes:
     z = line.run(0.0)
     left: list[_Difference] = []
     middle: list[_Difference] = []
@@ -139,7 +139,7 @@ def _seen(line: Line, noise: float, smallest: float) -> Slopes:
 
 
 def _steps(line: Line, smallest: float) -> Iterator[float]:
-    """Powers of two, so that a number and a step add up exactly where they can."""
+    """The steps: powers of two, so that adding one to a number is exact where possible."""
     step = 2.0 ** math.floor(math.log2(line.widest))
     while step >= smallest * line.unit > 0.0:
         yield step
@@ -147,7 +147,7 @@ def _steps(line: Line, smallest: float) -> Iterator[float]:
 
 
 def _slope(differences: list[_Difference], factor: float) -> Slope:
-    """The extrapolated slope of least error that agrees with the differences at smaller steps."""
+    """The extrapolated slope with the least error that agrees with all smaller steps."""
     finite = [d for d in differences if math.isfinite(d.value)]
     if _is_endless(finite[-_HALVINGS:]):
         return Slope(finite[-1].value, endless=True)
@@ -160,10 +160,10 @@ def _slope(differences: list[_Difference], factor: float) -> Slope:
 
 
 def _table(differences: list[_Difference], factor: float) -> Iterator[tuple[float, float, int]]:
-    """(error, slope, number of the smallest step in it) of each place in the table.
+    """(error, slope, index of its smallest step) of each entry in the extrapolation table.
 
-    The error is the change from the two places that it comes from, and to the one with half the
-    step: where kinks are near, chance may make the first two small.
+    The error is the largest change from the two entries that it is computed from, and to the entry
+    with half the step: near a kink, the first two changes may be small by chance.
     """
     rows = _extrapolated(differences, factor)
     for level, row in enumerate(rows):
@@ -177,7 +177,7 @@ def _table(differences: list[_Difference], factor: float) -> Iterator[tuple[floa
 
 
 def _extrapolated(differences: list[_Difference], factor: float) -> list[list[tuple[float, float]]]:
-    """Rows of (slope, noise): a difference, and what it and those at wider steps lead to."""
+    """Rows of (slope, noise): a difference, then its extrapolations with those at wider steps."""
     rows: list[list[tuple[float, float]]] = []
     for difference in differences:
         row = [(difference.value, difference.shake)]
@@ -192,7 +192,7 @@ def _extrapolated(differences: list[_Difference], factor: float) -> list[list[tu
 
 
 def _agrees(value: float, error: float, differences: list[_Difference], factor: float) -> bool:
-    """Whether what each two differences lead to is as near as their bend and noise allow."""
+    """Whether the slope agrees with the extrapolation of each pair, up to curvature and noise."""
     for here, closer in itertools.pairwise(differences):
         change = (closer.value - here.value) / (factor - 1)
         off = abs(value - (closer.value + change))
@@ -203,14 +203,14 @@ def _agrees(value: float, error: float, differences: list[_Difference], factor: 
 
 
 def _is_unsettled(differences: list[_Difference]) -> bool:
-    """Whether the smallest steps still change the difference, as where f swings between them."""
+    """Whether the difference still changes at the smallest steps, as when f oscillates."""
     pairs = list(itertools.pairwise(differences))
     changes = [abs(a.value - b.value) - _SHAKE * (a.shake + b.shake) for a, b in pairs]
     return bool(changes) and max(changes[-4:]) > max(0.0, _UNSETTLED * max(changes))
 
 
 def _is_endless(differences: list[_Difference]) -> bool:
-    """Whether slopes of one sign grow at each halving of the step, and by more than noise."""
+    """Whether slopes of one sign grow at each halving of the step, by more than the noise."""
     pairs = itertools.pairwise(differences)
     sure = all(abs(d.value) > _SHAKE * d.shake for d in differences)
     return (

@@ -1,4 +1,4 @@
-"""Gradients that somebody claims: as numbers, by a function, or by the library of the arrays."""
+"""Claimed gradients: numbers, the results of a function, or those of torch or JAX."""
 
 import math
 import sys
@@ -9,22 +9,22 @@ from autograd.check.trees import Block, Inputs, Shape, blocks, library, shaped
 from autograd.nestings import Tree, leaves, mapped
 
 Row = list[float]
-Pullback = Callable[[Sequence[float]], Row]  # from weights of the results to a gradient
+Pullback = Callable[[Sequence[float]], Row]  # the gradient of a weighted sum, by its weights
 
 
 def claimed(f: Callable[..., Any], inputs: Inputs, gradient: Any, outer: Shape) -> Pullback:
-    """The claimed gradient of any weighted sum of f's results, of which `outer` is the shape.
+    """The claimed gradient of any weighted sum of f's results; `outer` is the results' shape.
 
-    Raises ValueError for shapes that do not match, TypeError if no gradient is given for inputs
-    that record none.
+    Raises ValueError for shapes that do not match, TypeError if `gradient` is None for inputs that
+    do not record gradients.
     """
     if gradient is None:
         libraries = {library(block.like) for block in inputs.blocks}
         if len(libraries) == 1 and (own := _OWN.get(libraries.pop())):
             return own(f, inputs)
         raise TypeError(
-            "these inputs record no gradient: give gradient=, a function of the same inputs, or "
-            "its result (all inputs may also be Values, torch tensors or JAX arrays)"
+            "these inputs do not record gradients: pass gradient=, a function of the same inputs "
+            "or its result; or pass only Values, only torch tensors, or only JAX arrays"
         )
     if callable(gradient):
         gradient = gradient(*inputs.copies(inputs.numbers))
@@ -50,7 +50,7 @@ def _per_input(gradient: Any, inputs: Inputs) -> Any:
         return gradient if alone else [gradient]
     if _length(gradient) != count:
         raise ValueError(
-            f"the gradient must be a tuple of {count}, one for each input, got "
+            f"the gradient must be a tuple of {count}, one for each input; got "
             f"{type(gradient).__name__}"
             + (f" of {_length(gradient)}" if _length(gradient) is not None else "")
         )
@@ -58,20 +58,23 @@ def _per_input(gradient: Any, inputs: Inputs) -> Any:
 
 
 def _length(gradient: Any) -> int | None:
-    """How many parts it has; None if it is no sequence."""
+    """The number of parts; None if the gradient is not a sequence."""
     if library(gradient):
         return int(gradient.shape[0]) if len(gradient.shape) else None
     return len(gradient) if isinstance(gradient, list | tuple) else None
 
 
 def _fill(rows: list[Row], gradient: Any, tree: Tree, outer: Shape) -> None:
-    """Add the gradient in one part of the inputs to each row; ValueError unless it matches."""
+    """Append the gradient of one part of the inputs to each row.
+
+    Raises ValueError if its shape does not match that part.
+    """
     if isinstance(tree, Block):
         shape, numbers = shaped(gradient, f"the gradient in {tree.path}")
         if shape != outer + tree.shape:
             raise ValueError(
                 f"the gradient in {tree.path} has shape {shape}, expected {outer + tree.shape}"
-                + (": the shape of f's result, then that of the input" if outer else "")
+                + (": the shape of f's result, then the shape of the input" if outer else "")
             )
         n = len(tree.numbers)
         for i, row in enumerate(rows):
@@ -89,21 +92,21 @@ def _fill(rows: list[Row], gradient: Any, tree: Tree, outer: Shape) -> None:
 
 
 def _torch(f: Callable[..., Any], inputs: Inputs) -> Pullback:
-    """What torch.autograd computes, so that a `torch.autograd.Function` is checked."""
+    """The gradient that torch.autograd computes; this checks a `torch.autograd.Function`."""
     torch = sys.modules["torch"]
 
     def pullback(weights: Sequence[float]) -> Row:
         copies = inputs.copies(inputs.numbers)
         tensors = [tensor.requires_grad_() for tensor in leaves(copies)]
-        rest, results, given = iter(weights), [], []
+        rest, results, seeds = iter(weights), [], []
         for block in leaves(blocks(f(*copies), "f")):
             weight = block.copy([next(rest) for _ in block.numbers])
-            if getattr(block.like, "requires_grad", False):  # else it comes from no input
+            if getattr(block.like, "requires_grad", False):  # else it depends on no input
                 results.append(block.like)
-                given.append(weight)
+                seeds.append(weight)
         grads = [None] * len(tensors)
         if results:
-            grads = torch.autograd.grad(results, tensors, given, allow_unused=True)
+            grads = torch.autograd.grad(results, tensors, seeds, allow_unused=True)
         parts = [
             [0.0] * tensor.numel() if grad is None else shaped(grad, "the gradient")[1]
             for tensor, grad in zip(tensors, grads, strict=True)
@@ -114,15 +117,15 @@ def _torch(f: Callable[..., Any], inputs: Inputs) -> Pullback:
 
 
 def _jax(f: Callable[..., Any], inputs: Inputs) -> Pullback:
-    """What `jax.vjp` computes, so that a `jax.custom_vjp` is checked."""
+    """The gradient that `jax.vjp` computes; this checks a `jax.custom_vjp`."""
     result, vjp = sys.modules["jax"].vjp(f, *inputs.copies(inputs.numbers))
     results = blocks(result, "f")
 
     def pullback(weights: Sequence[float]) -> Row:
         rest = iter(weights)
-        given = mapped(lambda block: block.copy([next(rest) for _ in block.numbers]), results)
+        seeds = mapped(lambda block: block.copy([next(rest) for _ in block.numbers]), results)
         rows: list[Row] = [[]]
-        _fill(rows, vjp(given), tuple(inputs.trees), ())
+        _fill(rows, vjp(seeds), tuple(inputs.trees), ())
         return rows[0]
 
     return pullback

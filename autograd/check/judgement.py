@@ -1,4 +1,4 @@
-"""What a claimed slope is worth beside the slopes that were seen: a verdict, with its reason."""
+"""The verdict on a claimed slope, given the slopes that were measured, with its reason."""
 
 import math
 from dataclasses import dataclass
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from autograd.check.extrapolation import Slope, Slopes
 from autograd.check.report import Verdict, hint
 
-_RELATIVE = 1e-6  # what a right gradient may be off, relatively, for its own rounding
-_SURE = 4  # times the estimated error of a slope
-_OWN = 16  # times f's relative noise, a gradient computed in f's arithmetic may be off
-_BURIED = 0.05  # noise of this share of all changes of f hides a slope that is far steeper
-_SMALL = 1e-9  # an error of this share of the steepest difference is nothing
-_USELESS = 0.02  # a slope that is known no better decides nothing
+_RELATIVE = 1e-6  # the relative rounding error that a right gradient may have
+_SURE = 4  # a right gradient may be off by this many times the estimated error of the slope
+_OWN = 16  # and by this many times f's relative noise, if it is computed in f's arithmetic
+_BURIED = 0.05  # if noise is this share of all changes of f, differences decide nothing
+_SMALL = 1e-9  # an error of this share of the steepest difference is negligible
+_USELESS = 0.02  # a slope with a larger relative error decides nothing
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A slope that somebody claims.
+    """A claimed slope.
 
     Attributes:
         slope: the claim.
-        result: the function's.
-        noise: the noise in it.
+        result: the function's result.
+        noise: the noise in the result.
         unit: the size of the input.
-        hidden: an error of the slope that is nothing beside the other slopes.
+        hidden: an error of the slope that is negligible beside the other slopes.
     """
 
     slope: float
@@ -35,7 +35,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict, the slope that it comes from, what the claim may be off from it, and why."""
+    """A verdict, the reference slope, how far the claim may be off from it, and the reason."""
 
     verdict: Verdict
     reference: float
@@ -43,19 +43,19 @@ class Judgement:
     note: str = ""
 
 
-def judged(claim: Claim, seen: Slopes) -> Judgement:
-    """The verdict on a claimed slope."""
-    left, right = seen.left, seen.right
-    if seen.is_flat and claim.slope == 0.0:
+def judged(claim: Claim, measured: Slopes) -> Judgement:
+    """The judgement on a claimed slope."""
+    left, right = measured.left, measured.right
+    if measured.is_flat and claim.slope == 0.0:
         return Judgement(Verdict.PASS, 0.0, 0.0, "f does not change here")
-    if seen.are_apart:
+    if measured.are_apart:
         return _at_a_kink(claim, left, right)
-    if seen.best.error == math.inf:
-        return _without_end(claim, left if left.endless else right)
+    if measured.best.error == math.inf:
+        return _unbounded(claim, left if left.endless else right)
     missing = " and ".join(
         name for name, side in (("left", left), ("right", right)) if side.value != side.value
     )
-    return _compared(claim, seen, f"f has no value on the {missing}" if missing else "")
+    return _compared(claim, measured, f"f has no value on the {missing}" if missing else "")
 
 
 def _at_a_kink(claim: Claim, left: Slope, right: Slope, sure: float = _SURE) -> Judgement:
@@ -68,12 +68,13 @@ def _at_a_kink(claim: Claim, left: Slope, right: Slope, sure: float = _SURE) -> 
     return Judgement(verdict, sum(ends) / 2, allowed, note)
 
 
-def _without_end(claim: Claim, side: Slope) -> Judgement:
-    """At the end of the domain, or where f is too steep or too noisy for differences."""
+def _unbounded(claim: Claim, side: Slope) -> Judgement:
+    """The judgement at the end of the domain, or where f is too steep or noisy for differences."""
     if not side.endless:
-        return Judgement(Verdict.INCONCLUSIVE, math.nan, math.inf, "differences show no slope")
+        note = "the differences do not settle on a slope"
+        return Judgement(Verdict.INCONCLUSIVE, math.nan, math.inf, note)
     reference = math.copysign(math.inf, side.value)
-    note = f"the slope grows without end: it is {side.value:.3g} at the smallest step"
+    note = f"the slope grows without bound: it is {side.value:.3g} at the smallest step"
     if claim.slope == reference:
         return Judgement(Verdict.PASS, reference, 0.0, note)
     steeper = claim.slope / side.value >= 1.0 and math.isfinite(claim.slope)
@@ -81,35 +82,34 @@ def _without_end(claim: Claim, side: Slope) -> Judgement:
     return Judgement(verdict, reference, math.inf, note)
 
 
-def _compared(claim: Claim, seen: Slopes, note: str) -> Judgement:
-    found, slope = claim.slope, seen.best.value
+def _compared(claim: Claim, measured: Slopes, note: str) -> Judgement:
+    claimed, slope = claim.slope, measured.best.value
     size = max(abs(claim.result), abs(slope) * claim.unit)
     own = _OWN * claim.noise / size if size else 0.0
-    allowed = (_RELATIVE + own) * abs(slope) + _SURE * seen.best.error
-    if not abs(found - slope) <= allowed:
-        # Noise can blur how far the sides of a slight kink are apart, and the middle hide it.
-        faint = _at_a_kink(claim, seen.left, seen.right, sure=1.0)
-        clear = max(seen.left.error, seen.right.error) < _USELESS * abs(slope)
-        if clear and seen.may_be_apart() and faint.verdict is Verdict.KINK:
+    allowed = (_RELATIVE + own) * abs(slope) + _SURE * measured.best.error
+    if not abs(claimed - slope) <= allowed:
+        # Noise can blur the gap between the sides of a slight kink; the middle slope then hides it.
+        faint = _at_a_kink(claim, measured.left, measured.right, sure=1.0)
+        clear = max(measured.left.error, measured.right.error) < _USELESS * abs(slope)
+        if clear and measured.may_be_apart() and faint.verdict is Verdict.KINK:
             return faint
-        if found == found and claim.noise > _BURIED * seen.reach > 0.0:
-            return Judgement(
-                Verdict.INCONCLUSIVE, slope, math.inf, "f changes by chance alone here"
-            )
-        return Judgement(Verdict.FAIL, slope, allowed, _cause(found, slope, allowed) or note)
-    largest = max(abs(found), abs(slope))
+        if claimed == claimed and claim.noise > _BURIED * measured.reach > 0.0:
+            note = "the changes of f are mostly noise here"
+            return Judgement(Verdict.INCONCLUSIVE, slope, math.inf, note)
+        return Judgement(Verdict.FAIL, slope, allowed, _cause(claimed, slope, allowed) or note)
+    largest = max(abs(claimed), abs(slope))
     if allowed > 2 * _RELATIVE * largest:
         relative = f", {_short(allowed / largest)} of the slope" if largest else ""
-        note = f"cannot see better than {_short(allowed)}{relative}"
-    if allowed > max(_USELESS * largest, claim.hidden, _SMALL * seen.steepest):
+        note = f"checked only to within {_short(allowed)}{relative}"
+    if allowed > max(_USELESS * largest, claim.hidden, _SMALL * measured.steepest):
         return Judgement(Verdict.INCONCLUSIVE, slope, allowed, note)
     return Judgement(Verdict.PASS, slope, allowed, note)
 
 
-def _cause(found: float, slope: float, allowed: float) -> str:
-    """What the claim would be a sign of, were it not for the noise."""
+def _cause(claimed: float, slope: float, allowed: float) -> str:
+    """The usual cause of a claim that is, up to noise, a simple multiple of the slope; or ''."""
     for factor in (2.0, 0.5, -1.0, 0.0):
-        if allowed < 0.1 * abs(slope) and abs(found - factor * slope) <= 2 * allowed:
+        if allowed < 0.1 * abs(slope) and abs(claimed - factor * slope) <= 2 * allowed:
             return hint(factor * slope, slope).strip()
     return ""
 

@@ -1,4 +1,4 @@
-"""The mistakes that a backward pass may have made, in all places, each as another backward pass."""
+"""The mistakes that a backward pass may contain, in all places, each as a wrong backward pass."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from autograd.check.places import Place
 from autograd.check.replay import NOTHING, RIGHT, Tape, Wrong, at_each_arrival, by_distance
 from autograd.faults import Fault, faults
 
-# A mistake in a simple place comes before a simple mistake in a small place.
+# Ranks: a mistake in a simple place comes before a simple mistake in a small place.
 _PER_PLACE = 10
 _ROW, _SUM, _SHAPE, _SCOPE, _PASS = 0, 1, 2, 15, 35
 
@@ -22,11 +22,11 @@ class Mistake:
 
     Attributes:
         text: what is wrong.
-        where: the place, as a sentence ends with it.
-        rank: simple ones have a low one.
-        wrong: what the pass does otherwise.
-        adjoints: the pass itself, where it is of another kind.
-        partly: whether it may have been made on the way to some of the leaves alone.
+        where: the place, as the end of a sentence.
+        rank: lower for simpler mistakes.
+        wrong: how the pass differs from the right one.
+        adjoints: the pass itself, if `wrong` cannot describe it.
+        partly: whether it may affect the gradients of some leaves only.
     """
 
     text: str
@@ -37,7 +37,7 @@ class Mistake:
     partly: bool = True
 
     def reached(self, tape: Tape) -> int:
-        """The leaves whose gradients it may change, as bits."""
+        """The leaves whose gradients the mistake may change, as bits."""
         wrong = self.wrong
         if wrong.overwritten or wrong.once or self.adjoints:
             return -1
@@ -48,14 +48,14 @@ class Mistake:
 
 
 def _around(wrong: Wrong, places: list[Place]) -> str:
-    """The smallest scope that has all that is wrong in it; '' where there is none."""
+    """The smallest scope that contains all wrong local derivatives; '' if there is none."""
     scopes = (p for p in places if p.rank == 1 and p.members.issuperset(wrong.partials))
-    found = min(scopes, key=lambda place: len(place.members), default=None)
-    return f", {found.name}" if found else ""
+    smallest = min(scopes, key=lambda place: len(place.members), default=None)
+    return f", {smallest.name}" if smallest else ""
 
 
 class Mistakes:
-    """All mistakes that are known, for one graph."""
+    """All known mistakes, for one graph."""
 
     def __init__(self, tape: Tape, names: list[str], claimed: list[float], wrong: int) -> None:
         self.tape, self.names, self.claimed, self.wrong = tape, names, claimed, wrong
@@ -82,7 +82,7 @@ class Mistakes:
                     yield Mistake(text, "", _SCOPE + k if k else _ROW, wrong, partly=False)
 
     def _sums(self) -> Iterator[Mistake]:
-        """Mistakes in adding up that the whole pass makes."""
+        """Mistakes in adding up gradients that affect the whole pass."""
         tape, inner = self.tape, range(self.tape.first, len(self.tape.nodes))
         rules = {
             "overwrite": Wrong(overwritten=range(len(tape.nodes))),
@@ -94,14 +94,14 @@ class Mistakes:
         for fault in self._faults[""]:
             if fault.kind in rules:
                 yield Mistake(fault.sentence, "", _SUM, rules[fault.kind])
-            elif fault.kind in passes:  # what is left from the last pass, no graph can tell
+            elif fault.kind in passes:  # the others depend on earlier passes, unknown here
                 yield Mistake(fault.sentence, "", _PASS, adjoints=passes[fault.kind])
 
     def _rows(self, place: Place) -> Iterator[tuple[str, Wrong]]:
-        """Wrong local derivatives, as `faults` has them."""
+        """Wrong local derivatives from `faults`, with their sentences."""
         for name in self.tape.by_op:
             members = place.of(name)
-            if (name, tuple(members)) in self._tried:  # as it was in a simpler place
+            if (name, tuple(members)) in self._tried:  # the same nodes as in a simpler place
                 continue
             self._tried.add((name, tuple(members)))
             for fault in self._faults.get(name, ()) if members else ():
@@ -113,16 +113,16 @@ class Mistakes:
                     yield fault.sentence, Wrong(changed)
 
     def _misread(self, fault: Fault) -> dict[int, tuple[float, float]]:
-        """The partials of all nodes of the operation, where the fault changes them."""
+        """The wrong partials, by node, of all nodes at which the fault changes them."""
         if fault not in self._numbers:
             k, tape = "xy".index(fault.operand), self.tape
-            found, partial = {}, fault.partial
+            changed, partial = {}, fault.partial
             for i in tape.by_op[fault.op]:
                 if tape.parents[i][k] == NOTHING:
                     continue
                 pair = list(tape.partials[i])
                 pair[k] = partial(*tape.numbers(i))
                 if tuple(pair) != tape.partials[i] and math.isfinite(pair[k]):
-                    found[i] = (pair[0], pair[1])
-            self._numbers[fault] = found
+                    changed[i] = (pair[0], pair[1])
+            self._numbers[fault] = changed
         return self._numbers[fault]

@@ -1,27 +1,27 @@
-"""The noise of a function: how far its results are off by rounding, measured from the results."""
+"""The noise of a function: how large its rounding errors are, measured from its results."""
 
 import itertools
 import math
 from collections.abc import Callable
 
 POINTS = 9  # evaluations in one table (More and Wild 2011 use 7 to 9)
-_FLAT = 0.5  # a share of equal neighbours from which on the points are too close
+_FLAT = 0.5  # with this share of equal neighbours, the points are too close
 _SETTLED = 4  # three levels of a table within this factor of each other are noise
-_SAME = 2  # that of ten times the distance is so much larger at most; a root's is 10^(1/2) or more
-_AROUND = 0.25  # where f has its usual size, relative to the unit
-_ROUNDINGS = 2.0**-50  # of a number of that size, in a few operations
+_SAME = 2  # noise grows by at most this at ten times the distance; a root grows by 10^(1/2) or more
+_AROUND = 0.25  # the distance, relative to the unit, at which f has its usual size
+_ROUNDINGS = 2.0**-50  # the relative rounding error of a few operations
 _DISTANCES = [10.0**-k for k in range(14, 1, -1)]  # between the points, relative to the unit
-ROUNDED = 2.0**-54  # no result has less noise, relatively, than a quarter of its last place
+ROUNDED = 2.0**-54  # the least relative noise of any result: a quarter of its last place
 
 
 def noise(run: Callable[[float], float], unit: float) -> float:
     """The standard deviation of the noise in `run`, a function of a distance, near distance 0.
 
-    ECNoise (More and Wild 2011, Estimating computational noise, SIAM J. Sci. Comput. 33): in a
-    table of differences of f at points so close that f is a line there, scaled differences of noise
-    stay at one level.  Real noise is the same at two distances of the points; at a kink, which
-    looks like noise too, it grows with them.  A function that moves in steps has half a step of
-    noise at least.
+    ECNoise (More and Wild 2011, Estimating computational noise, SIAM J. Sci. Comput. 33): take
+    points so close together that f is a line there, and build a table of differences.  If f has
+    noise, the scaled differences stay at one level.  A kink looks like noise too, but its level
+    grows with the distance between the points, and the level of real noise does not.  A function
+    that moves in steps has a noise of at least half a step.
 
     >>> 1e-18 < noise(lambda t: 1.0 / (3.0 + t), 1.0) < 1e-15
     True
@@ -34,8 +34,8 @@ def noise(run: Callable[[float], float], unit: float) -> float:
         if not all(map(math.isfinite, values)):
             break
         steps = [abs(b - a) for a, b in itertools.pairwise(values)]
-        if steps.count(0.0) >= _FLAT * len(steps):  # too close: stairs, if anything moves at all
-            if any(steps) and not moved and distance > _DISTANCES[0]:  # else it jumps right here
+        if steps.count(0.0) >= _FLAT * len(steps):  # too close; if f moves, it moves in steps
+            if any(steps) and not moved and distance > _DISTANCES[0]:  # else f jumps at 0 itself
                 least = max(least, min(step for step in steps if step) / 2)
             moved |= any(steps)
             continue
@@ -46,20 +46,20 @@ def noise(run: Callable[[float], float], unit: float) -> float:
                 return max(levels[-2], level, least)
     if len(levels) == 1:
         return max(levels[0], least)
-    # What grows throughout is a kink or a root, which hides the noise of what f is computed from.
+    # A level that grows at every distance is a kink or a root.  It hides the noise of f's operands.
     around = [abs(run(side * unit)) for side in (-_AROUND, _AROUND)]
     typical = _ROUNDINGS * max(filter(math.isfinite, around), default=0.0)
     return max(min(levels[0], typical) if levels else 0.0, least)
 
 
 def _level(values: list[float]) -> float | None:
-    """The level at which scaled differences stay; None where there is none."""
+    """The level at which the scaled differences stay; None if they do not stay at one."""
     steps = [abs(b - a) for a, b in itertools.pairwise(values)]
     if 2 * max(steps) > sum(steps):
-        return None  # one step is as large as all others together: a jump
+        return None  # one step is larger than all others together: a jump
     scale, levels, signs = 1.0, [], []
     size = max(map(abs, values))
-    rows = [x / size for x in values]  # squares of tiny or huge numbers are none
+    rows = [x / size for x in values]  # so that no square underflows or overflows
     for order in range(1, len(values)):
         rows = [b - a for a, b in itertools.pairwise(rows)]
         scale *= order / (2.0 * (2 * order - 1))  # (order!)^2 / (2 order)!

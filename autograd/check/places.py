@@ -1,4 +1,4 @@
-"""Where a mistake may be: everywhere, in a scope, in a line, at a node; and names of leaves."""
+"""Places where a mistake may be (everywhere, a scope, a line, a node), and the names of leaves."""
 
 import re
 from collections.abc import Iterable
@@ -8,33 +8,33 @@ from functools import cached_property
 from autograd import rules
 from autograd.check.replay import Tape
 
-FEW = 60  # nodes: in a graph so small each is a place of its own
-_SAID = 3  # leaves of a tensor that are said one by one
+FEW = 60  # in a graph with at most this many nodes, each node is a place of its own
+_LISTED = 3  # leaves of one tensor that are listed by name; more are counted
 _NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Some nodes of a tape, and what they are called; '' for all of them."""
+    """A set of nodes of a tape, with a name: 'in layer 1', or '' for all nodes."""
 
     name: str
     members: frozenset[int]
     tape: Tape
-    rank: int  # simple ones have a low one
+    rank: int  # lower for simpler places
 
     @property
     def own(self) -> str:
-        """What the user calls it: 'layer 1'."""
+        """The user's name for it: 'layer 1'."""
         return self.name.removeprefix("in ")
 
     @property
     def only(self) -> str:
-        """What a sentence ends with: ', in layer 1 only'."""
+        """The end of a sentence: ', in layer 1 only'; '' for all nodes."""
         return f", {self.name} only" if self.name else ""
 
     @cached_property
     def outputs(self) -> list[int]:
-        """The nodes inside whose results go outside, or are the result of all."""
+        """The nodes inside whose results are used outside, or are the result of the graph."""
         out = {len(self.tape.nodes) - 1} & self.members
         for i in range(self.tape.first, len(self.tape.nodes)):
             if i not in self.members:
@@ -43,7 +43,7 @@ class Place:
 
     @cached_property
     def inputs(self) -> list[int]:
-        """The computed nodes outside whose results go inside, in the order in which they do."""
+        """The computed nodes outside whose results are used inside, in the order of use."""
         into = dict.fromkeys(
             p for i in sorted(self.members) for p in self.tape.parents[i]
             if p >= self.tape.first and p not in self.members
@@ -51,7 +51,7 @@ class Place:
         return list(into)
 
     def of(self, name: str) -> list[int]:
-        """The nodes inside that the operation of that name made."""
+        """The nodes inside that come from the named operation."""
         return [i for i in self.tape.by_op.get(name, ()) if i in self.members]
 
 
@@ -72,21 +72,21 @@ def places(tape: Tape) -> list[Place]:
     if len(everything) <= FEW:
         for i in everything:
             groups[4, f"at one node (value {tape.nodes[i].data:.6g})"] = {i}
-    found: dict[frozenset[int], Place] = {}
+    simplest: dict[frozenset[int], Place] = {}
     for (rank, name), members in sorted(groups.items(), key=lambda pair: pair[0][0]):
         key = frozenset(members)
-        found.setdefault(key, Place(name, key, tape, rank))
-    return list(found.values())
+        simplest.setdefault(key, Place(name, key, tape, rank))
+    return list(simplest.values())
 
 
 def _layers(tape: Tape) -> list[int]:
-    """For each computed node its layer: functions of one operand that bend are between two."""
+    """The layer of each computed node; a nonlinear function of one operand ends a layer."""
     layer, behind = [1] * len(tape.nodes), [1] * len(tape.nodes)
     for i in range(tape.first, len(tape.nodes)):
         layer[i] = max((behind[p] for p in tape.parents[i] if p >= 0), default=1)
         op = tape.op(i)
-        bends = op.arity == 1 and not rules.is_number(op.partial_trees[0])
-        behind[i] = layer[i] + bends
+        nonlinear = op.arity == 1 and not rules.is_number(op.partial_trees[0])
+        behind[i] = layer[i] + nonlinear
     return layer[tape.first :]
 
 
@@ -94,28 +94,28 @@ def _layers(tape: Tape) -> list[int]:
 
 
 def tensors(names: Iterable[str], stars: int) -> dict[str, list[int]]:
-    """The places of the names that differ in their last `stars` numbers alone.
+    """The indices of names that differ only in their last `stars` numbers, by common name.
 
     >>> tensors(["W1[0][0]", "W1[0][1]", "b1[0]"], 2)
     {'W1[*][*]': [0, 1], 'b*[*]': [2]}
     """
-    found: dict[str, list[int]] = {}
+    groups: dict[str, list[int]] = {}
     for i, name in enumerate(names):
-        found.setdefault(_starred(name, stars), []).append(i)
-    return found
+        groups.setdefault(_starred(name, stars), []).append(i)
+    return groups
 
 
 def whole(names: list[str]) -> dict[str, list[int]]:
-    """The leaves of each tensor: those whose names are the same up to their indices.
+    """The leaves of each tensor, whose names are the same except for their indices.
 
     >>> whole(["W1[0][0]", "W1[0][1]", "b1[0]", "layers.0.weights.1"])
     {'W1': [0, 1], 'b1': [2], 'layers.*.weights.*': [3]}
     """
-    found: dict[str, list[int]] = {}
+    groups: dict[str, list[int]] = {}
     for i, name in enumerate(names):
         short = name.partition("[")[0] if "[" in name else _starred(name, 2)
-        found.setdefault(short, []).append(i)
-    return found
+        groups.setdefault(short, []).append(i)
+    return groups
 
 
 def _starred(name: str, stars: int) -> str:
@@ -126,26 +126,26 @@ def _starred(name: str, stars: int) -> str:
 
 
 def called(chosen: Iterable[int], names: list[str]) -> str:
-    """What some of the leaves are called: whole tensors by their names, of others how many.
+    """The names of the chosen leaves, whole tensors by one name, and counts for large parts.
 
     >>> names = ["W1[0]", "W1[1]", "b1[0]", "b1[1]", "b2[0]", "c"]
     >>> called([2, 3, 4], names), called([0, 1, 2, 5], names)
     ('b*', 'W1, b1[0], c')
     """
-    left, said = set(chosen), []
+    left, texts = set(chosen), []
     for stars in (3, 2, 1, 0):
         for members in tensors(names, stars).values():
             if left.issuperset(members) and (len(members) > 1 or not stars):
                 same = (s for s in range(4) for p in tensors(names, s).items() if p[1] == members)
                 fewest = min(same)
-                said.append(_starred(names[members[0]], fewest))
+                texts.append(_starred(names[members[0]], fewest))
                 left -= set(members)
         if not stars:
             break
         if stars == 1:
             for name, members in whole(names).items():
                 some = left.intersection(members)
-                if len(some) > _SAID:
-                    said.append(f"{len(some)} of {len(members)} in {name}")
+                if len(some) > _LISTED:
+                    texts.append(f"{len(some)} of {len(members)} in {name}")
                     left -= some
-    return ", ".join(re.sub(r"(\[\*\])+$", "", one) for one in said)
+    return ", ".join(re.sub(r"(\[\*\])+$", "", text) for text in texts)

@@ -1,6 +1,6 @@
-"""A recorded graph in lists, and its backward pass in doubles: as it should be, or with a mistake.
+"""A recorded graph as lists, and its backward pass in doubles, right or with a mistake.
 
-The pass is the sum over all paths that the chain rule says, by other code than the engine's.
+The pass is the chain rule's sum over all paths.  It shares no code with the engine's pass.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -12,7 +12,7 @@ from autograd.operation import Operation
 from autograd.order import visited
 from autograd.value import Value
 
-NOTHING = -1  # in the place of a parent that is a plain number
+NOTHING = -1  # the parent's number where the operand is a plain number
 
 
 class Tape:
@@ -21,8 +21,8 @@ class Tape:
     Attributes:
         nodes: the Values.
         first: the number of the first computed node; the root is the last.
-        parents: for each node the numbers of its two parents, or NOTHING.
-        partials: for each node its two local derivatives, 0 where there is no parent.
+        parents: for each node, the numbers of its two parents, or NOTHING.
+        partials: for each node, its two local derivatives, 0 where there is no parent.
     """
 
     def __init__(self, root: Value, leaves: Iterable[Value]) -> None:
@@ -48,14 +48,14 @@ class Tape:
     @cached_property
     def by_op(self) -> dict[str, list[int]]:
         """The computed nodes of each operation."""
-        found: dict[str, list[int]] = {}
+        groups: dict[str, list[int]] = {}
         for i in range(self.first, len(self.nodes)):
-            found.setdefault(self.op(i).name, []).append(i)
-        return found
+            groups.setdefault(self.op(i).name, []).append(i)
+        return groups
 
     @cached_property
     def below(self) -> list[int]:
-        """For each node the leaves that it depends on, as the bits of a whole number."""
+        """For each node, the leaves that it depends on, as bits of an integer."""
         bits = [1 << i for i in range(self.first)]
         for a, b in self.parents[self.first :]:
             bits.append((bits[a] if a >= 0 else 0) | (bits[b] if b >= 0 else 0))
@@ -68,15 +68,15 @@ def _partials(node: Value) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Wrong:
-    """What a backward pass does otherwise.
+    """How a backward pass differs from the right one.
 
     Attributes:
-        partials: local derivatives in the place of others, by the number of the node.
-        extra: (parent, factor) for each further amount that a node hands on.
-        overwritten: nodes that keep the last amount that arrives, in the place of the sum.
-        alone: nodes that hand on their local derivatives without what comes from above.
-        gated: nodes whose local derivative goes by the gradient, not by the operand.
-        once: whether of two uses by one operation only one counts.
+        partials: wrong local derivatives, by node number.
+        extra: (parent, factor) for each additional contribution of a node.
+        overwritten: nodes that keep only the last contribution instead of the sum.
+        alone: nodes that pass on their local derivatives without the upstream gradient.
+        gated: nodes whose local derivative depends on the gradient, not on the operand.
+        once: whether only one of two uses by the same operation counts.
     """
 
     partials: Mapping[int, tuple[float, float]] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class Wrong:
 
     @property
     def has_rules(self) -> bool:
-        """Whether more than local derivatives is otherwise."""
+        """Whether anything other than local derivatives is wrong."""
         return bool(self.extra or self.overwritten or self.alone or self.gated or self.once)
 
 
@@ -98,9 +98,9 @@ RIGHT = Wrong()
 def sweep(
     tape: Tape, wrong: Wrong = RIGHT, sizes: bool = False, root: int = -1, to: int = 0
 ) -> list[float]:
-    """The adjoint of every node, of those behind the root and not before the node `to`.
+    """The adjoint of every node from `root` down to `to`; lower nodes are incomplete.
 
-    With `sizes` it is the sum of the sizes of all paths.
+    With `sizes`, the sums of the sizes of all paths instead.
     """
     partials = tape.partials
     if wrong.partials:
@@ -130,7 +130,7 @@ def sweep(
 def _with_rules(
     tape: Tape, partials: list[tuple[float, float]], wrong: Wrong, g: list[float], sizes: bool
 ) -> None:
-    """The same, node by node, with everything that may be otherwise."""
+    """Add the adjoints to `g`, with every kind of mistake that `wrong` can describe."""
     for i in range(len(g) - 1, tape.first - 1, -1):
         up = g[i]
         if not up:
@@ -150,7 +150,7 @@ def _with_rules(
 
 
 def by_distance(tape: Tape) -> list[float]:
-    """The adjoints where nodes pull in the order of their distance from the root."""
+    """The adjoints if nodes are visited in order of their distance from the root."""
     order = [len(tape.nodes) - 1]
     seen = set(order)
     for i in order:
@@ -167,9 +167,9 @@ def by_distance(tape: Tape) -> list[float]:
 
 
 def at_each_arrival(tape: Tape) -> list[float] | None:
-    """The adjoints where a node hands on all that it has whenever something arrives.
+    """The adjoints if a node passes on its whole gradient whenever a contribution arrives.
 
-    None where that takes too long, as it does in a deep graph.
+    None if that takes too long, as in a deep graph.
     """
     g = [0.0] * len(tape.nodes)
     g[-1] = 1.0

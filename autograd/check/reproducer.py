@@ -1,4 +1,4 @@
-"""A snippet that repeats a failed check: imports, the function, its inputs, and the call."""
+"""Code that repeats a failed check: the imports, the function, its inputs, and the call."""
 
 import ast
 import inspect
@@ -10,11 +10,11 @@ from autograd.nestings import Tree, mapped
 from autograd.operation import Operation
 from autograd.value import Value
 
-_LONG = 3000  # characters of inputs; what is longer is no minimal example
+_LONG = 3000  # characters of the call; a longer one is not a minimal example
 
 
 class _Text:
-    """What stands for a number in a repr of a nesting."""
+    """A text that replaces a number in the repr of a nesting."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -24,9 +24,9 @@ class _Text:
 
 
 def reproducer(f: Callable[..., Any], inputs: tuple[Tree, ...], options: dict[str, Any]) -> str:
-    """The lines of Python that check the function again at the same inputs, to be pasted.
+    """Lines of Python that repeat the check at the same inputs, ready to paste.
 
-    What a function closes over is written out where it is numbers, and named where it is not.
+    Numbers that the function closes over are written out; everything else is named.
 
     >>> from autograd import tanh
     >>> print(reproducer(tanh, (0.5,), {"order": 2}))
@@ -34,7 +34,7 @@ def reproducer(f: Callable[..., Any], inputs: tuple[Tree, ...], options: dict[st
     check_gradients(tanh, 0.5, order=2)
     """
     name, source = _function(f)
-    arguments = [name, *(repr(mapped(_shown, one)) for one in inputs)]
+    arguments = [name, *(repr(mapped(_shown, tree)) for tree in inputs)]
     arguments += [f"{key}={_option(value)}" for key, value in options.items()]
     call = f"check_gradients({', '.join(arguments)})"
     if len(call) > _LONG:
@@ -47,7 +47,7 @@ def reproducer(f: Callable[..., Any], inputs: tuple[Tree, ...], options: dict[st
     lines += [
         f"from {module} import {', '.join(names)}"
         for module, names in {"math": ["inf", "nan"], "numpy": ["array"]}.items()
-        if any(f"{one}" in call + "".join(source) for one in names)
+        if any(name in call + "".join(source) for name in names)
     ]
     return "\n".join([*lines, *source, call])
 
@@ -70,7 +70,7 @@ def _option(value: Any) -> str:
 
 
 def _function(f: Callable[..., Any]) -> tuple[str, list[str]]:
-    """What a function is called, and the lines that define or import it."""
+    """The name of a function, and the lines that define or import it."""
     if isinstance(f, Operation):
         return f.name, []
     name, place = getattr(f, "__name__", ""), getattr(f, "__qualname__", "")
@@ -80,12 +80,12 @@ def _function(f: Callable[..., Any]) -> tuple[str, list[str]]:
     if not text:
         return "f", [f"f = ...  # {place or type(f).__name__}"]
     outside = inspect.getclosurevars(f)
-    known = [_known(*one) for one in {**outside.globals, **outside.nonlocals}.items()]
+    known = [_known(*item) for item in {**outside.globals, **outside.nonlocals}.items()]
     return (name, [*known, text]) if name != "<lambda>" else ("f", [*known, f"f = {text}"])
 
 
 def _known(name: str, value: Any) -> str:
-    """A line that defines a name which a function uses; a comment where no text shows it."""
+    """A line that defines a name used by the function; `...` if its value has no short text."""
     if isinstance(value, Value):
         return f"{name} = Value({value.data!r})"
     if isinstance(value, float | int | str):
@@ -101,18 +101,18 @@ def _known(name: str, value: Any) -> str:
 
 
 def _source(f: Any) -> str:
-    """The text of a function inside another, or of a lambda; '' where it cannot be told."""
+    """The source of a nested function or a lambda; '' if it cannot be determined."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(f)).strip().rstrip(","))
     except (OSError, TypeError, SyntaxError):
         return ""
     kind = ast.Lambda if f.__name__ == "<lambda>" else ast.FunctionDef
-    found = [node for node in ast.walk(tree) if isinstance(node, kind)]
-    if not found or (kind is ast.Lambda and len(found) > 1):
+    functions = [node for node in ast.walk(tree) if isinstance(node, kind)]
+    if not functions or (kind is ast.Lambda and len(functions) > 1):
         return ""
-    for node in ast.walk(found[0]):
+    for node in ast.walk(functions[0]):
         if isinstance(node, ast.arg):
-            node.annotation = None  # what they name is not imported
+            node.annotation = None  # the types in annotations are not imported
         elif isinstance(node, ast.FunctionDef):
             node.returns, node.decorator_list = None, []
-    return ast.unparse(found[0])
+    return ast.unparse(functions[0])

@@ -1,4 +1,4 @@
-"""Mistakes in whole gradients of weights and biases: a factor, an order, a sum, a lost use."""
+"""Mistakes in the gradients of whole tensors: a factor, an order, a sum, a lost use."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -11,18 +11,18 @@ from autograd.check.shapes import SEVERAL
 
 # Ranks beside those of mistakes in the pass: a plain factor of the loss comes first.
 _FACTOR, _WHOLE, _ADDED, _LOST, _ODD = -2, -1, 5, 19, 60
-_FEW_USES = 64  # of one number, to be asked one by one
-_LARGEST = 1000  # among larger whole numbers one is always near
-_NICE = 1e-9  # relatively, a factor that is a whole number, or one over it
+_FEW_USES = 64  # of one number: each use is tried up to this many
+_LARGEST = 1000  # a larger factor is always close to some whole number
+_NICE = 1e-9  # the relative distance within which a factor, or 1 over it, is a whole number
 
 
 def explanations(
     claim: Claim, right: list[float], sizes: list[float], wrong: list[int]
 ) -> list[Explanation]:
-    """What may be wrong with whole gradients, or with all of them."""
+    """The mistakes in the gradients of whole tensors, or in all gradients, that fit the claim."""
     where = called(wrong, claim.names)
-    found = list(_factor(claim, right, sizes, wrong, where))
-    found += _added(claim, right, sizes, wrong, where)
+    fits = list(_factor(claim, right, sizes, wrong, where))
+    fits += _added(claim, right, sizes, wrong, where)
     for stars in (1, 2, 3):
         parts = [
             members
@@ -33,23 +33,23 @@ def explanations(
         where = called(whole, claim.names)
         if min(map(len, parts)) < 2:
             continue
-        for text, made in _orders(parts):
-            if _is(claim, _each(parts, right, made), _each(parts, sizes, made)):
-                found.append(Explanation(f"{where}: {text}", _WHOLE))
-        found += _uses(claim, dict(zip(whole, (sizes[i] for i in whole), strict=True)), where)
-    return found
+        for text, change in _changes(parts):
+            if _is(claim, _changed(parts, right, change), _changed(parts, sizes, change)):
+                fits.append(Explanation(f"{where}: {text}", _WHOLE))
+        fits += _uses(claim, dict(zip(whole, (sizes[i] for i in whole), strict=True)), where)
+    return fits
 
 
 def _is(claim: Claim, numbers: dict[int, float], sizes: dict[int, float]) -> bool:
     """Whether these numbers are the claimed ones, up to rounding."""
     bound = ROUNDINGS * claim.unit
-    return all(abs(claim.numbers[i] - one) <= bound * sizes[i] for i, one in numbers.items())
+    return all(abs(claim.numbers[i] - x) <= bound * sizes[i] for i, x in numbers.items())
 
 
 def _factor(
     claim: Claim, right: list[float], sizes: list[float], wrong: list[int], where: str
 ) -> Iterator[Explanation]:
-    """One factor of all that is wrong."""
+    """The same factor in all wrong gradients."""
     largest = max(wrong, key=lambda i: abs(right[i]))
     if not right[largest]:
         return
@@ -64,14 +64,14 @@ def _factor(
     if any(right[i] for i in rest):
         yield Explanation(f"{where}: {words}", _WHOLE if nice else _ODD)
     else:
-        text = f"every gradient: {words}; the loss is another by this factor"
+        text = f"every gradient: {words}; the loss differs by this factor"
         yield Explanation(text, _FACTOR if nice else _ODD)
 
 
 def _added(
     claim: Claim, right: list[float], sizes: list[float], wrong: list[int], where: str
 ) -> Iterator[Explanation]:
-    """A multiple of the parameters themselves is added; or what is large is clipped."""
+    """A multiple of the parameters themselves is added, or large gradients are clipped."""
     data = [node.data for node in claim.tape.nodes]
     largest = max(wrong, key=lambda i: abs(data[i]))
     if len(wrong) >= SEVERAL and data[largest]:
@@ -79,22 +79,22 @@ def _added(
         wide = {i: sizes[i] + abs(k * data[i]) for i in wrong}
         if _is(claim, {i: right[i] + k * data[i] for i in wrong}, wide):
             text = (
-                f"{where}: {k:.6g} times the number itself is added, a decay that f does not have"
+                f"{where}: {k:.6g} times the number is added, a weight decay that f does not have"
             )
             yield Explanation(text, _ADDED)
     most = abs(claim.numbers[wrong[0]])
     clipped = {i: max(-most, min(most, right[i])) for i in range(len(right))}
     if len(wrong) >= SEVERAL and _is(claim, clipped, dict(enumerate(sizes))):
-        yield Explanation(f"what is larger than {most:.6g} is clipped to it", _WHOLE)
+        yield Explanation(f"gradients larger than {most:.6g} are clipped", _WHOLE)
 
 
 def alike(claim: Claim) -> float:
-    """How far apart, relatively, a factor and a whole number may be to be the same."""
+    """The relative distance within which a factor counts as a whole number."""
     return max(_NICE, ROUNDINGS * claim.unit)
 
 
 def in_words(k: float, same: float) -> tuple[bool, str]:
-    """Whether a factor is one that people forget or add, and what it is called."""
+    """Whether a factor is a likely mistake, and its description."""
     size, sign = abs(k), ", with the wrong sign" if k < 0 else ""
     if k == 0:
         return True, "left out: 0"
@@ -109,11 +109,11 @@ def in_words(k: float, same: float) -> tuple[bool, str]:
     return False, f"{k:.10g} times the right one"
 
 
-Made = Callable[[list[float]], list[float]]
+Change = Callable[[list[float]], list[float]]
 
 
-def _orders(parts: list[list[int]]) -> Iterator[tuple[str, Made]]:
-    """What may become of the gradients of a whole tensor."""
+def _changes(parts: list[list[int]]) -> Iterator[tuple[str, Change]]:
+    """The wrong ways to combine or order the gradients of a whole tensor."""
     yield "one number for all, the sum of the right ones", lambda own: [math.fsum(own)] * len(own)
     yield (
         "one number for all, the mean of the right ones",
@@ -123,21 +123,21 @@ def _orders(parts: list[list[int]]) -> Iterator[tuple[str, Made]]:
     for columns in range(2, max(map(len, parts)) // 2 + 1):
         if all(len(part) % columns == 0 for part in parts):
 
-            def turned(own: list[float], columns: int = columns) -> list[float]:
+            def transposed(own: list[float], columns: int = columns) -> list[float]:
                 return [own[j] for i in range(columns) for j in range(i, len(own), columns)]
 
-            yield "transposed", turned
+            yield "transposed", transposed
 
 
-def _each(parts: list[list[int]], right: list[float], made: Made) -> dict[int, float]:
-    found: dict[int, float] = {}
+def _changed(parts: list[list[int]], right: list[float], change: Change) -> dict[int, float]:
+    changed: dict[int, float] = {}
     for part in parts:
-        found |= zip(part, made([right[i] for i in part]), strict=True)
-    return found
+        changed |= zip(part, change([right[i] for i in part]), strict=True)
+    return changed
 
 
 def _uses(claim: Claim, sizes: dict[int, float], where: str) -> Iterator[Explanation]:
-    """One use alone counts, or one is lost, as in a loop over samples."""
+    """Only one use counts, or one use is lost, as in a loop over samples."""
     tape = claim.tape
     terms: dict[int, list[float]] = {i: [] for i in sizes}
     adjoints = sweep(tape)
@@ -145,14 +145,14 @@ def _uses(claim: Claim, sizes: dict[int, float], where: str) -> Iterator[Explana
         for parent, slope in zip(tape.parents[i], tape.partials[i], strict=True):
             if parent in terms:
                 terms[parent].append(adjoints[i] * slope)
-    counts = {len(one) for one in terms.values()}
+    counts = {len(shares) for shares in terms.values()}
     if len(counts) != 1 or not 1 < (count := counts.pop()) <= _FEW_USES:
         return
     for k in range(count):
         name = {0: "the first", count - 1: "the last"}.get(k, f"number {k + 1}")
-        alone = {i: one[k] for i, one in terms.items()}
+        alone = {i: shares[k] for i, shares in terms.items()}
         if _is(claim, alone, sizes):
-            yield Explanation(f"{where}: of {count} uses only {name} counts", _WHOLE)
-        lost = {i: math.fsum(one) - one[k] for i, one in terms.items()}
+            yield Explanation(f"{where}: only {name} of {count} uses counts", _WHOLE)
+        lost = {i: math.fsum(shares) - shares[k] for i, shares in terms.items()}
         if _is(claim, lost, sizes):
-            yield Explanation(f"{where}: of {count} uses {name} is lost", _LOST)
+            yield Explanation(f"{where}: {name} of {count} uses is lost", _LOST)

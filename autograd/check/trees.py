@@ -34,9 +34,9 @@ _COPIES: dict[str, Callable[[Any, Sequence[float], Shape], Any]] = {
 
 
 def library(leaf: object) -> str:
-    """Which library's array it is: "numpy", "torch" or "jax"; "" for anything else."""
+    """The library of an array: "numpy", "torch" or "jax"; "" for anything else."""
     for name, kind in _ARRAYS.items():
-        module = sys.modules.get(name)  # whoever has such an array has imported it
+        module = sys.modules.get(name)  # an array exists only after its library was imported
         if module is not None and isinstance(leaf, getattr(module, kind, ())):
             return name
     return ""
@@ -44,13 +44,13 @@ def library(leaf: object) -> str:
 
 @dataclass(frozen=True)
 class Block:
-    """Numbers that have a shape: one number, nested lists of equal lengths, or an array.
+    """Numbers with a shape: one number, nested lists of equal lengths, or an array.
 
     Attributes:
-        path: where it stands, as in w or p['bias'].
+        path: its name, such as w or p['bias'].
         shape: () for one number.
         numbers: in row-major order.
-        like: what was given.
+        like: the original number, lists or array.
     """
 
     path: str
@@ -59,7 +59,7 @@ class Block:
     like: Any
 
     def name(self, k: int) -> str:
-        """The name of one of its numbers: w, w[2][0] in lists, w[2, 0] in an array."""
+        """The name of number k: w, w[2][0] in lists, w[2, 0] in an array."""
         places: list[int] = []
         for length in reversed(self.shape):
             k, place = divmod(k, length)
@@ -70,16 +70,16 @@ class Block:
         return f"{self.path}[{between.join(map(str, reversed(places)))}]"
 
     def copy(self, numbers: Sequence[float]) -> Any:
-        """A new object of the kind that was given, with other numbers."""
+        """A new object of the same kind as the original, with other numbers."""
         kind = library(self.like)
         if kind:
             return _COPIES[kind](self.like, numbers, self.shape)
         rest = iter(numbers)
-        return mapped(lambda leaf: _as_given(leaf, float(next(rest))), self.like)
+        return mapped(lambda leaf: _same_kind(leaf, float(next(rest))), self.like)
 
 
 def nested(numbers: Sequence[float], shape: Shape, like: object = None) -> Any:
-    """Numbers in a shape: an array of the kind of another one, or nested lists.
+    """Numbers in a shape: an array of the same kind as `like`, or nested lists.
 
     >>> nested([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], (3, 2))
     [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
@@ -93,7 +93,7 @@ def nested(numbers: Sequence[float], shape: Shape, like: object = None) -> Any:
     return [nested(numbers[i * size : (i + 1) * size], shape[1:]) for i in range(shape[0])]
 
 
-def _as_given(leaf: object, x: float) -> Any:
+def _same_kind(leaf: object, x: float) -> Any:
     if isinstance(leaf, Value):
         return Value(x, leaf.label)
     return x if isinstance(leaf, float | int) else type(leaf)(x)  # type: ignore[call-arg]
@@ -102,7 +102,7 @@ def _as_given(leaf: object, x: float) -> Any:
 def blocks(tree: Tree, path: str) -> Tree:
     """The nesting with a Block for each array, number, and nested lists of equal lengths.
 
-    Raises TypeError for what is no real number.
+    Raises TypeError for a leaf that is not a real number.
 
     >>> block = blocks([[1.0, 2.0], [3.0, 4.0]], "w")
     >>> block.shape, block.name(2), block.copy([5.0, 6.0, 7.0, 8.0])
@@ -139,13 +139,13 @@ def shaped(tree: Tree, path: str) -> tuple[Shape, list[float]]:
         if len({shape for shape, _ in inner}) == 1:
             return (len(inner), *inner[0][0]), [x for _, numbers in inner for x in numbers]
     raise TypeError(
-        f"{path} is a {type(tree).__name__} of parts that make no array; expected a number, an "
-        "array, or nested lists of equal lengths"
+        f"{path} is a {type(tree).__name__} whose parts do not form an array; expected a number, "
+        "an array, or nested lists of equal lengths"
     )
 
 
 def _shape(tree: Tree) -> Shape | None:
-    """The shape of nested lists of numbers; None if they have none."""
+    """The shape of nested lists of numbers; None if their lengths differ."""
     if isinstance(tree, dict) or library(tree) or hasattr(tree, "_fields"):
         return None
     if not isinstance(tree, list | tuple):
@@ -170,7 +170,7 @@ def _number(leaf: Any, path: str) -> float:
 
 
 class Inputs:
-    """The inputs of a function, with the names of its signature, as one list of numbers.
+    """The inputs of a function as one list of numbers, named after its parameters.
 
     >>> inputs = Inputs(lambda w, x: w[0] * x, ([1.5, 2.5], 3.5))
     >>> inputs.numbers, inputs.name(1), inputs.copies([4.0, 5.0, 6.0])
@@ -184,7 +184,7 @@ class Inputs:
         self.numbers = [x for block in self.blocks for x in block.numbers]
 
     def name(self, k: int) -> str:
-        """The name of one of the numbers."""
+        """The name of number k."""
         for block in self.blocks:
             if k < len(block.numbers):
                 return block.name(k)
@@ -192,7 +192,7 @@ class Inputs:
         raise IndexError(k)
 
     def copies(self, numbers: Sequence[float]) -> list[Any]:
-        """New inputs of the kinds that were given, with other numbers."""
+        """New inputs of the same kinds as the originals, with other numbers."""
         start = 0
 
         def copy(block: Block) -> Any:
@@ -205,7 +205,7 @@ class Inputs:
 
 
 def argument_names(f: Callable[..., Any], count: int) -> list[str]:
-    """The names of a function's first arguments; x0, x1, ... if it does not tell them.
+    """The names of a function's first arguments; x0, x1, ... if they are unknown.
 
     >>> argument_names(lambda w, *xs: w, 3)
     ['w', 'xs[0]', 'xs[1]']
@@ -213,7 +213,7 @@ def argument_names(f: Callable[..., Any], count: int) -> list[str]:
     unknown = [f"x{i}" for i in range(count)]
     try:
         parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):  # functions of C, and of ctypes, may have none
+    except (TypeError, ValueError):  # C and ctypes functions may have no signature
         return unknown
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     for parameter in parameters:
@@ -233,7 +233,7 @@ def refuse_whole_arrays(inputs: Inputs) -> None:
 
 
 def refuse_whole_numbers(inputs: Inputs) -> None:
-    """Raise TypeError for numbers that f may expect to be whole, with what to write."""
+    """Raise TypeError for whole numbers, because f may need them to be whole."""
     refuse_whole_arrays(inputs)
     for block in inputs.blocks:
         for leaf in [] if library(block.like) else leaves(block.like):

@@ -1,1 +1,1 @@
-"""Programs as machine code that LLVM makes for their shapes, and for the processor at hand."""
+"""Machine code for programs, compiled by LLVM for their shapes and for this processor."""

@@ -1,6 +1,6 @@
-"""What bounds take, as records: what is measured of many numbers, and the bounds of each.
+"""Records for rounding bounds: measurements of many numbers at once, and a bound for each number.
 
-Which instructions they follow is told in `rounding`.
+`rounding` chooses the instructions that need bounds.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ class Bounds:
         self.layout, self.tile = writer.layout, writer.tile
         self.cone = cone = writer.program.cone
         table = rows()
-        self.variants = [(table[one.op], one) for one in cone.rows]
+        self.variants = [(table[variant.op], variant) for variant in cone.rows]
         self._begin()
         for step in cone.steps:
             self._follow(step)
@@ -33,7 +33,7 @@ class Bounds:
     # ------------------------------------------------------------------ many numbers at once
 
     def _watch(self) -> None:
-        """Measure heaps, and how near decisions are; compare with the limits."""
+        """Add the records that measure heaps and the gaps of decisions, and check the limits."""
         lines: dict[tuple[str, bool], list[tuple[int, int, int]]] = {}
         guards, heaps, layout, tables = [], self.peaks.heaps, self.layout, self.writer.tables
         sides = layout.values(self.writer.program.address[self.writer.program.tape.guards[:, 1:3]])
@@ -42,9 +42,9 @@ class Bounds:
             if what == "sum":
                 self._sum_of_sizes(self.cone.steps[which].instruction, to)
             elif what == "gap":
-                one = self.cone.steps[which].instruction
-                table = self.writer.starts(one), tables.append(layout.values(one.pool[0]))
-                self.lists["peaks"].append((peaks.gaps, (self.tile,)), to, one.lanes, *table)
+                largest = self.cone.steps[which].instruction
+                table = self.writer.starts(largest), tables.append(layout.values(largest.pool[0]))
+                self.lists["peaks"].append((peaks.gaps, (self.tile,)), to, largest.lanes, *table)
             elif what == "guard":
                 guards.append((*sides[which].tolist(), to))
             else:
@@ -54,10 +54,10 @@ class Bounds:
                     (first - SHARED, count) if shared else (layout.lane(first), count * self.tile)
                 )
                 lines.setdefault((what, shared), []).append((*line, to))
-        for (what, shared), found in lines.items():
+        for (what, shared), measured in lines.items():
             kernel = peaks.peaks, (what == "ends", not shared and self.tile > 1)
             self.lists["begin" if shared else "peaks"].append(
-                kernel, len(found), tables.append(found)
+                kernel, len(measured), tables.append(measured)
             )
         if guards:
             listed = len(guards), tables.append(guards)
@@ -75,7 +75,7 @@ class Bounds:
             elif stride:
                 loops.append((size, count, stride))
                 count *= size
-        place, begin = self.layout.bounds, self.lists["begin"]  # which nobody has made yet
+        place, begin = self.layout.bounds, self.lists["begin"]  # bounds are not in use yet
         self.writer.sizes(begin, loops, place, shared - SHARED)
         table = self.writer.tables.append([(place, count, to)])
         begin.append((peaks.peaks, (False, False)), 1, table)
@@ -83,7 +83,7 @@ class Bounds:
     # ------------------------------------------------------------------ every number
 
     def _begin(self) -> None:
-        """The magnitudes of numbers; and nothing is in doubt yet."""
+        """Add the records for the first magnitudes and bounds; no sample is in doubt yet."""
         layout, lanes = self.layout, runs(self.cone.lanes).tolist()
         self.lists["bounds"].append((lookups.zero, ()), layout.doubt, self.tile)
         lines = [(0, layout.lanes), *((layout.lane(a), n * self.tile) for a, n in lanes)]
@@ -113,12 +113,12 @@ class Bounds:
             writer.replace(self.lists["bounds"], one, False, layout.bounds)
 
     def _sum(self, one: Instruction, x: int, y: int, add: bool) -> None:
-        """Sums of products on magnitudes and bounds."""
+        """Add a sum of products of magnitudes and bounds."""
         writer, records, z = self.writer, self.lists["bounds"], self.layout.bounds
         if one.kind == GATHER:
             writer.gather(records, one, add, (z, x, y))
             return
         pairs = (one.z, one.zs, z), (one.x, one.xs, x), (one.y, one.ys, y)
         sides = [writer.side(*pair) for pair in pairs]
-        alone = writer.is_one(np.array(one.y)) and y == self.layout.sizes  # which is 1
+        alone = writer.is_one(np.array(one.y)) and y == self.layout.sizes  # the magnitude of 1 is 1
         writer.contract(records, one, sides, add, alone)

@@ -1,8 +1,8 @@
-"""Kernels as machine code: compiled once, and kept on disk.
+"""Kernels as machine code: compiled once, and stored on disk.
 
-An object's file is named by everything that it depends on: its text in LLVM's assembly, the
-version of LLVM, and the processor.  It is written whole or not at all; what is damaged is made
-again.  When there are too many files, the oldest go.
+The name of an object's file is a hash of everything it depends on: its text in LLVM's assembly,
+the version of LLVM, and the processor.  A file is written completely or not at all.  A damaged
+file is compiled again.  When there are too many files, the oldest are removed.
 """
 
 import contextlib
@@ -21,24 +21,24 @@ from autograd.compiled.native.ir import Function
 from autograd.compiled.native.target import Target, libm
 
 _MOST_FILES = 4000  # objects on the disk, some 10 kB each
-_LEFT_OVER = 3600.0  # seconds after which a file that is not finished never will be
+_LEFT_OVER = 3600.0  # seconds after which an unfinished file counts as abandoned
 _HEAD = hashlib.sha256().digest_size
 
 
 def folder() -> Path:
-    """Where compiled kernels are kept: $CHAINRULE_CACHE, else the user's cache folder."""
-    given = os.environ.get("CHAINRULE_CACHE")
-    if given:
-        return Path(given)
+    """The folder of compiled kernels: $CHAINRULE_CACHE, else one in the user's cache folder."""
+    chosen = os.environ.get("CHAINRULE_CACHE")
+    if chosen:
+        return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "chainrule"
 
 
 class Code:
-    """Machine code in this process: where functions are, for as long as this object lives.
+    """Machine code in this process; the addresses are valid as long as this object exists.
 
     Args:
-        kept: whether the disk keeps it for later processes.
+        kept: whether to store it on disk for later processes.
     """
 
     def __init__(self, functions: Iterable[Function], target: Target, kept: bool = True) -> None:
@@ -54,7 +54,7 @@ class Code:
 
 
 def _compiled(function: Function, target: Target, machine: Any, kept: bool) -> tuple[str, bytes]:
-    """A function's name and its machine code, from the disk or made now."""
+    """A function's name and its machine code, from disk or compiled now."""
     text = function.text()
     digest = hashlib.sha256(f"{target.key}\n{text}".encode()).hexdigest()
     name = f"kernel_{digest[:24]}"
@@ -71,7 +71,7 @@ def _compiled(function: Function, target: Target, machine: Any, kept: bool) -> t
 
 
 def _read(path: Path) -> bytes | None:
-    """The object of a file; None if there is none, or it is damaged."""
+    """The object in a file; None if the file is missing or damaged."""
     try:
         data = path.read_bytes()
     except OSError:
@@ -82,7 +82,7 @@ def _read(path: Path) -> bytes | None:
 
 @cache
 def _trim(folder: Path) -> None:
-    """Once in a process: remove the oldest objects of too many, and what killed processes left."""
+    """Remove the oldest objects if there are too many, and abandoned files; once per process."""
     with contextlib.suppress(OSError):
         objects = sorted(folder.glob("[!.]*.o"), key=lambda path: path.stat().st_mtime)
         spare = len(objects) - _MOST_FILES // 2 if len(objects) > _MOST_FILES else 0
@@ -93,7 +93,7 @@ def _trim(folder: Path) -> None:
 
 
 def _keep(path: Path, data: bytes) -> None:
-    """Write an object's file; where that cannot be done, it is compiled again next time."""
+    """Write an object's file; if that fails, it will be compiled again next time."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

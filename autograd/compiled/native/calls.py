@@ -1,4 +1,4 @@
-"""Calls of a program's machine code: everything but numbers and gradients stays as it is."""
+"""Calls of a program's machine code; between calls, only numbers and gradients may change."""
 
 import ctypes
 import math
@@ -18,7 +18,7 @@ MOST_POINTERS = 4  # pairs of arrays whose addresses are kept
 
 
 class Call:
-    """A sweep over one batch, again and again; only its numbers and gradients may be other ones."""
+    """A repeatable sweep over one batch; between runs, its numbers and gradients may change."""
 
     def __init__(self, code: Loaded, memory: list[Array], batch: Batch) -> None:
         self.code, self.memory, self.batch = code, memory, batch
@@ -51,13 +51,13 @@ class Call:
             known = self._pointed(numbers, gradients)
         if self.covered != len(gradients):
             gradients[:] = 0.0
-        found = code.run(known[0])
-        if found > 1:
+        status = code.run(known[0])
+        if status > 1:
             code.limits.learn(self.memory[0])
-        return bool(found & 1)
+        return bool(status & 1)
 
-    def given(self, numbers: Array, gradients: Array) -> Array:
-        """The numbers as machine code reads them; ValueError if there are too few."""
+    def contiguous(self, numbers: Array, gradients: Array) -> Array:
+        """The numbers in the layout of machine code; raises ValueError if there are too few."""
         if self.batch.differentiate:
             _in_line("gradients", gradients)
         sizes = [numbers.size] + [gradients.size] * self.batch.differentiate
@@ -69,12 +69,12 @@ class Call:
         return np.ascontiguousarray(numbers, dtype=np.float64)
 
     def _pointed(self, numbers: Array, gradients: Array) -> tuple[int, Any]:
-        """The address of the call with these arrays, and what must live as long."""
-        given = self.given(numbers, gradients)
-        self.put(numbers=_address(given), gradients=_address(gradients))
+        """The address of the call with these arrays, and the objects that must outlive it."""
+        plain = self.contiguous(numbers, gradients)
+        self.put(numbers=_address(plain), gradients=_address(gradients))
         fields = self.fields.copy()
-        address = _address(fields), (fields, given, gradients, numbers)
-        if given is numbers:
+        address = _address(fields), (fields, plain, gradients, numbers)
+        if plain is numbers:
             if len(self._known) >= MOST_POINTERS:
                 self._known.clear()
             self._known[id(numbers), id(gradients)] = address
@@ -82,10 +82,10 @@ class Call:
 
 
 class Copy:
-    """Sweeps over a few samples in arrays of their own, whose addresses are known.
+    """Sweeps over small batches, which are copied to arrays whose addresses are known.
 
     Args:
-        batch: the first one; later ones have other numbers in arrays of the same shapes.
+        batch: the first batch; later ones have arrays of the same shapes.
     """
 
     def __init__(self, code: Loaded, memory: list[Array], batch: Batch) -> None:
@@ -105,15 +105,15 @@ class Copy:
 
 
 def _address(array: Array) -> int:
-    """Where an array's numbers are: the same as `array.ctypes.data`, and three times as quick."""
+    """The address of an array's numbers: `array.ctypes.data`, but three times as fast."""
     try:
         return ctypes.addressof(ctypes.c_char.from_buffer(array))
-    except (TypeError, ValueError):  # it cannot be written, or is empty
+    except (TypeError, ValueError):  # the array is read-only or empty
         return int(array.ctypes.data)
 
 
 def _in_line(name: str, array: Array) -> Array:
-    """The array; ValueError if its numbers do not follow each other as machine code reads them."""
+    """The array; raises ValueError unless its type and layout suit machine code."""
     kind = np.int64 if name in ("where", "status") else np.float64
     if array.dtype != kind or not array.flags.c_contiguous:
         raise ValueError(f"{name}: expected {np.dtype(kind)} numbers in one line of memory")
@@ -121,7 +121,7 @@ def _in_line(name: str, array: Array) -> Array:
 
 
 class Shared:
-    """The same, in chunks that threads share; their gradients are added in order."""
+    """A repeatable sweep in chunks that threads share; their gradients are added in order."""
 
     def __init__(self, call: Call, shares: int) -> None:
         self.call, chunk = call, call.code.chunk
@@ -147,19 +147,19 @@ class Shared:
         call = self.call
         numbers, gradients = call.batch.numbers, call.batch.gradients
         call.code.ran(call.samples)
-        given = call.given(numbers, gradients)
+        plain = call.contiguous(numbers, gradients)
         if self.parts.shape[1] != len(gradients):
             self.parts = np.zeros((len(self.fields), len(gradients)))
         steps = np.arange(len(self.parts))
-        self._put("numbers", given.ctypes.data)
+        self._put("numbers", plain.ctypes.data)
         self._put("gradients", self.parts.ctypes.data + steps * self.parts.strides[0])
         calls = (self.fields.ctypes.data + steps * self.fields.strides[0]).tolist()
 
         def share(k: int) -> bool:
-            found = list(map(call.code.run, calls[k :: self.shares]))
-            if max(found) > 1:
+            statuses = list(map(call.code.run, calls[k :: self.shares]))
+            if max(statuses) > 1:
                 call.code.limits.learn(call.memory[k])
-            return all(one & 1 for one in found)
+            return all(status & 1 for status in statuses)
 
         good = together([partial(share, k) for k in range(self.shares)])
         if not call.batch.differentiate:
@@ -168,7 +168,7 @@ class Shared:
         return good and math.isfinite(total)
 
     def _added(self, gradients: Array) -> float:
-        """The sum of the gradients, after those of all chunks have been added in order."""
+        """The sum of all gradients, after adding up the gradients of the chunks in order."""
         gradients[:] = self.parts[0]
         for part in self.parts[1:]:
             gradients += part

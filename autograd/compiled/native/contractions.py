@@ -1,6 +1,6 @@
 """Kernels for contractions: one for each shape, in blocks of registers, and one for all shapes.
 
-The sums of both are taken in the same order, so that they give the same bits.
+Both kinds add in the same order, so they give the same bits.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,23 +9,23 @@ from itertools import product
 from autograd.compiled.native.ir import VECTOR, Function, Term, Whole
 from autograd.compiled.native.shapes import ONCE, SIZES, Shape, pieces
 
-Piece = tuple[int, int, int]  # of a line: where it starts, how wide it is, how many count
-Key = tuple[Piece, int, int]  # of a block's sum: its piece, and which it is along p and q
+Piece = tuple[int, int, int]  # of a line: its start, its width, and how many numbers count
+Key = tuple[Piece, int, int]  # of a sum in a block: its piece, and its indices along p and q
 Places = list[Whole]  # of out, x and y
-Steps = Sequence[Whole]  # of a loop: its length, and how far it goes in out, x and y
-UNROLLED = 64  # products that are written one after the other
-OUT, X, Y, SHAPE = range(2, 6)  # fields of a record; the last is for the kernel of all shapes
+Steps = Sequence[Whole]  # of a loop: its length, and its strides in out, x and y
+UNROLLED = 64  # products that are written out one after the other
+OUT, X, Y, SHAPE = range(2, 6)  # fields of a record; only the kernel for all shapes has the last
 
 
 class _Kernel:
-    """What both kinds of kernels do: walk through loops, and read factors."""
+    """What both kinds of kernels share: nested loops, and reading factors."""
 
     def __init__(self, f: Function, moves: tuple[int, int, int], alone: int) -> None:
         self.f, self.moves, self.alone = f, moves, alone
         self.out, *self.factors = (f.at(f.field(k)) for k in (OUT, X, Y))
 
     def nested(self, loops: Sequence[Steps], at: Places, body: Callable[[Places], None]) -> None:
-        """The body inside of loops."""
+        """Write the body inside the loops."""
         if not loops:
             body(at)
             return
@@ -37,14 +37,14 @@ class _Kernel:
         f, (start, width, kept) = self.f, piece
         if self.moves[1 + side]:
             mask = f.first(kept) if kept else mask
-            found = f.load(f.pointer(self.factors[side], place + start), width, mask)
+            vector = f.load(f.pointer(self.factors[side], place + start), width, mask)
         else:
-            found = f.spread(f.load(f.pointer(self.factors[side], place), 1), width)
-        return abs(found) if self.alone == SIZES else found
+            vector = f.spread(f.load(f.pointer(self.factors[side], place), 1), width)
+        return abs(vector) if self.alone == SIZES else vector
 
 
 def moved(at: Places, i: Whole, strides: Steps) -> Places:
-    """The places after so many steps."""
+    """The places after i steps."""
     return [place + i * step for place, step in zip(at, strides, strict=True)]
 
 
@@ -52,21 +52,21 @@ def moved(at: Places, i: Whole, strides: Steps) -> Places:
 
 
 class _OneShape(_Kernel):
-    """A kernel in blocks: results beside each other along p share x, and along q they share y.
+    """A kernel in blocks: neighbouring results along p share x, and those along q share y.
 
     Attributes:
-        p, q: the loops of which a block takes some results each, `sizes` at a time.
-        together: pieces of the vector loop that a block takes.
+        p, q: the loops over the results of a block, `sizes` steps at a time.
+        together: the number of pieces of the vector loop in a block.
     """
 
     def __init__(self, f: Function, shape: Shape, registers: int) -> None:
         super().__init__(f, shape.vector[1:], shape.alone)
         self.shape = shape
-        # Where results meet in one place, they are added in the order of the loops.
+        # Results that share a place must be added in the order of the loops, so without blocks.
         blocked = shape.outer if shape.apart else ()
-        self.p = max((one for one in blocked if not one.x), default=ONCE)
-        self.q = max((one for one in blocked if not one.y and one is not self.p), default=ONCE)
-        rest = [one for one in shape.outer if one is not self.p and one is not self.q]
+        self.p = max((loop for loop in blocked if not loop.x), default=ONCE)
+        self.q = max((loop for loop in blocked if not loop.y and loop is not self.p), default=ONCE)
+        rest = [loop for loop in shape.outer if loop is not self.p and loop is not self.q]
         self.others = sorted(rest, reverse=True) if shape.apart else rest
         self.line = pieces(shape.vector.length)
         shared = (self.p, self.q) != (ONCE, ONCE) and shape.vector.x == shape.vector.y
@@ -74,7 +74,7 @@ class _OneShape(_Kernel):
         self.sizes = self._sizes(max(1, registers // self.together))
 
     def _sizes(self, budget: int) -> tuple[int, int]:
-        """How many results along p and along q a block takes, of so many."""
+        """The numbers of results along p and along q in a block, within a budget of sums."""
         p, q = self.p.length, self.q.length
         if self.p is ONCE or self.q is ONCE:
             return min(p, budget, 14), min(q, budget, 14)
@@ -93,7 +93,7 @@ class _OneShape(_Kernel):
         self.nested(self.others, [0, 0, 0], self._blocks)
 
     def _blocks(self, at: Places) -> None:
-        """All blocks of p and q, those at the ends smaller."""
+        """Write all blocks of p and q; those at the ends are smaller."""
         for start, many, p in _segments(self.p.length, self.sizes[0]):
             for first, times, q in _segments(self.q.length, self.sizes[1]):
                 here = moved(moved(at, start, self.p[1:]), first, self.q[1:])
@@ -104,10 +104,10 @@ class _OneShape(_Kernel):
                 self.nested(steps, here, lambda at, p=p, q=q: self._along(at, p, q))  # type: ignore[misc]
 
     def _along(self, at: Places, p: int, q: int) -> None:
-        """A block at every piece of the vector loop."""
+        """Write a block at every piece of the vector loop."""
         shape, line, together = self.shape, self.line, self.together
         whole = shape.vector.length // VECTOR
-        if not shape.vector.out:  # its sum: whole vectors together, then what is left
+        if not shape.vector.out:  # a sum: whole vectors first, then the rest of the line
             strides = [VECTOR * stride for stride in shape.vector[1:]]
             if whole:
                 more = [(whole, *strides)] if whole > 1 else []
@@ -127,7 +127,7 @@ class _OneShape(_Kernel):
     def _block(
         self, at: Places, p: int, q: int, line: list[Piece], sums: Sequence[Steps], add: bool
     ) -> None:
-        """The sums of a block in registers, and then to their places."""
+        """Compute the sums of a block in registers, then store them."""
         f, out = self.f, self.shape.vector.out
         keys = [(piece, i, j) for piece in line for i in range(p) for j in range(q)]
         zeros = [f.number(0.0, width) for (_, width, _), _, _ in keys]
@@ -164,8 +164,8 @@ class _OneShape(_Kernel):
         return self.f.loop(length // steps, body, totals)
 
     def _products(self, at: Places, totals: list[Term], keys: list[Key]) -> list[Term]:
-        """The totals and one more product each."""
-        loaded: dict[tuple[int, int, int], Term] = {}  # what several results share
+        """The totals, each with one more product."""
+        loaded: dict[tuple[int, int, int], Term] = {}  # factors that several results share
 
         def factor(side: int, piece: Piece, along: int, stride: int) -> Term:
             key = side, along, piece[0] if self.moves[1 + side] else -piece[1]
@@ -173,16 +173,16 @@ class _OneShape(_Kernel):
                 loaded[key] = self.factor(side, at[side] + along * stride, piece)
             return loaded[key]
 
-        made = []
+        sums = []
         for (piece, i, j), total in zip(keys, totals, strict=True):
             x = factor(0, piece, j, self.q.x)
             y = None if self.alone else factor(1, piece, i, self.p.y)
-            made.append(total + x if y is None else x.times_plus(y, total))
-        return made
+            sums.append(total + x if y is None else x.times_plus(y, total))
+        return sums
 
 
 def _segments(length: int, most: int) -> list[tuple[int, int, int]]:
-    """A loop in blocks: where they start, how many there are, and how large they are."""
+    """A loop in blocks of equal size: (start, number of blocks, size) for each group."""
     if length <= most:
         return [(0, 1, length)]
     even = next((size for size in range(most, max(2, most // 2), -1) if length % size == 0), most)
@@ -197,11 +197,11 @@ def contraction(f: Function, shape: Shape, registers: int) -> None:
 
 # ---------------------------------------------------------------------- for all shapes
 
-_OUTER, _SUMS = 4, 5  # loops that it has
+_OUTER, _SUMS = 4, 5  # its numbers of loops over results and over terms
 
 
 def described(shape: Shape) -> list[int]:
-    """The shape as the kernel of all shapes reads it from the tables."""
+    """The shape as numbers in a table, for the kernel for all shapes."""
     loops = [
         *shape.outer, *[ONCE] * (_OUTER - len(shape.outer)),
         *[ONCE] * (_SUMS - len(shape.sums)), *shape.sums,
@@ -211,7 +211,7 @@ def described(shape: Shape) -> list[int]:
 
 
 class _AnyShape(_Kernel):
-    """The kernel that reads its loops from the tables; one result after the other."""
+    """The kernel that reads its loops from the tables and computes one result after the other."""
 
     def __init__(self, f: Function, moves: tuple[int, int, int], alone: int, whole: bool) -> None:
         super().__init__(f, moves, alone)
@@ -228,7 +228,7 @@ class _AnyShape(_Kernel):
         self.nested(self.outer, [0, 0, 0], self._result)
 
     def _result(self, at: Places) -> None:
-        """The vectors of one result: whole ones, and the rest of the line."""
+        """Write the vectors of one result: whole ones, and the rest of the line."""
         f, out = self.f, self.moves[0]
         whole, rest = self.length // VECTOR, self.length % VECTOR
         steps = [whole, *(f.spread(VECTOR * moves, 1) for moves in self.moves)]
@@ -244,7 +244,7 @@ class _AnyShape(_Kernel):
             f.only_if(rest.compare("sgt", 0), lambda: self._piece(here, [], add, f.first(rest)))
 
     def _piece(self, at: Places, more: list[Steps], add: Term, mask: Term | None) -> None:
-        """One vector of results, or the result that one vector adds up to."""
+        """Write one vector of results, or one result that is the sum of a vector."""
         f, out = self.f, self.moves[0]
         total = self._summed([*self.sums, *more], at[1:], f.number(0.0), mask)
         pointer = f.pointer(self.out, at[0])
@@ -269,5 +269,8 @@ class _AnyShape(_Kernel):
 
 
 def any_shape(f: Function, moves: tuple[int, int, int], alone: int, whole: bool) -> None:
-    """Write the kernel for all shapes whose vector moves so; `whole` if nothing is left of it."""
+    """Write the kernel for all shapes whose vector loop has the strides `moves`.
+
+    `whole` says that the length of that loop is a multiple of a vector's.
+    """
     _AnyShape(f, moves, alone, whole).write()

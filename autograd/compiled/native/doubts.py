@@ -1,8 +1,8 @@
-"""Kernels for bounds: how far numbers may be off, and where that could turn what is decided.
+"""Kernels for bounds: how far numbers may be off, and where that could change a decision.
 
-`rounding` and `margins` say what they compute.  Each number has a magnitude and a bound, each in a
-region of memory of its own.  None of this runs if the largest of many numbers already tell that
-rounding can change no decision (see `limits`).
+The rules are in `rounding` and `margins`.  Each number has a magnitude and a bound, each in its own
+region of memory.  None of these kernels run if the extremes of many numbers already show that
+rounding cannot change a decision (see `limits`).
 """
 
 import math
@@ -19,17 +19,17 @@ from autograd.operation import Operation
 
 
 def magnitude(x: Term) -> Term:
-    """How large numbers are, as bounds measure it."""
+    """The magnitudes of numbers, as used in bounds."""
     size = abs(x)
     tiny = size.compare("olt", SMALLEST) & size.compare("ogt", 0.0)
     return size.replaced(tiny, SMALLEST).replaced(size.compare("oeq", math.inf), INFINITE)
 
 
 class _Bounds(Lookup):
-    """A kernel on bounds: where they are, and in which unit."""
+    """A kernel on bounds, with their places and their unit."""
 
     def begin(self) -> None:
-        """Read the first fields: how far behind a number its magnitude and bound are; the unit."""
+        """Read the first fields: the offsets of magnitudes and of bounds, and the unit."""
         self.sizes, self.bounds = self.field(), self.field()
         self.unit = self.f.as_real(self.field()) * UNIT
 
@@ -44,7 +44,7 @@ class _Bounds(Lookup):
 
 
 def measure(f: Function) -> None:
-    """The magnitudes of numbers in lines, and the bounds that they begin with."""
+    """Write the magnitudes of numbers in lines, and their first bounds."""
     here = _Bounds(f, 1)
     here.begin()
     count, table = here.field(), here.table()
@@ -67,7 +67,7 @@ def measure(f: Function) -> None:
 def _printed(
     row: Row, variant: margins.Variant, numbers: Any, z: Term, off: list[Term]
 ) -> list[Term]:
-    """Margin and doubt of a row, for a vector of lanes or samples."""
+    """The margin and the doubt of a row, for a vector of lanes or samples."""
     rules = margins.margins(row.op, variant.unsigned)
     printer = row.printer(numbers, [], z=z, **dict(zip("pq", off, strict=False)))
     for name, tree in rules.parts.items():
@@ -86,7 +86,7 @@ def row_margins(
 
     def lane(i: Whole, start: Whole) -> None:
         z = result + i * tile + start
-        off = [here.margin(one.of(i) + start, here.width) for one in row.operands]
+        off = [here.margin(operand.of(i) + start, here.width) for operand in row.operands]
         margin, more = _printed(row, variant, row.of_tile(i, start), here.load(z), off)
         here.increase(margin, z + here.bounds)
         here.increase(more, doubt + start)
@@ -95,8 +95,8 @@ def row_margins(
         start, kept = at
         unit = f.spread(here.unit)
         off = [
-            one.vector(start, here.bounds) - unit * one.vector(start, here.sizes)
-            for one in row.operands
+            operand.vector(start, here.bounds) - unit * operand.vector(start, here.sizes)
+            for operand in row.operands
         ]
         z = f.load(f.at(result + start))
         margin, more = _printed(row, variant, row.of_lanes(start), z, off)
@@ -112,7 +112,7 @@ def row_margins(
 
 
 def largest_doubts(f: Function, tile: int) -> None:
-    """Note the samples in which another number than the largest may be it, of some lists."""
+    """Add to the doubts of samples where rounding could make another list entry the largest."""
     here = _Bounds(f, tile)
     here.begin()
     count, starts, entries, doubt = here.field(), here.table(), here.table(), here.field()

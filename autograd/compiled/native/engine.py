@@ -1,4 +1,4 @@
-"""The engine that runs a program as machine code made for its shapes and for this processor."""
+"""The engine that runs a program as machine code, compiled for its shapes and this processor."""
 
 import threading
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from autograd.compiled.program import Program
 
 Array = Any
 Memory = tuple[Loaded, list[Array], dict[Any, Copy]]
-_SMALL = 1024  # numbers that are copied for a call sooner than their addresses are found
-_COPIES = 8  # kinds of such calls whose arrays are kept
+_SMALL = 1024  # up to this many numbers, copying them is faster than looking up their addresses
+_COPIES = 8  # kinds of such calls whose arrays are reused
 TILES = 8, 16, 32  # samples side by side
-_NUMBERS = 16_384  # lanes and samples of a tile; more of them would not stay near the processor
+_NUMBERS = 16_384  # lanes times samples in a tile; more would not fit in the processor's cache
 
 
 class NativeEngine:
-    """Runs a program as machine code that LLVM makes for it."""
+    """Runs a program as machine code that LLVM compiles for it."""
 
     name = "native"
     shares = True  # it divides a batch among threads itself
@@ -33,18 +33,18 @@ class NativeEngine:
         self._tiles = [*(wide if _is_regular(program) else []), TILES[0]]
 
     def memory(self, samples: int) -> Memory:
-        """The code for so many samples, this thread's memory for it, and its calls of a few.
+        """The code for that many samples, with this thread's memory and calls of small batches.
 
-        Threads that help get memory of their own, which is kept here, too.
+        The list of memory also has a part for each thread that helps.
         """
         tile = 1
         if samples > 1:
-            tile = max((one for one in self._tiles if one < 2 * samples), default=TILES[0])
-        kept: dict[Any, Any] = self._local.__dict__
-        if tile not in kept:
+            tile = max((size for size in self._tiles if size < 2 * samples), default=TILES[0])
+        by_tile: dict[Any, Any] = self._local.__dict__
+        if tile not in by_tile:
             loaded = self.loaded(tile)
-            kept[tile] = loaded, [loaded.memory()], {}
-        return kept[tile]  # type: ignore[no-any-return]
+            by_tile[tile] = loaded, [loaded.memory()], {}
+        return by_tile[tile]  # type: ignore[no-any-return]
 
     def loaded(self, tile: int) -> Loaded:
         """The code for a tile, ready to run."""
@@ -54,7 +54,7 @@ class NativeEngine:
             return self._loaded[tile]
 
     def run(self, memory: Memory, batch: Batch, threads: int = 1) -> bool:
-        """What a sweep over the batch answers."""
+        """Whether a sweep over the batch succeeds: guards passed, no doubts, finite results."""
         code, numbers, copies = memory
         samples = len(batch.x)
         if batch.x.size + batch.out.size > _SMALL or (threads > 1 and samples > code.chunk):
@@ -67,10 +67,10 @@ class NativeEngine:
         return copies[key](batch)
 
     def prepared(self, memory: Memory, batch: Batch, threads: int = 1) -> Callable[[], bool]:
-        """A sweep over the batch, to be run once or again.
+        """A sweep over the batch that can be run more than once.
 
-        Between two runs the batch may get other arrays of numbers and gradients, and other numbers
-        in the same arrays.
+        Between runs, the batch may get other arrays of numbers and gradients, or other numbers in
+        the same arrays.
         """
         call = Call(*memory[:2], batch)
         shares = min(threads, -(-len(batch.x) // call.code.chunk))
@@ -78,11 +78,11 @@ class NativeEngine:
 
 
 def _is_regular(program: Program) -> bool:
-    """Whether wide tiles will do: no gradient is looked up that goes to a shared number."""
-    for one in program.instructions:
-        pools = zip(one.pool, one.wanted, strict=False) if one.kind != CONTRACT else ()
+    """Whether wide tiles are possible: no gradient goes to a shared number through a table."""
+    for step in program.instructions:
+        pools = zip(step.pool, step.wanted, strict=False) if step.kind != CONTRACT else ()
         shared = [pool >= SHARED for pool, wanted in pools if wanted]
-        if one.kind == CHOOSE:  # which knows the sums of entries that are all shared
+        if step.kind == CHOOSE:  # its kernel can add to partial sums if all entries are shared
             shared = [part for part in shared if not part.all()]
         if any(part.any() for part in shared):
             return False

@@ -1,8 +1,9 @@
 """Functions of libm for vectors of doubles, within 1.2 units in the last place.
 
-The methods are the usual ones: an argument is reduced by a multiple of log 2 or of pi / 2, in two
-or more parts of which the first are short enough for exact products (Cody and Waite 1980), and a
-polynomial does the rest.  What a rounding loses is kept where it counts (Dekker 1971, Knuth 1969).
+The methods are the usual ones: an argument is reduced by a multiple of log 2 or of pi / 2.  This is
+done in two or more parts, the first of which are short enough for exact products (Cody and Waite
+1980).  A polynomial does the rest.  Rounding errors are added back where they matter (Dekker 1971,
+Knuth 1969).
 The coefficients were fitted at Chebyshev's points with 200 bits.
 """
 
@@ -15,8 +16,8 @@ from autograd.compiled.native.ir import INT, Term
 def polynomial(x: Term, coefficients: Sequence[float]) -> Term:
     """The sum of coefficients times powers, the constant one first."""
     total = x.like(coefficients[-1])
-    for one in reversed(coefficients[:-1]):
-        total = x.times_plus(total, one)
+    for coefficient in reversed(coefficients[:-1]):
+        total = x.times_plus(total, coefficient)
     return total
 
 
@@ -39,11 +40,11 @@ _EXP = (
     2.5105206475334834e-08, 2.091467944897855e-09,
 )  # fmt: skip
 _LOG2 = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # the first has 33 bits
-_ROUND = 1.5 * 2.0**52  # a sum with it is rounded to a whole number, which its last bits hold
+_ROUND = 1.5 * 2.0**52  # adding it rounds to a whole number, which is then in the last bits
 
 
 def _reduced(x: Term) -> tuple[Term, Term, Term]:
-    """k, r and what r lost in rounding, so that x = k log 2 + r, for |x| < 2^19."""
+    """k, r and the rounding error of r, so that x = k log 2 + r, for |x| < 2^19."""
     shifted = x.times_plus(1 / math.log(2), _ROUND)
     k = shifted - _ROUND
     part, small = k.times_plus(-_LOG2[0], x), k * _LOG2[1]
@@ -57,7 +58,7 @@ def _power_of_2(exponent: Term) -> Term:
 
 
 def _exp(x: Term) -> tuple[Term, Term, Term]:
-    """e^x as a sum of two times 2^k, and k."""
+    """Two terms and k, so that e^x is the sum of the terms times 2^k."""
     k, r, lost = _reduced(x.at_most(710.0).at_least(-746.0))
     whole = r + 1.0
     rest = r - (whole - 1.0)
@@ -65,7 +66,7 @@ def _exp(x: Term) -> tuple[Term, Term, Term]:
 
 
 def _scaled(x: Term, k: Term) -> Term:
-    """x * 2^k, in two steps for what is below the smallest normal number."""
+    """x * 2^k, in two steps so that results below the smallest normal number are right."""
     half = k >> 1
     return x * _power_of_2(half) * _power_of_2(k - half)
 
@@ -77,7 +78,7 @@ def exponential(x: Term) -> Term:
 
 
 def _expm1(x: Term) -> tuple[Term, Term]:
-    """e^x - 1 as a sum of two."""
+    """e^x - 1 as a sum of two terms."""
     k, r, lost = _reduced(x.at_most(710.0).at_least(-40.0))
     half = _power_of_2(k - 1)  # as 2^1024 is inf
     first, second = half - 0.5, half * r
@@ -94,7 +95,7 @@ def exponential_less_one(x: Term) -> Term:
 
 
 def hyperbolic_tangent(x: Term) -> Term:
-    """The hyperbolic tangent: m / (m + 2) for m = e^2x - 1, and what the steps have lost."""
+    """The hyperbolic tangent: m / (m + 2) for m = e^2x - 1, corrected for rounding errors."""
     size = abs(x)
     total, tail = _expm1(size.at_most(50.0) * 2.0)
     m = total + tail
@@ -122,7 +123,7 @@ def _split(x: Term) -> tuple[Term, Term, Term]:
     whole = bits(x)
     above = whole - _ROOT_HALF
     power = above & (-1 << 52)
-    biased = (above + (1024 << 52)).dropped(52) | (0x433 << 52)  # 2^52 and so many
+    biased = (above + (1024 << 52)).dropped(52) | (0x433 << 52)  # the double 2^52 plus that number
     return power, number(whole - power), number(biased) - (2.0**52 + 1024)
 
 
@@ -172,18 +173,18 @@ _COS = (
     0.041666666666666664, -0.0013888888888887398, 2.4801587298765665e-05, -2.7557317271718644e-07,
     2.087614626607931e-09, -1.1382632258093615e-11,
 )  # fmt: skip
-_FAR = 2.0**19  # beyond it the parts above are too few
+_FAR = 2.0**19  # beyond this, the parts above are not precise enough
 
 
 def _difference(x: Term, y: Term) -> tuple[Term, Term]:
-    """x - y and what it lost in rounding."""
+    """x - y and its rounding error."""
     total = x - y
     back = total - x
     return total, (x - (total - back)) - (y + back)
 
 
 def _quarter_turns(x: Term) -> tuple[Term, Term, Term]:
-    """How many quarter turns x is, the rest, and what the rest lost in rounding."""
+    """The number of quarter turns in x, the rest, and the rounding error of the rest."""
     shifted = x.times_plus(2 / math.pi, _ROUND)
     n = shifted - _ROUND
     rest, lost = x - n * _PARTS[0], x * 0.0
@@ -195,7 +196,7 @@ def _quarter_turns(x: Term) -> tuple[Term, Term, Term]:
 
 
 def _wave(x: Term, name: str, ahead: int) -> Term:
-    """The sine of what is so many quarter turns ahead of x."""
+    """The sine of x plus a number of quarter turns."""
 
     def near() -> Term:
         turns, r, lost = _quarter_turns(x)
@@ -243,7 +244,7 @@ _ERFC_REST, _ERFC_A, _ERFC_B = -1.798448372998304e-17, 7.890909090909091, -1.254
 
 
 def _square(x: Term) -> tuple[Term, Term]:
-    """x * x and what it lost in rounding."""
+    """x * x and its rounding error."""
     high = x * 134217729.0
     high = high - (high - x)
     low, square = x - high, x * x
@@ -251,7 +252,7 @@ def _square(x: Term) -> tuple[Term, Term]:
 
 
 def _erfc(x: Term) -> tuple[Term, Term]:
-    """erfc(x) as a sum of two, for x from 1/2 on."""
+    """erfc(x) as a sum of two terms, for x >= 1/2."""
     x = x.at_most(28.0)
     u = (1.0 / (x + 3.0)).times_plus(_ERFC_A, _ERFC_B)
     part = u * polynomial(u, _ERFC[1:])
@@ -297,20 +298,20 @@ def rest_of_error_function(x: Term) -> Term:
 # ---------------------------------------------------------------------- all of them
 
 
-_NAMES_IN_C = {"gamma": "tgamma"}  # of functions of `math`; C's gamma is the logarithm of it
+_NAMES_IN_C = {"gamma": "tgamma"}  # names that differ from `math`; C's gamma is the logarithm
 
 
 def each(name: str, *arguments: Term) -> Term:
-    """A function of `math`, which the C library has, called for each number."""
+    """A function of the C library, called for each number of a vector."""
     x, f, name = arguments[0], arguments[0].f, _NAMES_IN_C.get(name, name)
     f.libm.add(name)
-    made = Term(f, x.type, "poison")
+    vector = Term(f, x.type, "poison")
     for k in range(x.lanes):
-        one = f.call(name, x.kind, *(argument.part(k) for argument in arguments))
+        z = f.call(name, x.kind, *(argument.part(k) for argument in arguments))
         if x.lanes == 1:
-            return one
-        made = f.term(x.type, f"insertelement {x.type} {made}, {one.type} {one}, i32 {k}")
-    return made
+            return z
+        vector = f.term(x.type, f"insertelement {x.type} {vector}, {z.type} {z}, i32 {k}")
+    return vector
 
 
 VECTORS: dict[str, Callable[[Term], Term]] = {
@@ -323,7 +324,7 @@ EXPONENTS = frozenset({0.0, 1.0, 2.0, 3.0, 4.0, -1.0, -2.0, 0.5, 1.5, -0.5, -1.5
 
 
 def power(x: Term, y: float) -> Term:
-    """x ** y for the exponents that a few multiplications and roots can do."""
+    """x ** y for exponents that need only a few multiplications and roots."""
     if y % 1:
         # Of -0 it is a power of 0, and of -inf one of inf; what else is negative has none.
         root = x.f.intrinsic("sqrt", x + 0.0).replaced(x.compare("oeq", -math.inf), math.inf)

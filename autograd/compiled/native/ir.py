@@ -1,9 +1,8 @@
-"""Functions in LLVM's assembly: terms that compute as Python's numbers do, memory and loops.
+"""Functions in LLVM's assembly: terms with the operators of Python's numbers, memory, and loops.
 
-A function here works on three things: its record (whole numbers of 64 bits that say where its
-operands are), the numbers of the thread that runs it, and the tables of the program.  Where a
-whole number is known while the text is written it is a Python int, and arithmetic on it is done
-by Python and not by the machine.
+A function works on three things: its record (64-bit whole numbers with the places of its operands),
+the numbers of the thread that runs it, and the tables of the program.  A whole number that is known
+while the text is written is a Python int.  Python does the arithmetic on it, not the machine.
 """
 
 import struct
@@ -17,7 +16,7 @@ INT, POINTER, ENTRY = "i64", "ptr", "i32"  # a whole number, an address, an entr
 
 @dataclass(frozen=True)
 class Reals:
-    """What a number is: its name in LLVM, its bits, those of its fraction, and the bias."""
+    """A type of real numbers: LLVM's name, the bits, the bits of the fraction, and the bias."""
 
     name: str
     bits: int
@@ -26,11 +25,11 @@ class Reals:
 
     @property
     def size(self) -> int:
-        """How many bytes it has."""
+        """The number of bytes."""
         return self.bits // 8
 
     def text(self, number: float) -> str:
-        """The number as LLVM reads it: the bits of the double that it is."""
+        """A number in LLVM's notation: the bits of its value as a double."""
         if self.bits == 32:
             number = struct.unpack("<f", struct.pack("<f", number))[0]
         return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
@@ -40,7 +39,7 @@ DOUBLE = Reals("double", 64, 52, 1023)
 
 
 def vector(type: str, count: int) -> str:
-    """The type of so many side by side."""
+    """The type of a vector of `count` numbers; the type itself for one."""
     return type if count == 1 else f"<{count} x {type}>"
 
 
@@ -57,7 +56,7 @@ class Term:
 
     @property
     def lanes(self) -> int:
-        """How many numbers it holds."""
+        """How many numbers the term has."""
         return int(self.type[1:].split(" ")[0]) if self.type.startswith("<") else 1
 
     @property
@@ -67,7 +66,7 @@ class Term:
 
     @property
     def is_real(self) -> bool:
-        """Whether its numbers are not whole ones."""
+        """Whether its numbers are real, not whole."""
         return self.kind == self.f.real.name
 
     def like(self, other: "Operand") -> "Term":
@@ -126,7 +125,7 @@ class Term:
         return self._do("", "ashr", self, self.like(places))
 
     def dropped(self, places: int) -> "Term":
-        """The bits but for the last ones; zeros come in from the left."""
+        """The bits shifted to the right by `places`, with zeros on the left."""
         return self._do("", "lshr", self, self.like(places))
 
     def __neg__(self) -> "Term":
@@ -136,22 +135,22 @@ class Term:
         return self.f.intrinsic("fabs", self)
 
     def times_plus(self, y: "Operand", z: "Operand") -> "Term":
-        """self * y + z, rounded once where the machine can."""
+        """self * y + z, rounded only once if the machine can."""
         return self.f.intrinsic("fmuladd", self, self.like(y), self.like(z))
 
     def compare(self, order: str, other: "Operand") -> "Term":
-        """A mask: where the numbers are in that order, by LLVM's name for it."""
+        """A mask of the numbers that satisfy a comparison, given by LLVM's name for it."""
         op = "fcmp" if self.is_real else "icmp"
         text = f"{op} {order} {self.type} {self}, {self.like(other)}"
         return self.f.term(vector("i1", self.lanes), text)
 
     def select(self, x: "Term", y: "Operand") -> "Term":
-        """x where this mask holds, and y elsewhere."""
+        """x where this mask is true, and y elsewhere."""
         text = f"select {self.type} {self}, {x.type} {x}, {x.type} {x.like(y)}"
         return self.f.term(x.type, text)
 
     def replaced(self, mask: "Term", other: "Operand") -> "Term":
-        """Another number where the mask holds."""
+        """This term, with another number where the mask is true."""
         return mask.select(self.like(other), self)
 
     def at_most(self, limit: float) -> "Term":
@@ -163,7 +162,7 @@ class Term:
         return self.like(limit).compare("ogt", self).select(self.like(limit), self)
 
     def cast(self, op: str, kind: str) -> "Term":
-        """The same by another type, as an instruction turns it."""
+        """The term converted to another type by the instruction `op`."""
         type = vector(kind, self.lanes)
         return self.f.term(type, f"{op} {self.type} {self} to {type}")
 
@@ -174,7 +173,7 @@ class Term:
         return self.f.term(self.kind, f"extractelement {self.type} {self}, i32 {k}")
 
     def shuffled(self, other: "Term", places: Sequence[int]) -> "Term":
-        """The vector of what is at those places of this one, and of another behind it."""
+        """The vector of the numbers at those places of this vector followed by the other."""
         if len(places) == 1:
             return self.part(places[0])
         mask = f"<{len(places)} x i32> <{', '.join(f'i32 {i}' for i in places)}>"
@@ -182,7 +181,7 @@ class Term:
         return self.f.term(type, f"shufflevector {self.type} {self}, {other.type} {other}, {mask}")
 
     def folded(self, join: Callable[["Term", "Term"], "Term"]) -> "Term":
-        """A vector's numbers joined by twos, neighbours first."""
+        """A vector's numbers combined in pairs, neighbours first."""
         x = self
         while x.lanes > 1:
             x = join(x.shuffled(x, range(0, x.lanes, 2)), x.shuffled(x, range(1, x.lanes, 2)))
@@ -193,7 +192,7 @@ class Term:
         return self.folded(lambda x, y: x + y)
 
     def any(self) -> "Term":
-        """Whether a mask holds anywhere."""
+        """Whether a mask is true anywhere."""
         if self.lanes == 1:
             return self
         bits = f"i{self.lanes}"
@@ -206,12 +205,12 @@ Body = Callable[[Any, list[Term]], Sequence[Term]]
 
 
 class Function:
-    """The text of one function, and what it calls.
+    """The text of one function, and the functions that it calls.
 
     Args:
-        name: of the function.
-        parameters: their names; all are pointers.
-        real: the numbers that it computes with.
+        name: the function's name.
+        parameters: the names of its parameters, which are all pointers.
+        real: the type of its real numbers.
     """
 
     unrolled = False  # whether loops of a known length are written out
@@ -227,13 +226,13 @@ class Function:
         self.declared: dict[str, str] = {}
         self.libm: set[str] = set()  # functions of the C library that it calls
         self._count = 0
-        self.pointers = {one: Term(self, POINTER, f"%{one}") for one in parameters}
+        self.pointers = {name: Term(self, POINTER, f"%{name}") for name in parameters}
 
     def text(self) -> str:
         """The function and its declarations."""
-        given = ", ".join(f"ptr noalias %{one}" for one in self.parameters)
+        parameters = ", ".join(f"ptr noalias %{name}" for name in self.parameters)
         type, end = (INT, f"ret {INT} {self.result}") if self.result else ("void", "ret void")
-        head = f"define {type} @{self.name}({given}) nounwind {{"
+        head = f"define {type} @{self.name}({parameters}) nounwind {{"
         return "\n".join([*self.declared.values(), head, "entry:", *self.lines, f"  {end}", "}\n"])
 
     # ------------------------------------------------------------------ lines
@@ -243,7 +242,7 @@ class Function:
         self.lines.append(f"  {text}")
 
     def term(self, type: str, text: str) -> Term:
-        """The value that a line gives."""
+        """The value that a new line computes."""
         term = Term(self, type, f"%v{self.fresh()}")
         self.lines.append(f"  {term} = {text}")
         return term
@@ -289,14 +288,14 @@ class Function:
 
     def line(self, numbers: Iterable[float]) -> Term:
         """The vector of some numbers."""
-        return self.constant([self.real.text(float(one)) for one in numbers], self.real.name)
+        return self.constant([self.real.text(float(x)) for x in numbers], self.real.name)
 
     def counting(self, count: int = VECTOR) -> Term:
         """The vector 0, 1, 2, ..."""
         return self.constant([str(i) for i in range(count)], INT)
 
     def first(self, kept: Whole, count: int = VECTOR) -> Term:
-        """The mask of the first ones."""
+        """The mask of the first `kept` of `count` numbers."""
         if isinstance(kept, int):
             return self.constant([str(int(i < kept)) for i in range(count)], "i1")
         return self.counting(count).compare("slt", self.spread(kept, count))
@@ -308,9 +307,9 @@ class Function:
         if count == 1:
             return x
         type = vector(x.type, count)
-        one = self.term(type, f"insertelement {type} poison, {x.type} {x}, i32 0")
+        first = self.term(type, f"insertelement {type} poison, {x.type} {x}, i32 0")
         mask = f"<{count} x i32> zeroinitializer"
-        return self.term(type, f"shufflevector {type} {one}, {type} poison, {mask}")
+        return self.term(type, f"shufflevector {type} {first}, {type} poison, {mask}")
 
     def as_real(self, x: Whole) -> Term:
         """A whole number as a real one."""
@@ -319,7 +318,7 @@ class Function:
     # ------------------------------------------------------------------ memory
 
     def pointer(self, base: Term, index: Whole, type: str = "") -> Term:
-        """The address so many numbers (or others of that type) behind another one."""
+        """The address a number of places behind another one, in numbers or in the given type."""
         if isinstance(index, int) and index == 0:
             return base
         kind = type or self.real.name
@@ -330,11 +329,11 @@ class Function:
         return self.word(self.pointers["record"], k)
 
     def word(self, pointer: Term, k: Whole) -> Term:
-        """The whole number so many places behind an address."""
+        """The whole number k places behind an address."""
         return self.term(INT, f"load {INT}, ptr {self.pointer(pointer, k, INT)}, align 8")
 
     def at(self, index: Whole) -> Term:
-        """The address of a number of the thread's."""
+        """The address of one of the thread's numbers."""
         return self.pointer(self.pointers["memory"], index)
 
     def table(self, start: Whole) -> Term:
@@ -352,7 +351,7 @@ class Function:
         return self.term(ENTRY, f"load {ENTRY}, ptr {pointer}, align 4").cast("sext", INT)
 
     def load(self, pointer: Term, count: int = VECTOR, mask: Term | None = None) -> Term:
-        """So many numbers from there; with a mask, zeros where it does not hold."""
+        """The numbers at an address; with a mask, zeros where it is false."""
         type, size = vector(self.real.name, count), self.real.size
         if mask is None:
             return self.term(type, f"load {type}, ptr {pointer}, align {size}")
@@ -361,7 +360,7 @@ class Function:
         return self.call(name, type, pointer, align, mask, self.number(0.0, count))
 
     def store(self, x: Term, pointer: Term, mask: Term | None = None) -> None:
-        """Put numbers there; with a mask, only those where it holds."""
+        """Store numbers at an address; with a mask, only those where it is true."""
         size = self.real.size
         if mask is None:
             self.do(f"store {x.type} {x}, ptr {pointer}, align {size}")
@@ -370,7 +369,7 @@ class Function:
         self.call(name, "void", x, pointer, Term(self, ENTRY, str(size)), mask)
 
     def gathered(self, base: Term, places: Term, kind: str = "") -> Term:
-        """What is at each of some places behind an address."""
+        """The numbers at the given places behind an address."""
         kind, count = kind or self.real.name, places.lanes
         short, size = (kind, 4) if kind == ENTRY else (f"f{self.real.bits}", self.real.size)
         name = f"llvm.masked.gather.v{count}{short}.v{count}p0"
@@ -380,7 +379,7 @@ class Function:
         return self.call(name, type, pointers, align, self.first(count, count), rest)
 
     def scattered(self, x: Term, base: Term, places: Term) -> None:
-        """Put each number at its place behind an address."""
+        """Store each number at its place behind an address."""
         count, pointers = x.lanes, self._pointers(base, places, self.real.name)
         name = f"llvm.masked.scatter.v{count}f{self.real.bits}.v{count}p0"
         align = Term(self, ENTRY, str(self.real.size))
@@ -393,7 +392,7 @@ class Function:
     # ------------------------------------------------------------------ loops
 
     def loop(self, count: Whole, body: Body, carried: Sequence[Term] = ()) -> list[Term]:
-        """What the last of body(0, carried), body(1, what that gave), ... gives."""
+        """The result of the last of body(0, carried), body(1, result of the first), ..."""
         if isinstance(count, int) and (count <= 1 or self.unrolled):
             state = list(carried)
             for k in range(count):
@@ -407,22 +406,22 @@ class Function:
         self.label(f"loop{k}")
         at = len(self.lines)
         i = Term(self, INT, f"%i{k}")
-        phis = [Term(self, one.type, f"%c{k}.{j}") for j, one in enumerate(carried)]
-        found = list(body(i, phis))
+        phis = [Term(self, term.type, f"%c{k}.{j}") for j, term in enumerate(carried)]
+        results = list(body(i, phis))
         following, last = i + 1, self.block
         more = following.compare("ne", count)
         self.do(f"br i1 {more}, label %loop{k}, label %after{k}")
         start = Term(self, INT, "0")
-        pairs = zip([i, *phis], [start, *carried], [following, *found], strict=True)
+        pairs = zip([i, *phis], [start, *carried], [following, *results], strict=True)
         self.lines[at:at] = [f"  {phi} = {_phi(x, before, y, last)}" for phi, x, y in pairs]
         self.label(f"after{k}")
         if isinstance(count, int):
-            return found
-        ends = zip(carried, found, strict=True)
+            return results
+        ends = zip(carried, results, strict=True)
         return [self.term(x.type, _phi(x, before, y, last)) for x, y in ends]
 
     def each(self, count: Whole, body: Callable[[Any], None]) -> None:
-        """The body for 0, 1, 2, ..."""
+        """Run the body for 0, 1, 2, ..."""
 
         def inside(i: Whole, _: list[Term]) -> list[Term]:
             body(i)
@@ -431,18 +430,18 @@ class Function:
         self.loop(count, inside)
 
     def when(self, condition: Term, body: Callable[[], Term], otherwise: Term) -> Term:
-        """What the body gives where the condition holds."""
+        """The result of the body if the condition is true, or else `otherwise`."""
         k, before = self.fresh(), self.block
         self.do(f"br i1 {condition}, label %then{k}, label %else{k}")
         self.label(f"then{k}")
-        found = body()
+        result = body()
         last = self.block
         self.do(f"br label %else{k}")
         self.label(f"else{k}")
-        return self.term(found.type, _phi(otherwise, before, found, last))
+        return self.term(result.type, _phi(otherwise, before, result, last))
 
     def only_if(self, condition: Term, body: Callable[[], None]) -> None:
-        """Run the body where the condition holds."""
+        """Run the body if the condition is true."""
 
         def counted() -> Term:
             body()
@@ -452,14 +451,14 @@ class Function:
 
 
 def _phi(x: Term, before: str, y: Term, last: str) -> str:
-    """What comes from one block, or from another one."""
+    """The instruction that takes x from one block or y from another."""
     return f"phi {x.type} [{x}, %{before}], [{y}, %{last}]"
 
 
 class Straight(Function):
-    """A function for one record: what it and its tables say is known while the text is written.
+    """A function for one record, whose fields and tables are known while the text is written.
 
-    Its loops are written out, so that nothing is left but loads, arithmetic and stores.
+    Its loops are written out, so that only loads, arithmetic and stores remain.
     """
 
     unrolled = True
@@ -475,10 +474,10 @@ class Straight(Function):
 
     def table(self, start: Whole) -> Term:
         """The address of a table of the program's."""
-        found = super().table(start)
+        address = super().table(start)
         assert isinstance(start, int)
-        self._starts[found] = start
-        return found
+        self._starts[address] = start
+        return address
 
     def entry(self, table: Term, index: Whole) -> Whole:
         """The whole number at a place of a table."""

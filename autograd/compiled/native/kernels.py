@@ -1,8 +1,8 @@
-"""Kernels in memory, and programs whose records have the addresses of theirs.
+"""Kernels in memory, and programs whose records hold the addresses of their kernels.
 
-Kernels that suit every shape are there at once.  A program that has run for a while gets kernels
-of its own from a thread; they compute in the same order, to the same bits, so that it does not
-matter when they come.
+A program starts with the kernels for all shapes.  After some work, a thread compiles kernels for
+its own shapes.  They compute in the same order, to the same bits, so results do not depend on when
+they are ready.
 """
 
 import ctypes
@@ -28,11 +28,11 @@ from autograd.compiled.program import Program
 
 Array = Any
 FIELD = {name: k for k, name in enumerate(FIELDS)}
-CHUNK = 4_000_000  # products of a chunk, whose gradients are added to those before it
-_WARM = 20_000_000  # products after which a program gets kernels of its own
-_MOST = 100  # shapes that do, those with the most products first
-_SHARE = 0.98  # of all products, which those shapes have
-_FEW = 400  # records; a program of more keeps its tables
+CHUNK = 4_000_000  # products in a chunk; the gradients of chunks are added in order
+_WARM = 20_000_000  # products after which a program gets its own kernels
+_MOST = 100  # shapes with their own kernels, those with the most products first
+_SHARE = 0.98  # share of all products at which no more shapes are added
+_FEW = 400  # records; with more, a program's small lookups keep their tables
 _TOGETHER = 8  # kernels that are compiled at a time
 loading = forkable_lock()
 
@@ -46,11 +46,11 @@ class Kernels:
         self._code: list[Code] = []
 
     def find(self, kernels: Iterable[Kernel]) -> dict[Kernel, int]:
-        """Where kernels are in memory, these among them; what is not there yet is loaded."""
+        """The addresses of all loaded kernels, after loading these."""
         with loading:
-            todo = [one for one in dict.fromkeys(kernels) if one not in self._addresses]
+            todo = [kernel for kernel in dict.fromkeys(kernels) if kernel not in self._addresses]
             if todo:
-                code = Code([self._written(one) for one in todo], self.target)
+                code = Code([self._written(kernel) for kernel in todo], self.target)
                 self._code.append(code)
                 self._addresses |= zip(todo, code.addresses, strict=True)
             return self._addresses
@@ -66,7 +66,7 @@ class Kernels:
 
 @cache
 def shared_kernels(target: Target) -> Kernels:
-    """The kernels of a target, once for the process."""
+    """The kernels of a target, shared by the whole process."""
     return Kernels(target)
 
 
@@ -75,30 +75,29 @@ class Loaded:
 
     def __init__(self, program: Program, tile: int, target: Target) -> None:
         self.tile, self.kernels = tile, shared_kernels(target)
-        self.translation = made = Translation(program, tile)
-        self.lists = made.lists
-        self.words = {
-            name: np.array([*one.words, 0], dtype=np.int64) for name, one in self.lists.items()
-        }
-        wanted = [kernel for one in self.lists.values() for _, kernel in one.kernels]
-        found = self.kernels.find([(sweep, (tile,)), *wanted])
-        for name, one in self.lists.items():
-            for at, kernel in one.kernels:
-                self.words[name][at] = found[kernel]
-        self.run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(found[sweep, (tile,)])
-        work = sum(shape.work for one in self.lists.values() for _, shape in one.shapes)
-        self.work = work // tile + 100  # products of a sample, roughly
+        self.translation = translation = Translation(program, tile)
+        self.lists = translation.lists
+        words = {name: [*records.words, 0] for name, records in self.lists.items()}
+        self.words = {name: np.array(numbers, dtype=np.int64) for name, numbers in words.items()}
+        wanted = [kernel for records in self.lists.values() for _, kernel in records.kernels]
+        addresses = self.kernels.find([(sweep, (tile,)), *wanted])
+        for name, records in self.lists.items():
+            for at, kernel in records.kernels:
+                self.words[name][at] = addresses[kernel]
+        self.run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(addresses[sweep, (tile,)])
+        work = sum(shape.work for records in self.lists.values() for _, shape in records.shapes)
+        self.work = work // tile + 100  # products per sample, roughly
         tiles = -(-CHUNK // (self.work * tile))
         self.chunk = tile * (1 << min(tiles, 4096 // tile).bit_length() - 1)
         self.call = self._call()
-        self.limits = Limits(made.peaks, made.layout)
-        self.left = _WARM  # products until it gets kernels of its own
+        self.limits = Limits(translation.peaks, translation.layout)
+        self.left = _WARM  # products until it gets its own kernels
         self._code: list[Code] = []
-        self._compiling = 0  # the process that does
+        self._compiling = 0  # the process that compiles
 
     def _call(self) -> Array:
-        """What is the same in every call."""
-        made, layout = self.translation, self.translation.layout
+        """The fields that are the same in every call."""
+        translation, layout = self.translation, self.translation.layout
         call = np.zeros(len(FIELDS), dtype=np.int64)
 
         def put(**fields: int) -> None:
@@ -108,55 +107,56 @@ class Loaded:
         for name, words in self.words.items():
             start = words.ctypes.data
             put(**{name: start, f"{name}_end": start + 8 * (len(words) - 1)})
-        tape = made.program.tape
+        tape = translation.program.tape
         put(
-            tables=made.tables.ctypes.data, lanes=layout.lanes, adjoints=layout.adjoints,
+            tables=translation.tables.ctypes.data, lanes=layout.lanes, adjoints=layout.adjoints,
             sums=layout.sums, sums_count=layout.shared * layout.partial, notes=layout.notes,
-            copies=layout.copies, copied=made.copied, copied_count=len(layout.copied),
-            guards=made.guards, outputs=made.outputs, outputs_count=len(tape.outputs),
-            width=tape.inputs, chunk=self.chunk, doubt=layout.doubt,
-            unsure=layout.unsure, exceeded=layout.exceeded, unit=made.program.cone.unit,
+            copies=layout.copies, copied=translation.copied, copied_count=len(layout.copied),
+            guards=translation.guards, outputs=translation.outputs,
+            outputs_count=len(tape.outputs), width=tape.inputs, chunk=self.chunk,
+            doubt=layout.doubt, unsure=layout.unsure, exceeded=layout.exceeded,
+            unit=translation.program.cone.unit,
             size_of=layout.sizes if layout.has_bounds else 0,
             bound_of=layout.bounds if layout.has_bounds else 0,
         )  # fmt: skip
         names = ("less", "less_equal", "greater", "greater_equal", "equal")
-        put(**dict(zip(names, made.guard_counts, strict=True)))
+        put(**dict(zip(names, translation.guard_counts, strict=True)))
         return call
 
     def memory(self) -> Array:
-        """A thread's numbers, on a border of the cache's lines."""
-        made = self.translation
-        size = made.layout.scratch + made.scratch + 16
+        """A thread's numbers, aligned to cache lines."""
+        translation = self.translation
+        size = translation.layout.scratch + translation.scratch + 16
         whole = np.zeros(size + 8)
         first = -whole.ctypes.data // 8 % 8
         numbers = whole[first : first + size]
-        constants = made.program.tape.constants
+        constants = translation.program.tape.constants
         numbers[: len(constants)] = constants
-        numbers[made.layout.shared - 1] = 1.0
+        numbers[translation.layout.shared - 1] = 1.0
         self.limits.put(numbers)
         return numbers
 
     # ------------------------------------------------------------------ kernels of its own
 
     def ran(self, samples: int) -> None:
-        """Count what has run; a thread compiles when it is enough."""
+        """Count the work done; when it is enough, start a thread that compiles kernels."""
         self.left -= self.work * samples
         if self.left <= 0 and self._compiling != os.getpid():
             self._compiling = os.getpid()
             threading.Thread(target=self.specialize, name="autograd compiles").start()
 
     def specialize(self) -> None:
-        """Give contractions kernels for their shapes, and small lookups kernels without tables."""
+        """Give contractions their own kernels, and small lookups kernels without tables."""
         steps = self._shapes(), self._straight()
         for step in steps:
             for _ in step:
                 if not threading.main_thread().is_alive():
-                    return  # the interpreter waits for this thread to end
+                    return  # the interpreter is exiting and waits for this thread
 
     def _shapes(self) -> Iterator[None]:
         sizes: dict[Kernel, int] = {}
-        for one in self.lists.values():
-            for _, shape in one.shapes:
+        for records in self.lists.values():
+            for _, shape in records.shapes:
                 kernel = contraction, (shape,)
                 sizes[kernel] = sizes.get(kernel, 0) + shape.work
         largest = sorted(sizes, key=lambda kernel: -sizes[kernel])[:_MOST]
@@ -164,22 +164,22 @@ class Loaded:
         enough = before < _SHARE * sum(sizes.values())
         chosen = iter([kernel for kernel, wanted in zip(largest, enough, strict=True) if wanted])
         while some := list(islice(chosen, _TOGETHER)):
-            found = self.kernels.find(some)
-            for name, one in self.lists.items():
-                for at, shape in one.shapes:
+            addresses = self.kernels.find(some)
+            for name, records in self.lists.items():
+                for at, shape in records.shapes:
                     if (contraction, (shape,)) in some:
-                        self.words[name][at] = found[contraction, (shape,)]
+                        self.words[name][at] = addresses[contraction, (shape,)]
             yield
 
     def _straight(self) -> Iterator[None]:
-        if sum(len(one.kernels) for one in self.lists.values()) > _FEW:
+        if sum(len(records.kernels) for records in self.lists.values()) > _FEW:
             return
         tables = self.translation.tables
         small = iter(
             [
                 (name, at, kernel)
-                for name, one in self.lists.items()
-                for at, kernel in one.small[:_MOST]
+                for name, records in self.lists.items()
+                for at, kernel in records.small[:_MOST]
             ]
         )
         while some := list(islice(small, _TOGETHER)):

@@ -1,4 +1,4 @@
-"""Where a thread keeps a program's numbers: a line of memory for tiles of so many samples."""
+"""The layout of a program's numbers in a thread's memory, for tiles of a given size."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ class Layout:
     """Places of numbers and of their adjoints.
 
     In this order: the numbers that all samples share; copies of those that lookups read, one for
-    every sample of a tile; the lanes; the adjoints of the shared numbers, as partial sums; those
-    of the lanes; what is noted of each sample; what is measured, its limits and the largest that
-    were seen; bounds; scratch.
+    every sample of a tile; the lanes; the adjoints of the shared numbers, as partial sums; the
+    adjoints of the lanes; the status of each sample; measured extremes, their limits, and their
+    largest values so far; bounds; scratch.
 
     Args:
-        tile: samples side by side; with one, lanes are side by side.
-        shared: how many numbers all samples share.
-        slots: how many lanes there are.
-        copied: which of the shared numbers lookups read.
-        watched: how many numbers are measured, whose limits tell that no bounds are needed; 0 if
+        tile: samples side by side; if 1, lanes are side by side.
+        shared: the number of values that all samples share.
+        slots: the number of lanes.
+        copied: the indices of the shared numbers that lookups read.
+        watched: the number of measured extremes, whose limits show that no bounds are needed; 0 if
             there are no bounds.
     """
 
@@ -34,14 +34,14 @@ class Layout:
         self.lanes = _whole(self.copies + len(copied) * tile) if tile > 1 else shared
         self.sums = _whole(self.lanes + slots * tile) + VECTOR
         self.adjoints = self.sums + shared * self.partial
-        self.spare = _whole(self.adjoints + slots * tile) + VECTOR  # a place that nobody reads
+        self.spare = _whole(self.adjoints + slots * tile) + VECTOR  # written, but never read
         self.notes = self.spare + max(tile, VECTOR)  # the status of each sample
-        self.doubt = self.notes + max(tile, VECTOR)  # how many decisions rounding could turn
-        self.unsure = self.doubt + max(tile, VECTOR)  # whether bounds have to tell
-        self.exceeded = self.unsure + 1  # whether they had to in any tile
+        self.doubt = self.notes + max(tile, VECTOR)  # how many decisions rounding could change
+        self.unsure = self.doubt + max(tile, VECTOR)  # whether bounds are needed in this tile
+        self.exceeded = self.unsure + 1  # whether they were needed in any tile
         self.peaks = self.unsure + VECTOR
         self.watched = _whole(watched)
-        # How far behind a number its magnitude and its bound are, if numbers have any.
+        # The offsets from a number to its magnitude and to its bound, if there are any.
         self.has_bounds = watched > 0
         self.sizes = self.peaks + 3 * self.watched
         self.bounds = self.sizes + self.sums * self.has_bounds
@@ -50,22 +50,22 @@ class Layout:
         if tile > 1:
             copy = np.zeros(shared, dtype=np.int64)
             copy[copied] = self.copies + tile * np.arange(len(copied))
-        # By index: of the shared numbers, then of the lanes.
+        # By index: the shared numbers first, then the lanes.
         self._values = np.concatenate([copy, self.lanes + tile * line])
         self._slopes = np.concatenate(
             [self.sums + self.partial * np.arange(shared), self.adjoints + tile * line]
         )
 
     def index(self, addresses: Array) -> Array:
-        """Which numbers these are: those that are shared come first."""
+        """The indices of numbers; shared numbers come first."""
         return np.where(addresses >= SHARED, addresses - SHARED, self.shared + addresses)
 
     def values(self, addresses: Array) -> Array:
-        """The places of numbers that are looked up."""
+        """The places of numbers, for lookups."""
         return self._values[self.index(addresses)]
 
     def slopes(self, addresses: Array) -> Array:
-        """The places of the adjoints of numbers that are looked up."""
+        """The places of the adjoints of numbers, for lookups."""
         return self._slopes[self.index(addresses)]
 
     def lane(self, number: int) -> int:
@@ -77,11 +77,11 @@ class Layout:
         return self.adjoints + number * self.tile
 
     def factor(self, address: int) -> tuple[int, int]:
-        """The place of a contraction's operand, and how far its neighbour is."""
+        """The place of a contraction's operand, and the distance to its neighbour."""
         return (address - SHARED, 1) if address >= SHARED else (self.lane(address), self.tile)
 
     def factor_adjoint(self, address: int) -> tuple[int, int]:
-        """The place of an operand's adjoint, and how far its neighbour is."""
+        """The place of an operand's adjoint, and the distance to its neighbour."""
         if address >= SHARED:
             return self.sums + (address - SHARED) * self.partial, self.partial
         return self.adjoint(address), self.tile

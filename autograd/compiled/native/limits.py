@@ -1,9 +1,9 @@
-"""What has to be measured to know that rounding decides nothing, without a bound for each number.
+"""Limits on measured extremes within which rounding cannot change a decision.
 
-Lanes that one instruction makes are a heap; so are the parameters, and each constant.  Of heaps
-the extremes are measured, and with them intervals take the places of numbers in the rules for
-margins.  Where nothing is in doubt for some extremes, nothing is for any that lie inside them: they
-become limits, and machine code compares.
+The lanes that one instruction computes form a heap; so do the parameters, and each constant.  The
+extremes of each heap are measured.  They give intervals, which replace numbers in the rules for
+margins.  If no decision is in doubt for some extremes, none is in doubt for smaller ones.  So these
+extremes become limits, and machine code compares with them instead of computing all bounds.
 """
 
 import ast
@@ -32,10 +32,10 @@ _RISING = {
     "sqrt", "tanh",
 }  # fmt: skip
 _FALLING = {"acos", "erfc"}
-_SLACK = 1 + 1e-6  # for how these sums themselves are rounded
-_NOISE = 2.0**-48  # for how functions are rounded
-_EARLIEST, _PATIENT = 16, 1024  # calls that exceed limits before others are made
-_ROOM = 1.25  # how much larger numbers may become before the limits are asked for again
+_SLACK = 1 + 1e-6  # allows for the rounding of these sums themselves
+_NOISE = 2.0**-48  # allows for the rounding of functions
+_EARLIEST, _PATIENT = 16, 1024  # calls beyond the limits before new limits are computed
+_ROOM = 1.25  # how much larger numbers may become before they exceed the limits
 
 _learning = forkable_lock()
 
@@ -45,14 +45,14 @@ class Heaps:
 
     def __init__(self, program: Program) -> None:
         ends = [0, program.tape.inputs]
-        for one in program.instructions:
-            ends += [int(one.results.min()), int(one.results.max()) + 1]
+        for step in program.instructions:
+            ends += [int(step.results.min()), int(step.results.max()) + 1]
         self.shared, self.constants = program.shared, len(program.tape.constants)
         self.starts = np.unique([end for end in ends if end < max(program.slots, 1)])
         self.ends = np.append(self.starts[1:], program.slots)
 
     def each(self, addresses: Array) -> Array:
-        """The heap of each number: constants, the parameters, the one behind them, lanes."""
+        """The heap of each number: constants, the parameters, the 1 after them, lanes."""
         lane = np.searchsorted(self.starts, addresses, side="right") - 1
         number = np.minimum(addresses - SHARED, self.constants)
         number = np.where(addresses == SHARED + self.shared, self.constants + 1, number)
@@ -63,7 +63,7 @@ class Heaps:
         return np.unique(self.each(addresses)).tolist()  # type: ignore[no-any-return]
 
     def numbers(self, heap: int) -> tuple[int, int]:
-        """The address of its first number, and how many there are."""
+        """The address of the heap's first number, and its length."""
         if heap == self.constants:
             return SHARED + heap, self.shared - self.constants
         if heap < self.constants + 2:
@@ -73,12 +73,12 @@ class Heaps:
 
 
 class Peaks:
-    """What is measured of a program, each as something that may not be too large.
+    """The measurements of a program, each as a number with an upper limit.
 
     Attributes:
-        places: where each begins: the "size" of a heap or its "ends" (4 numbers), a step's largest
+        places: the index of each: the "size" of a heap or its "ends" (4 numbers), a step's largest
             "sum" of shared sizes, its smallest "gap", and a "guard"'s distance.
-        count: how many numbers there are.
+        count: the number of measurements.
     """
 
     def __init__(self, program: Program) -> None:
@@ -109,7 +109,7 @@ class Peaks:
     # ------------------------------------------------------------------ limits
 
     def limits(self, seen: Array) -> Array | None:
-        """Limits with room beside what has been seen, or else without; None if there are none."""
+        """Limits with room above the values seen, or else without room; None if neither works."""
         roomy = seen.copy()
         for (what, _), at in self.places.items():
             if what == "ends":
@@ -122,33 +122,33 @@ class Peaks:
             else:
                 roomy[at] /= 4
         for extremes in (roomy, seen):
-            found = _Evaluation(self, extremes).limits()
-            if found is not None:
-                return found
+            limits = _Evaluation(self, extremes).limits()
+            if limits is not None:
+                return limits
         return None
 
 
 class Limits:
-    """The limits of a program, learnt while it runs: they matter to its speed, and to no result."""
+    """The limits of a program, learned while it runs; they change its speed and no result."""
 
     def __init__(self, peaks: Peaks, layout: Layout) -> None:
         self.peaks = peaks
         first, self.count = layout.peaks, layout.watched
-        # Of peaks, limits, and the largest that were seen.
+        # The places of the peaks, their limits, and their largest values so far.
         self.places = [first + k * self.count for k in range(3)]
         self.limits = np.full(self.count, -math.inf)
         self.limits[peaks.count :] = math.inf
         self.seen = np.full(self.count, -math.inf)
         self.missed = 0  # calls since the limits were made
-        self.patience = _EARLIEST  # after so many they are made again
+        self.patience = _EARLIEST  # the number of such calls before new limits are computed
 
     def put(self, memory: Array) -> None:
-        """Prepare a thread's numbers."""
+        """Write the limits to a thread's memory."""
         for place, numbers in zip(self.places, (-math.inf, self.limits, -math.inf), strict=True):
             memory[place : place + self.count] = numbers
 
     def learn(self, memory: Array) -> None:
-        """After a call that exceeded limits: try to find some that allow for it."""
+        """After a call that exceeded the limits, try to find limits that allow it."""
         with _learning:
             place = self.places[2]
             self.seen = np.maximum(self.seen, memory[place : place + self.count])
@@ -158,16 +158,16 @@ class Limits:
             self.put(memory)
 
     def _make(self) -> None:
-        found = quietly(lambda: self.peaks.limits(self.seen[: self.peaks.count]))
+        limits = quietly(lambda: self.peaks.limits(self.seen[: self.peaks.count]))
         self.missed = 0
-        if found is None or (found == self.limits[: self.peaks.count]).all():
+        if limits is None or (limits == self.limits[: self.peaks.count]).all():
             self.patience = min(2 * self.patience, _PATIENT)
         else:
             self.patience = _EARLIEST
-        if found is None:
+        if limits is None:
             self.seen[:] = -math.inf
         else:
-            self.limits[: self.peaks.count] = found
+            self.limits[: self.peaks.count] = limits
 
 
 def factors(step: Step) -> list[Array]:
@@ -177,7 +177,7 @@ def factors(step: Step) -> list[Array]:
 
 
 def shared_side(step: Step) -> int | None:
-    """Which factor of a contraction is made of numbers that all samples share, beside lanes."""
+    """The one factor of a contraction that all samples share, 0 or 1; None if not exactly one."""
     one = step.instruction
     sides = [one.x >= SHARED, one.y >= SHARED]
     if one.kind != CONTRACT or sides.count(True) != 1:
@@ -186,7 +186,7 @@ def shared_side(step: Step) -> int | None:
 
 
 class _Evaluation:
-    """The margins of heaps, for some extremes."""
+    """The margins of heaps for given extremes."""
 
     def __init__(self, peaks: Peaks, extremes: Array) -> None:
         self.peaks, self.extremes, self.heaps = peaks, extremes, peaks.heaps
@@ -195,13 +195,16 @@ class _Evaluation:
         self.unit = self.cone.unit * UNIT
 
     def limits(self) -> Array | None:
-        """The extremes with what guards and choices need; None if anything could be turned."""
+        """The extremes, with the distances that guards and choices need.
+
+        None if rounding could change a decision.
+        """
         places = self.peaks.places
         for (what, _), at in places.items():
             count = {"size": 1, "sum": 1, "ends": 2}.get(what, 0)
             if not np.isfinite(self.extremes[at : at + count]).all():
                 return None
-        found = self.extremes.copy()
+        limits = self.extremes.copy()
         for k, step in enumerate(self.cone.steps):
             one = step.instruction
             if one.kind in (CONTRACT, GATHER):
@@ -210,21 +213,21 @@ class _Evaluation:
                 if not self._row(one):
                     return None
             elif one.kind == LARGEST:
-                found[places["gap", k]] = self._least(8 * self.margin(one.pool[0]))
+                limits[places["gap", k]] = self._least(8 * self.margin(one.pool[0]))
             else:
                 self._add(one, self.margin(one.pool[0]))
         sides = self.program.address[self.program.tape.guards[:, 1:3]]
         for j in np.flatnonzero(self.cone.guards).tolist():
             off = sum(self.margin(sides[j, side : side + 1]) for side in (0, 1))
-            found[places["guard", j]] = self._least(off)
-        return None if np.isnan(found).any() else found
+            limits[places["guard", j]] = self._least(off)
+        return None if np.isnan(limits).any() else limits
 
     def _least(self, margin: float) -> float:
-        """Minus how far apart numbers must be; nan if no distance is enough."""
+        """Minus the required distance between numbers; nan if no distance is enough."""
         return -margin * _SLACK if margin < margins.HUGE else math.nan
 
     def margin(self, addresses: Array) -> float:
-        """How far some numbers may be off."""
+        """The largest margin of some numbers."""
         return max(self.margins.get(heap, 0.0) for heap in self.heaps.of(addresses))
 
     def _add(self, one: Instruction, margin: float) -> None:
@@ -256,19 +259,19 @@ class _Evaluation:
         self._add(step.instruction, terms * total * _SLACK)
 
     def _row(self, one: Instruction) -> bool:
-        """Whether a row decides nothing; its results get their margin."""
+        """Whether no decision in a row is in doubt; adds the margin to its results."""
         variant = self.cone.rows[one.op]
-        found = margins.margins(rows()[variant.op], variant.unsigned)
+        rule = margins.margins(rows()[variant.op], variant.unsigned)
         off = [self.margin(pool) for pool in one.pool]
         names: dict[str, Interval] = {"z": self._ends(one.results)}
         names |= {name: (0.0, p) for name, p in zip("pq", off, strict=False)}
         most = 0.0
         for sides in product(*(self._sides(pool) for pool in one.pool)):
             known = names | dict(zip("xy", sides, strict=False))
-            for name, tree in found.parts.items():
+            for name, tree in rule.parts.items():
                 known[name] = interval(tree, known)
-            most = max(most, interval(found.margin, known)[1])
-            if not interval(found.doubt, known)[1] <= 0.0:
+            most = max(most, interval(rule.margin, known)[1])
+            if not interval(rule.doubt, known)[1] <= 0.0:
                 return False
         self._add(one, most * _SLACK)
         return most < math.inf
@@ -279,19 +282,19 @@ class _Evaluation:
         return -low, high
 
     def _sides(self, addresses: Array) -> list[Interval]:
-        """The intervals of the numbers below 0, and of those that are not."""
+        """The intervals of the numbers below 0, and of all others."""
         low, high = self._ends(addresses)
         places = [self.peaks.places["ends", heap] for heap in self.heaps.of(addresses)]
         below, above = (max(float(self.extremes[at + k]) for at in places) for k in (2, 3))
-        found = [(low, below)] if below > -math.inf else []
-        return found + ([(-above, high)] if above > -math.inf else [])
+        negative = [(low, below)] if below > -math.inf else []
+        return negative + ([(-above, high)] if above > -math.inf else [])
 
 
 # ---------------------------------------------------------------------- intervals
 
 
 def interval(tree: ast.expr, names: Mapping[str, Interval]) -> Interval:
-    """The values that a rule may have within intervals of its names; too many rather than too few.
+    """An interval that contains all values of a rule, given intervals for its names.
 
     >>> interval(ast.parse("1 / x", mode="eval").body, {"x": (2.0, 4.0)})
     (0.25, 0.5)
@@ -321,7 +324,7 @@ def interval(tree: ast.expr, names: Mapping[str, Interval]) -> Interval:
 
 
 def _hull(ends: list[float]) -> Interval:
-    """From the least to the most; anything, if one of them is no number."""
+    """The interval from the least to the greatest end; ANYTHING if one of them is nan."""
     return ANYTHING if any(end != end for end in ends) else (min(ends), max(ends))
 
 

@@ -1,7 +1,7 @@
 """Kernels that find their operands in tables: irregular sums, choices, maxima and masks.
 
-`tile` samples lie side by side, in vectors; a tile of one is a number.  Places in tables are those
-of numbers in the thread's memory.
+`tile` samples lie side by side, in vectors; a tile of one is a single number.  The places in tables
+refer to the thread's memory.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from autograd.compiled.native.ir import ENTRY, INT, VECTOR, Body, Function, Term
 
 
 class Lookup:
-    """A kernel for tiles: what its fields and tables are, and its loops over lanes and vectors."""
+    """A kernel for tiles: its fields and tables, and its loops over lanes and vectors."""
 
     def __init__(self, f: Function, tile: int) -> None:
         self.f, self.tile, self.width = f, tile, min(tile, VECTOR)
@@ -27,7 +27,7 @@ class Lookup:
         return self.f.table(self.field())
 
     def lanes(self, count: Whole, body: Callable[[Any, Any], None]) -> None:
-        """The body for each lane and each vector of the tile: (lane, where the vector starts)."""
+        """Run the body for each lane and vector of the tile: (lane, start of the vector)."""
         halves = self.tile // self.width
         self.f.each(count, lambda i: self.f.each(halves, lambda h: body(i, h * self.width)))
 
@@ -36,11 +36,11 @@ class Lookup:
         return self.f.load(self.f.at(place), self.width)
 
     def store(self, x: Term, place: Whole) -> None:
-        """Put them there."""
+        """Store a vector of samples at a place."""
         self.f.store(x, self.f.at(place))
 
     def increase(self, x: Term, place: Whole) -> None:
-        """Add them to what is there."""
+        """Add a vector of samples to the numbers at a place."""
         pointer = self.f.at(place)
         self.f.store(self.f.load(pointer, x.lanes) + x, pointer)
 
@@ -49,7 +49,7 @@ class Lookup:
         return self.f.number(number, self.width)
 
     def vectors(self, count: Whole, body: Body, carried: tuple[Term, ...] = ()) -> list[Term]:
-        """The body for the vectors of a line: (where it starts and what counts, carried)."""
+        """The carried terms after body((start, mask of valid numbers), carried) for each vector."""
 
         def inside(i: Whole, state: list[Term]) -> Any:
             start = i * VECTOR
@@ -58,12 +58,12 @@ class Lookup:
         return self.f.loop((count + (VECTOR - 1)) // VECTOR, inside, carried)
 
     def put(self, x: Term, place: Whole, kept: Term) -> None:
-        """Store a vector; where the mask does not hold, what is there stays."""
+        """Store a vector where the mask is true, and leave the other numbers unchanged."""
         pointer = self.f.at(place)
         self.f.store(kept.select(x, self.f.load(pointer)), pointer)
 
     def terms(self, starts: Term, lane: Whole, same: int, body: Body, *totals: Term) -> list[Term]:
-        """The totals after each of a lane's terms; `same` if each lane has so many."""
+        """The totals after all terms of a lane; `same` is their number, or 0 if it varies."""
         if same:
             state = list(totals)
             for k in range(same):
@@ -77,7 +77,7 @@ class Lookup:
 
 
 def gather(f: Function, tile: int, same: int, alone: bool, sign: int, add: bool) -> None:
-    """z[lane] = or += sign * sum of x * y, all looked up; `alone` if every y is a one."""
+    """Write z[lane] = or += sign * sum of x * y, all looked up; `alone` if every y is 1."""
     here = Lookup(f, tile)
     count, targets, starts, xs, ys = here.field(), *(here.table() for _ in range(4))
 
@@ -101,7 +101,7 @@ def gather(f: Function, tile: int, same: int, alone: bool, sign: int, add: bool)
 def gather_back(
     f: Function, tile: int, same: int, alone: bool, sign: int, wanted: tuple[bool, bool]
 ) -> None:
-    """The adjoints of a sum of looked up products, added to those of its factors."""
+    """Write the pullback of a sum of looked-up products, which adds to its factors' adjoints."""
     here = Lookup(f, tile)
     count, results, starts, xs, ys, to_xs, to_ys = here.field(), *(here.table() for _ in range(6))
 
@@ -127,7 +127,7 @@ def gather_back(
 
 
 def largest(f: Function, tile: int) -> None:
-    """z[lane] = which of its entries is the first of the largest; 0 if one of them is nan."""
+    """Write z[lane] = the index of the first of its largest entries; 0 if an entry is nan."""
     here = Lookup(f, tile)
     count, place, starts, entries = here.field(), here.field(), here.table(), here.table()
 
@@ -146,13 +146,13 @@ def largest(f: Function, tile: int) -> None:
 
 
 def _larger(x: Term, number: Term, best: Term, which: Term) -> list[Term]:
-    """The best so far and which it is, after one more; nan, once it is the best, stays it."""
+    """The largest number so far and its index, after one more number; nan stays the largest."""
     more = x.compare("ugt", best) & best.compare("ord", best)
     return [more.select(x, best), more.select(number, which)]
 
 
 def largest_in_line(f: Function) -> None:
-    """The same for one sample, where the entries of each lane lie in a line."""
+    """Write the same for one sample, if the entries of each lane lie in a line."""
     here = Lookup(f, 1)
     count, place, starts, entries = here.field(), here.field(), here.table(), here.table()
     positions = f.line(range(VECTOR))
@@ -180,17 +180,17 @@ def largest_in_line(f: Function) -> None:
 
 
 class _Choice(Lookup):
-    """What choices and their pullbacks share: groups of lanes that choose with one index.
+    """The common part of choices and their pullbacks: groups of lanes that share an index.
 
-    A group says where its index is, from how many entries it chooses, where its first result is,
-    where its entries start, how many lanes it has, and how far apart what they choose is.
+    A group is six numbers: the place of its index, its number of entries, the place of its first
+    result, the start of its entries, its number of lanes, and the distance between their entries.
     """
 
     def each_lane(self, body: Callable[[Whole, Term], None], shared: bool, many: bool) -> None:
-        """The body for each lane: the places of its result and of what each sample chose.
+        """Run the body for each lane with the places of its result and of each sample's choice.
 
-        `shared` says that the entries are of all samples, and `many` that each sample has a sum of
-        its own for them.
+        `shared` means that all samples share the entries; `many`, that each sample has its own sum
+        for them.
         """
         f = self.f
         groups, rows, entries = self.field(), self.table(), self.table()
@@ -216,7 +216,7 @@ class _Choice(Lookup):
         self.lanes(groups, group)
 
     def _clipped(self, index: Term, count: Whole) -> Term:
-        """The index as a whole number, of those that there are."""
+        """The index as a whole number, limited to the existing entries."""
         f, zero = self.f, self.number(0.0)
         index = index.compare("ogt", zero).select(index, zero)
         most = f.spread(f.as_real(count - 1), self.width)
@@ -224,7 +224,7 @@ class _Choice(Lookup):
 
 
 def choose(f: Function, tile: int, shared: bool) -> None:
-    """z = the entry that an index says; `shared` if entries are numbers of all samples."""
+    """Write z = the entry at an index; `shared` if all samples share the entries."""
     here, memory = _Choice(f, tile), f.pointers["memory"]
 
     def lane(result: Whole, places: Term) -> None:
@@ -234,7 +234,7 @@ def choose(f: Function, tile: int, shared: bool) -> None:
 
 
 def choose_back(f: Function, tile: int, shared: bool) -> None:
-    """The adjoints of choices, added to those of what was chosen; the entries are adjoints."""
+    """Write the pullback of choices, which adds to the chosen entries; these are adjoints."""
     here, memory = _Choice(f, tile), f.pointers["memory"]
 
     def lane(result: Whole, places: Term) -> None:
@@ -251,10 +251,10 @@ def choose_back(f: Function, tile: int, shared: bool) -> None:
 
 
 def replace(f: Function, tile: int, back: bool) -> None:
-    """In each group of lanes, the one that an index says becomes another number; backward, 0.
+    """Write the kernel that replaces the lane at an index in each group; backward, it sets 0.
 
-    A group says where its index is, the place of its first lane, that lane's number, how many
-    lanes it has, and where the other number is.
+    A group is five numbers: the place of its index, the place of its first lane, that lane's
+    number, its number of lanes, and the place of the new number.
     """
     here = Lookup(f, tile)
     groups, rows, spare = here.field(), here.table(), here.field()
@@ -263,8 +263,8 @@ def replace(f: Function, tile: int, back: bool) -> None:
         index, first, number, count, other = (f.entry(rows, i * 5 + k) for k in range(5))
         inside = here.load(index + start).cast("fptosi", INT) - f.spread(number, here.width)
         place = inside * tile + f.spread(first, here.width)
-        held = inside.compare("ult", f.spread(count, here.width))
-        place = held.select(place, f.spread(spare, here.width))
+        valid = inside.compare("ult", f.spread(count, here.width))
+        place = valid.select(place, f.spread(spare, here.width))
         instead = f.number(0.0, 1) if back else f.load(f.at(other), 1)
         if tile == 1:
             here.store(instead, place)
@@ -276,13 +276,13 @@ def replace(f: Function, tile: int, back: bool) -> None:
 
 
 def zero(f: Function) -> None:
-    """Numbers in a line become 0."""
+    """Write the kernel that sets the numbers in a line to 0."""
     here = Lookup(f, 1)
     _zero(f, here.field(), here.field())
 
 
 def zeros(f: Function) -> None:
-    """The same in several lines; a table says where each is, and how long."""
+    """Write the same for several lines; a table has the place and length of each."""
     here = Lookup(f, 1)
     count, table = here.field(), here.table()
     f.each(count, lambda i: _zero(f, f.entry(table, i * 2), f.entry(table, i * 2 + 1)))
@@ -296,7 +296,7 @@ def _zero(f: Function, place: Whole, count: Whole) -> None:
 
 
 def transpose(f: Function) -> None:
-    """A table of numbers, its rows as columns: in squares of vectors, and the rest one by one."""
+    """Write the transposition of a matrix: in squares of vectors, and the rest number by number."""
     here = Lookup(f, 1)
     source, target, rows, columns, source_step, target_step = (here.field() for _ in range(6))
 
@@ -321,21 +321,21 @@ def transpose(f: Function) -> None:
 
 
 def _transposed(lines: list[Term]) -> list[Term]:
-    """A square of vectors with its rows as columns, in steps of 1, 2 and 4 places."""
+    """The transpose of a square of vectors, in steps of 1, 2 and 4 places."""
     step = 1
     while step < VECTOR:
         low = [k + (0 if k & step == 0 else VECTOR - step) for k in range(VECTOR)]
-        made = list(lines)
+        out = list(lines)
         for k in range(VECTOR):
             if k & step == 0:
                 x, y = lines[k], lines[k + step]
-                made[k], made[k + step] = x.shuffled(y, low), x.shuffled(y, [p + step for p in low])
-        lines, step = made, step * 2
+                out[k], out[k + step] = x.shuffled(y, low), x.shuffled(y, [p + step for p in low])
+        lines, step = out, step * 2
     return lines
 
 
 def transposed_sums(lines: list[Term]) -> Term:
-    """The vector of the sums of so many vectors, neighbours first."""
+    """The vector of the sums of these vectors, adding neighbours first."""
     even, odd = range(0, 2 * VECTOR, 2), range(1, 2 * VECTOR, 2)
     while len(lines) > 1:
         pairs = zip(lines[::2], lines[1::2], strict=True)

@@ -1,6 +1,6 @@
-"""Kernels that measure many numbers at once: their sizes and ends, and how near decisions are.
+"""Kernels that measure many numbers at once: their sizes and ends, and how close decisions are.
 
-Limits on what they find tell that rounding can turn nothing (see `limits`).
+If the results are within limits, rounding cannot change a decision (see `limits`).
 """
 
 import math
@@ -11,23 +11,23 @@ from autograd.compiled.native.functions import bits, number
 from autograd.compiled.native.ir import VECTOR, Function, Term, Whole
 from autograd.compiled.native.lookups import Lookup
 
-NOTHING = -math.inf  # what the largest of no numbers is
-# Integers order the bits of numbers above 0 as these, and those below 0 the other way round: the
-# largest above 0, the lowest below it, and of both sides what is the nearest to 0.  The bits of a
-# nan lie beyond those of inf.
+NOTHING = -math.inf  # the maximum of no numbers
+# Compared as integers, the bits of positive numbers keep their order, and those of negative numbers
+# are in reverse order.  So these give the largest number above 0, the lowest below 0, and on each
+# side the number nearest to 0.  The bits of nan lie beyond those of inf.
 _ENDS = "smax", "umax", "smin", "umin"
-_CHAINS = 4  # of maxima that do not wait for each other
+_CHAINS = 4  # independent chains of maxima, so that none waits for another
 
 
 def larger(most: Term, x: Term) -> Term:
-    """The larger; nan, once it is there, stays."""
+    """The larger number; once `most` is nan, it stays nan."""
     return most.replaced(x.compare("ugt", most) & most.compare("ord", most), x)
 
 
 def peaks(f: Function, ends: bool, whole: bool) -> None:
-    """The largest size of the numbers in each of some lines, or with `ends` their ends.
+    """Write the kernel for the largest size in each line of numbers, or, with `ends`, their ends.
 
-    With `whole`, lines are made of whole vectors.
+    `whole` says that lines consist of whole vectors.
     """
     here = Lookup(f, 1)
     count, table = here.field(), here.table()
@@ -45,13 +45,13 @@ def peaks(f: Function, ends: bool, whole: bool) -> None:
         def several(j: Whole, state: list[Term]) -> list[Term]:
             places = (first + j * (VECTOR * chains) + k * VECTOR for k in range(chains))
             return [
-                f.intrinsic("umax", one, read(at)) for one, at in zip(state, places, strict=True)
+                f.intrinsic("umax", most, read(at)) for most, at in zip(state, places, strict=True)
             ]
 
         def some(at: Any, state: list[Term]) -> list[Term]:
             x = read(first + at[0])
             x = x if whole else at[1].select(x, start)
-            return [_most(name, one, x) for name, one in zip(names, state, strict=True)]
+            return [_most(name, most, x) for name, most in zip(names, state, strict=True)]
 
         state = [start] * len(names)
         if chains > 1:
@@ -59,11 +59,11 @@ def peaks(f: Function, ends: bool, whole: bool) -> None:
             a, b, c, d = f.loop(groups, several, [start] * chains)
             state = [_most("umax", _most("umax", a, b), _most("umax", c, d))]
             first, length = first + groups * (VECTOR * chains), length % (VECTOR * chains)
-        found = [
-            one.folded(partial(_most, name))
-            for name, one in zip(names, here.vectors(length, some, tuple(state)), strict=True)
+        extremes = [
+            most.folded(partial(_most, name))
+            for name, most in zip(names, here.vectors(length, some, tuple(state)), strict=True)
         ]
-        for k, most in enumerate(_sides(found) if ends else map(number, found)):
+        for k, most in enumerate(_sides(extremes) if ends else map(number, extremes)):
             here.store(most, to + k)
 
     f.each(count, line)
@@ -73,12 +73,9 @@ def _most(name: str, x: Term, y: Term) -> Term:
     return x.f.intrinsic(name, x, y)
 
 
-def _sides(found: list[Term]) -> list[Term]:
-    """The largest number, minus the smallest, and of those below 0 and not what is nearest to 0.
-
-    The last two are told as if both were below 0.
-    """
-    highest, lowest, below, above = found
+def _sides(extremes: list[Term]) -> list[Term]:
+    """The largest number, minus the smallest, and minus the smallest size on each side of 0."""
+    highest, lowest, below, above = extremes
     has_above, has_below = highest.compare("sge", 0), below.compare("slt", 0)
     return [
         number(has_above.select(highest, below)),
@@ -89,7 +86,7 @@ def _sides(found: list[Term]) -> list[Term]:
 
 
 def gaps(f: Function, tile: int) -> None:
-    """Minus the smallest distance of the largest from the one after it, of some lists."""
+    """Write the kernel for minus the smallest gap between the two largest numbers of any list."""
     here = Lookup(f, tile)
     to, count, starts, entries = here.field(), here.field(), here.table(), here.table()
 
@@ -112,7 +109,7 @@ def gaps(f: Function, tile: int) -> None:
 
 
 def distances(f: Function, tile: int) -> None:
-    """Minus the smallest distance of the sides of each of some guards."""
+    """Write the kernel for minus the smallest distance between the two sides of each guard."""
     here = Lookup(f, tile)
     count, table = here.field(), here.table()
 
@@ -130,7 +127,7 @@ def distances(f: Function, tile: int) -> None:
 
 
 def check(f: Function) -> None:
-    """Doubt if anything that was measured is above its limit; and the largest that were seen."""
+    """Write the kernel that notes whether a peak exceeds its limit, and keeps the largest peaks."""
     here = Lookup(f, 1)
     first, apart, count, doubt = (here.field() for _ in range(4))
 
@@ -141,5 +138,5 @@ def check(f: Function) -> None:
         above = x.compare("ugt", limit) & at[1]
         return [state[0].replaced(above, 1.0)]
 
-    (found,) = here.vectors(count, some, (f.number(0.0),))
-    here.store(found.total(), doubt)
+    (exceeded,) = here.vectors(count, some, (f.number(0.0),))
+    here.store(exceeded.total(), doubt)

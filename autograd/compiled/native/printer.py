@@ -1,7 +1,7 @@
-"""The printer of a row's tree as vector code: the table's text, for some numbers at once.
+"""The printer of a row's tree as vector code, for several numbers at once.
 
-What LLVM can do by itself it does; some functions of libm have vector forms (`functions.py`); any
-other is called once for each number.
+LLVM's own instructions are used where they exist.  Some functions of libm have vector forms
+(`functions.py`); the others are called once for each number.
 """
 
 import ast
@@ -24,10 +24,10 @@ _BUILT_IN = frozenset({"fabs", "sqrt"})
 
 
 class Printer:
-    """Prints trees over operands that are vectors, or numbers that are known already.
+    """Prints trees whose operands are vectors or known numbers.
 
-    A row that is called is printed over its own operands, once for the same ones: its text is never
-    written into the text of another, which would double with each step of a chain of rows.
+    A row that is called is printed with its own operands, once per set of operands.  Its text is
+    not copied into its caller's text, which could double the text with each row in a chain.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Printer:
         return number if isinstance(number, Term) else self.f.number(number)
 
     def number(self, tree: ast.expr) -> Number:
-        """The tree's value: a number, if it depends on known numbers only."""
+        """The tree's value: a plain number if it depends only on known numbers."""
         match tree:
             case ast.Constant(value=value):
                 return float(value)  # type: ignore[arg-type]
@@ -82,11 +82,11 @@ class Printer:
         return _ARITHMETIC[type(op)](x, y)  # type: ignore[no-any-return]
 
     def _choice(self, test: ast.Compare, body: ast.expr, orelse: ast.expr) -> Number:
-        """One of two values; what both have in common is computed once, on a chosen operand."""
+        """One of two values; a function that both share is computed once, on a chosen operand."""
         match body, orelse:
-            case ast.Call(func=ast.Name(id=one), args=[x]), ast.Call(
+            case ast.Call(func=ast.Name(id=name), args=[x]), ast.Call(
                 func=ast.Name(id=other), args=[y]
-            ) if one == other:
+            ) if name == other:
                 return self.number(ast.Call(body.func, [ast.IfExp(test, x, y)], []))
             case ast.BinOp(left=x, op=ast.Div(), right=below), ast.BinOp(
                 left=y, op=ast.Div(), right=beneath
@@ -110,7 +110,7 @@ class Printer:
         return self._called[key]
 
     def with_parts(self, op: Operation, *wanted: ast.expr) -> Self:
-        """The same, after it has printed the shared parts of a row that some trees need."""
+        """This printer, after printing the shared parts of a row that the wanted trees need."""
         for name, tree in rules.parts(op, *wanted).items():
             self.names[name] = self.number(tree)
         return self

@@ -1,4 +1,4 @@
-"""Records: which kernel runs on which places, and what has been written before it runs."""
+"""Records, each a kernel with the places that it works on, and which places are written before."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +10,8 @@ from autograd.compiled.native.lookups import zero, zeros
 from autograd.compiled.native.shapes import Shape
 
 Array = Any
-Kernel = tuple[Callable[..., None], tuple[Any, ...]]  # what writes it, and for what
-_SMALL = 400  # terms that are written out
+Kernel = tuple[Callable[..., None], tuple[Any, ...]]  # the function that writes it, its arguments
+_SMALL = 400  # up to this many terms are written out
 
 
 class Records:
@@ -20,11 +20,11 @@ class Records:
     def __init__(self) -> None:
         self.words: list[int] = []
         self.kernels: list[tuple[int, Kernel]] = []  # where each record starts, and its kernel
-        self.shapes: list[tuple[int, Shape]] = []  # the same of contractions
-        self.small: list[tuple[int, Kernel]] = []  # and of what can do without tables
+        self.shapes: list[tuple[int, Shape]] = []  # the same for contractions
+        self.small: list[tuple[int, Kernel]] = []  # the same for kernels that can avoid tables
 
     def append(self, kernel: Kernel, *fields: int, parts: int = 0) -> None:
-        """Add a record; `parts` is how many terms it has, where they are looked up."""
+        """Add a record; `parts` is its number of looked-up terms."""
         self.kernels.append((len(self.words), kernel))
         if 0 < parts <= _SMALL:
             self.small.append((len(self.words), kernel))
@@ -32,21 +32,21 @@ class Records:
 
 
 class Tables:
-    """Whole numbers of 32 bits that kernels look up."""
+    """Tables of 32-bit whole numbers that kernels look up."""
 
     def __init__(self) -> None:
         self._parts: list[Array] = []
         self._count = 0
 
     def append(self, numbers: Any) -> int:
-        """Where the new table starts."""
+        """Add a table; returns where it starts."""
         start, table = self._count, np.asarray(numbers, dtype=np.int64).ravel()
         self._parts.append(table)
         self._count += len(table)
         return start
 
     def joined(self) -> Array:
-        """All of them; what is read behind the last is 0."""
+        """All tables in one array, followed by zeros for reads past the end."""
         everything = np.concatenate([*self._parts, np.zeros(VECTOR, dtype=np.int64)])
         if everything.max() >= 1 << 32:
             raise MemoryError("the program is too large: its lanes do not fit into 32 GB")
@@ -54,20 +54,20 @@ class Tables:
 
 
 class Written:
-    """Which places have been written since the start of a run.
+    """Places that have been written since the start of a run.
 
     Args:
-        places: of each index.
-        fresh: whether it has not been written.
-        width: how many numbers an index has.
-        tables: where lists of places go.
+        places: the place of each index.
+        fresh: for each index, whether it has not been written yet.
+        width: the count of numbers at each index.
+        tables: the tables to which lists of places are added.
     """
 
     def __init__(self, places: Array, fresh: Array, width: int, tables: Tables) -> None:
         self.places, self.fresh, self.width, self.tables = places, fresh, width, tables
 
     def claim(self, records: Records, indices: Array, distinct: bool) -> bool:
-        """Whether sums must be added at the indices; zeros are put where that needs them."""
+        """Whether sums must be added at the indices; if so, unwritten places are set to 0 first."""
         fresh = self.fresh[indices]
         if distinct and fresh.all():
             self.fresh[indices] = False

@@ -1,7 +1,8 @@
-"""Kernels for the rows of the table: their values, and the adjoints of their operands.
+"""Kernels for the rows of the op table: their values, and the adjoints of their operands.
 
-An operand's numbers lie in a line, with a step from lane to lane, or are looked up in a table; a
-tile of one has vectors of lanes, and its operands can also be one number for all of them.
+An operand's numbers lie in a line, with a fixed step from lane to lane, or are looked up in a
+table.  In a tile of one, vectors run along lanes, and an operand can also be the same number for
+all lanes.
 """
 
 import ast
@@ -12,12 +13,12 @@ from autograd.compiled.native.lookups import Lookup
 from autograd.compiled.native.printer import Printer
 from autograd.operation import Operation
 
-Kind = Literal["line", "same", "table"] | float  # a number is an exponent that is known
+Kind = Literal["line", "same", "table"] | float  # a number is a known exponent
 Kinds = tuple[Kind, ...]
 
 
 class Operand:
-    """Where the lanes of an operand are, or of its adjoint."""
+    """The places of an operand's lanes, or of their adjoints."""
 
     def __init__(self, here: Lookup, kind: Kind) -> None:
         self.f, self.kind = here.f, kind
@@ -29,13 +30,13 @@ class Operand:
             self.place, self.step = here.field(), here.field()
 
     def of(self, lane: Whole) -> Whole:
-        """The place of a lane of a tile of several samples."""
+        """The place of a lane in a tile of several samples."""
         if self.kind == "table":
             return self.f.entry(self.place, lane)
         return self.place + lane * self.step  # type: ignore[no-any-return]
 
     def vector(self, lane: Whole, apart: Whole = 0) -> Term:
-        """The numbers of some lanes of one sample, or what lies so far behind them."""
+        """The numbers of a vector of lanes of one sample, or those at the distance `apart`."""
         f = self.f
         if self.kind == "line":
             return f.load(f.at(self.place + lane + apart))
@@ -47,7 +48,7 @@ class Operand:
 
 
 class Row:
-    """A row over lanes: how many there are, `places` of its own, and its operands."""
+    """A row over lanes: their number, `places` of its own, and its operands."""
 
     def __init__(self, here: Lookup, op: Operation, kinds: Kinds, places: int) -> None:
         self.here, self.op = here, op
@@ -55,26 +56,26 @@ class Row:
         self.operands = [Operand(here, kind) for kind in kinds]
 
     def printer(self, numbers: list[Term | None], wanted: list[ast.expr], **more: Term) -> Printer:
-        """A printer over the operands that has printed the shared parts of what is wanted."""
+        """A printer over the operands that has printed the shared parts of the wanted trees."""
         pairs = zip(self.operands, numbers, strict=True)
-        given = [one.kind if isinstance(one.kind, float) else x for one, x in pairs]
-        names = {name: x for name, x in zip("xy", given, strict=False) if x is not None}
+        inputs = [side.kind if isinstance(side.kind, float) else term for side, term in pairs]
+        names = {name: term for name, term in zip("xy", inputs, strict=False) if term is not None}
         return Printer(self.here.f, {**names, **more}).with_parts(self.op, *wanted)
 
     def of_tile(self, lane: Whole, start: Whole) -> list[Term | None]:
         """The operands of a lane, for a vector of samples."""
         return [
-            None if isinstance(one.kind, float) else self.here.load(one.of(lane) + start)
-            for one in self.operands
+            None if isinstance(x.kind, float) else self.here.load(x.of(lane) + start)
+            for x in self.operands
         ]
 
     def of_lanes(self, lane: Whole) -> list[Term | None]:
         """The operands of a vector of lanes."""
-        return [None if isinstance(one.kind, float) else one.vector(lane) for one in self.operands]
+        return [None if isinstance(x.kind, float) else x.vector(lane) for x in self.operands]
 
 
 def values(f: Function, op: Operation, tile: int, kinds: Kinds) -> None:
-    """z = h(x, y) for each lane; z lies in a line."""
+    """Write the kernel for z = h(x, y) in each lane; z lies in a line."""
     here = Lookup(f, tile)
     row = Row(here, op, kinds, 1)
     (result,) = row.own
@@ -96,24 +97,24 @@ def values(f: Function, op: Operation, tile: int, kinds: Kinds) -> None:
 
 
 def adjoints(f: Function, op: Operation, tile: int, kinds: Kinds, modes: tuple[str, ...]) -> None:
-    """The adjoint of each lane of z, times the partial derivatives.
+    """Write the kernel for the adjoint of each lane of z, times the partial derivatives.
 
-    `modes` says for each operand whether that is "add"ed to its adjoint, "set", or "" not wanted.
+    For each operand, the mode is "add" to add to its adjoint, "set" to replace it, "" to skip it.
     """
     here = Lookup(f, tile)
     row = Row(here, op, kinds, 2)
-    result, given = row.own
+    result, adjoint = row.own
     wanted = [k for k, mode in enumerate(modes) if mode]
     to = {k: Operand(here, kinds[k]) for k in wanted}
 
     def printed(numbers: list[Term | None], z: Term, g: Term) -> list[Term]:
         printer = row.printer(numbers, [op.partial_trees[k] for k in wanted], z=z)
-        # An adjoint of exactly 0 is not carried on.
+        # An adjoint of exactly 0 stops here: 0 times an infinite partial would be nan.
         some = g.compare("une", 0.0)
         return [some.select(g * printer.term(op.partial_trees[k]), 0.0) for k in wanted]
 
     def lane(i: Whole, start: Whole) -> None:
-        z, g = (here.load(place + i * tile + start) for place in (result, given))
+        z, g = (here.load(place + i * tile + start) for place in (result, adjoint))
         for k, part in zip(wanted, printed(row.of_tile(i, start), z, g), strict=True):
             put = here.increase if modes[k] == "add" else here.store
             put(part, to[k].of(i) + start)
@@ -121,7 +122,7 @@ def adjoints(f: Function, op: Operation, tile: int, kinds: Kinds, modes: tuple[s
     def some(at: tuple[Whole, Term], totals: list[Term]) -> list[Term]:
         start, kept = at
         z = f.load(f.at(result + start))
-        g = kept.select(f.load(f.at(given + start)), 0.0)
+        g = kept.select(f.load(f.at(adjoint + start)), 0.0)
         before, sums = iter(totals), []
         for k, part in zip(wanted, printed(row.of_lanes(start), z, g), strict=True):
             if kinds[k] == "same":
@@ -130,7 +131,7 @@ def adjoints(f: Function, op: Operation, tile: int, kinds: Kinds, modes: tuple[s
                 place = to[k].place + start
                 part = f.load(f.at(place)) + part if modes[k] == "add" else part
                 here.put(part, place, kept)
-            else:  # one after the other: places may be equal
+            else:  # one after the other, because places may be equal
                 for j in range(VECTOR):
                     here.increase(part.part(j), f.entry(to[k].place, start + j))
         return sums

@@ -1,7 +1,7 @@
-"""Contractions as loops: which loop runs in vectors, and what has to be transposed for it.
+"""Contractions as loops: which loop runs in vectors, and which factor is transposed for it.
 
 A contraction is out += sign * x * y over loops.  Each loop has a length and three strides, in
-numbers: of out, x and y.  A loop that does not move in out is a sum.
+numbers: in out, x and y.  A loop with stride 0 in out is a sum.
 """
 
 import math
@@ -12,7 +12,7 @@ from autograd.compiled.native.ir import VECTOR
 
 
 class Loop(NamedTuple):
-    """One loop: how often it runs, and how far each step goes in out, x and y."""
+    """One loop: its length, and its strides in out, x and y."""
 
     length: int
     out: int
@@ -25,15 +25,15 @@ SIZES = 2
 
 
 class Shape(NamedTuple):
-    """What a kernel is made for.
+    """The contraction that a kernel computes.
 
     Attributes:
-        outer: the loops over results; the one in vectors apart.
+        outer: the loops over results, except the vector loop.
         sums: the loops over terms.
         vector: the loop in vectors; its strides are 0 or 1.
         sign: 1 or -1.
-        add: whether the sum is added to what is there; otherwise it takes its place.
-        alone: whether y is a one, and x is added up by itself; SIZES, if its sizes are.
+        add: whether the sum is added to the number at its place; otherwise it replaces it.
+        alone: whether y is 1, so that x alone is summed; SIZES if the sizes of x are summed.
     """
 
     outer: tuple[Loop, ...]
@@ -45,23 +45,23 @@ class Shape(NamedTuple):
 
     @property
     def apart(self) -> bool:
-        """Whether surely no two results are one place."""
+        """Whether all results are known to have different places."""
         return apart((loop.length, loop.out) for loop in (*self.outer, self.vector))
 
     @property
     def work(self) -> int:
-        """How many products there are."""
+        """The number of products."""
         return math.prod(loop.length for loop in (*self.outer, *self.sums, self.vector))
 
 
 def shape(loops: list[Loop], vector: Loop, sign: int, add: bool, alone: int) -> Shape:
     """The shape of these loops."""
-    outer, sums = (tuple(one for one in loops if bool(one.out) is moves) for moves in (True, False))
+    outer, sums = (tuple(loop for loop in loops if bool(loop.out) is m) for m in (True, False))
     return Shape(outer, sums, vector, sign, add, alone)
 
 
 class Transposed(NamedTuple):
-    """A factor whose rows become columns before the contraction: rows, columns, and distances."""
+    """A factor that is transposed before the contraction: its size, and the strides of its rows."""
 
     rows: int
     columns: int
@@ -71,7 +71,7 @@ class Transposed(NamedTuple):
 
 
 def apart(loops: Iterable[tuple[int, int]]) -> bool:
-    """Whether loops of a length and a stride surely meet no place twice."""
+    """Whether loops, each a length and a stride, are known to visit no place twice."""
     reach = 0
     for stride, length in sorted((abs(stride), length) for length, stride in loops):
         if stride and length > 1:
@@ -82,42 +82,42 @@ def apart(loops: Iterable[tuple[int, int]]) -> bool:
 
 
 def merged(loops: Iterable[Loop]) -> list[Loop]:
-    """The loops in order of their strides; two that walk through one line in all three are one."""
-    found: list[Loop] = []
+    """The loops in order of their strides; two that continue each other in all three are merged."""
+    lines: list[Loop] = []
     for loop in sorted(
-        (one for one in loops if one.length > 1), key=lambda one: [*map(abs, one[1:])]
+        (loop for loop in loops if loop.length > 1), key=lambda loop: [*map(abs, loop[1:])]
     ):
-        last = found[-1] if found else ONCE
-        if found and all(last.length * a == b for a, b in zip(last[1:], loop[1:], strict=True)):
-            found[-1] = last._replace(length=last.length * loop.length)
+        last = lines[-1] if lines else ONCE
+        if lines and all(last.length * a == b for a, b in zip(last[1:], loop[1:], strict=True)):
+            lines[-1] = last._replace(length=last.length * loop.length)
         else:
-            found.append(loop)
-    return found
+            lines.append(loop)
+    return lines
 
 
 def pieces(length: int) -> list[tuple[int, int, int]]:
-    """A line of numbers as vectors: where each starts, its width, and how many count if not all."""
+    """A line of numbers as vectors: (start, width, numbers that count, or 0 if all do)."""
     whole, rest = length - length % VECTOR, length % VECTOR
-    found = [(start, VECTOR, 0) for start in range(0, whole, VECTOR)]
+    vectors = [(start, VECTOR, 0) for start in range(0, whole, VECTOR)]
     if rest:
-        found.append((whole, rest, 0) if rest in (1, 2, 4) else (whole, VECTOR, rest))
-    return found
+        vectors.append((whole, rest, 0) if rest in (1, 2, 4) else (whole, VECTOR, rest))
+    return vectors
 
 
-# Rough costs in vector operations, measured on one processor: a vector's sum, and a number that
-# changes its place.  They choose among ways and change nothing else.
+# Rough costs in vector operations, measured on one processor: summing a vector, and moving a
+# number.  They decide which loop runs in vectors, and nothing else.
 _FOLD, _TRANSPOSE = 2.5, 0.6
 
 
 def _waste(length: int) -> float:
-    """How much longer a line of so many numbers takes than whole vectors would."""
+    """How many times longer a line of this length takes than the same work in whole vectors."""
     if length > VECTOR // 2:
         return -(-length // VECTOR) * VECTOR / length
     return VECTOR / length if length in (1, 3) else VECTOR / 2 / length * 1.2
 
 
 def single(loops: list[Loop], sign: int, add: bool, alone: int) -> tuple[Shape, Transposed | None]:
-    """The shape for one sample, with vectors along lanes; and what is transposed first."""
+    """The shape for one sample, with vectors along lanes, and the factor to transpose first."""
     total = math.prod(loop.length for loop in loops)
     choices: list[tuple[float, int, Transposed | None]] = []
     for i, loop in enumerate(loops):
@@ -134,14 +134,14 @@ def single(loops: list[Loop], sign: int, add: bool, alone: int) -> tuple[Shape, 
                     choices.append((cost + moved * _TRANSPOSE, i, packed))
     if not choices:
         return shape(loops, Loop(1, 1, 0, 0), sign, add, alone), None
-    _, i, packed = min(choices, key=lambda one: one[0])
+    _, i, packed = min(choices, key=lambda choice: choice[0])
     if packed:
         loops = [_packed(loop, k == i, packed) for k, loop in enumerate(loops)]
     return shape([*loops[:i], *loops[i + 1 :]], loops[i], sign, add, alone), packed
 
 
 def _transposed(loops: list[Loop], along: Loop, second: bool) -> Transposed | None:
-    """How a factor would be transposed so that the loop runs through it in a line."""
+    """The transposition of a factor that gives the loop stride 1 in it; None if not possible."""
 
     def stride(loop: Loop) -> int:
         return loop.y if second else loop.x
@@ -167,9 +167,9 @@ def _packed(loop: Loop, is_vector: bool, packed: Transposed) -> Loop:
 def tiled(
     loops: list[Loop], tile: int, moves: tuple[bool, bool, bool], sign: int, add: bool, alone: int
 ) -> Shape:
-    """The shape for samples side by side; `moves` says which of out, x and y each has its own of.
+    """The shape for samples side by side; `moves` marks which of out, x and y differ by sample.
 
-    Where out is summed over samples it has a vector of partial sums.
+    If out is summed over samples, it has a vector of partial sums.
     """
     own, x, y = moves
     if not own and tile > VECTOR:

@@ -1,6 +1,6 @@
 """The function that runs a program's records on some samples, tile after tile.
 
-It is the same for every program: what differs is in the call, whole numbers of 64 bits with
+It is the same for every program.  The differences are in the call, 64-bit whole numbers with
 addresses, places and counts.  The gradients of fixed chunks of samples are added in order.
 """
 
@@ -14,18 +14,18 @@ from autograd.compiled.native.lookups import Lookup, transposed_sums
 from autograd.compiled.rounding import UNIT
 
 FIELDS = (
-    # The thread's numbers, and the program's tables and records (where each list ends, too).
+    # The thread's numbers, and the program's tables and records (the start and end of each list).
     "memory", "tables", "begin", "begin_end", "clear", "clear_end", "forward", "forward_end",
     "peaks", "peaks_end", "bounds", "bounds_end", "backward", "backward_end",
     # Places: of lanes, adjoints, the partial sums of shared numbers' adjoints, with their count.
     "lanes", "adjoints", "sums", "sums_count", "notes", "copies", "copied", "copied_count",
-    # Of bounds: their unit, how far numbers are from theirs; where it is noted whether they are
-    # needed, whether they were in any tile, and what is in doubt.
+    # For bounds: their unit; the offsets to magnitudes and bounds; the places that tell whether
+    # bounds are needed, whether they were needed in any tile, and what is in doubt.
     "unit", "size_of", "bound_of", "unsure", "exceeded", "doubt",
-    # Tables: guards by order, each with a count; outputs as place and place of the adjoint.
+    # Tables: guards by order, with the count of each order; outputs, with their adjoints' places.
     "guards", "less", "less_equal", "greater", "greater_equal", "equal", "outputs", "outputs_count",
     "width", "chunk",
-    # What one call brings along.
+    # Fields of one call.
     "numbers", "where", "where_count", "x", "samples", "seeds", "out", "status", "back",
     "gradients", "differentiate",
 )  # fmt: skip
@@ -73,8 +73,8 @@ class _Sweep(Lookup):
 
         chunks = (call["samples"] + call["chunk"] - 1) // call["chunk"]
         (total,) = f.loop(chunks, chunk, [self.nothing])
-        found = [total.compare("ord", total), f.load(f.at(call["exceeded"]), 1).compare("ugt", 0.0)]
-        good, exceeded = (one.cast("zext", INT) for one in found)
+        flags = [total.compare("ord", total), f.load(f.at(call["exceeded"]), 1).compare("ugt", 0.0)]
+        good, exceeded = (flag.cast("zext", INT) for flag in flags)
         f.result = good + exceeded * 2
 
     def _clear_sums(self) -> None:
@@ -84,20 +84,20 @@ class _Sweep(Lookup):
         f.do(f"call void @llvm.memset.p0.i64(ptr {f.at(call['sums'])}, i8 0, i64 {size}, i1 false)")
 
     def _where(self, r: Whole) -> list[Term]:
-        """A run of parameters: their place, that in the arrays outside, and how many there are."""
+        """A run of parameters: its place in memory, its index outside, and its length."""
         return [self.f.word(self._address("where"), r * 3 + k) for k in range(3)]
 
     def _parameters(self) -> None:
-        """The parameters in their places, and the copies that lookups read."""
+        """Copy the parameters to their places, and make the copies that lookups read."""
         f, call = self.f, self.call
         numbers, copied = self._address("numbers"), f.table(call["copied"])
         f.declared["memcpy"] = "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"
 
         def run(r: Whole) -> None:
             to, source, count = self._where(r)
-            size, given = count * f.real.size, f.pointer(numbers, source)
+            size, start = count * f.real.size, f.pointer(numbers, source)
             to = f.at(to)
-            f.do(f"call void @llvm.memcpy.p0.p0.i64(ptr {to}, ptr {given}, i64 {size}, i1 false)")
+            f.do(f"call void @llvm.memcpy.p0.p0.i64(ptr {to}, ptr {start}, i64 {size}, i1 false)")
 
         def copy(i: Whole, start: Whole) -> None:
             number = f.load(f.at(f.entry(copied, i)), 1)
@@ -108,7 +108,7 @@ class _Sweep(Lookup):
             self.lanes(call["copied_count"], copy)
 
     def _tile(self, start: Whole, count: Term, total: Term, differentiate: Term) -> Term:
-        """One tile: forward, guards, outputs, and where it is wanted backward."""
+        """Run one tile: forward, guards, outputs, and backward if wanted."""
         f, call = self.f, self.call
         self._inputs(start, count)
         self._run("forward")
@@ -151,7 +151,7 @@ class _Sweep(Lookup):
         f.label(f"ran{k}")
 
     def _inputs(self, start: Whole, count: Term) -> None:
-        """The samples' numbers as lanes; a tile that is not full repeats its last sample."""
+        """Copy the samples' numbers to lanes; a tile that is not full repeats its last sample."""
         f, call = self.f, self.call
         last = count - 1
 
@@ -171,7 +171,7 @@ class _Sweep(Lookup):
     def _each_guard(
         self, start: Whole, state: list[Term], body: Callable[..., list[Term]]
     ) -> list[Term]:
-        """The state after the body for each guard: (order, x, y, what its row says, state)."""
+        """The state after body(order, x, y, row of the table, state) for each guard."""
         f = self.f
         table = f.table(self.call["guards"])
         for name, order in ORDERS.items():
@@ -186,13 +186,13 @@ class _Sweep(Lookup):
         return state
 
     def _margin(self, place: Whole, apart: Whole, width: int) -> Term:
-        """How far a number may be off whose magnitude is there."""
+        """The margin of the numbers whose magnitudes are at a place."""
         f = self.f
         size, bound = f.load(f.at(place), width), f.load(f.at(place + apart), width)
         return bound - f.spread(f.as_real(self.call["unit"]) * UNIT, width) * size
 
     def _guards(self, start: Whole, unsure: Term) -> None:
-        """The status of each sample; doubtful if rounding could change a decision."""
+        """Note the status of each sample: doubtful if rounding could change a decision."""
         f, call = self.f, self.call
         none, width = f.first(0, self.width), self.width
 
@@ -226,7 +226,7 @@ class _Sweep(Lookup):
             line = f.pointer(out, row * call["outputs_count"])
 
             def output(j: Whole, totals: list[Term]) -> list[Term]:
-                # A shared number has a copy for each sample, too.
+                # This also works for a shared number, which has a copy for each sample.
                 z = f.load(f.at(f.entry(table, j * 2) + b), 1)
                 f.store(z, f.pointer(line, j))
                 return [z.times_plus(0.0, totals[0])]
@@ -236,7 +236,7 @@ class _Sweep(Lookup):
         return f.loop(count, sample, [total])[0]
 
     def _seeds(self, count: Term) -> None:
-        """The adjoints of the outputs, for samples that passed their guards."""
+        """Add the seeds to the outputs' adjoints, for samples that passed their guards."""
         f, call = self.f, self.call
         seeds, table = self._address("seeds"), f.table(call["outputs"])
 
@@ -269,7 +269,7 @@ class _Sweep(Lookup):
         return f.loop(count, sample, [total])[0]
 
     def _gradients(self, start: Term, total: Term) -> Term:
-        """Put the parameters' adjoints into the gradients; those of later chunks are added."""
+        """Write the parameters' adjoints to the gradients; those of later chunks are added."""
         f, gradients = self.f, self._address("gradients")
         first = start.compare("eq", 0)
 
@@ -277,18 +277,18 @@ class _Sweep(Lookup):
             source, to, count = self._where(r)
 
             def put(i: Whole, width: int, total: Term) -> Term:
-                found = self._summed(self.call["sums"] + (source + i) * self.partial, width)
+                slopes = self._summed(self.call["sums"] + (source + i) * self.partial, width)
                 pointer = f.pointer(gradients, to + i)
                 if self.tile > 1:
-                    found = first.select(found, f.load(pointer, width) + found)
-                f.store(found, pointer)
-                return found.times_plus(0.0, total)
+                    slopes = first.select(slopes, f.load(pointer, width) + slopes)
+                f.store(slopes, pointer)
+                return slopes.times_plus(0.0, total)
 
             def several(i: Whole, totals: list[Term]) -> list[Term]:
                 places = (i * (4 * VECTOR) + k * VECTOR for k in range(4))
                 return [put(at, VECTOR, one) for at, one in zip(places, totals, strict=True)]
 
-            whole = count // (4 * VECTOR)  # four sums do not wait for each other
+            whole = count // (4 * VECTOR)  # four independent sums, so that none waits for another
             a, b, c, d = f.loop(whole, several, [f.number(0.0)] * 4)
             total = totals[0] + ((a + b) + (c + d)).total()
             done = whole * (4 * VECTOR)
@@ -297,7 +297,7 @@ class _Sweep(Lookup):
         return f.loop(self.call["where_count"], run, [total])[0]
 
     def _summed(self, place: Whole, count: int) -> Term:
-        """The adjoints of so many shared numbers, from their partial sums."""
+        """The adjoints of `count` shared numbers, from their partial sums."""
         f = self.f
         if self.tile == 1:
             return f.load(f.at(place), count)
@@ -306,8 +306,9 @@ class _Sweep(Lookup):
 
 
 def sweep(f: Function, tile: int) -> None:
-    """Write the function for tiles of so many samples.
+    """Write the function for tiles of `tile` samples.
 
-    Its result is 1 if all samples passed and all is finite, else 0; plus 2 if bounds were needed.
+    It returns 1 if all samples passed and all results are finite, else 0; plus 2 if bounds were
+    needed.
     """
     _Sweep(f, tile).write()

@@ -1,4 +1,4 @@
-"""The machine that code is made for: its processor, its features, and how many vectors it holds."""
+"""The processor that code is compiled for, its features, and its number of vector registers."""
 
 import ctypes
 import ctypes.util
@@ -15,8 +15,8 @@ class Target:
     """A processor.
 
     Attributes:
-        cpu, features: as LLVM names them.
-        registers: sums that a block of a contraction keeps, each of `ir.VECTOR` numbers.
+        cpu, features: LLVM's names for them.
+        registers: the number of sums in a block of a contraction, each of `ir.VECTOR` numbers.
     """
 
     cpu: str
@@ -25,21 +25,21 @@ class Target:
 
     @property
     def registers(self) -> int:
-        """How many vectors of eight doubles can be summed up without touching memory."""
+        """The number of sums of eight doubles each that fit in registers."""
         if "+avx512f" in self.features:
-            return 26  # of 32
+            return 26  # of 32 registers of eight doubles
         if "+avx2" in self.features or self.triple.startswith(("aarch64", "arm64")):
-            return 4  # of 16 with four numbers, or of 32 with two
-        return 2  # of 16 with two numbers
+            return 4  # 16 registers of four doubles, or 32 of two
+        return 2  # 16 registers of two doubles
 
     @property
     def key(self) -> str:
-        """What the code for it depends on."""
+        """A text with everything about the target that its code depends on."""
         version = ".".join(map(str, llvm.llvm_version_info))
         return f"{version} {self.triple} {self.cpu} {self.features}"
 
     def machine(self) -> Any:
-        """LLVM's code generator for it."""
+        """LLVM's code generator for this target."""
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         chosen = llvm.Target.from_triple(self.triple)
@@ -48,10 +48,10 @@ class Target:
 
 @cache
 def host() -> Target:
-    """The machine that this runs on, with registers as wide as it has."""
+    """This processor, with its widest registers enabled."""
     try:
         features = dict(llvm.get_host_cpu_features())
-    except RuntimeError:  # where LLVM cannot ask the processor, its name has to do
+    except RuntimeError:  # LLVM cannot detect features here, so only the processor's name is used
         features = {}
     if "prefer-256-bit" in features:
         features["prefer-256-bit"] = False
@@ -61,7 +61,7 @@ def host() -> Target:
 
 @cache
 def libm(name: str) -> int:
-    """The address of a function of the C library, by the name that it has there.
+    """The address of a function in the C library, by its C name.
 
     Raises NotImplementedError if there is none.
     """

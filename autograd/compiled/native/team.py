@@ -1,4 +1,4 @@
-"""Threads that share the chunks of one sweep; they are started once and serve the whole process."""
+"""Threads that share the chunks of a sweep; they start once and serve the whole process."""
 
 import os
 import threading
@@ -12,7 +12,7 @@ _pools: dict[int, ThreadPoolExecutor] = {}  # by process: a forked child has non
 
 
 def cores() -> int:
-    """How many processors this process may use."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -25,7 +25,7 @@ def _pool() -> ThreadPoolExecutor:
 
 
 class _Job:
-    """Shares that have been given out: what came of them, and whether they still may start."""
+    """Shares of a sweep, with their results, and whether more of them may start."""
 
     def __init__(self, shares: list[Callable[[], bool]]) -> None:
         self.shares = shares
@@ -34,28 +34,28 @@ class _Job:
         self.running, self.is_open = 0, True
 
     def run(self, k: int) -> None:
-        """Do a share, if it still may start."""
+        """Run a share, if it may still start."""
         with self.changed:
             if not self.is_open:
                 return
             self.running += 1
         try:
-            found: bool | BaseException = self.shares[k]()
+            result: bool | BaseException = self.shares[k]()
         except BaseException as error:
-            found = error
+            result = error
         with self.changed:
-            self.results[k] = found
+            self.results[k] = result
             self.running -= 1
             self.changed.notify_all()
 
     def finish(self) -> None:
         """Wait until all shares have been done."""
         with self.changed:
-            while any(one is None for one in self.results):
+            while any(result is None for result in self.results):
                 self.changed.wait()
 
     def close(self) -> None:
-        """Wait until no share runs; those that have not started never will."""
+        """Wait until no share is running; no other share will start after this."""
         with self.changed:
             self.is_open = False
             while self.running:
@@ -63,9 +63,10 @@ class _Job:
 
 
 def together(shares: list[Callable[[], bool]]) -> bool:
-    """Whether all shares say yes; each runs in a thread of its own, the first one here.
+    """Whether all shares return True; each runs in its own thread, the first one in this thread.
 
-    Ctrl-C ends it when the shares that have started are done: they write to the caller's arrays.
+    After Ctrl-C, this waits for the shares that have started, because they write to the caller's
+    arrays.
     """
     job, interrupted = _Job(shares), None
     try:
@@ -82,7 +83,7 @@ def together(shares: list[Callable[[], bool]]) -> bool:
                 interrupted = error
     if interrupted:
         raise interrupted
-    for found in job.results:
-        if isinstance(found, BaseException):
-            raise found
+    for result in job.results:
+        if isinstance(result, BaseException):
+            raise result
     return all(job.results)

@@ -1,7 +1,7 @@
 """A program's instructions as records, forward and backward.
 
-Memory is not cleared before each run.  While records are made it is known what has been written:
-the first sum that goes to a place takes it, later ones are added.
+Memory is not cleared before each run.  The translation keeps track of written places instead: the
+first sum at a place replaces its content, and later sums are added.
 """
 
 from itertools import chain
@@ -34,16 +34,17 @@ LISTS = "begin", "clear", "forward", "peaks", "bounds", "backward"
 
 
 class Translation:
-    """A program's records and tables for tiles of so many samples.
+    """A program's records and tables for tiles of a given size.
 
     Attributes:
-        layout: where its numbers are.
-        lists: its records: at the beginning of a call, before outputs have adjoints, forward, for
-            peaks and for bounds, and backward.
-        tables: whole numbers of 32 bits.
-        peaks: what is measured.
-        guards, outputs, copied: where their tables start; guard_counts, how many of each order.
-        scratch: how many numbers kernels need for themselves.
+        layout: the places of its numbers.
+        lists: its records: those at the start of a call, those that clear adjoints before the
+            outputs are seeded, forward, for peaks, for bounds, and backward.
+        tables: 32-bit whole numbers.
+        peaks: the measurements.
+        guards, outputs, copied: where their tables start.
+        guard_counts: the number of guards of each order.
+        scratch: how many numbers of scratch memory kernels need.
     """
 
     def __init__(self, program: Program, tile: int) -> None:
@@ -56,10 +57,10 @@ class Translation:
         self._ops = [rows()[name] for name in tape.ops]
         lanes = np.arange(program.slots)
         fresh = np.ones(program.slots, dtype=bool)
-        self._made = Written(layout.values(lanes), fresh, tile, writer.tables)
+        self._computed = Written(layout.values(lanes), fresh, tile, writer.tables)
         places = layout.slopes(np.concatenate([SHARED + np.arange(shared), lanes]))
         fresh = np.ones(len(places), dtype=bool)
-        fresh[:shared] = tile == 1  # the partial sums of a tile's are cleared with every chunk
+        fresh[:shared] = tile == 1  # in wider tiles, partial sums are cleared for every chunk
         self._reached = Written(places, fresh, tile, writer.tables)
         copies = {id(one): writer.copy(one) for one in program.instructions if one.kind == MASKED}
         steps = [
@@ -95,13 +96,13 @@ class Translation:
                 grid(one.z, one.sizes, one.zs),
                 apart(zip(one.sizes, one.zs, strict=True)),
             )
-            add = self._made.claim(records, lanes, distinct)
+            add = self._computed.claim(records, lanes, distinct)
             pairs = (one.z, one.zs), (one.x, one.xs), (one.y, one.ys)
             sides = [writer.side(*pair) for pair in pairs]
             writer.contract(records, one, sides, add, writer.is_one(np.array(one.y)))
         elif one.kind == GATHER:
             lanes = one.pool[2]
-            add = self._made.claim(records, lanes, len(np.unique(lanes)) == len(lanes))
+            add = self._computed.claim(records, lanes, len(np.unique(lanes)) == len(lanes))
             writer.gather(records, one, add)
         elif one.kind == ROW:
             op = self._ops[one.op]
@@ -116,7 +117,7 @@ class Translation:
         else:
             writer.replace(records, one, False)
         if one.kind not in (CONTRACT, GATHER):
-            self._made.fresh[one.results] = False
+            self._computed.fresh[one.results] = False
 
     # ------------------------------------------------------------------ backward
 
@@ -165,7 +166,7 @@ class Translation:
                 once = len(chosen) == 1 or not np.isin(index[0], indices[1 - k])
                 add = self._reached.claim(records, index[:1], once)
             elif wanted[k]:
-                alike = kind == "table" and self.tile == 1  # which adds in any case
+                alike = kind == "table" and self.tile == 1  # that kernel always adds
                 add = self._reached.claim(records, index, distinct and not alike)
             if wanted[k]:
                 modes[k] = "add" if add else "set"
@@ -179,10 +180,10 @@ class Translation:
 
 
 def _copied(program: Program) -> Array:
-    """Which shared numbers lookups read, guards and outputs included."""
+    """The indices of the shared numbers that lookups read, including guards and outputs."""
     tape = program.tape
     ends = program.address[np.concatenate([tape.outputs, tape.guards[:, 1], tape.guards[:, 2]])]
-    ones = [*program.instructions, *(step.instruction for step in program.cone.steps)]
-    pools = [one.pool[:2] for one in ones if one.kind != CONTRACT]
+    steps = [*program.instructions, *(step.instruction for step in program.cone.steps)]
+    pools = [step.pool[:2] for step in steps if step.kind != CONTRACT]
     everything = np.concatenate([ends, *chain(*pools)])
     return np.unique(everything[everything >= SHARED]) - SHARED

@@ -1,7 +1,6 @@
-"""Writes records of every kind: which kernel runs on which places.
+"""The writer of records of every kind: kernels, and the places on which they run.
 
-Places can be shifted: behind a number lie its magnitude and its bound, each as far as those of
-every other number.
+Places can be shifted: a number's magnitude and bound lie at fixed offsets behind it.
 """
 
 import ast
@@ -24,17 +23,17 @@ from autograd.compiled.program import Program
 from autograd.operation import Operation
 
 Array = Any
-_MANY = 12  # entries; a vector of fewer does not find the largest sooner
-_UNROLLED = 4  # terms of a looked up sum that are written one after the other
+_MANY = 12  # entries per lane; with fewer, vectors do not find the largest faster
+_UNROLLED = 4  # up to this many terms of a looked-up sum are written out
 
 
 class Side(NamedTuple):
     """A factor of a contraction, or its result.
 
     Attributes:
-        address, strides: where its numbers are, and their distances over the loops.
-        own: whether each sample has its own.
-        place, step: where the first is in memory, and how far its neighbour.
+        address, strides: the address of its first number, and its strides in the loops.
+        own: whether each sample has its own numbers.
+        place, step: the place of the first number in memory, and the distance to its neighbour.
     """
 
     address: int
@@ -48,7 +47,7 @@ class Writer:
     """Adds records for a program and a tile; keeps their tables.
 
     Attributes:
-        scratch: how many numbers kernels need for themselves.
+        scratch: how many numbers of scratch memory kernels need.
     """
 
     def __init__(self, program: Program, tile: int, layout: Layout) -> None:
@@ -57,15 +56,15 @@ class Writer:
         self._shapes: dict[Shape, int] = {}
 
     def is_one(self, y: Any) -> bool:
-        """Whether a factor is the one that stands behind the shared numbers."""
+        """Whether a factor is the constant 1 that follows the shared numbers."""
         return bool((y == SHARED + self.program.shared).all())
 
     def starts(self, one: Instruction) -> int:
-        """The table of where each lane's terms start."""
+        """The table with the start of each lane's terms."""
         return self.tables.append(np.concatenate([[0], np.cumsum(one.counts)]))
 
     def _parts(self, terms: Sequence[Any]) -> int:
-        """How many vectors some terms are."""
+        """The number of vectors in some terms."""
         return len(terms) * max(1, self.tile // VECTOR)
 
     # ------------------------------------------------------------------ sums
@@ -82,7 +81,7 @@ class Writer:
     def contract(
         self, records: Records, one: Instruction, sides: Sequence[Side], add: bool, alone: int
     ) -> None:
-        """A contraction's record: out, x and y; `alone` if y is a one."""
+        """Add a contraction's record for the sides out, x and y; `alone` if y is 1."""
         steps = [side.step for side in sides[:2]] + [0 if alone else sides[2].step]
         loops = merged(
             Loop(count, *(step * stride for step, stride in zip(steps, each, strict=True)))
@@ -98,15 +97,15 @@ class Writer:
     def sizes(
         self, records: Records, loops: Iterable[tuple[int, int, int]], z: int, x: int
     ) -> None:
-        """The record that sums the sizes of shared numbers; loops are lengths and distances."""
-        found = single(merged(Loop(*loop, 0) for loop in loops), 1, False, SIZES)
-        self._sum(records, *self._packed(records, [z, x, 0], found))
+        """Add the record that sums the sizes of shared numbers; loops are lengths and strides."""
+        choice = single(merged(Loop(*loop, 0) for loop in loops), 1, False, SIZES)
+        self._sum(records, *self._packed(records, [z, x, 0], choice))
 
     def _packed(
-        self, records: Records, places: list[int], found: tuple[Shape, Transposed | None]
+        self, records: Records, places: list[int], choice: tuple[Shape, Transposed | None]
     ) -> tuple[Shape, list[int]]:
-        """A shape, and the places for it, after the record that transposes a factor."""
-        shape, packed = found
+        """A shape and its places, after adding a record that transposes a factor if needed."""
+        shape, packed = choice
         if packed:
             side = 1 + packed.second
             self.scratch = max(self.scratch, packed.columns * packed.target)
@@ -128,7 +127,7 @@ class Writer:
         add: bool,
         shifts: tuple[int, int, int] = (0, 0, 0),
     ) -> None:
-        """The record of a sum whose factors are looked up; shifts are those of z, x and y."""
+        """Add the record of a sum whose factors are looked up; `shifts` are for z, x and y."""
         x, y, lanes = one.pool
         alone = self.is_one(y) and not shifts[2]
         kernel = lookups.gather, (self.tile, _same(one), alone, int(one.sign), add)
@@ -139,7 +138,7 @@ class Writer:
         records.append(kernel, one.lanes, z, self.starts(one), x, y, parts=self._parts(one.pool[0]))
 
     def gather_back(self, records: Records, one: Instruction) -> None:
-        """The record of its pullback."""
+        """Add the record of the pullback of such a sum."""
         add, layout, alone = self.tables.append, self.layout, self.is_one(one.pool[1])
         x, y, lanes = one.pool
         wx, wy = one.wanted
@@ -154,7 +153,7 @@ class Writer:
     # ------------------------------------------------------------------ rows
 
     def kinds(self, pool: Sequence[Array], op: Operation | None = None) -> Kinds:
-        """Where a row's operands are; with the row, exponents can be known numbers."""
+        """The kind of each operand of a row; if `op` is given, exponents can be known numbers."""
         kinds: list[Kind] = []
         constants = self.program.tape.constants
         for k, addresses in enumerate(pool):
@@ -175,10 +174,10 @@ class Writer:
     def fields(
         self, operands: Iterable[Array], kinds: Iterable[Kind], beyond: int = 0
     ) -> list[int]:
-        """What a record says of operands' places.
+        """The fields of a record for the places of operands.
 
-        A vector that is not full goes on behind the last lane, to the place `beyond`.  The first
-        number of all can be read, and has a magnitude and a bound, too.
+        A vector that is not full continues after the last lane, at the place `beyond`.  Its default
+        is the first number of all, which can be read and has a magnitude and a bound.
         """
         pairs = zip(operands, kinds, strict=True)
         return list(chain(*(self._field(places, kind, beyond) for places, kind in pairs)))
@@ -194,7 +193,7 @@ class Writer:
     # ------------------------------------------------------------------ maxima, choices, masks
 
     def largest(self, records: Records, one: Instruction) -> None:
-        """The record that finds the largest of each lane's entries."""
+        """Add the record that finds the largest of each lane's entries."""
         places = self.layout.values(one.pool[0])
         many = self.tile == 1 and len(places) > _MANY * one.lanes
         in_line = many and _lines(places, one.counts)
@@ -204,23 +203,23 @@ class Writer:
         records.append(kernel, one.lanes, z, *tables, parts=self._parts(places))
 
     def choose(self, records: Records, one: Instruction, back: bool, shift: int = 0) -> None:
-        """The record of a choice, or of its pullback."""
+        """Add the record of a choice, or of its pullback."""
         entries, index = one.pool
         shared, layout = bool((entries >= SHARED).all()), self.layout
-        found = entries - SHARED if shared else layout.values(entries)
-        found, lane = (layout.slopes(entries), layout.adjoint) if back else (found, layout.lane)
+        places = entries - SHARED if shared else layout.values(entries)
+        places, lane = (layout.slopes(entries), layout.adjoint) if back else (places, layout.lane)
         starts, at = np.concatenate([[0], np.cumsum(one.counts)]), layout.values(index)
         table = [
             [at[first], one.counts[first], lane(one.z + first) + shift, starts[first], width, step]
-            for first, width, step in _together(found, starts, index)
+            for first, width, step in _together(places, starts, index)
         ]
         kernel = lookups.choose_back if back else lookups.choose
-        tables = self.tables.append(table), self.tables.append(found + shift)
+        tables = self.tables.append(table), self.tables.append(places + shift)
         parts = self._parts(one.results)
         records.append((kernel, (self.tile, shared)), len(table), *tables, parts=parts)
 
     def copy(self, one: Instruction) -> Instruction:
-        """The instruction that copies a mask's values, before some of them are replaced."""
+        """The instruction that copies a mask's values before some of them are replaced."""
         value, lanes, count = one.pool[0], one.results, one.lanes
         step = int(value[1] - value[0]) if count > 1 else 0
         ones = np.full(count, SHARED + self.program.shared)
@@ -235,7 +234,7 @@ class Writer:
         )  # fmt: skip
 
     def replace(self, records: Records, one: Instruction, back: bool, shift: int = 0) -> None:
-        """The record that puts other numbers into such a copy; backward, zeros in adjoints."""
+        """Add the record that replaces numbers in such a copy; backward, it sets adjoints to 0."""
         _, index, numbers, instead = one.pool
         lane = self.layout.adjoint if back else self.layout.lane
         first = np.cumsum(one.counts) - one.counts
@@ -248,16 +247,16 @@ class Writer:
 
 
 def grid(start: int, sizes: Sequence[int], strides: Sequence[int]) -> Array:
-    """The addresses that loops meet, each once for every step that moves."""
-    found = np.array([start])
+    """The addresses that loops visit; loops with stride 0 do not repeat them."""
+    addresses = np.array([start])
     for size, stride in zip(sizes, strides, strict=True):
         if stride:
-            found = (found[:, None] + stride * np.arange(size)).ravel()
-    return found
+            addresses = (addresses[:, None] + stride * np.arange(size)).ravel()
+    return addresses
 
 
 def _is_power(op: Operation) -> bool:
-    """Whether the row raises something to a power."""
+    """Whether the row's value or a derivative contains a power."""
     return any(
         isinstance(node, ast.Pow)
         for tree in (op.value_tree, *op.partial_trees)
@@ -272,25 +271,25 @@ def _is_even(places: Array) -> bool:
 
 
 def _same(one: Instruction) -> int:
-    """How many terms each lane has, if they are equal and few; 0 otherwise."""
+    """The number of terms in each lane, if it is the same for all and small; 0 otherwise."""
     low, high = one.terms
     return low if low == high <= _UNROLLED else 0
 
 
 def _lines(places: Array, counts: Array) -> bool:
-    """Whether each part of the places is a line of neighbours."""
+    """Whether the places of each lane are consecutive."""
     follows = np.diff(places) == 1
     follows[np.cumsum(counts)[:-1] - 1] = True
     return bool(follows.all())
 
 
-def _together(found: Array, starts: Array, index: Array) -> list[tuple[int, int, int]]:
-    """Neighbouring lanes that choose with one index from lists at a constant distance.
+def _together(places: Array, starts: Array, index: Array) -> list[tuple[int, int, int]]:
+    """Groups of neighbouring lanes with the same index and lists at a constant distance.
 
-    For each group its first lane, how many there are, and the distance.
+    Each group is (first lane, number of lanes, distance).
     """
     groups: list[tuple[int, int, int]] = []
-    lists = [found[a:b] for a, b in pairwise(starts)]
+    lists = [places[a:b] for a, b in pairwise(starts)]
     for lane, entries in enumerate(lists):
         if groups and index[lane] == index[lane - 1] and len(entries) == len(lists[lane - 1]):
             first, width, before = groups[-1]
