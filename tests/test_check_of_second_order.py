@@ -115,3 +115,11 @@ def test_all_inputs_are_judged_at_once() -> None:
         "d2/dxs[0] dv",
         "d2/dxs[1] dv",
     ]
+
+
+@pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
+@pytest.mark.parametrize("name", ["sqrt", "log"])
+def test_second_derivatives_that_are_no_numbers_are_undecided(name: str) -> None:
+    report = check_gradients(lambda x: getattr(x, name)(), 0.0, order=2)
+    assert report.rows[-1].verdict is Verdict.INCONCLUSIVE
+    assert not report

@@ -290,3 +290,26 @@ def test_a_cut_is_detected_if_the_function_raises_on_one_side() -> None:
 def test_the_loss_of_a_net_is_not_cut() -> None:
     net = MLP([2, 4, 1], "tanh", seed=0)
     assert_gradients(lambda a, b: mse([net([a, b])], [[0.3]]), 0.4, -0.2, parameters=net)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, y: x * (x if x.data == 3.0 else 3.0) + y,
+        lambda x, y: x * (x if x.data == 3.0 else y) + y,
+        lambda x, y: (x * x if x.data == 3.0 else x.sin()) + y,
+        lambda x, y: (x * x if x.data == 3.0 else x) + y,
+    ],
+    ids=["a number", "another node", "another operation", "less"],
+)
+def test_a_function_that_is_another_one_beside_the_point_does_not_pass(f: Any) -> None:
+    assert check_gradients(f, 3.0, 3.0).verdict in (Verdict.FAIL, Verdict.KINK)
+
+
+def test_a_function_that_raises_beside_the_point_is_judged_on_its_graph() -> None:
+    def brittle(x: Any) -> Any:
+        if x.data != 3.0:
+            raise ZeroDivisionError("only 3")
+        return x * x
+
+    assert check_gradients(brittle, 3.0).verdict is Verdict.PASS

@@ -376,3 +376,18 @@ def test_what_a_python_function_raises_comes_out_and_no_gradient_has_changed() -
     with pytest.raises(ValueError, match="math domain error"):
         node.backward()
     assert (v.grad, node.grad) == (0.0, 0.0)
+
+
+def test_a_function_of_the_users_is_judged_with_its_parameters_and_in_numbers() -> None:
+    square = define_op("square_by_hand", lambda x: x * x, lambda x: 2 * x)
+    w = Value(2.0, "w")
+    report = check_gradients(lambda x: square(x) * w, 3.0, parameters=[w])
+    assert [(row.name, row.verdict) for row in report.rows] == [
+        ("x", Verdict.PASS), ("w", Verdict.PASS),
+    ]  # fmt: skip
+    assert w.data == 2.0
+    many = check_gradients(lambda xs: sum(square(x) for x in xs), [0.5 + i for i in range(250)])
+    assert many
+    assert len(many.rows) < 250  # moved together
+    (row,) = check_gradients(lambda x: square(x) * w, 3.0, parameters=[w], sample=1).rows
+    assert row.verdict is Verdict.PASS

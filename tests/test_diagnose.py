@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd import Value, diagnose, grad, rows, scope, tanh
+from autograd import Value, diagnose, grad, no_grad, rows, scope, tanh
 from autograd.check.diagnose import mistake
 from autograd.faults import Fault, faults, planted
+from nn import MLP
 from tests.slips import SLIPS, Case, Net, Steps, by_hand
 from tests.slips_elsewhere import REPORTED, TWO_LAYERS
 from tests.slips_later import LATER
@@ -336,3 +337,23 @@ def test_a_jacobian_and_a_sum_of_another_scope() -> None:
     said = diagnose(f, x, gain, gradient=[dout * gain / (x @ x), dout * x / (x @ x)])
     assert not said
     assert said.explanations
+
+
+def test_claims_beyond_single_precision_and_of_a_modules_parameters_are_read() -> None:
+    assert "claimed 1e+300" in str(diagnose(lambda x: x * x, 3.0, gradient=[1e300]))
+    net = MLP([1, 1], "tanh", seed=0)
+    loss = net([0.3])[0]
+    loss.backward()
+    claimed = [p.grad for p in net.parameters()]
+    assert diagnose(lambda: net([0.3])[0], gradient=claimed, parameters=net)
+    named = dict(zip([name for name, _ in net.named_parameters()], claimed, strict=True))
+    assert diagnose(lambda: net([0.3])[0], gradient=named, parameters=net)
+
+
+def test_what_is_computed_without_recording_is_a_constant() -> None:
+    def f(x: Any) -> Any:
+        with no_grad():
+            c = x * 2.0
+        return x * x * c
+
+    assert diagnose(f, 3.0, gradient=[36.0])

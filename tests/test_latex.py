@@ -7,6 +7,7 @@ import pytest
 
 from autograd import Value, explain, expression, rows
 from autograd.printers.latex import number, symbol
+from autograd.show.paths import Explanation
 
 SMALL = {"w": 2.0, "x": -1.0, "b": 0.5, "y": 1.0}
 
@@ -86,3 +87,7 @@ def test_an_explanation_is_the_sum_over_paths() -> None:
     assert r"&= -12 \end{aligned}" in text
     assert r"\left(-6\right) + \left(-6\right)" in text
     assert explain(a, a).latex().startswith(r"\begin{aligned}")
+
+
+def test_an_explanation_without_paths_is_its_total() -> None:
+    assert Explanation(1.5, [], 0).latex() == "1.5"

@@ -1,5 +1,6 @@
 """Machine code made for programs: kernels alone, then the engine beside NumPy's."""
 
+import ast
 import ctypes
 import itertools
 import math
@@ -682,3 +683,51 @@ def check_bounds(seed: int) -> None:
 def test_nothing_beside_the_numbers_and_tables_is_touched(side: str) -> None:
     run = subprocess.run([sys.executable, "-c", BEYOND, side], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
+
+
+RULES = {
+    "-x": (-3.0, 2.0), "+x": (-3.0, 2.0), "1 / x": (-1.0, 1.0), "1 / (x + 4)": (-3.0, 2.0),
+    "x ** 2": (-3.0, 2.0), "(x + 4) ** 2": (-3.0, 2.0), "x * x - x": (-3.0, 2.0),
+    "exp(-x)": (-3.0, 2.0), "tanh(x)": (-3.0, 2.0), "sin(x)": (-9.0, 9.0),
+    "sigmoid(x)": (-3.0, 2.0),
+    "cosh(x)": (-3.0, 2.0), "abs(x)": (-3.0, 2.0), "log(x)": (0.5, 2.0), "erf(x)": (-1.0, 2.0),
+    "atan(x)": (-3.0, 3.0), "sqrt(x)": (0.25, 4.0), "x if x > 0 else -2 * x": (-3.0, 2.0),
+    "hypot(x, x)": (-3.0, 2.0), "gelu(x)": (-3.0, 2.0), "maximum(x, 0.5)": (-3.0, 2.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", RULES)
+def test_an_interval_has_every_value_of_its_rule(text: str) -> None:
+    low, high = RULES[text]
+    least, most = limits.interval(ast.parse(text, mode="eval").body, {"x": (low, high)})
+    known: dict[str, Any] = {name: lambda *x, op=op: op.value(*x) for name, op in rows().items()}
+    for k in range(201):
+        x = low + (high - low) * k / 200
+        try:
+            value = eval(text, {}, known | {"x": x})
+        except ZeroDivisionError:
+            continue
+        assert least <= value <= most
+
+
+def test_numbers_of_another_kind_or_too_few_are_refused_before_code_runs() -> None:
+    weight = Value(2.0)
+    f = autograd.compile(lambda x: (x[0] * weight).tanh())
+    f(np.array([[0.5], [1.5]]))
+    one = f.last
+    x, out = np.array([[0.5], [1.5]]), np.empty((2, 1))
+    status, back, slopes = np.empty(2, dtype=np.int64), np.empty((2, 1)), np.empty(1)
+
+    def run(**changes: Any) -> None:
+        parts: dict[str, Any] = {
+            "numbers": np.array([2.0]), "where": one.own_runs, "x": x, "seeds": np.ones(1),
+            "out": out, "status": status, "back": back, "gradients": slopes, "differentiate": True,
+        }  # fmt: skip
+        one.engine.prepared(one.memory(2), Batch(**(parts | changes)))()
+
+    run()
+    for name, array in (("x", x.astype(np.float32)), ("out", np.empty((2, 2))[:, :1])):
+        with pytest.raises(ValueError, match=f"{name}: expected float64 numbers in one line"):
+            run(**{name: array})
+    with pytest.raises(ValueError, match="numbers"):
+        run(numbers=np.zeros(0))

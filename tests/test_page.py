@@ -605,3 +605,17 @@ def test_the_page_works_without_a_picture(opened: Any, monkeypatch: pytest.Monke
     tab.click("#last")
     assert not tab.is_visible("#picture")
     assert tab.is_visible("#around")
+
+
+def test_a_page_holds_a_picture_of_each_closed_scope_unless_there_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = network(5, 2)
+    text = play(root, {}).html()
+    assert text.count("<template ") == 2
+    assert '"inner"' in text
+    monkeypatch.setattr("autograd.show.page.OPENED", 1)
+    assert "<template " not in play(root, {}).html()
+    monkeypatch.setattr("autograd.show.page.OPENED", 40)
+    monkeypatch.setattr("autograd.show.page.LIMIT", 3)
+    assert "<template " not in play(root, {}).html()

@@ -243,8 +243,8 @@ def stray(graph: Graph, place: Place) -> Findings:
     outputs = {other.own: _values(other) for other in graph.scopes if other is not place}
     own = _values(place)
     for op in rows().values():
-        if op.arity != 1 or rules.is_number(_tree(op.textbook[1])):
-            continue
+        if op.arity != 1 or op.functions or rules.is_number(_tree(op.textbook[1])):
+            continue  # a function of the user's may raise there
         factor = f"{op.name}: dz/dx = {op.textbook[1]}"
         text = f"{factor} is multiplied in after {place.own}, where there is no {op.name}"
         yield text, _scaled(place, [float(op.dx(v, None, op.value(v))) for v in own])
