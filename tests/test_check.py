@@ -1104,3 +1104,19 @@ def test_a_long_check_has_a_progress_bar_in_a_terminal(monkeypatch: Any) -> None
     assert shown == [(30, "checking gradients", {"delay": 2.0, "leave": False})]
     monkeypatch.setitem(sys.modules, "tqdm", None)
     check(30)
+
+
+@pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
+@pytest.mark.parametrize("at", [1e-20, -1e-160, 8.0895376764837855e-258, 1e-300])
+@pytest.mark.parametrize("name", [op.name for op in rows().values() if op.arity == 1])
+def test_no_right_derivative_fails_at_a_tiny_operand(name: str, at: float) -> None:
+    op = rows()[name]
+    report = check_gradients(lambda x: op(x), at)
+    assert report.verdict is not Verdict.FAIL, str(report)
+
+
+@pytest.mark.parametrize("y", [8e-258, -1e-160, 1e-20, 0.3])
+@pytest.mark.parametrize("name", ["mod", "fmod", "floordiv"])
+def test_no_right_derivative_fails_where_many_periods_fit(name: str, y: float) -> None:
+    report = check_gradients(lambda a, b: rows()[name](a, b), 1.0, y)
+    assert report.verdict is not Verdict.FAIL, str(report)

@@ -357,3 +357,9 @@ def test_what_is_computed_without_recording_is_a_constant() -> None:
         return x * x * c
 
     assert diagnose(f, 3.0, gradient=[36.0])
+
+
+def test_a_search_that_is_cut_short_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autograd.check.diagnose._MOST", 10)
+    told = diagnose(lambda x, y: (x * y).tanh() * x, 0.5, 2.0, gradient=(17.0, -3.0))
+    assert "the graph is large" in told.note

@@ -778,3 +778,24 @@ def test_a_wrong_derivative_is_marked_with_the_right_one_and_no_gradient_is_miss
     assert "grad" not in draw(z, grads=False, edges=True).mermaid()
     assert "+=" not in draw(z, grads=False, edges=True).source
     assert draw(z, edges=True).source.count("+=") == 3
+
+
+def test_the_drawing_process_draws_with_its_fonts_and_those_of_the_system() -> None:
+    from autograd.show import fonts
+
+    text = draw(neuron()[0]).svg()
+    files, _ = fonts.for_text(text)
+    paths = [str(path) for path in files]
+    assert drawing.png(text, paths, 1.0).startswith(b"\x89PNG")
+    for system in (False, True):
+        assert drawing.pdf(text, paths, system).startswith(b"%PDF")
+
+
+def test_without_resvg_a_notebook_gets_the_svg_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "resvg_py" else find(name)
+    )
+    shown, sizes = draw(neuron()[0])._repr_mimebundle_()
+    assert set(shown) == {"image/svg+xml"}
+    assert sizes == {}

@@ -1,5 +1,6 @@
 """Pictures of networks, of their training as films, and of the lessons' curves."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,28 @@ def test_initializers_are_compared_layer_by_layer() -> None:
     for k, result in enumerate(results.values()):
         assert list(signal.lines[k].get_ydata()) == [x.mean_square for x in result.layers]
         assert list(gradient.lines[k].get_ydata()) == [x.gradient for x in result.layers]
+
+
+def test_an_mp4_is_written_where_ffmpeg_is(
+    trained: tuple[Any, MLP], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.animation import FFMpegWriter, FuncAnimation
+
+    written: list[tuple[Path, type]] = []
+    monkeypatch.setattr(FFMpegWriter, "isAvailable", classmethod(lambda _: True))
+
+    def save(self: Any, path: Path, writer: Any) -> None:
+        self._draw_was_started = True  # as if it had been drawn
+        written.append((path, type(writer)))
+
+    monkeypatch.setattr(FuncAnimation, "save", save)
+    plots.animate_training(*trained).save(tmp_path / "film.mp4")
+    assert written == [(tmp_path / "film.mp4", FFMpegWriter)]
+
+
+def test_figures_leave_out_what_a_run_has_not(trained: tuple[Any, MLP]) -> None:
+    run, _ = trained
+    flat = replace(run, loss=[0.0, 0.0], validation_loss=[], metrics={})
+    assert plots.history(flat).axes[0].get_yscale() == "linear"  # no logarithm of 0
+    assert plots.weights(run).axes[0].get_legend() is None
+    assert plots.weights(run, ["w"]).axes[0].get_legend() is not None

@@ -130,7 +130,7 @@ class Referee:
         elif claim.sound and math.isfinite(gradient) and self._is_conventional(claim.k, slope):
             row.verdict = Verdict.ILL_CONDITIONED
             gap = abs(gradient - slope) / max(abs(slope), TINY)
-            lost = min(16, round(16 + math.log10(gap)))
+            lost = 16 if gap > 1.0 else round(16 + math.log10(gap))
             row.note = f"about {lost} of 16 digits lost to rounding"
         else:
             row.verdict = Verdict.FAIL

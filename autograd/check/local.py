@@ -67,7 +67,7 @@ class _Exact:
     def growth(self, k: int) -> Decimal:
         """The growth of the slope as the step shrinks: a large factor at a jump or a root's 0."""
         wide = slopes_beside(self.op, self.at, self.direction(k))
-        step = step_beside(self.at[k], decimals.turns(self.op))
+        step = step_beside(self.op, self.at, self.at[k])
         if max(map(abs, wide)) * step < abs(self.z) * _SAME:
             return Decimal(1)  # the step hardly changes the value
         near = slopes_beside(self.op, self.at, self.direction(k), nearer=True)

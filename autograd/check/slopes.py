@@ -16,10 +16,11 @@ FADES = 100  # a slope that shrinks by more with it is 0: that of x^3 at 0 is th
 JUMPS = 900  # a slope that grows by more, nearly CLOSER, is a jump divided by the step
 STEEP = 2  # one that grows by more has no limit: sqrt's at 0 grows by the root of CLOSER
 _KEPT = 20  # digits that a difference must keep
-# Digits at most: enough for the smallest double, 1e-324, as a slope beside a value of 1 with a step
-# of 1e-25, and for the fraction of an angle of 1e308.
-_MOST = 400
+# Digits at most.  At 1e-300 the slope of a cosine is 1e-300, and a step beside it is 1e-325: their
+# product is the difference of two values of 1.
+_MOST = 700
 _ONE = Decimal(1)
+_PERIODS = Decimal("1e20")  # of more, a step of 1e-25 beside the operand would skip some
 
 
 @functools.cache
@@ -62,12 +63,18 @@ def enough(op: Operation, operands: Sequence[float], digits: int) -> int:
     return digits + int(2 * (max(sizes) - min(sizes)) + turned)
 
 
-def step_beside(here: Decimal, turns: bool = False, relative: Decimal = STEP) -> Decimal:
-    """A step that is small relative to the number, or to 1 if the number is 0.
+def step_beside(
+    op: Operation, at: Sequence[Decimal], here: Decimal, relative: Decimal = STEP
+) -> Decimal:
+    """A step that is small relative to the operand `here`, or to 1 if it is 0.
 
-    An operation that `turns` varies over a distance of 1, however large its operand is.
+    An operation that turns varies over a distance of 1, however large its operand is, and one in
+    pieces (mod) over the smaller operand.
     """
-    return (min(abs(here), _ONE) if turns else abs(here)) * relative or relative
+    size = min(abs(here), _ONE) if decimals.turns(op) else abs(here)
+    if op.pieces and len(at) == 2 and at[1]:
+        size /= max(_ONE, abs(at[0] / at[1]) / _PERIODS)
+    return size * relative or relative
 
 
 def slope(
@@ -78,7 +85,7 @@ def slope(
     if is_affine(op, k):
         step = max(map(abs, at)) or _ONE
         return (_moved(value, at, k, step) - z) / step
-    step = step_beside(at[k], decimals.turns(op), relative)
+    step = step_beside(op, at, at[k], relative)
     above, below = _moved(value, at, k, step), _moved(value, at, k, -step)
     difference = above - below
     missing = _missing(difference, above)
@@ -121,7 +128,7 @@ def slopes_beside(
     """
     value = decimals.value(op)
     largest = max((x for x, along in zip(at, direction, strict=True) if along), key=abs)
-    step = step_beside(largest, decimals.turns(op))
+    step = step_beside(op, at, largest)
     if nearer:
         step /= CLOSER
     z = value(*at)
