@@ -391,3 +391,13 @@ def test_a_function_of_the_users_is_judged_with_its_parameters_and_in_numbers() 
     assert len(many.rows) < 250  # moved together
     (row,) = check_gradients(lambda x: square(x) * w, 3.0, parameters=[w], sample=1).rows
     assert row.verdict is Verdict.PASS
+
+
+def test_functions_of_c_and_a_textbook_of_their_own_are_taken() -> None:
+    length = define_op("length", math.hypot, lambda x, _, z: x / z, lambda _, y, z: y / z)
+    x, y = Value(3.0), Value(4.0)
+    length(x, y).backward()
+    assert (x.grad, y.grad) == (0.6, 0.8)
+    square = define_op("squared", lambda x: x * x, lambda x: 2 * x, textbook=("x ** 2", "2 * x"))
+    assert square.textbook == ("x ** 2", "2 * x")
+    assert square(3.0) == 9.0

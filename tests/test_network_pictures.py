@@ -1,8 +1,10 @@
 """Pictures of networks, of their training as films, and of the lessons' curves."""
 
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -174,3 +176,11 @@ def test_figures_leave_out_what_a_run_has_not(trained: tuple[Any, MLP]) -> None:
     assert plots.history(flat).axes[0].get_yscale() == "linear"  # no logarithm of 0
     assert plots.weights(run).axes[0].get_legend() is None
     assert plots.weights(run, ["w"]).axes[0].get_legend() is not None
+
+
+def test_a_range_test_without_a_bound_shows_none() -> None:
+    result = SimpleNamespace(
+        rates=[0.1, 0.2], losses=[2.0, 1.0], smooth=[2.0, 1.0], suggestion=0.1, bound=math.inf
+    )
+    labels = plots.range_test(result).axes[0].get_legend_handles_labels()[1]
+    assert not [label for label in labels if "lambda" in label]
