@@ -363,3 +363,8 @@ def test_a_search_that_is_cut_short_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("autograd.check.diagnose._MOST", 10)
     told = diagnose(lambda x, y: (x * y).tanh() * x, 0.5, 2.0, gradient=(17.0, -3.0))
     assert "the graph is large" in told.note
+
+
+def test_a_function_that_returns_a_leaf_is_refused() -> None:
+    with pytest.raises(ValueError, match="diagnose: f returns a leaf"):
+        diagnose(max, 2.0, 1.0, gradient=[1.0, 0.0])

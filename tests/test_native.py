@@ -731,3 +731,18 @@ def test_numbers_of_another_kind_or_too_few_are_refused_before_code_runs() -> No
             run(**{name: array})
     with pytest.raises(ValueError, match="numbers"):
         run(numbers=np.zeros(0))
+
+
+@pytest.mark.parametrize("known", [None, {"prefer-256-bit": True, "avx2": True}])
+def test_a_processor_of_which_llvm_knows_little_has_a_target(
+    known: dict[str, bool] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def features() -> dict[str, bool]:
+        if known is None:
+            raise RuntimeError("unknown")
+        return known
+
+    monkeypatch.setattr(binding, "get_host_cpu_features", features)
+    found = host.__wrapped__()
+    assert isinstance(found, Target)
+    assert "+prefer-256-bit" not in str(found)

@@ -117,6 +117,8 @@ def read(f: Function, inputs: tuple[Tree, ...], gradient: Any, parameters: Any) 
         )
     _refuse_parameters(named)
     single = all(map(_is_single, numbers))
+    if root.op is None:
+        raise ValueError("diagnose: f returns a leaf, so there is no operation to be wrong")
     return Claim(Tape(root, chosen), names, numbers, SINGLE if single else DOUBLE)
 
 
