@@ -50,7 +50,9 @@ def expressions(
     ...     assert_gradients(f, *at)
     >>> test()
     """
-    table = [op for op in rows().values() if not op.ends and not (smooth and op.smooth)]
+    # Python functions of the user's may raise, and doubles cannot judge them everywhere.
+    told = [op for op in rows().values() if not (op.ends or op.functions)]
+    table = [op for op in told if not (smooth and op.smooth)]
     unary = [op for op in table if op.arity == 1 and op.libm]
     bounded = next(op for op in unary if op.value(1e300) == 1.0 == -op.value(-1e300))
     programs = st.lists(

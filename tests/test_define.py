@@ -401,3 +401,28 @@ def test_functions_of_c_and_a_textbook_of_their_own_are_taken() -> None:
     square = define_op("squared", lambda x: x * x, lambda x: 2 * x, textbook=("x ** 2", "2 * x"))
     assert square.textbook == ("x ** 2", "2 * x")
     assert square(3.0) == 9.0
+
+
+def test_random_expressions_leave_python_functions_out() -> None:
+    pytest.importorskip("hypothesis")
+    from hypothesis import given, settings
+
+    from autograd import strategies
+
+    calls: list[float] = []
+
+    def noted(x: float) -> float:
+        calls.append(x)
+        return x
+
+    define_op("noted", noted, lambda x: 1.0)
+    before = len(calls)
+
+    @settings(max_examples=200, deadline=None)
+    @given(strategies.expressions())
+    def computed(case: Any) -> None:
+        f, at = case
+        f(*map(Value, at))
+
+    computed()
+    assert len(calls) == before
