@@ -37,7 +37,7 @@ autograd/show/events.py autograd/show/draw.py autograd/show/paths.py
 autograd/show/page.py autograd/show/widget.py
 autograd/show/player.py autograd/show/terminal.py
 autograd/show/animation.py autograd/show/steps.py
-autograd/check/accuracy.py autograd/check/report.py autograd/check/carrier.py autograd/check/case.py autograd/check/slopes.py autograd/check/noise.py autograd/check/extrapolation.py autograd/check/trees.py autograd/check/runs.py autograd/check/jacobians.py autograd/check/judgement.py autograd/check/black_box.py autograd/check/differences.py
+autograd/check/accuracy.py autograd/check/report.py autograd/check/carrier.py autograd/check/labels.py autograd/check/case.py autograd/check/slopes.py autograd/check/noise.py autograd/check/extrapolation.py autograd/check/trees.py autograd/check/runs.py autograd/check/jacobians.py autograd/check/judgement.py autograd/check/black_box.py autograd/check/differences.py
 autograd/check/local.py autograd/check/adjoint.py autograd/check/program.py autograd/check/cut.py
 autograd/check/direction.py autograd/check/sides.py autograd/check/missing.py autograd/check/second.py
 autograd/check/end_to_end.py

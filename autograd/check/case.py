@@ -1,10 +1,8 @@
 """The function to check, the point where it is checked, and its recorded graph."""
 
-import contextlib
-import inspect
 import random
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,13 +10,13 @@ from typing import Any
 from autograd.atomic import context
 from autograd.blame import user_line
 from autograd.check.carrier import Carrier, Run
+from autograd.check.labels import argument_names, named_parameters, paths
 from autograd.modes import Mode, entered, leaf_row
 from autograd.nestings import Tree, leaves, rebuilt
 from autograd.notes import Note
 from autograd.operands import number
 from autograd.operation import Operation
 from autograd.order import unfold
-from autograd.show.names import names
 from autograd.value import Value, number_writer, numbers
 
 
@@ -129,7 +127,7 @@ def record(f: Function, inputs: tuple[Tree, ...], parameters: Any) -> Case:
     Raises TypeError unless f returns one Value, and ValueError if f is not deterministic.
     """
     flat = list(leaves(list(inputs)))
-    named = _named(parameters)
+    named = named_parameters(parameters)
     chosen = [parameter for _, parameter in named]
     at = [leaf.data if isinstance(leaf, Value) else number(leaf, "an input") for leaf in flat]
     case = Case(
@@ -163,50 +161,9 @@ def input_labels(f: Function, inputs: tuple[Tree, ...]) -> list[str]:
     >>> input_labels(lambda w, p, *rest: None, (1.0, {"b": [2.0]}, 3.0))
     ['w', "p['b'][0]", 'rest[0]']
     """
-    paths = _paths(_arguments(f, len(inputs)), inputs)
+    named = paths(argument_names(f, len(inputs)), inputs)
     flat = leaves(list(inputs))
-    return [getattr(leaf, "label", "") or path for leaf, path in zip(flat, paths, strict=True)]
-
-
-def _arguments(f: Any, count: int) -> list[str]:
-    """The names of f's arguments; x0, x1, ... if f has no signature."""
-    declared: list[inspect.Parameter] = []
-    # An operation has a signature on `__call__` alone, and a function has none there.
-    for called in (f,) if inspect.isfunction(f) else (f.__call__, f):
-        with contextlib.suppress(TypeError, ValueError):
-            declared = list(inspect.signature(called).parameters.values())
-    if not declared:
-        return [f"x{i}" for i in range(count)]
-    own = [p.name for p in declared if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    rest = next((p.name for p in declared if p.kind is p.VAR_POSITIONAL), "x")
-    return own[:count] + [f"{rest}[{i}]" for i in range(count - len(own))]
-
-
-def _paths(arguments: list[str], inputs: tuple[Tree, ...]) -> Iterable[str]:
-    """The path of each leaf of the inputs: w, x[2], p['w']."""
-    stack: list[tuple[str, Tree]] = list(zip(arguments, inputs, strict=True))[::-1]
-    while stack:
-        path, part = stack.pop()
-        if isinstance(part, dict):
-            stack += [(f"{path}[{key!r}]", p) for key, p in part.items()][::-1]
-        elif isinstance(part, list | tuple):
-            stack += [(f"{path}[{i}]", p) for i, p in enumerate(part)][::-1]
-        else:
-            yield path
-
-
-def _named(parameters: Any) -> list[tuple[str, Value]]:
-    if parameters is None:
-        return []
-    if hasattr(parameters, "named_parameters"):
-        return list(parameters.named_parameters())
-    if isinstance(parameters, dict):
-        return list(parameters.items())
-    order = list(parameters)
-    for parameter in order:
-        if not isinstance(parameter, Value):
-            raise TypeError(f"parameters must be Values, got {type(parameter).__name__}")
-    return [(name, node) for node, name in names(order).items()]
+    return [getattr(leaf, "label", "") or path for leaf, path in zip(flat, named, strict=True)]
 
 
 def operands_of(node: Value) -> list[float]:

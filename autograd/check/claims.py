@@ -1,6 +1,5 @@
 """A claimed gradient and the recorded graph of its function: names, numbers, and comparisons."""
 
-import inspect
 import math
 import struct
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from typing import Any
 
 from autograd.blame import user_line
 from autograd.check.case import Function
+from autograd.check.labels import argument_names, named_parameters, paths
 from autograd.check.replay import Tape
 from autograd.modes import Mode, entered
 from autograd.nestings import Tree, leaves, mapped
@@ -94,13 +94,13 @@ def read(f: Function, inputs: tuple[Tree, ...], gradient: Any, parameters: Any) 
     """
     lists = [plain(tree) for tree in inputs]
     nodes = [Value(number(leaf, "diagnose: an input")) for leaf in map(_item, leaves(lists))]
-    named = _named(parameters)
+    named = dict(named_parameters(parameters))
     with entered(_Lined()):
         root = f(*_with_values(inputs, iter(nodes)))
         if not isinstance(root, Value):
             raise TypeError(f"diagnose: f must return one Value, got {type(root).__name__}")
     unfold(root)
-    names = list(_paths(_arguments(f, len(lists)), lists)) + list(named)
+    names = list(paths(argument_names(f, len(lists)), lists)) + list(named)
     claim = gradient(*inputs) if callable(gradient) else gradient
     chosen, alone = [*nodes, *named.values()], False
     if isinstance(claim, dict) and named and set(claim) == set(named):
@@ -161,38 +161,3 @@ def _with_values(inputs: tuple[Tree, ...], nodes: Iterator[Value]) -> list[Tree]
         return array
 
     return [mapped(replaced, tree) for tree in inputs]
-
-
-def _arguments(f: Function, count: int) -> list[str]:
-    """The names of f's arguments; x0, x1, ... where they are unknown."""
-    try:
-        known = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):
-        known = ()  # type: ignore[assignment]
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    own = [parameter.name for parameter in known if parameter.kind in kinds]
-    return [own[i] if i < len(own) else f"x{i}" for i in range(count)]
-
-
-def _paths(arguments: list[str], inputs: list[Tree]) -> Iterator[str]:
-    """The names of the inputs' numbers: w, x[2], layer['bias']."""
-    stack = list(zip(arguments, inputs, strict=True))[::-1]
-    while stack:
-        path, part = stack.pop()
-        if isinstance(part, dict):
-            stack += [(f"{path}[{key!r}]", child) for key, child in part.items()][::-1]
-        elif isinstance(part, list | tuple):
-            stack += [(f"{path}[{i}]", child) for i, child in enumerate(part)][::-1]
-        else:
-            yield path
-
-
-def _named(parameters: Any) -> dict[str, Value]:
-    """The parameters by name."""
-    if parameters is None:
-        return {}
-    if hasattr(parameters, "named_parameters"):
-        return dict(parameters.named_parameters())
-    if isinstance(parameters, dict):
-        return parameters
-    return {node.label or f"parameter {i}": node for i, node in enumerate(parameters)}

@@ -1,11 +1,11 @@
 """Inputs and results of any function, as blocks of numbers: numbers, nested lists, arrays."""
 
-import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autograd.check.labels import argument_names
 from autograd.nestings import Tree, leaves, mapped
 from autograd.operands import Operand, item, number, unboxed
 from autograd.value import Value
@@ -202,24 +202,6 @@ class Inputs:
 
         copies: list[Any] = mapped(copy, self.trees)
         return copies
-
-
-def argument_names(f: Callable[..., Any], count: int) -> list[str]:
-    """The names of a function's first arguments; x0, x1, ... if they are unknown.
-
-    >>> argument_names(lambda w, *xs: w, 3)
-    ['w', 'xs[0]', 'xs[1]']
-    """
-    unknown = [f"x{i}" for i in range(count)]
-    try:
-        parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):  # C and ctypes functions may have no signature
-        return unknown
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    for parameter in parameters:
-        if parameter.kind is parameter.VAR_POSITIONAL and parameter.name != "args":
-            names += [f"{parameter.name}[{i}]" for i in range(count - len(names))]
-    return names[:count] if len(names) >= count else unknown
 
 
 def refuse_whole_arrays(inputs: Inputs) -> None:
