@@ -18,11 +18,9 @@ from typing import Any
 from autograd.check.adjoint import wrong_sums
 from autograd.check.black_box import is_recorded, judge_black_box
 from autograd.check.case import Case, Function, record
-from autograd.check.diagnose import mistake
 from autograd.check.end_to_end import Claim, Referee, Settings
 from autograd.check.local import Edges, wrong_operations
 from autograd.check.report import Report, Row, Verdict
-from autograd.check.reproducer import reproducer
 from autograd.nestings import Tree, rebuilt
 from autograd.order import visited
 from autograd.show.events import contributions
@@ -85,6 +83,8 @@ def check_gradients(
             raise ValueError("check_gradients: order=2 and parameters= need a function of Values")
         report = judge_black_box(f, inputs, gradient, sample, seed)
         if gradient is not None and report.verdict is Verdict.FAIL:
+            from autograd.check.diagnose import mistake  # few need it, and an import takes its time
+
             report.blame += filter(None, [mistake(f, inputs, gradient)])
         return report
     if order not in (1, 2):
@@ -189,6 +189,8 @@ def assert_gradients(f: Function, *inputs: Tree, **options: Any) -> None:
     __tracebackhide__ = True
     report = check_gradients(f, *inputs, **options)
     if not report:
+        from autograd.check.reproducer import reproducer  # for the same reason
+
         code = textwrap.indent(reproducer(f, inputs, options), "    ")
         raise AssertionError(
             f"gradients are {report.verdict.value}\n{report}\n\nto reproduce:\n{code}"

