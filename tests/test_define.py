@@ -426,3 +426,9 @@ def test_random_expressions_leave_python_functions_out() -> None:
 
     computed()
     assert len(calls) == before
+
+
+def test_second_derivatives_of_python_functions_are_not_passed_over_in_silence() -> None:
+    cube = define_op("cube_by_hand", lambda x: x**3, lambda x: 3 * x * x)
+    with pytest.raises(ValueError, match="check_gradients: cube_by_hand is a Python function"):
+        check_gradients(lambda x: cube(x), 2.0, order=2)

@@ -115,7 +115,10 @@ def _judged(
     grads, sums, wrong_nodes = wrong_sums(recorded.root, inner, ends, pulls, name)
     wrong += wrong_nodes
     report = Report([], [text for _, text in wrong], [node for node, _ in wrong], edges=edges)
-    if any(node.op and node.op.functions for node in inner):  # they do not run on decimals
+    by_functions = [node.op for node in inner if node.op and node.op.functions]
+    if by_functions:  # they do not run on decimals
+        if settings.order == 2:
+            raise ValueError(f"check_gradients: {by_functions[0].unknown_to('order=2')}")
         report.rows = _in_doubles(case, [grads.get(node, 0.0) for node in recorded.nodes], chosen)
         return report
     referee = Referee(case, pulls, chosen, settings)
