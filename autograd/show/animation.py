@@ -8,7 +8,7 @@ from pathlib import Path
 from autograd import files
 from autograd.notes import UNTOUCHED
 from autograd.order import topological
-from autograd.show.draw import LIMIT, Picture
+from autograd.show.draw import Picture
 from autograd.show.graph import Graph
 from autograd.show.player import Player
 from autograd.show.render import RenderError
@@ -38,9 +38,7 @@ def frame(player: Player, i: int) -> Graph:
         grads = player.grads()
         for node in order:
             node.grad = grads.get(node, UNTOUCHED)
-        picture = Picture(order, set(order), ".4g", True, False, True, LIMIT)
-        picture.name = dict(event.names)
-        graph = picture.graph("LR")
+        graph = Picture.whole(order, dict(event.names)).graph("LR")
     finally:
         player.position = position
         undo()

@@ -201,6 +201,13 @@ class Picture:
         grads = [abs(n.grad) for n in order if math.isfinite(n.grad)]
         self.largest = max(grads, default=0.0)
 
+    @classmethod
+    def whole(cls, nodes: list[Value], name: dict[Value, str], limit: int = LIMIT) -> "Picture":
+        """A picture of all the nodes, as the player shows them."""
+        picture = cls(nodes, set(nodes), ".4g", True, False, True, limit)
+        picture.name = name
+        return picture
+
     def _home(self, node: Value) -> str:
         """The collapsed scope of a node; '' if the node has its own box."""
         parts = node.scope.split("/") if node.scope else []

@@ -175,8 +175,7 @@ def drawing(player: Played, order: list[Value], *limits: int) -> Drawing:
 
 
 def _drawn(nodes: list[Value], names: dict[Value, str], limit: int) -> tuple[Picture, Graph]:
-    picture = Picture(nodes, set(nodes), ".4g", True, False, True, limit)
-    picture.name = names
+    picture = Picture.whole(nodes, names, limit)
     return picture, picture.graph("LR")
 
 

@@ -19,6 +19,7 @@ from autograd import (
 from autograd.faults import faults, planted
 from autograd.notes import Note
 from nn import MLP, mse
+from nn.microgpt import MicroGPT, encode
 from tests.black_boxes import BlackBoxCase, float32, scaled
 from tests.cases import FACTORS, KINKS, SMOOTH, Case, Plain, claimed, claiming
 from tests.classic_bugs import BUGS
@@ -311,7 +312,7 @@ def costs() -> None:
     def loss() -> Any:
         return mse([model([0.3, -0.7])[0]], [1.0])
 
-    def measured(f: Any, *at: float, **options: Any) -> float:
+    def measured(f: Any, *at: Any, **options: Any) -> float:
         start = time.perf_counter()
         assert check_gradients(f, *at, **options).verdict is Verdict.PASS
         return time.perf_counter() - start
@@ -323,6 +324,17 @@ def costs() -> None:
         return reduce(lambda y, _: y * 0.9999 + 1e-4, range(50_000), x)
 
     print(f"one input of 100,000 nodes: {measured(chain, 0.5):.1f} s")
+
+    def many(xs: Any) -> Any:
+        return sum(x * (0.3 * x).tanh() for x in xs)
+
+    seconds = measured(many, [0.5 + i / 1000 for i in range(1000)])
+    print(f"1,000 inputs of x tanh(0.3 x): {seconds:.2f} s")
+    gpt = MicroGPT(seed=0)
+    for name in ("emma", "isabella", "maximiliana"):
+        tokens = encode(name)
+        seconds = measured(lambda tokens=tokens: gpt.loss(tokens), parameters=gpt)
+        print(f"GPT on {name}, {len(gpt.parameters()):,} parameters: {seconds:.1f} s")
 
 
 def main(arguments: list[str]) -> None:
