@@ -12,6 +12,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from base64 import b64decode
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from autograd.show import drawing
 from autograd.show.graph import Graph
 from autograd.show.names import names, variables
 from autograd.show.style import BAD, NEGATIVE, tints
-from nn import MLP, mse
+from nn import MLP, mse, scce
 from tests.processes import printed
 
 
@@ -799,3 +800,19 @@ def test_without_resvg_a_notebook_gets_the_svg_alone(monkeypatch: pytest.MonkeyP
     shown, sizes = draw(neuron()[0])._repr_mimebundle_()
     assert set(shown) == {"image/svg+xml"}
     assert sizes == {}
+
+
+def test_closed_neurons_are_rather_in_order_than_upside_down() -> None:
+    model = MLP([4, 8, 3], "tanh", seed=0)
+    graph = draw(scce([model([1.0, 2.0, 3.0, 4.0])], [1], from_logits=True), limit=60)
+    svg = graph.svg()
+    tops = {
+        box: float(re.findall(r'y="(-?[\d.]+)"', group)[0])
+        for box, group in re.findall(r'<g id="(n\d+)" class="node">(.*?)</g>', svg, re.DOTALL)
+    }
+    neurons = re.findall(r'(n\d+) \[id=n\d+ label="neuron (\d+)', graph.source)
+    assert [number for _, number in neurons] == [*"012", *"01234567"]
+    for layer in (neurons[:3], neurons[3:]):
+        heights = [tops[box] for box, _ in layer]
+        down = sum(a < b for a, b in pairwise(heights))
+        assert down > len(heights) / 2

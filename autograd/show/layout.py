@@ -11,7 +11,7 @@ from itertools import pairwise
 
 _GROUP = re.compile(r'<g id="[^"]*" class="(node|edge|cluster)">.*?</g>', re.DOTALL)
 _NUMBER = re.compile(r"<title>cluster_(\d+)</title>")
-_LEAF = re.compile(r'<g id="n(\d+)" class="node">')
+_NODE = re.compile(r'<g id="n(\d+)" class="node">')
 _SHAPE = re.compile(r'((?: d| points)=")([^"]*)"')
 _POINT = re.compile(r"(-?[\d.]+),(-?[\d.]+)")
 _TEXT = re.compile(
@@ -69,16 +69,19 @@ def laid_out(dot: str, layout: Callable[[str], str]) -> str:
 def _order(svg: str) -> int:
     """How many frames have their successor below them, minus those that have it above.
 
-    If the result for frames is 0, it is the same for leaves.
+    If the result for frames is 0, it is that for leaves, and if that is 0, that for other boxes,
+    such as closed scopes.
     """
     frames: dict[int, Box] = {}
     leaves: dict[int, Box] = {}
+    others: dict[int, Box] = {}
     for match in _GROUP.finditer(svg):
         if match[1] == "cluster" and (number := _NUMBER.search(match[0])):
             frames[int(number[1])] = Box.around(_outline(match[0]))
-        elif (leaf := _LEAF.search(match[0])) and "<polygon" in match[0]:
-            leaves[int(leaf[1])] = Box.around(_outline(match[0]))
-    return _below(frames) or _below(leaves)
+        elif (node := _NODE.search(match[0])) and (outline := _outline(match[0])):
+            kind = leaves if "<polygon" in match[0] else others
+            kind[int(node[1])] = Box.around(outline)
+    return _below(frames) or _below(leaves) or _below(others)
 
 
 def _below(boxes: Mapping[int, Box]) -> int:
