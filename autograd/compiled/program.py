@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -152,6 +152,32 @@ class Program:
                     node = argmax(entries) if k == ARGMAX else chosen(entries, nodes[a])
             nodes.append(node)
         return nodes
+
+    def to_jax(self) -> Callable[[Any, Any], Any]:
+        """The program as a JAX function of an array of parameters and an array of inputs.
+
+        It works inside `jit`, `vmap`, `grad` and what else JAX has for functions, in float64 only.
+        Its derivatives are those of the table; but where an adjoint of 0 meets an infinite slope,
+        JAX's product is nan.  Sums are regrouped as XLA likes, so last bits differ.
+
+        Raises ValueError for a recording with a comparison of Python's, NotImplementedError for an
+        operation that JAX has no function for, ModuleNotFoundError without JAX.
+
+        >>> import autograd, jax
+        >>> w = Value(2.0)
+        >>> compiled = autograd.compile(lambda x: (w * x).tanh())
+        >>> _ = compiled(0.5)
+        >>> with jax.enable_x64(True):
+        ...     f = compiled.program.to_jax()
+        ...     print(f([2.0], [0.5]), jax.jit(jax.grad(f, argnums=1))(jax.numpy.ones(1), [0.5]))
+        """
+        try:
+            from autograd.compiled.jax_lowering import function
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in ("jax", "jaxlib"):
+                raise
+            raise ModuleNotFoundError("to_jax needs JAX: pip install 'chainrule[jax]'") from None
+        return function(self.tape, self.instructions, self.address)
 
     def lift(self, parameters: Sequence[float], inputs: Sequence[float]) -> "Lifted":
         """The graph of one sample as Values, for the player, the checker and pictures."""
