@@ -22,7 +22,7 @@ TABLE_AT_IMPORT = set(markdown().splitlines())
 # The floors, from the ground up.  A file imports from lower floors and from its own, never from a
 # higher one, wherever the import stands: in a function or for types alone, too.
 FLOORS = """
-autograd/check/__init__.py autograd/compiled/__init__.py autograd/printers/__init__.py autograd/show/__init__.py
+autograd/bridges/__init__.py autograd/check/__init__.py autograd/compiled/__init__.py autograd/printers/__init__.py autograd/show/__init__.py
 autograd/rules.py autograd/files.py autograd/show/fonts.py autograd/show/drawing.py autograd/show/layout.py autograd/show/render.py autograd/show/style.py autograd/atomic.py
 autograd/operands.py
 autograd/operation.py
@@ -64,6 +64,7 @@ autograd/distributed/__init__.py autograd/distributed/fingerprint.py autograd/di
 autograd/distributed/driver.py
 nn/options.py nn/columns.py nn/tables.py nn/elsewhere.py
 nn/probabilities.py nn/activations.py nn/schedules.py nn/data.py nn/storage.py
+autograd/bridges/arrays.py
 nn/module.py
 nn/reductions.py nn/metrics.py
 nn/losses.py nn/optimizer.py nn/study/plots.py
@@ -100,9 +101,11 @@ MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
 # A folder with its own number does not count for the folder around it.  The checker judges any
 # function, in decimals and in doubles, and names the mistake.  autograd/show draws what a
-# learner looks at; nn/study holds the pictures and the exercises of the notebooks.
+# learner looks at; autograd/bridges says what each operation of another library does to Values;
+# nn/study holds the pictures and the exercises of the notebooks.
 MOST_IN = {
     "autograd": 4275,
+    "autograd/bridges": 1300,
     "autograd/check": 3480,
     "autograd/compiled": 4572,
     "autograd/compiled/native": 3015,
