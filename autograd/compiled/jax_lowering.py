@@ -30,7 +30,7 @@ def function(
     tape: Tape, instructions: Sequence[Instruction], address: Array
 ) -> Callable[[Any, Any], Any]:
     """The function of an array of parameters and an array of inputs; see `Program.to_jax`."""
-    _refuse_guards(tape)
+    guards = _guards(tape)
     ops = [rows()[name] for name in tape.ops]
     jax_rows = {step.op: row_of_jax(ops[step.op]) for step in instructions if step.kind == ROW}
     blocks = _blocks(instructions)
@@ -54,21 +54,32 @@ def function(
             else:
                 memory.add(step.results, _chosen(step, memory))
         results = memory.read(outputs)
+        valid = _passed(guards, address, memory) & (results == results)
+        # A product, so that the derivatives of what is nan or not valid are nan, too.
+        results *= jnp.where(valid, 1.0, jnp.nan)
         return rebuilt(tape.form, iter([results[i] for i in range(len(outputs))]))
 
     return program
 
 
-def _refuse_guards(tape: Tape) -> None:
-    if not len(tape.guards):
-        return
-    k, left, right, answer = tape.guards.tolist()[0]
-    comparison = f"{_told(tape, left)} {list(COMPARISONS)[k]} {_told(tape, right)}"
-    raise ValueError(
-        f"to_jax: the recording is valid only while {comparison} is {bool(answer)} (it has "
-        f"{len(tape.guards)} such comparison(s)), and a JAX function cannot run Python's other "
-        "branch; use autograd.where, maximum or relu in place of the comparison"
-    )
+def _guards(tape: Tape) -> list[list[int]]:
+    """The comparisons of whole inputs and constants, which a JAX function can check exactly.
+
+    Raises ValueError for any other, which would need Python's other branch.
+    """
+    exact = np.zeros(len(tape), dtype=bool)
+    exact[: len(tape.constants)] = True
+    exact[tape.sources - tape.inputs : tape.sources] = tape.whole
+    guards: list[list[int]] = tape.guards.tolist()
+    for k, left, right, answer in guards:
+        if not (exact[left] and exact[right]):
+            comparison = f"{_told(tape, left)} {list(COMPARISONS)[k]} {_told(tape, right)}"
+            raise ValueError(
+                f"to_jax: the recording is valid only while {comparison} is {bool(answer)}, and a "
+                "JAX function cannot run Python's other branch; use autograd.where, maximum or "
+                "relu in place of the comparison"
+            )
+    return guards
 
 
 def _told(tape: Tape, node: int) -> str:
@@ -110,6 +121,15 @@ def _blocks(instructions: Sequence[Instruction]) -> list[tuple[int, int]]:
         else:
             blocks.append((start, end))
     return blocks
+
+
+def _passed(guards: list[list[int]], address: Array, memory: "_Memory") -> Any:
+    """Whether the comparisons have the recorded answers."""
+    passed = jnp.array(True)
+    for k, left, right, answer in guards:
+        x, y = memory.read(address[[left, right]])
+        passed &= list(COMPARISONS.values())[k](x, y) == bool(answer)
+    return passed
 
 
 class _Memory:

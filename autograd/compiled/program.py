@@ -158,10 +158,12 @@ class Program:
 
         It works inside `jit`, `vmap`, `grad` and what else JAX has for functions, in float64 only.
         Its derivatives are those of the table; but where an adjoint of 0 meets an infinite slope,
-        JAX's product is nan.  Sums are regrouped as XLA likes, so last bits differ.
+        JAX's product is nan.  Sums are regrouped as XLA likes, so last bits differ.  A whole input
+        for which the recording is not valid, such as an index outside a list, gives nan.
 
-        Raises ValueError for a recording with a comparison of Python's, NotImplementedError for an
-        operation that JAX has no function for, ModuleNotFoundError without JAX.
+        Raises ValueError for a recording that depends on a comparison of other numbers,
+        NotImplementedError for an operation that JAX has no function for, ModuleNotFoundError
+        without JAX.
 
         >>> import autograd, jax
         >>> w = Value(2.0)
@@ -169,7 +171,8 @@ class Program:
         >>> _ = compiled(0.5)
         >>> with jax.enable_x64(True):
         ...     f = compiled.program.to_jax()
-        ...     print(f([2.0], [0.5]), jax.jit(jax.grad(f, argnums=1))(jax.numpy.ones(1), [0.5]))
+        ...     print(jax.jit(jax.grad(f))(jax.numpy.array([2.0]), [0.5]))
+        [0.20998717]
         """
         try:
             from autograd.compiled.jax_lowering import function

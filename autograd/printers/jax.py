@@ -80,11 +80,9 @@ def row_of_jax(op: Operation) -> Callable[..., Any]:
     def tangent(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
         z = function(*primals)
         total = jnp.zeros_like(z)
-        for slope, text, t in zip(slopes, op.texts[1:], tangents, strict=True):
-            if text == "0.0":  # what is nan has nan derivatives
-                total += jnp.where(z != z, z, 0.0) * t
-            else:
-                total += slope(*primals, z) * t
+        for slope, t in zip(slopes, tangents, strict=True):
+            # What is nan has nan derivatives, whatever the formulas give for its operands.
+            total += jnp.where(z != z, z, slope(*primals, z)) * t
         return z, total
 
     function.defjvp(tangent)
