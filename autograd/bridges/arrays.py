@@ -140,7 +140,7 @@ def reduced(
     shape = [numbers.shape[axis] for axis in stay]
     lists = numbers.transpose(*stay, *gone).reshape(math.prod(shape), -1) if numbers.ndim else None
     lists = [[numbers[()]]] if lists is None else lists.tolist()
-    result = _filled([function(part) for part in lists], shape)
+    result = filled([function(part) for part in lists], shape)
     kept = [1 if axis in gone else numbers.shape[axis] for axis in range(numbers.ndim)]
     return result.reshape(kept) if keep else result
 
@@ -154,11 +154,11 @@ def along(function: Callable[[list[Number]], Sequence[Number]], numbers: Array, 
     numbers = np.moveaxis(np.atleast_1d(array(numbers)), axis, -1)
     lists = [function(part) for part in numbers.reshape(-1, numbers.shape[-1]).tolist()]
     length = len(lists[0]) if lists else 0
-    result = _filled([v for part in lists for v in part], [*numbers.shape[:-1], length])
+    result = filled([v for part in lists for v in part], [*numbers.shape[:-1], length])
     return np.moveaxis(result, -1, axis)
 
 
-def _filled(numbers: Iterable[Number], shape: Sequence[int]) -> Array:
+def filled(numbers: Iterable[Number], shape: Sequence[int]) -> Array:
     """An array with these numbers, in row-major order."""
     result = np.empty(math.prod(shape), dtype=object)
     for i, v in enumerate(numbers):
@@ -250,12 +250,12 @@ def contracted(
     )
     shape = [a.shape[i] for i in (*batch[0], *free_a)] + [b.shape[i] for i in free_b]
     if not (a.size and b.size):
-        return _filled([0.0] * math.prod(shape), shape)
+        return filled([0.0] * math.prod(shape), shape)
     count, terms = (math.prod(a.shape[i] for i in axes) for axes in (batch[0], over[0]))
     left = a.transpose(*batch[0], *free_a, *over[0]).reshape(count, -1, terms).tolist()
     right = b.transpose(*batch[1], *free_b, *over[1]).reshape(count, -1, terms).tolist()
     sums = [dot(x, y) for k in range(count) for x, y in product(left[k], right[k])]
-    return _filled(sums, shape)
+    return filled(sums, shape)
 
 
 def matmul(a: Array, b: Array) -> Array:
