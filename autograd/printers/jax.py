@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import jax.scipy.special
+from jax.custom_derivatives import SymbolicZero
 
 from autograd import rules
 from autograd.operation import Operation
@@ -81,11 +82,13 @@ def row_of_jax(op: Operation) -> Callable[..., Any]:
         z = function(*primals)
         total = jnp.zeros_like(z)
         for slope, t in zip(slopes, tangents, strict=True):
+            if isinstance(t, SymbolicZero):  # a constant exponent: log(x) may be nan
+                continue
             # What is nan has nan derivatives, whatever the formulas give for its operands.
             total += jnp.where(z != z, z, slope(*primals, z)) * t
         return z, total
 
-    function.defjvp(tangent)
+    function.defjvp(tangent, symbolic_zeros=True)
     return function  # type: ignore[no-any-return]
 
 
