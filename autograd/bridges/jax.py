@@ -17,9 +17,10 @@ from autograd.modes import quiet_gc
 from autograd.value import Value
 from nn.probabilities import total
 
-_APART = 1e-9  # relative to the largest result; one that differs by more is not the function's
-_CLEARLY = 1e-6  # relative to the largest gradient of its array
-_CALLS = ("checkpoint", "closed_call", "cond", "custom_jvp_call", "custom_vjp_call", "jit", "scan")
+# Relative to the largest number of an array: results that differ by more are not the function's,
+# and gradients that differ by more are no rounding error.  The last is for floats of fewer bits.
+_APART, _CLEARLY, _SHORTER = 1e-9, 1e-6, 0.02
+_CALLS = ("checkpoint", "cond", "custom_jvp_call", "custom_vjp_call", "jit", "scan")
 
 
 class JaxGraph:
@@ -31,7 +32,9 @@ class JaxGraph:
         result: the function's result in its nesting: Values, and arrays of Values.
     """
 
-    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...], limit: int) -> None:
+    def __init__(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], limit: int
+    ) -> None:
         self._function, self._arguments = function, arguments
         closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
         flat, self._nesting = jax.tree.flatten(arguments)
@@ -41,8 +44,9 @@ class JaxGraph:
         self._flat = [_input(x, name) for x, name in zip(flat, names, strict=True)]
         self.inputs = jax.tree.unflatten(self._nesting, self._flat)
         with quiet_gc():
-            results = Unrolled(limit, sizes).run(closed.jaxpr, closed.consts, self._flat)
-        self._results = results
+            run = Unrolled(limit, sizes)
+            results = run.run(closed.jaxpr, closed.consts, self._flat)
+        self._results, self._shorter = results, run.shorter
         parts = [x[()] if not np.ndim(x) else x for x in results]
         self.result = jax.tree.unflatten(jax.tree.structure(shape), parts)
 
@@ -73,14 +77,18 @@ class JaxGraph:
             return jax.tree.leaves(result)  # type: ignore[no-any-return]
 
         theirs, pull = jax.vjp(results, *(flat[i] for i in floating))
-        for ours, there in zip(self._results, map(np.asarray, theirs), strict=True):
+        for ours, there in zip(self._results, theirs, strict=True):
             here = arrays.floats(ours) if ours.dtype == object else ours
-            if not _is_near(here, there, _APART):
+            if not _is_near(here, np.asarray(there), _SHORTER if self._shorter else _APART):
                 raise ValueError(
                     f"from_jax: the graph gives {here} where JAX gives {there}, so the graph is "
                     "not the same function"
                 )
-        self._compare_gradients(floating, theirs, pull)
+        try:
+            self._compare_gradients(floating, theirs, pull)
+        except ValueError as error:
+            if "Reverse-mode" not in str(error):  # JAX has no reverse pass of a while loop
+                raise
 
     def _compare_gradients(self, floating: list[int], theirs: list[Any], pull: Any) -> None:
         """Warn if JAX's own gradients are not those of the graph."""
@@ -105,7 +113,7 @@ class JaxGraph:
         found = iter(gradients([(root, 1.0)], nodes, create_graph=False))
         for i, there in zip(floating, claimed, strict=True):
             here = np.array([next(found) for _ in range(there.size)]).reshape(there.shape)
-            if not _is_near(here, there, _CLEARLY):
+            if not _is_near(here, there, _SHORTER if self._shorter else _CLEARLY):
                 k = np.unravel_index(np.nanargmax(abs(here - there)), there.shape)
                 warnings.warn(
                     f"from_jax: JAX's gradient of {self._flat[i][k].label} is {there[k]:.6g} where "
@@ -146,15 +154,15 @@ def _doubles(x: Any) -> Any:
     if jax.numpy.issubdtype(dtype, np.complexfloating):
         raise TypeError("from_jax: complex numbers are not covered")
     if jax.numpy.issubdtype(dtype, jax.numpy.floating):
-        return np.asarray(x, dtype=np.float64)
-    return x if jax.numpy.issubdtype(dtype, jax.dtypes.prng_key) else np.asarray(x)
+        return jax.numpy.asarray(x, jax.numpy.float64)
+    return x if jax.numpy.issubdtype(dtype, jax.dtypes.prng_key) else jax.numpy.asarray(x)
 
 
 def from_jax(function: Callable[..., Any], *arguments: Any, limit: int = LIMIT) -> JaxGraph:
     """A function of JAX as a graph of Values at these arguments, for pictures and checks.
 
     Each floating number of the arguments is a Value with a label such as `params['w'][0, 1]`;
-    whole numbers stay plain.  All is computed in doubles.  Loops (scan, while) are unrolled, and of
+    whole numbers stay plain.  All is computed in doubles, a cast to a shorter float too.  Loops (scan, while) are unrolled, and of
     `cond` and `switch` only the branch that is taken is in the graph.  A function with a rule of
     its own (custom_jvp, custom_vjp) is taken by its body, so that a wrong rule shows: results and
     gradients are compared with JAX's own, and a difference is an error or a warning.

@@ -27,10 +27,12 @@ class Unrolled:
     Attributes:
         limit: the largest number of Values.
         count: about how many Values there are so far.
+        shorter: whether JAX rounds any number to a float of fewer bits, which a run does not.
     """
 
     limit: int
     count: int = 0
+    shorter: bool = False
 
     def run(self, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
         """The jaxpr's results: arrays of Values, or NumPy's arrays of plain numbers."""
@@ -51,6 +53,8 @@ class Unrolled:
                     f"from_jax: {equation.primitive.name}{_where(equation)}: {error}"
                 ) from error
             for variable, x in zip(equation.outvars, outputs, strict=True):
+                kind = variable.aval.dtype
+                self.shorter |= _is(kind, jax.numpy.floating) and kind.itemsize < 8
                 known[variable] = _settled(x, variable.aval)
         return [number(variable) for variable in jaxpr.outvars]
 

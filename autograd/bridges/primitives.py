@@ -299,7 +299,6 @@ ON_OPERANDS: dict[str, Function] = {
     "conv_general_dilated": _convolution,
     "convert_element_type": _converted,
     "copy": _same,
-    "copy_p": _same,
     "cumlogsumexp": _cumulative("logaddexp"),
     "cummax": _cumulative("maximum"),
     "cummin": _cumulative("minimum"),
