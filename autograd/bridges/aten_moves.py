@@ -24,7 +24,7 @@ def squeezed(x: Array, dim: Any = None) -> Array:
 
 def cut(x: Array, dim: int, start: int | None, end: int | None, step: int) -> tuple[Any, ...]:
     """The index of a slice along an axis."""
-    return (slice(None),) * (dim % x.ndim) + (slice(start, end, step),)
+    return (*[slice(None)] * (dim % x.ndim), slice(start, end, step))
 
 
 def sliced(
