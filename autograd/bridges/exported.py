@@ -17,9 +17,11 @@ from autograd.bridges.with_torch import torch
 from autograd.nestings import mapped
 
 Tensor = Any
-_FRAME = re.compile(r'File "(.+?)", line (\d+), in (\w+)')
+Lines = dict[tuple[str, int], str]  # of code, each with the name of what it belongs to
+_FRAME = re.compile(r'File "(.+?)", line (\d+), in (\S+)')
 _FOLDER = os.path.dirname(torch.__file__)
 GETITEM = "getitem"  # takes one of several results
+_WRAPPED = "chainrule_wrapped"  # no module's own name
 _RANDOM = re.compile(r"^(rand|bernoulli|normal|multinomial|uniform|exponential|poisson)")
 
 
@@ -39,6 +41,7 @@ class Step:
         op: the operation and its overload, "mm.default".
         arguments: (args, kwargs), with a Ref for each tensor.
         scope: the path of the module that called it.
+        function: the autograd.Function in whose forward it is; "" if in none.
         where: the user's line, "file:line"; "" if it is unknown.
         run: calls a function as if the user's line did.
         nodes: about how many Values it adds.
@@ -48,6 +51,7 @@ class Step:
     op: str
     arguments: tuple[Any, Any]
     scope: tuple[str, ...]
+    function: str
     where: str
     run: Callable[[Callable[[], Any]], Any]
     nodes: int
@@ -81,7 +85,7 @@ def module_of(model: Any, loss: Callable[[Any], Tensor] | None = None) -> Any:
     if isinstance(model, torch.nn.Module) and loss is None:
         return model
     whole = torch.nn.Module()
-    whole.model = model  # a module becomes a part, a function an attribute
+    setattr(whole, _WRAPPED, model)  # a module becomes a part, a function an attribute
 
     def forward(*inputs: Any) -> Any:
         result = model(*inputs)
@@ -94,10 +98,15 @@ def module_of(model: Any, loss: Callable[[Any], Tensor] | None = None) -> Any:
     return whole
 
 
+def without_wrapper(path: str) -> str:
+    """A module's or a parameter's own path, without the module that `module_of` puts around it."""
+    return path.removeprefix(_WRAPPED).removeprefix(".")
+
+
 def named(module: Any) -> dict[str, Tensor]:
     """The parameters that get a gradient, by the module's names; tied ones once."""
     parameters = module.named_parameters()
-    return {n.removeprefix("model."): p for n, p in parameters if p.requires_grad}
+    return {without_wrapper(n): p for n, p in parameters if p.requires_grad}
 
 
 def read(module: Any, inputs: tuple[Any, ...]) -> Program:
@@ -106,7 +115,8 @@ def read(module: Any, inputs: tuple[Any, ...]) -> Program:
     Raises UncoveredError for a module that cannot be exported, and for one with an operation
     that is not covered.
     """
-    exported = _exported(module, inputs)
+    functions = _forwards()
+    exported = _exported(module, inputs, functions)
     program = Program(unflatten=exported.call_spec.out_spec.unflatten)
     names = {parameter: name for name, parameter in named(module).items()}
     state = {**exported.state_dict, **exported.constants}
@@ -118,13 +128,15 @@ def read(module: Any, inputs: tuple[Any, ...]) -> Program:
                 is_tensor = isinstance(node.meta.get("val"), torch.Tensor)
                 program.inputs.append(node.name if is_tensor else None)
                 continue
+            if spec.target is None:  # a token that orders side effects
+                continue
             tensor = state[spec.target]
             if spec.kind.name == "PARAMETER" and tensor.requires_grad:
                 program.parameters[node.name] = names[tensor]
             else:
                 program.constants[node.name] = tensor
         elif node.op == "call_function":
-            program.steps.append(_step(node))
+            program.steps.append(_step(node, functions))
         elif node.op == "output":
             program.outputs = _outputs(exported, node)
     return program
@@ -137,7 +149,7 @@ def _outputs(exported: Any, node: Any) -> list[Any]:
     return [_refs(part) for spec, part in parts if spec.kind.name == "USER_OUTPUT"]
 
 
-def _exported(module: Any, inputs: tuple[Any, ...]) -> Any:
+def _exported(module: Any, inputs: tuple[Any, ...], functions: Lines) -> Any:
     """The exported program in core operations, where detach and no_grad are still seen."""
     with warnings.catch_warnings(), torch.enable_grad():
         warnings.simplefilter("ignore")  # PyTorch's own, about its own parts
@@ -148,7 +160,7 @@ def _exported(module: Any, inputs: tuple[Any, ...]) -> Any:
                 f"torch.export cannot read this module: {_first_line(error)}\n(it takes no branch "
                 "that depends on a tensor's numbers, and no `.item()`, `.data` or NumPy inside)"
             ) from error
-        _keep_cuts(exported.graph_module)
+        _keep_cuts(exported.graph_module, functions)
         table = torch.export.default_decompositions()
         table.pop(torch.ops.aten.detach.default, None)
         return exported.run_decompositions(table)
@@ -161,7 +173,7 @@ def _first_line(error: BaseException) -> str:
 # ---------------------------------------------------------------------- what gets no gradient
 
 
-def _keep_cuts(graph_module: Any) -> None:
+def _keep_cuts(graph_module: Any, functions: Lines) -> None:
     """Write `no_grad` blocks as detached results, because their marks are lost later on.
 
     Inside the forward of an autograd.Function nothing is recorded anyway: there, detach means
@@ -171,18 +183,19 @@ def _keep_cuts(graph_module: Any) -> None:
     for node in list(graph.nodes):
         if node.op != "call_function":
             continue
-        if node.target is torch.ops.aten.detach.default and _in_function(node):
+        if node.target is torch.ops.aten.detach.default and _in_function(node, functions):
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
         elif "set_grad_enabled" in str(node.target):
-            _detach_results(graph, graph_module, node)
+            _detach_results(graph_module, node, functions)
     graph_module.recompile()
 
 
-def _detach_results(graph: Any, graph_module: Any, node: Any) -> None:
+def _detach_results(graph_module: Any, node: Any, functions: Lines) -> None:
+    graph = graph_module.graph
     enabled, block = node.args[:2]
     for inner in getattr(graph_module, block.target).graph.nodes:
-        function = _in_function(inner)
+        function = _in_function(inner, functions)
         if function:
             raise UncoveredError(
                 f"{function} has a `no_grad` block in its forward, or is called in one, and the "
@@ -196,16 +209,21 @@ def _detach_results(graph: Any, graph_module: Any, node: Any) -> None:
         result.replace_all_uses_with(cut, lambda user, cut=cut: user is not cut)
 
 
-def _in_function(node: Any) -> str:
+def _in_function(node: Any, functions: Lines) -> str:
     """The name of the autograd.Function in whose forward a node was made; '' if in none."""
-    for file, line, name in _frames(node):
-        if name != "forward":
-            continue
-        for function in _functions(torch.autograd.Function):
-            code = getattr(function.forward, "__code__", None)
-            if code and code.co_filename == file and line in {at for *_, at in code.co_lines()}:
-                return str(function.__name__)
-    return ""
+    frames = ((file, line) for file, line, called in _frames(node) if called == "forward")
+    return next((functions[frame] for frame in frames if frame in functions), "")
+
+
+def _forwards() -> Lines:
+    """The lines of all forwards of autograd.Functions, and their classes' names."""
+    return {
+        (code.co_filename, line): function.__name__
+        for function in _functions(torch.autograd.Function)
+        if (code := getattr(function.forward, "__code__", None))
+        for *_, line in code.co_lines()
+        if line is not None
+    }
 
 
 def _functions(base: Any) -> Iterator[Any]:
@@ -227,7 +245,7 @@ def _frames(node: Any) -> list[tuple[str, int, str]]:
     return [(file, int(line), name) for file, line, name in _FRAME.findall(trace)]
 
 
-def _step(node: Any) -> Step:
+def _step(node: Any, functions: Lines) -> Step:
     op = getattr(node.target, "__name__", str(node.target))
     own = [f for f in _frames(node) if not f[0].startswith((_FOLDER, "<"))]
     where = f"{os.path.basename(own[-1][0])}:{own[-1][1]}" if own else ""
@@ -239,6 +257,7 @@ def _step(node: Any) -> Step:
         op,
         (_refs(list(node.args)), _refs(dict(node.kwargs))),
         path,
+        _in_function(node, functions),
         where,
         _located(*own[-1][:2]) if own else lambda function: function(),
         _nodes(op, node),
@@ -248,7 +267,7 @@ def _step(node: Any) -> Step:
 def _path(node: Any) -> tuple[str, ...]:
     paths = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
     deepest = paths[-1].split("@")[0] if paths else ""
-    return tuple(part for part in deepest.removeprefix("model.").split(".") if part)
+    return tuple(part for part in without_wrapper(deepest).split(".") if part)
 
 
 def _uncovered(op: str, node: Any, path: tuple[str, ...], where: str) -> str:

@@ -1,5 +1,6 @@
 """A PyTorch module run by PyTorch itself: its results and its own gradients, as plain numbers."""
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ def numbers(tensor: Tensor) -> Any:
     """A tensor's numbers as a NumPy array, floating ones as doubles."""
     if tensor.is_complex():
         raise TypeError("from_torch: a complex tensor; Values are real numbers")
+    if tensor.is_floating_point() and tensor.element_size() < 4:
+        raise TypeError(f"from_torch: a tensor of {tensor.dtype}; call .float() or .double() first")
     tensor = tensor.detach().cpu()
     return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
 
@@ -42,7 +45,8 @@ class Run:
             part.detach().clone().requires_grad_() if is_floating(part) else part
             for part in tensors(inputs)
         ]
-        rest = iter(fresh)
+        # Copies of the leaves, because the module may change its inputs in place.
+        rest = iter([part.clone() if is_floating(part) else part for part in fresh])
         again = tuple(mapped(lambda _: next(rest), list(inputs)))
         buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
         with torch.enable_grad():
@@ -52,6 +56,14 @@ class Run:
         self._wanted += [part for part in fresh if is_floating(part)]
         known = [*self._wanted, *self.results, *filter(is_floating, buffers.values())]
         self.single = any(tensor.dtype != torch.float64 for tensor in known)
+
+    def weights(self) -> list[Any]:
+        """An array of random numbers for each result, the same in each run."""
+        rng = random.Random(0)  # noqa: S311 - no secret
+        return [
+            np.array([rng.uniform(0.5, 1.5) for _ in range(part.numel())]).reshape(part.shape)
+            for part in self.results
+        ]
 
     def gradients(self, seeds: Sequence[Any]) -> list[float]:
         """The gradients of the sum of seed * result: of the parameters, then of the inputs."""
