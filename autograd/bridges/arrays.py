@@ -89,7 +89,8 @@ def applied(function: Callable[..., Any], *arrays: Any) -> Array:
     >>> applied(lambda x, y: x + y, [[1.0], [2.0]], [10.0, 20.0]).tolist()
     [[11.0, 21.0], [12.0, 22.0]]
     """
-    return array(np.frompyfunc(function, len(arrays), 1)(*map(array, arrays)))
+    with np.errstate(all="ignore"):  # as everywhere here, inf and nan are results
+        return array(np.frompyfunc(function, len(arrays), 1)(*map(array, arrays)))
 
 
 def row(name: str) -> Callable[..., Array]:

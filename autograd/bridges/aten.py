@@ -172,7 +172,7 @@ COVERED: dict[str, Covered] = {
 
     "add.Tensor": _scaled(operator.add), "add.Scalar": _scaled(operator.add),
     "sub.Tensor": _scaled(operator.sub), "sub.Scalar": _scaled(operator.sub),
-    "rsub.Scalar": _scaled(lambda x, y: y - x),
+    "rsub.Scalar": _each(lambda x, y, alpha=1: y - (x if alpha == 1 else x * alpha)),
     "mul.Tensor": _each(operator.mul), "mul.Scalar": _each(operator.mul),
     "div.Tensor": Covered(_quotient), "div.Scalar": Covered(_quotient),
     "div.Tensor_mode": Covered(_quotient, 2),
@@ -266,6 +266,7 @@ COVERED: dict[str, Covered] = {
     "lift_fresh_copy.default": _moves(moves.same),
     "copy.default": _moves(lambda x, source, *_: np.broadcast_to(source, x.shape)),
     "_to_copy.default": _moves(_converted),
+    "_assert_tensor_metadata.default": _moves(lambda *_, **__: None),
     "full.default": _moves(_complete), "full_like.default": _moves(_complete_like),
     "fill.Scalar": _moves(_complete_like),
     "zeros.default": _moves(lambda shape, **_: _complete(shape, 0.0)),

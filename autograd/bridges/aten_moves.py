@@ -7,6 +7,7 @@ import numpy as np
 
 from autograd.bridges import arrays, windows
 from autograd.bridges.arrays import Array, Number, array
+from autograd.bridges.refusals import UncoveredError
 from autograd.compiled.selection import select
 
 
@@ -24,7 +25,7 @@ def squeezed(x: Array, dim: Any = None) -> Array:
 
 def cut(x: Array, dim: int, start: int | None, end: int | None, step: int) -> tuple[Any, ...]:
     """The index of a slice along an axis."""
-    return (slice(None),) * (dim % x.ndim) + (slice(start, end, step),)
+    return (*[slice(None)] * (dim % x.ndim), slice(start, end, step))
 
 
 def sliced(
@@ -127,7 +128,7 @@ def padded(x: Array, pad: Sequence[int], value: Number = 0.0) -> Array:
 def dropped(x: Array, p: float, train: bool | None = True) -> tuple[Any, ...]:
     """The numbers themselves, as dropout gives them outside of training."""
     if train and p:
-        raise ValueError("dropout in training is random; call module.eval() first")
+        raise UncoveredError("dropout in training is random; call module.eval() first")
     return x, None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from autograd.bridges import arrays, windows
 from autograd.bridges.arrays import Array, applied
 from autograd.bridges.aten_axes import channels
+from autograd.bridges.refusals import UncoveredError
 from autograd.bridges.windows import Window
 from nn.probabilities import total
 
@@ -90,7 +91,7 @@ def average_pool(
     ) -> Array:  # fmt: skip
         window = pooling(size, stride, padding, [1], ceil, count)
         if ceil and include and any(window.padding):
-            raise ValueError("ceil_mode with padding that counts is not covered")
+            raise UncoveredError("ceil_mode with padding that counts is not covered")
         number = divisor or (math.prod(window.size) if include and any(window.padding) else None)
         return windows.pooled(lambda parts: total(parts) / (number or len(parts)), x, window)
 

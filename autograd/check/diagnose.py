@@ -98,7 +98,7 @@ def diagnose(f: Function, *inputs: Tree, gradient: Any, parameters: Any = None) 
     >>> diagnose(f, 0.3, 2.0, gradient=by_hand).line
     'tanh: dz/dx is 1 - x * x where it should be 1 - z * z'
     """
-    return _diagnosed(claims.read(f, inputs, gradient, parameters))
+    return diagnosed(claims.read(f, inputs, gradient, parameters))
 
 
 def mistake(f: Function, inputs: tuple[Tree, ...], gradient: Any, parameters: Any = None) -> str:
@@ -109,7 +109,8 @@ def mistake(f: Function, inputs: tuple[Tree, ...], gradient: Any, parameters: An
         return ""
 
 
-def _diagnosed(claim: Claim, first: bool = True) -> Diagnosis:
+def diagnosed(claim: Claim, first: bool = True) -> Diagnosis:
+    """The Diagnosis of a claim whose graph is recorded; `first` also tries a factor beside it."""
     right, sizes = sweep(claim.tape), sweep(claim.tape, sizes=True)
     count = len(claim.numbers)
     if not all(map(math.isfinite, (*right, *sizes))):
@@ -171,7 +172,7 @@ def _beside_a_factor(claim: Claim, right: list[float]) -> Diagnosis:
     for k in ratios[:: max(1, len(ratios) // _TRIED)]:
         nice, words = tensors.in_words(k, tensors.alike(claim)) if k else (False, "")
         if nice and sum(abs(ratio - k) <= tensors.alike(claim) * abs(k) for ratio in ratios) > 1:
-            rest = _diagnosed(replace(claim, numbers=[c / k for c in claim.numbers]), first=False)
+            rest = diagnosed(replace(claim, numbers=[c / k for c in claim.numbers]), first=False)
             if rest.explanations:
                 rest.explanations = [
                     f"{text}; and every gradient: {words}" for text in rest.explanations
