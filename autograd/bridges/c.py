@@ -3,7 +3,7 @@
 import re
 
 from autograd.bridges.straight import Straight, straight
-from autograd.printers.c import C, RESERVED, number
+from autograd.printers.c import RESERVED, C, number
 from autograd.printers.source import FACTOR, Definitions, remark
 from autograd.value import Value
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd.adjoints import gradients
 from autograd.bridges import arrays
-from autograd.bridges.jaxprs import Unrolled
+from autograd.bridges.jaxprs import Unrolled, plain
 from autograd.bridges.primitives import ON_EQUATIONS, ON_OPERANDS, WITHOUT_GRADIENT, has_values
 from autograd.bridges.refusals import LIMIT, refuse_large
 from autograd.bridges.with_jax import jax
@@ -52,7 +52,8 @@ class JaxGraph:
 
     def gradients(self) -> Any:
         """The `.grad` of the inputs as NumPy arrays, in their nesting; 0 for whole numbers."""
-        return jax.tree.unflatten(self._nesting, [arrays.adjoints(x) for x in self._flat])
+        grads = [arrays.adjoints(x) if has_values(x) else np.zeros(np.shape(x)) for x in self._flat]
+        return jax.tree.unflatten(self._nesting, grads)
 
     def __repr__(self) -> str:
         count = sum(has_values(x) * x.size for x in self._flat)
@@ -135,17 +136,19 @@ def _names(function: Callable[..., Any], arguments: tuple[Any, ...]) -> list[str
     """A name for each array of the arguments: `params['w']`, after the function's own names."""
     paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(arguments)[0]]
     try:
-        own = list(inspect.signature(function).bind(*arguments).arguments)
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # a function that says nothing of its arguments
-        own = []
+        parameters = []
+    named = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    own = [p.name for p in parameters if p.kind in named][: len(arguments)]
     own += [f"x{i}" for i in range(len(own), len(arguments))]
     return [own[path[0].idx] + jax.tree_util.keystr(path[1:]) for path in paths]
 
 
 def _input(x: Any, name: str) -> Any:
     """An argument's array: of Values if it is made of floats, else of plain numbers."""
-    x = np.asarray(x)
-    return arrays.values(x, name) if x.dtype.kind == "f" else x
+    x = plain(x)
+    return arrays.values(x, name) if jax.numpy.issubdtype(x.dtype, jax.numpy.floating) else x
 
 
 def _doubles(x: Any) -> Any:
@@ -162,10 +165,11 @@ def from_jax(function: Callable[..., Any], *arguments: Any, limit: int = LIMIT) 
     """A function of JAX as a graph of Values at these arguments, for pictures and checks.
 
     Each floating number of the arguments is a Value with a label such as `params['w'][0, 1]`;
-    whole numbers stay plain.  All is computed in doubles, a cast to a shorter float too.  Loops (scan, while) are unrolled, and of
-    `cond` and `switch` only the branch that is taken is in the graph.  A function with a rule of
-    its own (custom_jvp, custom_vjp) is taken by its body, so that a wrong rule shows: results and
-    gradients are compared with JAX's own, and a difference is an error or a warning.
+    whole numbers stay plain.  All is computed in doubles, after a cast to a shorter float too.
+    Loops (scan, while) are unrolled, and of `cond` and `switch` only the branch that is taken is in
+    the graph.  A function with a rule of its own (custom_jvp, custom_vjp) is taken by its body.
+    Results and gradients are compared with JAX's own: a difference is an error or a warning, so a
+    wrong rule shows.
 
     Raises UncoveredError for a primitive that is not covered, with your line (`python -m
     autograd.bridges.jax` lists those that are), ValueError for a graph of more than `limit` Values.

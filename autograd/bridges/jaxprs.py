@@ -28,34 +28,38 @@ class Unrolled:
         limit: the largest number of Values.
         count: about how many Values there are so far.
         shorter: whether JAX rounds any number to a float of fewer bits, which a run does not.
+        place: the user's line that is run, for messages.
     """
 
     limit: int
     count: int = 0
     shorter: bool = False
+    place: str = ""
 
     def run(self, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
         """The jaxpr's results: arrays of Values, or NumPy's arrays of plain numbers."""
-        known: dict[Any, Any] = dict(zip(jaxpr.constvars, map(_plain, constants), strict=True))
+        known: dict[Any, Any] = dict(zip(jaxpr.constvars, map(plain, constants), strict=True))
         known |= dict(zip(jaxpr.invars, arguments, strict=True))
 
         def number(variable: Any) -> Any:
-            return _plain(variable.val) if hasattr(variable, "val") else known[variable]
+            return plain(variable.val) if hasattr(variable, "val") else known[variable]
 
+        outer = self.place
         for equation in jaxpr.eqns:
+            self.place = _where(equation) or outer  # inside `jit`, an equation has no line
             operands = [number(variable) for variable in equation.invars]
             try:
                 outputs = self._outputs(equation, operands)
             except UncoveredError as error:
                 if error.args[0].startswith("from_jax"):  # an equation inside this one
                     raise
-                raise UncoveredError(
-                    f"from_jax: {equation.primitive.name}{_where(equation)}: {error}"
-                ) from error
+                name = equation.primitive.name
+                raise UncoveredError(f"from_jax: {name}{self.place}: {error}") from error
             for variable, x in zip(equation.outvars, outputs, strict=True):
                 kind = variable.aval.dtype
                 self.shorter |= _is(kind, jax.numpy.floating) and kind.itemsize < 8
                 known[variable] = _settled(x, variable.aval)
+        self.place = outer
         return [number(variable) for variable in jaxpr.outvars]
 
     def _outputs(self, equation: Any, operands: list[Any]) -> list[Any]:
@@ -82,7 +86,7 @@ class Unrolled:
             self.count += 2 * sizes[0] * int(np.prod([own.operands[0].shape[d] for d in over]))
         if own.primitive.name == "conv_general_dilated":
             self.count += 2 * sizes[0] * own.operands[1].size
-        refuse_large(f"from_jax: {own.primitive.name}{_where(equation)}", self.count, self.limit)
+        refuse_large(f"from_jax: {own.primitive.name}{self.place}", self.count, self.limit)
 
     # ------------------------------------------------------------------ equations with equations
 
@@ -134,7 +138,7 @@ class Unrolled:
 _is = jax.numpy.issubdtype
 
 
-def _plain(x: Any) -> Any:
+def plain(x: Any) -> Any:
     """A constant as a NumPy array; JAX's keys of random numbers stay as they are."""
     return x if _is(x.dtype, jax.dtypes.prng_key) else np.asarray(x)
 
@@ -146,7 +150,7 @@ def _settled(x: Any, aval: Any) -> Any:
         if has_values(x):
             return x
         return floats(x).astype(np.float64 if _is(aval.dtype, jax.numpy.floating) else aval.dtype)
-    x = _plain(x)
+    x = plain(x)
     return x.astype(np.float64) if _is(x.dtype, jax.numpy.floating) else x
 
 

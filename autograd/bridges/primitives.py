@@ -277,8 +277,8 @@ def _convolution(
 
 # Primitives and rows of the same name.
 _ROWS = (
-    "abs acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh div erf erfc exp exp2 expm1 floor "
-    "log log1p mul neg pow sign sin sinh sqrt square sub tan tanh"
+    "abs acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh div erf erfc exp exp2 expm1 "
+    "floor log log1p mul neg pow sign sin sinh sqrt square sub tan tanh"
 )
 _OTHER_ROWS = {
     "add": "add", "add_any": "add", "logistic": "sigmoid", "max": "maximum", "min": "minimum",

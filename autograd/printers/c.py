@@ -2,6 +2,7 @@
 
 import math
 
+from autograd.operation import Operation
 from autograd.printers.source import Language
 
 # The functions of one and two numbers that <math.h> has, and `math` under the same names.
@@ -24,7 +25,8 @@ def number(value: float) -> str:
     return f"(-{text})" if math.copysign(1.0, value) < 0 else text
 
 
-def _function(libm: str, arguments: list[str]) -> str:
+def _function(op: Operation, arguments: list[str]) -> str:
+    libm = op.libm
     if libm not in _FUNCTIONS:
         raise NotImplementedError(
             f"C99 has no function {libm}; add its name to autograd/printers/c.py if it does"
@@ -46,6 +48,7 @@ C = Language(
     function=_function,
     definition=_definition,
     assignment="const double {} = {};",
+    libm_only=True,
 )
 
 # Names that a function of one's own cannot have.

@@ -9,7 +9,7 @@ from autograd.operation import Operation
 from autograd.ops import rows
 
 # How tightly a text binds.
-_ANY, _SUM, _PRODUCT, _SIGN, _ATOM = range(5)
+_ANY, _SUM, _PRODUCT, _SIGN, ATOM = range(5)
 FACTOR = _SIGN  # the least that a factor on the right of a product needs
 _OPERATORS: dict[type, tuple[str, int]] = {
     ast.Add: ("+", _SUM), ast.Sub: ("-", _SUM), ast.Mult: ("*", _PRODUCT), ast.Div: ("/", _PRODUCT),
@@ -25,21 +25,25 @@ class Language:
         number: the text of a number; constants such as inf are numbers.
         power: a template for x ** y.
         choice: a template for a choice, of the test, the result if it holds, and the other.
-        function: the text of a call of a libm function; NotImplementedError if there is none.
+        function: the text of a call of a row; NotImplementedError if the language has none.
         definition: the text of a function: its name, parameters, lines and result.
         assignment: a template for a line that names a part of a function.
+        libm_only: whether the rows that are no function of libm are written out.
+        of_power: the least tight operands of a power that need no brackets.
     """
 
     name: str
     number: Callable[[float], str]
     power: str
     choice: str
-    function: Callable[[str, list[str]], str]
+    function: Callable[[Operation, list[str]], str]
     definition: Callable[[str, list[str], list[str], str], str]
     assignment: str
+    libm_only: bool = False
+    of_power: int = _ANY
 
     def text(self, tree: ast.expr, names: Mapping[str, str], least: int = _ANY) -> str:
-        """A rule that calls only libm, with `names` as the texts of its operands.
+        """A rule, with `names` as the texts of its operands.
 
         It is in brackets if it binds less tightly than `least`.
         """
@@ -50,15 +54,16 @@ class Language:
         """A rule, and how tightly it binds: the same in C and in Python."""
         match tree:
             case ast.Constant(value=value):
-                return self.number(float(value)), _ATOM  # type: ignore[arg-type]
+                return self.number(float(value)), ATOM  # type: ignore[arg-type]
             case ast.Name(id=name):
                 known = names[name] if name in names else self.number(rules.CONSTANTS[name])
-                return known, _ATOM
+                return known, ATOM
             case ast.UnaryOp(op=sign, operand=operand):
-                inside = self.text(operand, names, _ATOM)
+                inside = self.text(operand, names, ATOM)
                 return f"{'-' if isinstance(sign, ast.USub) else '+'}{inside}", _SIGN
             case ast.BinOp(left=left, op=ast.Pow(), right=right):
-                return self.power.format(self.text(left, names), self.text(right, names)), _ATOM
+                operands = (self.text(part, names, self.of_power) for part in (left, right))
+                return self.power.format(*operands), ATOM
             case ast.BinOp(left=left, op=sign, right=right):
                 symbol, level = _OPERATORS[type(sign)]
                 x, y = self.text(left, names, level), self.text(right, names, level + 1)
@@ -67,10 +72,10 @@ class Language:
                 symbol = "<" if isinstance(order, ast.Lt) else ">"
                 x, y = self.text(left, names, _SUM), self.text(right, names, _SUM)
                 branches = (self.text(part, names) for part in (tree.body, tree.orelse))
-                return self.choice.format(f"{x} {symbol} {y}", *branches), _ATOM
+                return self.choice.format(f"{x} {symbol} {y}", *branches), ATOM
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 inside_all = [self.text(argument, names) for argument in arguments]
-                return self.function(rows()[name].libm or name, inside_all), _ATOM
+                return self.function(rows()[name], inside_all), ATOM
         raise AssertionError(ast.dump(tree))  # the language has nothing else
 
 
@@ -95,7 +100,7 @@ class Definitions:
         """
         if op.functions:
             raise NotImplementedError(op.unknown_to(self.language.name))
-        full, shared = rules.expand(tree, rows()), rules.parts(op, tree)
+        full, shared = self._complete(tree), rules.parts(op, tree)
         try:
             if not shared and _is_short(full):
                 return self.language.text(full, operands, least)
@@ -109,6 +114,9 @@ class Definitions:
             raise NotImplementedError(f"{op.name}: {error}") from None
         return f"{name}({', '.join(operands[o] for o in used)})"
 
+    def _complete(self, tree: ast.expr) -> ast.expr:
+        return rules.expand(tree, rows()) if self.language.libm_only else tree
+
     def _defined(
         self, name: str, parameters: list[str], shared: Mapping[str, ast.expr], tree: ast.expr
     ) -> str:
@@ -117,7 +125,7 @@ class Definitions:
         for k, (part, rule) in enumerate(shared.items()):
             # A keyword of the language with a _ behind it is a name, and so is p with a number.
             own = f"{part}_" if part.isascii() else f"p{k}_"
-            text = self.language.text(rules.expand(rule, rows()), known)
+            text = self.language.text(self._complete(rule), known)
             lines.append(self.language.assignment.format(own, text))
             known[part] = own
         result = self.language.text(tree, known)
