@@ -21,6 +21,7 @@ from autograd.check.replay import sweep
 from autograd.modes import quiet_gc, scope
 from autograd.nestings import mapped
 from autograd.ops import Ops
+from autograd.order import visited
 from autograd.value import Value
 from nn.probabilities import total
 
@@ -163,13 +164,14 @@ class TorchModel:
         """
         weights = [weight for seed in seeds for weight in seed.ravel().tolist()]
         moved = self._differentiated
+        recorded: list[Any] = []
 
         def f(*given: Any) -> Any:
             inputs = list(self.inputs)
             for k, part in zip(moved, given, strict=True):
                 inputs[k] = arrays.array(part)
-            flat = [v for part in _floating(self._run(inputs)) for v in part.ravel()]
-            return total([w * v for w, v in zip(weights, flat, strict=True)])
+            recorded[:] = [v for part in _floating(self._run(inputs)) for v in part.ravel()]
+            return total([w * v for w, v in zip(weights, recorded, strict=True)])
 
         names = [self._program.inputs[k] or "" for k in moved]
         f.__signature__ = _signature(names)  # type: ignore[attr-defined]
@@ -178,7 +180,12 @@ class TorchModel:
         theirs = run.gradients(seeds)
         own = sum(part.size for part in self.parameters.values())  # the parameters come first
         inputs = tuple(arrays.floats(self.inputs[k]) for k in moved)
-        return read_claim(f, inputs, theirs[own:] + theirs[:own], dict(self.named_parameters()))
+        claim = read_claim(f, inputs, theirs[own:] + theirs[:own], dict(self.named_parameters()))
+        results = [v for v in recorded if isinstance(v, Value)]
+        ours = set(visited(*results)[0])  # the weighted sum of the results is no part of the module
+        tape = claim.tape
+        tape.given = frozenset(i for i in tape.searched if tape.nodes[i] not in ours)
+        return claim
 
     def verify_results(self, run: Run) -> None:
         """Raise ValueError if the results are not PyTorch's."""

@@ -38,7 +38,8 @@ def check_rules(model: Any, *inputs: Any, limit: int = LIMIT) -> RuleReport:
     PyTorch's gradients are compared with those of the forward pass.  If they differ, each part of
     the module is compared by itself, and the mistake in it is searched for as in `diagnose`.
     Differences of the forward pass must confirm that the gradient is wrong before it is reported.
-    A part that has no graph, because it is not covered, is judged by them alone.  All is done in double precision, on a copy.
+    A part that has no graph, because it is not covered, is judged by them alone.  All is done in
+    double precision, on a copy.
 
     A rule that is not the derivative on purpose, such as a straight-through estimator, is reported
     too.
