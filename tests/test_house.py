@@ -64,7 +64,15 @@ autograd/distributed/__init__.py autograd/distributed/fingerprint.py autograd/di
 autograd/distributed/driver.py
 nn/options.py nn/columns.py nn/tables.py nn/elsewhere.py
 nn/probabilities.py nn/activations.py nn/schedules.py nn/data.py nn/storage.py
-autograd/bridges/arrays.py
+autograd/bridges/refusals.py autograd/bridges/rules.py autograd/bridges/with_torch.py autograd/bridges/arrays.py
+autograd/bridges/windows.py autograd/bridges/aten_moves.py autograd/bridges/table.py
+autograd/bridges/aten_axes.py autograd/bridges/torch_run.py
+autograd/bridges/aten_products.py
+autograd/bridges/aten.py
+autograd/bridges/exported.py
+autograd/bridges/torch_model.py
+autograd/bridges/torch_rules.py
+autograd/bridges/torch.py
 nn/module.py
 nn/reductions.py nn/metrics.py
 nn/losses.py nn/optimizer.py nn/study/plots.py

@@ -290,3 +290,12 @@ def nodes(name: str, shapes: Sequence[Shape], result: int) -> int:
 
 
 _PER_RESULT = {name for name, covered in COVERED.items() if covered.terms is not Covered.terms}
+
+
+def covered() -> list[str]:
+    """The names of the operations that are covered.
+
+    >>> covered()[:2]
+    ['_adaptive_avg_pool2d.default', '_assert_tensor_metadata.default']
+    """
+    return sorted(COVERED)

@@ -98,6 +98,12 @@ def module_of(model: Any, loss: Callable[[Any], Tensor] | None = None) -> Any:
     return whole
 
 
+def name_of(module: Any) -> str:
+    """The name of a module's class, or of the function that `module_of` put a module around."""
+    inner = getattr(module, _WRAPPED, module)
+    return str(getattr(inner, "__name__", type(inner).__name__))
+
+
 def without_wrapper(path: str) -> str:
     """A module's or a parameter's own path, without the module that `module_of` puts around it."""
     return path.removeprefix(_WRAPPED).removeprefix(".")

@@ -10,7 +10,7 @@ import numpy as np
 
 from autograd.bridges import arrays, aten
 from autograd.bridges.arrays import Array
-from autograd.bridges.exported import GETITEM, Ref, Step, module_of, named, read
+from autograd.bridges.exported import GETITEM, Ref, Step, module_of, name_of, named, read
 from autograd.bridges.refusals import LIMIT, UncoveredError, refuse_large
 from autograd.bridges.table import GradientTable, compared
 from autograd.bridges.torch_run import Run, is_floating, numbers, tensors
@@ -21,6 +21,7 @@ from autograd.check.replay import sweep
 from autograd.modes import quiet_gc, scope
 from autograd.nestings import mapped
 from autograd.ops import Ops
+from autograd.order import visited
 from autograd.value import Value
 from nn.probabilities import total
 
@@ -46,17 +47,21 @@ class TorchModel:
 
     def __init__(self, module: Any, inputs: tuple[Any, ...], limit: int) -> None:
         self.module, self._given = module, inputs
+        parameters, given = named(module), tensors(inputs)
+        count = sum(t.numel() for t in filter(is_floating, [*parameters.values(), *given]))
+        refuse_large("from_torch", count, limit)
         # Each input is copied: a tensor that is given twice is two inputs.
         self._program = read(module, tuple(mapped(_copied, list(inputs))))
-        parameters, given = named(module), tensors(inputs)
-        count = sum(step.nodes for step in self._program.steps)
-        count += sum(t.numel() for t in filter(is_floating, [*parameters.values(), *given]))
+        count += sum(step.nodes for step in self._program.steps)
         refuse_large("from_torch", count, limit)
         self.parameters: dict[str, Array] = {}
         for name, parameter in parameters.items():
             with _scopes(tuple(name.split(".")[:-1])):
                 self.parameters[name] = arrays.values(numbers(parameter), name)
         self.inputs = list(map(_input, self._program.inputs, given))
+        if len(given) == len(inputs):  # so that checks call each input by its name
+            arguments = [name or f"x{k}" for k, name in enumerate(self._program.inputs)]
+            self.__signature__ = _signature(arguments)
         self._constants = {n: arrays.array(numbers(t)) for n, t in self._program.constants.items()}
         with quiet_gc():
             self._flat = self._run(self.inputs)
@@ -116,7 +121,7 @@ class TorchModel:
 
     def __repr__(self) -> str:
         count = sum(values.size for values in self.parameters.values())
-        return f"{type(self.module).__name__} on Values: {count:,} parameters"
+        return f"{name_of(self.module)} on Values: {count:,} parameters"
 
     # ------------------------------------------------------------------ PyTorch's own numbers
 
@@ -159,25 +164,28 @@ class TorchModel:
         """
         weights = [weight for seed in seeds for weight in seed.ravel().tolist()]
         moved = self._differentiated
+        recorded: list[Any] = []
 
         def f(*given: Any) -> Any:
             inputs = list(self.inputs)
             for k, part in zip(moved, given, strict=True):
                 inputs[k] = arrays.array(part)
-            flat = [v for part in _floating(self._run(inputs)) for v in part.ravel()]
-            return total([w * v for w, v in zip(weights, flat, strict=True)])
+            recorded[:] = [v for part in _floating(self._run(inputs)) for v in part.ravel()]
+            return total([w * v for w, v in zip(weights, recorded, strict=True)])
 
         names = [self._program.inputs[k] or "" for k in moved]
-        kind = inspect.Parameter.POSITIONAL_ONLY
-        f.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [inspect.Parameter(name, kind) for name in names]
-        )
+        f.__signature__ = _signature(names)  # type: ignore[attr-defined]
         if not any(isinstance(v, Value) for part in self._results for v in part.ravel()):
             return None
         theirs = run.gradients(seeds)
         own = sum(part.size for part in self.parameters.values())  # the parameters come first
         inputs = tuple(arrays.floats(self.inputs[k]) for k in moved)
-        return read_claim(f, inputs, theirs[own:] + theirs[:own], dict(self.named_parameters()))
+        claim = read_claim(f, inputs, theirs[own:] + theirs[:own], dict(self.named_parameters()))
+        results = [v for v in recorded if isinstance(v, Value)]
+        ours = set(visited(*results)[0])  # the weighted sum of the results is no part of the module
+        tape = claim.tape
+        tape.given = frozenset(i for i in tape.searched if tape.nodes[i] not in ours)
+        return claim
 
     def verify_results(self, run: Run) -> None:
         """Raise ValueError if the results are not PyTorch's."""
@@ -204,6 +212,11 @@ class TorchModel:
                 "check_rules(module, ...) says whether a custom backward is wrong",
                 stacklevel=3,
             )
+
+
+def _signature(names: list[str]) -> inspect.Signature:
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    return inspect.Signature([inspect.Parameter(name, kind) for name in names])
 
 
 def _copied(part: Any) -> Any:

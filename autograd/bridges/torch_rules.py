@@ -2,20 +2,22 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from autograd.bridges.exported import module_of, named, without_wrapper
-from autograd.bridges.refusals import LIMIT
+from autograd.bridges.refusals import LIMIT, UncoveredError
 from autograd.bridges.rules import Fault, RuleReport
 from autograd.bridges.torch_model import TorchModel
 from autograd.bridges.torch_run import Run, is_floating, numbers, tensors
 from autograd.bridges.with_torch import torch
 from autograd.check.black_box import judge_black_box
+from autograd.check.claims import SINGLE
 from autograd.check.diagnose import Diagnosis, diagnosed
-from autograd.check.report import Verdict
+from autograd.check.report import Report, Verdict
+from autograd.check.tensors import OTHER_LOSS
 from autograd.nestings import mapped
 
 
@@ -31,10 +33,13 @@ class Called:
 def check_rules(model: Any, *inputs: Any, limit: int = LIMIT) -> RuleReport:
     """A RuleReport on the backward passes that a module, or a function of tensors, defines itself.
 
+    The model is a `torch.nn.Module`, or a function such as the `apply` of an `autograd.Function`.
+
     PyTorch's gradients are compared with those of the forward pass.  If they differ, each part of
     the module is compared by itself, and the mistake in it is searched for as in `diagnose`.
     Differences of the forward pass must confirm that the gradient is wrong before it is reported.
-    All is done in double precision, on a copy.
+    A part that has no graph, because it is not covered, is judged by them alone.  All is done in
+    double precision, on a copy.
 
     A rule that is not the derivative on purpose, such as a straight-through estimator, is reported
     too.
@@ -53,21 +58,32 @@ def check_rules(model: Any, *inputs: Any, limit: int = LIMIT) -> RuleReport:
     tanh: dz/dx is 1 - x * x where it should be 1 - z * z, in the function (Tanh)
     """
     whole = _doubled(Called("", module_of(model), inputs))
-    diagnosis, rules = _judged(whole, limit)
-    if diagnosis:
+    first = _judged(whole, limit)
+    if first is not None and first.diagnosis:
         return RuleReport()
     faults: list[Fault] = []
     guilty: list[str] = []
     for part in _parts(whole):
         if any(_is_inside(other, part.path) for other in guilty):
             continue  # a part of it is wrong, so it is, too
-        own, rules = (diagnosis, rules) if part is whole else _judged(part, limit)
-        if own or not _is_confirmed(part, bool(rules)):
-            continue
-        guilty.append(part.path)
-        faults.append(Fault(_place(part, model), ", ".join(rules), _mistake(own)))
-    note = "" if faults else "PyTorch's gradient differs from the graph's, but not from differences"
+        judged = first if part is whole else _judged(part, limit)
+        mistake = _mistake(part, judged)
+        if mistake:
+            guilty.append(part.path)
+            faults.append(
+                Fault(_place(part, model), ", ".join(judged.rules if judged else []), mistake)
+            )
+    undecided = first is not None and not faults
+    note = "PyTorch's gradient differs from the graph's, but not from differences" * undecided
     return RuleReport(faults, note)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The diagnosis of a module's gradients, and the names of the rules that it defines."""
+
+    diagnosis: Diagnosis
+    rules: list[str]
 
 
 def _is_inside(path: str, other: str) -> bool:
@@ -80,10 +96,29 @@ def _place(part: Called, model: Any) -> str:
     return "in the module" if isinstance(model, torch.nn.Module) else "in the function"
 
 
-def _mistake(diagnosis: Diagnosis) -> str:
-    if diagnosis.line:
-        return diagnosis.line
-    name, claimed, right = diagnosis.examples[0]
+def _mistake(part: Called, judged: Judged | None) -> str:
+    """What is wrong with the gradients of a part; '' if nothing is.
+
+    Differences of PyTorch's forward pass decide: at a kink every slope between the two sides is
+    right, and without a graph there is no other judge.  Where they decide nothing, as at the steps
+    of `round`, a rule that the module defines is not believed.
+    """
+    if judged is not None and judged.diagnosis:
+        return ""
+    report = _differences(part)
+    undecided = report.verdict is Verdict.INCONCLUSIVE and judged is not None and judged.rules
+    if report.verdict is not Verdict.FAIL and not undecided:
+        return ""
+    if judged is not None:
+        # The weights of the results are known, so the loss is no other.
+        texts = judged.diagnosis.explanations
+        own = [text for text in texts if not text.endswith(OTHER_LOSS)]
+        if texts:
+            return (own or texts)[0]
+        name, claimed, right = judged.diagnosis.examples[0]
+    else:
+        row = next(row for row in report.rows if row.verdict is Verdict.FAIL)
+        name, claimed, right = row.name, row.analytic, row.referee
     return f"the gradient of {name} is {claimed:.6g} where it should be {right:.6g}"
 
 
@@ -122,21 +157,23 @@ def _parts(whole: Called) -> list[Called]:
     return [*parts, whole]
 
 
-def _judged(part: Called, limit: int) -> tuple[Diagnosis, list[str]]:
-    """The diagnosis of PyTorch's gradient, and the names of the rules that the module defines."""
+def _judged(part: Called, limit: int) -> Judged | None:
+    """PyTorch's gradients of a part, judged by its graph; None if there is no graph."""
     run = Run(part.module, part.inputs)
-    traced = TorchModel(part.module, part.inputs, limit)
+    try:
+        traced = TorchModel(part.module, part.inputs, limit)
+    except UncoveredError:
+        return None
     traced.verify_results(run)
     claim = traced.claim(run, run.weights())
-    return (Diagnosis() if claim is None else diagnosed(claim)), traced.functions
+    if claim is None:
+        return Judged(Diagnosis(), traced.functions)
+    # A rule may compute in single precision.
+    return Judged(diagnosed(replace(claim, unit=SINGLE)), traced.functions)
 
 
-def _is_confirmed(part: Called, has_rules: bool) -> bool:
-    """Whether differences of PyTorch's forward pass, too, say that its gradient is wrong.
-
-    Where they decide nothing, as at the steps of `round`, a module with rules of its own is not
-    believed.  At a kink every slope between the two sides is right.
-    """
+def _differences(part: Called) -> Report:
+    """The report on PyTorch's gradients of a part, by differences of PyTorch's forward pass."""
     run = Run(part.module, part.inputs)
     weights = run.weights()
     moved = {name: numbers(tensor) for name, tensor in named(part.module).items()}
@@ -162,5 +199,4 @@ def _is_confirmed(part: Called, has_rules: bool) -> bool:
             for result, weight in zip(results, weights, strict=True)
         )
 
-    verdict = judge_black_box(f, (moved,), (gradient,)).verdict
-    return verdict is Verdict.FAIL or (verdict is Verdict.INCONCLUSIVE and has_rules)
+    return judge_black_box(f, (moved,), (gradient,))
