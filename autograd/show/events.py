@@ -127,22 +127,3 @@ class Played(Protocol):
 
     def lines(self) -> Iterator[str]:
         """The events, a line each."""
-
-
-def contributions(node: Value, grad: float) -> list[float]:
-    """The amounts that the node's pullback adds to its operands' gradients if its own is `grad`.
-
-    The engine's pullback computes them, on a copy of the node, so they are exact to the bit.
-    """
-    assert node.op is not None
-    copy = Value(node.data)
-    copy.x = node.x
-    copy.a, copy.b = Value(0.0), None
-    if node.op.arity == 2:
-        copy.y, copy.b = node.y, Value(0.0)
-    copy.grad = grad
-    for parent in copy.parents:
-        parent.grad = 0.0
-    # The pullback of a node with hooks would call them: take the operation's own.
-    (node.op if node.row.hooks else node.row).pullback(copy)
-    return [parent.grad for parent in copy.parents]

@@ -10,7 +10,7 @@ from typing import Any
 
 from autograd.order import topological, unfold, visited
 from autograd.printers.latex import number, symbol
-from autograd.show.events import contributions
+from autograd.show.shown import contributions
 from autograd.show.names import names, variables
 from autograd.value import Value
 

@@ -10,7 +10,8 @@ from autograd import files
 from autograd.expressions import did_you_mean
 from autograd.operation import Operation
 from autograd.order import topological, unfold, visited
-from autograd.show.events import Event, contributions
+from autograd.show.events import Event
+from autograd.show.shown import contributions
 from autograd.show.names import names, variables
 from autograd.value import Value, rows
 
