@@ -46,7 +46,8 @@ def shown(order: Sequence[Node], detail: str) -> tuple[list[Node], dict[Node, Pa
         ]
         if not leaking:
             parts = {node: part for node, part in parts.items() if node in visible}
-            return (_ordered(order[-1], parts) if parts else list(order)), parts
+            nodes = _ordered(order[-1], parts) if parts else list(order)
+            return nodes, {node: parts[node] for node in nodes if node in parts}
         for result in leaking:
             del parts[result]
 
@@ -68,14 +69,22 @@ def _parts(order: Sequence[Node]) -> dict[Node, Part]:
                     stack.append(node)
                 else:
                     operands.add(node)
-        inner_first = sorted(inner, key=index.__getitem__, reverse=True)
-        parts[result] = Part(inner_first, sorted(operands, key=lambda n: (_natural(n), index[n])))
+        names = {node: f"{place(node.row.scope)}/{node.label}" for node in operands}
+        names |= {node: f"{name} {formula_of(node.row.scope)}" for node, name in names.items()}
+        parts[result] = Part(
+            sorted(inner, key=index.__getitem__, reverse=True),
+            sorted(operands, key=lambda node: (natural(names[node]), index[node])),
+        )
     return parts
 
 
-def _natural(node: Node) -> list[tuple[int, str]]:
-    """A key that puts z2 before z10, and neuron 2 before neuron 10."""
-    pieces = re.findall(r"\d+|\D+", f"{place(node.row.scope)}/{node.label}")
+def natural(text: str) -> list[tuple[int, str]]:
+    """A key for sorting that puts z2 before z10, and neuron 2 before neuron 10.
+
+    >>> sorted(["z10", "z2"], key=natural)
+    ['z2', 'z10']
+    """
+    pieces = re.findall(r"\d+|\D+", text)
     return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces]
 
 

@@ -15,6 +15,7 @@ from autograd.show.graph import Graph
 from autograd.show.names import names, variables
 from autograd.show.shown import Shown
 from autograd.show.style import LINE, NEGATIVE, NEUTRAL, POSITIVE, Style
+from autograd.textbook import natural
 from autograd.value import Value
 
 _GREY = f'fontcolor="{LINE}"'
@@ -297,6 +298,22 @@ class Picture:
                         text += f"\n+= {self.number(flow)}"
                 yield (*link, text, wrong is not None)
 
+    def _frame(self, key: Any) -> str:
+        """The scope in whose frame a box is drawn."""
+        if not self.group:
+            return ""
+        return key.rpartition("/")[0] if isinstance(key, str) else key.scope
+
+    def _alike(self) -> list[list[Any]]:
+        """The boxes in a frame that differ in a number only, in order: neuron 0, neuron 1, ..."""
+        alike: dict[tuple[str, str], list[Any]] = {}
+        closed = sorted((key for key in self.boxes if isinstance(key, str)), key=natural)
+        for key in [*closed, *self.shown.parts]:
+            text = key.rpartition("/")[2] if isinstance(key, str) else self.shown.formula(key)[0]
+            if key in self.boxes and re.search(r"\d", text):
+                alike.setdefault((self._frame(key), re.sub(r"\d+", "0", text)), []).append(key)
+        return [keys for keys in alike.values() if len(keys) > 1]
+
     def graph(self, direction: str) -> Graph:
         """The picture as a Graph."""
         ids = {key: f"n{i}" for i, key in enumerate(self.boxes)}
@@ -313,15 +330,20 @@ class Picture:
             style = f'fillcolor="{colour}"'
             if nodes[0].is_leaf and not collapsed:
                 style += ' style="filled"'  # leaves have square corners
-            scope = key.rpartition("/")[0] if collapsed else nodes[0].scope
+            scope = self._frame(key)
             line = f"{box} [id={box} label={quote(chr(10).join(lines))} {style}]\n"
-            frames.setdefault(scope if self.group else "", []).append(line)
+            frames.setdefault(scope, []).append(line)
             mermaid.append(f"  {box}[{_mermaid_quote(chr(10).join(lines))}]")
             plain = nodes[0].op is not None and nodes[0] not in self.shown.parts
             if self.constants and not collapsed and plain:
-                self._constants(nodes[0], box, frames[scope if self.group else ""], mermaid)
+                self._constants(nodes[0], box, frames[scope], mermaid)
+        links = list(self._links())
+        rows = [keys for keys in self._alike() if _independent(keys, links)]
+        for keys in rows:
+            chain = " -> ".join(ids[key] for key in keys)
+            frames[self._frame(keys[0])].append(f"{{rank=same {chain} [style=invis]}}\n")
         dot += [*_framed(frames, self.style.font), self.style.key()]
-        for tail, head, text, wrong in self._links():
+        for tail, head, text, wrong in links:
             look = f'color="{RED}" fontcolor="{RED}" penwidth=2' if wrong else ""
             label = f" [label={quote(text)}{' ' * wrong}{look}]" if text else ""
             dot.append(f"\t{ids[tail]} -> {ids[head]}{label}\n")
@@ -331,6 +353,8 @@ class Picture:
             dot, "\n".join(mermaid), node_attr=self.style.nodes(), edge_attr=self.style.edges()
         )
         graph.graph_attr.update(_SPACE, rankdir=direction, bgcolor=self.style.background)
+        if rows:  # the last search for fewer crossings would change their order again
+            graph.graph_attr.update(remincross="false")
         if self.style.title:
             graph.graph_attr.update(label=self.style.title, labelloc="t", fontname=self.style.font)
         graph.boxes = {node: ids[key] for key, nodes in self.boxes.items() for node in nodes}
@@ -346,6 +370,20 @@ class Picture:
                 dot.append(f"{name} [id={name} label={quote(number)} {style}]\n")
                 dot.append(f"{name} -> {box} [style=dashed arrowsize=0.5 weight=1]\n")
                 mermaid.append(f"  {name}([{_mermaid_quote(number)}]) -.-> {box}")
+
+
+def _independent(keys: list[Any], links: list[tuple[Any, Any, str, bool]]) -> bool:
+    """Whether no path leads from one of the boxes to another, so that they can share a column."""
+    after: dict[Any, list[Any]] = {}
+    for tail, head, _, _ in links:
+        after.setdefault(tail, []).append(head)
+    seen = {head for key in keys for head in after.get(key, ())}
+    stack = list(seen)
+    while stack:
+        new = set(after.get(stack.pop(), ())) - seen
+        seen |= new
+        stack += new
+    return seen.isdisjoint(keys)
 
 
 def _framed(frames: dict[str, list[str]], font: str) -> list[str]:
