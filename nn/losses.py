@@ -35,8 +35,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from autograd import NonFiniteError, NonFiniteWarning, Value, select  # noqa: F401 - for examples
 from autograd.ops import Ops
 from nn import tables
-from nn.options import AT_LEAST_0, POSITIVE, absent, advice, as_float, real, whole
 from nn.module import taught
+from nn.options import AT_LEAST_0, POSITIVE, absent, advice, as_float, real, whole
 from nn.probabilities import PROBABILITY, log_normalizer, log_softmax, shifted, total
 from nn.reductions import (
     Batch,

@@ -80,10 +80,9 @@ def taught(result: Number, formula: str) -> Number:
     Only for a result that was computed inside `grouped`; without that scope, and for a plain
     number, there is nothing to note.
     """
-    if isinstance(result, Ops) and _scoped.get():
-        row = result.row
-        if row.op is not None and row.scope:
-            result.formula = formula
+    node: Any = result
+    if _scoped.get() and isinstance(result, Ops) and node.row.op is not None and node.row.scope:
+        node.formula = formula
     return result
 
 

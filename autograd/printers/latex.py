@@ -121,6 +121,7 @@ def typeset(root: Any, detail: str = "computed") -> str:
             f"latex: a formula of {len(inner):,} operations cannot be read; typeset a part of it, "
             "such as an inner node or the loss of one sample"
         )
+    behind = {operand for part in parts.values() for operand in part.operands}
     uses = dict.fromkeys(order, 0)
     for node in inner:
         for parent in parts[node].operands if node in parts else node.parents:
@@ -137,7 +138,7 @@ def typeset(root: Any, detail: str = "computed") -> str:
         elif node.op is not None:
             texts[node] = _formula(node, texts)
         name = node.label
-        if not name and (node.op is None or uses[node] > 1):
+        if not name and (node.op is None or uses[node] > 1 or node in behind):
             name = f"v{next(numbers)}"
         if node is root:
             lines.append(

@@ -82,8 +82,8 @@ class Notation(ABC):
         statements = []
         for statement in ast.parse(text).body:
             assert isinstance(statement, ast.Expr | ast.Assign)
-            named = isinstance(statement, ast.Assign)
-            name = self.form(statement.targets[0], {})[0] if named else ""
+            names = statement.targets if isinstance(statement, ast.Assign) else []
+            name = "".join(self.form(name, {})[0] for name in names)
             statements.append((name, self.form(statement.value, {})))
         return statements
 
@@ -115,21 +115,20 @@ class Notation(ABC):
             case ast.BinOp(left=left, op=ast.Div(), right=right):
                 return self._quotient(left, right, texts)
             case ast.BinOp(left=left, op=ast.Pow(), right=right):
-                exponent = self.form(right, texts)[0] if self.fractions else None
-                exponent = exponent or self._within(right, ATOM, texts)
-                return self.power(self._within(left, ATOM, texts), exponent), POWER
+                raised = self._within(right, CHOICE if self.fractions else ATOM, texts)
+                return self.power(self._within(left, ATOM, texts), raised), POWER
             case ast.BinOp(left=left, op=ast.Mult(), right=right):
-                left, right = self._within(left, PRODUCT, texts), self._within(right, POWER, texts)
-                return self.product(left, right), PRODUCT
+                factors = self._within(left, PRODUCT, texts), self._within(right, POWER, texts)
+                return self.product(*factors), PRODUCT
             case ast.BinOp(left=left, op=sign, right=right):
                 # A sign after a sign needs brackets, and so does a difference that is subtracted.
-                left, right = self._within(left, SUM, texts), self._within(right, PRODUCT, texts)
-                return self.joined(left, "+" if isinstance(sign, ast.Add) else "-", right), SUM
+                first, second = self._within(left, SUM, texts), self._within(right, PRODUCT, texts)
+                return self.joined(first, "+" if isinstance(sign, ast.Add) else "-", second), SUM
             case ast.IfExp():
                 return self._cases(tree, texts), CHOICE
             case ast.Call(func=ast.Name(id=name), args=[term]) if name.startswith("sum_"):
-                term = self._within(term, PRODUCT, texts)
-                return self.total(name.removeprefix("sum_"), term), POWER
+                summed = self._within(term, PRODUCT, texts)
+                return self.total(name.removeprefix("sum_"), summed), POWER
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 return self.call(name, [self.form(a, texts)[0] for a in arguments]), ATOM
         raise AssertionError(ast.dump(tree))  # the language has nothing else

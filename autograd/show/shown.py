@@ -1,9 +1,7 @@
 """The graph as it is shown: its nodes, their operands, and how a gradient flows to these."""
 
-from collections.abc import Sequence
 
 from autograd.notes import formula_of
-from autograd.operation import Operation
 from autograd.order import topological
 from autograd.printers.plain import PLAIN
 from autograd.textbook import Part, shown
