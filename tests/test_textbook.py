@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+import autograd
 import nn
-from autograd import Value, compile, draw, explain, no_grad, play, scope
+from autograd import Value, draw, explain, no_grad, play, scope
 from autograd.notes import with_formula
 from autograd.order import topological
 from autograd.show.draw import MINUS
@@ -253,7 +254,7 @@ def test_a_compiled_loss_has_the_same_textbook_picture(tmp_path: Any) -> None:
     def loss(row: list[Any]) -> Any:
         return nn.scce([row], [2], from_logits=True)
 
-    fast = compile(loss)
+    fast = autograd.compile(loss)
     pictures = []
     for function in (loss, fast):
         z = [Value(number, f"z{i}") for i, number in enumerate(LOGITS)]

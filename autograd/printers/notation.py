@@ -1,4 +1,4 @@
-"""Formulas as they are written on paper: which parts need brackets, whatever they are written in."""
+"""Formulas as they are written on paper, in any notation: which parts need brackets."""
 
 import ast
 import re

@@ -284,6 +284,7 @@ function refresh() {
   $("slider").value = place;
   const [names, numbers] = described(event);
   write($("formula"), numbers ? `${names}\n= ${numbers}` : names);
+  typeset(event);
   mark(event);
   around(event);
   const list = $("events");

@@ -20,6 +20,7 @@ from typing import Any
 from autograd import rules
 from autograd.operation import Operation
 from autograd.order import topological
+from autograd.printers.mathml import MATHML, mathml
 from autograd.show.draw import LIMIT, Picture
 from autograd.show.events import Played, plain_numbers
 from autograd.show.formulas import formula
@@ -45,7 +46,7 @@ _MATH = {
 }  # fmt: skip
 
 
-_SCRIPTS = ("page.js", "quiz.js", "inputs.js", "controls.js")
+_SCRIPTS = ("page.js", "typeset.js", "quiz.js", "inputs.js", "controls.js")
 
 
 def _script() -> str:
@@ -210,6 +211,7 @@ def _nodes(order: list[Value], player: Played, drawing: Drawing) -> list[Any]:
         record: dict[str, Any] = {"name": names.get(node, ""), "data": _number(node.data)}
         if node in parts:
             record["taught"] = player.shown.formula(node)
+            record["typeset"] = MATHML.lines(node.formula)
             record["inner"] = [index[inside] for inside in parts[node].inner]
             record["operands"] = [index[operand] for operand in parts[node].operands]
         if node.op is not None:
@@ -232,7 +234,8 @@ def _nodes(order: list[Value], player: Played, drawing: Drawing) -> list[Any]:
 def _formulas(order: list[Value], nodes: list[Any]) -> list[Any]:
     """Every formula that the graph has, and in each node's record the number of its own.
 
-    A formula is the texts of z, dz/dx and dz/dy, each with whether it needs brackets as a factor.
+    A formula is the texts of z, dz/dx and dz/dy, each with whether it needs no brackets as a factor,
+    and as MathML.
     """
     numbers: dict[Any, int] = {}
     formulas: list[Any] = []
@@ -243,7 +246,7 @@ def _formulas(order: list[Value], nodes: list[Any]) -> list[Any]:
         if key not in numbers:
             numbers[key] = len(formulas)
             texts = [formula(node.op, which, *key[1:]) for which in range(1 + node.op.arity)]
-            formulas.append([[text.text, text.bare] for text in texts])
+            formulas.append([[t.text, t.bare, mathml(t.text)] for t in texts])
         record["formula"] = numbers[key]
     return formulas
 
