@@ -11,7 +11,6 @@ import html
 import itertools
 import json
 import math
-import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
@@ -24,6 +23,7 @@ from autograd.printers.mathml import MATHML, mathml
 from autograd.show.draw import LIMIT, Picture
 from autograd.show.events import Played, plain_numbers
 from autograd.show.formulas import formula
+from autograd.show.frame import Contents
 from autograd.show.graph import Graph
 from autograd.show.render import RenderError
 from autograd.show.shown import Shown
@@ -34,8 +34,6 @@ MOST_BOXES = 1_000  # the browser paints all of them at every step, and more are
 LARGEST = 200_000  # nodes; a page of more is tens of megabytes
 READ = 80  # boxes that can be read at once; scopes of a larger graph are closed
 OPENED = 40  # closed scopes; of more, none can be opened, because each needs a layout of its own
-_CONTROLS, _HIGHEST = 860, 540  # pixels: of the page below the picture, and of the picture
-_READABLE = 0.62  # of the size of a picture; it does not shrink further
 _MOST_LINES = 60  # of text where there is no picture
 
 
@@ -234,7 +232,7 @@ def _nodes(order: list[Value], player: Played, drawing: Drawing) -> list[Any]:
 def _formulas(order: list[Value], nodes: list[Any]) -> list[Any]:
     """Every formula that the graph has, and in each node's record the number of its own.
 
-    A formula is the texts of z, dz/dx and dz/dy, each with whether it needs no brackets as a factor,
+    A formula is z, dz/dx and dz/dy, each as a text, with whether it needs no brackets as a factor,
     and as MathML.
     """
     numbers: dict[Any, int] = {}
@@ -249,6 +247,17 @@ def _formulas(order: list[Value], nodes: list[Any]) -> list[Any]:
             formulas.append([[t.text, t.bare, mathml(t.text)] for t in texts])
         record["formula"] = numbers[key]
     return formulas
+
+
+def _framed(
+    player: Played, order: list[Value], picture: Drawing, height: int | None
+) -> tuple[str, str]:
+    shown = player.shown.order
+    alone = len(set(picture.boxes.values())) == len(shown)
+    contents = Contents(picture.svg, sum(node.is_leaf for node in shown), not alone)
+    style = f'class="framed" style="--picture: {contents.picture("100vw")}"'
+    text = _page(player, order, picture).replace("<html ", f"<html {style} ", 1)
+    return text, f"{height}px" if height else contents.height("100%")
 
 
 def _page(player: Played, order: list[Value], drawing: Drawing) -> str:
@@ -287,19 +296,6 @@ def _page(player: Played, order: list[Value], drawing: Drawing) -> str:
     return head + "".join(parts[piece] if i % 2 == 0 else piece for i, piece in enumerate(pieces))
 
 
-def pixels(picture: Drawing, width: float = 900.0) -> int:
-    """The height of the page, in a frame of that width, that shows it without a scroll bar.
-
-    A page with a long list of inputs keeps its scroll bar.
-    """
-    size = re.search(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"', picture.svg)
-    if size is None:
-        return _CONTROLS
-    across, up = (float(side) * 96 / 72 for side in size.groups())
-    shrunk = max(min(1.0, width / across), _READABLE)
-    return round(_CONTROLS + min(_HIGHEST, shrunk * up + 20))
-
-
 def _order(player: Played) -> list[Value]:
     order = topological(player.root)
     if len(order) > LARGEST:
@@ -326,6 +322,12 @@ def page(player: Played, limit: int = MOST_BOXES) -> str:
     return _page(player, order, drawing(player, order, READ, limit, LIMIT))
 
 
+def framed(player: Played, limit: int, height: int | None = None) -> tuple[str, str]:
+    """The page for a frame, and the height of the frame as CSS, in which 100% is its width."""
+    order = _order(player)
+    return _framed(player, order, drawing(player, order, READ, limit, LIMIT), height)
+
+
 def frame(player: Played, height: int | None = None) -> str:
     """The page in an iframe for a notebook, over a still picture for viewers that strip iframes.
 
@@ -343,16 +345,18 @@ def frame(player: Played, height: int | None = None) -> str:
         title = html.escape(f"gradients of {player[0].names[player.root]}")
         still = (
             f'<img src="data:image/svg+xml;base64,{source}" alt="{title}" '
-            'style="max-width:100%;max-height:100%">'
+            'style="position:absolute;left:0;top:0;max-width:100%;max-height:100%">'
         )
     else:
         lines = list(itertools.islice(player.lines(), _MOST_LINES))
         more = f"\n... {len(player):,} events in all" if len(player) > _MOST_LINES else ""
         still = f"<pre>{html.escape(chr(10).join(lines))}{more}</pre>"
     # The page has many double quotes, which need no escape inside single ones.
-    text = _page(player, order, picture).replace("&", "&amp;").replace("'", "&#x27;")
+    text, high = _framed(player, order, picture, height)
+    text = text.replace("&", "&amp;").replace("'", "&#x27;")
+    # A padding in percent is a part of the width, which a height cannot be.
     return (
-        f'<div style="position:relative;height:{height or pixels(picture)}px;overflow:auto">{still}'
+        f'<div style="position:relative;height:0;padding-bottom:{high};overflow:hidden">{still}'
         f'<iframe srcdoc=\'{text}\' sandbox="allow-scripts" title="backprop player" '
         'style="position:absolute;left:0;top:0;width:100%;height:100%;box-sizing:border-box;'
         'border:1px solid #8888;border-radius:6px"></iframe></div>'

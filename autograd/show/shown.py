@@ -1,6 +1,5 @@
 """The graph as it is shown: its nodes, their operands, and how a gradient flows to these."""
 
-
 from autograd.notes import formula_of
 from autograd.order import topological
 from autograd.printers.plain import PLAIN
