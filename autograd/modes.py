@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Final, ParamSpec, TypeVar
 
 from autograd import blame
 from autograd.atomic import Setting, context
-from autograd.notes import LEAF, UNTOUCHED, Note, place
+from autograd.notes import LEAF, UNTOUCHED, Note
 from autograd.operation import Operation, Origin
+from autograd.textbook import place
 
 P = ParamSpec("P")
 R = TypeVar("R")

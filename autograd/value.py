@@ -13,16 +13,7 @@ from autograd.atomic import at_once as at_once
 from autograd.atomic import forkable_lock
 from autograd.blame import first_nonfinite
 from autograd.modes import Mode, leaf_row, nonfinite, present_call, present_mode
-from autograd.notes import (
-    LEAF,
-    UNTOUCHED,
-    Note,
-    formula_of,
-    place,
-    registrations,
-    run_hooks,
-    with_formula,
-)
+from autograd.notes import LEAF, UNTOUCHED, Note, registrations, run_hooks
 from autograd.operands import is_foreign, number, refusal, unboxed
 from autograd.operation import Hook, Operation, Origin
 from autograd.ops import Ops
@@ -150,30 +141,11 @@ class Value(Ops):
     @property
     def scope(self) -> str:
         """The scopes in which it was created, joined by '/'; empty outside of any."""
-        return place(self.row.scope)
+        return self.row.place
 
     @scope.setter
     def scope(self, scope: str) -> None:
         self._own_note().scope = scope
-
-    @property
-    def formula(self) -> str:
-        """The formula that is taught for this node; empty if it has none.
-
-        A picture with `detail="textbook"` shows the formula in one box, in place of the operations
-        of the node's scope.  "; " separates the formula from what its names mean.
-
-        >>> from autograd import Value, scope
-        >>> a, b = Value(3.0, "a"), Value(1.0, "b")
-        >>> with scope("ratio"):
-        ...     z = (a - b) * (1.0 / b)
-        >>> z.formula = "a / b - 1"
-        """
-        return formula_of(self.row.scope)
-
-    @formula.setter
-    def formula(self, formula: str) -> None:
-        self._own_note().scope = with_formula(self.row.scope, formula)
 
     @property
     def line(self) -> str:

@@ -11,10 +11,10 @@ import pytest
 import autograd
 import nn
 from autograd import Value, draw, explain, no_grad, play, scope
-from autograd.notes import with_formula
 from autograd.order import topological
 from autograd.show.draw import MINUS
 from autograd.show.shown import Shown
+from autograd.textbook import with_formula
 from nn.losses import NAMED
 
 LOGITS, PROBABILITIES = [2.0, -1.0, 0.5], [0.5, 0.2, 0.3]

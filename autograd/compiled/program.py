@@ -32,10 +32,10 @@ from autograd.compiled.selection import argmax, chosen, masked
 from autograd.compiled.tape import Tape
 from autograd.compiled.traced import ARGMAX, COMPARISONS, DETACH, MASK
 from autograd.modes import Mode, entered
-from autograd.notes import place
 from autograd.operands import item
 from autograd.show.draw import quote
 from autograd.show.graph import Graph
+from autograd.textbook import place
 from autograd.value import Value, rows
 
 Array = Any

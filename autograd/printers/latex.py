@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from autograd.notes import formula_of
 from autograd.order import topological
 from autograd.printers.notation import ATOM, POWER, SIGN, Notation, indexed
-from autograd.textbook import shown
+from autograd.textbook import formula_of, shown
 
 _FUNCTIONS = {"cos", "cosh", "exp", "log", "sin", "sinh", "tan", "tanh"}  # of LaTeX itself
 _CONSTANTS = {"pi": r"\pi", "inf": r"\infty"}

@@ -1,9 +1,8 @@
 """The graph as it is shown: its nodes, their operands, and how a gradient flows to these."""
 
-from autograd.notes import formula_of
 from autograd.order import topological
 from autograd.printers.plain import PLAIN
-from autograd.textbook import Part, shown
+from autograd.textbook import Part, formula_of, shown
 from autograd.value import Value
 
 
