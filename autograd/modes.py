@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, ParamSpec, TypeVar
 
 from autograd import blame
 from autograd.atomic import Setting, context
-from autograd.notes import LEAF, UNTOUCHED, Note
+from autograd.notes import LEAF, UNTOUCHED, Note, place
 from autograd.operation import Operation, Origin
 
 P = ParamSpec("P")
@@ -309,7 +309,7 @@ class scope(_Entered):  # noqa: N801 - reads like no_grad
     """
 
     def __init__(self, name: str) -> None:
-        if not isinstance(name, str) or not name or "/" in name:
+        if not isinstance(name, str) or not name or "/" in name or place(name) != name:
             raise ValueError(f"scope: expected a name without '/', got {name!r}")
         super().__init__("scope", name)
 

@@ -13,7 +13,16 @@ from autograd.atomic import at_once as at_once
 from autograd.atomic import forkable_lock
 from autograd.blame import first_nonfinite
 from autograd.modes import Mode, leaf_row, nonfinite, present_call, present_mode
-from autograd.notes import LEAF, UNTOUCHED, Note, registrations, run_hooks
+from autograd.notes import (
+    LEAF,
+    UNTOUCHED,
+    Note,
+    formula_of,
+    place,
+    registrations,
+    run_hooks,
+    with_formula,
+)
 from autograd.operands import is_foreign, number, refusal, unboxed
 from autograd.operation import Hook, Operation, Origin
 from autograd.ops import Ops
@@ -141,11 +150,30 @@ class Value(Ops):
     @property
     def scope(self) -> str:
         """The scopes in which it was created, joined by '/'; empty outside of any."""
-        return self.row.scope
+        return place(self.row.scope)
 
     @scope.setter
     def scope(self, scope: str) -> None:
         self._own_note().scope = scope
+
+    @property
+    def formula(self) -> str:
+        """The formula that is taught for this node; empty if it has none.
+
+        A picture with `detail="textbook"` shows the formula in one box, in place of the operations
+        of the node's scope.  "; " separates the formula from what its names mean.
+
+        >>> from autograd import Value, scope
+        >>> a, b = Value(3.0, "a"), Value(1.0, "b")
+        >>> with scope("ratio"):
+        ...     z = (a - b) * (1.0 / b)
+        >>> z.formula = "a / b - 1"
+        """
+        return formula_of(self.row.scope)
+
+    @formula.setter
+    def formula(self, formula: str) -> None:
+        self._own_note().scope = with_formula(self.row.scope, formula)
 
     @property
     def line(self) -> str:
@@ -290,11 +318,12 @@ class Value(Ops):
 
     # ------------------------------------------------------------------ the chain rule
 
-    def latex(self) -> str:
+    def latex(self, detail: str = "computed") -> str:
         r"""The formula of the value as LaTeX, for math mode with amsmath.
 
-        A part that has a label, or is used more than once, has a line of its own.  Raises
-        ValueError for a graph of more than 300 operations.
+        A part that has a label, or is used more than once, has a line of its own.  With
+        detail="textbook", a node with a `formula` is written as that.  Raises ValueError for a
+        graph of more than 300 operations.
 
         >>> w, x = Value(2.0, "w1"), Value(3.0, "x")
         >>> print((w * x + 1.0).tanh().latex())
@@ -303,7 +332,7 @@ class Value(Ops):
         from autograd.printers.latex import typeset  # few need it
 
         unfold(self)
-        return typeset(self)
+        return typeset(self, detail)
 
     def backward(self, seed: float = 1.0) -> None:
         """Add seed * d(this)/d(leaf) to the `.grad` of every leaf it was computed from.

@@ -63,8 +63,9 @@ autograd/pytest_plugin.py
 autograd/distributed/__init__.py autograd/distributed/fingerprint.py autograd/distributed/client.py autograd/distributed/files.py autograd/distributed/worker.py
 autograd/distributed/driver.py
 nn/options.py nn/columns.py nn/tables.py nn/elsewhere.py
-nn/probabilities.py nn/activations.py nn/schedules.py nn/data.py nn/storage.py
+nn/activations.py nn/schedules.py nn/data.py nn/storage.py
 nn/module.py
+nn/probabilities.py
 nn/reductions.py nn/metrics.py
 nn/losses.py nn/optimizer.py nn/study/plots.py
 nn/optim.py nn/study/curves.py

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from autograd.modes import present_call, present_mode
-from autograd.notes import Note
+from autograd.notes import Note, formula_of, place, with_formula
 from autograd.operands import is_foreign, number, unboxed
 from autograd.operation import Operation, Origin
 from autograd.ops import Ops
@@ -180,12 +180,22 @@ class Traced(Ops):
     def scope(self) -> str:
         """The scopes in which it was computed."""
         self._refuse_unknown("scope")
-        return self.row.scope
+        return place(self.row.scope)
 
     @scope.setter
     def scope(self, scope: str) -> None:
         row = self.row
         self.row = Note(row.op, row.label, scope, row.line)
+
+    @property
+    def formula(self) -> str:
+        """The formula that is taught for it."""
+        self._refuse_unknown("formula")
+        return formula_of(self.row.scope)
+
+    @formula.setter
+    def formula(self, formula: str) -> None:
+        self.scope = with_formula(self.row.scope, formula)
 
     @property
     def line(self) -> str:

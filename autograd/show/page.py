@@ -12,7 +12,6 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
@@ -20,12 +19,14 @@ from typing import Any
 
 from autograd import rules
 from autograd.operation import Operation
-from autograd.order import topological, visited
+from autograd.order import topological
+from autograd.printers.mathml import MATHML, mathml
 from autograd.show.draw import LIMIT, Picture
 from autograd.show.events import Played, plain_numbers
 from autograd.show.formulas import formula
 from autograd.show.graph import Graph
 from autograd.show.render import RenderError
+from autograd.show.shown import Shown
 from autograd.show.style import BAD, NEGATIVE, NEUTRAL, POSITIVE, tints
 from autograd.value import Value, restorer, rows
 
@@ -45,7 +46,7 @@ _MATH = {
 }  # fmt: skip
 
 
-_SCRIPTS = ("page.js", "quiz.js", "inputs.js", "controls.js")
+_SCRIPTS = ("page.js", "typeset.js", "quiz.js", "inputs.js", "controls.js")
 
 
 def _script() -> str:
@@ -164,9 +165,10 @@ def drawing(player: Played, order: list[Value], *limits: int) -> Drawing:
         for limit in limits:
             with suppress(RenderError, ValueError):
                 names = dict(player[0].names)
-                picture, graph = _drawn(order, names, limit)
+                picture, graph = _drawn(player.shown, player.shown.order, names, limit)
                 closed = [nodes for key, nodes in picture.boxes.items() if isinstance(key, str)]
-                views = [_view(nodes, names) for nodes in closed] if len(closed) <= OPENED else []
+                few = closed if len(closed) <= OPENED else []
+                views = [_view(player.shown, nodes, names) for nodes in few]
                 return Drawing(_inline(graph), graph.boxes, [v for v in views if v])
     finally:
         player.position = position
@@ -174,8 +176,10 @@ def drawing(player: Played, order: list[Value], *limits: int) -> Drawing:
     return Drawing()
 
 
-def _drawn(nodes: list[Value], names: dict[Value, str], limit: int) -> tuple[Picture, Graph]:
-    picture = Picture.whole(nodes, names, limit)
+def _drawn(
+    shown: Shown, nodes: list[Value], names: dict[Value, str], limit: int
+) -> tuple[Picture, Graph]:
+    picture = Picture.of(shown, nodes, names, limit)
     return picture, picture.graph("LR")
 
 
@@ -185,12 +189,12 @@ def _inline(graph: Graph) -> str:
     return text[text.index("<svg") :]
 
 
-def _view(nodes: list[Value], names: dict[Value, str]) -> View | None:
+def _view(shown: Shown, nodes: list[Value], names: dict[Value, str]) -> View | None:
     """The picture of a scope; None if it has too many nodes for one."""
     if len(nodes) > LIMIT:
         return None
     with suppress(RenderError):
-        _, graph = _drawn(nodes, names, LIMIT)
+        _, graph = _drawn(shown, nodes, names, LIMIT)
         return View(_inline(graph), graph.boxes)
     return None
 
@@ -199,11 +203,17 @@ def _same(x: float, y: float) -> bool:
     return (x == y and math.copysign(1.0, x) == math.copysign(1.0, y)) or (x != x and y != y)
 
 
-def _nodes(order: list[Value], names: Mapping[Value, str], drawing: Drawing) -> list[Any]:
+def _nodes(order: list[Value], player: Played, drawing: Drawing) -> list[Any]:
     index = {node: i for i, node in enumerate(order)}
+    names, parts = player[0].names, player.shown.parts
     nodes = []
     for node in order:
-        record: dict[str, Any] = {"name": names[node], "data": _number(node.data)}
+        record: dict[str, Any] = {"name": names.get(node, ""), "data": _number(node.data)}
+        if node in parts:
+            record["taught"] = player.shown.formula(node)
+            record["typeset"] = MATHML.lines(node.formula)
+            record["inner"] = [index[inside] for inside in parts[node].inner]
+            record["operands"] = [index[operand] for operand in parts[node].operands]
         if node.op is not None:
             record["op"] = node.op.name
             for parent, slot, operand in ((node.a, "a", "x"), (node.b, "b", "y"))[: node.op.arity]:
@@ -217,14 +227,15 @@ def _nodes(order: list[Value], names: Mapping[Value, str], drawing: Drawing) -> 
         nodes.append(record)
     for number, view in enumerate(drawing.views):
         for node, box in view.boxes.items():
-            nodes[index[node]] |= {"view": number, "inner": box}
+            nodes[index[node]] |= {"view": number, "viewed": box}
     return nodes
 
 
 def _formulas(order: list[Value], nodes: list[Any]) -> list[Any]:
     """Every formula that the graph has, and in each node's record the number of its own.
 
-    A formula is the texts of z, dz/dx and dz/dy, each with whether it needs brackets as a factor.
+    A formula is the texts of z, dz/dx and dz/dy, each with whether it needs no brackets as a factor,
+    and as MathML.
     """
     numbers: dict[Any, int] = {}
     formulas: list[Any] = []
@@ -235,21 +246,27 @@ def _formulas(order: list[Value], nodes: list[Any]) -> list[Any]:
         if key not in numbers:
             numbers[key] = len(formulas)
             texts = [formula(node.op, which, *key[1:]) for which in range(1 + node.op.arity)]
-            formulas.append([[text.text, text.bare] for text in texts])
+            formulas.append([[t.text, t.bare, mathml(t.text)] for t in texts])
         record["formula"] = numbers[key]
     return formulas
 
 
 def _page(player: Played, order: list[Value], drawing: Drawing) -> str:
+    # The nodes that are shown come first, so that the events of their values have their numbers.
+    shown = player.shown.order
+    hidden = set(order).difference(shown)
+    computed, order = order, [*shown, *(node for node in order if node in hidden)]
     index = {node: i for i, node in enumerate(order)}
     names = player[0].names
     used = {node.op.name: node.op for node in order if node.op is not None}
-    nodes = _nodes(order, names, drawing)
+    nodes = _nodes(order, player, drawing)
     formulas = _formulas(order, nodes)
     data = {
         "nodes": nodes,
         "root": index[player.root],
-        "order": [index[node] for node in reversed(visited(player.root)[0])],
+        "order": [index[node] for node in reversed(shown) if node.op is not None],
+        "shown": len(shown),
+        "computed": [index[node] for node in computed] if hidden else None,
         "formulas": formulas,
         "colours": {"plus": tints(POSITIVE), "minus": tints(NEGATIVE), "none": NEUTRAL, "bad": BAD},
     }
