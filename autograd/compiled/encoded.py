@@ -108,12 +108,14 @@ class Encodings:
             kept[block] = code, memory, np.zeros(code.size)
         return kept[block]  # type: ignore[no-any-return]
 
-    def run(self, memory: tuple["Encoded", Array, Array], batch: Batch, threads: int = 1) -> bool:
+    def run(
+        self, memory: tuple["Encoded", Array, Array], batch: Batch, threads: int | None = None
+    ) -> bool:
         """What a sweep over the batch answers; always on one thread."""
         return self.sweep(*memory, batch)
 
     def prepared(
-        self, memory: tuple["Encoded", Array, Array], batch: Batch, threads: int = 1
+        self, memory: tuple["Encoded", Array, Array], batch: Batch, threads: int | None = None
     ) -> Callable[[], bool]:
         """A sweep over the batch, to be run once or again; always on one thread."""
         return partial(self.sweep, *memory, batch)

@@ -197,7 +197,7 @@ class Recording:
         x: Array,
         seeds: Array | None,
         gradients: Array,
-        threads: int = 1,
+        threads: int | None = None,
         several: bool = False,
     ) -> Run:
         """What the engine gives for samples x.

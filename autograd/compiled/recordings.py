@@ -24,7 +24,7 @@ class Options:
     engine: str = "auto"
     exact: bool = False
     reduction: str | None = None
-    threads: int = 1
+    threads: int | None = None
     cache: int = 64
     verify: int = 0
 

@@ -29,7 +29,7 @@ class _Job:
 
     def __init__(self, shares: list[Callable[[], bool]]) -> None:
         self.shares = shares
-        self.results: list[bool | BaseException | None] = [None] * len(shares)
+        self.results: list[bool | BaseException] = []
         self.changed = threading.Condition()
         self.running, self.is_open = 0, True
 
@@ -44,15 +44,9 @@ class _Job:
         except BaseException as error:
             result = error
         with self.changed:
-            self.results[k] = result
+            self.results.append(result)
             self.running -= 1
             self.changed.notify_all()
-
-    def finish(self) -> None:
-        """Wait until all shares have been done."""
-        with self.changed:
-            while any(result is None for result in self.results):
-                self.changed.wait()
 
     def close(self) -> None:
         """Wait until no share is running; no other share will start after this."""
@@ -63,7 +57,10 @@ class _Job:
 
 
 def together(shares: list[Callable[[], bool]]) -> bool:
-    """Whether all shares return True; each runs in its own thread, the first one in this thread.
+    """Whether all shares that were needed return True.
+
+    The first one runs in this thread, and each other one in its own.  Shares take their work from a
+    common list until it is empty, so a share whose thread starts too late is not needed.
 
     After Ctrl-C, this waits for the shares that have started, because they write to the caller's
     arrays.
@@ -73,7 +70,6 @@ def together(shares: list[Callable[[], bool]]) -> bool:
         for k in range(1, len(shares)):
             _pool().submit(job.run, k)
         job.run(0)
-        job.finish()
     finally:
         while True:
             try:
