@@ -33,9 +33,7 @@ class Engine(Protocol):
         Without a number of threads, the engine chooses it.
         """
 
-    def prepared(
-        self, memory: Any, batch: Batch, threads: int | None = None
-    ) -> Callable[[], bool]:
+    def prepared(self, memory: Any, batch: Batch, threads: int | None = None) -> Callable[[], bool]:
         """The same as a function, for several runs.
 
         Between them, other numbers may be in the arrays, and the batch may get other arrays of
