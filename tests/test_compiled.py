@@ -501,7 +501,8 @@ def test_the_defaults_are_those_of_the_signature() -> None:
         if name != "function"
     }
     assert found == {
-        "engine": "auto", "exact": False, "reduction": None, "threads": None, "cache": 64, "verify": 0,
+        "engine": "auto", "exact": False, "reduction": None, "threads": None, "cache": 64,
+        "verify": 0,
     }  # fmt: skip
     one = autograd.compile(lambda x: x, engine="numpy", exact=True, threads=3, cache=5)
     assert one.options == Options("numpy", True, None, 3, 5)

@@ -428,7 +428,7 @@ def test_shares_run_together_and_all_of_them_must_agree() -> None:
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_an_error_of_a_share_comes_out_when_the_others_are_done(place: int) -> None:
-    met, done = threading.Barrier(3), []
+    met, done = threading.Barrier(3), list[int]()
 
     def fails() -> bool:
         met.wait(10)
@@ -451,7 +451,7 @@ def test_a_share_whose_thread_is_late_is_not_waited_for(monkeypatch: pytest.Monk
     with ThreadPoolExecutor(1) as busy:
         busy.submit(release.wait, 10)
         monkeypatch.setattr(team, "_pool", lambda: busy)
-        todo, done = iter(range(5)), []
+        todo, done = iter(range(5)), list[int]()
 
         def share() -> bool:
             done.extend(todo)
@@ -471,13 +471,15 @@ def test_all_processors_share_a_batch_that_takes_long_enough(
     x = np.random.default_rng(0).normal(size=(64, 3))
     compiled(x)
     monkeypatch.setattr(engine, "cores", lambda: 2)
-    (code,) = compiled.last.engine._loaded.values()
+    machine: Any = compiled.last.engine
+    (code,) = machine._loaded.values()
     code.work, code.chunk = work, 32
     taken: list[int] = []
 
     def together(shares: list[Callable[[], bool]]) -> bool:
         taken.append(len(shares))
-        return all([share() for share in shares])
+        answers = [share() for share in shares]
+        return all(answers)
 
     monkeypatch.setattr(calls, "together", together)
     wanted = compiled(x).tolist()

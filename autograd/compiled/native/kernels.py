@@ -29,7 +29,7 @@ from autograd.compiled.program import Program
 
 Array = Any
 FIELD = {name: k for k, name in enumerate(FIELDS)}
-CHUNK = 4_000_000  # products in a chunk; the gradients of chunks are added in order
+CHUNK = 8_000_000  # products in a chunk; the gradients of chunks are added in order
 _OTHER = 16  # products that take as long as a number of another instruction, roughly
 _WARM = 20_000_000  # products after which a program gets its own kernels
 _MOST = 100  # shapes with their own kernels, those with the most products first
