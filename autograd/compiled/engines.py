@@ -18,11 +18,9 @@ class Engine(Protocol):
 
     Attributes:
         name: what the user calls it.
-        shares: whether it divides a batch among threads itself.
     """
 
     name: str
-    shares: bool
 
     def memory(self, samples: int) -> Any:
         """What it keeps for so many samples, in this thread."""

@@ -473,8 +473,8 @@ def compile(
         engine: "native" (machine code that llvmlite makes), "numpy", or "auto": what is installed.
         exact: replay in the eager order, to the same bits; otherwise sums may be regrouped.
         reduction: "mean" or "sum" over the rows, or None.
-        threads: how many threads share the rows of a batch; by default, native code uses all
-            processors for a batch that takes long enough.  Results do not depend on it.
+        threads: how many threads of native code share the rows of a batch; by default, all
+            processors do if a batch takes long enough.  The results have the same bits.
         cache: how many recordings are kept.
         verify: at every n-th call, also run the function itself, and raise ReplayError with both
             results if they differ by more than 1e-9 of the largest number on the way.

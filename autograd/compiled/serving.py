@@ -1,10 +1,8 @@
 """How the samples of a call are computed: which recording serves which sample."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +15,6 @@ from autograd.compiled.traced import RecordingError
 from autograd.value import Value
 
 Array = Any
-CHUNK = 64  # samples that one thread computes at a time
 
 
 class Store(Protocol):
@@ -143,24 +140,7 @@ class Runner:
             return self.run_eagerly(recording, x, request)
         numbers, where, gradients = request.sink.arrays(recording)
         seeds, wide = _seeds(recording, request), request.sink.widened(recording, x)
-        if (self.threads or 1) > 1 and len(x) > CHUNK and not recording.engine.shares:
-            # Fixed chunks, added in order: the bits do not depend on the number of threads.
-            chunks = [wide[i : i + CHUNK] for i in range(0, len(wide), CHUNK)]
-            parts = [np.zeros(len(gradients)) for _ in chunks]
-            run_chunk = partial(recording.run, numbers, where, several=request.several)
-            with ThreadPoolExecutor(self.threads) as pool:
-                runs = list(pool.map(run_chunk, chunks, repeat(seeds), parts))
-            run = Run(
-                all(part.good for part in runs),
-                np.concatenate([part.out for part in runs]),
-                np.concatenate([part.status for part in runs]),
-                np.concatenate([part.back for part in runs]),
-                sum(parts[1:], parts[0]),
-            )
-        else:
-            run = recording.run(
-                numbers, where, wide, seeds, gradients, self.threads, request.several
-            )
+        run = recording.run(numbers, where, wide, seeds, gradients, self.threads, request.several)
         if recording.grad_leaves:
             run.back = run.back[:, : x.shape[1]]
         if not run.good:

@@ -25,7 +25,6 @@ class NativeEngine:
     """Runs a program as machine code that LLVM compiles for it."""
 
     name = "native"
-    shares = True  # it divides a batch among threads itself
 
     def __init__(self, program: Program) -> None:
         self.program = program
