@@ -7,10 +7,12 @@ import math
 import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -412,54 +414,46 @@ def test_processes_may_fill_one_folder_together(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- threads
 
 
-def test_shares_run_together_and_all_of_them_must_agree() -> None:
+def test_threads_work_together_and_all_of_them_must_agree() -> None:
     met = threading.Barrier(3)
+    for wrong in (None, 0, 2):
 
-    def share(answer: bool) -> Callable[[], bool]:
-        def run() -> bool:
+        def work(k: int, todo: Iterator[int], wrong: int | None = wrong) -> bool:
             met.wait(10)
-            return answer
+            return k != wrong
 
-        return run
-
-    assert team.together([share(True)] * 3) is True
-    assert team.together([share(True), share(False), share(True)]) is False
+        assert team.together(work, 3, 7) is (wrong is None)
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_an_error_of_a_share_comes_out_when_the_others_are_done(place: int) -> None:
+def test_an_error_of_a_thread_comes_out_when_the_others_are_done(place: int) -> None:
     met, done = threading.Barrier(3), list[int]()
 
-    def fails() -> bool:
+    def work(k: int, todo: Iterator[int]) -> bool:
         met.wait(10)
-        raise ZeroDivisionError
-
-    def works() -> bool:
-        met.wait(10)
-        done.append(1)
+        if k == place:
+            raise ZeroDivisionError
+        done.append(k)
         return True
 
-    shares = [works, works]
-    shares.insert(place, fails)
     with pytest.raises(ZeroDivisionError):
-        team.together(shares)
-    assert done == [1, 1]
+        team.together(work, 3, 7)
+    assert sorted(done) == [k for k in range(3) if k != place]
 
 
-def test_a_share_whose_thread_is_late_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    release = threading.Event()
+def test_a_thread_that_is_late_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    release, done = threading.Event(), list[tuple[int, int]]()
+
+    def work(k: int, todo: Iterator[int]) -> bool:
+        done.extend((k, part) for part in todo)
+        return True
+
     with ThreadPoolExecutor(1) as busy:
         busy.submit(release.wait, 10)
         monkeypatch.setattr(team, "_pool", lambda: busy)
-        todo, done = iter(range(5)), list[int]()
-
-        def share() -> bool:
-            done.extend(todo)
-            return True
-
-        assert team.together([share] * 3) is True
+        assert team.together(work, 3, 5) is True
         release.set()
-    assert done == [0, 1, 2, 3, 4]
+    assert done == [(0, part) for part in range(5)]
 
 
 @pytest.mark.parametrize(("work", "threads"), [(1_000, 1), (10_000_000, 2)])
@@ -476,10 +470,9 @@ def test_all_processors_share_a_batch_that_takes_long_enough(
     code.work, code.chunk = work, 32
     taken: list[int] = []
 
-    def together(shares: list[Callable[[], bool]]) -> bool:
-        taken.append(len(shares))
-        answers = [share() for share in shares]
-        return all(answers)
+    def together(work: Callable[[int, Iterator[int]], bool], threads: int, parts: int) -> bool:
+        taken.append(threads)
+        return work(threads - 1, iter(range(parts)))
 
     monkeypatch.setattr(calls, "together", together)
     wanted = compiled(x).tolist()
@@ -487,23 +480,42 @@ def test_all_processors_share_a_batch_that_takes_long_enough(
     assert autograd.compile(compiled.function, engine="native", threads=1)(x).tolist() == wanted
 
 
-def test_an_interruption_waits_for_the_shares_that_have_started() -> None:
-    started, release, done = threading.Event(), threading.Event(), []
+def test_an_interruption_waits_for_the_threads_that_have_started() -> None:
+    started, release, done = threading.Event(), threading.Event(), list[int]()
 
-    def slow() -> bool:
+    def work(k: int, todo: Iterator[int]) -> bool:
+        if k == 0:
+            started.wait(10)
+            threading.Timer(0.05, release.set).start()
+            raise KeyboardInterrupt
         started.set()
+        done.append(next(todo))
         release.wait(10)
-        done.append(1)
+        done.extend(todo)  # there is nothing left to do
         return True
 
-    def interrupted() -> bool:
-        started.wait(10)
-        threading.Timer(0.05, release.set).start()
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        team.together(work, 2, 4)
+    assert done == [0]
+
+
+def test_a_second_interruption_waits_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, done = threading.Event(), list[int]()
+
+    def work(k: int, todo: Iterator[int]) -> bool:
+        if k == 0:
+            started.wait(10)
+            return True
+        started.set()
+        done.append(next(todo))
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+        done.append(-1)
+        return True
 
     with pytest.raises(KeyboardInterrupt):
-        team.together([interrupted, slow])
-    assert done == [1]
+        team.together(work, 2, 4)
+    assert done == [0, -1]
 
 
 # ---------------------------------------------------------------------- the engine

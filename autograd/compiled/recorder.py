@@ -61,14 +61,11 @@ class Recorded(Mode):
             raise RecordingError(op.unknown_to("a compiled program"))
         recorder = self.recorder
         left = a if type(a) is Traced else recorder.operand(a, x)
-        operands, bits = (left,), value_bits_of(a)
-        value_bits = bits
-        if y is not None:
-            operands = left, b if type(b) is Traced else recorder.operand(b, y)
-            bits_of_b = value_bits_of(b)
-            value_bits |= bits_of_b
+        right = b if type(b) is Traced else recorder.operand(b, y)
+        operands = (left,) if y is None else (left, right)
+        bits, bits_of_b = value_bits_of(a), value_bits_of(b)
         note = recorder.note(op, self.scope)
-        node = Traced(recorder, z, None, note, operands, value_bits, not self.recording)
+        node = Traced(recorder, z, None, note, operands, bits | bits_of_b, not self.recording)
         if self.recording:
             # A plain number is no node of the graph, but a derivative may depend on it.
             values = recorder.values

@@ -155,8 +155,7 @@ class _Numbering:
     def index(self, operand: Any) -> int:
         """The index of an operand."""
         if type(operand) is Traced or is_traced(operand):
-            place: int = self._nodes[operand.serial]
-            return place
+            return self._nodes[operand.serial]  # type: ignore[no-any-return]
         if type(operand) is Value and operand not in self.own_leaves:
             return len(self.constants) + self.parameters[operand]
         return self.constants[_text(operand)]

@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -154,9 +155,7 @@ class Shared:
         self._put("gradients", self.parts.ctypes.data + steps * self.parts.strides[0])
         calls = (self.fields.ctypes.data + steps * self.fields.strides[0]).tolist()
 
-        todo = iter(range(len(calls)))  # the next chunk goes to the next thread that is free
-
-        def share(k: int) -> bool:
+        def work(k: int, todo: Iterator[int]) -> bool:
             statuses = []
             for chunk in todo:
                 self.fields[chunk, FIELD["memory"]] = self.places[k]
@@ -165,7 +164,7 @@ class Shared:
                 call.code.limits.learn(call.memory[k])
             return all(status & 1 for status in statuses)
 
-        good = together([partial(share, k) for k in range(len(self.places))])
+        good = together(work, len(self.places), len(calls))
         if not call.batch.differentiate:
             return good
         total = quietly(partial(self._added, gradients))

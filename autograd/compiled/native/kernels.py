@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -150,11 +150,9 @@ class Loaded:
 
     def specialize(self) -> None:
         """Give contractions their own kernels, and small lookups kernels without tables."""
-        steps = self._shapes(), self._straight()
-        for step in steps:
-            for _ in step:
-                if not threading.main_thread().is_alive():
-                    return  # the interpreter is exiting and waits for this thread
+        for _ in chain(self._shapes(), self._straight()):
+            if not threading.main_thread().is_alive():
+                return  # the interpreter is exiting and waits for this thread
 
     def _shapes(self) -> Iterator[None]:
         sizes: dict[Kernel, int] = {}
