@@ -45,9 +45,15 @@ SLOW = {
     "test_sweeps", "test_training", "test_training_ways", "distributed", "README", "coming_from",
 }  # fmt: skip
 
-# Coverage does not measure the tests in these files, in a browser or marked `untraced`, nor the
-# processes that they start: it would double their time, and cheaper tests run the same lines.
-UNTRACED = {"test_memory", "test_packaging", "test_random_graphs"}
+# Coverage does not measure the tests in these files, with these fixtures or marked `untraced`, nor
+# the processes that they start: it makes Python two to three times slower, and cheaper tests run
+# the same lines.
+UNTRACED = {
+    "test_attacks", "test_house", "test_memory", "test_packaging", "test_random_functions",
+    "test_random_graphs",
+}  # fmt: skip
+TRACED_SEEDS = 4  # of the random cases of one test, so many are measured
+UNTRACED_FIXTURES = {"browser", "client", "lone_client"}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -61,8 +67,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem not in SLOW and "slow" not in item.keywords:
             item.add_marker("quick")
-        if item.path.stem in UNTRACED or "browser" in getattr(item, "fixturenames", ()):
+        if item.path.stem in UNTRACED or _is_repetition(item):
             item.add_marker("untraced")
+
+
+def _is_repetition(item: pytest.Item) -> bool:
+    """Whether an item is a later random case, or has a browser or dask's workers."""
+    if not isinstance(item, pytest.Function):
+        return False
+    call = getattr(item, "callspec", None)  # only a test with parameters has one
+    late = call is not None and call.indices.get("seed", 0) >= TRACED_SEEDS
+    return late or not UNTRACED_FIXTURES.isdisjoint(item.fixturenames)
 
 
 @contextlib.contextmanager

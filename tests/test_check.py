@@ -41,6 +41,7 @@ F = Callable[..., Any]
 
 # Sums of 10,000 terms take a second each; one of them is enough here.
 QUICK = [c for c in SMOOTH if c.family != "cancelling" or c.at not in [(0.3,), (0.7,)]]
+FAULTS = faults()
 NAMED = [f"{case.family} {case.at}" for case in QUICK]
 
 
@@ -145,7 +146,7 @@ def test_every_operation_passes(name: str) -> None:
 def test_every_misreading_of_a_row_is_caught_and_the_operation_named(name: str) -> None:
     op = rows()[name]
     assert check_operation(op), str(check_operation(op))
-    for fault in faults():
+    for fault in FAULTS:
         if fault.op == name:
             with planted(fault):
                 report = check_operation(op)
@@ -156,7 +157,7 @@ def test_every_misreading_of_a_row_is_caught_and_the_operation_named(name: str) 
 @pytest.mark.parametrize("name", list(rows()))
 def test_a_sign_in_a_row_fails_the_function_that_uses_it(name: str) -> None:
     op, rng = rows()[name], random.Random(name)
-    for fault in faults():
+    for fault in FAULTS:
         if fault.op == name and fault.kind == "sign":
             f, at = sample_graph(op, rng)
             z = op.value(*at)
@@ -168,7 +169,7 @@ def test_a_sign_in_a_row_fails_the_function_that_uses_it(name: str) -> None:
             assert not changed or any(f" of {name}: " in line for line in report.blame)
 
 
-@pytest.mark.parametrize("fault", [f for f in faults() if not f.op], ids=lambda f: f.kind)
+@pytest.mark.parametrize("fault", [f for f in FAULTS if not f.op], ids=lambda f: f.kind)
 def test_mistakes_in_adding_up_are_caught(fault: Fault) -> None:
     def f(a: Any, b: Any) -> Any:
         h = a * b + a * a

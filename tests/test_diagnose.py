@@ -18,6 +18,7 @@ from tests.slips import SLIPS, Case, Net, Steps, by_hand
 from tests.slips_elsewhere import REPORTED, TWO_LAYERS
 from tests.slips_later import LATER
 
+FAULTS = faults()
 # What no graph of one function can show: other data.
 OUT_OF_REACH = {"the labels are not subtracted", "the labels of the next sample"}
 CASES = [
@@ -47,7 +48,7 @@ def _finite(numbers: list[float]) -> bool:
 def test_what_is_planted_in_the_engine_is_found_in_its_gradients(name: str) -> None:
     # The engine with the mistake shares no code with the passes that are tried.
     op, rng = rows()[name], random.Random(name)
-    own = [f for f in faults() if f.op == name and f.operand != "z" and f.kind != "offset"]
+    own = [f for f in FAULTS if f.op == name and f.operand != "z" and f.kind != "offset"]
     for fault in rng.sample(own, min(1, len(own))):
         at = [rng.uniform(0.3, 0.9) for _ in range(op.arity + 1)]
         if not op.is_smooth(*at[: op.arity]):
@@ -68,7 +69,7 @@ def test_what_is_planted_in_the_engine_is_found_in_its_gradients(name: str) -> N
         assert any(fault.sentence in text for text in said.explanations), f"{fault}\n{said}"
 
 
-@pytest.mark.parametrize("fault", [f for f in faults() if not f.op], ids=lambda f: f.kind)
+@pytest.mark.parametrize("fault", [f for f in FAULTS if not f.op], ids=lambda f: f.kind)
 def test_what_is_planted_in_the_sums_is_found_in_the_gradients(fault: Fault) -> None:
     def f(a: Any, b: Any) -> Any:
         h = a * b + a * a

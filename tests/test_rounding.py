@@ -426,6 +426,7 @@ def test_ordinary_training_is_never_in_doubt(
             flat.numbers -= 0.05 * flat.gradients
 
 
+@pytest.mark.untraced
 def test_a_gpt_is_not_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     model = MicroGPT(seed=0)
     compiled = autograd.compile(lambda t: model.loss(t), engine="numpy", reduction="mean")

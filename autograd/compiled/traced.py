@@ -274,7 +274,9 @@ class Traced(Ops):
             return mode.record(op.value(x.number), op, x, None, x.number, None)
         operands: list[Any] = []
         for operand in (x, y):
-            if isinstance(operand, Ops):
+            if type(operand) is Traced:  # most are
+                operands += operand, operand.number
+            elif isinstance(operand, Ops):
                 if type(operand) is not Value and not is_traced(operand):
                     return operand.apply(op, x, y)
                 operands += operand, number_of(operand)
@@ -427,6 +429,6 @@ def number_of(operand: Any) -> float:
 
 def value_bits_of(operand: Any) -> int:
     """The bits that say when an operand is a Value; see `Traced.value_bits`."""
-    if is_traced(operand):
-        return int(operand.value_bits)
+    if type(operand) is Traced or is_traced(operand):
+        return operand.value_bits  # type: ignore[no-any-return]
     return ALWAYS if type(operand) is Value else 0
