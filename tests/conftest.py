@@ -50,8 +50,8 @@ SLOW = {
 # the processes that they start: it makes Python two to three times slower, and cheaper tests run
 # the same lines.
 UNTRACED = {
-    "test_attacks", "test_house", "test_memory", "test_packaging", "test_random_functions",
-    "test_random_graphs", "README", "checking", "coming_from", "diagnosis",
+    "test_attacks", "test_docs", "test_house", "test_memory", "test_packaging",
+    "test_random_functions", "test_random_graphs", "README", "checking", "coming_from", "diagnosis",
 }  # fmt: skip
 TRACED_SEEDS = 4  # of the random cases of one test, so many are measured
 UNTRACED_FIXTURES = {"browser", "client", "lone_client"}

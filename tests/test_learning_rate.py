@@ -155,6 +155,7 @@ def test_the_search_leaves_model_and_random_state_as_they_were_even_after_an_err
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.untraced
 def test_the_suggestion_is_not_chosen_by_the_noise_of_small_batches(seed: int) -> None:
     # Over all samples the losses of these models fall fastest between 0.1 and 2.
     model = MLP([4, 6, 3], "relu", seed=seed)

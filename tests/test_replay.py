@@ -176,6 +176,7 @@ def test_samples_of_several_lengths_are_trained_together() -> None:
     assert history.loss[-1] < 0.8 * history.loss[0]
 
 
+@pytest.mark.untraced
 def test_digits_reach_95_percent() -> None:
     data = load_digits()
     scaled = Dataset([[x / 16 for x in row] for row in data.features], data.targets, data.names)
