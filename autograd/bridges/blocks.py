@@ -16,6 +16,7 @@ from autograd.blame import NonFiniteWarning
 from autograd.expressions import PRINTED, ExpressionError, expression
 from autograd.show.draw import draw
 from autograd.show.graph import Graph
+from autograd.show.page import frame
 from autograd.show.player import Player, play
 from autograd.show.render import RenderError
 from autograd.value import Value
@@ -80,7 +81,7 @@ def played(text: str) -> str:
              ^</pre>
     """
     try:
-        return Block.read(text).player()._repr_html_()
+        return frame(Block.read(text).player())
     except (ValueError, RenderError) as error:
         return _box(error)
 

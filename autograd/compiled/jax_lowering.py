@@ -50,9 +50,9 @@ def function(
             elif step.kind == GATHER:
                 _gather(step, memory)
             elif step.kind == ROW:
-                memory.add(step.results, jax_rows[step.op](*_operands(step, memory)))
+                memory.accumulate(step.results, jax_rows[step.op](*_operands(step, memory)))
             else:
-                memory.add(step.results, _chosen(step, memory))
+                memory.accumulate(step.results, _chosen(step, memory))
         results = memory.read(outputs)
         valid = _passed(guards, address, memory) & (results == results)
         # A product, so that the derivatives of what is nan or not valid are nan, too.
@@ -171,7 +171,7 @@ class _Memory:
             return source[int(at[0]) : int(at[0]) + len(at)].reshape(np.shape(addresses))
         return source[at].reshape(np.shape(addresses))
 
-    def add(self, lanes: Array, values: Any) -> None:
+    def accumulate(self, lanes: Array, values: Any) -> None:
         """Add values to different lanes, which start at 0."""
         k = self._block(int(np.min(lanes)))
         start, end = self.spans[k]
@@ -208,7 +208,7 @@ def _contract(step: Instruction, memory: _Memory) -> None:
     factors += [jnp.ones(step.sizes[d]) for d in missing]
     letters += [_LETTERS[d] for d in missing]
     sums = jnp.einsum(f"{','.join(letters)}->{result}", *factors, precision="highest")
-    memory.add(_grid(step.z, step.sizes, step.zs, over), step.sign * sums)
+    memory.accumulate(_grid(step.z, step.sizes, step.zs, over), step.sign * sums)
 
 
 def _grid(
@@ -226,7 +226,7 @@ def _gather(step: Instruction, memory: _Memory) -> None:
     x, y = _operands(step, memory)
     lane = np.repeat(np.arange(step.lanes), step.counts)
     sums = jax.ops.segment_sum(x * y, lane, step.lanes, indices_are_sorted=True)
-    memory.add(step.results, step.sign * sums)
+    memory.accumulate(step.results, step.sign * sums)
 
 
 def _chosen(step: Instruction, memory: _Memory) -> Any:
