@@ -28,8 +28,10 @@ def pictures(page: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        (NEURON, "-0.9051"), ("x*x x=3", "9"), ("x*x\n\nx = 3,\n", "9"), ("h = a*b; h*h a=1e-1 b=20", "4"),
-        ("x + y\nx=\N{MINUS SIGN}1\ny = 2", "1"), ("2 * 3", "6"), ("log(x) x=-1", "nan"), ("x  x=inf", "inf"),
+        (NEURON, "-0.9051"), ("x*x x=3", "9"), ("x*x\n\nx = 3,\n", "9"),
+        ("h = a*b; h*h a=1e-1 b=20", "4"),
+        ("x + y\nx=\N{MINUS SIGN}1\ny = 2", "1"), ("2 * 3", "6"),
+        ("log(x) x=-1", "nan"), ("x  x=inf", "inf"),
         ("h = 2; h*x x=3", "6"), ("x x=.5", "0.5"),
     ],
 )  # fmt: skip
@@ -109,7 +111,7 @@ def test_magics_of_ipython_draw_and_play() -> None:
     from IPython.core.interactiveshell import InteractiveShell
 
     assert testing
-    shell = InteractiveShell.instance()
+    shell: Any = InteractiveShell.instance()
     try:
         shell.extension_manager.load_extension("autograd.bridges.notebook")
         player = shell.run_line_magic("step", "tanh(w*x + b) w=2 x=-1 b=0.5")

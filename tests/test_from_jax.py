@@ -13,11 +13,11 @@ from autograd.bridges.refusals import UncoveredError
 
 jax = pytest.importorskip("jax")
 
-from jax import lax  # noqa: E402 - only with JAX
-from jax import numpy as jnp  # noqa: E402
+from jax import lax
+from jax import numpy as jnp
 
-from autograd.bridges import jaxprs  # noqa: E402
-from autograd.bridges.jax import JaxGraph, covered, from_jax  # noqa: E402
+from autograd.bridges import jaxprs
+from autograd.bridges.jax import JaxGraph, covered, from_jax
 
 X = np.array([0.31, -0.72, 0.53, 0.94])  # different sizes and signs, no number at a kink
 POSITIVE = np.array([0.31, 0.72, 0.53, 0.94])
@@ -43,19 +43,11 @@ def scanned(x: Any) -> Any:
     return last + (rows * WEIGHTS).sum() + (back * WEIGHTS).sum()
 
 
-@jax.custom_vjp
-def doubled(x: Any) -> Any:
-    return 2.0 * x
-
-
+doubled = jax.custom_vjp(lambda x: 2.0 * x)
 doubled.defvjp(lambda x: (2.0 * x, None), lambda _, g: (2.0 * g,))
 
 
-@jax.custom_vjp
-def wrong(x: Any) -> Any:
-    return jnp.sin(x)
-
-
+wrong = jax.custom_vjp(jnp.sin)
 wrong.defvjp(lambda x: (jnp.sin(x), x), lambda x, g: (jnp.cos(x) * g * 1.5,))
 
 

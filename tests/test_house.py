@@ -44,7 +44,7 @@ autograd/check/end_to_end.py
 autograd/check/claims.py autograd/check/explanation.py autograd/check/mistakes.py autograd/check/places.py autograd/check/replay.py autograd/check/shapes.py autograd/check/tensors.py autograd/check/diagnose.py autograd/check/reproducer.py
 autograd/check/gradients.py
 autograd/compiled/bundles.py autograd/compiled/traced.py autograd/compiled/whole_numbers.py autograd/compiled/recorder.py autograd/compiled/selection.py autograd/compiled/randomness.py
-autograd/compiled/tape.py autograd/compiled/lowering.py autograd/compiled/margins.py autograd/compiled/rounding.py autograd/compiled/program_file.py autograd/compiled/jax_lowering.py autograd/compiled/program.py
+autograd/compiled/tape.py autograd/compiled/lowering.py autograd/compiled/margins.py autograd/compiled/rounding.py autograd/compiled/program_file.py autograd/compiled/validity.py autograd/compiled/jax_lowering.py autograd/compiled/program.py
 autograd/compiled/encoded.py autograd/compiled/native/__init__.py autograd/compiled/native/ir.py autograd/compiled/native/target.py autograd/compiled/native/team.py autograd/compiled/native/shapes.py autograd/compiled/native/layout.py
 autograd/compiled/native/cache.py autograd/compiled/native/functions.py autograd/compiled/native/lookups.py autograd/compiled/native/contractions.py
 autograd/compiled/native/printer.py autograd/compiled/native/peaks.py autograd/compiled/native/sweep.py autograd/compiled/native/records.py
@@ -76,7 +76,7 @@ autograd/bridges/torch_model.py
 autograd/bridges/torch_rules.py
 autograd/bridges/torch.py
 autograd/bridges/with_jax.py autograd/bridges/primitives.py autograd/bridges/straight.py autograd/bridges/blocks.py
-autograd/bridges/jaxprs.py autograd/bridges/c.py autograd/bridges/scripts.py autograd/bridges/sympy.py autograd/bridges/markdown.py autograd/bridges/sphinx.py autograd/bridges/notebook.py
+autograd/bridges/c_program.py autograd/bridges/jaxprs.py autograd/bridges/c.py autograd/bridges/scripts.py autograd/bridges/sympy.py autograd/bridges/markdown.py autograd/bridges/sphinx.py autograd/bridges/notebook.py
 autograd/bridges/jax.py
 nn/reductions.py nn/metrics.py
 nn/losses.py nn/optimizer.py nn/study/plots.py
@@ -113,8 +113,8 @@ MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
 # A folder with its own number does not count for the folder around it.  The checker judges any
 # function, in decimals and in doubles, and names the mistake.  autograd/show draws what a
-# learner looks at; autograd/printers writes rows in other languages; autograd/bridges says what each
-# operation of PyTorch and of JAX does to Values, and writes graphs for C, scripts and documents;
+# learner looks at; autograd/printers writes rows in other languages; autograd/bridges says what
+# each operation of PyTorch and of JAX does to Values, and writes graphs for C, scripts and pages;
 # nn/study holds the pictures and the exercises of the notebooks.
 MOST_IN = {
     "autograd": 4275,

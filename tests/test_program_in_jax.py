@@ -12,11 +12,10 @@ import pytest
 
 import autograd
 from autograd import Value, define_op, no_grad, rows, select
-from autograd.compiled.program import Program
 from autograd.nestings import leaves
 from autograd.printers.arrays import row_of_arrays
 from nn import MLP
-from tests.recorded import recorded
+from tests.recorded import recorded, replayed
 from tests.test_engines import PROGRAMS
 
 jax = pytest.importorskip("jax")
@@ -35,15 +34,6 @@ def numbers(count: int, seed: int = 0) -> list[float]:
     return [rng.uniform(0.2, 0.8) for _ in range(count)]
 
 
-def expected(program: Program, p: list[float], x: list[float]) -> tuple[Any, Any, Any]:
-    """Outputs, and derivatives of their sum in parameters and inputs, by the replayed graph."""
-    lifted = program.lift(p, x)
-    total = sum(lifted.outputs[1:], lifted.outputs[0])
-    total.backward()
-    slopes = ([v.grad for v in part] for part in (lifted.parameters, lifted.inputs))
-    return ([v.data for v in lifted.outputs], *slopes)
-
-
 ENDS = [0.0, -0.0, 1.0, -1.0, 1e300, -1e300, math.inf, -math.inf, math.nan]
 NUMBERS = [sign * 10.0**k * m for sign in (1, -1) for k in (-3, -1, 0, 1, 2) for m in (1.7, 3.1)]
 PAIRS = [*itertools.product(ENDS, repeat=2), *itertools.product(NUMBERS, repeat=2)]
@@ -58,7 +48,7 @@ def test_a_program_has_its_values_and_gradients_in_jax(name: str) -> None:
     p, x = numbers(program.tape.parameters), numbers(program.tape.inputs, 1)
     x = [1.0 if w else v for w, v in zip(whole, x, strict=True)]
     function = program.to_jax()
-    outputs, slopes_p, slopes_x = expected(program, p, x)
+    outputs, slopes_p, slopes_x = replayed(program, p, x)
     assert np.allclose(list(leaves(jax.jit(function)(p, x))), outputs, rtol=1e-14, atol=0)
 
     def total(p: Any, x: Any) -> Any:
@@ -117,7 +107,7 @@ def test_single_precision_and_wrong_shapes_are_refused() -> None:
     function = recorded(lambda x: x * 2.0, 1.0).to_jax()
     with jax.enable_x64(False), pytest.raises(TypeError, match="needs float64"):
         function([], [1.0])
-    with pytest.raises(ValueError, match=r"array of 1 inputs, got one of shape \(2,\); use jax.vmap"):
+    with pytest.raises(ValueError, match=r"array of 1 inputs, got one of .*\(2,\); use jax"):
         function([], [1.0, 2.0])
 
 

@@ -5,8 +5,12 @@ In `mkdocs.yml`:
     markdown_extensions:
       - pymdownx.superfences:
           custom_fences:
-            - {name: backprop, class: backprop, format: !!python/name:autograd.bridges.markdown.backprop}
-            - {name: gradients, class: gradients, format: !!python/name:autograd.bridges.markdown.gradients}
+            - name: backprop
+              class: backprop
+              format: !!python/name:autograd.bridges.markdown.backprop
+            - name: gradients
+              class: gradients
+              format: !!python/name:autograd.bridges.markdown.gradients
 
 and in a page, with numbers for the names at the end:
 
