@@ -1,4 +1,4 @@
-"""Rules that functions of JAX define themselves: wrong ones are named, right ones are not accused."""
+"""Rules that functions of JAX define: wrong ones are named, right ones are not accused."""
 
 from typing import Any
 

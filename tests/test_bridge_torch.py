@@ -224,7 +224,7 @@ def test_a_loss_may_be_made_of_values_and_the_table_still_compares() -> None:
     net = nn.Linear(2, 2)
     model = from_torch(net, numbers(1, 2))
     assert model.result.shape == (1, 2)
-    with pytest.raises(ValueError, match="call .backward"):
+    with pytest.raises(ValueError, match=r"call \.backward"):
         model.gradients()
     (model.result[0, 0] * model.result[0, 1]).tanh().backward()
     table = model.gradients()
@@ -305,7 +305,7 @@ def test_what_is_not_covered_is_refused_by_its_name_and_place(name: str) -> None
 
 
 def test_a_large_graph_is_refused_before_it_is_made() -> None:
-    with pytest.raises(ValueError, match="about 2,1.*; the limit is 200,000 .* limit=2,1"):
+    with pytest.raises(ValueError, match=r"about 2,1.*; the limit is 200,000 .* limit=2,1"):
         from_torch(nn.Linear(100, 1000), numbers(10, 100))
     with pytest.raises(ValueError, match="the limit is 5 "):
         from_torch(nn.Linear(2, 2), numbers(1, 2), limit=5)
@@ -314,7 +314,7 @@ def test_a_large_graph_is_refused_before_it_is_made() -> None:
 def test_half_precision_complex_tensors_and_other_objects_are_refused() -> None:
     with pytest.raises(TypeError, match=r"a tensor of torch.bfloat16; call .float\(\) or"):
         from_torch(nn.Linear(2, 2).bfloat16(), numbers(1, 2).bfloat16())
-    with pytest.raises(TypeError, match="expected a torch.nn.Module, got int"):
+    with pytest.raises(TypeError, match=r"expected a torch\.nn\.Module, got int"):
         from_torch(3, numbers(1))
     with pytest.raises(TypeError, match="a complex tensor"):
         from_torch(nn.Identity(), torch.ones(2, dtype=torch.complex64))
