@@ -1,6 +1,8 @@
 """PyTorch modules on Values: each operation and each kind of layer against PyTorch's autograd."""
 
+import importlib
 import math
+import sys
 import warnings
 from typing import Any
 
@@ -14,7 +16,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from autograd import Value, check_gradients, compile, diagnose, draw, explain, play
-from autograd.bridges import arrays, aten
+from autograd.__main__ import main
+from autograd.bridges import arrays, aten, with_torch
 from autograd.bridges.refusals import UncoveredError
 from autograd.bridges.torch import check_rules, from_torch
 from tests.torch_operations import CALLS
@@ -410,3 +413,22 @@ def test_from_torch_warns_if_pytorchs_gradients_are_others() -> None:
         from_torch(wrong.apply, numbers(3))
     with pytest.raises(UncoveredError, match="has a `no_grad` block in its forward"):
         from_torch(RIGHT["no_grad"].apply, numbers(3))
+
+
+# ---------------------------------------------------------------------- the command, and no PyTorch
+
+
+def test_the_command_prints_what_is_covered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bridges", "torch"]) == 0
+    assert capsys.readouterr().out.split() == sorted(CALLS)
+
+
+def test_without_the_library_a_message_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'chainrule\[torch\]'"):
+        importlib.reload(with_torch)
+    monkeypatch.setitem(sys.modules, "autograd.bridges.jax", None)
+    assert main(["bridges", "jax"]) == 2
+    assert "autograd.bridges.jax" in capsys.readouterr().err
