@@ -1,6 +1,8 @@
 """PyTorch modules on Values: each operation and each kind of layer against PyTorch's autograd."""
 
+import importlib
 import math
+import sys
 import warnings
 from typing import Any
 
@@ -14,7 +16,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from autograd import Value, check_gradients, compile, diagnose, draw, explain, play
-from autograd.bridges import arrays, aten
+from autograd.__main__ import main
+from autograd.bridges import arrays, aten, with_torch
 from autograd.bridges.refusals import UncoveredError
 from autograd.bridges.torch import check_rules, from_torch
 from tests.torch_operations import CALLS
@@ -224,7 +227,7 @@ def test_a_loss_may_be_made_of_values_and_the_table_still_compares() -> None:
     net = nn.Linear(2, 2)
     model = from_torch(net, numbers(1, 2))
     assert model.result.shape == (1, 2)
-    with pytest.raises(ValueError, match="call .backward"):
+    with pytest.raises(ValueError, match=r"call \.backward"):
         model.gradients()
     (model.result[0, 0] * model.result[0, 1]).tanh().backward()
     table = model.gradients()
@@ -305,7 +308,7 @@ def test_what_is_not_covered_is_refused_by_its_name_and_place(name: str) -> None
 
 
 def test_a_large_graph_is_refused_before_it_is_made() -> None:
-    with pytest.raises(ValueError, match="about 2,1.*; the limit is 200,000 .* limit=2,1"):
+    with pytest.raises(ValueError, match=r"about 2,1.*; the limit is 200,000 .* limit=2,1"):
         from_torch(nn.Linear(100, 1000), numbers(10, 100))
     with pytest.raises(ValueError, match="the limit is 5 "):
         from_torch(nn.Linear(2, 2), numbers(1, 2), limit=5)
@@ -314,7 +317,7 @@ def test_a_large_graph_is_refused_before_it_is_made() -> None:
 def test_half_precision_complex_tensors_and_other_objects_are_refused() -> None:
     with pytest.raises(TypeError, match=r"a tensor of torch.bfloat16; call .float\(\) or"):
         from_torch(nn.Linear(2, 2).bfloat16(), numbers(1, 2).bfloat16())
-    with pytest.raises(TypeError, match="expected a torch.nn.Module, got int"):
+    with pytest.raises(TypeError, match=r"expected a torch\.nn\.Module, got int"):
         from_torch(3, numbers(1))
     with pytest.raises(TypeError, match="a complex tensor"):
         from_torch(nn.Identity(), torch.ones(2, dtype=torch.complex64))
@@ -410,3 +413,22 @@ def test_from_torch_warns_if_pytorchs_gradients_are_others() -> None:
         from_torch(wrong.apply, numbers(3))
     with pytest.raises(UncoveredError, match="has a `no_grad` block in its forward"):
         from_torch(RIGHT["no_grad"].apply, numbers(3))
+
+
+# ---------------------------------------------------------------------- the command, and no PyTorch
+
+
+def test_the_command_prints_what_is_covered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bridges", "torch"]) == 0
+    assert capsys.readouterr().out.split() == sorted(CALLS)
+
+
+def test_without_the_library_a_message_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'chainrule\[torch\]'"):
+        importlib.reload(with_torch)
+    monkeypatch.setitem(sys.modules, "autograd.bridges.jax", None)
+    assert main(["bridges", "jax"]) == 2
+    assert "autograd.bridges.jax" in capsys.readouterr().err

@@ -122,6 +122,8 @@ def read(module: Any, inputs: tuple[Any, ...]) -> Program:
     that is not covered.
     """
     functions = _forwards()
+    # What a module that is wrapped does not do itself is the loss.
+    outside = ("loss",) if isinstance(getattr(module, _WRAPPED, None), torch.nn.Module) else ()
     exported = _exported(module, inputs, functions)
     program = Program(unflatten=exported.call_spec.out_spec.unflatten)
     names = {parameter: name for name, parameter in named(module).items()}
@@ -142,7 +144,7 @@ def read(module: Any, inputs: tuple[Any, ...]) -> Program:
             else:
                 program.constants[node.name] = tensor
         elif node.op == "call_function":
-            program.steps.append(_step(node, functions))
+            program.steps.append(_step(node, _path(node, outside), functions))
         elif node.op == "output":
             program.outputs = _outputs(exported, node)
     return program
@@ -251,11 +253,10 @@ def _frames(node: Any) -> list[tuple[str, int, str]]:
     return [(file, int(line), name) for file, line, name in _FRAME.findall(trace)]
 
 
-def _step(node: Any, functions: Lines) -> Step:
+def _step(node: Any, path: tuple[str, ...], functions: Lines) -> Step:
     op = getattr(node.target, "__name__", str(node.target))
     own = [f for f in _frames(node) if not f[0].startswith((_FOLDER, "<"))]
     where = f"{os.path.basename(own[-1][0])}:{own[-1][1]}" if own else ""
-    path = _path(node)
     if op != GETITEM and op not in aten.COVERED:
         raise UncoveredError(_uncovered(op, node, path, where))
     return Step(
@@ -270,9 +271,12 @@ def _step(node: Any, functions: Lines) -> Step:
     )
 
 
-def _path(node: Any) -> tuple[str, ...]:
+def _path(node: Any, outside: tuple[str, ...]) -> tuple[str, ...]:
+    """The path of the module that a node belongs to; `outside` if it belongs to none."""
     paths = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
     deepest = paths[-1].split("@")[0] if paths else ""
+    if not deepest:
+        return outside
     return tuple(part for part in without_wrapper(deepest).split(".") if part)
 
 

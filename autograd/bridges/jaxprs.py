@@ -46,7 +46,7 @@ class Unrolled:
 
         outer = self.place
         for equation in jaxpr.eqns:
-            self.place = _where(equation) or outer  # inside `jit`, an equation has no line
+            self.place = where(equation) or outer  # inside `jit`, an equation has no line
             operands = [number(variable) for variable in equation.invars]
             try:
                 outputs = self._outputs(equation, operands)
@@ -167,7 +167,7 @@ def _is_relu(equation: Any, body: Any) -> bool:
     return len(literals) == 1 and float(literals[0]) == 0.0
 
 
-def _where(equation: Any) -> str:
+def where(equation: Any) -> str:
     """The user's line of an equation, for a message; "" if it is unknown."""
     trace = equation.source_info.traceback
     for frame in trace.frames if trace is not None else ():

@@ -23,7 +23,7 @@ class Fault:
         return f"{self.mistake}, {self.place}{rule}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RuleReport:
     """The backward passes that are wrong; true if none is."""
 
@@ -39,6 +39,8 @@ class RuleReport:
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())

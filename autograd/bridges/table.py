@@ -32,7 +32,7 @@ class Row:
         return same or abs(self.ours - self.theirs) <= self.allowed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GradientTable:
     """A row for each parameter and input; true if all gradients agree up to rounding.
 
@@ -66,6 +66,8 @@ class GradientTable:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in cells
         )
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         head, *rows = self._cells()

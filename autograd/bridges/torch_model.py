@@ -1,6 +1,5 @@
 """PyTorch modules as graphs of Values: `from_torch`."""
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -14,16 +13,14 @@ from autograd.bridges.exported import GETITEM, Ref, Step, module_of, name_of, na
 from autograd.bridges.refusals import LIMIT, UncoveredError, refuse_large
 from autograd.bridges.table import GradientTable, compared
 from autograd.bridges.torch_run import Run, is_floating, numbers, tensors
+from autograd.bridges.weighted import signature, weighted_claim
 from autograd.bridges.with_torch import torch
 from autograd.check.claims import Claim
-from autograd.check.claims import read as read_claim
 from autograd.check.replay import sweep
 from autograd.modes import quiet_gc, scope
 from autograd.nestings import mapped
 from autograd.ops import Ops
-from autograd.order import visited
 from autograd.value import Value
-from nn.probabilities import total
 
 Tensor = Any
 # Results that differ by more than this part of the largest are not the module's.
@@ -61,7 +58,7 @@ class TorchModel:
         self.inputs = list(map(_input, self._program.inputs, given))
         if len(given) == len(inputs):  # so that checks call each input by its name
             arguments = [name or f"x{k}" for k, name in enumerate(self._program.inputs)]
-            self.__signature__ = _signature(arguments)
+            self.__signature__ = signature(arguments)
         self._constants = {n: arrays.array(numbers(t)) for n, t in self._program.constants.items()}
         with quiet_gc():
             self._flat = self._run(self.inputs)
@@ -162,30 +159,23 @@ class TorchModel:
 
         None if the result depends on no Value.
         """
-        weights = [weight for seed in seeds for weight in seed.ravel().tolist()]
-        moved = self._differentiated
-        recorded: list[Any] = []
-
-        def f(*given: Any) -> Any:
-            inputs = list(self.inputs)
-            for k, part in zip(moved, given, strict=True):
-                inputs[k] = arrays.array(part)
-            recorded[:] = [v for part in _floating(self._run(inputs)) for v in part.ravel()]
-            return total([w * v for w, v in zip(weights, recorded, strict=True)])
-
-        names = [self._program.inputs[k] or "" for k in moved]
-        f.__signature__ = _signature(names)  # type: ignore[attr-defined]
-        if not any(isinstance(v, Value) for part in self._results for v in part.ravel()):
-            return None
         theirs = run.gradients(seeds)
         own = sum(part.size for part in self.parameters.values())  # the parameters come first
-        inputs = tuple(arrays.floats(self.inputs[k]) for k in moved)
-        claim = read_claim(f, inputs, theirs[own:] + theirs[:own], dict(self.named_parameters()))
-        results = [v for v in recorded if isinstance(v, Value)]
-        ours = set(visited(*results)[0])  # the weighted sum of the results is no part of the module
-        tape = claim.tape
-        tape.given = frozenset(i for i in tape.searched if tape.nodes[i] not in ours)
-        return claim
+        moved = self._differentiated
+
+        def results(given: list[Array]) -> list[Array]:
+            inputs = list(self.inputs)
+            for k, part in zip(moved, given, strict=True):
+                inputs[k] = part
+            return _floating(self._run(inputs))
+
+        return weighted_claim(
+            results,
+            {self._program.inputs[k] or "": arrays.floats(self.inputs[k]) for k in moved},
+            [weight for seed in seeds for weight in seed.ravel().tolist()],
+            theirs[own:] + theirs[:own],
+            dict(self.named_parameters()),
+        )
 
     def verify_results(self, run: Run) -> None:
         """Raise ValueError if the results are not PyTorch's."""
@@ -212,11 +202,6 @@ class TorchModel:
                 "check_rules(module, ...) says whether a custom backward is wrong",
                 stacklevel=3,
             )
-
-
-def _signature(names: list[str]) -> inspect.Signature:
-    kind = inspect.Parameter.POSITIONAL_ONLY
-    return inspect.Signature([inspect.Parameter(name, kind) for name in names])
 
 
 def _copied(part: Any) -> Any:

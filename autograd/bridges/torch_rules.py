@@ -17,7 +17,6 @@ from autograd.check.black_box import judge_black_box
 from autograd.check.claims import SINGLE
 from autograd.check.diagnose import Diagnosis, diagnosed
 from autograd.check.report import Report, Verdict
-from autograd.check.tensors import OTHER_LOSS
 from autograd.nestings import mapped
 
 
@@ -110,16 +109,9 @@ def _mistake(part: Called, judged: Judged | None) -> str:
     if report.verdict is not Verdict.FAIL and not undecided:
         return ""
     if judged is not None:
-        # The weights of the results are known, so the loss is no other.
-        texts = judged.diagnosis.explanations
-        own = [text for text in texts if not text.endswith(OTHER_LOSS)]
-        if texts:
-            return (own or texts)[0]
-        name, claimed, right = judged.diagnosis.examples[0]
-    else:
-        row = next(row for row in report.rows if row.verdict is Verdict.FAIL)
-        name, claimed, right = row.name, row.analytic, row.referee
-    return f"the gradient of {name} is {claimed:.6g} where it should be {right:.6g}"
+        return judged.diagnosis.mistake
+    row = next(row for row in report.rows if row.verdict is Verdict.FAIL)
+    return f"the gradient of {row.name} is {row.analytic:.6g} where it should be {row.referee:.6g}"
 
 
 def _doubled(part: Called) -> Called:

@@ -3,8 +3,7 @@
 try:
     import torch as torch
 except ModuleNotFoundError as error:
-    if error.name != "torch":
-        raise
     raise ModuleNotFoundError(
-        "autograd.bridges.torch needs PyTorch: pip install 'chainrule[torch]'", name="torch"
+        f"autograd.bridges.torch needs PyTorch: pip install 'chainrule[torch]' ({error})",
+        name=error.name,
     ) from None

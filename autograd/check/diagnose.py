@@ -46,6 +46,15 @@ class Diagnosis:
         """The simplest mistake, in one line; '' if there is no explanation."""
         return self.explanations[0] if self.explanations else ""
 
+    @property
+    def mistake(self) -> str:
+        """The simplest mistake of a pass whose first gradients are known: the loss is no other."""
+        if not self.explanations:
+            name, claimed, right = self.examples[0]
+            return f"the gradient of {name} is {claimed:.6g} where it should be {right:.6g}"
+        own = [text for text in self.explanations if not text.endswith(tensors.OTHER_LOSS)]
+        return (own or self.explanations)[0]
+
     def _lines(self) -> list[str]:
         if self:
             return ["the gradient is right"]
