@@ -287,7 +287,7 @@ def exact_function(rng: random.Random) -> Callable[..., Any]:
                 line.append(select([line[a], line[b], line[a]], n))
                 size.append(max(size[a], size[b]))
             elif what == "replaced":
-                chosen = autograd.replaced([line[a], line[b], line[a]], n, 0.25)
+                chosen = autograd.replaced([line[a], line[b], line[a]], n, 0.25 * (1 + j % 2))
                 line += [one + line[b] for one in chosen]
                 size += [max(size[a], size[b])] * 3
             elif what == "whole":

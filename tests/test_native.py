@@ -6,10 +6,13 @@ import itertools
 import math
 import multiprocessing
 import random
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ import autograd
 from autograd import Value, argmax, rows
 from autograd.compiled.encoded import Batch
 from autograd.compiled.margins import is_exact
-from autograd.compiled.native import cache, kernels, limits, lookups, peaks, team
+from autograd.compiled.native import cache, calls, engine, kernels, limits, lookups, peaks, team
 from autograd.compiled.native.contractions import any_shape, contraction, described
 from autograd.compiled.native.engine import NativeEngine
 from autograd.compiled.native.functions import EXPONENTS, VECTORS, power
@@ -411,57 +414,108 @@ def test_processes_may_fill_one_folder_together(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- threads
 
 
-def test_shares_run_together_and_all_of_them_must_agree() -> None:
+def test_threads_work_together_and_all_of_them_must_agree() -> None:
     met = threading.Barrier(3)
+    for wrong in (None, 0, 2):
 
-    def share(answer: bool) -> Callable[[], bool]:
-        def run() -> bool:
+        def work(k: int, todo: Iterator[int], wrong: int | None = wrong) -> bool:
             met.wait(10)
-            return answer
+            return k != wrong
 
-        return run
-
-    assert team.together([share(True)] * 3) is True
-    assert team.together([share(True), share(False), share(True)]) is False
+        assert team.together(work, 3, 7) is (wrong is None)
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_an_error_of_a_share_comes_out_when_the_others_are_done(place: int) -> None:
-    done: list[int] = []
+def test_an_error_of_a_thread_comes_out_when_the_others_are_done(place: int) -> None:
+    met, done = threading.Barrier(3), list[int]()
 
-    def fails() -> bool:
-        raise ZeroDivisionError
-
-    def works() -> bool:
-        done.append(1)
+    def work(k: int, todo: Iterator[int]) -> bool:
+        met.wait(10)
+        if k == place:
+            raise ZeroDivisionError
+        done.append(k)
         return True
 
-    shares = [works, works]
-    shares.insert(place, fails)
     with pytest.raises(ZeroDivisionError):
-        team.together(shares)
-    running = len(done)
-    assert team.together([works]) is True
-    assert len(done) == running + 1
+        team.together(work, 3, 7)
+    assert sorted(done) == [k for k in range(3) if k != place]
 
 
-def test_an_interruption_waits_for_the_shares_that_have_started() -> None:
-    started, release, done = threading.Event(), threading.Event(), []
+def test_a_thread_that_is_late_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    release, done = threading.Event(), list[tuple[int, int]]()
 
-    def slow() -> bool:
-        started.set()
-        release.wait(10)
-        done.append(1)
+    def work(k: int, todo: Iterator[int]) -> bool:
+        done.extend((k, part) for part in todo)
         return True
 
-    def interrupted() -> bool:
-        started.wait(10)
-        threading.Timer(0.05, release.set).start()
-        raise KeyboardInterrupt
+    with ThreadPoolExecutor(1) as busy:
+        busy.submit(release.wait, 10)
+        monkeypatch.setattr(team, "_pool", lambda: busy)
+        assert team.together(work, 3, 5) is True
+        release.set()
+    assert done == [(0, part) for part in range(5)]
+
+
+@pytest.mark.parametrize(("work", "threads"), [(1_000, 1), (10_000_000, 2)])
+def test_all_processors_share_a_batch_that_takes_long_enough(
+    work: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = MLP([3, 5, 1], "tanh", seed=0)
+    compiled = autograd.compile(lambda x: model(x)[0], engine="native")
+    x = np.random.default_rng(0).normal(size=(64, 3))
+    compiled(x)
+    monkeypatch.setattr(engine, "cores", lambda: 2)
+    machine: Any = compiled.last.engine
+    (code,) = machine._loaded.values()
+    code.work, code.chunk = work, 32
+    taken: list[int] = []
+
+    def together(work: Callable[[int, Iterator[int]], bool], threads: int, parts: int) -> bool:
+        taken.append(threads)
+        return work(threads - 1, iter(range(parts)))
+
+    monkeypatch.setattr(calls, "together", together)
+    wanted = compiled(x).tolist()
+    assert taken == [threads] * (threads > 1)
+    assert autograd.compile(compiled.function, engine="native", threads=1)(x).tolist() == wanted
+
+
+def test_an_interruption_waits_for_the_threads_that_have_started() -> None:
+    started, release, done = threading.Event(), threading.Event(), list[int]()
+
+    def work(k: int, todo: Iterator[int]) -> bool:
+        if k == 0:
+            started.wait(10)
+            threading.Timer(0.05, release.set).start()
+            raise KeyboardInterrupt
+        started.set()
+        done.append(next(todo))
+        release.wait(10)
+        done.extend(todo)  # there is nothing left to do
+        return True
 
     with pytest.raises(KeyboardInterrupt):
-        team.together([interrupted, slow])
-    assert done == [1]
+        team.together(work, 2, 4)
+    assert done == [0]
+
+
+def test_a_second_interruption_waits_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, done = threading.Event(), list[int]()
+
+    def work(k: int, todo: Iterator[int]) -> bool:
+        if k == 0:
+            started.wait(10)
+            return True
+        started.set()
+        done.append(next(todo))
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+        done.append(-1)
+        return True
+
+    with pytest.raises(KeyboardInterrupt):
+        team.together(work, 2, 4)
+    assert done == [0, -1]
 
 
 # ---------------------------------------------------------------------- the engine
@@ -583,6 +637,48 @@ def test_a_sample_has_the_same_bits_whatever_its_neighbours(samples: int) -> Non
     some, slopes_of_some = compiled.value_and_grad(x[chosen])
     assert np.array_equal(some, value[chosen])
     assert np.array_equal(slopes_of_some, slopes[chosen])
+
+
+@pytest.mark.parametrize("odd", [[], [3], [0, 1], range(20)])
+def test_rows_with_inf_or_nan_leave_the_bits_of_the_others(odd: Any) -> None:
+    model = MLP([3, 9, 2], "tanh", seed=0)
+
+    def loss(x: list[Value]) -> Value:
+        result: Value = softmax(model(x))[0] * x[0].exp() / x[1]
+        return result
+
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    rows = np.arange(20)
+    compiled = autograd.compile(loss, engine="native", reduction=None)
+    value, slopes = compiled.value_and_grad(x)
+    spoilt = x.copy()
+    spoilt[odd] = [[1.0, 0.0, 2.0], [math.nan, 1.0, 1.0], [800.0, 1.0, 1.0], [1.0, -0.0, 0.5]][
+        len(odd) % 4
+    ]
+    found, slopes_found = compiled.value_and_grad(spoilt)
+    forward = compiled(spoilt)
+    with autograd.no_grad():
+        assert np.array_equal(forward, found, equal_nan=True)
+    for k in rows:
+        if k not in odd:
+            assert (found[k], slopes_found[k].tolist()) == (value[k], slopes[k].tolist())
+        else:
+            exact = autograd.compile(loss, exact=True).value_and_grad(spoilt[k].tolist())
+            assert np.array_equal([found[k], *slopes_found[k]], [exact[0], *exact[1]], True)
+    total = compiled.parameter_gradients(spoilt)[1]
+    eager = autograd.compile(loss, exact=True)
+    wanted = eager.parameter_gradients(spoilt)[1]
+    assert np.allclose(total, wanted, rtol=1e-12, atol=1e-14, equal_nan=True)
+
+
+def test_a_sum_of_gradients_that_overflows_is_the_eager_one() -> None:
+    w = Value(1.0)
+    x = np.array([[1e308, 1.0], [1e308, 1.0], [-1e308, 1.0], [math.inf, 0.0]])
+    for count in (3, 4):
+        exact = autograd.compile(lambda x: w.detach() * x[1] + (w - w.detach()) * x[0], exact=True)
+        found = autograd.compile(exact.function, engine="native")
+        one, other = (f.parameter_gradients(x[:count])[1] for f in (found, exact))
+        assert np.array_equal(one, other, equal_nan=True)
 
 
 def test_a_flat_on_several_threads_has_the_bits_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
