@@ -116,9 +116,11 @@ def twin_of(result: Value, root: Value, moved: Value) -> Value:
 def test_the_amounts_along_the_edges_add_up_to_the_gradient(case: str) -> None:
     root, leaves, _ = graph(case)
     root.backward()
-    final = play(root, {}, detail="textbook")[-1]
+    player = play(root, {}, detail="textbook")
+    final = player[-1]
+    assert len(str(player).splitlines()) == len(player) + 2  # and two headings
     grads = dict.fromkeys(leaves, 0.0)
-    for event in play(root, {}, detail="textbook"):
+    for event in player:
         if event.target in grads:
             grads[event.target] += event.contribution
     assert final.kind == "backward"
