@@ -272,6 +272,17 @@ def test_a_compiled_loss_has_the_same_textbook_picture(tmp_path: Any) -> None:
     assert fast.program.locate(int(fast.program.address[fast.program.tape.outputs][0]))["scope"]
 
 
+def test_a_formula_names_its_operands_where_they_have_other_names() -> None:
+    for count in (3, 8):
+        a, b, *more = (Value(float(i), f"u{i}") for i in range(count))
+        p = nn.softmax([a * 1.0, b, *more])[0]
+        text = draw(p, detail="textbook").mermaid()
+        names = ", ".join(f"u{i}" for i in range(1, min(count, 6)))
+        assert f"<br>of v1, {names}{', and 2 more' * (count > 6)}<br>value" in text
+    z = nn.logsumexp([Value(1.0, "z0"), Value(2.0, "z_1")])
+    assert "<br>of " not in draw(z, detail="textbook").mermaid()
+
+
 def test_closed_scopes_and_formulas_stand_side_by_side() -> None:
     model = nn.Sequential(nn.Layer(2, 6, "tanh", seed=0), nn.Layer(6, 3, seed=1), nn.softmax)
     loss = nn.cce([model([0.5, -1.0])], [SHARES])
