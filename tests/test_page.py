@@ -646,6 +646,11 @@ def test_a_frame_is_as_high_as_its_page(width: int, browser: Any) -> None:
             )
             assert all_ == high
             assert high - used < 40
+            inside.wait_for_function(
+                "parseFloat(getComputedStyle(document.getElementById('typeset')).fontSize) > 20"
+                " && document.querySelectorAll('#lines li').length"
+                " >= Math.min(events.length, Math.floor($('events').clientHeight / 22))"
+            )
             picture = "document.getElementById('picture')"
             assert inside.evaluate(f"{picture}.scrollHeight <= {picture}.clientHeight")
             tab.close()
