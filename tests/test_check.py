@@ -56,6 +56,7 @@ def test_right_gradients_pass_where_plain_differences_do_not(case: Case) -> None
 
 @pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
 @pytest.mark.parametrize("case", QUICK, ids=NAMED)
+@pytest.mark.traced(every=10)
 def test_wrong_gradients_never_pass(case: Case) -> None:
     for name, factor in FACTORS.items():
         report = check_gradients(claiming(case, claimed(case, factor)), *case.at)
@@ -1110,6 +1111,7 @@ def test_a_long_check_has_a_progress_bar_in_a_terminal(monkeypatch: Any) -> None
 @pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
 @pytest.mark.parametrize("at", [1e-20, -1e-160, 8.0895376764837855e-258, 1e-300])
 @pytest.mark.parametrize("name", [op.name for op in rows().values() if op.arity == 1])
+@pytest.mark.traced(every=10)
 def test_no_right_derivative_fails_at_a_tiny_operand(name: str, at: float) -> None:
     op = rows()[name]
     report = check_gradients(lambda x: op(x), at)
