@@ -12,8 +12,10 @@ import autograd
 import nn
 from autograd import Value, draw, explain, no_grad, play, scope
 from autograd.order import topological
+from autograd.show.animation import frame
 from autograd.show.draw import MINUS
 from autograd.show.shown import Shown
+from autograd.show.steps import steps
 from autograd.textbook import with_formula
 from nn.losses import NAMED
 
@@ -299,3 +301,16 @@ def test_leaves_with_formulas_elsewhere_can_be_pickled() -> None:
     z = Value(2.0, "z")
     nn.softmax([z, Value(1.0)])
     assert pickle.loads(pickle.dumps(z)).label == "z"
+
+
+def test_pages_frames_and_steps_show_the_formula() -> None:
+    z = [Value(number, f"z{i}") for i, number in enumerate(LOGITS)]
+    loss = nn.scce([z], [2], from_logits=True)
+    loss.label = "L"
+    player = play(loss, {}, detail="textbook")
+    assert '"taught": ["\\u2212log(p_2)", "p_i = e^z_i / \\u03a3_j e^z_j"]' in player.html()
+    assert '"taught"' not in play(loss, {}).html()
+    picture = frame(player, -1)
+    assert len(picture.boxes) == 4
+    assert picture.source.count("->") == 3
+    assert steps(loss, detail="textbook")[-1].startswith("  dL/dz2 += dL/dL * dL/dz2 = 1 * (-0.8")
