@@ -194,4 +194,3 @@ def covered() -> list[str]:
     Those whose operands have no gradient are run by JAX, whatever they are.
     """
     return sorted({*ON_OPERANDS, *ON_EQUATIONS, *WITHOUT_GRADIENT, *_CALLS, "while"})
-
