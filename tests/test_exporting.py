@@ -243,8 +243,10 @@ def test_what_no_text_can_say_is_refused() -> None:
     with pytest.raises(ValueError, match="v1 has a hook"):
         to_c(y)
     remove()
-    with pytest.raises(TypeError, match="to_c: expected a Value, got float"):
+    with pytest.raises(TypeError, match="to_c: expected a Value or a Program, got float"):
         to_c(2.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="to_torch: expected a Value, got float"):
+        scripts.to_torch(2.0)  # type: ignore[arg-type]
     for _ in range(10_001):
         y = y + 1.0
     with pytest.raises(ValueError, match=r"10,002 operations.*autograd.compile"):

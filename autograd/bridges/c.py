@@ -1,7 +1,7 @@
 """A graph of Values as a C99 function of its leaves, with the gradient."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autograd.bridges.straight import Straight, straight
 from autograd.printers.c import RESERVED, C, number
@@ -66,9 +66,9 @@ def to_c(root: "Value | Program", name: str = "f") -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in RESERVED:
         raise ValueError(f"to_c: {name!r} cannot be the name of a function in C")
     if not isinstance(root, Value):
-        written = _program(root, name)
-        if written:
-            return written
+        from autograd.bridges.c_program import program_to_c  # only this needs NumPy
+
+        return program_to_c(root, name)
     graph, rules = straight(root, "to_c"), Definitions(C)
     lines = [f"const double {graph.texts[leaf]} = x[{i}];" for i, leaf in enumerate(graph.leaves)]
     for node in graph.inner:
@@ -87,15 +87,6 @@ def to_c(root: "Value | Program", name: str = "f") -> str:
     definitions = "".join(f"{text}\n" for text in rules.texts.values())
     body = "".join(f"    {line}\n" for line in lines)
     return f"{head}{definitions}double {name}(const double *x, double *gradient) {{\n{body}}}\n"
-
-
-def _program(program: Any, name: str) -> str:
-    """The source of a program; "" for anything else."""
-    try:
-        from autograd.bridges.c_program import Program, program_to_c
-    except ModuleNotFoundError:  # without NumPy there are no programs
-        return ""
-    return program_to_c(program, name) if isinstance(program, Program) else ""
 
 
 def _backward(graph: Straight, rules: Definitions, result: str) -> list[str]:

@@ -50,6 +50,8 @@ end:
 
 def program_to_c(program: Program, name: str) -> str:
     """The source of a C99 function that runs a program and its backward pass; see `to_c`."""
+    if not isinstance(program, Program):
+        raise TypeError(f"to_c: expected a Value or a Program, got {type(program).__name__}")
     return _Writer(program).source(name)
 
 
