@@ -5,14 +5,16 @@ import math
 import random
 import sys
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
 import autograd
-from autograd import Value, define_op, no_grad, rows, select
+from autograd import Value, define_op, grad, no_grad, rows, select
 from autograd.nestings import leaves
+from autograd.operation import Operation
 from autograd.printers.arrays import row_of_arrays
 from nn import MLP
 from tests.recorded import recorded, replayed
@@ -74,26 +76,50 @@ def test_an_index_outside_a_list_gives_nan_and_nan_gradients() -> None:
     assert np.isnan(jax.grad(lambda x: function([], x))(np.array([2, 5.0, 7.0]))).any()
 
 
+# The second derivatives, away from ends and kinks.
+SMOOTH = [(0.375, 0.75), (0.625, 1.75), (1.5, 0.25), (1.75, 2.5)]
+
+
+@cache
+def jax_rows() -> dict[str, Any]:
+    """For each row the values, slopes and second derivatives in x, all compiled at once."""
+
+    def one(op: Operation, x: Any, y: Any) -> Any:
+        f, rest = row_of_jax(op), [y] if op.arity == 2 else []
+        z, pull = jax.vjp(f, x, *rest)
+        return z, pull(jax.numpy.ones(len(x)))
+
+    def curved(op: Operation, x: Any, y: Any) -> Any:
+        slope = jax.grad(lambda x: row_of_jax(op)(x, *[y][: op.arity - 1]))
+        return jax.jvp(slope, (x,), (1.0,))[1]
+
+    def all_rows(pairs: Any, smooth: Any) -> Any:
+        return {
+            name: (*one(op, *pairs), jax.vmap(lambda x, y, op=op: curved(op, x, y))(*smooth))
+            for name, op in rows().items()
+        }
+
+    with jax.enable_x64(True):
+        found: dict[str, Any] = jax.jit(all_rows)(np.array(PAIRS).T, np.array(SMOOTH).T)
+        return found
+
+
 @pytest.mark.parametrize("name", rows())
 def test_every_row_agrees_with_the_numpy_engine(name: str) -> None:
     op = rows()[name]
-    own = recorded(op, *[0.5] * op.arity).to_jax()
-    operands = np.array(PAIRS).T[: op.arity]
-    rows_of = jax.vmap(lambda *x: own([], jax.numpy.stack(x)))
-
-    @jax.jit
-    def differentiated(*x: Any) -> list[Any]:
-        z, pull = jax.vjp(rows_of, *x)
-        return [z, *pull(jax.numpy.ones(len(PAIRS)))]
-
+    x, y = np.array(PAIRS).T
+    operands = [x, y if op.arity == 2 else None]
     with np.errstate(all="ignore"):
-        y = operands[1] if op.arity == 2 else None
-        (values,) = row_of_arrays(op)[0](operands[0], y)
-        slopes = row_of_arrays(op)[1](operands[0], y, values)
+        (values,) = row_of_arrays(op)[0](*operands)
+        slopes = row_of_arrays(op)[1](*operands, values)
         slopes = [np.where(np.isnan(values), values, slope) for slope in slopes]
-    got, expected = differentiated(*operands), [values, *slopes]
-    for ours, theirs in zip(got, expected, strict=True):
+    got, partials, second = jax_rows()[name]
+    for ours, theirs in zip([got, *partials], [values, *slopes], strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-13, atol=1e-320)
+    for pair, curvature in zip(SMOOTH, second.tolist(), strict=True):
+        if op.is_smooth(*pair[: op.arity]) and math.isfinite(op.value(*pair[: op.arity])):
+            f = grad(grad(lambda x, *y: op(x, *y)))
+            assert curvature == pytest.approx(f(*pair[: op.arity]), rel=1e-9, abs=1e-12), pair
 
 
 def test_transforms_of_jax_work_on_a_model() -> None:
