@@ -14,7 +14,6 @@ from autograd import rules
 from autograd.operation import Operation
 from autograd.ops import rows
 
-
 _FAMILIES = ((ast.Add, ast.Sub), (ast.Mult, ast.Div))
 
 
