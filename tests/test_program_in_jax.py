@@ -161,6 +161,11 @@ def test_what_is_cut_has_no_gradient() -> None:
     assert jax.grad(lambda x: function([], x))(np.array([0.5])) == 0.25
 
 
+def test_numbers_without_a_gradient_are_chosen() -> None:
+    function = recorded(lambda i, x: select([1.0, 2.0], i) * x, 1, 3.0).to_jax()
+    assert jax.grad(lambda x: function([], x))(np.array([0.0, 3.0])).tolist() == [0.0, 1.0]
+
+
 def test_without_jax_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     program = recorded(lambda x: x * 2.0, 1.0)
     monkeypatch.delitem(sys.modules, "autograd.compiled.jax_lowering", raising=False)
