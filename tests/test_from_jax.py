@@ -298,6 +298,7 @@ def test_results_without_a_gradient_are_numbers() -> None:
     assert graph.result[0] == 3
     assert not isinstance(graph.result[0], Value)
     assert graph.result[1].tolist() == [3.0, 3.0]
+    assert from_jax(lambda x: jnp.where(x > 9.0, x, 2.0).sum() * x[0], X).result.data == 8.0 * X[0]
     random = from_jax(
         lambda x, key: (x * jax.random.normal(key, x.shape)).sum(), X, jax.random.key(0)
     )

@@ -18,7 +18,8 @@ from autograd.operation import Operation
 from autograd.printers.arrays import row_of_arrays
 from nn import MLP
 from tests.recorded import recorded, replayed
-from tests.test_engines import PROGRAMS
+from tests.test_engines import PROGRAMS as ENGINE_PROGRAMS
+from tests.test_lowering import WEIGHTS
 
 jax = pytest.importorskip("jax")
 
@@ -39,6 +40,15 @@ def numbers(count: int, seed: int = 0) -> list[float]:
 ENDS = [0.0, -0.0, 1.0, -1.0, 1e300, -1e300, math.inf, -math.inf, math.nan]
 NUMBERS = [sign * 10.0**k * m for sign in (1, -1) for k in (-3, -1, 0, 1, 2) for m in (1.7, 3.1)]
 PAIRS = [*itertools.product(ENDS, repeat=2), *itertools.product(NUMBERS, repeat=2)]
+
+
+def interrupted(x: list[Value]) -> list[Value]:
+    """Regular sums between two that are looked up."""
+    pairs = [(3, 0), *((i, i) for i in range(1, 13)), (1, 4)]
+    return [x[i] * WEIGHTS[j] + x[i + 1] * WEIGHTS[j + 1] for i, j in pairs]
+
+
+PROGRAMS = {**ENGINE_PROGRAMS, "interrupted": (interrupted, [[1.0] * 14])}
 COMPARED = {"a guard", "guards on inputs and constants"}
 
 
