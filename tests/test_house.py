@@ -108,7 +108,7 @@ MOST_IN = {
     "autograd/check": 3480,
     "autograd/compiled": 4574,
     "autograd/compiled/native": 3015,
-    "autograd/show": 2022,
+    "autograd/show": 2025,
     "nn": 3537,
     "nn/study": 1241,
 }

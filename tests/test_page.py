@@ -74,7 +74,7 @@ def test_an_output_without_a_picture_has_the_first_events_behind_it() -> None:
     for _ in range(400):
         y = y * x
     text = play(y, {})._repr_html_()
-    assert "<pre>forward\n  &lt;x&gt; = 1\n" in text
+    assert ">forward\n  &lt;x&gt; = 1\n" in text
     assert "... 1,202 events in all</pre>" in text
 
 

@@ -355,11 +355,12 @@ def frame(player: Played, height: int | None = None) -> str:
     # The page has many double quotes, which need no escape inside single ones.
     text, high = _framed(player, order, picture, height)
     text = text.replace("&", "&amp;").replace("'", "&#x27;")
-    # A padding in percent is a part of the width, which a height cannot be.  The still picture is in
-    # the same cell of the grid, so that it is seen where a viewer strips the frame and these styles.
+    # A padding in percent is a part of the width, which a height cannot be.  The still picture is
+    # in the same cell of the grid, so it is seen where a viewer strips the frame and these styles.
     return (
-        f'<div style="position:relative;display:grid"><div style="grid-area:1/1;min-width:0">{still}'
-        f'</div><div style="grid-area:1/1;padding-bottom:{high}"></div>'
+        '<div style="position:relative;display:grid">'
+        f'<div style="grid-area:1/1;min-width:0">{still}</div>'
+        f'<div style="grid-area:1/1;padding-bottom:{high}"></div>'
         f'<iframe srcdoc=\'{text}\' sandbox="allow-scripts" title="backprop player" '
         'style="position:absolute;left:0;top:0;width:100%;height:100%;box-sizing:border-box;'
         'border:1px solid #8888;border-radius:6px"></iframe></div>'
