@@ -153,23 +153,32 @@ def test_every_row_as_javascript_agrees_with_python() -> None:
 # ---------------------------------------------------------------------- in the browser
 
 
-@pytest.fixture
-def opened(browser: Any, tmp_path: Path) -> Iterator[Any]:
-    """A function that opens a root's page by file://, offline; no error may come of it."""
+@pytest.fixture(scope="module")
+def offline(browser: Any) -> Iterator[tuple[Any, list[str]]]:
+    """A tab without a network, for one page after the other, and the errors in it."""
     errors: list[str] = []
     context = browser.new_context(offline=True, viewport={"width": 1100, "height": 860})
+    tab = context.new_page()
+    tab.set_default_timeout(10_000)
+    tab.on("console", lambda message: errors.append(message.text))
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    yield tab, errors
+    context.close()
+
+
+@pytest.fixture
+def opened(offline: tuple[Any, list[str]], tmp_path: Path) -> Iterator[Any]:
+    """A function that opens a root's page by file://, offline; no error may come of it."""
+    tab, errors = offline
 
     def show(root: Value, detail: str = "computed") -> Any:
-        tab = context.new_page()
-        tab.set_default_timeout(10_000)
-        tab.on("console", lambda message: errors.append(message.text))
-        tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.goto("file://" + play(root, {}, detail=detail).save(tmp_path / "player.html"))
         return tab
 
     yield show
-    context.close()
-    assert errors == []
+    tab.goto("about:blank")  # so that no page goes on into the next test
+    found, errors[:] = errors[:], []
+    assert found == []
 
 
 def test_every_control(opened: Any) -> None:
