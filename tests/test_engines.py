@@ -310,6 +310,7 @@ def exact_function(rng: random.Random) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("seed", range(60))
 @pytest.mark.parametrize("machine", ENGINES)
+@pytest.mark.traced(every=10)
 def test_an_engine_gives_the_numbers_and_gradients_of_the_eager_one(
     machine: str, seed: int
 ) -> None:

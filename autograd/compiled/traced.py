@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from autograd.modes import present_call, present_mode
 from autograd.notes import Note
-from autograd.operands import is_foreign, number, unboxed
+from autograd.operands import Operand, is_foreign, number, unboxed
 from autograd.operation import Operation, Origin
 from autograd.ops import Ops
+from autograd.textbook import formula_of
 from autograd.value import Value, data_of
 
 # The codes of tape rows that are not operations of the table.
@@ -180,12 +181,18 @@ class Traced(Ops):
     def scope(self) -> str:
         """The scopes in which it was computed."""
         self._refuse_unknown("scope")
-        return self.row.scope
+        return self.row.place
 
     @scope.setter
     def scope(self, scope: str) -> None:
-        row = self.row
-        self.row = Note(row.op, row.label, scope, row.line)
+        self.row = Note(self.row.op, self.row.label, scope, self.row.line)
+
+    def _taught(self) -> str:
+        """The formula that is taught for it."""
+        self._refuse_unknown("formula")
+        return formula_of(self.row.scope)
+
+    formula = Operand.formula.getter(_taught)  # type: ignore[attr-defined]
 
     @property
     def line(self) -> str:
