@@ -106,7 +106,7 @@ MOST_IN = {
     "autograd": 4275,
     "autograd/check": 3480,
     "autograd/compiled": 4572,
-    "autograd/compiled/native": 3015,
+    "autograd/compiled/native": 3001,
     "autograd/show": 1860,
     "nn": 3485,
     "nn/study": 1241,
