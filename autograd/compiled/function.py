@@ -22,7 +22,7 @@ try:
     from autograd.compiled import verifying
     from autograd.compiled.arguments import Call, CarriedError
     from autograd.compiled.call_nodes import CompiledCall, Name, derived, results
-    from autograd.compiled.engines import present_name
+    from autograd.compiled.engines import check_name
     from autograd.compiled.flat import Flat, refuse_hooks
     from autograd.compiled.program import Program
     from autograd.compiled.recording import Recording
@@ -498,5 +498,5 @@ def compile(
         raise ValueError("compile: threads and cache must be at least 1")
     if verify < 0:
         raise ValueError(f"compile: verify must be 0 or a number of calls, got {verify!r}")
-    name = present_name(engine, "compile")
-    return Compiled(function, Options(name, exact, reduction, threads, cache, verify))
+    check_name(engine, "compile")
+    return Compiled(function, Options(engine, exact, reduction, threads, cache, verify))
