@@ -31,6 +31,11 @@ class Call(Origin):
 
     __slots__ = ("_inside", "around", "records", "traces")
 
+    @property
+    def holds_nodes(self) -> bool:  # type: ignore[override]
+        """Whether its mode may refer to nodes, as one that records for `compile` does."""
+        return type(self._inside) is not Mode
+
     def __init__(self) -> None:
         mode = _mode.get()
         self.around = _call.get()

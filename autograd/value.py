@@ -8,7 +8,7 @@ from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, cast, final
 
-from autograd import advice, record
+from autograd import advice, native, record
 from autograd.atomic import at_once as at_once
 from autograd.atomic import forkable_lock
 from autograd.blame import first_nonfinite
@@ -22,6 +22,7 @@ from autograd.order import topological, unfold, visited
 
 
 @final
+@native.nodes(Mode, Note, LEAF, UNTOUCHED, (present_mode, present_call))
 class Value(Ops):
     """A number with a gradient, and the operation and operands that it came from.
 
@@ -340,15 +341,14 @@ class Value(Ops):
         """
         if not callable(hook):
             raise TypeError(f"register_hook: expected a function of the gradient, got {hook!r}")
-        note = self._own_note()
-        note.hooks = (*note.hooks, hook)
+        self._set_hooks((*self.hooks, hook))
         registrations[0] += 1
+        return lambda: self._set_hooks(tuple(h for h in self.hooks if h is not hook))
 
-        def remove() -> None:
-            note = self._own_note()
-            note.hooks = tuple(other for other in note.hooks if other is not hook)
-
-        return remove
+    def _set_hooks(self, hooks: tuple[Hook, ...]) -> None:
+        note = Note.of(self.row)
+        note.hooks = hooks
+        self.row = note  # last, because C asks the row for hooks when it is assigned
 
 
 def hooked(node: Value, grad: Any) -> Any:
@@ -502,11 +502,14 @@ def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
     for root, seed in seeds:
         # A value that is nan has nan derivatives, whatever the formulas give for its operands.
         root._grad += seed if root._data == root._data else math.nan
-    for node in reversed(inner):
+    for node in native.steps(inner):
         if node._grad:
             node.row.pullback(node)
     for leaf, before in hooked:
         leaf._grad = before + run_hooks(leaf.row.hooks, leaf._grad)
+
+
+_own_sweep: Final = sweep  # C does the same, but not where a mistake is planted in its place
 
 
 def accumulate(
@@ -515,8 +518,10 @@ def accumulate(
     check: Callable[[list[Value], list[Value], Value], None] | None = None,
 ) -> None:
     """Run the pass of `root.backward(seed)`, all of it or none; only a `check` can warn."""
-    inner, leaves = visited(root)
     with one_pass:
+        if sweep is _own_sweep and native.backward(root, seed):
+            return
+        inner, leaves = visited(root)
         undo = restorer(inner + leaves)
         try:
             sweep(inner, leaves, [(root, seed)])
@@ -537,8 +542,13 @@ def derivatives(
 
     `inner` and `leaves` are the result of `visited` for the roots.
     """
-    order = inner + leaves
     with one_pass:
+        if sweep is _own_sweep:
+            seeds, wanted = list(seeds), list(wanted)
+            known = native.derivatives(inner, leaves, seeds, wanted)
+            if known is not None:
+                return known
+        order = inner + leaves
         undo = restorer(order)
         try:
             for leaf in leaves:
