@@ -39,6 +39,11 @@ def compiled(root: Path, folder: Path) -> Path:
     return Path(command.get_ext_fullpath("eager"))
 
 
+def is_newer(file: Path, source: Path) -> bool:
+    """Whether the file is there and younger than its source."""
+    return file.exists() and file.stat().st_mtime > source.stat().st_mtime
+
+
 class EagerHook(BuildHookInterface[Any]):
     """Adds the extension to a wheel, or puts it beside the source of an editable install."""
 
@@ -48,13 +53,16 @@ class EagerHook(BuildHookInterface[Any]):
         """Compile before the wheel is put together."""
         if os.environ.get("CHAINRULE_PURE") == "1":
             return
-        root, self.folder = Path(self.root), Path(tempfile.mkdtemp())
+        root = Path(self.root)
+        beside = root / SOURCE.with_name(f"eager{sysconfig.get_config_var('EXT_SUFFIX')}")
+        if version == "editable" and is_newer(beside, root / SOURCE):
+            return  # pip builds twice: for the metadata and for the package
+        self.folder = Path(tempfile.mkdtemp())
         try:
             if sysconfig.get_config_var("Py_GIL_DISABLED"):
                 raise OSError("this Python has no global interpreter lock")
             extension = compiled(root, self.folder)
             if version == "editable":
-                beside = root / SOURCE.with_name(extension.name)
                 # Programs that run keep the file that they have loaded.
                 os.replace(shutil.copy(extension, beside.with_suffix(".new")), beside)
                 return

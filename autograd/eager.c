@@ -27,19 +27,20 @@
 #define SOURCE 0 /* the checksum of this file */
 #endif
 
+/* 80 bytes, and 16 before them for the collector.  What a walk reads comes first. */
 typedef struct Node {
     PyObject_HEAD
-    double data;
     union {
         double number;
         PyObject *object;  /* the adjoints of a node that stands for many: BOXED */
         struct Node *next; /* of a node that is dying, or spare */
     } grad;
-    double x, y;           /* the operands in the forward pass */
-    struct Node *a, *b;    /* the parents; of another class if STRANGE */
-    PyObject *row;
     uint32_t entry;        /* of its row in `entries`; 0 if C cannot pull it back */
     uint32_t flags;
+    struct Node *a, *b;    /* the parents; of another class if STRANGE */
+    double data;
+    double x, y;           /* the operands in the forward pass */
+    PyObject *row;
 } Node;
 
 enum {
@@ -222,7 +223,8 @@ typedef struct {
     uint32_t entry;
     int arity;
     int has_default;
-    double y; /* the default */
+    double y;     /* the default */
+    int operator; /* the one instruction that the value needs, if it is x + y or the like */
     Code value, slopes[2];
     Kind kinds[2];
 } Program;
@@ -283,6 +285,26 @@ kind_of(const Code *code)
     return COMPUTED;
 }
 
+/* The instruction of a rule that applies just one to its operands; 0 for any other rule. */
+static int
+operator_of(const Code *code)
+{
+    int is_one = code->length == 4 && code->words[0] == X && code->words[1] == Y;
+    return is_one ? code->words[2] : 0;
+}
+
+static inline double
+value_of(const Program *program, double x, double y)
+{
+    switch (program->operator) {
+    case ADD: return x + y;
+    case SUBTRACT: return x - y;
+    case MULTIPLY: return x * y;
+    case DIVIDE: return x / y;
+    default: return run(&program->value, x, y, 0.0);
+    }
+}
+
 /* The number of the operation's entry, which is created the first time; -1 on an error. */
 static Py_ssize_t
 entry_for(PyObject *op)
@@ -341,6 +363,7 @@ program_new(PyTypeObject *type, PyObject *arguments, PyObject *named)
     program->has_default = y != Py_None;
     if (program->has_default) program->y = PyFloat_AsDouble(y);
     if (PyErr_Occurred() || copy_code(&program->value, value) < 0) goto failed;
+    program->operator = operator_of(&program->value);
     for (int i = 0; i < program->arity && i < 2; i++) {
         PyObject *slope = PyTuple_GET_ITEM(slopes, i);
         if (slope == Py_None) continue; /* NOTHING */
@@ -388,7 +411,7 @@ present_program(uint32_t number)
    with a hook that closes over it.  Such a node is an anchor.  When the collector is about to look
    at everything, `adopt` gives it the anchors' descendants to see. */
 
-enum { SPARES = 4096 };
+enum { SPARES = 1 << 15 }; /* 3 MB, so that a training step finds the nodes of the last one */
 static Node *spare, *dying;
 static int spare_count, freeing;
 static Py_ssize_t anchors;
@@ -540,11 +563,11 @@ recorded(const Program *program, Node *a, Node *b, double x, double y)
     if (mode != Py_None) {
         if (mode != last.mode && meet(mode) < 0) return NULL;
         if (!last.is_plain) return NULL;
-        if (!last.rows) return unrecorded(run(&program->value, x, y, 0.0));
+        if (!last.rows) return unrecorded(value_of(program, x, y));
         row = PyDict_GetItemWithError(last.rows, row);
         if (!row) return NULL;
     }
-    double z = run(&program->value, x, y, 0.0);
+    double z = value_of(program, x, y);
     Py_INCREF(row);
     Node *node = new_node();
     if (!node) {
@@ -1017,6 +1040,7 @@ typedef struct {
     List path;     /* from a root to the node whose parents are being visited */
     int together;  /* leaves are put among the inner nodes */
     int strange;   /* a node has a parent that is not a Value */
+    int unknown;   /* the pullback of a node is Python's alone */
     uint32_t flags; /* of all nodes */
 } Walk;
 
@@ -1046,13 +1070,19 @@ unsee(const List *list)
 }
 
 static void
+unsee_all(const Walk *walk)
+{
+    unsee(&walk->inner);
+    unsee(&walk->leaves);
+    unsee(&walk->path);
+}
+
+static void
 end_walk(Walk *walk)
 {
-    List *lists[] = {&walk->inner, &walk->leaves, &walk->path};
-    for (int i = 0; i < 3; i++) {
-        unsee(lists[i]);
-        PyMem_Free(lists[i]->at);
-    }
+    PyMem_Free(walk->inner.at);
+    PyMem_Free(walk->leaves.at);
+    PyMem_Free(walk->path.at);
 }
 
 /* Sees a node: 1 if its parents must be visited first, 0 if it is done, -1 on an error. */
@@ -1061,7 +1091,10 @@ see(Walk *walk, Node *node)
 {
     walk->flags |= node->flags;
     node->flags |= SEEN;
-    if (node->a || node->b) return 1;
+    if (node->a || node->b) {
+        if (!present_program(node->entry)) walk->unknown = 1;
+        return 1;
+    }
     return push(walk->together ? &walk->inner : &walk->leaves, node);
 }
 
@@ -1139,6 +1172,7 @@ visit(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
         result = Py_NewRef(Py_True);
 end:
     unsee(&left_out);
+    unsee_all(&walk);
     PyMem_Free(left_out.at);
     end_walk(&walk);
     Py_DECREF(without);
@@ -1175,27 +1209,23 @@ pull(const Program *program, Node *node)
     if (node->b) add(program, 1, node, node->b, g);
 }
 
-/* Whether C has the pullbacks of all these nodes. */
-static int
-knows_all(Node *const *inner, Py_ssize_t count)
-{
-    passes++;
-    for (Py_ssize_t i = 0; i < count; i++)
-        if (!present_program(inner[i]->entry)) return 0;
-    return 1;
-}
-
 /* Gradients as they were before a pass. */
 typedef struct {
     double number;
     uint32_t touched;
 } Kept;
 
+/* Keeps the gradients and ends the walk that has seen the nodes; then their pass can begin, in
+   which inner nodes start at 0. */
 static void
-keep(Kept *kept, Node *const *nodes, Py_ssize_t count)
+begin(Kept *kept, Node *const *nodes, Py_ssize_t count, int at_zero)
 {
-    for (Py_ssize_t i = 0; i < count; i++)
-        kept[i] = (Kept){nodes[i]->grad.number, nodes[i]->flags & TOUCHED};
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Node *node = nodes[i];
+        kept[i] = (Kept){node->grad.number, node->flags & TOUCHED};
+        if (at_zero) node->grad.number = 0.0;
+        node->flags = (node->flags & ~SEEN) | TOUCHED;
+    }
 }
 
 static void
@@ -1204,15 +1234,6 @@ restore(const Kept *kept, Node *const *nodes, Py_ssize_t count)
     for (Py_ssize_t i = 0; i < count; i++) {
         nodes[i]->grad.number = kept[i].number;
         nodes[i]->flags = (nodes[i]->flags & ~TOUCHED) | kept[i].touched;
-    }
-}
-
-static void
-start_at_zero(Node *const *nodes, Py_ssize_t count)
-{
-    for (Py_ssize_t i = 0; i < count; i++) {
-        nodes[i]->grad.number = 0.0;
-        nodes[i]->flags |= TOUCHED;
     }
 }
 
@@ -1247,70 +1268,75 @@ backward(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
     if (count != 2 || !is_value(arguments[0]) || !PyFloat_CheckExact(arguments[1])) Py_RETURN_NONE;
     Node *root = (Node *)arguments[0];
     Walk walk = {0};
+    Kept *kept = NULL;
     PyObject *result = NULL;
-    if (visit_from(&walk, root) < 0) goto end;
-    Py_ssize_t inner = walk.inner.count, leaves = walk.leaves.count;
-    result = Py_None;
-    if (!walk.strange && !(walk.flags & (PYTHON | BOXED)) && knows_all(walk.inner.at, inner)) {
-        Kept *kept = PyMem_Malloc((inner + leaves) * sizeof *kept);
-        if (!kept) {
-            result = PyErr_NoMemory();
-            goto end;
-        }
-        keep(kept, walk.inner.at, inner);
-        keep(kept + inner, walk.leaves.at, leaves);
-        start_at_zero(walk.inner.at, inner);
-        for (Py_ssize_t i = 0; i < leaves; i++) walk.leaves.at[i]->flags |= TOUCHED;
-        seed_at(root, PyFloat_AS_DOUBLE(arguments[1]));
-        sweep(walk.inner.at, inner);
-        result = Py_True;
-        if (!are_finite(root, walk.leaves.at, leaves)) {
-            restore(kept, walk.inner.at, inner);
-            restore(kept + inner, walk.leaves.at, leaves);
-            result = Py_None;
-        }
-        PyMem_Free(kept);
+    passes++;
+    if (visit_from(&walk, root) < 0) {
+        unsee_all(&walk);
+        goto end;
     }
-    Py_INCREF(result);
+    Node **inner = walk.inner.at, **leaves = walk.leaves.at;
+    Py_ssize_t n = walk.inner.count, m = walk.leaves.count;
+    result = Py_None;
+    if (walk.strange || walk.unknown || walk.flags & (PYTHON | BOXED)) {
+        unsee_all(&walk);
+        goto end;
+    }
+    if (!(kept = PyMem_Malloc((n + m) * sizeof *kept))) {
+        unsee_all(&walk);
+        result = PyErr_NoMemory();
+        goto end;
+    }
+    begin(kept, inner, n, 1);
+    begin(kept + n, leaves, m, 0);
+    seed_at(root, PyFloat_AS_DOUBLE(arguments[1]));
+    sweep(inner, n);
+    result = Py_True;
+    if (!are_finite(root, leaves, m)) {
+        restore(kept, inner, n);
+        restore(kept + n, leaves, m);
+        result = Py_None;
+    }
 end:
+    PyMem_Free(kept);
     end_walk(&walk);
-    return result;
+    return Py_XNewRef(result);
 }
 
-/* Whether all items are Values over which a pass needs no Python; they are put into the list. */
+/* Whether all items are Values over which a pass needs no Python; they are put into the list.
+   -1 without memory. */
 static int
-takes_nodes(PyObject *items, List *nodes)
+take_nodes(PyObject *items, int computed, List *nodes)
 {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); i++) {
         Node *node = (Node *)PyList_GET_ITEM(items, i);
         if (!is_value((PyObject *)node) || node->flags & (PYTHON | BOXED | STRANGE)) return 0;
+        if (computed && !present_program(node->entry)) return 0;
         if (push(nodes, node) < 0) return -1;
     }
     return 1;
 }
 
-/* Whether all of them are pairs of a node of this pass and a float. */
+/* Whether it is a node that was seen, and a float. */
 static int
-are_seeds(PyObject *seeds)
+is_seed(PyObject *pair)
 {
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(seeds); i++) {
-        PyObject *pair = PyList_GET_ITEM(seeds, i);
-        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2
-            || !PyFloat_CheckExact(PyTuple_GET_ITEM(pair, 1))) return 0;
-        PyObject *root = PyTuple_GET_ITEM(pair, 0);
-        if (!is_value(root) || !(((Node *)root)->flags & SEEN)) return 0;
-    }
-    return 1;
+    if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) return 0;
+    PyObject *root = PyTuple_GET_ITEM(pair, 0);
+    return PyFloat_CheckExact(PyTuple_GET_ITEM(pair, 1)) && is_value(root)
+        && ((Node *)root)->flags & SEEN;
 }
 
-/* The gradients of the wanted nodes that this pass has seen; 0 for others. */
+/* Writes 1 for each wanted node that was seen, and 0 for others; whether all is as it should be. */
 static int
-read_gradients(PyObject *wanted, double *gradients)
+are_reached(PyObject *seeds, PyObject *wanted, double *reached)
 {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(seeds); i++)
+        if (!is_seed(PyList_GET_ITEM(seeds, i))) return 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(wanted); i++) {
         PyObject *node = PyList_GET_ITEM(wanted, i);
         if (!is_value(node)) return 0;
-        gradients[i] = ((Node *)node)->flags & SEEN ? ((Node *)node)->grad.number : 0.0;
+        reached[i] = ((Node *)node)->flags & SEEN ? 1.0 : 0.0;
     }
     return 1;
 }
@@ -1324,34 +1350,35 @@ derivatives(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
     for (Py_ssize_t i = 0; i < 4; i++)
         if (count != 4 || !PyList_CheckExact(arguments[i])) Py_RETURN_NONE;
     PyObject *seeds = arguments[2], *wanted = arguments[3], *result = NULL;
-    Py_ssize_t asked = PyList_GET_SIZE(wanted), inner = PyList_GET_SIZE(arguments[0]);
+    Py_ssize_t inner = PyList_GET_SIZE(arguments[0]), asked = PyList_GET_SIZE(wanted);
     List nodes = {0};
-    Kept *kept = NULL;
+    passes++;
+    int simple = take_nodes(arguments[0], 1, &nodes);
+    if (simple > 0) simple = take_nodes(arguments[1], 0, &nodes);
+    Kept *kept = PyMem_Malloc((nodes.count + 1) * sizeof *kept);
     double *gradients = PyMem_Malloc((asked + 1) * sizeof *gradients);
-    int known = takes_nodes(arguments[0], &nodes);
-    if (known > 0) known = takes_nodes(arguments[1], &nodes);
-    if (known > 0) kept = PyMem_Malloc((nodes.count + 1) * sizeof *kept);
-    if (known < 0 || !gradients || (known && !kept)) {
+    if (simple < 0 || !kept || !gradients) {
         PyErr_NoMemory();
         goto end;
     }
     for (Py_ssize_t i = 0; i < nodes.count; i++) nodes.at[i]->flags |= SEEN;
-    if (known && are_seeds(seeds) && knows_all(nodes.at, inner)) {
-        keep(kept, nodes.at, nodes.count);
-        start_at_zero(nodes.at, nodes.count);
+    simple = simple && are_reached(seeds, wanted, gradients);
+    if (simple) {
+        begin(kept, nodes.at, nodes.count, 1);
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(seeds); i++) {
-            PyObject *pair = PyList_GET_ITEM(seeds, i);
-            seed_at((Node *)PyTuple_GET_ITEM(pair, 0), PyFloat_AS_DOUBLE(PyTuple_GET_ITEM(pair, 1)));
+            PyObject *pair = PyList_GET_ITEM(seeds, i), *root = PyTuple_GET_ITEM(pair, 0);
+            seed_at((Node *)root, PyFloat_AS_DOUBLE(PyTuple_GET_ITEM(pair, 1)));
         }
         sweep(nodes.at, inner);
-        known = read_gradients(wanted, gradients);
+        for (Py_ssize_t i = 0; i < asked; i++)
+            if (gradients[i] != 0.0)
+                gradients[i] = ((Node *)PyList_GET_ITEM(wanted, i))->grad.number;
         restore(kept, nodes.at, nodes.count);
     } else {
-        known = 0;
+        unsee(&nodes);
     }
-    unsee(&nodes);
-    result = known ? PyList_New(asked) : Py_NewRef(Py_None);
-    for (Py_ssize_t i = 0; known && result && i < asked; i++)
+    result = simple ? PyList_New(asked) : Py_NewRef(Py_None);
+    for (Py_ssize_t i = 0; simple && result && i < asked; i++)
         PyList_SET_ITEM(result, i, number_object(gradients[i]));
 end:
     PyMem_Free(gradients);
@@ -1451,6 +1478,7 @@ track_descendants(PyObject *objects)
         if ((node->a && node->a->flags & TRACKED) || (node->b && node->b->flags & TRACKED))
             track(node);
     }
+    unsee_all(&walk);
     PyMem_Free(roots.at);
     end_walk(&walk);
     return done;

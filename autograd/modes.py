@@ -206,6 +206,8 @@ _new: Final = object.__new__
 _PLAIN: Final = Mode()
 _mode: ContextVar[Mode | None] = ContextVar("mode", default=None)
 _call: ContextVar[Call | None] = ContextVar("call", default=None)
+# A variable that was set is found at once; the default only after a search, by each operation.
+_mode.set(None)
 
 # The present mode; None is the ordinary way.  These are not wrapped in Python functions, because
 # every operation would pay for the call.

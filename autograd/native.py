@@ -53,9 +53,7 @@ def _left_to_python(*_: object) -> None:
 # Each of these does a whole task in C and returns something true, or does nothing and returns None.
 visit: Callable[..., bool | None] = getattr(_extension, "visit", _left_to_python)
 backward: Callable[[Any, float], bool | None] = getattr(_extension, "backward", _left_to_python)
-derivatives: Callable[..., list[float] | None] = getattr(
-    _extension, "derivatives", _left_to_python
-)
+derivatives: Callable[..., list[float] | None] = getattr(_extension, "derivatives", _left_to_python)
 # The nodes that Python has to pull back, from the last one; C pulls back the others on the way.
 steps: Callable[[list[Any]], Iterator[Any]] = getattr(_extension, "steps", reversed)
 
@@ -106,9 +104,7 @@ def program(op: Operation, rows: Mapping[str, Operation]) -> Any:
         return None
 
 
-def method(
-    program: Any, pure: Callable[..., Any], reflected: bool = False
-) -> Callable[..., Any]:
+def method(program: Any, pure: Callable[..., Any], reflected: bool = False) -> Callable[..., Any]:
     """The generated method with C in front of it: the method itself does what C leaves to it."""
     if program is None:
         return pure
@@ -120,4 +116,3 @@ def settle() -> None:
     """Let Python's operators call the methods in C directly, after they were assigned."""
     if _extension is not None:
         _extension.settle()
-
