@@ -139,9 +139,9 @@ def _constant(tree: ast.expr) -> float | None:
     match tree:
         case ast.Constant(value=int() | float() as number):
             return number
-        case ast.UnaryOp(op=op, operand=operand):
-            number = _constant(operand)
-            return -number if number is not None and isinstance(op, ast.USub) else number
+        case ast.UnaryOp(op=sign, operand=operand):
+            x = _constant(operand)
+            return -x if x is not None and isinstance(sign, ast.USub) else x
         case ast.BinOp(left=left, op=op, right=right):
             x = _constant(left)
             y = None if x is None else _constant(right)
