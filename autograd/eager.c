@@ -63,9 +63,7 @@ static PyObject *adopt_function;
 
 static PyTypeObject *program_type, *method_type, *steps_type;
 
-static int
-is_value(PyObject *object)
-{
+static int is_value(PyObject *object) {
     return Py_TYPE(object) == Value || PyType_IsSubtype(Py_TYPE(object), Value);
 }
 
@@ -82,9 +80,7 @@ static const char *const instruction_names[] = {
 
 /* CPython has a hypot of its own, whose last bit differs from libm's.  It runs no Python code, and
    it raises nothing but MemoryError. */
-static double
-python_hypot(double x, double y)
-{
+static double python_hypot(double x, double y) {
     PyObject *operands[] = {PyFloat_FromDouble(x), PyFloat_FromDouble(y)}, *result = NULL;
     if (operands[0] && operands[1]) result = PyObject_Vectorcall(exact_hypot, operands, 2, NULL);
     Py_XDECREF(operands[0]);
@@ -117,9 +113,7 @@ typedef struct {
     Py_ssize_t count;
 } Code;
 
-static double
-run(const Code *code, double x, double y, double z)
-{
+static double run(const Code *code, double x, double y, double z) {
     double stack[STACK], parts[PARTS], *top = stack;
     const uint16_t *at = code->words;
     for (;;) {
@@ -156,9 +150,7 @@ static const struct { int takes, gives, arguments; } effects[INSTRUCTIONS] = {
 };
 
 /* Whether an argument is in bounds; parts are stored in order, before they are read. */
-static int
-argument_is_right(const Code *code, Py_ssize_t next, int instruction, int argument, int stored)
-{
+static int is_right(const Code *code, Py_ssize_t next, int instruction, int argument, int stored) {
     switch (instruction) {
     case CONSTANT: return argument < code->count;
     case PART: return argument < stored;
@@ -171,9 +163,7 @@ argument_is_right(const Code *code, Py_ssize_t next, int instruction, int argume
 
 /* Whether the code ends, and stays inside its stack, its parts and its constants, on every path.
    As jumps go forward only, one look at each instruction decides. */
-static int
-is_sound(const Code *code)
-{
+static int is_sound(const Code *code) {
     enum { UNKNOWN = -1 };
     int *depths = PyMem_Malloc((code->length + 1) * sizeof *depths); /* where a jump arrives */
     int depth = 0, stored = 0, sound = 0;
@@ -193,9 +183,9 @@ is_sound(const Code *code)
             break;
         }
         if (!effects[instruction].arguments) continue;
-        if (i >= code->length) break;
+        if (i >= code->length || depths[i] != UNKNOWN) break; /* no jump ends at an argument */
         int argument = code->words[i++];
-        if (!argument_is_right(code, i, instruction, argument, stored)) break;
+        if (!is_right(code, i, instruction, argument, stored)) break;
         if (instruction == STORE) {
             if (depth || start < joined) break; /* on every path */
             stored++;
@@ -245,9 +235,7 @@ static uint64_t passes;
 
 static PyObject *name_pullback, *name_program, *name_op, *name_hooks, *name_holds_nodes;
 
-static int
-copy_code(Code *code, PyObject *source)
-{
+static int copy_code(Code *code, PyObject *source) {
     Py_buffer words, constants;
     if (!PyArg_ParseTuple(source, "y*y*", &words, &constants)) return -1;
     code->length = words.len / sizeof *code->words;
@@ -272,9 +260,7 @@ copy_code(Code *code, PyObject *source)
     return 0;
 }
 
-static Kind
-kind_of(const Code *code)
-{
+static Kind kind_of(const Code *code) {
     if (code->length == 3 && code->words[0] == CONSTANT) {
         double constant = code->constants[code->words[1]];
         if (constant == 1.0) return IDENTITY;
@@ -286,16 +272,12 @@ kind_of(const Code *code)
 }
 
 /* The instruction of a rule that applies just one to its operands; 0 for any other rule. */
-static int
-operator_of(const Code *code)
-{
+static int operator_of(const Code *code) {
     int is_one = code->length == 4 && code->words[0] == X && code->words[1] == Y;
     return is_one ? code->words[2] : 0;
 }
 
-static inline double
-value_of(const Program *program, double x, double y)
-{
+static inline double value_of(const Program *program, double x, double y) {
     switch (program->operator) {
     case ADD: return x + y;
     case SUBTRACT: return x - y;
@@ -306,9 +288,7 @@ value_of(const Program *program, double x, double y)
 }
 
 /* The number of the operation's entry, which is created the first time; -1 on an error. */
-static Py_ssize_t
-entry_for(PyObject *op)
-{
+static Py_ssize_t entry_for(PyObject *op) {
     PyObject *known = PyDict_GetItemWithError(entry_of, op);
     if (known) return PyLong_AsSsize_t(known);
     if (PyErr_Occurred()) return -1;
@@ -333,9 +313,7 @@ entry_for(PyObject *op)
     return entry_count++;
 }
 
-static void
-program_dealloc(PyObject *self)
-{
+static void program_dealloc(PyObject *self) {
     Program *program = (Program *)self;
     PyTypeObject *type = Py_TYPE(self);
     Code *codes[] = {&program->value, &program->slopes[0], &program->slopes[1]};
@@ -349,11 +327,8 @@ program_dealloc(PyObject *self)
 
 /* Program(op, default, value, slopes): each code is (words, constants); a slope that adds nothing
    is None. */
-static PyObject *
-program_new(PyTypeObject *type, PyObject *arguments, PyObject *named)
-{
+static PyObject *program_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(named)) {
     PyObject *op, *y, *value, *slopes;
-    (void)named;
     if (!PyArg_ParseTuple(arguments, "OOO!O!", &op, &y, &PyTuple_Type, &value, &PyTuple_Type,
                           &slopes))
         return NULL;
@@ -381,9 +356,7 @@ failed:
 
 /* The program of the operation's present pullback; NULL where the pullback is Python's alone.
    Nothing that the collector counts is created here: it could start in the middle of a walk. */
-static Program *
-present_program(uint32_t number)
-{
+static Program *present_program(uint32_t number) {
     Entry *entry = &entries[number];
     if (entry->checked == passes || !number) return entry->program;
     PyObject *pullback = PyObject_GetAttr(entry->op, name_pullback);
@@ -416,9 +389,7 @@ static Node *spare, *dying;
 static int spare_count, freeing;
 static Py_ssize_t anchors;
 
-static Node *
-new_node(void)
-{
+static Node *new_node(void) {
     Node *node = spare;
     if (!node) return PyObject_GC_New(Node, Value);
     spare = node->grad.next;
@@ -427,27 +398,21 @@ new_node(void)
     return node;
 }
 
-static PyObject *
-node_alloc(PyTypeObject *type, Py_ssize_t items)
-{
-    (void)type, (void)items; /* a subclass has an allocator of its own */
+static PyObject *node_alloc(PyTypeObject *Py_UNUSED(type), Py_ssize_t Py_UNUSED(items)) {
+    /* a subclass has an allocator of its own */
     Node *node = new_node();
     if (node) memset((char *)node + sizeof(PyObject), 0, sizeof *node - sizeof(PyObject));
     return (PyObject *)node;
 }
 
-static void
-track(Node *node)
-{
+static void track(Node *node) {
     if (Py_TYPE(node) != Value || node->flags & TRACKED) return; /* a subclass is tracked */
     node->flags |= TRACKED;
     PyObject_GC_Track(node);
 }
 
-/* Frees a graph of any depth: a node that loses its last reference waits for the loop's next turn. */
-static void
-node_dealloc(PyObject *self)
-{
+/* Frees a graph of any depth: a node without references waits for the loop's next turn. */
+static void node_dealloc(PyObject *self) {
     Node *node = (Node *)self;
     if (node->flags & TRACKED || Py_TYPE(self) != Value) PyObject_GC_UnTrack(self);
     if (node->flags & ANCHOR) anchors--;
@@ -475,9 +440,7 @@ node_dealloc(PyObject *self)
     freeing = 0;
 }
 
-static int
-node_traverse(PyObject *self, visitproc visit, void *arg)
-{
+static int node_traverse(PyObject *self, visitproc visit, void *arg) {
     Node *node = (Node *)self;
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(node->a);
@@ -487,9 +450,7 @@ node_traverse(PyObject *self, visitproc visit, void *arg)
     return 0;
 }
 
-static int
-node_clear(PyObject *self)
-{
+static int node_clear(PyObject *self) {
     Node *node = (Node *)self;
     node->entry = 0;
     Py_CLEAR(node->a);
@@ -507,9 +468,7 @@ static struct {
     int is_plain;    /* whether C does what it does */
 } last;
 
-static int
-is_true(PyObject *mode, const char *name)
-{
+static int is_true(PyObject *mode, const char *name) {
     PyObject *flag = PyObject_GetAttrString(mode, name);
     int answer = flag ? PyObject_IsTrue(flag) : -1;
     Py_XDECREF(flag);
@@ -517,9 +476,7 @@ is_true(PyObject *mode, const char *name)
 }
 
 /* Puts the mode into `last`; -1 on an error. */
-static int
-meet(PyObject *mode)
-{
+static int meet(PyObject *mode) {
     int plain = Py_TYPE(mode) == mode_type, records = 0;
     PyObject *rows = NULL;
     if (plain) {
@@ -535,12 +492,10 @@ meet(PyObject *mode)
     return 0;
 }
 
-static int set_row(PyObject *self, PyObject *row, void *unused);
+static int set_row(PyObject *self, PyObject *row, void *Py_UNUSED(unused));
 
 /* A leaf with the result of an operation that is not recorded. */
-static PyObject *
-unrecorded(double z)
-{
+static PyObject *unrecorded(double z) {
     PyObject *call;
     if (PyContextVar_Get(call_variable, NULL, &call) < 0) return NULL;
     Node *node = (Node *)node_alloc(Value, 0);
@@ -553,9 +508,7 @@ unrecorded(double z)
 }
 
 /* The node of an operation.  NULL without an error: Python has to record it. */
-static PyObject *
-recorded(const Program *program, Node *a, Node *b, double x, double y)
-{
+static PyObject *recorded(const Program *program, Node *a, Node *b, double x, double y) {
     PyObject *mode, *row = entries[program->entry].op;
     uint32_t entry = program->entry, flags = program->arity == 2 ? HAS_X | HAS_Y : HAS_X;
     if (PyContextVar_Get(mode_variable, NULL, &mode) < 0) return NULL;
@@ -587,9 +540,7 @@ recorded(const Program *program, Node *a, Node *b, double x, double y)
 }
 
 /* Whether it is a plain number that C can read; Python reads all others, and refuses some. */
-static int
-reads_number(PyObject *operand, double *number)
-{
+static int reads_number(PyObject *operand, double *number) {
     if (PyFloat_CheckExact(operand)) {
         *number = PyFloat_AS_DOUBLE(operand);
         return 1;
@@ -601,17 +552,13 @@ reads_number(PyObject *operand, double *number)
     return 0;
 }
 
-static PyObject *
-apply_to_one(const Program *program, PyObject *operand)
-{
+static PyObject *apply_to_one(const Program *program, PyObject *operand) {
     if (!is_value(operand)) return NULL;
     Node *a = (Node *)operand;
     return recorded(program, a, NULL, a->data, 0.0);
 }
 
-static PyObject *
-apply_to_two(const Program *program, PyObject *left, PyObject *right)
-{
+static PyObject *apply_to_two(const Program *program, PyObject *left, PyObject *right) {
     double number;
     if (is_value(left)) {
         Node *a = (Node *)left, *b = (Node *)right;
@@ -647,9 +594,8 @@ typedef struct Operator {
 
 static void settle(Operator *operator);
 
-static PyObject *
-method_call(PyObject *self, PyObject *const *arguments, size_t flagged, PyObject *names)
-{
+static PyObject *method_call(PyObject *self, PyObject *const *given, size_t flagged,
+                             PyObject *names) {
     Method *method = (Method *)self;
     const Program *program = method->program;
     Py_ssize_t count = PyVectorcall_NARGS(flagged);
@@ -659,26 +605,23 @@ method_call(PyObject *self, PyObject *const *arguments, size_t flagged, PyObject
         settle(method->operator);
     if (!names) {
         if (count == 2 && program->arity == 2)
-            node = method->reflected ? apply_to_two(program, arguments[1], arguments[0])
-                                     : apply_to_two(program, arguments[0], arguments[1]);
+            node = method->reflected ? apply_to_two(program, given[1], given[0])
+                                     : apply_to_two(program, given[0], given[1]);
         else if (count == 1 && program->arity == 1)
-            node = apply_to_one(program, arguments[0]);
-        else if (count == 1 && program->has_default && is_value(arguments[0])) {
-            Node *a = (Node *)arguments[0];
+            node = apply_to_one(program, given[0]);
+        else if (count == 1 && program->has_default && is_value(given[0])) {
+            Node *a = (Node *)given[0];
             node = recorded(program, a, NULL, a->data, program->y);
         }
     }
     if (node || PyErr_Occurred()) return node;
-    return PyObject_Vectorcall(method->pure, arguments, flagged, names);
+    return PyObject_Vectorcall(method->pure, given, flagged, names);
 }
 
 /* Method(program, pure, reflected) */
-static PyObject *
-method_new(PyTypeObject *type, PyObject *arguments, PyObject *named)
-{
+static PyObject *method_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(named)) {
     PyObject *program, *pure;
     int reflected;
-    (void)named;
     if (!PyArg_ParseTuple(arguments, "O!Op", program_type, &program, &pure, &reflected))
         return NULL;
     Method *method = (Method *)type->tp_alloc(type, 0);
@@ -690,9 +633,7 @@ method_new(PyTypeObject *type, PyObject *arguments, PyObject *named)
     return (PyObject *)method;
 }
 
-static void
-method_dealloc(PyObject *self)
-{
+static void method_dealloc(PyObject *self) {
     Method *method = (Method *)self;
     PyTypeObject *type = Py_TYPE(self);
     Py_XDECREF(method->program);
@@ -702,16 +643,11 @@ method_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-static PyObject *
-method_get(PyObject *self, PyObject *node, PyObject *type)
-{
-    (void)type;
+static PyObject *method_get(PyObject *self, PyObject *node, PyObject *Py_UNUSED(type)) {
     return node && node != Py_None ? PyMethod_New(self, node) : Py_NewRef(self);
 }
 
-static PyObject *
-operate(const Operator *operator, PyObject *left, PyObject *right)
-{
+static PyObject *operate(const Operator *operator, PyObject *left, PyObject *right) {
     const Method *method = is_value(left) ? operator->method : operator->reflected;
     PyObject *node = apply_to_two(method->program, left, right);
     if (node || PyErr_Occurred()) return node;
@@ -720,9 +656,7 @@ operate(const Operator *operator, PyObject *left, PyObject *right)
     return PyObject_Vectorcall(method->pure, arguments, 2, NULL);
 }
 
-static PyObject *
-operate_on_one(const Operator *operator, PyObject *operand)
-{
+static PyObject *operate_on_one(const Operator *operator, PyObject *operand) {
     PyObject *node = apply_to_one(operator->method->program, operand);
     if (node || PyErr_Occurred()) return node;
     return PyObject_CallOneArg(operator->method->pure, operand);
@@ -740,9 +674,7 @@ static Operator operators[OPERATORS];
 BINARY(PLUS) BINARY(MINUS) BINARY(TIMES) BINARY(OVER) BINARY(MODULO) BINARY(FLOOR)
 UNARY(OPPOSITE) UNARY(SAME) UNARY(SIZE)
 
-static PyObject *
-slot_TO_THE(PyObject *left, PyObject *right, PyObject *modulus)
-{
+static PyObject *slot_TO_THE(PyObject *left, PyObject *right, PyObject *modulus) {
     if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
     return operate(&operators[TO_THE], left, right);
 }
@@ -762,9 +694,7 @@ static Operator operators[OPERATORS] = {
 };
 
 /* The Method that is an attribute of Value itself; NULL if it is something else. */
-static Method *
-own_method(const char *name)
-{
+static Method *own_method(const char *name) {
     PyObject *method = PyDict_GetItemString(Value->tp_dict, name);
     return method && Py_TYPE(method) == method_type ? (Method *)method : NULL;
 }
@@ -772,9 +702,7 @@ own_method(const char *name)
 /* Lets Python call the operator's present methods directly, if they are Methods.  An assignment to
    the class, as a planted fault makes, brings back the way that looks them up; the first call comes
    here again. */
-static void
-settle(Operator *operator)
-{
+static void settle(Operator *operator) {
     Method *method = own_method(operator->name);
     Method *reflected = operator->reflected_name ? own_method(operator->reflected_name) : method;
     if (!method || !reflected) return;
@@ -784,10 +712,7 @@ settle(Operator *operator)
     memcpy((char *)Value->tp_as_number + operator->offset, &operator->slot, sizeof(void *));
 }
 
-static PyObject *
-settle_all(PyObject *module, PyObject *unused)
-{
-    (void)module, (void)unused;
+static PyObject *settle_all(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused)) {
     for (int i = 0; i < OPERATORS; i++) settle(&operators[i]);
     Py_RETURN_NONE;
 }
@@ -795,9 +720,7 @@ settle_all(PyObject *module, PyObject *unused)
 /* ------------------------------------------------------------------ attributes */
 
 /* The same object for a nan, so that a list with a nan equals itself as it does in Python. */
-static PyObject *
-number_object(double number)
-{
+static PyObject *number_object(double number) {
     static PyObject *nans[2];
     if (number == number) return PyFloat_FromDouble(number);
     PyObject **nan = &nans[signbit(number) != 0];
@@ -805,32 +728,22 @@ number_object(double number)
     return Py_XNewRef(*nan);
 }
 
-static PyObject *
-get_data(PyObject *self, void *unused)
-{
-    (void)unused;
+static PyObject *get_data(PyObject *self, void *Py_UNUSED(unused)) {
     return number_object(((Node *)self)->data);
 }
 
-static PyObject *
-get_grad(PyObject *self, void *unused)
-{
-    (void)unused;
+static PyObject *get_grad(PyObject *self, void *Py_UNUSED(unused)) {
     Node *node = (Node *)self;
     if (node->flags & BOXED) return Py_NewRef(node->grad.object);
     return node->flags & TOUCHED ? number_object(node->grad.number) : Py_NewRef(untouched);
 }
 
-static int
-refuse_deletion(PyObject *value)
-{
+static int refuse_deletion(PyObject *value) {
     if (!value) PyErr_SetString(PyExc_AttributeError, "it cannot be deleted");
     return value ? 0 : -1;
 }
 
-static int
-set_double(PyObject *value, double *number)
-{
+static int set_double(PyObject *value, double *number) {
     if (refuse_deletion(value) < 0) return -1;
     double read = PyFloat_AsDouble(value);
     if (read == -1.0 && PyErr_Occurred()) return -1;
@@ -839,33 +752,23 @@ set_double(PyObject *value, double *number)
 }
 
 /* What a user assigns; `_set_data` and `_set_grad` check what is not a float. */
-static int
-set_checked(PyObject *self, PyObject *value, const char *checker)
-{
+static int set_checked(PyObject *self, PyObject *value, const char *checker) {
     if (refuse_deletion(value) < 0) return -1;
     PyObject *done = PyObject_CallMethod(self, checker, "O", value);
     Py_XDECREF(done);
     return done ? 0 : -1;
 }
 
-static int
-set_raw_data(PyObject *self, PyObject *value, void *unused)
-{
-    (void)unused;
+static int set_raw_data(PyObject *self, PyObject *value, void *Py_UNUSED(unused)) {
     return set_double(value, &((Node *)self)->data);
 }
 
-static int
-set_data(PyObject *self, PyObject *value, void *unused)
-{
+static int set_data(PyObject *self, PyObject *value, void *Py_UNUSED(unused)) {
     if (!value || !PyFloat_CheckExact(value)) return set_checked(self, value, "_set_data");
-    return set_raw_data(self, value, unused);
+    return set_raw_data(self, value, NULL);
 }
 
-static int
-set_raw_grad(PyObject *self, PyObject *value, void *unused)
-{
-    (void)unused;
+static int set_raw_grad(PyObject *self, PyObject *value, void *Py_UNUSED(unused)) {
     Node *node = (Node *)self;
     if (refuse_deletion(value) < 0) return -1;
     PyObject *before = node->flags & BOXED ? node->grad.object : NULL;
@@ -883,23 +786,17 @@ set_raw_grad(PyObject *self, PyObject *value, void *unused)
     return 0;
 }
 
-static int
-set_grad(PyObject *self, PyObject *value, void *unused)
-{
+static int set_grad(PyObject *self, PyObject *value, void *Py_UNUSED(unused)) {
     if (!value || !PyFloat_CheckExact(value)) return set_checked(self, value, "_set_grad");
-    return set_raw_grad(self, value, unused);
+    return set_raw_grad(self, value, NULL);
 }
 
-static PyObject *
-get_parent(PyObject *self, void *second)
-{
+static PyObject *get_parent(PyObject *self, void *second) {
     Node *node = (Node *)self, *parent = second ? node->b : node->a;
     return Py_NewRef(parent ? (PyObject *)parent : Py_None);
 }
 
-static int
-set_parent(PyObject *self, PyObject *value, void *second)
-{
+static int set_parent(PyObject *self, PyObject *value, void *second) {
     Node *node = (Node *)self, **place = second ? &node->b : &node->a, *before = *place;
     if (refuse_deletion(value) < 0) return -1;
     if (value != Py_None && !is_value(value)) node->flags |= STRANGE;
@@ -908,28 +805,21 @@ set_parent(PyObject *self, PyObject *value, void *second)
     return 0;
 }
 
-static PyObject *
-get_operand(PyObject *self, void *second)
-{
+static PyObject *get_operand(PyObject *self, void *second) {
     Node *node = (Node *)self;
     if (node->flags & (second ? HAS_Y : HAS_X)) return number_object(second ? node->y : node->x);
     PyErr_SetString(PyExc_AttributeError, second ? "y" : "x");
     return NULL;
 }
 
-static int
-set_operand(PyObject *self, PyObject *value, void *second)
-{
+static int set_operand(PyObject *self, PyObject *value, void *second) {
     Node *node = (Node *)self;
     if (set_double(value, second ? &node->y : &node->x) < 0) return -1;
     node->flags |= second ? HAS_Y : HAS_X;
     return 0;
 }
 
-static PyObject *
-get_row(PyObject *self, void *unused)
-{
-    (void)unused;
+static PyObject *get_row(PyObject *self, void *Py_UNUSED(unused)) {
     PyObject *row = ((Node *)self)->row;
     if (row) return Py_NewRef(row);
     PyErr_SetString(PyExc_AttributeError, "row");
@@ -937,14 +827,12 @@ get_row(PyObject *self, void *unused)
 }
 
 /* What a row other than an operation says about its node: an entry, PYTHON, ANCHOR. */
-static int
-read_row(PyObject *row, uint32_t *entry, uint32_t *flags)
-{
+static int read_row(PyObject *row, uint32_t *entry, uint32_t *flags) {
     PyObject *op = PyObject_GetAttr(row, name_op), *hooks = NULL, *holds = NULL, *number;
     int done = -1, has_hooks, has_op;
     if (!op || !(hooks = PyObject_GetAttr(row, name_hooks))
-        || !(holds = PyObject_GetAttr(row, name_holds_nodes)) || (has_hooks = PyObject_IsTrue(hooks)) < 0)
-        goto end;
+        || !(holds = PyObject_GetAttr(row, name_holds_nodes))
+        || (has_hooks = PyObject_IsTrue(hooks)) < 0) goto end;
     number = PyDict_GetItemWithError(entry_of, op);
     if (!number && PyErr_Occurred()) goto end;
     has_op = op != Py_None;
@@ -961,9 +849,7 @@ end:
 }
 
 /* Puts `adopt` among the functions that the collector calls, before there is an anchor. */
-static int
-watch(void)
-{
+static int watch(void) {
     static int watching;
     if (watching) return 0;
     PyObject *gc = PyImport_ImportModule("gc");
@@ -974,10 +860,7 @@ watch(void)
     return watching ? 0 : -1;
 }
 
-static int
-set_row(PyObject *self, PyObject *row, void *unused)
-{
-    (void)unused;
+static int set_row(PyObject *self, PyObject *row, void *Py_UNUSED(unused)) {
     Node *node = (Node *)self;
     uint32_t entry = 0, flags = 0;
     if (refuse_deletion(row) < 0) return -1;
@@ -999,9 +882,7 @@ set_row(PyObject *self, PyObject *row, void *unused)
     return 0;
 }
 
-static int
-node_init(PyObject *self, PyObject *arguments, PyObject *named)
-{
+static int node_init(PyObject *self, PyObject *arguments, PyObject *named) {
     if (!named && PyTuple_GET_SIZE(arguments) == 1
         && PyFloat_CheckExact(PyTuple_GET_ITEM(arguments, 0))) {
         PyObject *mode;
@@ -1045,9 +926,7 @@ typedef struct {
 } Walk;
 
 /* Adds a node at the end.  If there is no memory, no list has it, so no walk has seen it. */
-static int
-push(List *list, Node *node)
-{
+static int push(List *list, Node *node) {
     if (list->count == list->room) {
         Py_ssize_t room = list->room ? 2 * list->room : 256;
         Node **at = PyMem_Realloc(list->at, room * sizeof *at);
@@ -1063,32 +942,24 @@ push(List *list, Node *node)
     return 0;
 }
 
-static void
-unsee(const List *list)
-{
+static void unsee(const List *list) {
     for (Py_ssize_t i = 0; i < list->count; i++) list->at[i]->flags &= ~SEEN;
 }
 
-static void
-unsee_all(const Walk *walk)
-{
+static void unsee_all(const Walk *walk) {
     unsee(&walk->inner);
     unsee(&walk->leaves);
     unsee(&walk->path);
 }
 
-static void
-end_walk(Walk *walk)
-{
+static void end_walk(Walk *walk) {
     PyMem_Free(walk->inner.at);
     PyMem_Free(walk->leaves.at);
     PyMem_Free(walk->path.at);
 }
 
 /* Sees a node: 1 if its parents must be visited first, 0 if it is done, -1 on an error. */
-static inline int
-see(Walk *walk, Node *node)
-{
+static inline int see(Walk *walk, Node *node) {
     walk->flags |= node->flags;
     node->flags |= SEEN;
     if (node->a || node->b) {
@@ -1099,9 +970,7 @@ see(Walk *walk, Node *node)
 }
 
 /* The same order as `_visit` in order.py. */
-static int
-visit_from(Walk *walk, Node *root)
-{
+static int visit_from(Walk *walk, Node *root) {
     if (root->flags & SEEN) return 0;
     int deeper = see(walk, root);
     if (deeper < 1) return deeper;
@@ -1130,9 +999,7 @@ visit_from(Walk *walk, Node *root)
     }
 }
 
-static int
-append_all(PyObject *list, const List *nodes)
-{
+static int append_all(PyObject *list, const List *nodes) {
     for (Py_ssize_t i = 0; i < nodes->count; i++)
         if (PyList_Append(list, (PyObject *)nodes->at[i]) < 0) return -1;
     return 0;
@@ -1140,20 +1007,17 @@ append_all(PyObject *list, const List *nodes)
 
 /* visit(roots, inner, leaves, without): True once the lists are filled; None where a node is not a
    Value, and nothing has been done. */
-static PyObject *
-visit(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
-{
-    (void)module;
+static PyObject *visit(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count) {
     PyObject *inner, *leaves, *result = NULL;
     Walk walk = {0};
     List left_out = {0};
-    if (count != 4 || !PyTuple_Check(arguments[0]) || !PyList_Check(arguments[1])
-        || !PyList_Check(arguments[2])) {
+    if (count != 4 || !PyTuple_Check(given[0]) || !PyList_Check(given[1])
+        || !PyList_Check(given[2])) {
         PyErr_SetString(PyExc_TypeError, "visit(roots, inner, leaves, without)");
         return NULL;
     }
-    inner = arguments[1], leaves = arguments[2];
-    PyObject *roots = arguments[0], *without = PySequence_Tuple(arguments[3]);
+    inner = given[1], leaves = given[2];
+    PyObject *roots = given[0], *without = PySequence_Tuple(given[3]);
     if (!without) return NULL;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(without); i++) {
         PyObject *node = PyTuple_GET_ITEM(without, i);
@@ -1181,9 +1045,7 @@ end:
 
 /* ------------------------------------------------------------------ the sweep */
 
-static inline void
-add(const Program *program, int which, Node *node, Node *parent, double g)
-{
+static inline void add(const Program *program, int which, Node *node, Node *parent, double g) {
     double slope;
     switch (program->kinds[which]) {
     case NOTHING:
@@ -1200,9 +1062,7 @@ add(const Program *program, int which, Node *node, Node *parent, double g)
 }
 
 /* Adds a node's adjoint, times the local derivatives, to those of its parents. */
-static inline void
-pull(const Program *program, Node *node)
-{
+static inline void pull(const Program *program, Node *node) {
     double g = node->grad.number;
     if (g == 0.0) return;
     if (node->a) add(program, 0, node, node->a, g);
@@ -1217,9 +1077,7 @@ typedef struct {
 
 /* Keeps the gradients and ends the walk that has seen the nodes; then their pass can begin, in
    which inner nodes start at 0. */
-static void
-begin(Kept *kept, Node *const *nodes, Py_ssize_t count, int at_zero)
-{
+static void begin(Kept *kept, Node *const *nodes, Py_ssize_t count, int at_zero) {
     for (Py_ssize_t i = 0; i < count; i++) {
         Node *node = nodes[i];
         kept[i] = (Kept){node->grad.number, node->flags & TOUCHED};
@@ -1228,9 +1086,7 @@ begin(Kept *kept, Node *const *nodes, Py_ssize_t count, int at_zero)
     }
 }
 
-static void
-restore(const Kept *kept, Node *const *nodes, Py_ssize_t count)
-{
+static void restore(const Kept *kept, Node *const *nodes, Py_ssize_t count) {
     for (Py_ssize_t i = 0; i < count; i++) {
         nodes[i]->grad.number = kept[i].number;
         nodes[i]->flags = (nodes[i]->flags & ~TOUCHED) | kept[i].touched;
@@ -1238,21 +1094,15 @@ restore(const Kept *kept, Node *const *nodes, Py_ssize_t count)
 }
 
 /* A value that is nan has nan derivatives. */
-static void
-seed_at(Node *root, double seed)
-{
+static void seed_at(Node *root, double seed) {
     root->grad.number += root->data == root->data ? seed : Py_NAN;
 }
 
-static void
-sweep(Node *const *inner, Py_ssize_t count)
-{
+static void sweep(Node *const *inner, Py_ssize_t count) {
     for (Py_ssize_t i = count; i--;) pull(entries[inner[i]->entry].program, inner[i]);
 }
 
-static int
-are_finite(const Node *root, Node *const *leaves, Py_ssize_t count)
-{
+static int are_finite(const Node *root, Node *const *leaves, Py_ssize_t count) {
     if (!isfinite(root->data)) return 0;
     for (Py_ssize_t i = 0; i < count; i++)
         if (!isfinite(leaves[i]->grad.number)) return 0;
@@ -1261,12 +1111,9 @@ are_finite(const Node *root, Node *const *leaves, Py_ssize_t count)
 
 /* backward(root, seed): True once the pass is done.  None, and nothing has changed, where it needs
    Python: for hooks, or because a number is inf or nan, which has to be reported. */
-static PyObject *
-backward(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
-{
-    (void)module;
-    if (count != 2 || !is_value(arguments[0]) || !PyFloat_CheckExact(arguments[1])) Py_RETURN_NONE;
-    Node *root = (Node *)arguments[0];
+static PyObject *backward(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count) {
+    if (count != 2 || !is_value(given[0]) || !PyFloat_CheckExact(given[1])) Py_RETURN_NONE;
+    Node *root = (Node *)given[0];
     Walk walk = {0};
     Kept *kept = NULL;
     PyObject *result = NULL;
@@ -1289,7 +1136,7 @@ backward(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
     }
     begin(kept, inner, n, 1);
     begin(kept + n, leaves, m, 0);
-    seed_at(root, PyFloat_AS_DOUBLE(arguments[1]));
+    seed_at(root, PyFloat_AS_DOUBLE(given[1]));
     sweep(inner, n);
     result = Py_True;
     if (!are_finite(root, leaves, m)) {
@@ -1305,9 +1152,7 @@ end:
 
 /* Whether all items are Values over which a pass needs no Python; they are put into the list.
    -1 without memory. */
-static int
-take_nodes(PyObject *items, int computed, List *nodes)
-{
+static int take_nodes(PyObject *items, int computed, List *nodes) {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); i++) {
         Node *node = (Node *)PyList_GET_ITEM(items, i);
         if (!is_value((PyObject *)node) || node->flags & (PYTHON | BOXED | STRANGE)) return 0;
@@ -1318,9 +1163,7 @@ take_nodes(PyObject *items, int computed, List *nodes)
 }
 
 /* Whether it is a node that was seen, and a float. */
-static int
-is_seed(PyObject *pair)
-{
+static int is_seed(PyObject *pair) {
     if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) return 0;
     PyObject *root = PyTuple_GET_ITEM(pair, 0);
     return PyFloat_CheckExact(PyTuple_GET_ITEM(pair, 1)) && is_value(root)
@@ -1328,9 +1171,7 @@ is_seed(PyObject *pair)
 }
 
 /* Writes 1 for each wanted node that was seen, and 0 for others; whether all is as it should be. */
-static int
-are_reached(PyObject *seeds, PyObject *wanted, double *reached)
-{
+static int are_reached(PyObject *seeds, PyObject *wanted, double *reached) {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(seeds); i++)
         if (!is_seed(PyList_GET_ITEM(seeds, i))) return 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(wanted); i++) {
@@ -1343,18 +1184,16 @@ are_reached(PyObject *seeds, PyObject *wanted, double *reached)
 
 /* derivatives(inner, leaves, seeds, wanted): a list, as `derivatives` in value.py gives it; no
    gradient has changed.  None where the pass needs Python. */
-static PyObject *
-derivatives(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
-{
-    (void)module;
+static PyObject *derivatives(PyObject *Py_UNUSED(module), PyObject *const *given,
+                             Py_ssize_t count) {
     for (Py_ssize_t i = 0; i < 4; i++)
-        if (count != 4 || !PyList_CheckExact(arguments[i])) Py_RETURN_NONE;
-    PyObject *seeds = arguments[2], *wanted = arguments[3], *result = NULL;
-    Py_ssize_t inner = PyList_GET_SIZE(arguments[0]), asked = PyList_GET_SIZE(wanted);
+        if (count != 4 || !PyList_CheckExact(given[i])) Py_RETURN_NONE;
+    PyObject *seeds = given[2], *wanted = given[3], *result = NULL;
+    Py_ssize_t inner = PyList_GET_SIZE(given[0]), asked = PyList_GET_SIZE(wanted);
     List nodes = {0};
     passes++;
-    int simple = take_nodes(arguments[0], 1, &nodes);
-    if (simple > 0) simple = take_nodes(arguments[1], 0, &nodes);
+    int simple = take_nodes(given[0], 1, &nodes);
+    if (simple > 0) simple = take_nodes(given[1], 0, &nodes);
     Kept *kept = PyMem_Malloc((nodes.count + 1) * sizeof *kept);
     double *gradients = PyMem_Malloc((asked + 1) * sizeof *gradients);
     if (simple < 0 || !kept || !gradients) {
@@ -1395,10 +1234,7 @@ typedef struct {
     Py_ssize_t left;
 } Steps;
 
-static PyObject *
-steps(PyObject *module, PyObject *inner)
-{
-    (void)module;
+static PyObject *steps(PyObject *Py_UNUSED(module), PyObject *inner) {
     if (!PyList_CheckExact(inner)) {
         PyErr_SetString(PyExc_TypeError, "steps(inner): expected a list");
         return NULL;
@@ -1410,24 +1246,18 @@ steps(PyObject *module, PyObject *inner)
     return (PyObject *)made;
 }
 
-static void
-steps_dealloc(PyObject *self)
-{
+static void steps_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     Py_DECREF(((Steps *)self)->inner);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
-static int
-is_boxed(const Node *parent)
-{
+static int is_boxed(const Node *parent) {
     return parent && parent->flags & BOXED;
 }
 
-static PyObject *
-steps_next(PyObject *self)
-{
+static PyObject *steps_next(PyObject *self) {
     Steps *made = (Steps *)self;
     passes++;
     while (made->left > 0 && made->left <= PyList_GET_SIZE(made->inner)) {
@@ -1445,17 +1275,13 @@ steps_next(PyObject *self)
 /* ------------------------------------------------------------------ the collector */
 
 /* Collects the nodes that the collector does not see, among the things an object refers to. */
-static int
-meet_node(PyObject *object, void *nodes)
-{
+static int meet_node(PyObject *object, void *nodes) {
     if (Py_TYPE(object) != Value || ((Node *)object)->flags & TRACKED) return 0;
     return push(nodes, (Node *)object);
 }
 
 /* Lets the collector see every descendant of an anchor that anything it sees refers to. */
-static int
-track_descendants(PyObject *objects)
-{
+static int track_descendants(PyObject *objects) {
     List roots = {0};
     Walk walk = {.together = 1};
     int done = 0;
@@ -1486,13 +1312,10 @@ track_descendants(PyObject *objects)
 
 /* A function for `gc.callbacks`.  Up to Python 3.13 generation 2 is a full collection; later ones
    collect bit by bit, so a growing number of anchors counts too. */
-static PyObject *
-adopt(PyObject *module, PyObject *arguments)
-{
+static PyObject *adopt(PyObject *Py_UNUSED(module), PyObject *arguments) {
     static Py_ssize_t last_time;
     const char *phase;
     PyObject *info, *objects, *gc;
-    (void)module;
     if (!PyArg_ParseTuple(arguments, "sO!", &phase, &PyDict_Type, &info)) return NULL;
     PyObject *generation = PyDict_GetItemString(info, "generation");
     if (strcmp(phase, "start") || !anchors || !generation) Py_RETURN_NONE;
@@ -1570,9 +1393,7 @@ static PyType_Spec steps_spec = {
 
 /* start(bases, init, Mode, Note, leaf_row, untouched, present_mode, present_call, hypot): the class
    of nodes; the present mode and call are the `get` of context variables. */
-static PyObject *
-start(PyObject *module, PyObject *arguments)
-{
+static PyObject *start(PyObject *module, PyObject *arguments) {
     PyObject *bases, *mode, *note, *get_mode, *get_call;
     adopt_function = PyObject_GetAttrString(module, "adopt");
     if (!adopt_function
@@ -1604,25 +1425,19 @@ static PyMethodDef module_functions[] = {
 };
 
 /* Adds a dict from names to their numbers. */
-static int
-add_name(PyObject *names, const char *name, int number)
-{
+static int add_name(PyObject *names, const char *name, int number) {
     PyObject *value = PyLong_FromLong(number);
     int done = value ? PyDict_SetItemString(names, name, value) : -1;
     Py_XDECREF(value);
     return done;
 }
 
-static int
-add_type(PyObject *module, const char *name, PyTypeObject **type, PyType_Spec *spec)
-{
+static int add_type(PyObject *module, const char *name, PyTypeObject **type, PyType_Spec *spec) {
     *type = (PyTypeObject *)PyType_FromSpec(spec);
     return *type ? PyModule_AddObjectRef(module, name, (PyObject *)*type) : -1;
 }
 
-static int
-module_exec(PyObject *module)
-{
+static int module_exec(PyObject *module) {
     static int loaded;
 #ifdef Py_GIL_DISABLED
     PyErr_SetString(PyExc_ImportError, "it needs the global interpreter lock");
@@ -1669,8 +1484,6 @@ static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT, "eager", NULL, 0, module_functions, module_slots, NULL, NULL, NULL
 };
 
-PyMODINIT_FUNC
-PyInit_eager(void)
-{
+PyMODINIT_FUNC PyInit_eager(void) {
     return PyModuleDef_Init(&module_definition);
 }

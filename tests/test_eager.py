@@ -432,6 +432,7 @@ BAD = {
     "a jump back": "x jump 0 return",
     "a jump to nowhere": "jump 60000 x return",
     "two depths that meet": "x y unless_less 7 x jump 9 x x return",
+    "a jump into an argument": "x y unless_less 8 x jump 9 constant 0 return",
     "a jump into emptiness": "x jump 4 return return",
     "too deep a stack": "x " * 49 + "add " * 48 + "return",
 }

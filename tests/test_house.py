@@ -26,7 +26,8 @@ autograd/check/__init__.py autograd/compiled/__init__.py autograd/printers/__ini
 autograd/rules.py autograd/files.py autograd/show/fonts.py autograd/show/drawing.py autograd/show/layout.py autograd/show/render.py autograd/show/style.py autograd/atomic.py
 autograd/operands.py
 autograd/operation.py
-autograd/ops.py
+autograd/ops.py autograd/printers/machine.py
+autograd/native.py
 autograd/record.py autograd/printers/latex.py autograd/printers/arrays.py autograd/advice.py autograd/notes.py autograd/blame.py autograd/order.py
 autograd/modes.py
 autograd/value.py
