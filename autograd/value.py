@@ -14,7 +14,7 @@ from autograd.atomic import forkable_lock
 from autograd.blame import first_nonfinite
 from autograd.modes import Mode, leaf_row, nonfinite, present_call, present_mode
 from autograd.notes import LEAF, UNTOUCHED, Note, registrations, run_hooks
-from autograd.operands import is_foreign, number, refusal, unboxed
+from autograd.operands import compared, equalled, number, refusal, unboxed
 from autograd.operation import Hook, Operation, Origin
 from autograd.ops import Ops
 from autograd.ops import rows as rows  # for the other files
@@ -204,23 +204,23 @@ class Value(Ops):
 
     # These read `.data` instead of the slot, so that a recording notices.
     def __lt__(self, other: "Value | float") -> bool:
-        y = other if type(other) is float else _compared(other, "__gt__")
+        y = other if type(other) is float else compared(other, Value, "__gt__")
         return y if y is NotImplemented else self.data < y
 
     def __le__(self, other: "Value | float") -> bool:
-        y = other if type(other) is float else _compared(other, "__ge__")
+        y = other if type(other) is float else compared(other, Value, "__ge__")
         return y if y is NotImplemented else self.data <= y
 
     def __gt__(self, other: "Value | float") -> bool:
-        y = other if type(other) is float else _compared(other, "__lt__")
+        y = other if type(other) is float else compared(other, Value, "__lt__")
         return y if y is NotImplemented else self.data > y
 
     def __ge__(self, other: "Value | float") -> bool:
-        y = other if type(other) is float else _compared(other, "__le__")
+        y = other if type(other) is float else compared(other, Value, "__le__")
         return y if y is NotImplemented else self.data >= y
 
     def __eq__(self, other: object) -> bool:
-        y = other if type(other) is float else _equalled(other)
+        y = other if type(other) is float else equalled(other, Value)
         return y if y is NotImplemented else bool(self.data == y)  # of NumPy's floats too
 
     __hash__ = object.__hash__  # by identity: two nodes of equal numbers are still two nodes
@@ -374,36 +374,6 @@ def _stored(operand: object, name: str) -> float:
             f"for its number, as in p.data = p.data - lr * p.grad, or q.data for another Value q"
         )
     return number(operand, f"v.{name} = ...")
-
-
-def _compared(other: object, reflected: str) -> Any:
-    """The number to compare a Value with; NotImplemented where the other class must decide."""
-    if type(other) is Value:
-        return other.data
-    if isinstance(other, Ops):
-        return NotImplemented  # another class of Ops compares in its own way
-    try:
-        return number(other, "a comparison")
-    except TypeError:
-        if is_foreign(other, reflected):
-            return NotImplemented
-        raise
-
-
-def _equalled(other: object) -> Any:
-    """The same for ==: an object that is not a number is not equal, and arrays are refused."""
-    if type(other) is Value:
-        return other.data
-    if other is None or isinstance(other, Ops | str | bytes):
-        return NotImplemented
-    from numbers import Number
-
-    other = unboxed(other)
-    if isinstance(other, Number):
-        return other
-    if hasattr(type(other), "__array__"):
-        raise TypeError(refusal(other, "=="))
-    return NotImplemented
 
 
 # These read a node's slots.  The properties are slower, and a recording notices them.

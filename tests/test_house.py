@@ -100,10 +100,11 @@ LONG: set[tuple[str, str]] = set()
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
 # A folder with its own number does not count for the folder around it.  The checker judges any
-# function, in decimals and in doubles, and names the mistake.  autograd/show draws what a
+# function, in decimals and in doubles, and names the mistake.  Rows for the stack machine and the
+# door to the engine in C are 200 lines of autograd.  autograd/show draws what a
 # learner looks at; nn/study holds the pictures and the exercises of the notebooks.
 MOST_IN = {
-    "autograd": 4275,
+    "autograd": 4480,
     "autograd/check": 3480,
     "autograd/compiled": 4572,
     "autograd/compiled/native": 3015,
