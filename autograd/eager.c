@@ -384,7 +384,7 @@ static Program *present_program(uint32_t number) {
    with a hook that closes over it.  Such a node is an anchor.  When the collector is about to look
    at everything, `adopt` gives it the anchors' descendants to see. */
 
-enum { SPARES = 1 << 15 }; /* 3 MB, so that a training step finds the nodes of the last one */
+enum { SPARES = 1 << 16 }; /* 6 MB: a training step finds the nodes of the last one */
 static Node *spare, *dying;
 static int spare_count, freeing;
 static Py_ssize_t anchors;
