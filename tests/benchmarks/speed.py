@@ -7,8 +7,9 @@ import math
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from autograd import Value, native, quiet_gc, topological
@@ -169,7 +170,7 @@ def gpt_loss(engine: Engine) -> Callable[[], Any]:
 ENGINES = {"chainrule": chainrule, "micrograd 0.1.0": micrograd, "XAD 1.5.2": xad}
 
 
-def compared(tasks: dict[str, Callable[[], float]], rounds: int = 8) -> dict[str, float]:
+def compared(tasks: Mapping[str, Callable[[], float]], rounds: int = 8) -> dict[str, float]:
     """The shortest step of each engine, in seconds; the engines take turns of 0.1 s."""
     shortest = dict.fromkeys(tasks, math.inf)
     losses = {task() for task in tasks.values()}
@@ -193,7 +194,7 @@ def engines() -> dict[str, Engine]:
     return there
 
 
-def table(title: str, tasks: dict[str, Callable[[], float]]) -> None:
+def table(title: str, tasks: Mapping[str, Callable[[], float]]) -> None:
     """Print the engines' times."""
     shortest = compared(tasks)
     ours = shortest["chainrule"]
@@ -205,17 +206,13 @@ def table(title: str, tasks: dict[str, Callable[[], float]]) -> None:
 def tables() -> None:
     """Print the steps of an MLP and of a GPT."""
     there = engines()
-    steps = {
-        name: (lambda e=e, loss=mlp_loss(e.make, e.relu): e.step(loss)) for name, e in there.items()
-    }
-    nodes = len(topological(mlp_loss(Value, Value.relu)()))
+    mlps = {name: partial(e.step, mlp_loss(e.make, e.relu)) for name, e in there.items()}
+    gpts = {name: partial(e.step, gpt_loss(e)) for name, e in there.items() if e.exp}
     what = "nodes, forward + order + backward, shortest of all steps, gc on:"
-    table(f"MLP 2-16-16-1, 32 samples, {nodes:,} {what}", steps)
-    steps = {
-        name: (lambda e=e, loss=gpt_loss(e): e.step(loss)) for name, e in there.items() if e.exp
-    }
-    nodes = len(topological(gpt_loss(there["chainrule"])()))
-    table(f"GPT of letters, 4,192 parameters, a name of 6, {nodes:,} {what}", steps)
+    count = len(topological(mlp_loss(Value, Value.relu)()))
+    table(f"MLP 2-16-16-1, 32 samples, {count:,} {what}", mlps)
+    count = len(topological(gpt_loss(there["chainrule"])()))
+    table(f"GPT of letters, 4,192 parameters, a name of 6, {count:,} {what}", gpts)
 
 
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
