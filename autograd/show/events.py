@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from autograd.show.formulas import Formula, formula
+from autograd.show.shown import Shown
 from autograd.value import Value
 
 
@@ -24,6 +25,7 @@ class Event:
         contribution: upstream * local, as the engine rounds it.
         grad: the gradient of the target (or the seeded root) after the event.
         arrived, uses: the number of contributions to the target so far, and in all.
+        taught: the lines of the formula for which the node stands; then the operand is ''.
     """
 
     kind: str
@@ -37,6 +39,7 @@ class Event:
     arrived: int = 0
     uses: int = 0
     names: Mapping[Value, str] = field(default_factory=dict, repr=False)
+    taught: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -53,8 +56,7 @@ class Event:
                 numbers[operand] = number
                 plain = f"{number:{number_format}}"
                 names[operand] = self.names[parent] if parent is not None else plain
-        texts = {key: f"{number:{number_format}}" for key, number in numbers.items()}
-        return names, {key: f"({t})" if t.startswith("-") else t for key, t in texts.items()}
+        return names, {key: _bracketed(number, number_format) for key, number in numbers.items()}
 
     @property
     def formula(self) -> str:
@@ -63,13 +65,17 @@ class Event:
             return f"dL/d{self.name} = 1"
         if self.node.op is None:
             return self.name
-        names, _ = self._texts(".4g")
         if self.kind == "forward":
-            return f"{self.name} = {self._formula(0).named(names)}"
+            taught = ", ".join(self.taught)
+            return f"{self.name} = {taught or self._formula(0).named(self._texts('.4g')[0])}"
         assert self.target is not None
-        slope = self._formula(1 + "xy".index(self.operand))
-        factor = slope.factor(slope.named(names))
-        return f"dL/d{self.names[self.target]} += dL/d{self.name} * {factor}"
+        target = self.names[self.target]
+        if self.taught:
+            factor = f"d{self.name}/d{target}"
+        else:
+            slope = self._formula(1 + "xy".index(self.operand))
+            factor = slope.factor(slope.named(self._texts(".4g")[0]))
+        return f"dL/d{target} += dL/d{self.name} * {factor}"
 
     def _formula(self, which: int, number_format: str = ".4g") -> Formula:
         """The row's z, dz/dx or dz/dy, simplified by the plain numbers among its operands."""
@@ -80,16 +86,18 @@ class Event:
         """The event in numbers: `2 * 3 = 6`, or `1 * 3 = 3`, with the total where paths meet."""
         if self.kind == "seed":
             return ""
-        node, value = self.node, format(self.node.data, number_format)
-        if node.op is None:
-            return value
-        _, numbers = self._texts(number_format)
+        value = format(self.node.data, number_format)
         if self.kind == "forward":
+            if self.node.op is None or self.taught:
+                return value
+            numbers = self._texts(number_format)[1]
             return f"{self._formula(0, number_format).numbered(numbers)} = {value}"
-        upstream = format(self.upstream, number_format)
-        upstream = f"({upstream})" if upstream.startswith("-") else upstream
-        slope = self._formula(1 + "xy".index(self.operand), number_format)
-        factor = slope.factor(slope.numbered(numbers))
+        if self.taught:
+            factor = _bracketed(self.local, number_format)
+        else:
+            slope = self._formula(1 + "xy".index(self.operand), number_format)
+            factor = slope.factor(slope.numbered(self._texts(number_format)[1]))
+        upstream = _bracketed(self.upstream, number_format)
         text = f"{upstream} * {factor} = {self.contribution:{number_format}}"
         return text + (f", total {self.grad:{number_format}}" if self.arrived > 1 else "")
 
@@ -100,6 +108,11 @@ class Event:
 
     def __str__(self) -> str:
         return self.line()
+
+
+def _bracketed(number: float, number_format: str) -> str:
+    text = format(number, number_format)
+    return f"({text})" if text.startswith("-") else text
 
 
 def plain_numbers(node: Value) -> tuple[float | None, float | None]:
@@ -113,6 +126,7 @@ class Played(Protocol):
     """The part of a player that a page needs: its events and its position."""
 
     root: Value
+    shown: Shown
     position: int
 
     def __len__(self) -> int: ...
@@ -127,22 +141,3 @@ class Played(Protocol):
 
     def lines(self) -> Iterator[str]:
         """The events, a line each."""
-
-
-def contributions(node: Value, grad: float) -> list[float]:
-    """The amounts that the node's pullback adds to its operands' gradients if its own is `grad`.
-
-    The engine's pullback computes them, on a copy of the node, so they are exact to the bit.
-    """
-    assert node.op is not None
-    copy = Value(node.data)
-    copy.x = node.x
-    copy.a, copy.b = Value(0.0), None
-    if node.op.arity == 2:
-        copy.y, copy.b = node.y, Value(0.0)
-    copy.grad = grad
-    for parent in copy.parents:
-        parent.grad = 0.0
-    # The pullback of a node with hooks would call them: take the operation's own.
-    (node.op if node.row.hooks else node.row).pullback(copy)
-    return [parent.grad for parent in copy.parents]

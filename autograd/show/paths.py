@@ -1,5 +1,6 @@
 """A gradient as a sum over paths, each a product of local derivatives."""
 
+import functools
 import heapq
 import html
 import math
@@ -8,10 +9,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from autograd.order import topological, unfold, visited
+from autograd.order import unfold
 from autograd.printers.latex import number, symbol
-from autograd.show.events import contributions
+from autograd.printers.mathml import MATHML
 from autograd.show.names import names, variables
+from autograd.show.shown import Shown
 from autograd.value import Value
 
 _NAMED = 4  # factors; the names of more make a line too long to read
@@ -27,10 +29,30 @@ class Path:
     share: float
 
     def __str__(self) -> str:
+        steps = [f"\u2202{z}/\u2202{x}" for x, z in self._steps()]
+        words = f"{' * '.join(steps)} = " if steps else ""
+        return f"{' -> '.join(self.names)}: {words}{self._numbers()}"
+
+    def _steps(self) -> list[tuple[str, str]]:
+        """The ends of each edge, from the root on; none if there are too many to read."""
+        steps = list(pairwise(self.names))[::-1]
+        return steps if len(steps) <= _NAMED else []
+
+    def _numbers(self) -> str:
         factors = " * ".join(f"({x:.4g})" if x < 0 else f"{x:.4g}" for x in reversed(self.locals))
-        steps = [f"\u2202{z}/\u2202{x}" for x, z in pairwise(self.names)][::-1]
-        words = f"{' * '.join(steps)} = " if 0 < len(steps) <= _NAMED else ""
-        return f"{' -> '.join(self.names)}: {words}{factors or '1'} = {self.product:.4g}"
+        return f"{factors or '1'} = {self.product:.4g}"
+
+    def cells(self) -> str:
+        """The path, its local derivatives as MathML, and its numbers, as cells of HTML."""
+        partials = (MATHML.partial(z, x) for x, z in self._steps())
+        words = functools.reduce(MATHML.product, partials) if self._steps() else ""
+        texts = (
+            html.escape(" \u2192 ".join(self.names)),
+            f'<math displaystyle="true">{words}</math>' if words else "",
+            html.escape(self._numbers().replace("*", "\u22c5").replace("-", "\u2212")),
+            f"{self.share:.1%}".replace("-", "\u2212"),
+        )
+        return "".join(f"<td style='text-align:left'>{text}</td>" for text in texts)
 
     def latex(self) -> str:
         """The product of local derivatives along the path as LaTeX."""
@@ -96,21 +118,19 @@ class Explanation:
         return r"\begin{aligned} " + r" \\ ".join(lines) + r" \end{aligned}"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(text)}</td><td>{share}</td></tr>"
-            for text, share in self._rows()
-        )
+        rows = "".join(f"<tr>{path.cells()}</tr>" for path in self.paths)
         head, _, _ = str(self).partition("\n")
         return f"<p>{head}</p><table>{rows}</table><p>{self.rest}</p>"
 
 
-def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
+def explain(root: Value, leaf: Value, k: int = 10, *, detail: str = "computed") -> Explanation:
     """dL/dleaf as a sum over the paths from the leaf to the root, with the k largest listed.
 
     Each path is a product of local derivatives, and by the chain rule their sum is the gradient
     (Bauer 1974).  However many paths there are, one pass of dynamic programming over the graph
     counts them and finds the largest.  Shares are relative to the gradient, so they can exceed
-    100 % where paths cancel.
+    100 % where paths cancel.  With detail="textbook", a node with a `formula` counts as one step,
+    as in `draw`.
 
     >>> a, b = Value(2.0, "a"), Value(-3.0, "b")
     >>> c = a * b; c.label = "c"
@@ -124,26 +144,30 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     if k < 1:
         raise ValueError(f"explain: k must be at least 1, got {k!r}")
     unfold(root)
-    inner, leaves = visited(root)
-    if leaf not in {*inner, *leaves}:
-        raise ValueError("explain: the leaf must be a node that the root was computed from")
+    shown = Shown(root, detail)
+    if leaf not in set(shown.order):
+        inside = " and the textbook shows" * bool(shown.parts)
+        raise ValueError(
+            f"explain: the leaf must be a node that the root was computed from{inside}"
+        )
     # For each node: the number of paths to it, their sum, and the k largest, each linked to the
     # path that it extends.
     count = {leaf: 1}
     total = {leaf: 1.0}
     best: dict[Value, list[tuple[float, Any]]] = {leaf: [(1.0, None)]}
-    for node in inner:
-        if node is leaf:
+    for node in shown.order:
+        if node is leaf or node.op is None:
             continue
         candidates: list[tuple[float, Any]] = []
-        for parent, local in zip((node.a, node.b), contributions(node, 1.0), strict=False):
-            if parent is not None and parent in count:
+        operands, locals_ = shown.operands(node), shown.amounts(node, 1.0)
+        for (parent, _), local in zip(operands, locals_, strict=True):
+            if parent in count:
                 count[node] = count.get(node, 0) + count[parent]
                 total[node] = total.get(node, 0.0) + total[parent] * local
                 candidates += [(p * local, (path, node, local)) for p, path in best[parent]]
         if candidates:
             best[node] = heapq.nlargest(k, candidates, key=lambda path: abs(path[0]))
-    name = names(topological(root), variables(sys._getframe(1)))
+    name = names(shown.order, variables(sys._getframe(1)))
     gradient = total[root]
     paths = []
     for product, link in best[root]:
