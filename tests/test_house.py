@@ -107,7 +107,7 @@ MOST_IN = {
     "autograd": 4562,
     "autograd/check": 3480,
     "autograd/compiled": 4572,
-    "autograd/compiled/native": 3001,
+    "autograd/compiled/native": 3003,
     "autograd/show": 2022,
     "nn": 3537,
     "nn/study": 1241,
