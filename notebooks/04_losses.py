@@ -123,8 +123,10 @@ assert all(abs(z.grad) < 1e-12 for z in best.values())
 from autograd import check_gradients
 from nn import softmax
 
-z = [Value(2.0), Value(-1.0), Value(0.5)]
-scce([z], [2], from_logits=True).backward()
+z = [Value(2.0, "z0"), Value(-1.0, "z1"), Value(0.5, "z2")]
+loss = scce([z], [2], from_logits=True)
+loss.label = "L"
+loss.backward()
 p = softmax([logit.data for logit in z])
 print("softmax - onehot:", *(f"{q - (k == 2):9.6f}" for k, q in enumerate(p)))
 print("dL/dz:           ", *(f"{logit.grad:9.6f}" for logit in z))
@@ -133,6 +135,27 @@ print("dL/dz:           ", *(f"{logit.grad:9.6f}" for logit in z))
 assert all(
     abs(logit.grad - (q - (k == 2))) < 1e-15 for k, (logit, q) in enumerate(zip(z, p, strict=True))
 )
+
+# %% [markdown]
+# The picture below shows the formula as it is taught. The target is the class 2, so y = (0, 0, 1), and each
+# edge carries p - y of its logit: 0.79 - 0, 0.04 - 0 and 0.18 - 1.
+
+# %%
+from autograd import draw
+
+draw(loss, edges=True, detail="textbook")
+
+# %% [markdown]
+# The library computes the same number in another way. It subtracts the largest logit first, so that no
+# exponential can overflow, and it never divides. If you multiply along the paths from a logit to L and add
+# them up, you get the number on the edge above:
+
+# %%
+draw(loss, edges=True)
+
+# %% tags=["check"]
+textbook = draw(loss, edges=True, detail="textbook").source
+assert all(f"= {logit.grad:.4g}".replace("-", "\u2212") in textbook for logit in z)
 
 # %%
 report = check_gradients(lambda *z: scce([z], [2], from_logits=True), 2.0, -1.0, 0.5)

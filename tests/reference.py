@@ -83,6 +83,7 @@ def _walk(tree: ast.expr, operands: dict[str, Any]) -> Any:
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": abs,
     "cbrt": lambda x: mp.cbrt(abs(x)) * (-1 if x < 0 else 1),
+    "log2": lambda x: mp.log(x, 2),  # mp.log2 is newer than what SymPy allows
     "fmod": lambda x, y: abs(x) % abs(y) * (-1 if x < 0 else 1),
     "round": mp.nint,
 }

@@ -817,3 +817,35 @@ def test_closed_neurons_are_rather_in_order_than_upside_down() -> None:
         heights = [tops[box] for box, _ in layer]
         down = sum(a < b for a, b in pairwise(heights))
         assert down > len(heights) / 2
+
+
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+@pytest.mark.parametrize("sizes", [[3, 6, 4, 1], [2, 12, 3], [2, 4, 4, 1]])
+def test_closed_neurons_of_a_layer_are_in_order(sizes: list[int], direction: str) -> None:
+    out = MLP(sizes, "tanh", seed=0)([0.5] * sizes[0])
+    root = sum(out, Value(0.0)) if isinstance(out, list) else out
+    graph = draw(root, limit=50, direction=direction)
+    at = {
+        node: (float(x), float(y))
+        for node, x, y in re.findall(
+            r'<g id="(n\d+)" class="node">.*?<text [^>]*x="(\S+)" y="(\S+)"', graph.svg(), re.DOTALL
+        )
+    }
+    frames = re.findall(r"label=\"layer (\d+)\"(.*?)\n\t}", graph.source, re.DOTALL)
+    assert len(frames) == len(sizes) - 1
+    for _, inside in frames:
+        neurons = dict(re.findall(r'(n\d+) \[id=n\d+ label="neuron (\d+)\\n', inside))
+        places = [
+            at[node][direction == "LR"] for node in sorted(neurons, key=lambda n: int(neurons[n]))
+        ]
+        assert len(set(places)) == len(neurons)
+        assert places == sorted(places)
+
+
+def test_closed_scopes_that_lead_to_one_another_are_not_in_one_column() -> None:
+    x = Value(0.5, "x")
+    for k in range(3):
+        with scope(f"step {k}"):
+            for _ in range(4):
+                x = x.sin()
+    assert "rank=same" not in draw(x, limit=5).source

@@ -111,20 +111,21 @@ LONG: set[tuple[str, str]] = set()
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-# A folder with its own number does not count for the folder around it.  The checker judges any
-# function, in decimals and in doubles, and names the mistake.  autograd/show draws what a
-# learner looks at; autograd/printers writes rows in other languages; autograd/bridges says what each
-# operation of PyTorch and of JAX does to Values, and writes graphs for C, scripts and documents;
-# nn/study holds the pictures and the exercises of the notebooks.
+# A folder with its own number does not count for the folder around it.  autograd/printers writes
+# rows in other languages, and formulas as LaTeX, MathML and plain text.  The checker judges any
+# function, in decimals and in doubles, and names the mistake.  autograd/show draws what a learner
+# looks at.  autograd/bridges says what each operation of PyTorch and of JAX does to Values, and
+# writes graphs for C, scripts and documents.  nn/study holds the pictures and the exercises of the
+# notebooks.
 MOST_IN = {
-    "autograd": 4275,
+    "autograd": 3990,
     "autograd/bridges": 2520,
     "autograd/check": 3480,
     "autograd/compiled": 4775,
     "autograd/compiled/native": 3015,
     "autograd/printers": 1000,
-    "autograd/show": 1860,
-    "nn": 3485,
+    "autograd/show": 2022,
+    "nn": 3537,
     "nn/study": 1241,
 }
 # Taken in by a package for itself.

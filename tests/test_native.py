@@ -5,6 +5,7 @@ import ctypes
 import itertools
 import math
 import multiprocessing
+import os
 import random
 import signal
 import subprocess

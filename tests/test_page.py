@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import nn
 from autograd import Value, expression, play, rows, scope, topological
 from autograd.operation import Op
 from autograd.show.page import _function, frame, javascript, page, script_json
@@ -88,6 +89,7 @@ def test_a_page_needs_nothing_from_outside_and_touches_nothing(tmp_path: Path) -
     assert set(re.findall(r"https?://[^\s\"'<]+", text)) <= {
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",
+        "http://www.w3.org/1998/Math/MathML",
     }
 
 
@@ -151,23 +153,32 @@ def test_every_row_as_javascript_agrees_with_python() -> None:
 # ---------------------------------------------------------------------- in the browser
 
 
-@pytest.fixture
-def opened(browser: Any, tmp_path: Path) -> Iterator[Any]:
-    """A function that opens a root's page by file://, offline; no error may come of it."""
+@pytest.fixture(scope="module")
+def offline(browser: Any) -> Iterator[tuple[Any, list[str]]]:
+    """A tab without a network, for one page after the other, and the errors in it."""
     errors: list[str] = []
     context = browser.new_context(offline=True, viewport={"width": 1100, "height": 860})
+    tab = context.new_page()
+    tab.set_default_timeout(10_000)
+    tab.on("console", lambda message: errors.append(message.text))
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    yield tab, errors
+    context.close()
 
-    def show(root: Value) -> Any:
-        tab = context.new_page()
-        tab.set_default_timeout(10_000)
-        tab.on("console", lambda message: errors.append(message.text))
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.goto("file://" + play(root, {}).save(tmp_path / "player.html"))
+
+@pytest.fixture
+def opened(offline: tuple[Any, list[str]], tmp_path: Path) -> Iterator[Any]:
+    """A function that opens a root's page by file://, offline; no error may come of it."""
+    tab, errors = offline
+
+    def show(root: Value, detail: str = "computed") -> Any:
+        tab.goto("file://" + play(root, {}, detail=detail).save(tmp_path / "player.html"))
         return tab
 
     yield show
-    context.close()
-    assert errors == []
+    tab.goto("about:blank")  # so that no page goes on into the next test
+    found, errors[:] = errors[:], []
+    assert found == []
 
 
 def test_every_control(opened: Any) -> None:
@@ -619,3 +630,97 @@ def test_a_page_holds_a_picture_of_each_closed_scope_unless_there_are_many(
     monkeypatch.setattr("autograd.show.page.OPENED", 40)
     monkeypatch.setattr("autograd.show.page.LIMIT", 3)
     assert "<template " not in play(root, {}).html()
+
+
+def textbook() -> Value:
+    z = [Value(number, f"z{i}") for i, number in enumerate((2.0, -1.0, 0.5))]
+    loss: Value = nn.scce([z], [2], from_logits=True)
+    loss.label = "L"
+    return loss
+
+
+@pytest.mark.parametrize("width", [390, 600, 900, 1400])
+def test_a_frame_is_as_high_as_its_page(width: int, browser: Any) -> None:
+    context = browser.new_context(offline=True, viewport={"width": width + 20, "height": 900})
+    try:
+        for root in (expression(NEURON, AT), textbook(), network(5, 2)):
+            tab = context.new_page()
+            html = play(root, {})._repr_html_()
+            tab.set_content(f'<body style="margin: 10px">{html}</body>')
+            inside = tab.frames[1]
+            inside.wait_for_function("document.querySelector('#lines li') !== null")
+            high, all_, used = inside.evaluate(
+                "() => [innerHeight, document.documentElement.scrollHeight,"
+                " document.querySelector('#curve').getBoundingClientRect().bottom]"
+            )
+            assert all_ == high
+            assert high - used < 40
+            inside.wait_for_function(
+                "parseFloat(getComputedStyle(document.getElementById('typeset')).fontSize) > 20"
+                " && document.querySelectorAll('#lines li').length"
+                " >= Math.min(events.length, Math.floor($('events').clientHeight / 22))"
+            )
+            picture = "document.getElementById('picture')"
+            assert inside.evaluate(f"{picture}.scrollHeight <= {picture}.clientHeight")
+            tab.close()
+    finally:
+        context.close()
+
+
+def test_formulas_are_typeset(opened: Any) -> None:
+    a, b = Value(-1.5, "a_1"), Value(2.0, "weight")
+    root = (a * b - 1.0) ** 2.0 / b + (1e-5 * a).exp()
+    root.label = "y"
+    tab = opened(root)
+
+    def shown(to: str) -> str:
+        tab.evaluate(f"go(events.findIndex((e) => line(e).startsWith({to!r})))")
+        return str(tab.locator("#typeset").text_content())
+
+    assert shown("a_1") == "a1=\u22121.5"
+    assert shown("weight") == "weight=2"
+    assert shown("v1 =") == "v1=a1weight=(\u22121.5)2=\u22123"
+    assert shown("v3 =") == "v3=v22=(\u22124)2=16"  # a power, whose base keeps its brackets
+    assert shown("v4 =") == "v4=v3weight=162=8"  # a fraction
+    assert (
+        shown("v5 =")
+        == "v5=1\u22c510\u22125a1=1\u22c510\u22125(\u22121.5)=\u22121.5\u22c510\u22125"
+    )
+    assert shown("dL/dy") == "\u2202L\u2202y=1"
+    assert (
+        shown("dL/dv2")
+        == "\u2202L\u2202v2+=\u2202L\u2202v3\u22c5(2v2)=0.5\u22c5(2(\u22124))=\u22124"
+    )
+    assert tab.locator("#typeset math").count() == 2
+    assert tab.locator("#typeset mfrac").count() == 2
+    size = "parseFloat(getComputedStyle(document.getElementById('typeset')).fontSize)"
+    before = tab.evaluate(size)
+    tab.set_viewport_size({"width": 200, "height": 800})
+    shown("dL/dv2")
+    assert tab.evaluate(size) < before
+
+
+def test_the_textbook_in_the_browser(opened: Any) -> None:
+    root = textbook()
+    player = play(root, {}, detail="textbook")
+    tab = opened(root, "textbook")
+    lines = tab.evaluate("events.map(line)")
+    assert len(lines) == len(player)
+    assert lines[-1] == player[-1].line()
+    assert lines[3].startswith("L = \u2212log(p_2), p_i = e^z_i / \u03a3_j e^z_j = 1.741")
+    tab.evaluate("go(3)")
+    assert tab.locator("#typeset munder, #typeset mfrac").count() >= 2
+    tab.keyboard.press("End")
+    assert tab.locator("#picture g.node").count() == 4
+    assert tab.locator("#picture g.lit").count() == 1
+    assert "\u2202L\u2202z2" in tab.locator("#typeset").text_content()
+    # Other inputs: the operations inside the formula are computed again.
+    tab.evaluate("data[0] = -3; again()")
+    z = [Value(number, f"z{i}") for i, number in enumerate((-3.0, -1.0, 0.5))]
+    loss = nn.scce([z], [2], from_logits=True)
+    loss.backward()
+    assert tab.evaluate("data[graph.root]") == pytest.approx(loss.data, rel=1e-14)
+    grads = tab.evaluate("compute()")
+    order = [node.label for node in player.shown.order]
+    for leaf in z:
+        assert grads[order.index(leaf.label)] == pytest.approx(leaf.grad, rel=1e-12)

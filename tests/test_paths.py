@@ -73,9 +73,14 @@ def test_an_explanation_shows_in_a_notebook() -> None:
     shown = Explanation(-4.0, paths, 5)
     assert shown._repr_html_() == (
         "<p>-4 over 5 paths</p><table>"
-        "<tr><td style='text-align:left'>&lt;a&gt; -&gt; b: "
-        "\u2202b/\u2202&lt;a&gt; = 3 * (-2) = -6</td><td>150.0%</td></tr>"
-        "<tr><td style='text-align:left'>a: 1 = 2</td><td>-50.0%</td></tr>"
+        "<tr><td style='text-align:left'>&lt;a&gt; \u2192 b</td>"
+        "<td style='text-align:left'><math displaystyle=\"true\">"
+        "<mfrac><mrow><mo>\u2202</mo><mi>b</mi></mrow>"
+        '<mrow><mo>\u2202</mo><mi mathvariant="normal">&lt;a&gt;</mi></mrow></mfrac></math></td>'
+        "<td style='text-align:left'>3 \u22c5 (\u22122) = \u22126</td>"
+        "<td style='text-align:left'>150.0%</td></tr>"
+        "<tr><td style='text-align:left'>a</td><td style='text-align:left'></td>"
+        "<td style='text-align:left'>1 = 2</td><td style='text-align:left'>\u221250.0%</td></tr>"
         "</table><p>3 smaller paths: 0</p>"
     )
     assert str(shown).split("\n") == [

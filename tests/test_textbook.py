@@ -12,8 +12,10 @@ import autograd
 import nn
 from autograd import Value, draw, explain, no_grad, play, scope
 from autograd.order import topological
+from autograd.show.animation import frame
 from autograd.show.draw import MINUS
 from autograd.show.shown import Shown
+from autograd.show.steps import steps
 from autograd.textbook import with_formula
 from nn.losses import NAMED
 
@@ -116,9 +118,11 @@ def twin_of(result: Value, root: Value, moved: Value) -> Value:
 def test_the_amounts_along_the_edges_add_up_to_the_gradient(case: str) -> None:
     root, leaves, _ = graph(case)
     root.backward()
-    final = play(root, {}, detail="textbook")[-1]
+    player = play(root, {}, detail="textbook")
+    final = player[-1]
+    assert len(str(player).splitlines()) == len(player) + 2  # and two headings
     grads = dict.fromkeys(leaves, 0.0)
-    for event in play(root, {}, detail="textbook"):
+    for event in player:
         if event.target in grads:
             grads[event.target] += event.contribution
     assert final.kind == "backward"
@@ -270,6 +274,17 @@ def test_a_compiled_loss_has_the_same_textbook_picture(tmp_path: Any) -> None:
     assert fast.program.locate(int(fast.program.address[fast.program.tape.outputs][0]))["scope"]
 
 
+def test_a_formula_names_its_operands_where_they_have_other_names() -> None:
+    for count in (3, 8):
+        a, b, *more = (Value(float(i), f"u{i}") for i in range(count))
+        p = nn.softmax([a * 1.0, b, *more])[0]
+        text = draw(p, detail="textbook").mermaid()
+        names = ", ".join(f"u{i}" for i in range(1, min(count, 6)))
+        assert f"<br>of v1, {names}{', and 2 more' * (count > 6)}<br>value" in text
+    z = nn.logsumexp([Value(1.0, "z0"), Value(2.0, "z_1")])
+    assert "<br>of " not in draw(z, detail="textbook").mermaid()
+
+
 def test_closed_scopes_and_formulas_stand_side_by_side() -> None:
     model = nn.Sequential(nn.Layer(2, 6, "tanh", seed=0), nn.Layer(6, 3, seed=1), nn.softmax)
     loss = nn.cce([model([0.5, -1.0])], [SHARES])
@@ -286,3 +301,16 @@ def test_leaves_with_formulas_elsewhere_can_be_pickled() -> None:
     z = Value(2.0, "z")
     nn.softmax([z, Value(1.0)])
     assert pickle.loads(pickle.dumps(z)).label == "z"
+
+
+def test_pages_frames_and_steps_show_the_formula() -> None:
+    z = [Value(number, f"z{i}") for i, number in enumerate(LOGITS)]
+    loss = nn.scce([z], [2], from_logits=True)
+    loss.label = "L"
+    player = play(loss, {}, detail="textbook")
+    assert '"taught": ["\\u2212log(p_2)", "p_i = e^z_i / \\u03a3_j e^z_j"]' in player.html()
+    assert '"taught"' not in play(loss, {}).html()
+    picture = frame(player, -1)
+    assert len(picture.boxes) == 4
+    assert picture.source.count("->") == 3
+    assert steps(loss, detail="textbook")[-1].startswith("  dL/dz2 += dL/dL * dL/dz2 = 1 * (-0.8")

@@ -72,6 +72,10 @@ class MathML(Notation):
         inside = self.bracketed("<mo>,</mo>".join(arguments))
         return _row(f'<mi mathvariant="normal">{html.escape(name)}</mi>', inside)
 
+    def partial(self, of: str, by: str) -> str:
+        """The local derivative of one named node by another."""
+        return self.quotient(*(f"<mo>\u2202</mo>{self.symbol(name)}" for name in (of, by)))
+
     def total(self, index: str, term: str) -> str:
         """A sum over an index."""
         return _row(f"<munder><mo>\u2211</mo><mi>{html.escape(index)}</mi></munder>", term)

@@ -11,6 +11,7 @@ from typing import Any
 from autograd.notes import UNTOUCHED
 from autograd.operation import Operation
 from autograd.order import unfold
+from autograd.printers.notation import indexed
 from autograd.show.graph import Graph
 from autograd.show.names import names, variables
 from autograd.show.shown import Shown
@@ -26,6 +27,7 @@ _SPACE = {"nodesep": "0.25", "ranksep": "0.45"}
 MINUS = "\u2212"  # as wide as a plus
 WIDEST, MOST_LINES = 48, 12  # characters in a line of a box, and lines of a name
 _FILLER = "\ufdd0"  # a code point that is no character
+_MOST_NAMES = 6  # of operands in the box of a formula
 LIMIT = 300  # boxes; a larger picture is unreadable, and one of thousands cannot be laid out
 
 
@@ -252,6 +254,16 @@ class Picture:
             return node.label
         return self.name[node]
 
+    def _of(self, node: Value, formula: str) -> list[str]:
+        """A line with the operands of a formula, unless they have the names that it uses."""
+        operands = [operand for operand, _ in self.shown.operands(node)] if formula else []
+        names = [self._called(operand, node) for operand in operands]
+        letters = {(indexed(name) or (name,))[0] for name in names}
+        if letters.issubset(re.findall(r"[^\W\d_]+", formula)):
+            return []
+        more = [f"and {len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
+        return [f"of {', '.join(names[:_MOST_NAMES] + more)}"]
+
     def lines(self, key: Any) -> list[str]:
         """The lines of text in a box."""
         nodes = self.boxes[key]
@@ -271,7 +283,7 @@ class Picture:
                 f"{head} = {formula}" if len(head) + len(formula) <= 36 else f"{head}\n= {formula}"
             )
         grad = "no backward yet" if node.grad is UNTOUCHED else f"grad {self.number(node.grad)}"
-        texts = map(wrapped, (head, *taught[1:]))
+        texts = map(wrapped, (head, *taught[1:], *self._of(node, " ".join(taught))))
         return [*texts, f"value {self.number(node.data)}", *[grad] * self.grads]
 
     def _links(self) -> Iterator[tuple[Any, Any, str, bool]]:

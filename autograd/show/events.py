@@ -56,8 +56,7 @@ class Event:
                 numbers[operand] = number
                 plain = f"{number:{number_format}}"
                 names[operand] = self.names[parent] if parent is not None else plain
-        texts = {key: f"{number:{number_format}}" for key, number in numbers.items()}
-        return names, {key: f"({t})" if t.startswith("-") else t for key, t in texts.items()}
+        return names, {key: _bracketed(number, number_format) for key, number in numbers.items()}
 
     @property
     def formula(self) -> str:
@@ -66,18 +65,17 @@ class Event:
             return f"dL/d{self.name} = 1"
         if self.node.op is None:
             return self.name
-        names, _ = self._texts(".4g")
         if self.kind == "forward":
-            return (
-                f"{self.name} = {self.taught[0] if self.taught else self._formula(0).named(names)}"
-            )
+            taught = ", ".join(self.taught)
+            return f"{self.name} = {taught or self._formula(0).named(self._texts('.4g')[0])}"
         assert self.target is not None
+        target = self.names[self.target]
         if self.taught:
-            target = self.names[self.target]
-            return f"dL/d{target} += dL/d{self.name} * d{self.name}/d{target}"
-        slope = self._formula(1 + "xy".index(self.operand))
-        factor = slope.factor(slope.named(names))
-        return f"dL/d{self.names[self.target]} += dL/d{self.name} * {factor}"
+            factor = f"d{self.name}/d{target}"
+        else:
+            slope = self._formula(1 + "xy".index(self.operand))
+            factor = slope.factor(slope.named(self._texts(".4g")[0]))
+        return f"dL/d{target} += dL/d{self.name} * {factor}"
 
     def _formula(self, which: int, number_format: str = ".4g") -> Formula:
         """The row's z, dz/dx or dz/dy, simplified by the plain numbers among its operands."""
@@ -88,22 +86,18 @@ class Event:
         """The event in numbers: `2 * 3 = 6`, or `1 * 3 = 3`, with the total where paths meet."""
         if self.kind == "seed":
             return ""
-        node, value = self.node, format(self.node.data, number_format)
-        if node.op is None:
-            return value
-        _, numbers = self._texts(number_format)
-        if self.kind == "forward" and self.taught:
-            return value
+        value = format(self.node.data, number_format)
         if self.kind == "forward":
+            if self.node.op is None or self.taught:
+                return value
+            numbers = self._texts(number_format)[1]
             return f"{self._formula(0, number_format).numbered(numbers)} = {value}"
-        upstream = format(self.upstream, number_format)
-        upstream = f"({upstream})" if upstream.startswith("-") else upstream
         if self.taught:
-            local = format(self.local, number_format)
-            factor = f"({local})" if local.startswith("-") else local
+            factor = _bracketed(self.local, number_format)
         else:
             slope = self._formula(1 + "xy".index(self.operand), number_format)
-            factor = slope.factor(slope.numbered(numbers))
+            factor = slope.factor(slope.numbered(self._texts(number_format)[1]))
+        upstream = _bracketed(self.upstream, number_format)
         text = f"{upstream} * {factor} = {self.contribution:{number_format}}"
         return text + (f", total {self.grad:{number_format}}" if self.arrived > 1 else "")
 
@@ -114,6 +108,11 @@ class Event:
 
     def __str__(self) -> str:
         return self.line()
+
+
+def _bracketed(number: float, number_format: str) -> str:
+    text = format(number, number_format)
+    return f"({text})" if text.startswith("-") else text
 
 
 def plain_numbers(node: Value) -> tuple[float | None, float | None]:

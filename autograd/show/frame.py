@@ -17,7 +17,7 @@ _BAR = 12  # a scroll bar
 _BREAKS = ((862, 196), (626, 24), (606, 48), (570, 20), (378, 24), (342, 60))
 _FIXED = 824  # pixels of a wide page without its picture and its inputs
 _AROUND = 218  # the neighbours of the present node
-_INPUT, _MOST = 48, 300  # pixels of a field, and of all of them
+_INPUT, _MOST = 50, 308  # pixels of a field, and of all of them
 _FIELDS, _SEARCH = 60, 56  # leaves with a field; of more, the user asks for a field by name
 
 

@@ -1,5 +1,6 @@
 """A gradient as a sum over paths, each a product of local derivatives."""
 
+import functools
 import heapq
 import html
 import math
@@ -10,6 +11,7 @@ from typing import Any
 
 from autograd.order import unfold
 from autograd.printers.latex import number, symbol
+from autograd.printers.mathml import MATHML
 from autograd.show.names import names, variables
 from autograd.show.shown import Shown
 from autograd.value import Value
@@ -27,10 +29,30 @@ class Path:
     share: float
 
     def __str__(self) -> str:
+        steps = [f"\u2202{z}/\u2202{x}" for x, z in self._steps()]
+        words = f"{' * '.join(steps)} = " if steps else ""
+        return f"{' -> '.join(self.names)}: {words}{self._numbers()}"
+
+    def _steps(self) -> list[tuple[str, str]]:
+        """The ends of each edge, from the root on; none if there are too many to read."""
+        steps = list(pairwise(self.names))[::-1]
+        return steps if len(steps) <= _NAMED else []
+
+    def _numbers(self) -> str:
         factors = " * ".join(f"({x:.4g})" if x < 0 else f"{x:.4g}" for x in reversed(self.locals))
-        steps = [f"\u2202{z}/\u2202{x}" for x, z in pairwise(self.names)][::-1]
-        words = f"{' * '.join(steps)} = " if 0 < len(steps) <= _NAMED else ""
-        return f"{' -> '.join(self.names)}: {words}{factors or '1'} = {self.product:.4g}"
+        return f"{factors or '1'} = {self.product:.4g}"
+
+    def cells(self) -> str:
+        """The path, its local derivatives as MathML, and its numbers, as cells of HTML."""
+        partials = (MATHML.partial(z, x) for x, z in self._steps())
+        words = functools.reduce(MATHML.product, partials) if self._steps() else ""
+        texts = (
+            html.escape(" \u2192 ".join(self.names)),
+            f'<math displaystyle="true">{words}</math>' if words else "",
+            html.escape(self._numbers().replace("*", "\u22c5").replace("-", "\u2212")),
+            f"{self.share:.1%}".replace("-", "\u2212"),
+        )
+        return "".join(f"<td style='text-align:left'>{text}</td>" for text in texts)
 
     def latex(self) -> str:
         """The product of local derivatives along the path as LaTeX."""
@@ -96,10 +118,7 @@ class Explanation:
         return r"\begin{aligned} " + r" \\ ".join(lines) + r" \end{aligned}"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(text)}</td><td>{share}</td></tr>"
-            for text, share in self._rows()
-        )
+        rows = "".join(f"<tr>{path.cells()}</tr>" for path in self.paths)
         head, _, _ = str(self).partition("\n")
         return f"<p>{head}</p><table>{rows}</table><p>{self.rest}</p>"
 

@@ -102,8 +102,17 @@ function typeset(event) {
     line.append(math);
     return line;
   }));
-  // A formula that is too wide gets smaller letters, down to 60 %.
-  box.style.fontSize = "";
-  const room = box.clientWidth - 24, width = Math.max(...[...box.querySelectorAll("math")].map((math) => math.getBoundingClientRect().width));
-  if (width > room) box.style.fontSize = `${Math.max(0.6, room / width) * parseFloat(getComputedStyle(box).fontSize)}px`;
+  fit();
 }
+
+// A formula that is too wide gets smaller letters, down to 60 %.
+function fit() {
+  const box = $("typeset"), room = box.clientWidth - 24;
+  box.style.fontSize = "";
+  const width = Math.max(...[...box.querySelectorAll("math")].map((math) => math.getBoundingClientRect().width));
+  if (room > 0 && width > room) box.style.fontSize = `${Math.max(0.6, room / width) * parseFloat(getComputedStyle(box).fontSize)}px`;
+}
+
+// A page in a frame gets its size after its first event, and another one when the frame changes.
+new ResizeObserver(() => { fit(); lines(); }).observe($("typeset"));
+new ResizeObserver(() => lines()).observe($("events"));
