@@ -1,4 +1,4 @@
-"""Sets up `.venv` beside this file and runs demo, tests or docs, with nothing but Python."""
+"""Sets up `.venv` beside this file and runs demo, tests, docs or site, with nothing but Python."""
 
 import argparse
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-COMMANDS = ("demo", "test", "docs")
+COMMANDS = ("demo", "test", "docs", "site")
 
 
 def call(*command: object) -> None:
@@ -94,7 +94,9 @@ def main() -> None:
     elif command == "docs":
         folder = HERE / "out" / "docs"
         call(PYTHON, HERE / "docs" / "make.py", folder)
-        print(folder / "index.html")
+        print(folder / "docs" / "index.html")
+    elif command == "site":
+        call(PYTHON, HERE / "docs" / "site" / "assemble.py", HERE / "out" / "site")
     else:
         call(PYTHON, "-m", "ruff", "check", ".")
         call(PYTHON, "-m", "ruff", "format", "--check", ".")
