@@ -83,7 +83,15 @@ def _as_rst(app: Any, what: str, name: str, of: Any, options: Any, lines: list[s
     lines[:] = _TABLE.sub(r"\1\n\n::\n\n\2", text).split("\n")
 
 
+def _with_levels(app: Any, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Give the captions of the list of pages the level that a heading needs for screen readers."""
+    for part in ("body", "furo_navigation_tree"):
+        if part in context:
+            context[part] = context[part].replace('role="heading"', 'role="heading" aria-level="2"')
+
+
 def setup(app: Any) -> None:
     """Add formulas as MathML, which every browser shows without a script."""
+    app.connect("html-page-context", _with_levels, priority=900)  # after the theme
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     app.connect("autodoc-process-docstring", _as_rst)

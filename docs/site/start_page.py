@@ -5,7 +5,7 @@ from pathlib import Path
 from autograd import expression, play
 
 HERE = Path(__file__).resolve().parent
-SHOWN = "h = tanh(w*x + b); (h - y)**2"
+SHOWN = "h = tanh(w*x + b); L = (h - y)**2"
 AT = {"w": 2.0, "x": -1.0, "b": 0.5, "y": 1.0}
 _OPTIONAL = "<!-- playground -->"
 

@@ -8,5 +8,8 @@ export function mixed(x) {
   return PAPER.map((paper, i) => Math.round(paper + share * (colour[i] - paper)));
 }
 
-/** The colour of lines and dots for the sign of a number. */
-export const sign = (x) => (x > 0 ? "#d55e00" : x < 0 ? "#0072b2" : "#8a8a86");
+/** The colour of dots on the plane, which is the same in the dark. */
+export const dot = (x) => (x > 0 ? "#d55e00" : "#0072b2");
+
+/** The colour of lines for the sign of a number, for styles. */
+export const sign = (x) => (x > 0 ? "var(--plus)" : x < 0 ? "var(--minus)" : "var(--line)");

@@ -1,5 +1,5 @@
 // The plane: the outputs over it as colours, the samples, and a place to click.
-import { mixed, sign } from "./colours.js";
+import { dot, mixed } from "./colours.js";
 
 export const PIXELS = 24, REACH = 2;
 
@@ -31,7 +31,7 @@ export function drawSamples(canvas, samples, chosen) {
   samples.forEach(([x, y, target], i) => {
     context.beginPath();
     context.arc((x + REACH) * scale, (REACH - y) * scale, (i === chosen ? 0.026 : 0.016) * size, 0, 7);
-    context.fillStyle = sign(target);
+    context.fillStyle = dot(target);
     context.fill();
     context.lineWidth = (i === chosen ? 0.01 : 0.005) * size;
     context.strokeStyle = i === chosen ? "#1b1b1b" : "#fff";

@@ -9,7 +9,10 @@
   system.addEventListener("change", apply);
   addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
-    const say = () => { button.textContent = now() === "dark" ? "light theme" : "dark theme"; };
+    const say = () => {
+      button.textContent = now() === "dark" ? "light" : "dark";
+      button.setAttribute("aria-label", `${button.textContent} theme`);
+    };
     say();
     button.onclick = () => {
       try { localStorage.setItem("theme", now() === "dark" ? "light" : "dark"); } catch { return; }

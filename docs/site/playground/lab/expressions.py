@@ -40,6 +40,8 @@ def see(text: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
     names = inputs(text)
     given = {name: float(numbers.get(name, first_number(i))) for i, name in enumerate(names)}
     root = expression(text, given)
+    if not root.label and "L" not in names:
+        root.label = "L"
 
     def again(*values: Value) -> Value:
         return expression(text, dict(zip(names, values, strict=True)))
