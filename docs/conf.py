@@ -18,7 +18,14 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 # The README is in no list, because the guides repeat it; `grad` is a function and an attribute.
 suppress_warnings = ["toc.not_included", "ref.python"]
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "docs/reference/*.md", "notebooks/*.ipynb", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+include_patterns = [
+    "docs/*.md",
+    "docs/reference/*.md",
+    "notebooks/*.ipynb",
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"

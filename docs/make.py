@@ -1,7 +1,7 @@
 """Writes the guides, the notebooks and the reference, which need no network.
 
-`python docs/make.py FOLDER [site] [playground] [lab]`: with `site` the pages link to the start page,
-with `playground` to that, and with `lab` each notebook links to a copy that runs.
+`python docs/make.py FOLDER [PART ...]`: the pages link to the parts of the site that there are, which
+are `site`, `playground` and `lab`.
 """
 
 import sys
@@ -18,7 +18,8 @@ def make(folder: Path, *parts: str) -> int:
     with tempfile.TemporaryDirectory() as doctrees:
         options = ["-q", "-W", "--keep-going", "-b", "html", "-d", doctrees, "-c", str(HERE)]
         links = [option for part in parts for option in ("-A", f"{part}=1")]
-        return build_main([*options, *links, str(HERE.parent), str(folder)])
+        status: int = build_main([*options, *links, str(HERE.parent), str(folder)])
+    return status
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def built(temporary: Path) -> Path:
         command = [sys.executable, ROOT / "tests" / "only.py", "site"]
         command += [ROOT / "docs" / "site" / "assemble.py", folder, "--npm", ROOT / "out" / "npm"]
         start = time.monotonic()
-        run = subprocess.run(command, capture_output=True, text=True)
+        run = subprocess.run([str(part) for part in command], capture_output=True, text=True)
         seconds = time.monotonic() - start
         partial = report.with_suffix(".partial")
         partial.write_text(f"{run.stdout}{run.stderr}built in {seconds:.0f} s\n")

@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import make  # noqa: E402 - the guides' own file, in the folder above
+
 MARK = "site.txt"  # in every site, so that no other folder is ever emptied
 PYODIDE = (
     "pyodide.mjs",
@@ -30,7 +31,9 @@ PYODIDE = (
 def playground(site: Path, modules: Path) -> None:
     """Write the playground, its Python, and what it has from npm."""
     target = site / "playground"
-    shutil.copytree(HERE / "playground", target, ignore=shutil.ignore_patterns("lab", "__pycache__"))
+    shutil.copytree(
+        HERE / "playground", target, ignore=shutil.ignore_patterns("lab", "__pycache__")
+    )
     archive.write(target / "engine.zip")
     (site / "pyodide").mkdir()
     for name in PYODIDE:
@@ -55,7 +58,7 @@ def assemble(site: Path, store: Path) -> list[str]:
     left_out: list[str] = []
     try:
         modules = npm.modules(store)
-    except npm.Missing as missing:
+    except npm.MissingError as missing:
         left_out.append(f"the playground: {missing}")
     if make.make(site, "site", *["playground"] * (not left_out)):
         sys.exit("the guides could not be written")

@@ -7,9 +7,8 @@ from typing import Any
 from autograd import Value, check_gradients, explain, play, topological
 from autograd.show.names import names
 from autograd.value import restorer
-from nn import mse
-
 from lab.network import Network
+from nn import mse
 
 MOST_PATHS = 8
 
@@ -40,7 +39,8 @@ def explained(network: Network, name: str, index: int) -> dict[str, Any]:
     (x, target), mean = network.samples[index], leaf.grad
 
     def loss() -> Value:
-        return mse([network.model(x)], [[target]])
+        total: Value = mse([network.model(x)], [[target]])
+        return total
 
     try:
         for p in parameters:

@@ -50,9 +50,8 @@ def script(network: Network) -> str:
 def notebook(network: Network) -> str:
     """The text of a Jupyter notebook with the script, and a cell that draws the boundary."""
     head, _, body = script(network).partition("\n\n")
-    more = (
-        "from nn import plots\n\nplots.decision_boundary(model, (inputs, [int(t > 0) for t, in targets]))"
-    )
+    classes = "[t for _, _, t in SAMPLES]"
+    more = f"from nn import plots\n\nplots.decision_boundary(model, (inputs, {classes}))"
     cells = [
         {"cell_type": "markdown", "id": "title", "metadata": {}, "source": head.strip('"')},
         *(

@@ -5,11 +5,10 @@ import time
 from typing import Any
 
 from autograd import Value, rows, topological
-from nn import MLP, mse, optim
-
 from lab import samples
 from lab.plane import Plane
 from lab.setting import Setting
+from nn import MLP, mse, optim
 
 
 class Network:
@@ -43,7 +42,9 @@ class Network:
 
     def loss(self) -> Value:
         """The mean squared error over all samples."""
-        return mse([self.model(x) for x, _ in self.samples], [[t] for _, t in self.samples])
+        outputs = [self.model(x) for x, _ in self.samples]
+        total: Value = mse(outputs, [[t] for _, t in self.samples])
+        return total
 
     def _measure(self) -> None:
         """The gradients before the first step, which the page shows at once."""

@@ -5,9 +5,8 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nn import MLP
-
 from lab.samples import REACH
+from nn import MLP
 
 PIXELS = 24  # along each side
 
@@ -47,7 +46,8 @@ class Plane:
 
         The rows go round and round, so that every one is computed again sooner or later.
         """
-        end, made = time.perf_counter() + seconds, []
+        end = time.perf_counter() + seconds
+        made: list[tuple[int, Any]] = []
         step = 2.0 * REACH / (PIXELS - 1)
         while len(made) < PIXELS:
             y = REACH - self.row * step

@@ -1,13 +1,13 @@
 """The primer's questions as settings to try, each with a claim and the figures that test it."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
-
-from nn import init, mse
-from nn.study.curvature import largest_curvature
 
 from lab.network import Network
 from lab.setting import Setting
+from nn import init, mse
+from nn.study.curvature import largest_curvature
 
 _RATES = Setting(data="moons", hidden=(6,), initializer="lecun_normal", seed=3)
 _STARTS = Setting(data="circle", hidden=(6, 6, 6), rate=0.5, seed=3)
@@ -46,9 +46,9 @@ RATES = [
 STARTS = [
     Question(key, title, claim, replace(_STARTS, initializer=name, activation=activation))
     for key, title, name, activation, claim in (
-        ("zeros", "zeros", "zeros", "tanh", "Only the last bias gets a gradient, so nothing is learned."),
+        ("zeros", "zeros", "zeros", "tanh", "Only the last bias has a gradient: nothing is learned."),
         ("constant", "constant", "constant", "tanh", "The neurons of a layer stay identical."),
-        ("random", "random, small", "normal", "tanh", "The signal vanishes, and so does the gradient."),
+        ("random", "random, small", "normal", "tanh", "Signal and gradient vanish."),
         ("lecun", "LeCun", "lecun_normal", "tanh", "The signal keeps its size."),
         ("xavier", "Xavier", "glorot_normal", "tanh", "A compromise between signal and gradient."),
         ("he", "He, for relu", "he_normal", "relu", "Twice the variance, because relu drops half."),
@@ -73,7 +73,9 @@ def _before(setting: Setting) -> list[str]:
     if setting.optimizer == "sgd" and curvature > 0.0:
         bound = 2.0 / curvature
         ratio = setting.rate / bound
-        lines.append(f"2 / curvature is {bound:.3g} at the start; this rate is {ratio:.3g} times that")
+        lines.append(
+            f"2 / curvature is {bound:.3g} at the start; this rate is {ratio:.3g} times that"
+        )
     report = init.examine(fresh.model, inputs, targets, mse)
     signal = [layer.mean_square for layer in report.layers]
     gradient = [layer.gradient for layer in report.layers]
@@ -91,7 +93,7 @@ def measured(network: Network) -> list[str]:
     if not network.samples or not network.losses:
         return []
     losses = network.losses
-    rises = sum(after > before for before, after in zip(losses, losses[1:], strict=False))
+    rises = sum(after > before for before, after in pairwise(losses))
     run = (
         f"loss {losses[0]:.4g} at the start, {losses[-1]:.4g} after {len(losses)} steps; "
         f"it rose at {rises} of them; {network.right()} of {len(network.samples)} points are right"

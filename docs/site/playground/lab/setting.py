@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nn import init, optim
-
 from lab import samples
+from nn import init, optim
 
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "gelu", "silu", "softplus", "softsign", "sin")
 OPTIMIZERS = tuple(name for name in optim.NAMED if name != "lbfgs")  # L-BFGS calls the loss itself
