@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -17,9 +18,14 @@ COMMANDS = ("demo", "test", "docs", "site")
 
 def call(*command: object) -> None:
     """Run a command in the project's folder; if it fails, end with its exit status."""
-    parts = [str(part) for part in command]
-    status = subprocess.run(parts, cwd=HERE, check=False).returncode  # noqa: S603 - ours
-    if status:
+    together(command)
+
+
+def together(*commands: Sequence[object]) -> None:
+    """Run commands at the same time; when all are done, end with the status of one that failed."""
+    lists = [[str(part) for part in command] for command in commands]
+    running = [subprocess.Popen(parts, cwd=HERE) for parts in lists]  # noqa: S603 - ours
+    if status := max(abs(one.wait()) for one in running):
         sys.exit(status)
 
 
@@ -98,14 +104,17 @@ def main() -> None:
     elif command == "site":
         call(PYTHON, HERE / "docs" / "site" / "assemble.py", HERE / "out" / "site")
     else:
+        # Tests start hundreds of processes, each of which would compile the packages again.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         call(PYTHON, "-m", "ruff", "check", ".")
         call(PYTHON, "-m", "ruff", "format", "--check", ".")
         parallel = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
         if options.quick:
             call(PYTHON, "-m", "pytest", "-q", *parallel, "-m", "quick")
         else:
-            call(PYTHON, "-m", "mypy")
-            call(PYTHON, "-m", "pytest", "-q", *parallel, "--cov")
+            # mypy uses one core, and no test waits for it.
+            tests = [PYTHON, "-m", "pytest", "-q", *parallel, "--cov"]
+            together(tests, [PYTHON, "-m", "mypy"])
 
 
 if __name__ == "__main__":

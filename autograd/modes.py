@@ -11,6 +11,7 @@ from autograd import blame
 from autograd.atomic import Setting, context
 from autograd.notes import LEAF, UNTOUCHED, Note
 from autograd.operation import Operation, Origin
+from autograd.textbook import place
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -309,7 +310,7 @@ class scope(_Entered):  # noqa: N801 - reads like no_grad
     """
 
     def __init__(self, name: str) -> None:
-        if not isinstance(name, str) or not name or "/" in name:
+        if not isinstance(name, str) or not name or "/" in name or place(name) != name:
             raise ValueError(f"scope: expected a name without '/', got {name!r}")
         super().__init__("scope", name)
 

@@ -3,6 +3,8 @@
 import sys
 from typing import Any
 
+from autograd.textbook import formula_of, with_formula
+
 
 class Operand:
     """The base of `Value`, and of what stands for one where it is recorded or checked."""
@@ -16,6 +18,27 @@ class Operand:
     def item(self) -> Any:
         """The number alone."""
         raise NotImplementedError
+
+    @property
+    def formula(self) -> str:
+        """The formula that is taught for this node; empty if it has none.
+
+        A picture with `detail="textbook"` shows the formula in one box, in place of the operations
+        of the node's scope.  ";" separates the formula from what its names mean.
+
+        >>> from autograd import Value, scope
+        >>> a, b = Value(3.0, "a"), Value(1.0, "b")
+        >>> with scope("ratio"):
+        ...     z = (a - b) * (1.0 / b)
+        >>> z.formula = "a / b - 1"
+        """
+        node: Any = self
+        return formula_of(node.row.scope)
+
+    @formula.setter
+    def formula(self, formula: str) -> None:
+        node: Any = self
+        node.scope = with_formula(node.row.scope, formula)
 
 
 def number(operand: object, subject: str) -> float:

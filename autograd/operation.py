@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 from autograd import rules
 from autograd.operands import Operand, number
 from autograd.rules import RuleError
+from autograd.textbook import place
 
 T = TypeVar("T", bound=Operand)
 Operands = TypeVar("Operands")
@@ -39,6 +40,11 @@ class Origin:
     def op(self) -> "Operation | None":
         """The operation; None for a leaf."""
         raise NotImplementedError
+
+    @property
+    def place(self) -> str:
+        """The scopes alone, without the formula that may stand behind them."""
+        return place(self.scope)
 
     @property
     def call(self) -> Any:

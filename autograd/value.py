@@ -141,7 +141,7 @@ class Value(Ops):
     @property
     def scope(self) -> str:
         """The scopes in which it was created, joined by '/'; empty outside of any."""
-        return self.row.scope
+        return self.row.place
 
     @scope.setter
     def scope(self, scope: str) -> None:
@@ -290,11 +290,12 @@ class Value(Ops):
 
     # ------------------------------------------------------------------ the chain rule
 
-    def latex(self) -> str:
+    def latex(self, detail: str = "computed") -> str:
         r"""The formula of the value as LaTeX, for math mode with amsmath.
 
-        A part that has a label, or is used more than once, has a line of its own.  Raises
-        ValueError for a graph of more than 300 operations.
+        A part that has a label, or is used more than once, has a line of its own.  With
+        detail="textbook", a node with a `formula` is written as that.  Raises ValueError for a
+        graph of more than 300 operations.
 
         >>> w, x = Value(2.0, "w1"), Value(3.0, "x")
         >>> print((w * x + 1.0).tanh().latex())
@@ -303,7 +304,7 @@ class Value(Ops):
         from autograd.printers.latex import typeset  # few need it
 
         unfold(self)
-        return typeset(self)
+        return typeset(self, detail)
 
     def backward(self, seed: float = 1.0) -> None:
         """Add seed * d(this)/d(leaf) to the `.grad` of every leaf it was computed from.

@@ -37,7 +37,6 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "undoc-members": False}
 python_use_unqualified_type_names = True
-pygments_style = "friendly"
 
 # In a docstring: an absolute value, and a table or text that is indented after a paragraph.
 _BARS = re.compile(r"\|([^|`]+)\|")
@@ -60,6 +59,7 @@ html_sidebars = {
 }
 html_static_path = ["site/static"]
 html_css_files = ["docs.css"]
+html_js_files = ["docs.js"]
 html_math_renderer = "mathml"
 
 

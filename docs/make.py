@@ -1,7 +1,7 @@
 """Writes the guides, the notebooks and the reference, which need no network.
 
-`python docs/make.py FOLDER [PART ...]`: the pages link to the parts of the site that there are, which
-are `site`, `playground` and `lab`.
+`python docs/make.py FOLDER [PART ...]`: the pages link to those parts of the site, which are `site`
+and `playground`.
 """
 
 import sys

@@ -6,6 +6,7 @@ show its nodes as a group.  There are no derivatives here.
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any, final
 
@@ -14,7 +15,7 @@ from autograd.operation import Operation
 from nn import init
 from nn.activations import Activation, activation_function, gain, moments
 from nn.init import Initializer
-from nn.module import Module, grouped
+from nn.module import Module, grouped, opens_scope
 from nn.options import Seed, generator, whole
 from nn.tables import is_row, sample
 
@@ -158,7 +159,8 @@ class Sequential(Module):
             if isinstance(step, Module):
                 x = step(x)
             else:
-                with grouped(getattr(step, "__name__", f"step {i}")):
+                name = getattr(step, "__name__", f"step {i}")
+                with nullcontext() if opens_scope(step) else grouped(name):
                     x = step(x)
         return x
 

@@ -35,8 +35,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from autograd import NonFiniteError, NonFiniteWarning, Value, select  # noqa: F401 - for examples
 from autograd.ops import Ops
 from nn import tables
+from nn.module import taught
 from nn.options import AT_LEAST_0, POSITIVE, absent, advice, as_float, real, whole
-from nn.probabilities import log_normalizer, log_softmax, shifted, total
+from nn.probabilities import PROBABILITY, log_normalizer, log_softmax, shifted, total
 from nn.reductions import (
     Batch,
     Number,
@@ -56,6 +57,8 @@ from nn.reductions import (
 _Log = Callable[[Any], Any]
 
 _ADVICE = "pass logits instead of probabilities, with from_logits=True"
+_SOFTMAX = f"; {PROBABILITY}"
+_SIGMOID = "; p = 1 / (1 + e**(-z))"  # the meaning of p in a formula
 _TOLERANCE = 1e-3  # for the sum of a row of probabilities; logits are far outside
 
 
@@ -176,8 +179,10 @@ def log_cosh() -> Term:
     def term(z: Number, y: Number) -> Number:
         d = z - y
         if -_LARGE < d < _LARGE:  # cosh d = 1 + 2 sinh(d / 2)^2
-            return Ops.log1p(2.0 * Ops.square(Ops.sinh(0.5 * d)))
-        return abs(d) - math.log(2.0)
+            loss = Ops.log1p(2.0 * Ops.square(Ops.sinh(0.5 * d)))
+        else:
+            loss = abs(d) - math.log(2.0)
+        return taught(loss, "log(cosh(z - y))")
 
     return term
 
@@ -241,7 +246,8 @@ def msle() -> Term:
     def term(z: Number, y: Number) -> Number:
         if y <= -1.0:
             raise ValueError(f"msle: a target must be above -1, got {tables.plain(y, '')!r}")
-        return Ops.square(Ops.log1p(z) - Ops.log1p(y))
+        loss = Ops.square(Ops.log1p(z) - Ops.log1p(y))
+        return taught(loss, "(log(1 + z) - log(1 + y))**2")
 
     return term
 
@@ -316,7 +322,7 @@ def cosine_similarity() -> RowLoss:
             raise ValueError(f"{name}: sample {sample}: a target of zeros has no direction")
         dot = total([z * y for z, y in zip(row, ys, strict=True)])
         lengths = functools.reduce(Ops.hypot, row, 0.0) * functools.reduce(Ops.hypot, ys, 0.0)
-        return -Ops.div(dot, lengths)
+        return taught(-Ops.div(dot, lengths), "-sum_i(z_i * y_i) / (norm(z) * norm(y))")
 
     return RowLoss(loss)
 
@@ -346,11 +352,15 @@ def binary_crossentropy(
     name = "binary_crossentropy"
     smoothing = real(label_smoothing, f"{name}: label_smoothing", "[0, 1]")
     w0, w1 = class_weights(name, class_weight, 2)
+    formula = "-(y * log(p) + (1 - y) * log(1 - p))"
+    if class_weight is not None:
+        formula = "-(w_1 * y * log(p) + w_0 * (1 - y) * log(1 - p))"
+    formula += _SIGMOID * from_logits
 
     def term(z: Number, y: Number) -> Number:
         y = _share(name, "target", y) * (1.0 - smoothing) + 0.5 * smoothing
         log0, log1 = _logs(name, z, from_logits)
-        return _expected(name, [(w1 * y, *log1), (w0 * (1.0 - y), *log0)])
+        return taught(_expected(name, [(w1 * y, *log1), (w0 * (1.0 - y), *log0)]), formula)
 
     return term
 
@@ -378,7 +388,12 @@ def focal(*, gamma: float = 2.0, from_logits: bool = False, class_weight: Any = 
         if from_logits:
             other = Ops.sigmoid(-z if k else z)
         loss = _expected(name, [(weights[k], log, argument)])
-        return times(Ops.pow(other, power) if power else 1.0, loss)
+        weighted = "w_1 * " * (class_weight is not None)
+        formula = f"-{weighted}(1 - p)**{power:g} * log(p)"
+        if not k:
+            formula = f"-{weighted.replace('1', '0')}p**{power:g} * log(1 - p)"
+        loss = times(Ops.pow(other, power) if power else 1.0, loss)
+        return taught(loss, formula + _SIGMOID * from_logits)
 
     return term
 
@@ -406,12 +421,14 @@ def categorical_crossentropy(
     name = "categorical_crossentropy"
     smoothing = real(label_smoothing, f"{name}: label_smoothing", "[0, 1]")
     weights_of = functools.cache(functools.partial(class_weights, name, class_weight))
+    w, meaning = "w_i * " * (class_weight is not None), _SOFTMAX * from_logits
 
     def loss(row: Sequence[Number], target: Any, sample: int) -> Number:
         shares = _shares(name, row, target, sample)
         shares = [y * (1.0 - smoothing) + smoothing / len(row) for y in shares]
         weighted = [w * y for w, y in zip(weights_of(len(row)), shares, strict=True)]
-        return _crossentropy(name, row, weighted, from_logits, sample)
+        loss = _crossentropy(name, row, weighted, from_logits, sample)
+        return taught(loss, f"-sum_i({w}y_i * log(p_i)){meaning}")
 
     return RowLoss(loss)
 
@@ -443,6 +460,7 @@ def sparse_categorical_crossentropy(
     name = "sparse_categorical_crossentropy"
     smoothing = real(label_smoothing, f"{name}: label_smoothing", "[0, 1]")
     weights_of = functools.cache(functools.partial(class_weights, name, class_weight))
+    w, meaning = "w_i * " * (class_weight is not None), _SOFTMAX * from_logits
     if ignore_index is not None:
         ignore_index = whole(ignore_index, f"{name}: ignore_index", None)
 
@@ -467,7 +485,10 @@ def sparse_categorical_crossentropy(
         share = 1.0 - smoothing
         if class_weight is not None:  # avoids a recorded product with 1
             share = select(weights, target) * share
-        return _crossentropy(name, row, shares, from_logits, sample, target, share)
+        loss = _crossentropy(name, row, shares, from_logits, sample, target, share)
+        k = "k" if isinstance(target, Ops) else int(target)
+        own = f"-{w}log(p_i)".replace("_i", f"_{k}")
+        return taught(loss, (f"-sum_i({w}y_i * log(p_i))" if smoothing else own) + meaning)
 
     return RowLoss(loss, counts)
 
@@ -489,7 +510,8 @@ def kl_divergence(*, from_logits: bool = False) -> RowLoss:
     def loss(row: Sequence[Number], target: Any, sample: int) -> Number:
         shares = _shares(name, row, target, sample)
         entropy = total([y * Ops.log(y) for y in shares if y > 0.0])
-        return _crossentropy(name, row, shares, from_logits, sample) + entropy
+        loss = _crossentropy(name, row, shares, from_logits, sample) + entropy
+        return taught(loss, f"sum_i(y_i * log(y_i / p_i)){_SOFTMAX * from_logits}")
 
     return RowLoss(loss)
 

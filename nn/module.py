@@ -5,11 +5,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
-from typing import Any, Self
+from functools import wraps
+from typing import Any, ParamSpec, Self, TypeVar
 
 from autograd import Value, scope
 from autograd.atomic import Setting
 from autograd.operands import number
+from autograd.ops import Ops
 from autograd.value import number_writer
 from nn import storage
 from nn.options import renamed
@@ -17,6 +19,9 @@ from nn.options import renamed
 Numbers = Any  # a float, or a list of Numbers
 Hook = Callable[["Module", tuple[Any, ...], Any], None]
 
+Number = Any  # a float or a Value
+P = ParamSpec("P")
+R = TypeVar("R")
 _KIND = "parameters"
 _scoped: ContextVar[bool] = ContextVar("scoped", default=True)
 
@@ -50,6 +55,35 @@ present_scoping, set_scoping = _scoped.get, _scoped.set
 def grouped(name: str) -> AbstractContextManager[object]:
     """A scope with the name; inside `unscoped` a context that does nothing."""
     return scope(name) if _scoped.get() else nullcontext()
+
+
+def grouping(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, computed inside a scope with its name."""
+
+    @wraps(function)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+        with grouped(function.__name__):
+            return function(*args, **kwargs)
+
+    vars(inside)["opens_scope"] = True
+    return inside
+
+
+def opens_scope(function: object) -> bool:
+    """Whether the function opens a scope of its own."""
+    return hasattr(function, "opens_scope")
+
+
+def taught(result: Number, formula: str) -> Number:
+    """The result with its formula, which a textbook picture shows in place of the operations.
+
+    Only for a result that was computed inside `grouped`; without that scope, and for a plain
+    number, there is nothing to note.
+    """
+    node: Any = result
+    if _scoped.get() and isinstance(result, Ops) and node.row.op is not None and node.row.scope:
+        node.formula = formula
+    return result
 
 
 class Module(ABC):

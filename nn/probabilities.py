@@ -12,8 +12,11 @@ from typing import Any
 
 from autograd import Value, argmax, replaced, select
 from autograd.ops import Ops
+from nn.module import grouping, taught
 
 Number = Any  # a float or a Value
+_ALL = "sum_j(e**z_j)"
+PROBABILITY = f"p_i = e**z_i / {_ALL}"  # the meaning of p_i in a loss's formula
 LARGEST = sys.float_info.max  # the largest finite number
 
 
@@ -48,6 +51,7 @@ def log_normalizer(apart: Sequence[Number], top: Any) -> Number:
     return Ops.log1p(_others([Ops.exp(d) for d in apart], top))
 
 
+@grouping
 def logsumexp(logits: Sequence[Number]) -> Number:
     """log(e^z1 + ... + e^zn): a smooth maximum.
 
@@ -64,9 +68,12 @@ def logsumexp(logits: Sequence[Number]) -> Number:
     if largest > LARGEST:  # inf - inf is nan; a nan among the logits also counts
         without_end = [z for z in logits if not z < math.inf]
         return total(without_end) / len(without_end)
-    return largest + log_normalizer(apart, top) if len(logits) > 1 else largest
+    if len(logits) == 1:
+        return largest
+    return taught(largest + log_normalizer(apart, top), "log(sum_j(e**z_j))")
 
 
+@grouping
 def log_softmax(logits: Sequence[Number]) -> list[Number]:
     """log(softmax(logits)), exact even for probabilities that round to 0 or 1.
 
@@ -77,9 +84,11 @@ def log_softmax(logits: Sequence[Number]) -> list[Number]:
         return [logits[0] - logits[0]]
     apart, top = shifted(logits, "log_softmax")
     normalizer = log_normalizer(apart, top)
-    return [d - normalizer for d in apart]
+    formula = f"log(e**z_{{}} / {_ALL})"
+    return [taught(d - normalizer, formula.format(i)) for i, d in enumerate(apart)]
 
 
+@grouping
 def softmax(logits: Sequence[Number]) -> list[Number]:
     """e^zi / (e^z1 + ... + e^zn): positive numbers that add up to 1.
 
@@ -94,4 +103,4 @@ def softmax(logits: Sequence[Number]) -> list[Number]:
     apart, top = shifted(logits, "softmax")
     raised = [Ops.exp(d) for d in apart]
     denominator = 1.0 + _others(raised, top)
-    return [e / denominator for e in raised]
+    return [taught(e / denominator, f"e**z_{i} / {_ALL}") for i, e in enumerate(raised)]

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,15 @@ SLOW = {
     "test_sweeps", "test_training", "test_training_ways", "distributed", "README", "coming_from",
 }  # fmt: skip
 
-# Coverage does not measure the tests in these files, in a browser or marked `untraced`, nor the
-# processes that they start: it would double their time, and cheaper tests run the same lines.
-UNTRACED = {"test_memory", "test_packaging", "test_random_graphs"}
+# Coverage does not measure the tests in these files, with these fixtures or marked `untraced`, nor
+# the processes that they start: it makes Python two to three times slower, and cheaper tests run
+# the same lines.
+UNTRACED = {
+    "test_attacks", "test_docs", "test_house", "test_memory", "test_packaging",
+    "test_random_functions", "test_random_graphs", "README", "checking", "coming_from", "diagnosis",
+}  # fmt: skip
+TRACED_SEEDS = 4  # of the random cases of one test, so many are measured
+UNTRACED_FIXTURES = {"browser", "client", "lone_client"}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -58,11 +65,25 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the quick loop, and those that coverage does not measure."""
+    cases: Counter[str] = Counter()
     for item in items:
         if item.path.stem not in SLOW and "slow" not in item.keywords:
             item.add_marker("quick")
-        if item.path.stem in UNTRACED or "browser" in getattr(item, "fixturenames", ()):
+        traced = item.get_closest_marker("traced")
+        test = item.nodeid.partition("[")[0]
+        skipped = traced is not None and cases[test] % traced.kwargs["every"] > 0
+        cases[test] += 1
+        if skipped or item.path.stem in UNTRACED or _is_repetition(item):
             item.add_marker("untraced")
+
+
+def _is_repetition(item: pytest.Item) -> bool:
+    """Whether an item is a later random case, or has a browser or dask's workers."""
+    if not isinstance(item, pytest.Function):
+        return False
+    call = getattr(item, "callspec", None)  # only a test with parameters has one
+    late = call is not None and call.indices.get("seed", 0) >= TRACED_SEEDS
+    return late or not UNTRACED_FIXTURES.isdisjoint(item.fixturenames)
 
 
 @contextlib.contextmanager

@@ -153,6 +153,7 @@ def _is_same(a: Any, b: Any) -> bool:
 
 @pytest.mark.parametrize("how", WRONG)
 @pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.untraced
 def test_wrong_gradients_fail(name: str, how: str) -> None:
     f, inputs, gradient = RIGHT[name]
     if callable(gradient):
@@ -166,6 +167,7 @@ def test_wrong_gradients_fail(name: str, how: str) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.untraced
 def test_no_size_of_the_inputs_is_too_small_or_too_large(seed: int) -> None:
     for case in scaled(seed, points=1):
         assert check_gradients(case.f, case.at, gradient=case.gradient).verdict is Verdict.PASS
@@ -175,6 +177,7 @@ def test_no_size_of_the_inputs_is_too_small_or_too_large(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.untraced
 def test_functions_in_float32_are_judged_by_their_own_noise(seed: int) -> None:
     for case in float32(seed, points=1):
         report = check_gradients(case.f, case.at, gradient=case.gradient)
@@ -657,6 +660,7 @@ def test_where_differences_show_nothing_nothing_is_said() -> None:
 
 
 @pytest.mark.parametrize("gap", [0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5])
+@pytest.mark.untraced
 def test_the_sides_of_a_slight_kink_do_not_fail_for_the_noise(gap: float) -> None:
     for shift in (0.0, 0.3, 1.7):
 

@@ -183,6 +183,7 @@ SAME: dict[str, tuple[Callable[..., Any], list[tuple[Any, ...]]]] = {
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", SAME)
+@pytest.mark.traced(every=10)
 def test_what_is_asked_is_asked_again(name: str, engine: str) -> None:
     f, calls = SAME[name]
     compiled = autograd.compile(f, engine=engine)
@@ -786,6 +787,7 @@ def test_what_lies_too_deep_is_found_by_verify() -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", SAME)
+@pytest.mark.traced(every=10)
 def test_verify_agrees_where_nothing_is_hidden(name: str, engine: str) -> None:
     f, calls = SAME[name]
     compiled = autograd.compile(f, engine=engine, verify=1)

@@ -41,6 +41,7 @@ F = Callable[..., Any]
 
 # Sums of 10,000 terms take a second each; one of them is enough here.
 QUICK = [c for c in SMOOTH if c.family != "cancelling" or c.at not in [(0.3,), (0.7,)]]
+FAULTS = faults()
 NAMED = [f"{case.family} {case.at}" for case in QUICK]
 
 
@@ -55,6 +56,7 @@ def test_right_gradients_pass_where_plain_differences_do_not(case: Case) -> None
 
 @pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
 @pytest.mark.parametrize("case", QUICK, ids=NAMED)
+@pytest.mark.traced(every=10)
 def test_wrong_gradients_never_pass(case: Case) -> None:
     for name, factor in FACTORS.items():
         report = check_gradients(claiming(case, claimed(case, factor)), *case.at)
@@ -145,7 +147,7 @@ def test_every_operation_passes(name: str) -> None:
 def test_every_misreading_of_a_row_is_caught_and_the_operation_named(name: str) -> None:
     op = rows()[name]
     assert check_operation(op), str(check_operation(op))
-    for fault in faults():
+    for fault in FAULTS:
         if fault.op == name:
             with planted(fault):
                 report = check_operation(op)
@@ -156,7 +158,7 @@ def test_every_misreading_of_a_row_is_caught_and_the_operation_named(name: str) 
 @pytest.mark.parametrize("name", list(rows()))
 def test_a_sign_in_a_row_fails_the_function_that_uses_it(name: str) -> None:
     op, rng = rows()[name], random.Random(name)
-    for fault in faults():
+    for fault in FAULTS:
         if fault.op == name and fault.kind == "sign":
             f, at = sample_graph(op, rng)
             z = op.value(*at)
@@ -168,7 +170,7 @@ def test_a_sign_in_a_row_fails_the_function_that_uses_it(name: str) -> None:
             assert not changed or any(f" of {name}: " in line for line in report.blame)
 
 
-@pytest.mark.parametrize("fault", [f for f in faults() if not f.op], ids=lambda f: f.kind)
+@pytest.mark.parametrize("fault", [f for f in FAULTS if not f.op], ids=lambda f: f.kind)
 def test_mistakes_in_adding_up_are_caught(fault: Fault) -> None:
     def f(a: Any, b: Any) -> Any:
         h = a * b + a * a
@@ -1109,6 +1111,7 @@ def test_a_long_check_has_a_progress_bar_in_a_terminal(monkeypatch: Any) -> None
 @pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
 @pytest.mark.parametrize("at", [1e-20, -1e-160, 8.0895376764837855e-258, 1e-300])
 @pytest.mark.parametrize("name", [op.name for op in rows().values() if op.arity == 1])
+@pytest.mark.traced(every=10)
 def test_no_right_derivative_fails_at_a_tiny_operand(name: str, at: float) -> None:
     op = rows()[name]
     report = check_gradients(lambda x: op(x), at)

@@ -732,6 +732,7 @@ def test_a_compiled_function_is_checked_and_a_wrong_replay_is_told() -> None:
 # ---------------------------------------------------------------------- the GPT
 
 
+@pytest.mark.untraced
 def test_the_gpt_of_scalars_is_a_small_program_with_the_eager_losses() -> None:
     model = MicroGPT(width=8, heads=2, block=8, seed=0)
     compiled = autograd.compile(model.loss)

@@ -18,7 +18,7 @@ from autograd.compiled.function import Compiled
 from autograd.compiled.recorder import Recorder
 from autograd.compiled.recording import Recording, parameter_runs
 from autograd.compiled.recordings import Options
-from autograd.compiled.serving import CHUNK, Sink
+from autograd.compiled.serving import Sink
 from tests.spies import Spy
 
 W = [Value(0.5), Value(-1.5), Value(2.0)]
@@ -338,22 +338,14 @@ def test_rows_are_kept_summed_or_averaged(
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_threads_take_fixed_parts_that_are_added_in_order(exact: bool) -> None:
-    x = np.linspace(-1.0, 1.0, 3 * CHUNK + 7)
-    one = made(lambda x: (W[0] * x + W[1]).tanh(), threads=2, exact=exact)
-    alone = made(lambda x: (W[0] * x + W[1]).tanh(), exact=exact)
-    assert one(x).tolist() == alone(x).tolist()
-    value, gradient = one.parameter_gradients(x)
-    assert value.tolist() == alone(x).tolist()
-    parts = [alone.parameter_gradients(x[i : i + CHUNK])[1] for i in range(0, len(x), CHUNK)]
-    summed = sum(parts[1:], parts[0])
-    if exact:
-        assert gradient.tolist() == alone.parameter_gradients(x)[1].tolist()
-    else:
-        assert gradient.tolist() == summed.tolist()
-    few = x[:CHUNK]
-    assert one.parameter_gradients(few)[1].tolist() == alone.parameter_gradients(few)[1].tolist()
-    assert one.value_and_grad(x)[1].tolist() == alone.value_and_grad(x)[1].tolist()
+def test_the_number_of_threads_changes_no_bit(exact: bool) -> None:
+    x = np.linspace(-1.0, 1.0, 200)
+    one, other = (
+        made(lambda x: (W[0] * x + W[1]).tanh(), threads=threads, exact=exact) for threads in (1, 2)
+    )
+    assert one(x).tolist() == other(x).tolist()
+    assert one.parameter_gradients(x)[1].tolist() == other.parameter_gradients(x)[1].tolist()
+    assert one.value_and_grad(x)[1].tolist() == other.value_and_grad(x)[1].tolist()
 
 
 def test_several_arguments_can_be_differentiated_in() -> None:
@@ -501,7 +493,8 @@ def test_the_defaults_are_those_of_the_signature() -> None:
         if name != "function"
     }
     assert found == {
-        "engine": "auto", "exact": False, "reduction": None, "threads": 1, "cache": 64, "verify": 0,
+        "engine": "auto", "exact": False, "reduction": None, "threads": None, "cache": 64,
+        "verify": 0,
     }  # fmt: skip
     one = autograd.compile(lambda x: x, engine="numpy", exact=True, threads=3, cache=5)
     assert one.options == Options("numpy", True, None, 3, 5)

@@ -132,6 +132,7 @@ JOBS = [of_modes, of_gradients, of_compiled, of_recorded, of_training, of_arrays
 
 
 @pytest.mark.parametrize("job", JOBS)
+@pytest.mark.untraced
 def test_eight_threads_at_once_give_the_serial_answers(job: Callable[[int], Any]) -> None:
     alone = [job(k) for k in range(8)]
     interval = sys.getswitchinterval()
@@ -170,6 +171,7 @@ def test_backward_from_eight_threads_loses_no_gradient() -> None:
 
 
 @pytest.mark.parametrize("job", JOBS[:4])
+@pytest.mark.untraced
 def test_tasks_that_take_turns_give_the_serial_answers(job: Callable[[int], Any]) -> None:
     async def task(k: int) -> Any:
         with scope(f"task {k}"), no_grad():
@@ -186,6 +188,7 @@ def test_tasks_that_take_turns_give_the_serial_answers(job: Callable[[int], Any]
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@pytest.mark.untraced
 def test_processes_give_the_serial_answers(method: str) -> None:
     alone = [job(3) for job in JOBS]
     context = multiprocessing.get_context(method)
@@ -206,6 +209,7 @@ def evaluated(program: Program, engine: str) -> Any:
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@pytest.mark.untraced
 def test_a_program_in_another_process_gives_the_same_bits(method: str) -> None:
     COMPILED["numpy"](BATCH)
     work = [(one.program, e) for one in COMPILED["numpy"].recordings for e in ENGINES]

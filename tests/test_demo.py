@@ -69,6 +69,7 @@ def test_standardized_features_have_mean_0_and_variance_1() -> None:
         assert math.isclose(sum(x * x for x in column) / len(column), 1.0, rel_tol=1e-9)
 
 
+@pytest.mark.untraced
 def test_a_network_of_values_learns_iris() -> None:
     data, held_out = load_iris().split(seed=2)
     held_out, data = held_out.standardized(like=data), data.standardized()

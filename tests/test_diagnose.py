@@ -18,6 +18,7 @@ from tests.slips import SLIPS, Case, Net, Steps, by_hand
 from tests.slips_elsewhere import REPORTED, TWO_LAYERS
 from tests.slips_later import LATER
 
+FAULTS = faults()
 # What no graph of one function can show: other data.
 OUT_OF_REACH = {"the labels are not subtracted", "the labels of the next sample"}
 CASES = [
@@ -27,6 +28,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
+@pytest.mark.traced(every=3)
 def test_a_mistake_of_a_backward_pass_by_hand_is_named(case: Case) -> None:
     said = diagnose(case.f, *case.inputs, gradient=case.claimed)
     assert not said
@@ -34,6 +36,7 @@ def test_a_mistake_of_a_backward_pass_by_hand_is_named(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES[::9], ids=lambda case: case.what)
+@pytest.mark.untraced
 def test_a_claim_in_32_bits_is_judged_by_their_rounding(case: Case) -> None:
     single = [np.asarray(one, dtype=np.float32) for one in case.claimed]
     assert re.search(case.says, diagnose(case.f, *case.inputs, gradient=single).line)
@@ -44,10 +47,11 @@ def _finite(numbers: list[float]) -> bool:
 
 
 @pytest.mark.parametrize("name", list(rows()))
+@pytest.mark.traced(every=6)
 def test_what_is_planted_in_the_engine_is_found_in_its_gradients(name: str) -> None:
     # The engine with the mistake shares no code with the passes that are tried.
     op, rng = rows()[name], random.Random(name)
-    own = [f for f in faults() if f.op == name and f.operand != "z" and f.kind != "offset"]
+    own = [f for f in FAULTS if f.op == name and f.operand != "z" and f.kind != "offset"]
     for fault in rng.sample(own, min(1, len(own))):
         at = [rng.uniform(0.3, 0.9) for _ in range(op.arity + 1)]
         if not op.is_smooth(*at[: op.arity]):
@@ -68,7 +72,7 @@ def test_what_is_planted_in_the_engine_is_found_in_its_gradients(name: str) -> N
         assert any(fault.sentence in text for text in said.explanations), f"{fault}\n{said}"
 
 
-@pytest.mark.parametrize("fault", [f for f in faults() if not f.op], ids=lambda f: f.kind)
+@pytest.mark.parametrize("fault", [f for f in FAULTS if not f.op], ids=lambda f: f.kind)
 def test_what_is_planted_in_the_sums_is_found_in_the_gradients(fault: Fault) -> None:
     def f(a: Any, b: Any) -> Any:
         h = a * b + a * a
@@ -121,6 +125,7 @@ def _pairs() -> list[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize(("one", "other"), _pairs(), ids=lambda slip: slip.what)
+@pytest.mark.untraced
 def test_of_two_mistakes_none_is_claimed_to_be_the_only_one(one: Any, other: Any) -> None:
     net = Net("tanh")
     claimed = by_hand(net, replace(Steps(), **one.steps, **other.steps))
@@ -172,6 +177,7 @@ def test_one_wrong_number_is_no_odd_factor_and_may_have_many_explanations() -> N
     assert diagnose(f, s, gradient=0.1234567890123).explanations == []
 
 
+@pytest.mark.untraced
 def test_what_is_fitted_to_a_number_does_not_explain_it() -> None:
     rng = random.Random(4)
 

@@ -633,6 +633,7 @@ def test_text_is_visible_in_the_png() -> None:
     assert with_text > 1.5 * len(blank.png())
 
 
+@pytest.mark.untraced
 def test_the_same_script_draws_the_same_text_in_every_process() -> None:
     script = (
         "from autograd import Value, draw, scope\n"

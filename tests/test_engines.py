@@ -287,7 +287,7 @@ def exact_function(rng: random.Random) -> Callable[..., Any]:
                 line.append(select([line[a], line[b], line[a]], n))
                 size.append(max(size[a], size[b]))
             elif what == "replaced":
-                chosen = autograd.replaced([line[a], line[b], line[a]], n, 0.25)
+                chosen = autograd.replaced([line[a], line[b], line[a]], n, 0.25 * (1 + j % 2))
                 line += [one + line[b] for one in chosen]
                 size += [max(size[a], size[b])] * 3
             elif what == "whole":
@@ -310,6 +310,7 @@ def exact_function(rng: random.Random) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("seed", range(60))
 @pytest.mark.parametrize("machine", ENGINES)
+@pytest.mark.traced(every=10)
 def test_an_engine_gives_the_numbers_and_gradients_of_the_eager_one(
     machine: str, seed: int
 ) -> None:

@@ -9,6 +9,8 @@ from autograd import NonFiniteWarning, Value
 from autograd.faults import Fault, faults, hidden, misread, planted, used
 from autograd.value import rows
 
+FAULTS = faults()
+
 
 @pytest.mark.parametrize(
     ("name", "operand", "expected"),
@@ -34,7 +36,7 @@ from autograd.value import rows
 def test_a_row_is_misread_as_a_tired_reader_would(
     name: str, operand: str, expected: dict[str, list[str]]
 ) -> None:
-    found = [fault for fault in faults() if (fault.op, fault.operand) == (name, operand)]
+    found = [fault for fault in FAULTS if (fault.op, fault.operand) == (name, operand)]
     for kind, wrong in expected.items():
         assert [fault.wrong for fault in found if fault.kind == kind] == wrong
     if name == "add":
@@ -133,7 +135,7 @@ def test_after_a_mistake_every_function_of_the_engine_is_the_one_from_before(nam
     # `v * w` and `v.mul(w)` are two functions; one that stayed would be wrong without a word.
     every = [one for row in rows().values() for one in (row, *row.slopes.values())]
     before = [dict(vars(one)) for one in every], dict(vars(Value))
-    fault = next(one for one in faults() if one.op == name and one.operand == "z")
+    fault = next(one for one in FAULTS if one.op == name and one.operand == "z")
     with planted(fault):
         assert vars(Value) != before[1]
     assert ([dict(vars(one)) for one in every], dict(vars(Value))) == before
@@ -164,16 +166,17 @@ def test_what_is_used_is_known_and_put_back() -> None:
 def test_a_mistake_is_told_in_the_texts_of_the_textbook(
     name: str, operand: str, kind: str, sentence: str
 ) -> None:
-    found = [f for f in faults() if (f.op, f.operand, f.kind) == (name, operand, kind)]
+    found = [f for f in FAULTS if (f.op, f.operand, f.kind) == (name, operand, kind)]
     assert [fault.sentence for fault in found] == [sentence]
 
 
 @pytest.mark.parametrize("name", list(rows()))
+@pytest.mark.untraced
 def test_the_wrong_derivative_of_numbers_is_the_one_that_is_planted(name: str) -> None:
     op = rows()[name]
     at = (0.37, 0.83)[: op.arity]
     z = op.value(*at)
-    for fault in faults():
+    for fault in FAULTS:
         if fault.op == name and fault.operand != "z":
             x, y = (*at, None)[:2]
             mine = fault.partial(x, y, z)

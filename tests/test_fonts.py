@@ -46,6 +46,7 @@ SHIPPED = [
 
 
 @pytest.mark.parametrize("font", SHIPPED, ids=lambda font: font.stem)
+@pytest.mark.untraced
 def test_the_characters_of_a_font_are_those_that_another_reader_finds(font: Path) -> None:
     characters = frozenset(map(chr, [*range(0x20, 0x3000, 7), *range(0x1D400, 0x1F700, 5)]))
     table = TTFont(font).getBestCmap()

@@ -23,16 +23,16 @@ TABLE_AT_IMPORT = set(markdown().splitlines())
 # higher one, wherever the import stands: in a function or for types alone, too.
 FLOORS = """
 autograd/check/__init__.py autograd/compiled/__init__.py autograd/printers/__init__.py autograd/show/__init__.py
-autograd/rules.py autograd/files.py autograd/extras.py autograd/show/fonts.py autograd/show/drawing.py autograd/show/layout.py autograd/show/render.py autograd/show/style.py autograd/atomic.py
+autograd/rules.py autograd/files.py autograd/extras.py autograd/show/fonts.py autograd/show/drawing.py autograd/show/layout.py autograd/show/render.py autograd/show/style.py autograd/show/frame.py autograd/printers/notation.py autograd/atomic.py autograd/textbook.py
 autograd/operands.py
 autograd/operation.py
 autograd/ops.py
-autograd/record.py autograd/printers/latex.py autograd/printers/arrays.py autograd/advice.py autograd/notes.py autograd/blame.py autograd/order.py
-autograd/modes.py
+autograd/record.py autograd/printers/arrays.py autograd/advice.py autograd/notes.py autograd/blame.py autograd/order.py
+autograd/modes.py autograd/printers/latex.py autograd/printers/mathml.py autograd/printers/plain.py
 autograd/value.py
 autograd/nestings.py autograd/adjoints.py autograd/transform.py autograd/expressions.py autograd/piecewise.py autograd/strategies.py autograd/printers/decimals.py autograd/python_operation.py
 autograd/define.py autograd/faults.py autograd/show/names.py autograd/show/graph.py
-autograd/show/formulas.py
+autograd/show/formulas.py autograd/show/shown.py
 autograd/show/events.py autograd/show/draw.py autograd/show/paths.py
 autograd/show/page.py autograd/show/widget.py
 autograd/show/player.py autograd/show/terminal.py
@@ -63,8 +63,9 @@ autograd/pytest_plugin.py
 autograd/distributed/__init__.py autograd/distributed/fingerprint.py autograd/distributed/client.py autograd/distributed/files.py autograd/distributed/worker.py
 autograd/distributed/driver.py
 nn/options.py nn/columns.py nn/tables.py nn/elsewhere.py
-nn/probabilities.py nn/activations.py nn/schedules.py nn/data.py nn/storage.py
+nn/activations.py nn/schedules.py nn/data.py nn/storage.py
 nn/module.py
+nn/probabilities.py
 nn/reductions.py nn/metrics.py
 nn/losses.py nn/optimizer.py nn/study/plots.py
 nn/optim.py nn/study/curves.py

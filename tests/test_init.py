@@ -258,6 +258,7 @@ def test_zeros_with_an_odd_activation_train_the_last_bias_alone() -> None:
     assert changed == {"layers.1.neurons.0.bias"}
 
 
+@pytest.mark.untraced
 def test_random_weights_break_the_symmetry_and_learn_what_constants_cannot() -> None:
     def loss_after(initializer: init.Initializer) -> float:
         model = MLP([2, 6, 1], "tanh", init=initializer, seed=1)
@@ -348,6 +349,7 @@ def test_orthogonal_keeps_linear_signals_exactly_at_any_depth() -> None:
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid", "gelu", None])
+@pytest.mark.untraced
 def test_wide_layers_do_what_is_predicted(activation: str | None) -> None:
     # Prediction is exact for infinite width; 64 neurons come to some ten percent.
     model = MLP([64, 64, 64, 64], activation, init=init.he_uniform(), seed=0)

@@ -106,6 +106,7 @@ def test_gradient_descent_is_stable_just_below_the_bound_and_not_above(
     assert (abs(bowl.x[0].data) < 1e-6) is falls
 
 
+@pytest.mark.untraced
 def test_the_four_outcomes_on_irises() -> None:
     train = load_iris().standardized()
     model = MLP([4, 6, 3], "tanh", seed=0)
@@ -131,6 +132,7 @@ def test_outcomes_of_a_bowl_are_what_mathematics_says() -> None:
         learning_rate_sweep(Bowl(1.0), ONE, loss=itself, rates=[])
 
 
+@pytest.mark.untraced
 def test_the_search_leaves_model_and_random_state_as_they_were_even_after_an_error() -> None:
     model = MLP([4, 5, 3], "tanh", seed=0)
     data = load_iris().standardized()
@@ -155,6 +157,7 @@ def test_the_search_leaves_model_and_random_state_as_they_were_even_after_an_err
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.untraced
 def test_the_suggestion_is_not_chosen_by_the_noise_of_small_batches(seed: int) -> None:
     # Over all samples the losses of these models fall fastest between 0.1 and 2.
     model = MLP([4, 6, 3], "relu", seed=seed)

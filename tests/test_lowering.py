@@ -281,6 +281,13 @@ CASES: dict[str, tuple[Callable[..., Any], list[Any], list[tuple[Any, ...]]]] = 
              [("s", 1), ("s", 1), ("s", 1)]),
         ],
     ),
+    "masks of parts of two lists, with numbers of their own": (
+        lambda x, i: autograd.replaced(x, i, 0.5)[:1] + autograd.replaced(x, i, 0.25)[1:],
+        [[1.0] * 3, 1], [
+            (1, 3, FIRST, "masked", 1.0, 4, [1, 2], [0, 1, 2], [3, 3, 3], [0, 1, 2],
+             [("s", 1), ("s", 3), ("s", 3)]),
+        ],
+    ),
     "masks of two lists": (masks, [[1.0] * 3, 1, 0], [
             (1, 5, FIRST, "masked", 1.0, 5, [3, 2], [0, 1, 2, 0, 1], [3, 3, 3, 4, 4],
              [0, 1, 2, 0, 1], [("s", 1), ("s", 1), ("s", 1), ("s", 4), ("s", 4)]),

@@ -5,12 +5,14 @@ import ctypes
 import itertools
 import math
 import multiprocessing
-import os
 import random
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ import autograd
 from autograd import Value, argmax, rows
 from autograd.compiled.encoded import Batch
 from autograd.compiled.margins import is_exact
-from autograd.compiled.native import cache, kernels, limits, lookups, peaks, team
+from autograd.compiled.native import cache, calls, engine, kernels, limits, lookups, peaks, team
 from autograd.compiled.native.contractions import any_shape, contraction, described
 from autograd.compiled.native.engine import NativeEngine
 from autograd.compiled.native.functions import EXPONENTS, VECTORS, power
@@ -41,6 +43,7 @@ from autograd.compiled.native.target import Target, host, libm
 from autograd.operation import Operation
 from nn import MLP, softmax
 from tests import reference
+from tests.processes import filled
 from tests.test_compile import random_graph
 from tests.test_engines import PROGRAMS
 from tests.test_lowering import CASES
@@ -75,15 +78,15 @@ def random_loops(rng: random.Random) -> list[Loop]:
 
 def summed(loops: list[Loop], shape: Shape, memory: Array, places: tuple[int, int, int]) -> Array:
     """The memory after the contraction, added up product by product."""
-    found, sums = memory.copy(), dict[int, float]()
-    for index in itertools.product(*(range(loop.length) for loop in loops)):
-        o, x, y = (
-            place + sum(i * loop[k] for i, loop in zip(index, loops, strict=True))
-            for k, place in enumerate(places, 1)
-        )
-        sums[o] = sums.get(o, 0.0) + memory[x] * (1.0 if shape.alone else memory[y])
-    for o, total in sums.items():
-        found[o] = (found[o] if shape.add else 0.0) + shape.sign * total
+    found, sums = memory.copy(), np.zeros(len(memory))
+    index = np.array([*itertools.product(*(range(loop.length) for loop in loops))], dtype=int)
+    o, x, y = (
+        place + index @ np.array([loop[k] for loop in loops], dtype=int)
+        for k, place in enumerate(places, 1)
+    )
+    np.add.at(sums, o, memory[x] * (1.0 if shape.alone else memory[y]))
+    met = np.unique(o)
+    found[met] = (found[met] if shape.add else 0.0) + shape.sign * sums[met]
     return found
 
 
@@ -210,13 +213,17 @@ def test_easy_powers_are_right_to_2_ulp_and_have_pythons_ends(y: float) -> None:
         assert found == pytest.approx(wanted, rel=4.5e-16, abs=5e-324, nan_ok=True), x
 
 
-def raw(op: Operation, points: list[tuple[float, ...]]) -> tuple[Array, Array]:
-    """The values and partial derivatives as the kernels give them, finite or not."""
+def machine_of(op: Operation) -> NativeEngine:
+    """The native engine of one operation."""
     f = op if op.arity == 2 else lambda x: op(x)
     compiled = autograd.compile(f, engine="numpy")
-    compiled(*(0.5 for _ in points[0]))
+    compiled(*[0.5] * op.arity)
+    return NativeEngine(compiled.program)
+
+
+def raw(machine: NativeEngine, points: list[tuple[float, ...]]) -> tuple[Array, Array]:
+    """The values and partial derivatives as the kernels give them, finite or not."""
     x = np.array(points)
-    machine = NativeEngine(compiled.program)
     out, held, back = np.empty((len(x), 1)), np.empty(len(x), dtype=np.int64), np.empty(x.shape)
     empty = np.zeros(0)
     where = np.zeros((0, 3), dtype=np.int64)
@@ -232,7 +239,7 @@ def test_rows_differ_from_the_eager_ones_by_few_ulp(name: str) -> None:
         *reference.points(op, 60, random.Random(name)),
         *itertools.islice(reference.edges(op), 60),
     ]
-    z, slopes = raw(op, points)
+    z, slopes = raw(machine_of(op), points)
     for point, found, slope in zip(points, z.tolist(), slopes.tolist(), strict=True):
         wanted = op.value(*point)
         assert found == pytest.approx(wanted, rel=9e-16, abs=1e-323, nan_ok=True), point
@@ -255,7 +262,8 @@ def test_rows_that_no_engine_rounds_otherwise_have_the_eager_bits(name: str) -> 
     numbers = SPECIAL + [rng.choice([-1, 1]) * 10 ** rng.uniform(-3, 17) for _ in range(15)]
     points = list(itertools.product(numbers, repeat=op.arity))
     alone = points[:: max(1, len(points) // 40)]
-    found = raw(op, points)[0].tolist() + [float(raw(op, [point])[0][0]) for point in alone]
+    machine = machine_of(op)
+    found = [z for some in (points, *([point] for point in alone)) for z in raw(machine, some)[0]]
     for point, z in zip([*points, *alone], found, strict=True):
         wanted = op.value(*point)
         same = z == wanted if name in SUMMED else z.hex() == wanted.hex()
@@ -393,16 +401,11 @@ def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(
     assert kernels.Kernels(host()).find([kernel])[kernel]
 
 
-def _filled(folder: str) -> int:
-    os.environ["CHAINRULE_CACHE"] = folder
-    wanted: list[Kernel] = [(lookups.zero, ()), (lookups.zeros, ()), (lookups.transpose, ())]
-    return len(kernels.Kernels(host()).find(wanted))
-
-
+@pytest.mark.untraced
 def test_processes_may_fill_one_folder_together(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     with context.Pool(3) as pool:
-        assert pool.map(_filled, [str(tmp_path)] * 3) == [3] * 3
+        assert pool.map(filled, [str(tmp_path)] * 3) == [3] * 3
     names = [path.name for path in tmp_path.iterdir()]
     assert len(names) == 3
     assert all(name.endswith(".o") and not name.startswith(".") for name in names)
@@ -411,57 +414,108 @@ def test_processes_may_fill_one_folder_together(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- threads
 
 
-def test_shares_run_together_and_all_of_them_must_agree() -> None:
+def test_threads_work_together_and_all_of_them_must_agree() -> None:
     met = threading.Barrier(3)
+    for wrong in (None, 0, 2):
 
-    def share(answer: bool) -> Callable[[], bool]:
-        def run() -> bool:
+        def work(k: int, todo: Iterator[int], wrong: int | None = wrong) -> bool:
             met.wait(10)
-            return answer
+            return k != wrong
 
-        return run
-
-    assert team.together([share(True)] * 3) is True
-    assert team.together([share(True), share(False), share(True)]) is False
+        assert team.together(work, 3, 7) is (wrong is None)
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_an_error_of_a_share_comes_out_when_the_others_are_done(place: int) -> None:
-    done: list[int] = []
+def test_an_error_of_a_thread_comes_out_when_the_others_are_done(place: int) -> None:
+    met, done = threading.Barrier(3), list[int]()
 
-    def fails() -> bool:
-        raise ZeroDivisionError
-
-    def works() -> bool:
-        done.append(1)
+    def work(k: int, todo: Iterator[int]) -> bool:
+        met.wait(10)
+        if k == place:
+            raise ZeroDivisionError
+        done.append(k)
         return True
 
-    shares = [works, works]
-    shares.insert(place, fails)
     with pytest.raises(ZeroDivisionError):
-        team.together(shares)
-    running = len(done)
-    assert team.together([works]) is True
-    assert len(done) == running + 1
+        team.together(work, 3, 7)
+    assert sorted(done) == [k for k in range(3) if k != place]
 
 
-def test_an_interruption_waits_for_the_shares_that_have_started() -> None:
-    started, release, done = threading.Event(), threading.Event(), []
+def test_a_thread_that_is_late_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    release, done = threading.Event(), list[tuple[int, int]]()
 
-    def slow() -> bool:
-        started.set()
-        release.wait(10)
-        done.append(1)
+    def work(k: int, todo: Iterator[int]) -> bool:
+        done.extend((k, part) for part in todo)
         return True
 
-    def interrupted() -> bool:
-        started.wait(10)
-        threading.Timer(0.05, release.set).start()
-        raise KeyboardInterrupt
+    with ThreadPoolExecutor(1) as busy:
+        busy.submit(release.wait, 10)
+        monkeypatch.setattr(team, "_pool", lambda: busy)
+        assert team.together(work, 3, 5) is True
+        release.set()
+    assert done == [(0, part) for part in range(5)]
+
+
+@pytest.mark.parametrize(("work", "threads"), [(1_000, 1), (10_000_000, 2)])
+def test_all_processors_share_a_batch_that_takes_long_enough(
+    work: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = MLP([3, 5, 1], "tanh", seed=0)
+    compiled = autograd.compile(lambda x: model(x)[0], engine="native")
+    x = np.random.default_rng(0).normal(size=(64, 3))
+    compiled(x)
+    monkeypatch.setattr(engine, "cores", lambda: 2)
+    machine: Any = compiled.last.engine
+    (code,) = machine._loaded.values()
+    code.work, code.chunk = work, 32
+    taken: list[int] = []
+
+    def together(work: Callable[[int, Iterator[int]], bool], threads: int, parts: int) -> bool:
+        taken.append(threads)
+        return work(threads - 1, iter(range(parts)))
+
+    monkeypatch.setattr(calls, "together", together)
+    wanted = compiled(x).tolist()
+    assert taken == [threads] * (threads > 1)
+    assert autograd.compile(compiled.function, engine="native", threads=1)(x).tolist() == wanted
+
+
+def test_an_interruption_waits_for_the_threads_that_have_started() -> None:
+    started, release, done = threading.Event(), threading.Event(), list[int]()
+
+    def work(k: int, todo: Iterator[int]) -> bool:
+        if k == 0:
+            started.wait(10)
+            threading.Timer(0.05, release.set).start()
+            raise KeyboardInterrupt
+        started.set()
+        done.append(next(todo))
+        release.wait(10)
+        done.extend(todo)  # there is nothing left to do
+        return True
 
     with pytest.raises(KeyboardInterrupt):
-        team.together([interrupted, slow])
-    assert done == [1]
+        team.together(work, 2, 4)
+    assert done == [0]
+
+
+def test_a_second_interruption_waits_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, done = threading.Event(), list[int]()
+
+    def work(k: int, todo: Iterator[int]) -> bool:
+        if k == 0:
+            started.wait(10)
+            return True
+        started.set()
+        done.append(next(todo))
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+        done.append(-1)
+        return True
+
+    with pytest.raises(KeyboardInterrupt):
+        team.together(work, 2, 4)
+    assert done == [0, -1]
 
 
 # ---------------------------------------------------------------------- the engine
@@ -478,12 +532,17 @@ def swept(machine: Any, one: Any, x: Array) -> list[Array]:
     return [np.array(good), held, out, back, slopes]
 
 
-def check(f: Callable[..., Any], x: Array, arguments: Any = None) -> None:
+SAMPLES = (1, 19, 40)
+
+
+def check(
+    f: Callable[..., Any], x: Array, arguments: Any = None, sizes: tuple[int, ...] = SAMPLES
+) -> None:
     """The native engine gives NumPy's answers, and its own again with kernels of its own."""
     compiled = autograd.compile(f, engine="numpy")
     compiled(*(x[0].tolist() if arguments is None else arguments))
     one = compiled.last
-    for samples in (1, 19, 40):
+    for samples in sizes:
         some = np.ascontiguousarray(x[:samples])
         machine = NativeEngine(one.program)
         first = swept(machine, one, some)
@@ -517,7 +576,7 @@ def test_random_graphs_are_numpys(seed: int) -> None:
     w = [Value(v) for v in np.random.default_rng(seed).normal(size=3)]
     f = random_graph(seed)
     x = np.random.default_rng(seed + 1).normal(size=(40, 4))
-    check(lambda *numbers: f(list(numbers), w), x)
+    check(lambda *numbers: f(list(numbers), w), x, sizes=(SAMPLES[seed % 3],))
 
 
 @pytest.mark.parametrize("name", [op.name for op in rows().values()])
@@ -580,6 +639,48 @@ def test_a_sample_has_the_same_bits_whatever_its_neighbours(samples: int) -> Non
     assert np.array_equal(slopes_of_some, slopes[chosen])
 
 
+@pytest.mark.parametrize("odd", [[], [3], [0, 1], range(20)])
+def test_rows_with_inf_or_nan_leave_the_bits_of_the_others(odd: Any) -> None:
+    model = MLP([3, 9, 2], "tanh", seed=0)
+
+    def loss(x: list[Value]) -> Value:
+        result: Value = softmax(model(x))[0] * x[0].exp() / x[1]
+        return result
+
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    rows = np.arange(20)
+    compiled = autograd.compile(loss, engine="native", reduction=None)
+    value, slopes = compiled.value_and_grad(x)
+    spoilt = x.copy()
+    spoilt[odd] = [[1.0, 0.0, 2.0], [math.nan, 1.0, 1.0], [800.0, 1.0, 1.0], [1.0, -0.0, 0.5]][
+        len(odd) % 4
+    ]
+    found, slopes_found = compiled.value_and_grad(spoilt)
+    forward = compiled(spoilt)
+    with autograd.no_grad():
+        assert np.array_equal(forward, found, equal_nan=True)
+    for k in rows:
+        if k not in odd:
+            assert (found[k], slopes_found[k].tolist()) == (value[k], slopes[k].tolist())
+        else:
+            exact = autograd.compile(loss, exact=True).value_and_grad(spoilt[k].tolist())
+            assert np.array_equal([found[k], *slopes_found[k]], [exact[0], *exact[1]], True)
+    total = compiled.parameter_gradients(spoilt)[1]
+    eager = autograd.compile(loss, exact=True)
+    wanted = eager.parameter_gradients(spoilt)[1]
+    assert np.allclose(total, wanted, rtol=1e-12, atol=1e-14, equal_nan=True)
+
+
+def test_a_sum_of_gradients_that_overflows_is_the_eager_one() -> None:
+    w = Value(1.0)
+    x = np.array([[1e308, 1.0], [1e308, 1.0], [-1e308, 1.0], [math.inf, 0.0]])
+    for count in (3, 4):
+        exact = autograd.compile(lambda x: w.detach() * x[1] + (w - w.detach()) * x[0], exact=True)
+        found = autograd.compile(exact.function, engine="native")
+        one, other = (f.parameter_gradients(x[:count])[1] for f in (found, exact))
+        assert np.array_equal(one, other, equal_nan=True)
+
+
 def test_a_flat_on_several_threads_has_the_bits_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "CHUNK", 20_000)
     model = MLP([3, 5, 1], "tanh", seed=0)
@@ -632,7 +733,7 @@ def test_limits_matter_to_no_result(seed: int, monkeypatch: pytest.MonkeyPatch) 
 
 
 BEYOND = """
-import ctypes, sys
+import ctypes
 import numpy as np
 from autograd.compiled.native import kernels, records
 from tests import test_native
@@ -651,7 +752,7 @@ def fenced(array):
     start = c.mmap(None, size + 2 * PAGE, 3, 0x22, -1, 0)
     for page in (start, start + PAGE + size):
         assert not c.mprotect(page, PAGE, 0)
-    place = start + PAGE + (size - array.nbytes if sys.argv[1] == "end" else 0)
+    place = start + PAGE + (size - array.nbytes if side == "end" else 0)
     made = np.frombuffer((ctypes.c_char * array.nbytes).from_address(place), dtype=array.dtype)
     made[:] = array
     return made
@@ -659,12 +760,13 @@ def fenced(array):
 memory, joined = kernels.Loaded.memory, records.Tables.joined
 kernels.Loaded.memory = lambda self: fenced(memory(self))
 records.Tables.joined = lambda self: fenced(joined(self))
-for name in [*PROGRAMS, *CASES]:
-    test_native.test_instructions_of_every_kind_are_numpys(name)
-for op in ("tanh", "pow", "maximum"):
-    test_native.test_operands_in_lines_in_tables_and_shared_are_numpys(op)
-for seed in (40, 41, 42):
-    test_native.check_bounds(seed)
+for side in ("start", "end"):
+    for name in [*PROGRAMS, *CASES]:
+        test_native.test_instructions_of_every_kind_are_numpys(name)
+    for op in ("tanh", "pow", "maximum"):
+        test_native.test_operands_in_lines_in_tables_and_shared_are_numpys(op)
+    for seed in (40, 41, 42):
+        test_native.check_bounds(seed)
 """
 
 
@@ -679,9 +781,9 @@ def check_bounds(seed: int) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pages are fenced as Linux does it")
-@pytest.mark.parametrize("side", ["start", "end"])
-def test_nothing_beside_the_numbers_and_tables_is_touched(side: str) -> None:
-    run = subprocess.run([sys.executable, "-c", BEYOND, side], capture_output=True, text=True)
+@pytest.mark.untraced
+def test_nothing_beside_the_numbers_and_tables_is_touched() -> None:
+    run = subprocess.run([sys.executable, "-c", BEYOND], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
 
 

@@ -72,6 +72,7 @@ UNARY = [name for name, op in rows().items() if op.arity == 1]
 
 @quietly
 @pytest.mark.parametrize("outer", UNARY)
+@pytest.mark.untraced
 def test_every_way_gives_the_same_slopes_of_compositions(outer: str) -> None:
     table: dict[str, Any] = dict(rows())
     for inner, x in itertools.product(UNARY, ENDS[::2]):

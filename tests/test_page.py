@@ -613,7 +613,7 @@ def test_a_page_holds_a_picture_of_each_closed_scope_unless_there_are_many(
     root = network(5, 2)
     text = play(root, {}).html()
     assert text.count("<template ") == 2
-    assert '"inner"' in text
+    assert '"viewed"' in text
     monkeypatch.setattr("autograd.show.page.OPENED", 1)
     assert "<template " not in play(root, {}).html()
     monkeypatch.setattr("autograd.show.page.OPENED", 40)

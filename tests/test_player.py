@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from autograd import Value, explain, play, rows, topological
 from autograd.show.draw import LIMIT
 from autograd.show.events import Event
-from autograd.show.page import page
+from autograd.show.page import framed
 from autograd.show.terminal import screen
 from autograd.strategies import expressions
 from tests.benchmarks.gradcheck import graph
@@ -227,7 +227,7 @@ def test_the_widget_and_the_player_share_a_position() -> None:
     widget.step = 7
     assert player.position == 7
     assert seen == [str(player[7])]
-    assert widget.page == page(player, LIMIT)
+    assert (widget.page, widget.height) == framed(player, LIMIT)
     for bad in (-1, len(player)):
         with pytest.raises(traitlets.TraitError, match="step: expected 0 to 11"):
             widget.step = bad

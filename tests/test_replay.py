@@ -147,6 +147,7 @@ def test_divergence_names_the_operation_as_it_does_eagerly() -> None:
     assert error.value.history.loss
 
 
+@pytest.mark.untraced
 def test_samples_of_several_lengths_are_trained_together() -> None:
     model = MicroGPT(width=8, heads=2, block=8, seed=0)
     names = [name for name in load_names()[:60] if len(name) <= 7]
@@ -176,6 +177,7 @@ def test_samples_of_several_lengths_are_trained_together() -> None:
     assert history.loss[-1] < 0.8 * history.loss[0]
 
 
+@pytest.mark.untraced
 def test_digits_reach_95_percent() -> None:
     data = load_digits()
     scaled = Dataset([[x / 16 for x in row] for row in data.features], data.targets, data.names)

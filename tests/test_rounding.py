@@ -301,6 +301,7 @@ BATCHES = [("numpy", range(k, k + 10)) for k in range(0, 40, 10)] + [("native", 
 
 
 @pytest.mark.parametrize(("machine", "seeds"), BATCHES)
+@pytest.mark.untraced
 def test_no_side_is_another_than_the_eager_one(machine: str, seeds: range) -> None:
     pytest.importorskip({"native": "llvmlite"}.get(machine, machine))
     for seed in seeds:
@@ -400,6 +401,7 @@ TASKS: dict[str, tuple[list[int], Callable[..., Any], str]] = {
 
 @pytest.mark.parametrize("start", ["random", "zero"])
 @pytest.mark.parametrize("task", TASKS)
+@pytest.mark.traced(every=6)
 def test_ordinary_training_is_never_in_doubt(
     task: str, start: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -426,6 +428,7 @@ def test_ordinary_training_is_never_in_doubt(
             flat.numbers -= 0.05 * flat.gradients
 
 
+@pytest.mark.untraced
 def test_a_gpt_is_not_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     model = MicroGPT(seed=0)
     compiled = autograd.compile(lambda t: model.loss(t), engine="numpy", reduction="mean")

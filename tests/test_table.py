@@ -58,6 +58,7 @@ def error_in_ulps(op: Operation, operands: tuple[float, ...], computed: float, e
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.untraced
 def test_value_is_within_2_ulp_and_partials_within_4(name: str) -> None:
     op = rows()[name]
     for operands in [*reference.points(op, 40, seeded(name)), *reference.edges(op)]:
@@ -76,6 +77,7 @@ def test_value_is_within_2_ulp_and_partials_within_4(name: str) -> None:
 
 @ENDLESS
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.untraced
 def test_second_derivatives_are_right_to_1e_12(name: str) -> None:
     op, rng = rows()[name], seeded(name)
     second = hessian(lambda at: op(*at))
@@ -91,6 +93,7 @@ def test_second_derivatives_are_right_to_1e_12(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if not rows()[n].pieces])
+@pytest.mark.untraced
 def test_third_derivatives_come_from_differentiating_the_second(name: str) -> None:
     op, rng = rows()[name], seeded(name)
     tried = 0

@@ -44,6 +44,7 @@ def bits(model: MLP) -> list[str]:
 LINE = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
 
 
+@pytest.mark.untraced
 def test_iris_reaches_95_percent_and_moons_99() -> None:
     train, test = load_iris().split()
     train, test = train.standardized(), test.standardized(train)

@@ -22,7 +22,7 @@ RNG = np.random.default_rng(3)
 X = RNG.normal(size=(30, 2))
 Y = np.stack([np.tanh(X[:, 0] - X[:, 1]), X[:, 0] * X[:, 1]], axis=1)
 VALIDATION = RNG.normal(size=(7, 2)), RNG.normal(size=(7, 2))
-WAYS = ["eager", "compiled", "files", "cluster"]
+WAYS = ["eager", "compiled", "files", pytest.param("cluster", marks=pytest.mark.untraced)]
 Run = Callable[..., tuple[MLP, History]]
 
 

@@ -459,6 +459,7 @@ def test_detect_anomaly_covers_backward_and_no_grad() -> None:
             _ = 1.0 / p
 
 
+@pytest.mark.untraced
 def test_the_same_script_gives_the_same_bits_in_every_process() -> None:
     script = (
         "import random; from autograd import Value\n"

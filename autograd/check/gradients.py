@@ -23,8 +23,8 @@ from autograd.check.local import Edges, wrong_operations
 from autograd.check.report import Report, Row, Verdict
 from autograd.nestings import Tree, rebuilt
 from autograd.order import visited
-from autograd.show.events import contributions
 from autograd.show.names import names
+from autograd.show.shown import contributions
 from autograd.value import Value
 
 _MANY = 20  # with more inputs, a progress bar is worth its import

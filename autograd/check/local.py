@@ -13,7 +13,7 @@ from autograd.check.slopes import FADES, JUMPS, STEEP, enough, slope, slopes_bes
 from autograd.define import is_defined, is_that_slope, slope_in_doubles
 from autograd.operation import Operation
 from autograd.printers import decimals
-from autograd.show.events import contributions
+from autograd.show.shown import contributions
 from autograd.value import Value
 
 VALUE_ULPS, SLOPE_ULPS = 4, 8  # how far a row may be off, in units in the last place

@@ -17,7 +17,7 @@ from autograd.modes import no_grad, recording
 from autograd.nestings import rebuilt
 from autograd.order import visited
 from autograd.printers import decimals
-from autograd.show.events import contributions
+from autograd.show.shown import contributions
 from autograd.transform import hvp
 from autograd.value import Value
 

@@ -217,7 +217,7 @@ class CompiledCall(Block):
         if outside:  # a leaf or an argument that was chosen: the result is +scalar
             op, fields = vars(Ops)["__pos__"], {"a": scalar, "b": None, "x": scalar.data}
         elif type(scalar) is Value:
-            op, scope, line = scalar.op, scalar.scope, scalar.line
+            op, scope, line = scalar.op, scalar.row.scope, scalar.line
             names = [name for name in ("a", "b", "x", "y") if hasattr(scalar, name)]
             fields = {name: getattr(scalar, name) for name in names}
         label = node.label or (scalar.label if type(scalar) is Value and not outside else "")

@@ -1,9 +1,6 @@
-"""`Encoded`: a program's instructions as rows of whole numbers, which the engines read."""
+"""`Encoded`: a program's instructions as rows of whole numbers, which NumPy's engine reads."""
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,49 +75,6 @@ class Region:
         if base >= SHARED:
             return self.first + base - SHARED, [*strides, 0]
         return self.lane(base), [*(s * self.block for s in strides), 1]
-
-
-class Encodings:
-    """The rows of one program for blocks of several sizes, and the memory that they run in.
-
-    What engines share that read these rows.
-    """
-
-    shares = False  # whether it divides a batch among threads itself
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self._codes: dict[int, Encoded] = {}
-        self._local = threading.local()
-
-    def memory(self, samples: int) -> tuple["Encoded", Array, Array]:
-        """The rows for so many samples, and this thread's memory for numbers and gradients."""
-        block = next((size for size in BLOCKS if size >= samples), BLOCKS[-1])
-        kept: dict[Any, Any] = self._local.__dict__
-        if block not in kept:
-            if block not in self._codes:
-                self._codes[block] = Encoded(self.program, block)
-            code = self._codes[block]
-            memory = np.zeros(code.size)
-            memory[: code.shared] = 1.0
-            constants = self.program.tape.constants
-            memory[: len(constants)] = constants
-            kept[block] = code, memory, np.zeros(code.size)
-        return kept[block]  # type: ignore[no-any-return]
-
-    def run(self, memory: tuple["Encoded", Array, Array], batch: Batch, threads: int = 1) -> bool:
-        """What a sweep over the batch answers; always on one thread."""
-        return self.sweep(*memory, batch)
-
-    def prepared(
-        self, memory: tuple["Encoded", Array, Array], batch: Batch, threads: int = 1
-    ) -> Callable[[], bool]:
-        """A sweep over the batch, to be run once or again; always on one thread."""
-        return partial(self.sweep, *memory, batch)
-
-    def sweep(self, code: "Encoded", memory: Array, grad: Array, batch: Batch) -> bool:
-        """Whether, for the samples, nothing is decided otherwise and all results are finite."""
-        raise NotImplementedError
 
 
 class Encoded:

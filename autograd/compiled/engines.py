@@ -18,19 +18,20 @@ class Engine(Protocol):
 
     Attributes:
         name: what the user calls it.
-        shares: whether it divides a batch among threads itself.
     """
 
     name: str
-    shares: bool
 
     def memory(self, samples: int) -> Any:
         """What it keeps for so many samples, in this thread."""
 
-    def run(self, memory: Any, batch: Batch, threads: int = 1) -> bool:
-        """Whether, for all samples, nothing is decided otherwise and all is finite."""
+    def run(self, memory: Any, batch: Batch, threads: int | None = None) -> bool:
+        """Whether, for all samples, nothing is decided otherwise and all is finite.
 
-    def prepared(self, memory: Any, batch: Batch, threads: int = 1) -> Callable[[], bool]:
+        Without a number of threads, the engine chooses it.
+        """
+
+    def prepared(self, memory: Any, batch: Batch, threads: int | None = None) -> Callable[[], bool]:
         """The same as a function, for several runs.
 
         Between them, other numbers may be in the arrays, and the batch may get other arrays of

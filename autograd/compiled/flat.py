@@ -224,8 +224,7 @@ class Plan:
     def serves(compiled: Loss, call: Call, recording: Recording) -> bool:
         """Whether all arguments are arrays, and the engine computes the whole call by itself."""
         options = compiled.options
-        shares = options.threads == 1 or recording.engine.shares
-        simple = shares and not options.exact and not options.verify
+        simple = not options.exact and not options.verify
         arrays = call.batched and all(isinstance(column, np.ndarray) for column in call.columns)
         return arrays and simple and not recording.grad_leaves
 

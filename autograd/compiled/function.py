@@ -445,7 +445,7 @@ def compile(
     engine: str = "auto",
     exact: bool = False,
     reduction: str | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     cache: int = 64,
     verify: int = 0,
 ) -> Compiled:
@@ -474,7 +474,8 @@ def compile(
         engine: "native" (machine code that llvmlite makes), "numpy", or "auto": what is installed.
         exact: replay in the eager order, to the same bits; otherwise sums may be regrouped.
         reduction: "mean" or "sum" over the rows, or None.
-        threads: how many threads share the rows of a batch.
+        threads: how many threads of native code share the rows of a batch; by default, all
+            processors do if a batch takes long enough.  The results have the same bits.
         cache: how many recordings are kept.
         verify: at every n-th call, also run the function itself, and raise ReplayError with both
             results if they differ by more than 1e-9 of the largest number on the way.
@@ -494,7 +495,7 @@ def compile(
         raise TypeError(f"compile: expected a function, got {type(function).__name__}")
     if reduction not in (None, "mean", "sum"):
         raise ValueError(f"compile: reduction must be 'mean', 'sum' or None, got {reduction!r}")
-    if threads < 1 or cache < 1:
+    if (threads is not None and threads < 1) or cache < 1:
         raise ValueError("compile: threads and cache must be at least 1")
     if verify < 0:
         raise ValueError(f"compile: verify must be 0 or a number of calls, got {verify!r}")

@@ -37,7 +37,7 @@ class Instruction:
     Attributes:
         kind: CONTRACT, GATHER (a sum of products that are looked up), ROW (an operation of the
             table), CHOOSE, LARGEST, or MASKED (groups of values, of which the one that an index
-            selects is replaced by another number).
+            selects is replaced by the group's number).
         z: the first lane; `zs` and `sizes` say where the other lanes of a contraction are.
         pool: the addresses of operands that are looked up.  The third array of GATHER has the
             lanes of the results.  MASKED has values, indices, the value's position in its group,
@@ -257,11 +257,13 @@ class Lowered:
                 [[root.operands[0], *root.operands[1]] for root in members]
             ).T
             numbers = self.tape.constants[positions].astype(np.int64)
-            ends = np.flatnonzero((np.diff(numbers) != 1) | (np.diff(index) != 0)) + 1
+            ends = np.diff(numbers) != 1  # of groups: one index, one number instead
+            for other in index, instead:
+                ends |= np.diff(other) != 0
             step = Instruction(
                 MASKED, at, lanes, z, wanted=(bool(self.live[value].any()), False),
                 pool=(self.address[value], self.address[index], numbers, self.address[instead]),
-                counts=np.diff(np.concatenate([[0], ends, [lanes]])),
+                counts=np.diff(np.concatenate([[0], np.flatnonzero(ends) + 1, [lanes]])),
             )  # fmt: skip
         else:
             k, cut = key

@@ -1,14 +1,15 @@
 """The engine that runs a `Program` with NumPy alone."""
 
+import threading
 from collections.abc import Callable
 from contextvars import copy_context
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from autograd.compiled import margins
-from autograd.compiled.encoded import DOUBTFUL, FAILED, LOOPS, PASSED, Batch, Encoded, Encodings
+from autograd.compiled.encoded import BLOCKS, DOUBTFUL, FAILED, LOOPS, PASSED, Batch, Encoded
 from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, MASKED, ROW
 from autograd.compiled.program import Program
 from autograd.compiled.rounding import INFINITE, SMALLEST
@@ -18,6 +19,7 @@ from autograd.printers.arrays import row_of_arrays
 from autograd.value import rows
 
 Array = Any
+Memory = tuple[Encoded, Array, Array]
 
 
 @cache
@@ -94,15 +96,42 @@ def contract(Z: Array, X: Array, Y: Array, row: list[int]) -> None:  # noqa: N80
     target += sign * sums
 
 
-class NumpyEngine(Encodings):
-    """Runs a program with NumPy alone."""
+class NumpyEngine:
+    """Runs a program with NumPy alone, on one thread."""
 
     name = "numpy"
 
     def __init__(self, program: Program) -> None:
-        super().__init__(program)
+        self.program = program
+        self._codes: dict[int, Encoded] = {}
+        self._local = threading.local()
         self.ops = [rows()[name] for name in program.tape.ops]
         self.margins = [margins_of_arrays(variant) for variant in program.cone.rows]
+
+    def memory(self, samples: int) -> Memory:
+        """The rows for so many samples, and this thread's memory for numbers and gradients."""
+        block = next((size for size in BLOCKS if size >= samples), BLOCKS[-1])
+        kept: dict[Any, Any] = self._local.__dict__
+        if block not in kept:
+            if block not in self._codes:
+                self._codes[block] = Encoded(self.program, block)
+            code = self._codes[block]
+            memory = np.zeros(code.size)
+            memory[: code.shared] = 1.0
+            constants = self.program.tape.constants
+            memory[: len(constants)] = constants
+            kept[block] = code, memory, np.zeros(code.size)
+        return kept[block]  # type: ignore[no-any-return]
+
+    def run(self, memory: Memory, batch: Batch, threads: int | None = None) -> bool:
+        """Whether a sweep over the batch succeeds: guards passed, no doubts, finite results."""
+        return self.sweep(*memory, batch)
+
+    def prepared(
+        self, memory: Memory, batch: Batch, threads: int | None = None
+    ) -> Callable[[], bool]:
+        """A sweep over the batch that can be run more than once."""
+        return partial(self.sweep, *memory, batch)
 
     def sweep(self, code: Encoded, memory: Array, grad: Array, batch: Batch) -> bool:
         """Whether all samples passed their guards, none is in doubt, and all results are finite."""

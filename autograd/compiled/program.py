@@ -37,6 +37,7 @@ from autograd.modes import Mode, entered
 from autograd.operands import item
 from autograd.show.draw import quote
 from autograd.show.graph import Graph
+from autograd.textbook import place
 from autograd.value import Value, rows
 
 Array = Any
@@ -110,9 +111,8 @@ class Program:
         i = node - self.tape.sources
         if i < 0:
             return {"label": f"input {node - self.shared}", "scope": "", "line": ""}
-        return dict(
-            zip(("label", "scope", "line"), self.tape.notes[self.tape.note[i]], strict=True)
-        )
+        label, scope, line = self.tape.notes[self.tape.note[i]]
+        return {"label": label, "scope": place(scope), "line": line}
 
     def evaluate(self, parameters: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
         """The outputs, computed operation by operation from numbers or Values."""

@@ -60,25 +60,24 @@ class Recorded(Mode):
         if op.functions:
             raise RecordingError(op.unknown_to("a compiled program"))
         recorder = self.recorder
-        left, right = recorder.operand(a, x), recorder.operand(b, y)
+        left = a if type(a) is Traced else recorder.operand(a, x)
+        right = b if type(b) is Traced else recorder.operand(b, y)
         operands = (left,) if y is None else (left, right)
-        note, value_bits = recorder.note(op, self.scope), value_bits_of(a) | value_bits_of(b)
-        node = Traced(recorder, z, None, note, operands, value_bits, not self.recording)
+        bits, bits_of_b = value_bits_of(a), value_bits_of(b)
+        note = recorder.note(op, self.scope)
+        node = Traced(recorder, z, None, note, operands, bits | bits_of_b, not self.recording)
         if self.recording:
             # A plain number is no node of the graph, but a derivative may depend on it.
-            node.a, node.x = (None, a) if type(a) is not Value and _is_plain(a) else (a, x)
+            values = recorder.values
+            node.a, node.x = (a, x) if a is None or bits & values else (None, a)
             if y is not None:
-                node.b, node.y = (None, b) if type(b) is not Value and _is_plain(b) else (b, y)
+                node.b, node.y = (b, y) if b is None or bits_of_b & values else (None, b)
         if self.anomaly:
             if z - z != 0.0:
                 raise NonFiniteError(bad_result(op, x, y, z, a, b, node.line))
             recorder.compare("<=", node, _LARGEST)
             recorder.compare(">=", node, -_LARGEST)
         return node
-
-
-def _is_plain(operand: Any) -> bool:
-    return operand is not None and operand.plain
 
 
 class Recorder:
@@ -108,7 +107,8 @@ class Recorder:
         self.bounded: set[int] = set()
         self.tables: list[Any] = []
         self._first_numbers: dict[Value, float] = {}  # of leaves from outside, at their first use
-        self._notes: dict[Any, Note] = {}
+        self._notes: dict[Any, dict[Any, Note]] = {}  # by the code of the user's function
+        self._here: dict[Any, Note] = {}  # those of the function that runs now
         self._caller: Any = None  # the frame outside this package that computes now
         self._user: Any = None  # the nearest frame above it that is the user's own code
 
@@ -127,15 +127,16 @@ class Recorder:
                     break
                 frame = frame.f_back
             self._user = frame
+            self._here = self._notes.setdefault(frame and frame.f_code, {})
         frame = self._user
         if scope is None:
             mode = present_mode()
             scope = mode.scope if mode is not None else ""
-        key = (op, scope, frame.f_code if frame else None, frame.f_lineno if frame else 0)
-        note = self._notes.get(key)
+        key = (op, scope, frame.f_lasti if frame else 0)
+        note = self._here.get(key)
         if note is None:
             line = f"{called(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else ""
-            note = self._notes[key] = Note(op, "", scope, line)
+            note = self._here[key] = Note(op, "", scope, line)
         return note
 
     def enter(self, data: float, label: str) -> Traced:

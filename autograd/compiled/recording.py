@@ -5,11 +5,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
+from autograd.atomic import quietly
 from autograd.compiled.dependence import Dependence
 from autograd.compiled.encoded import FAILED, PASSED, Batch
 from autograd.compiled.engines import engine
@@ -197,7 +198,7 @@ class Recording:
         x: Array,
         seeds: Array | None,
         gradients: Array,
-        threads: int = 1,
+        threads: int | None = None,
         several: bool = False,
     ) -> Run:
         """What the engine gives for samples x.
@@ -244,7 +245,8 @@ class Recording:
                 if lifted.passed:
                     for z, seed in zip(lifted.outputs, seeds.tolist(), strict=True):
                         accumulate(z, seed)  # which does not warn of inf and nan
-                slopes += grads(lifted.parameters)
+                # An overflow of the sum gives no warning here.
+                slopes = quietly(partial(np.add, slopes, grads(lifted.parameters)))
                 back.append(grads(lifted.inputs))
         for to, at, count in where.tolist():
             gradients[at : at + count] = slopes[to - start : to - start + count]

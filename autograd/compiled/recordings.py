@@ -12,6 +12,7 @@ from autograd.compiled.randomness import Generators
 from autograd.compiled.recorder import Recorder
 from autograd.compiled.recording import Recording, RecordingCache, recording_of
 from autograd.compiled.traced import RecordingError
+from autograd.modes import quiet_gc
 
 Array = Any
 _LOCK_TIMEOUT = 2.0  # seconds to wait while another thread records the same function
@@ -24,7 +25,7 @@ class Options:
     engine: str = "auto"
     exact: bool = False
     reduction: str | None = None
-    threads: int = 1
+    threads: int | None = None
     cache: int = 64
     verify: int = 0
 
@@ -90,7 +91,8 @@ class Recordings:
                 return others[0], False
             recorder = Recorder(call.values, quiet)
             try:
-                recording = self._recorded(recorder, call, row)
+                with quiet_gc():
+                    recording = self._recorded(recorder, call, row)
                 if recorder.strict and key not in self._strict:
                     general = key if len(key) == 2 else key[0]
                     self._strict.add(general)

@@ -1,10 +1,8 @@
 """How the samples of a call are computed: which recording serves which sample."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +15,6 @@ from autograd.compiled.traced import RecordingError
 from autograd.value import Value
 
 Array = Any
-CHUNK = 64  # samples that one thread computes at a time
 
 
 class Store(Protocol):
@@ -135,7 +132,7 @@ class Runner:
     """Runs recordings on some threads, and always in the eager order if `exact`."""
 
     exact: bool
-    threads: int
+    threads: int | None
 
     def run(self, recording: Recording, x: Array, request: Request) -> Run:
         """What a recording gives for the samples."""
@@ -143,35 +140,36 @@ class Runner:
             return self.run_eagerly(recording, x, request)
         numbers, where, gradients = request.sink.arrays(recording)
         seeds, wide = _seeds(recording, request), request.sink.widened(recording, x)
-        if self.threads > 1 and len(x) > CHUNK and not recording.engine.shares:
-            # Fixed chunks, added in order: the bits do not depend on the number of threads.
-            chunks = [wide[i : i + CHUNK] for i in range(0, len(wide), CHUNK)]
-            parts = [np.zeros(len(gradients)) for _ in chunks]
-            run_chunk = partial(recording.run, numbers, where, several=request.several)
-            with ThreadPoolExecutor(self.threads) as pool:
-                runs = list(pool.map(run_chunk, chunks, repeat(seeds), parts))
-            run = Run(
-                all(part.good for part in runs),
-                np.concatenate([part.out for part in runs]),
-                np.concatenate([part.status for part in runs]),
-                np.concatenate([part.back for part in runs]),
-                sum(parts[1:], parts[0]),
-            )
-        else:
-            run = recording.run(
-                numbers, where, wide, seeds, gradients, self.threads, request.several
-            )
+        run = recording.run(numbers, where, wide, seeds, gradients, self.threads, request.several)
         if recording.grad_leaves:
             run.back = run.back[:, : x.shape[1]]
         if not run.good:
-            finite = np.isfinite(run.out[run.status == PASSED]).all()
-            if finite and seeds is not None:
-                finite = np.isfinite(run.gradients).all() and np.isfinite(run.back).all()
-            if not finite:
-                # The order of operations can decide where inf and nan appear: use the eager order.
-                return self.run_eagerly(recording, x, request)
-            run.good = bool((run.status == PASSED).all())
+            self._complete(recording, x, request, run)
         return run
+
+    def _complete(self, recording: Recording, x: Array, request: Request, run: Run) -> None:
+        """Replace what is not finite in a run by the numbers of the eager order.
+
+        The order of operations can decide where inf and nan appear.  Each row is judged by itself,
+        so that its numbers do not depend on the other rows.
+        """
+        wrong = ~np.isfinite(run.out).all(axis=1)
+        lost = (wrong | ~np.isfinite(run.back).all(axis=1)) & (run.status == PASSED)
+        eager = self.run_eagerly(recording, x[lost], request) if lost.any() else None
+        if eager is not None:
+            run.status[lost], run.out[lost & wrong] = eager.status, eager.out[wrong[lost]]
+            if request.scale is not None:
+                run.back[lost] = eager.back
+        run.good = bool((run.status == PASSED).all())
+        if not run.good or request.scale is None:
+            return
+        if eager is not None and not lost.all():
+            kept = self.run(recording, x[~lost], request).gradients
+            run.gradients = quietly(partial(np.add, kept, eager.gradients))
+        elif eager is not None:
+            run.gradients = eager.gradients
+        elif not np.isfinite(run.gradients).all():
+            run.gradients = self.run_eagerly(recording, x, request).gradients
 
     def run_eagerly(self, recording: Recording, x: Array, request: Request) -> Run:
         """The same in the eager order."""

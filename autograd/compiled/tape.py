@@ -54,7 +54,8 @@ def freeze(recorder: Recorder, outputs: list[Any], form: Any) -> tuple[Tape, lis
     recorder.check()
     ends: list[Any] = [*outputs, *(side for g in recorder.guards for side in (g.x, g.y))]
     live = _live(recorder, ends)
-    numbering = _Numbering(recorder, [o for node in live for o in node.operands], ends)
+    others = (o for node in live for o in node.operands if type(o) is not Traced)
+    numbering = _Numbering(recorder, [*others, *ends])
     numbering.add_nodes(recorder.inputs, live)
     at = numbering.index
     ops: dict[str, int] = {}
@@ -62,13 +63,20 @@ def freeze(recorder: Recorder, outputs: list[Any], form: Any) -> tuple[Tape, lis
     tables: list[int] = []
     notes: dict[tuple[str, str, str], int] = {}
     note: list[int] = []
+    known: dict[int, tuple[int, int]] = {}  # operation and note of each row
     for node in live:
-        row, operands = node.row, node.operands
+        operands = node.operands
+        which = known.get(id(node.row))
+        if which is None:
+            row = node.row
+            name = row.op.name if row.op is not None and node.kind is None else None
+            k = -1 if name is None else ops.setdefault(name, len(ops))
+            which = k, notes.setdefault((row.label, row.scope, row.line), len(notes))
+            known[id(row)] = which
+        note.append(which[1])
         if node.kind is None:
-            assert row.op is not None
-            k = ops.setdefault(row.op.name, len(ops))
             second = at(operands[1]) if len(operands) == 2 else -1
-            rows.append((k, at(operands[0]), second, 0, node.cut))
+            rows.append((which[0], at(operands[0]), second, 0, node.cut))
         elif node.kind == DETACH:
             rows.append((DETACH, at(operands[0]), -1, 0, True))
         else:
@@ -76,7 +84,6 @@ def freeze(recorder: Recorder, outputs: list[Any], form: Any) -> tuple[Tape, lis
             choice = -1 if index is None else at(index)
             rows.append((node.kind, choice, len(tables), len(values), node.kind == ARGMAX))
             tables += map(at, values)
-        note.append(notes.setdefault((row.label, row.scope, row.line), len(notes)))
     comparisons = list(COMPARISONS)
     guards = {
         (comparisons.index(g.comparison), at(g.x), at(g.y), int(g.answer)): None
@@ -108,7 +115,7 @@ def _live(recorder: Recorder, ends: Iterable[Any]) -> list[Traced]:
     for node in reversed(nodes):
         if alive[node.serial]:
             for operand in node.operands:
-                if is_traced(operand):
+                if type(operand) is Traced or is_traced(operand):
                     alive[operand.serial] = 1
     return [node for node in nodes if alive[node.serial] and node.operands]
 
@@ -116,12 +123,12 @@ def _live(recorder: Recorder, ends: Iterable[Any]) -> list[Traced]:
 class _Numbering:
     """The index of each operand on the tape: constants, parameters, inputs, computed nodes."""
 
-    def __init__(self, recorder: Recorder, operands: list[Any], ends: list[Any]) -> None:
+    def __init__(self, recorder: Recorder, operands: list[Any]) -> None:
         self.own_leaves = recorder.own_leaves
         self.constants: dict[str, int] = {}
         self.parameters: dict[Value, int] = {}
         self._nodes = [-1] * len(recorder.nodes)
-        for operand in (*operands, *ends):
+        for operand in operands:
             self._add(operand)
         tables = [v for v in recorder.tables if type(v) is Value and v in self.parameters]
         if tables:
@@ -147,8 +154,8 @@ class _Numbering:
 
     def index(self, operand: Any) -> int:
         """The index of an operand."""
-        if is_traced(operand):
-            return self._nodes[int(operand.serial)]
+        if type(operand) is Traced or is_traced(operand):
+            return self._nodes[operand.serial]  # type: ignore[no-any-return]
         if type(operand) is Value and operand not in self.own_leaves:
             return len(self.constants) + self.parameters[operand]
         return self.constants[_text(operand)]

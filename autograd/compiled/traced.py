@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from autograd.modes import present_call, present_mode
 from autograd.notes import Note
-from autograd.operands import is_foreign, number, unboxed
+from autograd.operands import Operand, is_foreign, number, unboxed
 from autograd.operation import Operation, Origin
 from autograd.ops import Ops
+from autograd.textbook import formula_of
 from autograd.value import Value, data_of
 
 # The codes of tape rows that are not operations of the table.
@@ -180,12 +181,18 @@ class Traced(Ops):
     def scope(self) -> str:
         """The scopes in which it was computed."""
         self._refuse_unknown("scope")
-        return self.row.scope
+        return self.row.place
 
     @scope.setter
     def scope(self, scope: str) -> None:
-        row = self.row
-        self.row = Note(row.op, row.label, scope, row.line)
+        self.row = Note(self.row.op, self.row.label, scope, self.row.line)
+
+    def _taught(self) -> str:
+        """The formula that is taught for it."""
+        self._refuse_unknown("formula")
+        return formula_of(self.row.scope)
+
+    formula = Operand.formula.getter(_taught)  # type: ignore[attr-defined]
 
     @property
     def line(self) -> str:
@@ -267,7 +274,9 @@ class Traced(Ops):
             return mode.record(op.value(x.number), op, x, None, x.number, None)
         operands: list[Any] = []
         for operand in (x, y):
-            if isinstance(operand, Ops):
+            if type(operand) is Traced:  # most are
+                operands += operand, operand.number
+            elif isinstance(operand, Ops):
                 if type(operand) is not Value and not is_traced(operand):
                     return operand.apply(op, x, y)
                 operands += operand, number_of(operand)
@@ -420,6 +429,6 @@ def number_of(operand: Any) -> float:
 
 def value_bits_of(operand: Any) -> int:
     """The bits that say when an operand is a Value; see `Traced.value_bits`."""
-    if is_traced(operand):
-        return int(operand.value_bits)
+    if type(operand) is Traced or is_traced(operand):
+        return operand.value_bits  # type: ignore[no-any-return]
     return ALWAYS if type(operand) is Value else 0

@@ -117,7 +117,7 @@ class Machine:
             parameters = [values[place] for place in places.tolist()]
             known.append(Recording(program, parameters, 0, spec.engine))
         self.first = known[0]
-        options = Options(spec.engine, spec.exact, cache=len(known))
+        options = Options(spec.engine, spec.exact, threads=1, cache=len(known))
         self.compiled = Compiled(_refuse, options, environment=False)
         self.compiled.adopt([column[:1] for column in columns], known)
         self.flat = Flat(self.compiled, values)

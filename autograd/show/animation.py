@@ -39,7 +39,7 @@ def frame(player: Player, i: int) -> Graph:
         grads = player.grads()
         for node in order:
             node.grad = grads.get(node, UNTOUCHED)
-        graph = Picture.whole(order, dict(event.names)).graph("LR")
+        graph = Picture.of(player.shown, player.shown.order, dict(event.names)).graph("LR")
     finally:
         player.position = position
         undo()

@@ -5,15 +5,17 @@ import re
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from autograd.notes import UNTOUCHED
 from autograd.operation import Operation
-from autograd.order import topological, unfold
+from autograd.order import unfold
 from autograd.show.graph import Graph
 from autograd.show.names import names, variables
+from autograd.show.shown import Shown
 from autograd.show.style import LINE, NEGATIVE, NEUTRAL, POSITIVE, Style
+from autograd.textbook import natural
 from autograd.value import Value
 
 _GREY = f'fontcolor="{LINE}"'
@@ -85,11 +87,11 @@ def symbol(op: Operation) -> str:
     return text if short else f"{op.name}({'x' if op.arity == 1 else 'x, y'})"
 
 
-def _leading_to(order: list[Value], target: Value) -> set[Value]:
+def _leading_to(shown: Shown, target: Value) -> set[Value]:
     """The nodes on a path from the target to the root."""
     path = {target}
-    for node in order:
-        if node.a in path or node.b in path:
+    for node in shown.order:
+        if any(parent in path for parent, _ in shown.operands(node)):
             path.add(node)
     return path
 
@@ -111,6 +113,7 @@ def draw(
     background: str = "transparent",
     grads: bool = True,
     wrong: Wrong | None = None,
+    detail: str = "computed",
 ) -> Graph:
     """The graph that `root` was computed from, as a Graph that shows itself in a notebook.
 
@@ -134,6 +137,9 @@ def draw(
         grads: whether boxes show gradients, and edges the gradient that flowed along them.
         wrong: (used, right) of local derivatives, by node and operand ('x' or 'y'); such an edge
             shows both, in red.
+        detail: "computed" for every operation, or "textbook" for one box in place of the operations
+            behind a node's `formula`, as those of softmax and the losses; its edges show the
+            derivative through all of them.
 
     Raises ValueError if there are more boxes than the limit even with collapsed scopes, for an
     unknown direction or colours, and if `to` is not in the graph.
@@ -153,18 +159,18 @@ def draw(
     if not isinstance(root, Value):
         raise TypeError(f"draw: expected a Value, got {type(root).__name__}")
     unfold(root)
-    order = topological(root)
-    graph, scope = order, variables(sys._getframe(1)) if len(order) <= 10_000 else {}
-    visible = set(order)
+    shown = Shown(root, detail)
+    scope = variables(sys._getframe(1)) if len(shown.order) <= 10_000 else {}
+    visible = set(shown.order)
     if to is not None:
         if to not in visible:
-            raise ValueError("draw: `to` must be a node that the root was computed from")
-        visible = _leading_to(order, to)
-        order = [node for node in order if node in visible]
-    picture = Picture(order, visible, number_format, constants, edges, group, limit)
+            inside = " and the textbook shows, such as an operand of a formula" * bool(shown.parts)
+            raise ValueError(f"draw: `to` must be a node that the root was computed from{inside}")
+        visible = _leading_to(shown, to)
+    picture = Picture(shown, visible, number_format, constants, edges, group, limit)
     picture.style = Style(colors, font, title, legend, background)
     picture.grads, picture.wrong = grads, wrong or {}
-    picture.name = names(graph, scope) if len(picture.boxes) <= limit else {}
+    picture.name = names(shown.order, scope) if len(picture.boxes) <= limit else {}
     return picture.graph(direction)
 
 
@@ -173,7 +179,7 @@ class Picture:
 
     def __init__(
         self,
-        order: list[Value],
+        shown: Shown,
         visible: set[Value],
         number_format: str,
         constants: bool,
@@ -181,7 +187,8 @@ class Picture:
         group: bool,
         limit: int,
     ) -> None:
-        self.order, self.visible, self.format = order, visible, number_format
+        self.shown, self.visible, self.format = shown, visible, number_format
+        self.order = order = [node for node in shown.order if node in visible]
         self.constants, self.edges, self.group = constants, edges, group
         self.name: dict[Value, str] = {}
         self.style = Style()
@@ -202,9 +209,11 @@ class Picture:
         self.largest = max(grads, default=0.0)
 
     @classmethod
-    def whole(cls, nodes: list[Value], name: dict[Value, str], limit: int = LIMIT) -> "Picture":
-        """A picture of all the nodes, as the player shows them."""
-        picture = cls(nodes, set(nodes), ".4g", True, False, True, limit)
+    def of(
+        cls, shown: Shown, nodes: Iterable[Value], name: dict[Value, str], limit: int = LIMIT
+    ) -> "Picture":
+        """A picture of the nodes, as the player shows them."""
+        picture = cls(shown, set(nodes), ".4g", True, False, True, limit)
         picture.name = name
         return picture
 
@@ -255,36 +264,55 @@ class Picture:
             ]
         (node,) = nodes
         head = self._called(node, node)
+        taught = self.shown.formula(node)
         if node.op is not None:
-            formula = self._formula(node)
+            formula = taught[0] if taught else self._formula(node)
             head = (
                 f"{head} = {formula}" if len(head) + len(formula) <= 36 else f"{head}\n= {formula}"
             )
         grad = "no backward yet" if node.grad is UNTOUCHED else f"grad {self.number(node.grad)}"
-        return [wrapped(head), f"value {self.number(node.data)}", *[grad] * self.grads]
+        texts = map(wrapped, (head, *taught[1:]))
+        return [*texts, f"value {self.number(node.data)}", *[grad] * self.grads]
 
     def _links(self) -> Iterator[tuple[Any, Any, str, bool]]:
         box_of = {node: key for key, nodes in self.boxes.items() for node in nodes}
         seen = set()
         for node in self.order:
-            for parent, partial in ((node.a, "dx"), (node.b, "dy")):
-                if parent not in self.visible or parent is None:
+            for which, (parent, operand) in enumerate(self.shown.operands(node)):
+                if parent not in self.visible:
                     continue
                 link = (box_of[parent], box_of[node])
                 collapsed = isinstance(link[0], str) or isinstance(link[1], str)
                 if link[0] is link[1] or (collapsed and link in seen):
                     continue
                 seen.add(link)
-                text, wrong = "", self.wrong.get((node, partial[1]))
+                text, wrong = "", self.wrong.get((node, operand))
                 if (self.edges or wrong) and not collapsed:
-                    slope = getattr(node, partial) if wrong is None else wrong[1]
+                    slope = self.shown.amounts(node, 1.0)[which] if wrong is None else wrong[1]
                     part, whole = self._called(parent, node), self._called(node, node)
                     text = f"\u2202{whole}/\u2202{part} = {self.number(slope)}"
                     if wrong is not None:
                         text += f"\nused: {self.number(wrong[0])}"
                     elif self.grads and node.grad is not UNTOUCHED:
-                        text += f"\n+= {self.number(node.grad * slope if node.grad else 0.0)}"
+                        flow = self.shown.amounts(node, node.grad)[which] if node.grad else 0.0
+                        text += f"\n+= {self.number(flow)}"
                 yield (*link, text, wrong is not None)
+
+    def _frame(self, key: Any) -> str:
+        """The scope in whose frame a box is drawn."""
+        if not self.group:
+            return ""
+        return key.rpartition("/")[0] if isinstance(key, str) else key.scope
+
+    def _alike(self) -> list[list[Any]]:
+        """The boxes in a frame that differ in a number only, in order: neuron 0, neuron 1, ..."""
+        alike: dict[tuple[str, str], list[Any]] = {}
+        closed = sorted((key for key in self.boxes if isinstance(key, str)), key=natural)
+        for key in [*closed, *self.shown.parts]:
+            text = key.rpartition("/")[2] if isinstance(key, str) else self.shown.formula(key)[0]
+            if key in self.boxes and re.search(r"\d", text):
+                alike.setdefault((self._frame(key), re.sub(r"\d+", "0", text)), []).append(key)
+        return [keys for keys in alike.values() if len(keys) > 1]
 
     def graph(self, direction: str) -> Graph:
         """The picture as a Graph."""
@@ -302,14 +330,20 @@ class Picture:
             style = f'fillcolor="{colour}"'
             if nodes[0].is_leaf and not collapsed:
                 style += ' style="filled"'  # leaves have square corners
-            scope = key.rpartition("/")[0] if collapsed else nodes[0].scope
+            scope = self._frame(key)
             line = f"{box} [id={box} label={quote(chr(10).join(lines))} {style}]\n"
-            frames.setdefault(scope if self.group else "", []).append(line)
+            frames.setdefault(scope, []).append(line)
             mermaid.append(f"  {box}[{_mermaid_quote(chr(10).join(lines))}]")
-            if self.constants and not collapsed and nodes[0].op is not None:
-                self._constants(nodes[0], box, frames[scope if self.group else ""], mermaid)
+            plain = nodes[0].op is not None and nodes[0] not in self.shown.parts
+            if self.constants and not collapsed and plain:
+                self._constants(nodes[0], box, frames[scope], mermaid)
+        links = list(self._links())
+        rows = [keys for keys in self._alike() if _independent(keys, links)]
+        for keys in rows:
+            chain = " -> ".join(ids[key] for key in keys)
+            frames[self._frame(keys[0])].append(f"{{rank=same {chain} [style=invis]}}\n")
         dot += [*_framed(frames, self.style.font), self.style.key()]
-        for tail, head, text, wrong in self._links():
+        for tail, head, text, wrong in links:
             look = f'color="{RED}" fontcolor="{RED}" penwidth=2' if wrong else ""
             label = f" [label={quote(text)}{' ' * wrong}{look}]" if text else ""
             dot.append(f"\t{ids[tail]} -> {ids[head]}{label}\n")
@@ -319,6 +353,8 @@ class Picture:
             dot, "\n".join(mermaid), node_attr=self.style.nodes(), edge_attr=self.style.edges()
         )
         graph.graph_attr.update(_SPACE, rankdir=direction, bgcolor=self.style.background)
+        if rows:  # the last search for fewer crossings would change their order again
+            graph.graph_attr.update(remincross="false")
         if self.style.title:
             graph.graph_attr.update(label=self.style.title, labelloc="t", fontname=self.style.font)
         graph.boxes = {node: ids[key] for key, nodes in self.boxes.items() for node in nodes}
@@ -334,6 +370,20 @@ class Picture:
                 dot.append(f"{name} [id={name} label={quote(number)} {style}]\n")
                 dot.append(f"{name} -> {box} [style=dashed arrowsize=0.5 weight=1]\n")
                 mermaid.append(f"  {name}([{_mermaid_quote(number)}]) -.-> {box}")
+
+
+def _independent(keys: list[Any], links: list[tuple[Any, Any, str, bool]]) -> bool:
+    """Whether no path leads from one of the boxes to another, so that they can share a column."""
+    after: dict[Any, list[Any]] = {}
+    for tail, head, _, _ in links:
+        after.setdefault(tail, []).append(head)
+    seen = {head for key in keys for head in after.get(key, ())}
+    stack = list(seen)
+    while stack:
+        new = set(after.get(stack.pop(), ())) - seen
+        seen |= new
+        stack += new
+    return seen.isdisjoint(keys)
 
 
 def _framed(frames: dict[str, list[str]], font: str) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from autograd.show.formulas import Formula, formula
+from autograd.show.shown import Shown
 from autograd.value import Value
 
 
@@ -24,6 +25,7 @@ class Event:
         contribution: upstream * local, as the engine rounds it.
         grad: the gradient of the target (or the seeded root) after the event.
         arrived, uses: the number of contributions to the target so far, and in all.
+        taught: the lines of the formula for which the node stands; then the operand is ''.
     """
 
     kind: str
@@ -37,6 +39,7 @@ class Event:
     arrived: int = 0
     uses: int = 0
     names: Mapping[Value, str] = field(default_factory=dict, repr=False)
+    taught: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -65,8 +68,13 @@ class Event:
             return self.name
         names, _ = self._texts(".4g")
         if self.kind == "forward":
-            return f"{self.name} = {self._formula(0).named(names)}"
+            return (
+                f"{self.name} = {self.taught[0] if self.taught else self._formula(0).named(names)}"
+            )
         assert self.target is not None
+        if self.taught:
+            target = self.names[self.target]
+            return f"dL/d{target} += dL/d{self.name} * d{self.name}/d{target}"
         slope = self._formula(1 + "xy".index(self.operand))
         factor = slope.factor(slope.named(names))
         return f"dL/d{self.names[self.target]} += dL/d{self.name} * {factor}"
@@ -84,12 +92,18 @@ class Event:
         if node.op is None:
             return value
         _, numbers = self._texts(number_format)
+        if self.kind == "forward" and self.taught:
+            return value
         if self.kind == "forward":
             return f"{self._formula(0, number_format).numbered(numbers)} = {value}"
         upstream = format(self.upstream, number_format)
         upstream = f"({upstream})" if upstream.startswith("-") else upstream
-        slope = self._formula(1 + "xy".index(self.operand), number_format)
-        factor = slope.factor(slope.numbered(numbers))
+        if self.taught:
+            local = format(self.local, number_format)
+            factor = f"({local})" if local.startswith("-") else local
+        else:
+            slope = self._formula(1 + "xy".index(self.operand), number_format)
+            factor = slope.factor(slope.numbered(numbers))
         text = f"{upstream} * {factor} = {self.contribution:{number_format}}"
         return text + (f", total {self.grad:{number_format}}" if self.arrived > 1 else "")
 
@@ -113,6 +127,7 @@ class Played(Protocol):
     """The part of a player that a page needs: its events and its position."""
 
     root: Value
+    shown: Shown
     position: int
 
     def __len__(self) -> int: ...
@@ -127,22 +142,3 @@ class Played(Protocol):
 
     def lines(self) -> Iterator[str]:
         """The events, a line each."""
-
-
-def contributions(node: Value, grad: float) -> list[float]:
-    """The amounts that the node's pullback adds to its operands' gradients if its own is `grad`.
-
-    The engine's pullback computes them, on a copy of the node, so they are exact to the bit.
-    """
-    assert node.op is not None
-    copy = Value(node.data)
-    copy.x = node.x
-    copy.a, copy.b = Value(0.0), None
-    if node.op.arity == 2:
-        copy.y, copy.b = node.y, Value(0.0)
-    copy.grad = grad
-    for parent in copy.parents:
-        parent.grad = 0.0
-    # The pullback of a node with hooks would call them: take the operation's own.
-    (node.op if node.row.hooks else node.row).pullback(copy)
-    return [parent.grad for parent in copy.parents]

@@ -57,6 +57,7 @@ function input(i) {
 
 // Fields for the first leaves; if there are more, the user adds a field by the leaf's name.
 function inputs() {
+  $("inputs").classList.toggle("few", leaves.length <= MOST_SLIDERS);
   $("inputs").append(...leaves.slice(0, MOST_INPUTS).map(input));
   if (leaves.length <= MOST_INPUTS) return;
   const byName = new Map(leaves.map((i) => [nodes[i].name, i]));
@@ -100,9 +101,9 @@ function descend(steps) {
 
 function drawLosses() {
   const name = nodes[graph.root].name, last = losses[losses.length - 1], count = losses.length - 1;
-  $("curve").toggleAttribute("hidden", losses.length < 2);
+  $("curve").replaceChildren();
   $("restart").disabled = losses.length < 2;
-  if (losses.length < 2) return write($("losses"), "");
+  if (losses.length < 2) return write($("losses"), "each step draws the loss below");
   const steps = count === 1 ? "1 step" : `${count} steps`;
   write($("losses"), `${name} = ${format(losses[0])} at the start, ${format(last)} after ${steps}`);
   const finite = losses.filter(Number.isFinite), top = Math.max(...finite), low = Math.min(...finite);

@@ -45,26 +45,50 @@ function operands(i) {
 
 function forward() {
   recorded = false;
-  nodes.forEach((node, i) => {
-    if (node.op) data[i] = rows[node.op].z(...operands(i));
-  });
+  for (const i of graph.computed ?? nodes.keys()) {
+    if (nodes[i].op) data[i] = rows[nodes[i].op].z(...operands(i));
+  }
+}
+
+// The nodes that a node was computed from, as it is shown: a formula stands for its inner nodes.
+const below = ({ a, b, operands: outside }) => outside ?? [a, b];
+
+// What a node's operands receive from it, for each of `below`, if its gradient is g.
+function amounts(i, g) {
+  const { inner, operands: outside } = nodes[i];
+  if (!inner) return slopes(i).map((local) => g * local);
+  const received = new Map([...inner, ...outside].map((k) => [k, 0]));
+  received.set(i, g);
+  for (const k of inner) {
+    const upstream = received.get(k), local = upstream === 0 ? [] : slopes(k);
+    [nodes[k].a, nodes[k].b].forEach((p, which) => {
+      if (p != null && upstream !== 0) received.set(p, received.get(p) + upstream * local[which]);
+    });
+  }
+  return outside.map((k) => received.get(k));
+}
+
+function slopes(i) {
+  const [x, y] = operands(i), { dx, dy } = rows[nodes[i].op];
+  return [dx, dy].filter(Boolean).map((slope) => slope(x, y, data[i]));
 }
 
 // Like the engine: in its order, and a gradient of 0 is not passed on.
 function compute() {
-  events = nodes.map((_, i) => ({ kind: "forward", node: i }));
+  events = nodes.slice(0, graph.shown).map((_, i) => ({ kind: "forward", node: i }));
   const grad = nodes.map(() => 0);
   largest = 0;
   grad[graph.root] = data[graph.root] === data[graph.root] ? 1 : NaN;
   events.push({ kind: "seed", node: graph.root, target: graph.root, grad: grad[graph.root] });
   const arrived = nodes.map(() => 0);
   for (const i of graph.order) {
-    const g = grad[i], [x, y] = operands(i), row = rows[nodes[i].op];
+    const g = grad[i];
     if (!g && g === g) continue;
-    [nodes[i].a, nodes[i].b].forEach((target, k) => {
+    const parts = amounts(i, g), locals = amounts(i, 1);
+    below(nodes[i]).forEach((target, k) => {
       if (target == null) return;
-      const local = (k ? row.dy : row.dx)(x, y, data[i]);
-      const contribution = g * local, before = arrived[target] ? grad[target] : undefined;
+      const contribution = parts[k], local = locals[k];
+      const before = arrived[target] ? grad[target] : undefined;
       grad[target] += contribution;
       arrived[target] += 1;
       events.push({ kind: "backward", node: i, operand: k, target, upstream: g, local,
@@ -104,6 +128,13 @@ function described(event) {
   const node = nodes[event.node];
   if (event.kind === "seed") return [`dL/d${node.name} = 1`, ""];
   if (!node.op) return [`${node.name} = ${format(data[event.node])}`, ""];
+  if (node.taught && event.kind === "forward") return [`${node.name} = ${node.taught.join(", ")}`, format(data[event.node])];
+  const total = event.arrived > 1 ? `, total ${format(event.grad)}` : "";
+  if (node.taught) {
+    const target = nodes[event.target].name;
+    return [`dL/d${target} += dL/d${node.name} * d${node.name}/d${target}`,
+      `${bracketed(event.upstream)} * ${bracketed(event.local)} = ${format(event.contribution)}${total}`];
+  }
   const [names, numbers] = parts(event.node), formulas = graph.formulas[node.formula];
   if (event.kind === "forward") {
     const [text] = formulas[0];
@@ -111,7 +142,6 @@ function described(event) {
       `${substituted(text, numbers)} = ${format(data[event.node])}`];
   }
   const [text, bare] = formulas[1 + event.operand], factor = (t) => (bare ? t : `(${t})`);
-  const total = event.arrived > 1 ? `, total ${format(event.grad)}` : "";
   return [`dL/d${nodes[event.target].name} += dL/d${node.name} * ${factor(substituted(onPaper(text), names))}`,
     `${bracketed(event.upstream)} * ${factor(substituted(text, numbers))} = ${format(event.contribution)}${total}`];
 }
@@ -130,7 +160,8 @@ let opened = null, boxOf = [], boxes = new Map(), edges = new Map(), complete = 
 const wholeGraph = $("picture").firstElementChild;
 
 function readPicture() {
-  const ids = nodes.map((node) => (opened === null ? node.box : node.view === opened ? node.inner : null));
+  const ids = nodes.slice(0, graph.shown)
+    .map((node) => (opened === null ? node.box : node.view === opened ? node.viewed : null));
   boxOf = ids.map((id) => (id ? $(id) : null));
   boxes = new Map();
   boxOf.forEach((box, i) => {
@@ -172,7 +203,7 @@ function open(view) {
 }
 
 const users = nodes.map(() => []);
-nodes.forEach((node, i) => [node.a, node.b].forEach((p) => p != null && !users[p].includes(i) && users[p].push(i)));
+nodes.slice(0, graph.shown).forEach((node, i) => below(node).forEach((p) => p != null && !users[p].includes(i) && users[p].push(i)));
 
 let grads = []; // the nodes' gradients so far
 const signed = (x) => format(x).replace(/^-/, "\u2212");
@@ -253,6 +284,7 @@ function refresh() {
   $("slider").value = place;
   const [names, numbers] = described(event);
   write($("formula"), numbers ? `${names}\n= ${numbers}` : names);
+  typeset(event);
   mark(event);
   around(event);
   const list = $("events");
@@ -322,8 +354,7 @@ function around(event) {
     more.textContent = count > MOST_CARDS ? `and ${count - MOST_CARDS} more` : count ? "" : "none";
     return [...indices.slice(0, MOST_CARDS).map(card), more];
   };
-  const { a, b } = nodes[event.node];
-  $("operands").replaceChildren(...cards([...new Set([a, b])].filter((p) => p != null)));
+  $("operands").replaceChildren(...cards([...new Set(below(nodes[event.node]))].filter((p) => p != null)));
   $("node").replaceChildren(card(event.node));
   $("users").replaceChildren(...cards(users[event.node]));
 }

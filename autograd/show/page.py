@@ -11,8 +11,6 @@ import html
 import itertools
 import json
 import math
-import re
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
@@ -20,12 +18,15 @@ from typing import Any
 
 from autograd import rules
 from autograd.operation import Operation
-from autograd.order import topological, visited
+from autograd.order import topological
+from autograd.printers.mathml import MATHML, mathml
 from autograd.show.draw import LIMIT, Picture
 from autograd.show.events import Played, plain_numbers
 from autograd.show.formulas import formula
+from autograd.show.frame import Contents
 from autograd.show.graph import Graph
 from autograd.show.render import RenderError
+from autograd.show.shown import Shown
 from autograd.show.style import BAD, NEGATIVE, NEUTRAL, POSITIVE, tints
 from autograd.value import Value, restorer, rows
 
@@ -33,8 +34,6 @@ MOST_BOXES = 1_000  # the browser paints all of them at every step, and more are
 LARGEST = 200_000  # nodes; a page of more is tens of megabytes
 READ = 80  # boxes that can be read at once; scopes of a larger graph are closed
 OPENED = 40  # closed scopes; of more, none can be opened, because each needs a layout of its own
-_CONTROLS, _HIGHEST = 860, 540  # pixels: of the page below the picture, and of the picture
-_READABLE = 0.62  # of the size of a picture; it does not shrink further
 _MOST_LINES = 60  # of text where there is no picture
 
 
@@ -45,7 +44,7 @@ _MATH = {
 }  # fmt: skip
 
 
-_SCRIPTS = ("page.js", "quiz.js", "inputs.js", "controls.js")
+_SCRIPTS = ("page.js", "typeset.js", "quiz.js", "inputs.js", "controls.js")
 
 
 def _script() -> str:
@@ -164,9 +163,10 @@ def drawing(player: Played, order: list[Value], *limits: int) -> Drawing:
         for limit in limits:
             with suppress(RenderError, ValueError):
                 names = dict(player[0].names)
-                picture, graph = _drawn(order, names, limit)
+                picture, graph = _drawn(player.shown, player.shown.order, names, limit)
                 closed = [nodes for key, nodes in picture.boxes.items() if isinstance(key, str)]
-                views = [_view(nodes, names) for nodes in closed] if len(closed) <= OPENED else []
+                few = closed if len(closed) <= OPENED else []
+                views = [_view(player.shown, nodes, names) for nodes in few]
                 return Drawing(_inline(graph), graph.boxes, [v for v in views if v])
     finally:
         player.position = position
@@ -174,8 +174,10 @@ def drawing(player: Played, order: list[Value], *limits: int) -> Drawing:
     return Drawing()
 
 
-def _drawn(nodes: list[Value], names: dict[Value, str], limit: int) -> tuple[Picture, Graph]:
-    picture = Picture.whole(nodes, names, limit)
+def _drawn(
+    shown: Shown, nodes: list[Value], names: dict[Value, str], limit: int
+) -> tuple[Picture, Graph]:
+    picture = Picture.of(shown, nodes, names, limit)
     return picture, picture.graph("LR")
 
 
@@ -185,12 +187,12 @@ def _inline(graph: Graph) -> str:
     return text[text.index("<svg") :]
 
 
-def _view(nodes: list[Value], names: dict[Value, str]) -> View | None:
+def _view(shown: Shown, nodes: list[Value], names: dict[Value, str]) -> View | None:
     """The picture of a scope; None if it has too many nodes for one."""
     if len(nodes) > LIMIT:
         return None
     with suppress(RenderError):
-        _, graph = _drawn(nodes, names, LIMIT)
+        _, graph = _drawn(shown, nodes, names, LIMIT)
         return View(_inline(graph), graph.boxes)
     return None
 
@@ -199,11 +201,17 @@ def _same(x: float, y: float) -> bool:
     return (x == y and math.copysign(1.0, x) == math.copysign(1.0, y)) or (x != x and y != y)
 
 
-def _nodes(order: list[Value], names: Mapping[Value, str], drawing: Drawing) -> list[Any]:
+def _nodes(order: list[Value], player: Played, drawing: Drawing) -> list[Any]:
     index = {node: i for i, node in enumerate(order)}
+    names, parts = player[0].names, player.shown.parts
     nodes = []
     for node in order:
-        record: dict[str, Any] = {"name": names[node], "data": _number(node.data)}
+        record: dict[str, Any] = {"name": names.get(node, ""), "data": _number(node.data)}
+        if node in parts:
+            record["taught"] = player.shown.formula(node)
+            record["typeset"] = MATHML.lines(node.formula)
+            record["inner"] = [index[inside] for inside in parts[node].inner]
+            record["operands"] = [index[operand] for operand in parts[node].operands]
         if node.op is not None:
             record["op"] = node.op.name
             for parent, slot, operand in ((node.a, "a", "x"), (node.b, "b", "y"))[: node.op.arity]:
@@ -217,14 +225,15 @@ def _nodes(order: list[Value], names: Mapping[Value, str], drawing: Drawing) -> 
         nodes.append(record)
     for number, view in enumerate(drawing.views):
         for node, box in view.boxes.items():
-            nodes[index[node]] |= {"view": number, "inner": box}
+            nodes[index[node]] |= {"view": number, "viewed": box}
     return nodes
 
 
 def _formulas(order: list[Value], nodes: list[Any]) -> list[Any]:
     """Every formula that the graph has, and in each node's record the number of its own.
 
-    A formula is the texts of z, dz/dx and dz/dy, each with whether it needs brackets as a factor.
+    A formula is z, dz/dx and dz/dy, each as a text, with whether it needs no brackets as a factor,
+    and as MathML.
     """
     numbers: dict[Any, int] = {}
     formulas: list[Any] = []
@@ -235,21 +244,38 @@ def _formulas(order: list[Value], nodes: list[Any]) -> list[Any]:
         if key not in numbers:
             numbers[key] = len(formulas)
             texts = [formula(node.op, which, *key[1:]) for which in range(1 + node.op.arity)]
-            formulas.append([[text.text, text.bare] for text in texts])
+            formulas.append([[t.text, t.bare, mathml(t.text)] for t in texts])
         record["formula"] = numbers[key]
     return formulas
 
 
+def _framed(
+    player: Played, order: list[Value], picture: Drawing, height: int | None
+) -> tuple[str, str]:
+    shown = player.shown.order
+    alone = len(set(picture.boxes.values())) == len(shown)
+    contents = Contents(picture.svg, sum(node.is_leaf for node in shown), not alone)
+    style = f'class="framed" style="--picture: {contents.picture("100vw")}"'
+    text = _page(player, order, picture).replace("<html ", f"<html {style} ", 1)
+    return text, f"{height}px" if height else contents.height("100%")
+
+
 def _page(player: Played, order: list[Value], drawing: Drawing) -> str:
+    # The nodes that are shown come first, so that the events of their values have their numbers.
+    shown = player.shown.order
+    hidden = set(order).difference(shown)
+    computed, order = order, [*shown, *(node for node in order if node in hidden)]
     index = {node: i for i, node in enumerate(order)}
     names = player[0].names
     used = {node.op.name: node.op for node in order if node.op is not None}
-    nodes = _nodes(order, names, drawing)
+    nodes = _nodes(order, player, drawing)
     formulas = _formulas(order, nodes)
     data = {
         "nodes": nodes,
         "root": index[player.root],
-        "order": [index[node] for node in reversed(visited(player.root)[0])],
+        "order": [index[node] for node in reversed(shown) if node.op is not None],
+        "shown": len(shown),
+        "computed": [index[node] for node in computed] if hidden else None,
         "formulas": formulas,
         "colours": {"plus": tints(POSITIVE), "minus": tints(NEGATIVE), "none": NEUTRAL, "bad": BAD},
     }
@@ -268,19 +294,6 @@ def _page(player: Played, order: list[Value], drawing: Drawing) -> str:
     }
     head, *pieces = (folder / "page.html").read_text(encoding="utf-8").split("@@")
     return head + "".join(parts[piece] if i % 2 == 0 else piece for i, piece in enumerate(pieces))
-
-
-def pixels(picture: Drawing, width: float = 900.0) -> int:
-    """The height of the page, in a frame of that width, that shows it without a scroll bar.
-
-    A page with a long list of inputs keeps its scroll bar.
-    """
-    size = re.search(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"', picture.svg)
-    if size is None:
-        return _CONTROLS
-    across, up = (float(side) * 96 / 72 for side in size.groups())
-    shrunk = max(min(1.0, width / across), _READABLE)
-    return round(_CONTROLS + min(_HIGHEST, shrunk * up + 20))
 
 
 def _order(player: Played) -> list[Value]:
@@ -309,6 +322,12 @@ def page(player: Played, limit: int = MOST_BOXES) -> str:
     return _page(player, order, drawing(player, order, READ, limit, LIMIT))
 
 
+def framed(player: Played, limit: int, height: int | None = None) -> tuple[str, str]:
+    """The page for a frame, and the height of the frame as CSS, in which 100% is its width."""
+    order = _order(player)
+    return _framed(player, order, drawing(player, order, READ, limit, LIMIT), height)
+
+
 def frame(player: Played, height: int | None = None) -> str:
     """The page in an iframe for a notebook, over a still picture for viewers that strip iframes.
 
@@ -326,16 +345,18 @@ def frame(player: Played, height: int | None = None) -> str:
         title = html.escape(f"gradients of {player[0].names[player.root]}")
         still = (
             f'<img src="data:image/svg+xml;base64,{source}" alt="{title}" '
-            'style="max-width:100%;max-height:100%">'
+            'style="position:absolute;left:0;top:0;max-width:100%;max-height:100%">'
         )
     else:
         lines = list(itertools.islice(player.lines(), _MOST_LINES))
         more = f"\n... {len(player):,} events in all" if len(player) > _MOST_LINES else ""
         still = f"<pre>{html.escape(chr(10).join(lines))}{more}</pre>"
     # The page has many double quotes, which need no escape inside single ones.
-    text = _page(player, order, picture).replace("&", "&amp;").replace("'", "&#x27;")
+    text, high = _framed(player, order, picture, height)
+    text = text.replace("&", "&amp;").replace("'", "&#x27;")
+    # A padding in percent is a part of the width, which a height cannot be.
     return (
-        f'<div style="position:relative;height:{height or pixels(picture)}px;overflow:auto">{still}'
+        f'<div style="position:relative;height:0;padding-bottom:{high};overflow:hidden">{still}'
         f'<iframe srcdoc=\'{text}\' sandbox="allow-scripts" title="backprop player" '
         'style="position:absolute;left:0;top:0;width:100%;height:100%;box-sizing:border-box;'
         'border:1px solid #8888;border-radius:6px"></iframe></div>'

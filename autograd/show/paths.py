@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from autograd.order import topological, unfold, visited
+from autograd.order import unfold
 from autograd.printers.latex import number, symbol
-from autograd.show.events import contributions
 from autograd.show.names import names, variables
+from autograd.show.shown import Shown
 from autograd.value import Value
 
 _NAMED = 4  # factors; the names of more make a line too long to read
@@ -104,13 +104,14 @@ class Explanation:
         return f"<p>{head}</p><table>{rows}</table><p>{self.rest}</p>"
 
 
-def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
+def explain(root: Value, leaf: Value, k: int = 10, *, detail: str = "computed") -> Explanation:
     """dL/dleaf as a sum over the paths from the leaf to the root, with the k largest listed.
 
     Each path is a product of local derivatives, and by the chain rule their sum is the gradient
     (Bauer 1974).  However many paths there are, one pass of dynamic programming over the graph
     counts them and finds the largest.  Shares are relative to the gradient, so they can exceed
-    100 % where paths cancel.
+    100 % where paths cancel.  With detail="textbook", a node with a `formula` counts as one step,
+    as in `draw`.
 
     >>> a, b = Value(2.0, "a"), Value(-3.0, "b")
     >>> c = a * b; c.label = "c"
@@ -124,26 +125,30 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     if k < 1:
         raise ValueError(f"explain: k must be at least 1, got {k!r}")
     unfold(root)
-    inner, leaves = visited(root)
-    if leaf not in {*inner, *leaves}:
-        raise ValueError("explain: the leaf must be a node that the root was computed from")
+    shown = Shown(root, detail)
+    if leaf not in set(shown.order):
+        inside = " and the textbook shows" * bool(shown.parts)
+        raise ValueError(
+            f"explain: the leaf must be a node that the root was computed from{inside}"
+        )
     # For each node: the number of paths to it, their sum, and the k largest, each linked to the
     # path that it extends.
     count = {leaf: 1}
     total = {leaf: 1.0}
     best: dict[Value, list[tuple[float, Any]]] = {leaf: [(1.0, None)]}
-    for node in inner:
-        if node is leaf:
+    for node in shown.order:
+        if node is leaf or node.op is None:
             continue
         candidates: list[tuple[float, Any]] = []
-        for parent, local in zip((node.a, node.b), contributions(node, 1.0), strict=False):
-            if parent is not None and parent in count:
+        operands, locals_ = shown.operands(node), shown.amounts(node, 1.0)
+        for (parent, _), local in zip(operands, locals_, strict=True):
+            if parent in count:
                 count[node] = count.get(node, 0) + count[parent]
                 total[node] = total.get(node, 0.0) + total[parent] * local
                 candidates += [(p * local, (path, node, local)) for p, path in best[parent]]
         if candidates:
             best[node] = heapq.nlargest(k, candidates, key=lambda path: abs(path[0]))
-    name = names(topological(root), variables(sys._getframe(1)))
+    name = names(shown.order, variables(sys._getframe(1)))
     gradient = total[root]
     paths = []
     for product, link in best[root]:

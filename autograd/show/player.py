@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, overload
 from autograd import files
 from autograd.expressions import did_you_mean
 from autograd.operation import Operation
-from autograd.order import topological, unfold, visited
-from autograd.show.events import Event, contributions
+from autograd.order import unfold
+from autograd.show.events import Event
 from autograd.show.names import names, variables
+from autograd.show.shown import Shown
 from autograd.value import Value, rows
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ class Player(Sequence[Event]):
     and `run` do.  Its text is the table of all events.
     """
 
-    def __init__(self, events: list[Event], root: Value) -> None:
+    def __init__(self, events: list[Event], root: Value, shown: Shown | None = None) -> None:
         self._events, self.root, self.position = events, root, 0
+        self.shown = shown or Shown(root)
 
     def __len__(self) -> int:
         return len(self._events)
@@ -154,12 +156,15 @@ class Player(Sequence[Event]):
         return f"<Player: {len(self)} events, at {self.position}>"
 
 
-def play(root: Value, scope: Mapping[str, Any] | None = None) -> Player:
+def play(
+    root: Value, scope: Mapping[str, Any] | None = None, *, detail: str = "computed"
+) -> Player:
     """A Player of one forward and one backward pass over what `root` was computed from.
 
     Order and numbers are those of `root.backward()` on leaves whose gradient is 0; the graph does
     not change, and hooks do not run.  A node without a label is named by the caller's variable (or
-    in `scope`, a dict of names), or v1, v2, ...
+    in `scope`, a dict of names), or v1, v2, ...  With detail="textbook", an event stands for all
+    operations behind a node's `formula`, as in `draw`.
 
     >>> w, x = Value(2.0, "w"), Value(3.0, "x")
     >>> player = play((w * x).tanh())
@@ -180,35 +185,35 @@ def play(root: Value, scope: Mapping[str, Any] | None = None) -> Player:
     if not isinstance(root, Value):
         raise TypeError(f"play: expected a Value, got {type(root).__name__}")
     unfold(root)
-    order = topological(root)
+    shown = Shown(root, detail)
+    order = shown.order
     caller = variables(sys._getframe(1)) if scope is None and len(order) <= 10_000 else scope
     name = names(order, caller)
-    events = [Event("forward", node, names=name) for node in order]
+    taught = {node: tuple(shown.formula(node)) for node in shown.parts}
+    events = [Event("forward", node, names=name, taught=taught.get(node, ())) for node in order]
     grad = dict.fromkeys(order, 0.0)
     grad[root] = 1.0 if root.data == root.data else math.nan
     events.append(Event("seed", root, grad=grad[root], names=name))
-    inner, _ = visited(root)
+    inner = [node for node in order if node.op is not None]
     uses, arrived = dict.fromkeys(order, 0), dict.fromkeys(order, 0)
     for node in inner:
-        for parent in node.parents:
+        for parent, _ in shown.operands(node):
             uses[parent] += 1
     for node in reversed(inner):
-        g = grad[node]
+        g, operands = grad[node], shown.operands(node)
         if not g:
-            for parent in node.parents:
+            for parent, _ in operands:
                 uses[parent] -= 1  # a gradient of 0 is not passed on
             continue
-        amounts, locals_ = contributions(node, g), contributions(node, 1.0)
-        targets: tuple[Value | None, ...] = (node.a, node.b)
-        for target, operand, amount, local in zip(targets, "xy", amounts, locals_, strict=False):
-            if target is not None:
-                grad[target] += amount
-                arrived[target] += 1
-                events.append(
-                    Event(
-                        "backward", node, operand, target, upstream=g, local=local,
-                        contribution=amount, grad=grad[target], arrived=arrived[target],
-                        uses=uses[target], names=name,
-                    )
-                )  # fmt: skip
-    return Player(events, root)
+        amounts, locals_ = shown.amounts(node, g), shown.amounts(node, 1.0)
+        for (target, operand), amount, local in zip(operands, amounts, locals_, strict=True):
+            grad[target] += amount
+            arrived[target] += 1
+            events.append(
+                Event(
+                    "backward", node, operand, target, upstream=g, local=local,
+                    contribution=amount, grad=grad[target], arrived=arrived[target],
+                    uses=uses[target], names=name, taught=taught.get(node, ()),
+                )
+            )  # fmt: skip
+    return Player(events, root, shown)

@@ -7,10 +7,11 @@ from autograd.show.player import play
 from autograd.value import Value
 
 
-def steps(root: Value, number_format: str = ".4g") -> list[str]:
+def steps(root: Value, number_format: str = ".4g", detail: str = "computed") -> list[str]:
     """The lines of one forward and one backward pass over what `root` was computed from.
 
-    Order and numbers are those of `root.backward()`; no gradient changes.
+    Order and numbers are those of `root.backward()`; no gradient changes.  `detail` is as for
+    `play`.
 
     >>> a = Value(3.0, "a")
     >>> for line in steps(a * a):
@@ -23,4 +24,4 @@ def steps(root: Value, number_format: str = ".4g") -> list[str]:
       dL/da += dL/dv1 * a = 1 * 3 = 3
       dL/da += dL/dv1 * a = 1 * 3 = 3, total 6
     """
-    return list(play(root, variables(sys._getframe(1))).lines(number_format))
+    return list(play(root, variables(sys._getframe(1)), detail=detail).lines(number_format))

@@ -5,7 +5,10 @@ function render({ model, el }) {
   frame.sandbox = "allow-scripts";
   frame.title = "backprop player";
   frame.srcdoc = model.get("page");
-  frame.style.cssText = `box-sizing: border-box; width: 100%; height: ${model.get("height")}px; border: 1px solid #8888; border-radius: 6px`;
+  frame.style.cssText = "position: absolute; inset: 0; box-sizing: border-box; width: 100%; height: 100%; border: 1px solid #8888; border-radius: 6px";
+  const room = document.createElement("div"); // its padding depends on its width, as a height cannot
+  room.style.cssText = `position: relative; height: 0; padding-bottom: ${model.get("height")}`;
+  room.append(frame);
   let last = model.get("step");
 
   const send = () => frame.contentWindow?.postMessage({ step: model.get("step") }, "*");
@@ -26,7 +29,7 @@ function render({ model, el }) {
   frame.addEventListener("load", send);
   window.addEventListener("message", receive);
   model.on("change:step", follow);
-  el.append(frame);
+  el.append(room);
   return () => {
     window.removeEventListener("message", receive);
     model.off("change:step", follow);

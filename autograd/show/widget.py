@@ -16,7 +16,7 @@ except ImportError:
 
 from autograd.show.draw import LIMIT
 from autograd.show.events import Event, Played
-from autograd.show.page import page
+from autograd.show.page import framed
 
 
 class PlayerWidget(anywidget.AnyWidget):
@@ -35,15 +35,14 @@ class PlayerWidget(anywidget.AnyWidget):
 
     _esm = resources.files("autograd.show").joinpath("widget.js").read_text(encoding="utf-8")
     page = traitlets.Unicode().tag(sync=True)
-    height = traitlets.Int(960).tag(sync=True)
+    height = traitlets.Unicode().tag(sync=True)
     count = traitlets.Int().tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, player: Played, height: int = 960) -> None:
+    def __init__(self, player: Played, height: int | None = None) -> None:
         self.player = player
-        super().__init__(
-            page=page(player, LIMIT), height=height, count=len(player), step=player.position
-        )
+        text, high = framed(player, LIMIT, height)
+        super().__init__(page=text, height=high, count=len(player), step=player.position)
 
     @property
     def event(self) -> Event:

@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -135,9 +136,8 @@ class Shared:
                 array = call.arrays[name]
                 self._put(name, array.ctypes.data + starts * array.strides[0])
         call.memory += [call.code.memory() for _ in range(shares - len(call.memory))]
-        places = np.array([memory.ctypes.data for memory in call.memory[:shares]])
-        self._put("memory", places[np.arange(count) % shares])
-        self.shares, self.parts = shares, np.zeros((count, 0))
+        self.places = [memory.ctypes.data for memory in call.memory[:shares]]
+        self.parts = np.zeros((count, 0))
 
     def _put(self, name: str, numbers: Any) -> None:
         self.fields[:, FIELD[name]] = numbers
@@ -155,13 +155,16 @@ class Shared:
         self._put("gradients", self.parts.ctypes.data + steps * self.parts.strides[0])
         calls = (self.fields.ctypes.data + steps * self.fields.strides[0]).tolist()
 
-        def share(k: int) -> bool:
-            statuses = list(map(call.code.run, calls[k :: self.shares]))
-            if max(statuses) > 1:
+        def work(k: int, todo: Iterator[int]) -> bool:
+            statuses = []
+            for chunk in todo:
+                self.fields[chunk, FIELD["memory"]] = self.places[k]
+                statuses.append(call.code.run(calls[chunk]))
+            if max(statuses, default=0) > 1:
                 call.code.limits.learn(call.memory[k])
             return all(status & 1 for status in statuses)
 
-        good = together([partial(share, k) for k in range(self.shares)])
+        good = together(work, len(self.places), len(calls))
         if not call.batch.differentiate:
             return good
         total = quietly(partial(self._added, gradients))

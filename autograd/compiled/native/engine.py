@@ -9,12 +9,14 @@ from autograd.compiled.lowering import CHOOSE, CONTRACT, SHARED
 from autograd.compiled.native.calls import Call, Copy, Shared
 from autograd.compiled.native.kernels import Loaded, loading
 from autograd.compiled.native.target import host
+from autograd.compiled.native.team import cores
 from autograd.compiled.program import Program
 
 Array = Any
 Memory = tuple[Loaded, list[Array], dict[Any, Copy]]
 _SMALL = 1024  # up to this many numbers, copying them is faster than looking up their addresses
 _COPIES = 8  # kinds of such calls whose arrays are reused
+_ENOUGH = 12_000_000  # products in a batch from which on all processors share it
 TILES = 8, 16, 32  # samples side by side
 _NUMBERS = 16_384  # lanes times samples in a tile; more would not fit in the processor's cache
 
@@ -23,7 +25,6 @@ class NativeEngine:
     """Runs a program as machine code that LLVM compiles for it."""
 
     name = "native"
-    shares = True  # it divides a batch among threads itself
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -53,11 +54,11 @@ class NativeEngine:
                 self._loaded[tile] = Loaded(self.program, tile, host())
             return self._loaded[tile]
 
-    def run(self, memory: Memory, batch: Batch, threads: int = 1) -> bool:
+    def run(self, memory: Memory, batch: Batch, threads: int | None = None) -> bool:
         """Whether a sweep over the batch succeeds: guards passed, no doubts, finite results."""
         code, numbers, copies = memory
         samples = len(batch.x)
-        if batch.x.size + batch.out.size > _SMALL or (threads > 1 and samples > code.chunk):
+        if batch.x.size + batch.out.size > _SMALL or _shares(code, samples, threads) > 1:
             return self.prepared(memory, batch, threads)()
         key = id(batch.where), len(batch.numbers), samples, batch.differentiate
         if key not in copies:
@@ -66,15 +67,24 @@ class NativeEngine:
             copies[key] = Copy(code, numbers, batch)
         return copies[key](batch)
 
-    def prepared(self, memory: Memory, batch: Batch, threads: int = 1) -> Callable[[], bool]:
+    def prepared(
+        self, memory: Memory, batch: Batch, threads: int | None = None
+    ) -> Callable[[], bool]:
         """A sweep over the batch that can be run more than once.
 
         Between runs, the batch may get other arrays of numbers and gradients, or other numbers in
         the same arrays.
         """
         call = Call(*memory[:2], batch)
-        shares = min(threads, -(-len(batch.x) // call.code.chunk))
+        shares = _shares(call.code, len(batch.x), threads)
         return Shared(call, shares) if shares > 1 else call
+
+
+def _shares(code: Loaded, samples: int, threads: int | None) -> int:
+    """How many threads share a batch; by default all processors, if there is enough work."""
+    if threads is None:
+        threads = cores() if samples * code.work >= _ENOUGH else 1
+    return min(threads, -(-samples // code.chunk))
 
 
 def _is_regular(program: Program) -> bool:

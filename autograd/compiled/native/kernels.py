@@ -10,12 +10,13 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 
 from autograd.atomic import forkable_lock
+from autograd.compiled.lowering import CONTRACT
 from autograd.compiled.native.cache import Code
 from autograd.compiled.native.contractions import contraction
 from autograd.compiled.native.ir import Function, Straight
@@ -28,7 +29,8 @@ from autograd.compiled.program import Program
 
 Array = Any
 FIELD = {name: k for k, name in enumerate(FIELDS)}
-CHUNK = 4_000_000  # products in a chunk; the gradients of chunks are added in order
+CHUNK = 8_000_000  # products in a chunk; the gradients of chunks are added in order
+_OTHER = 16  # products that take as long as a number of another instruction, roughly
 _WARM = 20_000_000  # products after which a program gets its own kernels
 _MOST = 100  # shapes with their own kernels, those with the most products first
 _SHARE = 0.98  # share of all products at which no more shapes are added
@@ -86,7 +88,8 @@ class Loaded:
                 self.words[name][at] = addresses[kernel]
         self.run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(addresses[sweep, (tile,)])
         work = sum(shape.work for records in self.lists.values() for _, shape in records.shapes)
-        self.work = work // tile + 100  # products per sample, roughly
+        others = (len(one.pool[0]) for one in program.instructions if one.kind != CONTRACT)
+        self.work = work // tile + _OTHER * sum(others) + 100  # products per sample, roughly
         tiles = -(-CHUNK // (self.work * tile))
         self.chunk = tile * (1 << min(tiles, 4096 // tile).bit_length() - 1)
         self.call = self._call()
@@ -147,11 +150,9 @@ class Loaded:
 
     def specialize(self) -> None:
         """Give contractions their own kernels, and small lookups kernels without tables."""
-        steps = self._shapes(), self._straight()
-        for step in steps:
-            for _ in step:
-                if not threading.main_thread().is_alive():
-                    return  # the interpreter is exiting and waits for this thread
+        for _ in chain(self._shapes(), self._straight()):
+            if not threading.main_thread().is_alive():
+                return  # the interpreter is exiting and waits for this thread
 
     def _shapes(self) -> Iterator[None]:
         sizes: dict[Kernel, int] = {}

@@ -2,10 +2,10 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from autograd.atomic import forkable_lock
+from autograd.atomic import at_once, forkable_lock
 
 _starting = forkable_lock()
 _pools: dict[int, ThreadPoolExecutor] = {}  # by process: a forked child has none of the threads
@@ -24,66 +24,38 @@ def _pool() -> ThreadPoolExecutor:
         return _pools[os.getpid()]
 
 
-class _Job:
-    """Shares of a sweep, with their results, and whether more of them may start."""
+def together(work: Callable[[int, Iterator[int]], bool], threads: int, parts: int) -> bool:
+    """Whether work(k, todo) returns True in every thread k; thread 0 is this one.
 
-    def __init__(self, shares: list[Callable[[], bool]]) -> None:
-        self.shares = shares
-        self.results: list[bool | BaseException | None] = [None] * len(shares)
-        self.changed = threading.Condition()
-        self.running, self.is_open = 0, True
+    Each takes the numbers of the parts that it computes from `todo`.  A thread that starts late
+    leaves all of it to the others.
 
-    def run(self, k: int) -> None:
-        """Run a share, if it may still start."""
-        with self.changed:
-            if not self.is_open:
-                return
-            self.running += 1
-        try:
-            result: bool | BaseException = self.shares[k]()
-        except BaseException as error:
-            result = error
-        with self.changed:
-            self.results[k] = result
-            self.running -= 1
-            self.changed.notify_all()
-
-    def finish(self) -> None:
-        """Wait until all shares have been done."""
-        with self.changed:
-            while any(result is None for result in self.results):
-                self.changed.wait()
-
-    def close(self) -> None:
-        """Wait until no share is running; no other share will start after this."""
-        with self.changed:
-            self.is_open = False
-            while self.running:
-                self.changed.wait()
-
-
-def together(shares: list[Callable[[], bool]]) -> bool:
-    """Whether all shares return True; each runs in its own thread, the first one in this thread.
-
-    After Ctrl-C, this waits for the shares that have started, because they write to the caller's
-    arrays.
+    This waits for the threads that have started, also after Ctrl-C, because they write to the
+    caller's arrays.
     """
-    job, interrupted = _Job(shares), None
-    try:
-        for k in range(1, len(shares)):
-            _pool().submit(job.run, k)
-        job.run(0)
-        job.finish()
-    finally:
-        while True:
+    todo, results = iter(range(parts)), list[bool | BaseException]()
+
+    def help_out(k: int, turn: threading.Lock) -> None:
+        with turn:
             try:
-                job.close()
-                break
+                results.append(work(k, todo))
+            except BaseException as error:
+                results.append(error)
+
+    turns = [threading.Lock() for _ in range(threads - 1)]
+    try:
+        for k, turn in enumerate(turns, 1):
+            _pool().submit(help_out, k, turn)
+        results.append(work(0, todo))
+    finally:
+        at_once(todo)  # from now on, a thread that starts does nothing
+        while turns:
+            try:
+                with turns[-1]:
+                    turns.pop()
             except KeyboardInterrupt as error:
-                interrupted = error
-    if interrupted:
-        raise interrupted
-    for result in job.results:
+                results.append(error)
+    for result in results:
         if isinstance(result, BaseException):
             raise result
-    return all(job.results)
+    return all(results)

@@ -46,7 +46,7 @@ RATES = [
 STARTS = [
     Question(key, title, claim, replace(_STARTS, initializer=name, activation=activation))
     for key, title, name, activation, claim in (
-        ("zeros", "zeros", "zeros", "tanh", "Only the last bias has a gradient: nothing is learned."),
+        ("zeros", "zeros", "zeros", "tanh", "Only the last bias has a gradient."),
         ("constant", "constant", "constant", "tanh", "The neurons of a layer stay identical."),
         ("random", "random, small", "normal", "tanh", "Signal and gradient vanish."),
         ("lecun", "LeCun", "lecun_normal", "tanh", "The signal keeps its size."),
