@@ -1,4 +1,4 @@
-"""Sets up `.venv` beside this file and runs demo, tests or docs, with nothing but Python."""
+"""Sets up `.venv` beside this file and runs demo, tests, docs or site, with nothing but Python."""
 
 import argparse
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-COMMANDS = ("demo", "test", "docs")
+COMMANDS = ("demo", "test", "docs", "site")
 
 
 def call(*command: object) -> None:
@@ -104,7 +104,9 @@ def main() -> None:
     elif command == "docs":
         folder = HERE / "out" / "docs"
         call(PYTHON, HERE / "docs" / "make.py", folder)
-        print(folder / "index.html")
+        print(folder / "docs" / "index.html")
+    elif command == "site":
+        call(PYTHON, HERE / "docs" / "site" / "assemble.py", HERE / "out" / "site")
     else:
         # Tests start hundreds of processes, each of which would compile the packages again.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
