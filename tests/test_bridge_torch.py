@@ -20,6 +20,7 @@ from autograd.__main__ import main
 from autograd.bridges import arrays, aten, with_torch
 from autograd.bridges.refusals import UncoveredError
 from autograd.bridges.torch import check_rules, from_torch
+from autograd.bridges.torch_run import Run
 from tests.torch_operations import CALLS
 
 
@@ -284,6 +285,11 @@ class Complex(nn.Module):
         return torch.view_as_complex(x).abs()
 
 
+class Inverse(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return torch.linalg.inv(x)
+
+
 REFUSED: dict[str, tuple[Any, str]] = {
     "random": (Random(), r"aten.randn.default is not covered \(node randn, at .*\.py:\d+\); it is"),
     "uncovered": (
@@ -297,6 +303,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         r"aten.native_dropout.default \(node \w+.*\): dropout in training is random; call module.e",
     ),
     "complex": (Complex(), "aten.view_as_complex.default is not covered"),
+    "token": (Inverse(), "aten.linalg_inv_ex.default is not covered"),
 }
 
 
@@ -305,6 +312,47 @@ def test_what_is_not_covered_is_refused_by_its_name_and_place(name: str) -> None
     module, message = REFUSED[name]
     with pytest.raises(UncoveredError, match=message):
         from_torch(module, numbers(2, 2))
+
+
+class Kwargs(nn.Module):
+    """Calls a part by keyword, and another with a number alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part, self.constant = Applied(next(iter(WRONG.values()))), Constant()
+
+    def forward(self, x: Any) -> Any:
+        return self.part(x=x) + self.constant(torch.tensor(2))
+
+
+class Constant(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x * 0.5
+
+
+def test_a_result_that_depends_on_no_value_has_no_gradient() -> None:
+    model = from_torch(Constant(), torch.tensor(2))
+    assert model.result == 1.0
+    assert check_rules(Constant(), torch.tensor(2))
+    (fault,) = check_rules(Kwargs(), numbers(2)).faults
+    assert fault.place == "in the module"
+
+
+def test_a_result_that_is_not_pytorchs_is_an_error() -> None:
+    model, x = from_torch(nn.Tanh(), numbers(2)), numbers(2)
+    run = Run(nn.Tanh(), (x,))
+    model.verify_results(run)
+    run.results[0] = run.results[0] + torch.tensor([0.0, 0.1])
+    with pytest.raises(ValueError, match=r"the graph gives .* where PyTorch gives .* module.doub"):
+        model.verify_results(run)
+
+
+def test_sums_of_nothing_are_0_and_a_softmax_of_nothing_is_nan() -> None:
+    nothing = np.empty((2, 0))
+    assert arrays.matmul(nothing, nothing.T).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    assert all(map(math.isnan, arrays.softmax([-math.inf, -math.inf])))
+    with pytest.raises(UncoveredError, match="ceil_mode with padding"):
+        aten.COVERED["avg_pool1d.default"].function(np.ones((1, 3)), [2], [2], [1], True)
 
 
 def test_a_large_graph_is_refused_before_it_is_made() -> None:
