@@ -45,10 +45,11 @@ PAIRS = [*itertools.product(ENDS, repeat=2), *itertools.product(NUMBERS, repeat=
 def interrupted(x: list[Value]) -> list[Value]:
     """Regular sums between two that are looked up."""
     pairs = [(3, 0), *((i, i) for i in range(1, 13)), (1, 4)]
-    return [x[i] * WEIGHTS[j] + x[i + 1] * WEIGHTS[j + 1] for i, j in pairs]
+    products = [[x[i + k] * WEIGHTS[j + k] for k in range(6)] for i, j in pairs]
+    return [sum(rest, first) for first, *rest in products]
 
 
-PROGRAMS = {**ENGINE_PROGRAMS, "interrupted": (interrupted, [[1.0] * 14])}
+PROGRAMS = {**ENGINE_PROGRAMS, "interrupted": (interrupted, [[1.0] * 18])}
 COMPARED = {"a guard", "guards on inputs and constants"}
 
 
