@@ -387,6 +387,16 @@ def test_what_is_no_formula_is_refused() -> None:
         bridge.to_sympy(op(Value(1.0)))
 
 
+def test_no_library_is_imported_before_it_is_asked_for() -> None:
+    script = (
+        "import sys, autograd.compiled.function, autograd.bridges.c, autograd.bridges.scripts, "
+        "autograd.bridges.markdown, autograd.bridges.notebook; "
+        "print(*{'jax', 'torch', 'sympy', 'IPython', 'sphinx'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "\n"
+
+
 def test_without_sympy_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sympy", None)
     monkeypatch.delitem(sys.modules, "autograd.bridges.sympy", raising=False)

@@ -115,6 +115,7 @@ def jax_rows() -> dict[str, Any]:
         return found
 
 
+@pytest.mark.traced(every=9)
 @pytest.mark.parametrize("name", rows())
 def test_every_row_agrees_with_the_numpy_engine(name: str) -> None:
     op = rows()[name]
@@ -170,6 +171,11 @@ def test_what_is_cut_has_no_gradient() -> None:
 
     function = recorded(f, 0.5).to_jax()
     assert jax.grad(lambda x: function([], x))(np.array([0.5])) == 0.25
+
+
+def test_quotients_are_not_joined() -> None:
+    function = recorded(lambda x, y: x / y / y, 1.0, 1.0).to_jax()
+    assert jax.jit(function)([], [1e300, 1e200]) == pytest.approx(1e-100)
 
 
 def test_numbers_without_a_gradient_are_chosen() -> None:
