@@ -453,7 +453,10 @@ def test_sums_over_branches_do_not_depend_on_which_was_recorded_first(exact: boo
 def test_what_a_plan_cannot_serve_is_run_as_any_call() -> None:
     w = Value(2.0)
     x = np.array([1.0, 2.0])
-    for options, served in (({}, True), ({"exact": True}, False), ({"verify": 5}, False)):
+    cases: list[tuple[dict[str, Any], bool]] = [
+        ({}, True), ({"threads": 2}, True), ({"exact": True}, False), ({"verify": 5}, False),
+    ]  # fmt: skip
+    for options, served in cases:
         one = made(lambda x, *k: w * x, **options)
         one(x)
         assert Plan.serves(one, Call([x]), one.last) is served

@@ -9,6 +9,7 @@ from typing import Any
 
 from autograd import modes, transform
 from autograd.compiled.traced import RecordingError
+from autograd.extras import remedy
 from autograd.modes import Mode, present_call, present_mode
 from autograd.nestings import mapped, rebuilt, without_values
 from autograd.notes import registrations
@@ -32,7 +33,7 @@ except ModuleNotFoundError as error:
     if error.name != "numpy":
         raise
     raise ModuleNotFoundError(
-        "compile needs NumPy, and is fast with llvmlite: pip install 'chainrule[fast]'"
+        f"compile needs NumPy, and is fast with llvmlite: {remedy('fast', 'numpy')}"
     ) from None
 
 Array = Any
