@@ -60,7 +60,8 @@ def network(function: Any) -> Any:
 def test_a_right_rule_is_not_accused(name: str) -> None:
     at = jnp.append(X, 0.0) if name == "kink" else X
     report = check_rules(network(RIGHT[name]), jnp.ones_like(at), at)
-    assert str(report) == "the backward pass is right"
+    note = "\nit is right to single precision only" if name == "single" else ""
+    assert str(report) == "the backward pass is right" + note
     assert check_rules(lambda k, x: RIGHT[name](x) * k, 3, at)
 
 
