@@ -1,4 +1,4 @@
-"""Sets up `.venv` beside this file and runs demo, tests or docs, with nothing but Python."""
+"""Sets up `.venv` beside this file and runs demo, tests, docs or site, with nothing but Python."""
 
 import argparse
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-COMMANDS = ("demo", "test", "docs")
+COMMANDS = ("demo", "test", "docs", "site")
 
 
 def call(*command: object) -> None:
@@ -47,18 +47,19 @@ def requirements(group: str) -> list[str]:
 
 
 def stamp(group: str) -> Path:
-    """The file that says for which Python and pyproject.toml the group was installed."""
+    """The file that says for which Python and which files the group was installed."""
     return VENV / f"installed-{group}"
 
 
 def installed(group: str) -> bool:
-    """Whether `.venv` holds the group for this Python and this pyproject.toml."""
+    """Whether `.venv` holds the group for this Python and these files."""
     return PYTHON.exists() and stamp(group).exists() and stamp(group).read_text() == fingerprint()
 
 
 def fingerprint() -> str:
-    """What an installation depends on."""
-    text = sys.version.encode() + (HERE / "pyproject.toml").read_bytes()
+    """What an installation depends on: Python, the requirements, and what is compiled."""
+    files = (HERE / "pyproject.toml", HERE / "autograd" / "eager.c")
+    text = sys.version.encode() + b"".join(file.read_bytes() for file in files)
     return hashlib.sha256(text).hexdigest()
 
 
@@ -81,6 +82,7 @@ def install(group: str) -> None:
     else:
         quiet = ["--quiet", "--disable-pip-version-check"]
         call(PYTHON, "-m", "pip", "install", *quiet, *targets, *others)
+    call(PYTHON, "-m", "autograd", "--version")  # says whether the engine was compiled
     stamp(group).write_text(fingerprint())
 
 
@@ -102,7 +104,9 @@ def main() -> None:
     elif command == "docs":
         folder = HERE / "out" / "docs"
         call(PYTHON, HERE / "docs" / "make.py", folder)
-        print(folder / "index.html")
+        print(folder / "docs" / "index.html")
+    elif command == "site":
+        call(PYTHON, HERE / "docs" / "site" / "assemble.py", HERE / "out" / "site")
     else:
         # Tests start hundreds of processes, each of which would compile the packages again.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

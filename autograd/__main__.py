@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from autograd import __version__
+from autograd import __version__, native
 from autograd.check.gradients import check_gradients
 from autograd.check.report import Report
 from autograd.expressions import PRINTED, ExpressionError, expression
@@ -248,7 +248,8 @@ def parser() -> argparse.ArgumentParser:
         description="A scalar autograd engine that can explain every number.",
         epilog='examples: chainrule demo; chainrule grad "tanh(w*x + b)" w=2 x=-1 b=0.5',
     )
-    version = f"chainrule {__version__}, Python {platform.python_version()}"
+    engine = f"eager engine in {native.engine}" + f" ({native.reason})" * bool(native.reason)
+    version = f"chainrule {__version__}, Python {platform.python_version()}, {engine}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(dest="command", required=True)
     neuron = '"tanh(w*x + b)" w=2 x=-1 b=0.5'

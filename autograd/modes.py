@@ -32,6 +32,11 @@ class Call(Origin):
 
     __slots__ = ("_inside", "around", "records", "traces")
 
+    @property
+    def holds_nodes(self) -> bool:  # type: ignore[override]
+        """Whether its mode may refer to nodes, as one that records for `compile` does."""
+        return type(self._inside) is not Mode
+
     def __init__(self) -> None:
         mode = _mode.get()
         self.around = _call.get()
@@ -202,6 +207,8 @@ _new: Final = object.__new__
 _PLAIN: Final = Mode()
 _mode: ContextVar[Mode | None] = ContextVar("mode", default=None)
 _call: ContextVar[Call | None] = ContextVar("call", default=None)
+# A variable that was set is found at once; the default only after a search, by each operation.
+_mode.set(None)
 
 # The present mode; None is the ordinary way.  These are not wrapped in Python functions, because
 # every operation would pay for the call.

@@ -38,6 +38,11 @@ class Note(Origin):
         """The call of a transform in which a leaf was created; None outside of any."""
         return self._call
 
+    @property
+    def holds_nodes(self) -> bool:  # type: ignore[override]
+        """Whether it has hooks, or an operation that may refer to nodes."""
+        return bool(self.hooks) or (self._op is not None and self._op.holds_nodes)
+
     @staticmethod
     def of(row: Origin) -> "Note":
         """A copy of the row as a Note, which no other node shares."""

@@ -123,3 +123,33 @@ def refusal(operand: object, subject: str) -> str:
     else:
         advice = "give a real number"
     return f"{subject}: expected a real number, got {kind}; {advice}"
+
+
+def compared(other: Any, node: Any, reflected: str) -> Any:
+    """The number to compare a node with; NotImplemented where the other class must decide."""
+    if type(other) is node:
+        return other.data
+    if isinstance(other, Operand):
+        return NotImplemented  # another class of operands compares in its own way
+    try:
+        return number(other, "a comparison")
+    except TypeError:
+        if is_foreign(other, reflected):
+            return NotImplemented
+        raise
+
+
+def equalled(other: Any, node: Any) -> Any:
+    """The same for ==: an object that is not a number is not equal, and arrays are refused."""
+    if type(other) is node:
+        return other.data
+    if other is None or isinstance(other, Operand | str | bytes):
+        return NotImplemented
+    from numbers import Number
+
+    other = unboxed(other)
+    if isinstance(other, Number):
+        return other
+    if hasattr(type(other), "__array__"):
+        raise TypeError(refusal(other, "=="))
+    return NotImplemented

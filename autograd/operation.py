@@ -35,6 +35,8 @@ class Origin:
     hooks: tuple[Hook, ...] = ()
     # Whether the node is many operations at once, with `pull` and `push` in place of partials.
     many = False
+    # Whether it may refer to nodes, so that its own node may become part of a cycle.
+    holds_nodes = True
 
     @property
     def op(self) -> "Operation | None":
@@ -58,6 +60,8 @@ class Origin:
 
 class Operation(Origin):
     """A parsed row: its texts, their trees, and the functions generated from them."""
+
+    holds_nodes = False
 
     # The look-up by name that copies use; set once the table exists.
     named: ClassVar[Callable[[str], "Operation"]]

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar
 
+from autograd import native
+
 
 class _Linked(Protocol):
     """A node with parents; the order depends on nothing else."""
@@ -52,6 +54,8 @@ def _visit(
     leaves: list[Node],
     without: Iterable[Node] = (),
 ) -> None:
+    if native.visit(roots, inner, leaves, without):
+        return
     emit, emit_leaf = inner.append, leaves.append
     seen: set[Any] = {None, *without}
     see = seen.add

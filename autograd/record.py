@@ -9,7 +9,7 @@ import math
 import re
 from typing import Any
 
-from autograd import rules
+from autograd import native, rules
 from autograd.operands import is_foreign, number
 from autograd.operation import Operation
 from autograd.ops import Ops
@@ -115,19 +115,28 @@ def method_source(
 
     `operator` is the name of the reflected method if another class may take over the operator.
     """
+    return _method_source(op, _result(op, rows), reflected, operator)
+
+
+def _result(op: Operation, rows: dict[str, Operation]) -> str:
+    """The lines that compute z."""
+    end = "z = op.value(x)" if op.arity == 1 else "z = op.value(x, y)"
+    return _guarded(_fast(op, rows, z=op.value_tree), end)
+
+
+def _method_source(op: Operation, result: str, reflected: bool = False, operator: str = "") -> str:
     unary = op.arity == 1
     operands = _UNARY if unary else _REFLECTED if reflected else _BINARY
     if operator:
         operands = _OPERATOR.format(reflected=operator)
     default = "" if op.default is None else f"={op.default}"
     parameters = "a" if unary else "b, a" if reflected else f"a, b{default}"
-    end = "z = op.value(x)" if unary else "z = op.value(x, y)"
     return _METHOD.format(
         name="r" + op.name if reflected else op.name,
         parameters=parameters,
         formula=formula(op),
         operands=operands,
-        result=_guarded(_fast(op, rows, z=op.value_tree), end),
+        result=result,
         a="a",
         b="None" if unary else "b",
         y="None" if unary else "y",
@@ -182,21 +191,27 @@ def install(
         "op": op,
         "Ops": Ops,
     }
-    op.method = rules.define(op.name, method_source(op, rows), names)
+    program, result = native.program(op, rows), _result(op, rows)
+
+    def defined(name: str, reflected: bool = False, operator: str = "") -> Any:
+        source = _method_source(op, result, reflected, operator)
+        return native.method(program, rules.define(name, source, names), reflected)
+
+    op.method = defined(op.name)
     # An attribute of the row hides the inherited method, which saves a look-up.
-    op.pullback = rules.define(  # type: ignore[method-assign]
-        f"{op.name}_pullback", pullback_source(op, rows), names
-    )
+    pullback: Any = rules.define(f"{op.name}_pullback", pullback_source(op, rows), names)
+    pullback.program = program  # what C runs in place of this very function
+    op.pullback = pullback  # type: ignore[method-assign]
     methods: dict[Any, Any] = {op: op.method}
     if op.arity == 2:
-        op.reverse = rules.define("r" + op.name, method_source(op, rows, reflected=True), names)
+        op.reverse = defined("r" + op.name, reflected=True)
         methods[op.reflected] = op.reverse
         operators = [name for name, attribute in vars(Ops).items() if attribute is op.reflected]
         if operators:  # the other operand may take over `v * other`, but not `v.mul(other)`
-            source = method_source(op, rows, operator=operators[0])
-            methods[op] = rules.define(op.name, source, names)
+            methods[op] = defined(op.name, operator=operators[0])
     for name, attribute in vars(Ops).items():
         if attribute in methods:
             setattr(value, name, methods[attribute])
     if vars(Ops).get(op.name) is op:  # the row of a derivative is not a method
         setattr(value, op.name, op.method)
+    native.settle()

@@ -8,13 +8,13 @@ from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, cast, final
 
-from autograd import advice, record
+from autograd import advice, native, record
 from autograd.atomic import at_once as at_once
 from autograd.atomic import forkable_lock
 from autograd.blame import first_nonfinite
 from autograd.modes import Mode, leaf_row, nonfinite, present_call, present_mode
 from autograd.notes import LEAF, UNTOUCHED, Note, registrations, run_hooks
-from autograd.operands import is_foreign, number, refusal, unboxed
+from autograd.operands import compared, equalled, number, refusal, unboxed
 from autograd.operation import Hook, Operation, Origin
 from autograd.ops import Ops
 from autograd.ops import rows as rows  # for the other files
@@ -22,6 +22,7 @@ from autograd.order import topological, unfold, visited
 
 
 @final
+@native.nodes(Mode, Note, LEAF, UNTOUCHED, (present_mode, present_call))
 class Value(Ops):
     """A number with a gradient, and the operation and operands that it came from.
 
@@ -203,23 +204,23 @@ class Value(Ops):
 
     # These read `.data` instead of the slot, so that a recording notices.
     def __lt__(self, other: "Value | float") -> bool:
-        y = other if type(other) is float else _compared(other, "__gt__")
+        y = other if type(other) is float else compared(other, Value, "__gt__")
         return y if y is NotImplemented else self.data < y
 
     def __le__(self, other: "Value | float") -> bool:
-        y = other if type(other) is float else _compared(other, "__ge__")
+        y = other if type(other) is float else compared(other, Value, "__ge__")
         return y if y is NotImplemented else self.data <= y
 
     def __gt__(self, other: "Value | float") -> bool:
-        y = other if type(other) is float else _compared(other, "__lt__")
+        y = other if type(other) is float else compared(other, Value, "__lt__")
         return y if y is NotImplemented else self.data > y
 
     def __ge__(self, other: "Value | float") -> bool:
-        y = other if type(other) is float else _compared(other, "__le__")
+        y = other if type(other) is float else compared(other, Value, "__le__")
         return y if y is NotImplemented else self.data >= y
 
     def __eq__(self, other: object) -> bool:
-        y = other if type(other) is float else _equalled(other)
+        y = other if type(other) is float else equalled(other, Value)
         return y if y is NotImplemented else bool(self.data == y)  # of NumPy's floats too
 
     __hash__ = object.__hash__  # by identity: two nodes of equal numbers are still two nodes
@@ -341,15 +342,14 @@ class Value(Ops):
         """
         if not callable(hook):
             raise TypeError(f"register_hook: expected a function of the gradient, got {hook!r}")
-        note = self._own_note()
-        note.hooks = (*note.hooks, hook)
+        self._set_hooks((*self.hooks, hook))
         registrations[0] += 1
+        return lambda: self._set_hooks(tuple(h for h in self.hooks if h is not hook))
 
-        def remove() -> None:
-            note = self._own_note()
-            note.hooks = tuple(other for other in note.hooks if other is not hook)
-
-        return remove
+    def _set_hooks(self, hooks: tuple[Hook, ...]) -> None:
+        note = Note.of(self.row)
+        note.hooks = hooks
+        self.row = note  # last, because C asks the row for hooks when it is assigned
 
 
 def hooked(node: Value, grad: Any) -> Any:
@@ -375,36 +375,6 @@ def _stored(operand: object, name: str) -> float:
             f"for its number, as in p.data = p.data - lr * p.grad, or q.data for another Value q"
         )
     return number(operand, f"v.{name} = ...")
-
-
-def _compared(other: object, reflected: str) -> Any:
-    """The number to compare a Value with; NotImplemented where the other class must decide."""
-    if type(other) is Value:
-        return other.data
-    if isinstance(other, Ops):
-        return NotImplemented  # another class of Ops compares in its own way
-    try:
-        return number(other, "a comparison")
-    except TypeError:
-        if is_foreign(other, reflected):
-            return NotImplemented
-        raise
-
-
-def _equalled(other: object) -> Any:
-    """The same for ==: an object that is not a number is not equal, and arrays are refused."""
-    if type(other) is Value:
-        return other.data
-    if other is None or isinstance(other, Ops | str | bytes):
-        return NotImplemented
-    from numbers import Number
-
-    other = unboxed(other)
-    if isinstance(other, Number):
-        return other
-    if hasattr(type(other), "__array__"):
-        raise TypeError(refusal(other, "=="))
-    return NotImplemented
 
 
 # These read a node's slots.  The properties are slower, and a recording notices them.
@@ -503,11 +473,14 @@ def sweep(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
     for root, seed in seeds:
         # A value that is nan has nan derivatives, whatever the formulas give for its operands.
         root._grad += seed if root._data == root._data else math.nan
-    for node in reversed(inner):
+    for node in native.steps(inner):
         if node._grad:
             node.row.pullback(node)
     for leaf, before in hooked:
         leaf._grad = before + run_hooks(leaf.row.hooks, leaf._grad)
+
+
+_own_sweep: Final = sweep  # C does the same, but not where a mistake is planted in its place
 
 
 def accumulate(
@@ -516,8 +489,10 @@ def accumulate(
     check: Callable[[list[Value], list[Value], Value], None] | None = None,
 ) -> None:
     """Run the pass of `root.backward(seed)`, all of it or none; only a `check` can warn."""
-    inner, leaves = visited(root)
     with one_pass:
+        if sweep is _own_sweep and native.backward(root, seed):
+            return
+        inner, leaves = visited(root)
         undo = restorer(inner + leaves)
         try:
             sweep(inner, leaves, [(root, seed)])
@@ -538,8 +513,13 @@ def derivatives(
 
     `inner` and `leaves` are the result of `visited` for the roots.
     """
-    order = inner + leaves
     with one_pass:
+        if sweep is _own_sweep:
+            seeds, wanted = list(seeds), list(wanted)
+            known = native.derivatives(inner, leaves, seeds, wanted)
+            if known is not None:
+                return known
+        order = inner + leaves
         undo = restorer(order)
         try:
             for leaf in leaves:

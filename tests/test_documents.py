@@ -28,8 +28,10 @@ def pictures(page: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        (NEURON, "-0.9051"), ("x*x x=3", "9"), ("x*x\n\nx = 3,\n", "9"), ("h = a*b; h*h a=1e-1 b=20", "4"),
-        ("x + y\nx=\N{MINUS SIGN}1\ny = 2", "1"), ("2 * 3", "6"), ("log(x) x=-1", "nan"), ("x  x=inf", "inf"),
+        (NEURON, "-0.9051"), ("x*x x=3", "9"), ("x*x\n\nx = 3,\n", "9"),
+        ("h = a*b; h*h a=1e-1 b=20", "4"),
+        ("x + y\nx=\N{MINUS SIGN}1\ny = 2", "1"), ("2 * 3", "6"),
+        ("log(x) x=-1", "nan"), ("x  x=inf", "inf"),
         ("h = 2; h*x x=3", "6"), ("x x=.5", "0.5"),
     ],
 )  # fmt: skip
@@ -43,20 +45,19 @@ def test_a_text_that_is_no_block_becomes_a_box_and_nothing_is_executed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for page in (markdown.backprop(text), markdown.gradients(text)):
-        assert page.startswith('<pre class="chainrule-error">')
-        assert "<" not in page.removeprefix('<pre class="chainrule-error">').removesuffix("</pre>")
+        assert page.startswith(blocks.BOX)
+        assert "<" not in page.removeprefix(blocks.BOX).removesuffix("</pre>")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_graph_that_is_too_large_for_a_picture_becomes_a_box() -> None:
-    assert "at most" in markdown.gradients("x" + "+x" * 1000 + "  x=1")
+    assert "more than the limit" in markdown.gradients("x" + "+x" * 1000 + "  x=1")
 
 
 def test_a_picture_is_named_by_labels_alone() -> None:
     (svg,) = pictures(markdown.gradients("a*b + a  a=2 b=3"))
     assert "root" not in svg
     assert "4" in svg  # the gradient in a
-    assert 'alt="&lt;a&gt;"' not in blocks.drawn("a < b")
 
 
 def test_fences_of_markdown_draw_and_play() -> None:
@@ -109,7 +110,7 @@ def test_magics_of_ipython_draw_and_play() -> None:
     from IPython.core.interactiveshell import InteractiveShell
 
     assert testing
-    shell = InteractiveShell.instance()
+    shell: Any = InteractiveShell.instance()
     try:
         shell.extension_manager.load_extension("autograd.bridges.notebook")
         player = shell.run_line_magic("step", "tanh(w*x + b) w=2 x=-1 b=0.5")

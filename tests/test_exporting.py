@@ -14,13 +14,16 @@ from typing import Any
 import pytest
 
 import autograd
-from autograd import Value, define_op, expression, rows, topological
+from autograd import Value, define_op, expression, rows, select, topological
 from autograd.adjoints import gradients
 from autograd.bridges import scripts
 from autograd.bridges.c import to_c
+from autograd.compiled.program import Program
 from autograd.operation import Operation
 from nn import MLP
 from tests import reference
+from tests.recorded import recorded, replayed
+from tests.test_engines import PROGRAMS
 
 GCC = shutil.which("gcc")
 C_COMPILER = pytest.mark.skipif(GCC is None, reason="needs gcc")
@@ -59,6 +62,11 @@ def near(x: float, y: float, ulps: int) -> bool:
 
 ENDS = [0.0, -0.0, 1.0, -1.0, 1e300, -1e300, 5e-324, math.inf, -math.inf, math.nan]
 STEPS = {"floor", "ceil", "mod", "fmod", "floordiv"}  # SymPy does not differentiate steps
+
+
+def _flattened(case: Any) -> list[Any]:
+    f, arguments = case
+    return [f, *arguments]
 
 
 def leaves(root: Value) -> list[Value]:
@@ -114,6 +122,49 @@ def test_a_network_has_the_same_bits_in_c(tmp_path: Path) -> None:
     value, gradient = called(built(tmp_path, to_c(deep, "deep")).deep, [0.3])
     assert same(value, deep.data)
     assert same(gradient[0], eager(deep)[0])
+
+
+PLAIN = sorted(set(PROGRAMS) - {"a guard", "guards on inputs and constants"})
+
+
+def run_program(f: Any, program: Program, p: list[float], x: list[float]) -> tuple[Any, Any, Any]:
+    """Results, and derivatives of their sum in parameters and inputs, by a C function."""
+    count = len(program.tape.outputs)
+    sizes = count, count, len(p), len(x)
+    results, seeds, inner, outer = ((ctypes.c_double * n)() for n in sizes)
+    seeds[:] = [1.0] * count
+    given = [(ctypes.c_double * len(v))(*v) for v in (p, x)]
+    assert f(*given, results, None, None, None) == f(*given, results, seeds, inner, outer) == 0
+    return list(results), list(inner), list(outer)
+
+
+@C_COMPILER
+def test_programs_have_their_values_and_gradients_in_c(tmp_path: Path) -> None:
+    model = MLP([3, 5, 4, 2], "gelu", seed=0)
+    programs = [recorded(*_flattened(PROGRAMS[name])) for name in PLAIN]
+    programs.append(recorded(lambda x: sum(v * v for v in model(x)), [0.3, -0.7, 0.2]))
+    sources = [to_c(program, f"f{i}") for i, program in enumerate(programs)]
+    library = built(tmp_path, *sources)
+    rng = random.Random(0)
+    for i, program in enumerate(programs):
+        p = [rng.uniform(0.2, 0.8) for _ in range(program.tape.parameters)]
+        x = [1.0 if whole else rng.uniform(0.2, 0.8) for whole in program.tape.whole]
+        results, inner, outer = run_program(getattr(library, f"f{i}"), program, p, x)
+        expected = replayed(program, p, x)
+        assert results == pytest.approx(expected[0], rel=1e-13), i
+        assert inner == pytest.approx(expected[1], rel=1e-12), i
+        for got, right, whole in zip(outer, expected[2], program.tape.whole, strict=True):
+            assert whole or got == pytest.approx(right, rel=1e-12)
+
+
+@C_COMPILER
+def test_a_program_in_c_says_when_it_is_not_valid(tmp_path: Path) -> None:
+    program = recorded(lambda i, x: select(x, i), 1, [1.0, 2.0])
+    f = built(tmp_path, to_c(program)).f
+    numbers, out = (ctypes.c_double * 3)(2.0, 5.0, 7.0), (ctypes.c_double * 1)()
+    assert f(None, numbers, out, None, None, None) == 1
+    with pytest.raises(ValueError, match="to_c: the recording is valid only while"):
+        to_c(recorded(*_flattened(PROGRAMS["a guard"])))
 
 
 # ---------------------------------------------------------------------- labels and refusals
@@ -192,8 +243,10 @@ def test_what_no_text_can_say_is_refused() -> None:
     with pytest.raises(ValueError, match="v1 has a hook"):
         to_c(y)
     remove()
-    with pytest.raises(TypeError, match="to_c: expected a Value, got float"):
+    with pytest.raises(TypeError, match="to_c: expected a Value or a Program, got float"):
         to_c(2.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="to_torch: expected a Value, got float"):
+        scripts.to_torch(2.0)  # type: ignore[arg-type]
     for _ in range(10_001):
         y = y + 1.0
     with pytest.raises(ValueError, match=r"10,002 operations.*autograd.compile"):

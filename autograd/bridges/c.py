@@ -1,11 +1,15 @@
 """A graph of Values as a C99 function of its leaves, with the gradient."""
 
 import re
+from typing import TYPE_CHECKING
 
 from autograd.bridges.straight import Straight, straight
 from autograd.printers.c import RESERVED, C, number
 from autograd.printers.source import FACTOR, Definitions, remark
 from autograd.value import Value
+
+if TYPE_CHECKING:
+    from autograd.compiled.program import Program
 
 _HEAD = """\
 /* {name}: a number, and its derivatives in {count} inputs; written by chainrule.
@@ -20,7 +24,7 @@ _HEAD = """\
 """
 
 
-def to_c(root: Value, name: str = "f") -> str:
+def to_c(root: "Value | Program", name: str = "f") -> str:
     """The source of a C99 function that computes the value and its gradient from the leaves.
 
     `double f(const double *x, double *gradient)` returns the value.  The inputs are the leaves of
@@ -28,8 +32,12 @@ def to_c(root: Value, name: str = "f") -> str:
     are constants.  The operations and their order are those of `backward()`, so the bits are those
     of this engine, up to the last bits of libm's functions.
 
-    Raises ValueError for a graph of more than 10,000 operations, for hooks, and for a name that
-    is no identifier of C; NotImplementedError for an operation that C has no function for.
+    For a large graph, give the program of a compiled function (`autograd.compile(f).program` after
+    a call): its function has loops, and takes parameters and inputs; a comment says how.
+
+    Raises ValueError for a graph of more than 10,000 operations, for hooks, for a program that
+    depends on comparisons, and for a name that is no identifier of C; NotImplementedError for an
+    operation that C has no function for.
 
     >>> w, x = Value(2.0, "w"), Value(-1.0, "x")
     >>> source = to_c((w * x).tanh())
@@ -57,6 +65,10 @@ def to_c(root: Value, name: str = "f") -> str:
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in RESERVED:
         raise ValueError(f"to_c: {name!r} cannot be the name of a function in C")
+    if not isinstance(root, Value):
+        from autograd.bridges.c_program import program_to_c  # only this needs NumPy
+
+        return program_to_c(root, name)
     graph, rules = straight(root, "to_c"), Definitions(C)
     lines = [f"const double {graph.texts[leaf]} = x[{i}];" for i, leaf in enumerate(graph.leaves)]
     for node in graph.inner:

@@ -171,8 +171,8 @@ def from_jax(function: Callable[..., Any], *arguments: Any, limit: int = LIMIT) 
     Results and gradients are compared with JAX's own: a difference is an error or a warning, so a
     wrong rule shows.
 
-    Raises UncoveredError for a primitive that is not covered, with your line (`python -m
-    autograd.bridges.jax` lists those that are), ValueError for a graph of more than `limit` Values.
+    Raises UncoveredError for a primitive that is not covered, with your line (`chainrule
+    bridges jax` lists those that are), ValueError for a graph of more than `limit` Values.
 
     >>> import jax.numpy as jnp
     >>> def loss(params, x):
@@ -194,7 +194,3 @@ def covered() -> list[str]:
     Those whose operands have no gradient are run by JAX, whatever they are.
     """
     return sorted({*ON_OPERANDS, *ON_EQUATIONS, *WITHOUT_GRADIENT, *_CALLS, "while"})
-
-
-if __name__ == "__main__":
-    print("\n".join(covered()))

@@ -5,8 +5,12 @@ In `mkdocs.yml`:
     markdown_extensions:
       - pymdownx.superfences:
           custom_fences:
-            - {name: backprop, class: backprop, format: !!python/name:autograd.bridges.markdown.backprop}
-            - {name: gradients, class: gradients, format: !!python/name:autograd.bridges.markdown.gradients}
+            - name: backprop
+              class: backprop
+              format: !!python/name:autograd.bridges.markdown.backprop
+            - name: gradients
+              class: gradients
+              format: !!python/name:autograd.bridges.markdown.gradients
 
 and in a page, with numbers for the names at the end:
 
@@ -24,8 +28,8 @@ from autograd.bridges.blocks import drawn, played
 def backprop(source: str, *_: Any, **__: Any) -> str:
     """The HTML of a backward pass to step through; pymdownx.superfences calls it with the block.
 
-    >>> backprop("w*x  w=2")
-    '<pre class="chainrule-error">x has no value; give one, as in x=1.0\\n  w*x\\n    ^</pre>'
+    >>> backprop("w*x  w=2")[:28], backprop("w*x  w=2 x=1")[:4]
+    ('<pre class="chainrule-error"', '<div')
     """
     return played(source)
 
@@ -33,7 +37,7 @@ def backprop(source: str, *_: Any, **__: Any) -> str:
 def gradients(source: str, *_: Any, **__: Any) -> str:
     """The HTML of a picture with gradients.
 
-    >>> gradients("w*x  w=2 x=3")[:36]
-    '<img class="chainrule" alt="w*x" src'
+    >>> gradients("w*x  w=2 x=3")[:22]
+    '<img class="chainrule"'
     """
     return drawn(source)

@@ -1,4 +1,6 @@
-"""Magics for IPython and Jupyter that draw or play an expression: `%load_ext autograd.bridges.notebook`.
+"""Magics for IPython and Jupyter that draw or play an expression.
+
+After `%load_ext autograd.bridges.notebook`,
 
     %step tanh(w*x + b) w=2 x=-1 b=0.5
 

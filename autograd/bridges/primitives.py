@@ -350,7 +350,7 @@ def results(equation: Equation) -> list[Any]:
         return ON_EQUATIONS[name](equation)
     if name in ON_OPERANDS:
         return [ON_OPERANDS[name](*map(array, equation.operands), **equation.parameters)]
-    raise UncoveredError("not covered; `python -m autograd.bridges.jax` lists what is")
+    raise UncoveredError("not covered; `chainrule bridges jax` lists what is")
 
 
 def has_values(x: Any) -> bool:

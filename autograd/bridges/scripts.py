@@ -98,11 +98,11 @@ def to_torch(root: Value) -> str:
     from autograd.bridges.with_torch import torch
 
     def differentiated(
-        function: Callable[..., Any], operands: Sequence[float]
-    ) -> tuple[float, list[float]]:
+        function: Callable[..., Any], operands: Sequence[Sequence[float]]
+    ) -> list[list[float]]:
         leaves = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in operands]
         z = function(*leaves)
-        return z.item(), [slope.item() for slope in torch.autograd.grad(z, leaves)]
+        return [x.tolist() for x in (z, *torch.autograd.grad(z.sum(), leaves))]
 
     modules = {
         "torch": torch, "torch.special": torch.special, "torch.nn.functional": torch.nn.functional,
@@ -124,11 +124,11 @@ def to_jax(root: Value) -> str:
     from autograd.bridges.with_jax import jax
 
     def differentiated(
-        function: Callable[..., Any], operands: Sequence[float]
-    ) -> tuple[float, list[float]]:
+        function: Callable[..., Any], operands: Sequence[Sequence[float]]
+    ) -> list[list[float]]:
         with jax.enable_x64(True):
-            z, slopes = jax.value_and_grad(function, tuple(range(len(operands))))(*operands)
-            return float(z), [float(slope) for slope in slopes]
+            z, pull = jax.vjp(function, *map(jax.numpy.array, operands))
+            return [x.tolist() for x in (z, *pull(jax.numpy.ones(z.shape)))]
 
     modules = {"jnp": jax.numpy, "jax.nn": jax.nn, "jax.scipy.special": jax.scipy.special}
     framework = Framework("JAX", modules, differentiated, "jnp.where({}, {}, {})", "{}")

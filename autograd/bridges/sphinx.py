@@ -10,7 +10,6 @@ In `conf.py`: `extensions = ["autograd.bridges.sphinx"]`, and in a page:
 `gradients` instead of `backprop` draws a picture.  Formats other than HTML show the text.
 """
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 try:
@@ -28,9 +27,9 @@ from autograd import __version__
 from autograd.bridges.blocks import drawn, played
 
 
-class _Block(Directive):
+class _Block(Directive):  # type: ignore[misc]  # Sphinx's types are not read
     has_content = True
-    written: ClassVar[Callable[[str], str]]
+    written: ClassVar[Any]  # from a text to HTML
 
     def run(self) -> list[Any]:
         """The nodes of the block: HTML, or else its text."""

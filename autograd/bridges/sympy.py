@@ -78,7 +78,7 @@ def from_sympy(formula: Any, values: Mapping[str, Any] | None = None, **more: An
         if part not in known:
             known[part] = _converted(part, known, given)
     result = known[formula]
-    return result if isinstance(result, Ops) else Value(result)
+    return result if isinstance(result, Value) else Value(result)
 
 
 def _converted(part: Any, known: Mapping[Any, Any], given: Mapping[str, Any]) -> Any:

@@ -18,6 +18,7 @@ from autograd.compiled.lowering import (
 )
 from autograd.compiled.tape import Tape
 from autograd.compiled.traced import COMPARISONS
+from autograd.compiled.validity import exact_guards
 from autograd.nestings import rebuilt
 from autograd.printers.jax import refuse_single_precision, row_of_jax
 from autograd.value import rows
@@ -30,7 +31,7 @@ def function(
     tape: Tape, instructions: Sequence[Instruction], address: Array
 ) -> Callable[[Any, Any], Any]:
     """The function of an array of parameters and an array of inputs; see `Program.to_jax`."""
-    guards = _guards(tape)
+    guards = exact_guards(tape, "to_jax")
     ops = [rows()[name] for name in tape.ops]
     jax_rows = {step.op: row_of_jax(ops[step.op]) for step in instructions if step.kind == ROW}
     blocks = _blocks(instructions)
@@ -60,42 +61,6 @@ def function(
         return rebuilt(tape.form, iter([results[i] for i in range(len(outputs))]))
 
     return program
-
-
-def _guards(tape: Tape) -> list[list[int]]:
-    """The comparisons of whole inputs and constants, which a JAX function can check exactly.
-
-    Raises ValueError for any other, which would need Python's other branch.
-    """
-    exact = np.zeros(len(tape), dtype=bool)
-    exact[: len(tape.constants)] = True
-    exact[tape.sources - tape.inputs : tape.sources] = tape.whole
-    guards: list[list[int]] = tape.guards.tolist()
-    for k, left, right, answer in guards:
-        if not (exact[left] and exact[right]):
-            comparison = f"{_told(tape, left)} {list(COMPARISONS)[k]} {_told(tape, right)}"
-            raise ValueError(
-                f"to_jax: the recording is valid only while {comparison} is {bool(answer)}, and a "
-                "JAX function cannot run Python's other branch; use autograd.where, maximum or "
-                "relu in place of the comparison"
-            )
-    return guards
-
-
-def _told(tape: Tape, node: int) -> str:
-    """A node of the tape, for a message."""
-    constants = len(tape.constants)
-    if node < constants:
-        return f"{float(tape.constants[node])!r}"
-    if node < tape.sources:
-        i = node - constants
-        inside = i < tape.parameters
-        return f"parameter {i}" if inside else f"input {i - tape.parameters}"
-    i = node - tape.sources
-    label, scope, line = tape.notes[tape.note[i]]
-    name = label or (tape.ops[tape.code[i]] if tape.code[i] >= 0 else "a choice")
-    where = ", ".join(part for part in (scope, line) if part)
-    return f"{name} ({where})" if where else name
 
 
 def _checked(numbers: Any, count: int, what: str) -> Any:
@@ -211,9 +176,7 @@ def _contract(step: Instruction, memory: _Memory) -> None:
     memory.accumulate(_grid(step.z, step.sizes, step.zs, over), step.sign * sums)
 
 
-def _grid(
-    base: int, sizes: tuple[int, ...], strides: tuple[int, ...], loops: list[int]
-) -> Array:
+def _grid(base: int, sizes: tuple[int, ...], strides: tuple[int, ...], loops: list[int]) -> Array:
     """The addresses of one side of a contraction, over some loops."""
     grid = np.array(base, dtype=np.int64)
     for d in loops:
@@ -232,7 +195,7 @@ def _gather(step: Instruction, memory: _Memory) -> None:
 def _chosen(step: Instruction, memory: _Memory) -> Any:
     """The results of a choice by an index, of an argmax, or of a mask."""
     if step.kind not in (CHOOSE, LARGEST):
-        value, index, places, instead = step.pool
+        _, index, places, instead = step.pool
         values, _ = _operands(step, memory)
         return jnp.where(memory.read(index) == places, memory.read(instead), values)
     starts = np.concatenate([[0], np.cumsum(step.counts)[:-1]])

@@ -10,10 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from autograd.extras import remedy
+
 try:
     import numpy as np
 except ModuleNotFoundError:
-    raise ModuleNotFoundError("a Program needs NumPy: pip install 'chainrule[fast]'") from None
+    raise ModuleNotFoundError(f"a Program needs NumPy: {remedy('fast', 'numpy')}") from None
 
 from autograd import files
 from autograd.compiled import program_file

@@ -1,6 +1,7 @@
 """Rows in PyTorch and JAX: a function of the library that is the row, or else the formula."""
 
 import ast
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -24,14 +25,15 @@ class Framework:
     Attributes:
         name: for messages.
         modules: the modules with its functions, by the name that a script has for them.
-        differentiated: (value, slopes) of a function of the library at some numbers.
+        differentiated: the values and each operand's slopes of a function of the library, for
+            lists of numbers.
         choice: the template of a choice: the test, the result if it holds, and the other.
         number: the template of a plain number among a function's operands.
     """
 
     name: str
     modules: dict[str, Any]
-    differentiated: Callable[[Callable[..., Any], Sequence[float]], tuple[float, list[float]]]
+    differentiated: Callable[[Callable[..., Any], Sequence[Sequence[float]]], list[list[float]]]
     choice: str
     number: str
     _found: dict[Operation, str] = field(default_factory=dict)
@@ -56,22 +58,22 @@ class Framework:
                     yield f"{path}.{name}", function
 
     def _is(self, op: Operation, function: Callable[..., Any], at_kinks: bool) -> bool:
-        for operands in [(x,) for x in _NUMBERS] if op.arity == 1 else _PAIRS:
-            if not at_kinks and not op.is_smooth(*operands):
-                continue
+        tried = [(x,) for x in _NUMBERS] if op.arity == 1 else _PAIRS
+        points, expected = [], []
+        for operands in tried:
             z = op.value(*operands)
             x, y = (*operands, None)[:2]
             slopes = [dz(x, y, z) for dz in (op.dx, getattr(op, "dy", None)) if dz is not None]
-            if not all(map(math.isfinite, (z, *slopes))):
-                continue  # an end of the row, where libraries differ
-            try:
-                value, partials = self.differentiated(function, operands)
-            except Exception:  # a function of the same name may take anything
-                return False
-            pairs = zip((value, *partials), (z, *slopes), strict=True)
-            if not all(abs(a - b) <= _CLOSE * max(1.0, abs(b)) for a, b in pairs):
-                return False
-        return True
+            # At its ends a row is not finite, and libraries differ.
+            if all(map(math.isfinite, (z, *slopes))) and (at_kinks or op.is_smooth(*operands)):
+                points.append(operands)
+                expected.append((z, *slopes))
+        try:
+            found = self.differentiated(function, list(zip(*points, strict=True)))
+        except Exception:  # a function of the same name may take anything
+            return False
+        flat = itertools.chain(*zip(*found, strict=True)), itertools.chain(*expected)
+        return all(abs(a - b) <= _CLOSE * max(1.0, abs(b)) for a, b in zip(*flat, strict=True))
 
 
 class FrameworkRows:

@@ -14,8 +14,27 @@ from autograd import rules
 from autograd.operation import Operation
 from autograd.ops import rows
 
+_FAMILIES = ((ast.Add, ast.Sub), (ast.Mult, ast.Div))
 
-class _Where(ast.NodeTransformer):
+
+class _Jax(ast.NodeTransformer):
+    """Arrays in place of numbers.
+
+    XLA takes x + c - c for x, and 1 / t / t for 1 / (t * t), which overflows.  So a barrier is set
+    between two operations that it could join.
+    """
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        parts = []
+        for part in (node.left, node.right):
+            inner = part.operand if isinstance(part, ast.UnaryOp) else part
+            joined = isinstance(inner, ast.BinOp) and any(
+                isinstance(node.op, family) and isinstance(inner.op, family) for family in _FAMILIES
+            )
+            visited = self.visit(part)
+            parts.append(ast.Call(ast.Name("apart"), [visited], []) if joined else visited)
+        return ast.BinOp(parts[0], node.op, parts[1])
+
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
         parts = [self.visit(part) for part in (node.test, node.body, node.orelse)]
         return ast.Call(ast.Name("where"), parts, [])
@@ -37,16 +56,19 @@ class Functions:
         )
 
 
-_NAMES = {**rules.CONSTANTS, "math": Functions(), "where": jnp.where}
+_NAMES = {
+    **rules.CONSTANTS, "math": Functions(), "where": jnp.where,
+    "apart": jax.lax.optimization_barrier,
+}  # fmt: skip
 
 
 def _function(name: str, parameters: str, op: Operation, tree: ast.expr) -> Callable[..., Any]:
     """A rule of the row as a function of arrays."""
 
     def text(tree: ast.expr) -> str:
-        return ast.unparse(_Where().visit(ast.parse(rules.fast(tree, rows()), mode="eval").body))
+        return ast.unparse(_Jax().visit(ast.parse(rules.fast(tree, rows()), mode="eval").body))
 
-    lines = [f"{part} = {text(shared)}" for part, shared in rules.parts(op, tree).items()]
+    lines = [f"{part} = apart({text(shared)})" for part, shared in rules.parts(op, tree).items()]
     source = "\n    ".join([f"def {name}({parameters}):", *lines, f"return {text(tree)}"])
     return rules.define(name, source + "\n", _NAMES)
 
