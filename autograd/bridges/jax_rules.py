@@ -151,8 +151,10 @@ def _mistake(call: Called, limit: int) -> str:
     if diagnosis:
         return SINGLY
 
+    compiled = jax.jit(lambda *given: call.function(*call.with_moved(given)))
+
     def f(at: dict[str, Any]) -> float:
-        parts = call.function(*call.with_moved(list(at.values())))
+        parts = compiled(*at.values())
         return sum(float((np.asarray(parts[k]) * weights[k]).sum()) for k in floating)
 
     report = judge_black_box(f, (inputs,), (dict(zip(inputs, gradient, strict=True)),))
