@@ -91,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__)
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--quick", action="store_true", help="test: what is done in half a minute")
+    parser.add_argument("--pyodide", type=Path, help="site: a folder with Pyodide's packages")
     options = parser.parse_args()
     command = options.command
     if not installed(command):
@@ -102,7 +103,8 @@ def main() -> None:
         call(PYTHON, HERE / "docs" / "make.py", folder)
         print(folder / "docs" / "index.html")
     elif command == "site":
-        call(PYTHON, HERE / "docs" / "site" / "assemble.py", HERE / "out" / "site")
+        more = ["--pyodide", options.pyodide.resolve()] if options.pyodide else []
+        call(PYTHON, HERE / "docs" / "site" / "assemble.py", HERE / "out" / "site", *more)
     else:
         # Tests start hundreds of processes, each of which would compile the packages again.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
