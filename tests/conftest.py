@@ -45,7 +45,8 @@ SLOW = {
     "test_notebooks_live", "test_optim", "test_packaging", "test_page", "test_plugin",
     "test_decimals", "test_random_functions", "test_random_graphs", "test_replay", "test_rounding",
     "test_site", "test_sweeps", "test_training", "test_training_ways", "distributed", "README",
-    "coming_from",
+    "coming_from", "test_bridge_torch", "test_bridge_jax_rules", "bridges", "torch_model",
+    "torch_rules", "jax_rules",
 }  # fmt: skip
 
 # Coverage does not measure the tests in these files, with these fixtures or marked `untraced`, nor
