@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <structmember.h>
 
@@ -33,7 +34,7 @@ typedef struct Node {
     union {
         double number;
         PyObject *object;  /* the adjoints of a node that stands for many: BOXED */
-        struct Node *next; /* of a node that is dying, or spare */
+        struct Node *next; /* of a node that is dying, or freed */
     } grad;
     uint32_t entry;        /* of its row in `entries`; 0 if C cannot pull it back */
     uint32_t flags;
@@ -52,7 +53,8 @@ enum {
     ANCHOR = 32,   /* its row may refer to nodes, so it may be part of a cycle */
     TRACKED = 64,  /* the collector sees it */
     STRANGE = 128, /* a parent is not a Value */
-    SEEN = 256     /* by the present walk */
+    SEEN = 256,    /* by the present walk */
+    PLACE = 512    /* flags / PLACE is the node's place in its slab */
 };
 
 /* What native.py hands over. */
@@ -384,24 +386,109 @@ static Program *present_program(uint32_t number) {
    with a hook that closes over it.  Such a node is an anchor.  When the collector is about to look
    at everything, `adopt` gives it the anchors' descendants to see. */
 
-enum { SPARES = 1 << 16 }; /* 6 MB: a training step finds the nodes of the last one */
-static Node *spare, *dying;
-static int spare_count, freeing;
+static Node *dying;
+static int freeing;
 static Py_ssize_t anchors;
 
+/* Nodes stand side by side in slabs, in the order of their creation, because walks over a large
+   graph wait for memory more than for anything else.  A slab that has lost all its nodes starts
+   anew, in that order again. */
+
+typedef struct {
+    uintptr_t collector[2]; /* the words that Python's collector has before an object */
+    Node node;
+} Cell;
+
+typedef struct Slab {
+    struct Slab *next, *previous; /* among the slabs with room */
+    Node *freed;
+    uint32_t used, fresh; /* the nodes in it, and the cells that were used since it was empty */
+    Cell cells[];
+} Slab;
+
+#ifdef __SANITIZE_ADDRESS__
+enum { CELLS = 1, EMPTY_SLABS = 0 }; /* each node by itself, so that the sanitizer watches it */
+#else
+enum { CELLS = 2700, EMPTY_SLABS = 24 }; /* 256 kB each; 6 MB are kept for the next graph */
+#endif
+enum { SLAB = sizeof(Slab) + CELLS * sizeof(Cell) };
+static Slab *roomy; /* the first slab with room, from which the next node comes */
+static int empty_slabs;
+
+static inline Cell *cell_of(Node *node) {
+    return (Cell *)((char *)node - offsetof(Cell, node));
+}
+
+static void attach(Slab *slab) {
+    slab->previous = NULL;
+    slab->next = roomy;
+    if (roomy) roomy->previous = slab;
+    roomy = slab;
+}
+
+static void detach(const Slab *slab) {
+    if (slab->next) slab->next->previous = slab->previous;
+    if (slab->previous) slab->previous->next = slab->next;
+    else roomy = slab->next;
+}
+
+static Slab *new_slab(void) {
+    PyObjectArenaAllocator arenas; /* whose memory goes back to the system */
+    PyObject_GetArenaAllocator(&arenas);
+    Slab *slab = CELLS == 1 ? malloc(SLAB) : arenas.alloc(arenas.ctx, SLAB);
+    if (!slab) return NULL;
+    PyTraceMalloc_Track(0, (uintptr_t)slab, SLAB);
+    slab->freed = NULL;
+    slab->used = slab->fresh = 0;
+    empty_slabs++;
+    attach(slab);
+    return slab;
+}
+
 static Node *new_node(void) {
-    Node *node = spare;
-    if (!node) return PyObject_GC_New(Node, Value);
-    spare = node->grad.next;
-    spare_count--;
-    PyObject_Init((PyObject *)node, Value);
-    return node;
+    Slab *slab = roomy ? roomy : new_slab();
+    if (!slab) return (Node *)PyErr_NoMemory();
+    Cell *cell = &slab->cells[slab->fresh];
+    if (slab->freed) {
+        cell = cell_of(slab->freed);
+        slab->freed = slab->freed->grad.next;
+    } else {
+        cell->node.flags = slab->fresh++ * PLACE;
+    }
+    if (!slab->used++) empty_slabs--;
+    if (slab->used == CELLS) detach(slab);
+    memset(cell->collector, 0, sizeof cell->collector);
+    cell->node.flags &= ~(PLACE - 1u);
+    return (Node *)PyObject_Init((PyObject *)&cell->node, Value);
+}
+
+static void free_node(Node *node) {
+    Cell *first = cell_of(node) - node->flags / PLACE;
+    Slab *slab = (Slab *)((char *)first - offsetof(Slab, cells));
+    if (slab->used == CELLS) attach(slab);
+    node->grad.next = slab->freed;
+    slab->freed = node;
+    if (--slab->used) return;
+    slab->freed = NULL;
+    slab->fresh = 0;
+    if (++empty_slabs <= EMPTY_SLABS) return;
+    empty_slabs--;
+    detach(slab);
+    PyTraceMalloc_Untrack(0, (uintptr_t)slab);
+    PyObjectArenaAllocator arenas;
+    PyObject_GetArenaAllocator(&arenas);
+    if (CELLS == 1) free(slab);
+    else arenas.free(arenas.ctx, slab, SLAB);
 }
 
 static PyObject *node_alloc(PyTypeObject *Py_UNUSED(type), Py_ssize_t Py_UNUSED(items)) {
     /* a subclass has an allocator of its own */
     Node *node = new_node();
-    if (node) memset((char *)node + sizeof(PyObject), 0, sizeof *node - sizeof(PyObject));
+    if (!node) return NULL;
+    node->grad.number = node->data = node->x = node->y = 0.0;
+    node->a = node->b = NULL;
+    node->row = NULL;
+    node->entry = 0;
     return (PyObject *)node;
 }
 
@@ -425,13 +512,8 @@ static void node_dealloc(PyObject *self) {
         dying = node->grad.next;
         PyTypeObject *type = Py_TYPE(node);
         PyObject *a = (PyObject *)node->a, *b = (PyObject *)node->b, *row = node->row;
-        if (type == Value && spare_count < SPARES) {
-            node->grad.next = spare;
-            spare = node;
-            spare_count++;
-        } else {
-            type->tp_free(node);
-        }
+        if (type == Value) free_node(node);
+        else type->tp_free(node);
         Py_XDECREF(a);
         Py_XDECREF(b);
         Py_XDECREF(row);
@@ -535,7 +617,7 @@ static PyObject *recorded(const Program *program, Node *a, Node *b, double x, do
     node->b = (Node *)Py_XNewRef(b);
     node->row = row;
     node->entry = entry;
-    node->flags = flags;
+    node->flags |= flags;
     return (PyObject *)node;
 }
 

@@ -115,7 +115,6 @@ def test_a_value_is_one_float_and_not_more_than_96_bytes() -> None:
         lambda v: 1j * v,
         lambda v: setattr(v, "data", "1"),
         lambda v: setattr(v, "grad", None),
-        lambda v: setattr(v, "x", "1"),
         lambda v: setattr(v, "label", 1),
         lambda v: Value(v),
         lambda v: type(v)(),
