@@ -492,6 +492,7 @@ def test_the_command_line_says_which_engine_is_in_use() -> None:
     [
         ("SOURCE = 1", "eager.c has changed since it was compiled"),
         ("raise ImportError('it needs the lock')", "it needs the lock"),
+        ("size = sys.getsizeof; sys.getsizeof = lambda o: size(o) + 8", "is of another kind"),
         (None, "installed without a C compiler"),
     ],
 )
@@ -503,7 +504,7 @@ def test_an_extension_that_does_not_fit_is_not_used(source: str | None, reason: 
         "        if name == 'autograd.eager': return m.ModuleSpec(name, self)\n"
         "    def create_module(self, spec): return None\n"
         "    def exec_module(self, module):\n"
-        f"        exec({source!r}, vars(module))\n"
+        f"        exec({source!r}, {{**globals(), **vars(module)}}, vars(module))\n"
         if source is not None
         else "import sys\nclass Finder:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
