@@ -492,7 +492,7 @@ def test_the_command_line_says_which_engine_is_in_use() -> None:
     [
         ("SOURCE = 1", "eager.c has changed since it was compiled"),
         ("raise ImportError('it needs the lock')", "it needs the lock"),
-        ("size = sys.getsizeof; sys.getsizeof = lambda o: size(o) + 8", "is of another kind"),
+        ("sys.getsizeof = lambda o, size=sys.getsizeof: size(o) + 8", "is of another kind"),
         (None, "installed without a C compiler"),
     ],
 )
