@@ -1,4 +1,4 @@
-"""Sets up `.venv` beside this file and runs demo, tests or docs, with nothing but Python."""
+"""Sets up `.venv` beside this file and runs demo, tests, docs or site, with nothing but Python."""
 
 import argparse
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-COMMANDS = ("demo", "test", "docs")
+COMMANDS = ("demo", "test", "docs", "site")
 
 
 def call(*command: object) -> None:
@@ -92,17 +92,21 @@ def main() -> None:
         sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__)
     parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("--bridges", action="store_true", help="test: PyTorch, too (gigabytes)")
     parser.add_argument("--quick", action="store_true", help="test: what is done in half a minute")
     options = parser.parse_args()
     command = options.command
-    if not installed(command):
-        install(command)
+    for group in [command, "bridges"] if options.bridges else [command]:
+        if not installed(group):
+            install(group)
     if command == "demo":
         call(PYTHON, "-m", "autograd", "demo", HERE / "out")
     elif command == "docs":
         folder = HERE / "out" / "docs"
         call(PYTHON, HERE / "docs" / "make.py", folder)
-        print(folder / "index.html")
+        print(folder / "docs" / "index.html")
+    elif command == "site":
+        call(PYTHON, HERE / "docs" / "site" / "assemble.py", HERE / "out" / "site")
     else:
         # Tests start hundreds of processes, each of which would compile the packages again.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -112,8 +116,10 @@ def main() -> None:
         if options.quick:
             call(PYTHON, "-m", "pytest", "-q", *parallel, "-m", "quick")
         else:
+            # Without PyTorch, its bridge is not covered.
+            whole = [] if installed("bridges") else ["--cov-fail-under=0"]
             # mypy uses one core, and no test waits for it.
-            tests = [PYTHON, "-m", "pytest", "-q", *parallel, "--cov"]
+            tests = [PYTHON, "-m", "pytest", "-q", *parallel, "--cov", *whole]
             together(tests, [PYTHON, "-m", "mypy"])
 
 

@@ -1,6 +1,7 @@
 """The command line: `chainrule` or `python -m autograd`."""
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -35,6 +36,10 @@ _FIRST_BYTES = {
 # Names times characters.  The referees parse the expression again for each name, which takes about
 # a second at this size.  `grad` leaves out the check above it; `check` has no limit.
 _MOST_PARSED = 500_000
+
+
+# The libraries of which modules and functions can be read, and the tables of what is covered.
+_BRIDGES = {"torch": "autograd.bridges.aten", "jax": "autograd.bridges.jax"}
 
 
 class RefusalError(Exception):
@@ -206,6 +211,16 @@ def table(options: argparse.Namespace) -> int:
     return 0
 
 
+def bridges(options: argparse.Namespace) -> int:
+    """Print what a bridge to another library covers."""
+    try:
+        covered = importlib.import_module(_BRIDGES[options.library])
+    except ModuleNotFoundError as error:
+        raise RefusalError(str(error)) from None
+    print("\n".join(covered.covered()))
+    return 0
+
+
 def _command(
     commands: Any, name: str, run: Any, help: str, example: str
 ) -> argparse.ArgumentParser:
@@ -258,6 +273,8 @@ def parser() -> argparse.ArgumentParser:
     formats = sub.add_mutually_exclusive_group()
     formats.add_argument("--markdown", action="store_true", help="as in docs/operations.md")
     formats.add_argument("--latex", action="store_true", help="an array, for amsmath")
+    sub = _command(commands, "bridges", bridges, "what a bridge covers", "chainrule bridges torch")
+    sub.add_argument("library", choices=_BRIDGES, help="the library")
     return parser
 
 

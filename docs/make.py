@@ -1,64 +1,26 @@
-"""Writes the pages of the API, which need no network: `python docs/make.py FOLDER`."""
+"""Writes the guides, the notebooks and the reference, which need no network.
 
-import re
-import sys
-from pathlib import Path
-
-import pdoc.render
-from jinja2 import pass_context
-from jinja2.runtime import Context
-from markupsafe import Markup
-from pdoc.render_helpers import linkify, to_html
-
-import autograd
-from autograd.__main__ import markdown
-
-HERE = Path(__file__).resolve().parent
-MODULES = [
-    *(
-        "autograd",
-        "autograd.compiled.function",
-        "autograd.compiled.program",
-        "autograd.faults",
-        "autograd.show.animation",
-    ),
-    *("autograd.strategies", "autograd.pytest_plugin"),
-    *("nn", "nn.distributed", "nn.microgpt", "nn.sweeps"),
-]
-FRONT = """\
-# chainrule
-
-A scalar autograd engine and a thin layer of neural networks on it.
-
-- [`autograd`](autograd.html): `Value`, gradients, checks, pictures, the player, `compile`.
-- [`nn`](nn.html): neurons, layers, initializers, losses, optimizers, training; on files and workers
-  ([`nn.distributed`](nn/distributed.html)), and grids of trainings ([`nn.sweeps`](nn/sweeps.html)).
-
-## Operations
-
-Each is a method of `Value` (`v.tanh()`) and a function of Values and numbers, under its name in
-both packages (`autograd.tanh(v)`).
-
+`python docs/make.py FOLDER [PART ...]`: the pages link to those parts of the site, which are `site`
+and `playground`.
 """
 
+import sys
+import tempfile
+from pathlib import Path
 
-@pass_context
-def linked(context: Context, code: str, namespace: str = "", shorten: bool = True) -> Markup:
-    """The code with names as links, but for an attribute of what is no name, as in `f(x).data`."""
-    # pdoc reads it as the module `data` beside this one, and would write `f(x)nn.data`.
-    dot = '</span><span class="o">.</span>'
-    return linkify(context, re.sub(rf"(?<=[)\]]){dot}", f"{dot}<wbr>", code), namespace, shorten)
+from sphinx.cmd.build import build_main
+
+HERE = Path(__file__).resolve().parent
 
 
-def make(folder: Path) -> None:
-    """Write the site into a folder."""
-    _ = autograd.compile  # pdoc sees what a module has, and this is there from its first use on
-    pdoc.render.configure(docformat="google", template_directory=HERE)
-    pdoc.render.env.filters["linkify"] = linked
-    operations = re.sub(r"(?m)^\| `(\w+)`", r"| [`\1`](autograd.html#Value.\1)", markdown())
-    pdoc.render.env.globals["front"] = Markup(to_html(FRONT + operations))  # noqa: S704 - ours
-    pdoc.pdoc(*MODULES, output_directory=folder)
+def make(folder: Path, *parts: str) -> int:
+    """The exit status of Sphinx, which writes the pages into a folder; a warning is an error."""
+    with tempfile.TemporaryDirectory() as doctrees:
+        options = ["-q", "-W", "--keep-going", "-b", "html", "-d", doctrees, "-c", str(HERE)]
+        links = [option for part in parts for option in ("-A", f"{part}=1")]
+        status: int = build_main([*options, *links, str(HERE.parent), str(folder)])
+    return status
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    sys.exit(make(Path(sys.argv[1]), *sys.argv[2:]))

@@ -43,7 +43,8 @@ SLOW = {
     "test_learning_rate", "test_margins", "test_memory", "test_microgpt", "test_notebooks",
     "test_notebooks_live", "test_optim", "test_packaging", "test_page", "test_plugin",
     "test_decimals", "test_random_functions", "test_random_graphs", "test_replay", "test_rounding",
-    "test_sweeps", "test_training", "test_training_ways", "distributed", "README", "coming_from",
+    "test_site", "test_sweeps", "test_training", "test_training_ways", "distributed", "README",
+    "coming_from",
 }  # fmt: skip
 
 # Coverage does not measure the tests in these files, with these fixtures or marked `untraced`, nor
@@ -51,7 +52,8 @@ SLOW = {
 # the same lines.
 UNTRACED = {
     "test_attacks", "test_docs", "test_house", "test_memory", "test_packaging",
-    "test_random_functions", "test_random_graphs", "README", "checking", "coming_from", "diagnosis",
+    "test_random_functions", "test_random_graphs", "test_site", "README", "checking", "coming_from",
+    "diagnosis",
 }  # fmt: skip
 TRACED_SEEDS = 4  # of the random cases of one test, so many are measured
 UNTRACED_FIXTURES = {"browser", "client", "lone_client"}

@@ -58,4 +58,5 @@ if __name__ == "__main__":
         del sys.modules[module]
     sys.meta_path.insert(0, Refusal(allowed))
     sys.argv = [script, *arguments]
+    sys.path.insert(0, str(Path(script).resolve().parent))  # as Python does
     runpy.run_path(script, run_name="__main__")

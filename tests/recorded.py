@@ -16,3 +16,12 @@ def recorded(f: Callable[..., Any], *arguments: Any) -> Program:
     compiled(*rebuilt(arguments, iter(inputs)))
     program: Program = compiled.program
     return program
+
+
+def replayed(program: Program, p: list[float], x: list[float]) -> tuple[Any, Any, Any]:
+    """Outputs, and derivatives of their sum in parameters and inputs, by the replayed graph."""
+    lifted = program.lift(p, x)
+    total = sum(lifted.outputs[1:], lifted.outputs[0])
+    total.backward()
+    inner, outer = ([v.grad for v in part] for part in (lifted.parameters, lifted.inputs))
+    return [v.data for v in lifted.outputs], inner, outer

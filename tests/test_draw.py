@@ -12,6 +12,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from base64 import b64decode
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ import pytest
 
 import autograd
 import autograd.show.render as render
-from autograd import Value, draw, scope, topological
+from autograd import Value, draw, play, scope, topological
+from autograd.extras import remedy
 from autograd.show import drawing
 from autograd.show.graph import Graph
 from autograd.show.names import names, variables
@@ -449,6 +451,75 @@ def test_without_any_renderer_the_message_names_both_remedies(
         graph.render("x.pdf")
     shown = graph._repr_mimebundle_()[0]["text/plain"]
     assert "digraph" in shown
+
+
+@pytest.fixture
+def no_layout() -> Iterator[None]:
+    """Graphviz lays out the pictures again afterwards."""
+    yield
+    render.use(None)
+
+
+def test_a_layout_of_ones_own_draws_pictures_and_the_page(no_layout: None) -> None:
+    seen: list[str] = []
+
+    def own(dot: str) -> str:
+        seen.append(dot)
+        return '<svg width="8pt" height="8pt" font-family="Courier,monospace"><g id="n0"/></svg>'
+
+    assert render.use(own) is None
+    graph = draw(neuron()[0])
+    assert 'font-family="DejaVu Sans Mono,' in graph.svg()
+    assert graph.used == "own"
+    assert seen[0] == graph.source
+    assert '<g id="n0"/>' in play(neuron()[0]).html()
+    assert render.use(None) is own
+    assert render.use(None) is None
+
+
+def test_a_layout_of_ones_own_is_used_instead_of_the_program_dot(
+    dot: None, no_layout: None
+) -> None:
+    pytest.importorskip("svg2pdf_py")
+    render.use(lambda _: '<svg xmlns="http://www.w3.org/2000/svg" width="8pt" height="8pt"/>')
+    assert render.pdf("digraph { a }")[1] == "<lambda> + svg2pdf"
+    render.use(None)
+    assert render.pdf("digraph { a }")[1] == "dot"
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        (lambda _: 1 / 0, "the layout <lambda> failed: division by zero"),
+        (lambda _: None, "the layout <lambda> must return SVG text, got None"),
+        (lambda dot: dot, "must return SVG text, got 'digraph"),
+    ],
+)
+def test_a_layout_that_fails_stops_the_picture_but_not_the_page(
+    layout: Any, message: str, no_layout: None
+) -> None:
+    render.use(layout)
+    with pytest.raises(render.RenderError, match=message):
+        draw(neuron()[0]).svg()
+    assert play(neuron()[0]).html().startswith("<!doctype html>")
+
+
+def test_what_is_no_function_is_refused_as_a_layout() -> None:
+    with pytest.raises(TypeError, match="use: expected a function of DOT text, or None, got 'dot'"):
+        render.use("dot")  # type: ignore[arg-type]
+
+
+def test_nothing_in_a_browser_tells_to_run_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "emscripten")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    graph = draw(neuron()[0])
+    with pytest.raises(render.RenderError, match=r"a browser has no Graphviz.*render\.use "):
+        graph.svg()
+    with pytest.raises(render.RenderError, match="PDF needs svg2pdf-py: it is not available in a"):
+        graph.render("x.pdf")
+    assert remedy("plot", "matplotlib").endswith("await micropip.install('matplotlib')")
+    assert "pip install" not in remedy("plot", "matplotlib") + remedy("viz")
 
 
 DOT = """#!/bin/sh

@@ -22,13 +22,13 @@ TABLE_AT_IMPORT = set(markdown().splitlines())
 # The floors, from the ground up.  A file imports from lower floors and from its own, never from a
 # higher one, wherever the import stands: in a function or for types alone, too.
 FLOORS = """
-autograd/check/__init__.py autograd/compiled/__init__.py autograd/printers/__init__.py autograd/show/__init__.py
-autograd/rules.py autograd/files.py autograd/show/fonts.py autograd/show/drawing.py autograd/show/layout.py autograd/show/render.py autograd/show/style.py autograd/show/frame.py autograd/printers/notation.py autograd/atomic.py autograd/textbook.py
+autograd/bridges/__init__.py autograd/check/__init__.py autograd/compiled/__init__.py autograd/printers/__init__.py autograd/show/__init__.py
+autograd/rules.py autograd/files.py autograd/extras.py autograd/show/fonts.py autograd/show/drawing.py autograd/show/layout.py autograd/show/render.py autograd/show/style.py autograd/show/frame.py autograd/printers/notation.py autograd/atomic.py autograd/textbook.py
 autograd/operands.py
 autograd/operation.py
 autograd/ops.py autograd/printers/machine.py
 autograd/native.py
-autograd/record.py autograd/printers/arrays.py autograd/advice.py autograd/notes.py autograd/blame.py autograd/order.py
+autograd/record.py autograd/printers/arrays.py autograd/printers/source.py autograd/printers/c.py autograd/printers/frameworks.py autograd/printers/jax.py autograd/printers/sympy.py autograd/advice.py autograd/notes.py autograd/blame.py autograd/order.py
 autograd/modes.py autograd/printers/latex.py autograd/printers/mathml.py autograd/printers/plain.py
 autograd/value.py
 autograd/nestings.py autograd/adjoints.py autograd/transform.py autograd/expressions.py autograd/piecewise.py autograd/strategies.py autograd/printers/decimals.py autograd/python_operation.py
@@ -45,7 +45,7 @@ autograd/check/end_to_end.py
 autograd/check/claims.py autograd/check/explanation.py autograd/check/mistakes.py autograd/check/places.py autograd/check/replay.py autograd/check/shapes.py autograd/check/tensors.py autograd/check/diagnose.py autograd/check/reproducer.py
 autograd/check/gradients.py
 autograd/compiled/bundles.py autograd/compiled/traced.py autograd/compiled/whole_numbers.py autograd/compiled/recorder.py autograd/compiled/selection.py autograd/compiled/randomness.py
-autograd/compiled/tape.py autograd/compiled/lowering.py autograd/compiled/margins.py autograd/compiled/rounding.py autograd/compiled/program_file.py autograd/compiled/program.py
+autograd/compiled/tape.py autograd/compiled/lowering.py autograd/compiled/margins.py autograd/compiled/rounding.py autograd/compiled/program_file.py autograd/compiled/validity.py autograd/compiled/jax_lowering.py autograd/compiled/program.py
 autograd/compiled/encoded.py autograd/compiled/native/__init__.py autograd/compiled/native/ir.py autograd/compiled/native/target.py autograd/compiled/native/team.py autograd/compiled/native/shapes.py autograd/compiled/native/layout.py
 autograd/compiled/native/cache.py autograd/compiled/native/functions.py autograd/compiled/native/lookups.py autograd/compiled/native/contractions.py
 autograd/compiled/native/printer.py autograd/compiled/native/peaks.py autograd/compiled/native/sweep.py autograd/compiled/native/records.py
@@ -67,6 +67,18 @@ nn/options.py nn/columns.py nn/tables.py nn/elsewhere.py
 nn/activations.py nn/schedules.py nn/data.py nn/storage.py
 nn/module.py
 nn/probabilities.py
+autograd/bridges/refusals.py autograd/bridges/rules.py autograd/bridges/with_torch.py autograd/bridges/arrays.py
+autograd/bridges/windows.py autograd/bridges/aten_moves.py autograd/bridges/table.py autograd/bridges/weighted.py
+autograd/bridges/aten_axes.py autograd/bridges/torch_run.py
+autograd/bridges/aten_products.py
+autograd/bridges/aten.py
+autograd/bridges/exported.py
+autograd/bridges/torch_model.py
+autograd/bridges/torch_rules.py
+autograd/bridges/torch.py
+autograd/bridges/with_jax.py autograd/bridges/primitives.py autograd/bridges/straight.py autograd/bridges/blocks.py
+autograd/bridges/c_program.py autograd/bridges/jaxprs.py autograd/bridges/c.py autograd/bridges/scripts.py autograd/bridges/sympy.py autograd/bridges/markdown.py autograd/bridges/sphinx.py autograd/bridges/notebook.py
+autograd/bridges/jax.py autograd/bridges/jax_rules.py
 nn/reductions.py nn/metrics.py
 nn/losses.py nn/optimizer.py nn/study/plots.py
 nn/optim.py nn/study/curves.py
@@ -100,18 +112,22 @@ LONG: set[tuple[str, str]] = set()
 # Lines of code, without docstrings and comments.
 MOST_IN_A_FILE = 350
 MOST_IN_A_FUNCTION = 60
-# A folder with its own number does not count for the folder around it.  Formulas are printed as
-# code, as LaTeX, as MathML and as plain text, and as programs for the engine in C.  The checker
-# judges any function, in decimals and in doubles, and names the mistake.  autograd/show draws what
-# a learner looks at; nn/study holds the pictures and the exercises of the notebooks.
+# A folder with its own number does not count for the folder around it.  The checker judges any
+# function, in decimals and in doubles, and names the mistake.  autograd/show draws what a
+# learner looks at; autograd/printers writes formulas as code, LaTeX, MathML, plain text, C, JAX,
+# SymPy, and programs for the engine in C; autograd/bridges says what each operation of PyTorch and
+# of JAX does to Values, and writes graphs for C, scripts and pages; nn/study holds the pictures and
+# the exercises of the notebooks.
 MOST_IN = {
-    "autograd": 4773,
+    "autograd": 4100,
+    "autograd/bridges": 2660,
     "autograd/check": 3480,
-    "autograd/compiled": 4574,
+    "autograd/compiled": 4780,
     "autograd/compiled/native": 3015,
-    "autograd/show": 2022,
+    "autograd/printers": 1121,
+    "autograd/show": 2060,
     "nn": 3537,
-    "nn/study": 1241,
+    "nn/study": 1242,
 }
 # Taken in by a package for itself.
 UNEXPORTED = {

@@ -462,3 +462,10 @@ def test_boxes_and_what_is_left_are_all_lanes_with_their_own_addresses(seed: int
     for box in boxes:
         for lane, pairs in lanes_of(box).items():
             assert sorted(pairs) == sorted(zip(x[lane], y[lane], strict=True))
+
+
+def test_every_address_fits_the_integers_of_a_browser() -> None:
+    # NumPy's own integers have 32 bits there, and `SHARED + np.arange(n)` must not overflow.
+    at_once = SHARED + np.arange(1000, dtype=np.int32)
+    assert at_once.dtype == np.int32
+    assert at_once[-1] == SHARED + 999

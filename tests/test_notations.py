@@ -66,6 +66,7 @@ def test_mathml_has_indices_powers_of_ten_and_sums() -> None:
         mathml("1e-9") == f"<mrow><mn>1</mn><mo>\u22c5</mo><msup><mn>10</mn>{small}</msup></mrow>"
     )
     assert "<munder><mo>\u2211</mo><mi>j</mi></munder>" in mathml("sum_j(z_j)")
+    assert "<mn>2</mn><mo>\u22c5</mo><mn>3</mn>" in mathml("2 * 3")  # not 2 3, which reads as 23
     names = ["a", "b"]
     assert MATHML.partial(*names).startswith("<mfrac><mrow><mo>\u2202</mo><mi>a</mi>")
 
@@ -79,6 +80,7 @@ def test_mathml_has_indices_powers_of_ten_and_sums() -> None:
         ("a / (b * c) - (a - b)", "a / (b c) \u2212 (a \u2212 b)"),
         ("2e-9 * x", "2e-9 x"),
         ("2**(x + 1)", "2^(x + 1)"),
+        ("x * 2**y", "x \u00b7 2^y"),
         ("-x / y", "\u2212x / y"),
     ],
 )  # fmt: skip

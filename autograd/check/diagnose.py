@@ -46,6 +46,15 @@ class Diagnosis:
         """The simplest mistake, in one line; '' if there is no explanation."""
         return self.explanations[0] if self.explanations else ""
 
+    @property
+    def mistake(self) -> str:
+        """The simplest mistake of a pass whose first gradients are known: the loss is no other."""
+        if not self.explanations:
+            name, claimed, right = self.examples[0]
+            return f"the gradient of {name} is {claimed:.6g} where it should be {right:.6g}"
+        own = [text for text in self.explanations if not text.endswith(tensors.OTHER_LOSS)]
+        return (own or self.explanations)[0]
+
     def _lines(self) -> list[str]:
         if self:
             return ["the gradient is right"]
@@ -98,7 +107,7 @@ def diagnose(f: Function, *inputs: Tree, gradient: Any, parameters: Any = None) 
     >>> diagnose(f, 0.3, 2.0, gradient=by_hand).line
     'tanh: dz/dx is 1 - x * x where it should be 1 - z * z'
     """
-    return _diagnosed(claims.read(f, inputs, gradient, parameters))
+    return diagnosed(claims.read(f, inputs, gradient, parameters))
 
 
 def mistake(f: Function, inputs: tuple[Tree, ...], gradient: Any, parameters: Any = None) -> str:
@@ -109,7 +118,8 @@ def mistake(f: Function, inputs: tuple[Tree, ...], gradient: Any, parameters: An
         return ""
 
 
-def _diagnosed(claim: Claim, first: bool = True) -> Diagnosis:
+def diagnosed(claim: Claim, first: bool = True) -> Diagnosis:
+    """The Diagnosis of a claim whose graph is recorded; `first` also tries a factor beside it."""
     right, sizes = sweep(claim.tape), sweep(claim.tape, sizes=True)
     count = len(claim.numbers)
     if not all(map(math.isfinite, (*right, *sizes))):
@@ -171,7 +181,7 @@ def _beside_a_factor(claim: Claim, right: list[float]) -> Diagnosis:
     for k in ratios[:: max(1, len(ratios) // _TRIED)]:
         nice, words = tensors.in_words(k, tensors.alike(claim)) if k else (False, "")
         if nice and sum(abs(ratio - k) <= tensors.alike(claim) * abs(k) for ratio in ratios) > 1:
-            rest = _diagnosed(replace(claim, numbers=[c / k for c in claim.numbers]), first=False)
+            rest = diagnosed(replace(claim, numbers=[c / k for c in claim.numbers]), first=False)
             if rest.explanations:
                 rest.explanations = [
                     f"{text}; and every gradient: {words}" for text in rest.explanations

@@ -57,16 +57,16 @@ class Place:
 
 def places(tape: Tape) -> list[Place]:
     """The places of a tape, each set of nodes once, the simplest first."""
-    everything = range(tape.first, len(tape.nodes))
+    everything, layers = tape.searched, _layers(tape)
     groups: dict[tuple[int, str], set[int]] = {(0, ""): set(everything)}
     scoped = any(tape.nodes[i].scope for i in everything)
-    for i, layer in zip(everything, _layers(tape), strict=True):
+    for i in everything:
         node = tape.nodes[i]
         parts = node.scope.split("/") if node.scope else []
         for end in range(1, len(parts) + 1):
             groups.setdefault((1, "in " + "/".join(parts[:end])), set()).add(i)
         if not scoped:
-            groups.setdefault((2, f"in layer {layer} of the graph"), set()).add(i)
+            groups.setdefault((2, f"in layer {layers[i]} of the graph"), set()).add(i)
         if node.line:
             groups.setdefault((3, f"at {node.line}"), set()).add(i)
     if len(everything) <= FEW:
@@ -80,14 +80,14 @@ def places(tape: Tape) -> list[Place]:
 
 
 def _layers(tape: Tape) -> list[int]:
-    """The layer of each computed node; a nonlinear function of one operand ends a layer."""
+    """The layer of each node; a nonlinear function of one operand ends a layer."""
     layer, behind = [1] * len(tape.nodes), [1] * len(tape.nodes)
     for i in range(tape.first, len(tape.nodes)):
         layer[i] = max((behind[p] for p in tape.parents[i] if p >= 0), default=1)
         op = tape.op(i)
         nonlinear = op.arity == 1 and not rules.is_number(op.partial_trees[0])
         behind[i] = layer[i] + nonlinear
-    return layer[tape.first :]
+    return layer
 
 
 # ---------------------------------------------------------------------- names of leaves

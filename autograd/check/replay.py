@@ -23,6 +23,7 @@ class Tape:
         first: the number of the first computed node; the root is the last.
         parents: for each node, the numbers of its two parents, or NOTHING.
         partials: for each node, its two local derivatives, 0 where there is no parent.
+        given: the numbers of computed nodes that are right, in which no mistake is searched for.
     """
 
     def __init__(self, root: Value, leaves: Iterable[Value]) -> None:
@@ -32,6 +33,7 @@ class Tape:
         number: dict[Value | None, int] = {node: i for i, node in enumerate(self.nodes)}
         number[None] = NOTHING
         self.parents = [(number[node.a], number[node.b]) for node in self.nodes]
+        self.given: frozenset[int] = frozenset()
         self.partials = [(0.0, 0.0)] * self.first + [_partials(node) for node in inner]
 
     def numbers(self, i: int) -> tuple[float, float | None, float]:
@@ -45,11 +47,16 @@ class Tape:
         assert op is not None
         return op
 
+    @property
+    def searched(self) -> list[int]:
+        """The computed nodes in which mistakes are searched for."""
+        return [i for i in range(self.first, len(self.nodes)) if i not in self.given]
+
     @cached_property
     def by_op(self) -> dict[str, list[int]]:
-        """The computed nodes of each operation."""
+        """The computed nodes of each operation, without those that are given."""
         groups: dict[str, list[int]] = {}
-        for i in range(self.first, len(self.nodes)):
+        for i in self.searched:
             groups.setdefault(self.op(i).name, []).append(i)
         return groups
 

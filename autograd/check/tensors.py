@@ -11,6 +11,7 @@ from autograd.check.shapes import SEVERAL
 
 # Ranks beside those of mistakes in the pass: a plain factor of the loss comes first.
 _FACTOR, _WHOLE, _ADDED, _LOST, _ODD = -2, -1, 5, 19, 60
+OTHER_LOSS = "the loss differs by this factor"
 _FEW_USES = 64  # of one number: each use is tried up to this many
 _LARGEST = 1000  # a larger factor is always close to some whole number
 _NICE = 1e-9  # the relative distance within which a factor, or 1 over it, is a whole number
@@ -64,7 +65,7 @@ def _factor(
     if any(right[i] for i in rest):
         yield Explanation(f"{where}: {words}", _WHOLE if nice else _ODD)
     else:
-        text = f"every gradient: {words}; the loss differs by this factor"
+        text = f"every gradient: {words}; {OTHER_LOSS}"
         yield Explanation(text, _FACTOR if nice else _ODD)
 
 

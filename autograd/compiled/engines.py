@@ -10,7 +10,6 @@ from autograd.compiled.numpy_engine import NumpyEngine
 from autograd.compiled.program import Program
 
 ENGINES = ("auto", "native", "numpy")
-_FORMER = {"numba": "native"}  # names from before, and what they mean now
 
 
 class Engine(Protocol):
@@ -39,16 +38,10 @@ class Engine(Protocol):
         """
 
 
-def present_name(wanted: str, where: str) -> str:
-    """The name that an engine has now; ValueError if there is none of that name.
-
-    >>> present_name("numba", "compile"), present_name("auto", "compile")
-    ('native', 'auto')
-    """
-    name = _FORMER.get(wanted, wanted)
+def check_name(name: str, where: str) -> None:
+    """Raise ValueError if there is no engine of that name."""
     if name not in ENGINES:
-        raise ValueError(f"{where}: engine must be 'auto', 'native' or 'numpy', got {wanted!r}")
-    return name
+        raise ValueError(f"{where}: engine must be 'auto', 'native' or 'numpy', got {name!r}")
 
 
 def engine(program: Program, wanted: str = "auto") -> Engine:
@@ -56,7 +49,7 @@ def engine(program: Program, wanted: str = "auto") -> Engine:
 
     Asking for "native" without it warns, with what to install, and gives NumPy.
     """
-    wanted = present_name(wanted, "engine")
+    check_name(wanted, "engine")
     if wanted != "numpy" and importlib.util.find_spec("llvmlite") is not None:
         from autograd.compiled.native.engine import NativeEngine  # only here is llvmlite needed
 

@@ -244,7 +244,8 @@ class Plan:
         """The function's result."""
         if self.reduction is None:
             return rebuilt(self.recording.form, iter(self.batch.out.T.copy()))
-        total = float(np.add.reduce(self.batch.out, axis=None))
+        out = self.batch.out
+        total = out.item() if len(out) == 1 else float(np.add.reduce(out, axis=None))
         if self.reduction == "mean":
-            total /= len(self.batch.out)
+            total /= len(out)
         return rebuilt(self.recording.form, iter([total]))

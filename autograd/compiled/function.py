@@ -9,6 +9,7 @@ from typing import Any
 
 from autograd import modes, transform
 from autograd.compiled.traced import RecordingError
+from autograd.extras import remedy
 from autograd.modes import Mode, present_call, present_mode
 from autograd.nestings import mapped, rebuilt, without_values
 from autograd.notes import registrations
@@ -22,7 +23,7 @@ try:
     from autograd.compiled import verifying
     from autograd.compiled.arguments import Call, CarriedError
     from autograd.compiled.call_nodes import CompiledCall, Name, derived, results
-    from autograd.compiled.engines import present_name
+    from autograd.compiled.engines import check_name
     from autograd.compiled.flat import Flat, refuse_hooks
     from autograd.compiled.program import Program
     from autograd.compiled.recording import Recording
@@ -32,7 +33,7 @@ except ModuleNotFoundError as error:
     if error.name != "numpy":
         raise
     raise ModuleNotFoundError(
-        "compile needs NumPy, and is fast with llvmlite: pip install 'chainrule[fast]'"
+        f"compile needs NumPy, and is fast with llvmlite: {remedy('fast', 'numpy')}"
     ) from None
 
 Array = Any
@@ -498,5 +499,5 @@ def compile(
         raise ValueError("compile: threads and cache must be at least 1")
     if verify < 0:
         raise ValueError(f"compile: verify must be 0 or a number of calls, got {verify!r}")
-    name = present_name(engine, "compile")
-    return Compiled(function, Options(name, exact, reduction, threads, cache, verify))
+    check_name(engine, "compile")
+    return Compiled(function, Options(engine, exact, reduction, threads, cache, verify))

@@ -17,8 +17,9 @@ from autograd.compiled.traced import ARGMAX, DETACH, MASK, SELECT
 from autograd.value import rows
 
 Array = Any
-# Parameters and constants are shared by all samples; their addresses start here.
-SHARED = 1 << 40
+# Parameters and constants are shared by all samples; their addresses start here.  NumPy's own
+# integers have 32 bits in a browser, and have to hold an address.
+SHARED = 1 << 30
 _FAR = SHARED // 2  # larger than any distance between two lanes or two shared numbers
 CONTRACT, GATHER, ROW, CHOOSE, LARGEST, MASKED = range(6)
 # Rows that are sums and products by their own text may be regrouped; other rows may not.
@@ -59,7 +60,7 @@ class Instruction:
     y: int = 0
     ys: tuple[int, ...] = (0, 0, 0, 0)
     pool: tuple[Array, ...] = ()
-    counts: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    counts: Array = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     wanted: tuple[bool, bool] = (False, False)
 
     @property
@@ -318,7 +319,7 @@ class Lowered:
     ) -> None:
         """Note terms for the GATHER instructions at the end of the level."""
         if len(lanes):
-            counts = np.full(len(lanes), x.shape[1], dtype=np.int64)
+            counts = np.full(len(lanes), x.shape[1], dtype=np.intp)
             self._rest.setdefault((sign, wanted), []).append((lanes, counts, x.ravel(), y.ravel()))
 
     def _gather(self, at: int) -> None:

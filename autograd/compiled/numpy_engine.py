@@ -45,8 +45,13 @@ def _margins(code: Encoded, memory: Array, offsets: Array) -> Array:
 
 def _terms(code: Encoded, start: int, lanes: int) -> tuple[Array, int]:
     """The start of each lane's terms, and the end of the last, as indices; and how many terms."""
-    starts = code.pool[start : start + lanes + 1]
+    starts = _starts(code, start, lanes)
     return starts, int(starts[-1])
+
+
+def _starts(code: Encoded, start: int, groups: int) -> Array:
+    """The start of each group, and the end of the last, in the integers that NumPy counts with."""
+    return code.pool[start : start + groups + 1].astype(np.intp, copy=False)
 
 
 def _at(flagged: Array, sample: Array) -> Array:
@@ -58,7 +63,7 @@ def _at(flagged: Array, sample: Array) -> Array:
 def _masks(row: list[int], code: Encoded, memory: Array, sample: Array) -> Array:
     """Whether each lane is the one that its group's index selects."""
     lanes, py, start, groups = row[2], row[5], row[6], row[8]
-    starts = code.pool[start : start + groups + 1]
+    starts = _starts(code, start, groups)
     counts = np.diff(starts)
     index = np.repeat(memory[_at(code.pool[py : py + groups], sample)], counts, axis=0)
     first = code.pool[row[10] : row[10] + groups] - starts[:-1]
@@ -276,7 +281,7 @@ class NumpyEngine:
             target[:] = np.where(np.isnan(top), 0, first)
         else:
             groups, other = row[8:10]
-            starts = code.pool[start : start + groups + 1]
+            starts = _starts(code, start, groups)
             instead = np.repeat(memory[code.pool[other : other + groups]], np.diff(starts))
             values = memory[_at(code.pool[px : px + lanes], sample)]
             target[:] = np.where(_masks(row, code, memory, sample), instead[:, None], values)

@@ -3,17 +3,19 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from autograd.extras import remedy
+
 try:
     import numpy as np
 except ModuleNotFoundError:
-    raise ModuleNotFoundError("a Program needs NumPy: pip install 'chainrule[fast]'") from None
+    raise ModuleNotFoundError(f"a Program needs NumPy: {remedy('fast', 'numpy')}") from None
 
 from autograd import files
 from autograd.compiled import program_file
@@ -152,6 +154,35 @@ class Program:
                     node = argmax(entries) if k == ARGMAX else chosen(entries, nodes[a])
             nodes.append(node)
         return nodes
+
+    def to_jax(self) -> Callable[[Any, Any], Any]:
+        """The program as a JAX function of an array of parameters and an array of inputs.
+
+        It works inside `jit`, `vmap`, `grad` and what else JAX has for functions, in float64 only.
+        Its derivatives are those of the table; but where an adjoint of 0 meets an infinite slope,
+        JAX's product is nan.  Sums are regrouped as XLA likes, so last bits differ.  A whole input
+        for which the recording is not valid, such as an index outside a list, gives nan.
+
+        Raises ValueError for a recording that depends on a comparison of other numbers,
+        NotImplementedError for an operation that JAX has no function for, ModuleNotFoundError
+        without JAX.
+
+        >>> import autograd, jax
+        >>> w = Value(2.0)
+        >>> compiled = autograd.compile(lambda x: (w * x).tanh())
+        >>> _ = compiled(0.5)
+        >>> with jax.enable_x64(True):
+        ...     f = compiled.program.to_jax()
+        ...     print(jax.jit(jax.grad(f))(jax.numpy.array([2.0]), [0.5]))
+        [0.20998717]
+        """
+        try:
+            from autograd.compiled.jax_lowering import function
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in ("jax", "jaxlib"):
+                raise
+            raise ModuleNotFoundError("to_jax needs JAX: pip install 'chainrule[jax]'") from None
+        return function(self.tape, self.instructions, self.address)
 
     def lift(self, parameters: Sequence[float], inputs: Sequence[float]) -> "Lifted":
         """The graph of one sample as Values, for the player, the checker and pictures."""

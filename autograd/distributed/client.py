@@ -7,6 +7,7 @@ from typing import Any
 
 from autograd.atomic import context
 from autograd.distributed.fingerprint import MismatchError, compare, fingerprint
+from autograd.extras import remedy
 
 Client = Any  # dask's
 
@@ -106,9 +107,7 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
         import dask
         from distributed import Client, LocalCluster
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "a cluster needs dask: pip install 'chainrule[distributed]'"
-        ) from None
+        raise ModuleNotFoundError(f"a cluster needs dask: {remedy('distributed')}") from None
     if address is not None:
         if workers is not None:
             raise ValueError("connect: leave out workers; the cluster at the address has its own")

@@ -40,7 +40,7 @@ class Latex(Notation):
 
     def product(self, left: str, right: str) -> str:
         """A product."""
-        return rf"{left} \, {right}"
+        return rf"{left} \cdot {right}" if right[0].isdigit() else rf"{left} \, {right}"
 
     def quotient(self, above: str, below: str) -> str:
         """A fraction."""

@@ -1,11 +1,14 @@
 """Formulas as MathML, which browsers draw without a library and without a network."""
 
 import html
+import re
 from typing import Final
 
 from autograd.printers.notation import Notation, indexed
 
 _CONSTANTS = {"pi": "<mi>\u03c0</mi>", "inf": "<mi>\u221e</mi>"}
+
+_NUMBER_FIRST = re.compile("(<(mrow|msup)>)*<mn>")
 
 
 def _row(*parts: str) -> str:
@@ -57,7 +60,8 @@ class MathML(Notation):
 
     def product(self, left: str, right: str) -> str:
         """A product."""
-        return _row(left, '<mspace width="0.2em"/>', right)
+        times = "<mo>\u22c5</mo>" if _NUMBER_FIRST.match(right) else '<mspace width="0.2em"/>'
+        return _row(left, times, right)
 
     def quotient(self, above: str, below: str) -> str:
         """A fraction."""

@@ -48,7 +48,7 @@ class Notation(ABC):
 
     @abstractmethod
     def product(self, left: str, right: str) -> str:
-        """A product."""
+        """A product; there is a dot before a number, because 2 3 would be read as 23."""
 
     @abstractmethod
     def quotient(self, above: str, below: str) -> str:

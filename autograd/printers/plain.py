@@ -32,7 +32,7 @@ class Plain(Notation):
 
     def product(self, left: str, right: str) -> str:
         """A product."""
-        return f"{left} {right}"
+        return f"{left} \u00b7 {right}" if right[0].isdigit() else f"{left} {right}"
 
     def quotient(self, above: str, below: str) -> str:
         """A quotient."""

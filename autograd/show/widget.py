@@ -3,13 +3,15 @@
 from importlib import resources
 from typing import Any
 
+from autograd.extras import remedy
+
 try:
     import anywidget
     import traitlets
 except ImportError:
     raise ImportError(
-        "a widget needs anywidget: pip install 'chainrule[notebook]'; without it a notebook shows "
-        "the player itself, which can step, but Python does not follow"
+        f"a widget needs anywidget: {remedy('notebook', 'anywidget')}; without it a notebook "
+        "shows the player itself, which can step, but Python does not follow"
     ) from None
 
 from autograd.show.draw import LIMIT

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd import no_grad
+from autograd.extras import remedy
 from nn.data import samples
 from nn.metrics import classes
 from nn.module import Module, unscoped
@@ -27,7 +28,7 @@ def _figure_class() -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError("a figure needs matplotlib: pip install 'chainrule[plot]'") from None
+        raise ImportError(f"a figure needs matplotlib: {remedy('plot', 'matplotlib')}") from None
 
     class NotebookFigure(Figure):
         def _repr_png_(self) -> tuple[bytes, dict[str, int]]:

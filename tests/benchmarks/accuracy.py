@@ -1,4 +1,7 @@
-"""The largest errors of each operation: value and first derivatives in ulp, second derivatives."""
+"""The largest errors of each operation: value and first derivatives in ulp, second derivatives.
+
+With the name of an engine, the errors are those of compiled functions.
+"""
 
 import itertools
 import math
@@ -6,6 +9,9 @@ import random
 import zlib
 from collections.abc import Iterable
 
+import numpy as np
+
+import autograd
 from autograd import hessian, rows
 from autograd.operation import Operation
 from tests import reference
@@ -44,12 +50,29 @@ def errors(name: str, *operands: float) -> list[float]:
     z = op.value(*operands)
     if not math.isfinite(z):
         return [0.0] * (1 + op.arity)
+    partials = [op.dx, getattr(op, "dy", None)][: op.arity]
+    return _errors(op, operands, z, [float(dz(x, y, z)) for dz in partials if dz is not None])
+
+
+def _errors(op: Operation, operands: Point, z: float, slopes: Iterable[float]) -> list[float]:
     found = [reference.value_ulps(op, operands, z)]
-    for k, dz in enumerate([op.dx, getattr(op, "dy", None)][: op.arity]):
-        assert dz is not None
+    for k, slope in enumerate(slopes):
         exact = reference.partial(op, k, *operands)
         inside = abs(exact) < reference.LARGEST
-        found.append(reference.ulps(float(dz(x, y, z)), exact) if inside else 0.0)
+        found.append(reference.ulps(slope, exact) if inside else 0.0)
+    return found
+
+
+def worst_compiled(name: str, count: int, engine: str) -> list[float]:
+    """The same as `worst`, as an engine of compiled functions computes a batch of points."""
+    op = rows()[name]
+    points = list(_points(op, count))
+    compiled = autograd.compile(lambda *x: op(*x), engine=engine)
+    z, slopes = compiled.value_and_grad(*np.array(points).T, argnums=tuple(range(op.arity)))
+    found = [0.0] * (1 + op.arity)
+    for k in np.flatnonzero(np.isfinite(z)):
+        some = _errors(op, points[k], float(z[k]), [float(slope[k]) for slope in slopes])
+        found = [max(pair) for pair in zip(found, some, strict=True)]
     return found
 
 
@@ -63,8 +86,14 @@ def second_error(op: Operation, *operands: float) -> float:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the table; the first argument is the number of points per operation (200)."""
+    """Print the table: `accuracy [points per operation (200)] [engine of compiled functions]`."""
     count = int(arguments[0]) if arguments else 200
+    if len(arguments) > 1:
+        print(f"| operation, {arguments[1]} | z | dz/dx | dz/dy |\n|---|---|---|---|")
+        for name in rows():
+            cells = [f"{error:.2f}" for error in worst_compiled(name, count, arguments[1])]
+            print("| " + " | ".join([name, *cells, *[""] * (3 - len(cells))]) + " |", flush=True)
+        return
     print("| operation | z | dz/dx | dz/dy | second derivatives |\n|---|---|---|---|---|")
     for name in rows():
         cells = [f"{error:.2f}" for error in worst(name, count)]

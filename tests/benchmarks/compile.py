@@ -1,235 +1,163 @@
 """Compiled programs: a GPT of scalars, a small network, recording, and training on digits.
 
-The peers that are installed run in the same process on one thread, on the same numbers.
+The peers that are installed run in the same process on one thread, on the same numbers.  A library
+that is elsewhere can be given in PYTHONPATH.  Each ratio is between times that were measured in
+turns.  `compile gpt network threads recording digits` are the parts; without any, all of them run.
 """
 
-import importlib.util
 import itertools
 import math
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 import autograd
-from autograd import Value, quiet_gc, rows
-from autograd.printers import arrays
+from autograd import Value, quiet_gc
 from nn import MLP, fit, metrics, mse, sparse_categorical_crossentropy, unscoped
 from nn.data import load_digits
 from nn.microgpt import MicroGPT, encode
 from nn.optim import Adam
 from nn.training import finished
+from tests.benchmarks.peers import GPTS, NAME, NETWORKS, Step
 
 BATCHES = [1, 8, 64, 512]
-NAME = "andrea"
+TURN = 0.03  # seconds
 
 
-def best(work: Callable[[], Any], seconds: float = 1.0) -> float:
-    """The shortest run, of those that fit into the time, in microseconds."""
-    work()
-    shortest, end = math.inf, time.perf_counter() + seconds
+def in_turns(steps: Sequence[Step], seconds: float = 1.0) -> list[float]:
+    """The shortest run of each step in microseconds, in this time for each; they take turns."""
+    shortest = [math.inf] * len(steps)
+    for step in steps:
+        step()
+    end = time.perf_counter() + seconds * len(steps)
     while time.perf_counter() < end:
-        start = time.perf_counter()
-        work()
-        shortest = min(shortest, time.perf_counter() - start)
-    return shortest * 1e6
+        for k, step in enumerate(steps):
+            turn = time.perf_counter() + TURN
+            while (start := time.perf_counter()) < turn:
+                step()
+                shortest[k] = min(shortest[k], time.perf_counter() - start)
+    return [each * 1e6 for each in shortest]
 
 
-def have(package: str) -> bool:
-    """Whether a peer is installed."""
-    return importlib.util.find_spec(package) is not None
+def table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """Print a table."""
+    for cells in (heads, ["---"] * len(heads), *lines):
+        print("| " + " | ".join(cells) + " |")
 
 
 # ---------------------------------------------------------------------- the GPT
 
 
-def eager(model: MicroGPT, tokens: list[int]) -> float:
-    """Microseconds for loss and all gradients as Values."""
+def eager(model: MicroGPT) -> Step:
+    """Loss and all gradients as Values."""
 
-    def work() -> None:
-        model.loss(tokens).backward()
+    def step() -> None:
+        with quiet_gc(), unscoped():
+            model.loss(encode(NAME)).backward()
 
-    with quiet_gc(), unscoped():
-        return best(work, 2.0)
-
-
-def compiled(model: MicroGPT, engine: str, batch: int) -> float:
-    """Microseconds a sample for loss and all gradients of a batch of names of one length."""
-    function = autograd.compile(model.loss, engine=engine, reduction="mean")
-    x = np.array([encode(NAME)] * batch)
-    with function.flat(model.parameters()) as flat:
-        return best(lambda: flat.backward(x)) / batch
+    return step
 
 
-def with_adam(model: MicroGPT, batch: int) -> float:
-    """Microseconds a sample, the step of the optimizer included."""
-    function = autograd.compile(model.loss, reduction="mean")
-    x = np.array([encode(NAME)] * batch)
+def compiled(model: MicroGPT, engine: str, batch: int, threads: int | None = 1) -> Step:
+    """Loss and all gradients of a batch of names of one length, warmed up."""
+    function = autograd.compile(model.loss, engine=engine, reduction="mean", threads=threads)
+    x, flat = np.array([encode(NAME)] * batch), function.flat(model.parameters())
+    return warm(lambda: flat.backward(x), batch)
+
+
+def with_adam(model: MicroGPT, batch: int) -> Step:
+    """The same and a step of the optimizer, with a learning rate of 0."""
+    function = autograd.compile(model.loss, reduction="mean", threads=1)
+    x, flat = np.array([encode(NAME)] * batch), function.flat(model.parameters())
     adam = Adam(model, lr=0.0)
-    with function.flat(model.parameters()) as flat:
 
-        def work() -> None:
-            flat.backward(x)
-            adam.step_flat(flat)
+    def step() -> None:
+        flat.backward(x)
+        adam.step_flat(flat)
 
-        return best(work) / batch
-
-
-def casadi(model: MicroGPT, tokens: list[int]) -> float:
-    """Microseconds for loss and gradient by CasADi's SX machine, on the recorded operations."""
-    import casadi as ca
-
-    function = autograd.compile(lambda: model.loss(tokens), engine="numpy")
-    function()
-    program = function.program
-    tape = program.tape
-    p = ca.SX.sym("p", tape.parameters)
-    functions = {name: getattr(ca, name, None) for name in ("exp", "log", "log1p", "sqrt", "tanh")}
-    math_names = type("Names", (), {**functions, "pow": ca.power, "fabs": ca.fabs})
-    nodes: list[Any] = [*tape.constants.tolist(), *(p[i] for i in range(tape.parameters))]
-    table = rows()
-    texts = [arrays.text(table[name].value_tree) for name in tape.ops]
-    lifted = program.lift([w.data for w in function.parameters], [])
-    numbers = program.replayed(lifted.parameters, [], labels=False)
-    for i, (k, a, b) in enumerate(
-        zip(tape.code.tolist(), tape.a.tolist(), tape.b.tolist(), strict=True)
-    ):
-        if k >= 0:
-            names = {"x": nodes[a], "y": nodes[b], "math": math_names, "where": ca.if_else}
-            nodes.append(eval(texts[k], names))  # the table's own text
-        else:  # what was chosen for these tokens
-            found = numbers[tape.sources + i]
-            same = [j for j, other in enumerate(numbers[: tape.sources + i]) if other is found]
-            nodes.append(nodes[same[0]] if isinstance(found, Value) else float(found))
-    loss = nodes[int(tape.outputs[0])]
-    both = ca.Function("f", [p], [loss, ca.gradient(loss, p)])
-    at = np.array([w.data for w in function.parameters])
-    _, slope = both(at)
-    _, want = function.parameter_gradients()
-    assert abs(np.array(slope).ravel() - want).max() < 1e-12
-    buffer, run = both.buffer()
-    out, grad = np.zeros(1), np.zeros(len(at))
-    buffer.set_arg(0, at.data)
-    buffer.set_res(0, out.data)
-    buffer.set_res(1, grad.data)
-    found_at = best(run)
-    assert abs(grad - want).max() < 1e-12
-    return found_at
+    return warm(step, batch)
 
 
-def torch_gpt(model: MicroGPT, batch: int) -> float:
-    """Microseconds a sample for loss and all gradients in PyTorch's tensors, float64."""
-    import torch
-
-    torch.set_num_threads(1)
-
-    def table(values: Any) -> Any:
-        return torch.tensor([[w.data for w in row] for row in values], dtype=torch.float64)
-
-    block = model.blocks[0]
-    weights = {name: table([n.weights for n in layer.neurons]) for name, layer in block.items()}
-    weights["head"] = table([n.weights for n in model.head.neurons])
-    weights |= {"letters": table(model.letters.table), "positions": table(model.positions.table)}
-    for one in weights.values():
-        one.requires_grad_(True)
-    tokens = torch.tensor([encode(NAME)] * batch)
-    length, heads = tokens.shape[1] - 1, model.heads
-    mask = torch.full((length, length), -math.inf, dtype=torch.float64).triu(1)
-
-    def normalized(x: Any) -> Any:
-        return x * ((x * x).mean(-1, keepdim=True) + 1e-5).rsqrt()
-
-    def loss() -> Any:
-        x = normalized(weights["letters"][tokens[:, :-1]] + weights["positions"][:length])
-        inside = normalized(x)
-        q, k, v = (
-            (inside @ weights[name].T).view(batch, length, heads, -1).transpose(1, 2)
-            for name in ("query", "key", "value")
-        )
-        scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + mask
-        taken = (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, length, -1)
-        x = x + taken @ weights["output"].T
-        x = x + (normalized(x) @ weights["up"].T).relu() @ weights["down"].T
-        logits = x @ weights["head"].T
-        return torch.nn.functional.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]), tokens[:, 1:].reshape(-1)
-        )
-
-    def work() -> None:
-        for one in weights.values():
-            one.grad = None
-        loss().backward()
-
-    assert abs(float(loss().detach()) - model.loss(encode(NAME)).data) < 1e-12
-    return best(work) / batch
+def warm(step: Step, batch: int) -> Step:
+    """The step, after so many runs that native code has its own kernels."""
+    for _ in range(4 + 1000 // batch):
+        step()
+    time.sleep(2.0)
+    return step
 
 
 def gpt() -> None:
-    """The table of the GPT."""
-    model, tokens = MicroGPT(seed=0), encode(NAME)
-    nodes = len(autograd.topological(model.loss(tokens)))
+    """The tables of the GPT: times, and the peers' times as multiples of ours."""
+    model = MicroGPT(seed=0)
+    nodes = len(autograd.topological(model.loss(encode(NAME))))
     print(f"character GPT, 4,192 parameters, a name of 6 letters, {nodes:,} nodes: loss and all")
     print("gradients in float64, one thread, microseconds per sample\n")
-    print("| engine | " + " | ".join(f"batch {b}" for b in BATCHES) + " |")
-    print("|---|" + "---|" * len(BATCHES))
-    slow = eager(model, tokens)
-    print(f"| chainrule, eager Values | {slow:,.0f} | | | |")
-    found = {}
-    for engine in ("numpy", "native"):
-        found[engine] = [compiled(model, engine, b) for b in BATCHES]
-        cells = " | ".join(f"{us:,.1f}" for us in found[engine])
-        print(f"| chainrule, compiled, {engine} | {cells} |")
-    adam = with_adam(model, 1), with_adam(model, 64)
-    print(f"| the same, with Adam's step | {adam[0]:,.1f} | | {adam[1]:,.1f} | |")
-    ours = found["native"][0]
-    peers = {}
-    if have("casadi"):
-        peers["CasADi SX"] = [casadi(model, tokens)]
-    if have("torch"):
-        peers["PyTorch, tensors"] = [torch_gpt(model, b) for b in BATCHES]
-    for name, times in peers.items():
-        cells = " | ".join(f"{us:,.1f}" for us in times) + " |" * (len(BATCHES) - len(times))
-        print(f"| {name} | {cells} |")
-    print(f"\nat batch 1, as multiples of the compiled time: eager {slow / ours:,.0f}", end="")
-    print("".join(f", {name} {times[0] / ours:,.1f}" for name, times in peers.items()))
+    makers: dict[str, Callable[[int], Step | None]] = {
+        "chainrule, compiled, native": lambda b: compiled(model, "native", b),
+        "the same, with Adam's step": lambda b: with_adam(model, b),
+        "chainrule, compiled, numpy": lambda b: compiled(model, "numpy", b),
+        "chainrule, eager Values": lambda b: eager(model) if b == 1 else None,
+        "CasADi SX": lambda b: GPTS["CasADi SX"](model, b) if b == 1 else None,
+    }
+    for name in ("JAX", "Enzyme-JAX", "PyTorch"):
+        makers[name] = partial(GPTS[name], model)
+    times: dict[str, list[float]] = {name: [] for name in makers}
+    for batch in BATCHES:
+        steps = {name: step for name, maker in makers.items() if (step := maker(batch))}
+        found = dict(zip(steps, in_turns(list(steps.values())), strict=True))
+        for name, each in times.items():
+            each.append(found.get(name, math.nan) / batch)
+    times = {name: each for name, each in times.items() if each[0] == each[0]}
+    heads = [f"batch {b}" for b in BATCHES]
+    table(["engine", *heads], [[name, *map(_cell, each)] for name, each in times.items()])
+    print("\nas multiples of the compiled time; of one sample, if it takes one at a time\n")
+    ours = times.pop("chainrule, compiled, native")
+    del times["the same, with Adam's step"]
+    lines = []
+    for name, each in times.items():
+        ratios = [(b if b == b else each[0]) / a for a, b in zip(ours, each, strict=True)]
+        lines.append([name, *map(_cell, ratios)])
+    table(["times ours", *heads], lines)
+
+
+def _cell(number: float) -> str:
+    return "" if number != number else f"{number:,.1f}"
+
+
+def threads() -> None:
+    """How much faster all processors are than one thread."""
+    model = MicroGPT(seed=0)
+    print("\nthe GPT's loss and gradients, microseconds per sample by the number of threads\n")
+    lines = []
+    for batch in (64, 512, 4096):
+        one, every = in_turns([compiled(model, "native", batch, count) for count in (1, None)])
+        lines.append([str(batch), _cell(one / batch), _cell(every / batch), f"{one / every:.2f}"])
+    table(["batch", "1 thread", "all processors", "times as fast"], lines)
 
 
 # ---------------------------------------------------------------------- a small network
 
 
 def network() -> None:
-    """MLP 2-16-16-1 with 32 samples, beside PyTorch."""
+    """MLP 2-16-16-1 with 32 samples, beside the peers."""
     model = MLP([2, 16, 16, 1], "relu", seed=0)
     rng = np.random.default_rng(0)
     x, y = rng.uniform(-1, 1, (32, 2)), rng.choice([-1.0, 1.0], 32)
     function = autograd.compile(lambda x, y: mse([model(x)], [y]), reduction="mean")
-    with function.flat(model.parameters()) as flat:
-        ours = best(lambda: flat.backward(x, y))
+    flat = function.flat(model.parameters())
+    steps = {"chainrule, compiled": warm(lambda: flat.backward(x, y), 1)}
+    steps |= {name: step for name, maker in NETWORKS.items() if (step := maker(model, x, y))}
+    times = in_turns(list(steps.values()))
     print("\nMLP 2-16-16-1, 32 samples, loss and gradients, microseconds per step\n")
-    print("| engine | us per step | times ours |\n|---|---|---|")
-    print(f"| chainrule, compiled | {ours:.1f} | 1 |")
-    if have("torch"):
-        import torch
-
-        torch.set_num_threads(1)
-        layers = []
-        for layer in model.layers:
-            one = torch.nn.Linear(layer.fan_in, layer.fan_out, dtype=torch.float64)
-            layers += [one, torch.nn.ReLU()]
-        net = torch.nn.Sequential(*layers[:-1])
-        tx, ty = torch.tensor(x), torch.tensor(y)
-
-        def work() -> None:
-            net.zero_grad()
-            ((net(tx)[:, 0] - ty) ** 2).mean().backward()
-
-        theirs = best(work)
-        print(f"| PyTorch, tensors, eager | {theirs:.1f} | {theirs / ours:.1f} |")
+    lines = [
+        [name, f"{us:.1f}", f"{us / times[0]:.1f}"] for name, us in zip(steps, times, strict=True)
+    ]
+    table(["engine", "us per step", "times ours"], lines)
 
 
 # ---------------------------------------------------------------------- recording
@@ -320,13 +248,16 @@ def digits() -> None:
     )
 
 
+PARTS = {
+    "gpt": gpt, "network": network, "threads": threads, "recording": recording, "digits": digits,
+}  # fmt: skip
+
+
 def main(arguments: list[str]) -> None:
     """Print the tables."""
-    gpt()
-    network()
-    recording()
-    digits()
+    for name in arguments or PARTS:
+        PARTS[name]()
 
 
 if __name__ == "__main__":
-    main([])
+    main(sys.argv[1:])

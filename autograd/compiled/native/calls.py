@@ -54,7 +54,7 @@ class Call:
             gradients[:] = 0.0
         status = code.run(known[0])
         if status > 1:
-            code.limits.learn(self.memory[0])
+            code.limits.learn(self.memory[0], self.samples * code.work)
         return bool(status & 1)
 
     def contiguous(self, numbers: Array, gradients: Array) -> Array:
@@ -155,16 +155,17 @@ class Shared:
         self._put("gradients", self.parts.ctypes.data + steps * self.parts.strides[0])
         calls = (self.fields.ctypes.data + steps * self.fields.strides[0]).tolist()
 
-        def work(k: int, todo: Iterator[int]) -> bool:
+        def share(k: int, todo: Iterator[int]) -> bool:
             statuses = []
             for chunk in todo:
                 self.fields[chunk, FIELD["memory"]] = self.places[k]
                 statuses.append(call.code.run(calls[chunk]))
             if max(statuses, default=0) > 1:
-                call.code.limits.learn(call.memory[k])
+                work = len(statuses) * call.code.chunk * call.code.work
+                call.code.limits.learn(call.memory[k], work)
             return all(status & 1 for status in statuses)
 
-        good = together(work, len(self.places), len(calls))
+        good = together(share, len(self.places), len(calls))
         if not call.batch.differentiate:
             return good
         total = quietly(partial(self._added, gradients))

@@ -18,7 +18,7 @@ _SMALL = 1024  # up to this many numbers, copying them is faster than looking up
 _COPIES = 8  # kinds of such calls whose arrays are reused
 _ENOUGH = 12_000_000  # products in a batch from which on all processors share it
 TILES = 8, 16, 32  # samples side by side
-_NUMBERS = 16_384  # lanes times samples in a tile; more would not fit in the processor's cache
+_NUMBERS = 65_536  # lanes times samples in a tile; more would not fit in the second cache
 
 
 class NativeEngine:
@@ -88,10 +88,11 @@ def _shares(code: Loaded, samples: int, threads: int | None) -> int:
 
 
 def _is_regular(program: Program) -> bool:
-    """Whether wide tiles are possible: no gradient goes to a shared number through a table."""
+    """Whether wide tiles are possible: no gradient goes to a parameter through a table."""
+    first = SHARED + len(program.tape.constants)
     for step in program.instructions:
         pools = zip(step.pool, step.wanted, strict=False) if step.kind != CONTRACT else ()
-        shared = [pool >= SHARED for pool, wanted in pools if wanted]
+        shared = [pool >= first for pool, wanted in pools if wanted]
         if step.kind == CHOOSE:  # its kernel can add to partial sums if all entries are shared
             shared = [part for part in shared if not part.all()]
         if any(part.any() for part in shared):

@@ -32,8 +32,7 @@ FIELD = {name: k for k, name in enumerate(FIELDS)}
 CHUNK = 8_000_000  # products in a chunk; the gradients of chunks are added in order
 _OTHER = 16  # products that take as long as a number of another instruction, roughly
 _WARM = 20_000_000  # products after which a program gets its own kernels
-_MOST = 100  # shapes with their own kernels, those with the most products first
-_SHARE = 0.98  # share of all products at which no more shapes are added
+_MOST = 150  # shapes with their own kernels, those with the most products first
 _FEW = 400  # records; with more, a program's small lookups keep their tables
 _TOGETHER = 8  # kernels that are compiled at a time
 loading = forkable_lock()
@@ -160,10 +159,7 @@ class Loaded:
             for _, shape in records.shapes:
                 kernel = contraction, (shape,)
                 sizes[kernel] = sizes.get(kernel, 0) + shape.work
-        largest = sorted(sizes, key=lambda kernel: -sizes[kernel])[:_MOST]
-        before = np.cumsum([0, *(sizes[kernel] for kernel in largest)])[:-1]
-        enough = before < _SHARE * sum(sizes.values())
-        chosen = iter([kernel for kernel, wanted in zip(largest, enough, strict=True) if wanted])
+        chosen = iter(sorted(sizes, key=lambda kernel: -sizes[kernel])[:_MOST])
         while some := list(islice(chosen, _TOGETHER)):
             addresses = self.kernels.find(some)
             for name, records in self.lists.items():

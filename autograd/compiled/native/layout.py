@@ -20,14 +20,17 @@ class Layout:
 
     Args:
         tile: samples side by side; if 1, lanes are side by side.
-        shared: the number of values that all samples share.
+        shared: the number of values that all samples share; constants come first.
+        constants: how many constants there are; no one asks for their adjoints.
         slots: the number of lanes.
         copied: the indices of the shared numbers that lookups read.
         watched: the number of measured extremes, whose limits show that no bounds are needed; 0 if
             there are no bounds.
     """
 
-    def __init__(self, tile: int, shared: int, slots: int, copied: Array, watched: int) -> None:
+    def __init__(
+        self, tile: int, shared: int, constants: int, slots: int, copied: Array, watched: int
+    ) -> None:
         self.tile, self.shared, self.slots, self.copied = tile, shared, slots, copied
         self.partial = VECTOR if tile > 1 else 1  # sums of a shared number's adjoint
         self.copies = _whole(shared) if tile > 1 else 0
@@ -52,9 +55,9 @@ class Layout:
             copy[copied] = self.copies + tile * np.arange(len(copied))
         # By index: the shared numbers first, then the lanes.
         self._values = np.concatenate([copy, self.lanes + tile * line])
-        self._slopes = np.concatenate(
-            [self.sums + self.partial * np.arange(shared), self.adjoints + tile * line]
-        )
+        sums = self.sums + self.partial * np.arange(shared)
+        sums[:constants] = self.spare
+        self._slopes = np.concatenate([sums, self.adjoints + tile * line])
 
     def index(self, addresses: Array) -> Array:
         """The indices of numbers; shared numbers come first."""

@@ -35,6 +35,7 @@ _FALLING = {"acos", "erfc"}
 _SLACK = 1 + 1e-6  # allows for the rounding of these sums themselves
 _NOISE = 2.0**-48  # allows for the rounding of functions
 _EARLIEST, _PATIENT = 16, 1024  # calls beyond the limits before new limits are computed
+_CALL = 10_000_000  # products that count as another call
 _ROOM = 1.25  # how much larger numbers may become before they exceed the limits
 
 _learning = forkable_lock()
@@ -147,12 +148,12 @@ class Limits:
         for place, numbers in zip(self.places, (-math.inf, self.limits, -math.inf), strict=True):
             memory[place : place + self.count] = numbers
 
-    def learn(self, memory: Array) -> None:
-        """After a call that exceeded the limits, try to find limits that allow it."""
+    def learn(self, memory: Array, work: int) -> None:
+        """After a call of so many products that exceeded the limits, try to find new ones."""
         with _learning:
             place = self.places[2]
             self.seen = np.maximum(self.seen, memory[place : place + self.count])
-            self.missed += 1
+            self.missed += 1 + work // _CALL
             if self.missed >= self.patience:
                 self._make()
             self.put(memory)

@@ -51,7 +51,9 @@ class Translation:
         self.program, self.tile = program, tile
         tape, address, shared = program.tape, program.address, program.shared + 1
         self.peaks = peaks = Peaks(program)
-        self.layout = layout = Layout(tile, shared, program.slots, _copied(program), peaks.count)
+        constants, copied = len(tape.constants), _copied(program)
+        layout = Layout(tile, shared, constants, program.slots, copied, peaks.count)
+        self.layout = layout
         self.lists = {name: Records() for name in LISTS}
         self.writer = writer = Writer(program, tile, layout)
         self._ops = [rows()[name] for name in tape.ops]

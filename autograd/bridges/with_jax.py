@@ -1,0 +1,10 @@
+"""JAX, or advice on how to install it."""
+
+try:
+    import jax as jax
+except ModuleNotFoundError as error:
+    if error.name != "jax":
+        raise
+    raise ModuleNotFoundError(
+        "autograd.bridges.jax needs JAX: pip install 'chainrule[jax]'", name="jax"
+    ) from None
