@@ -50,7 +50,7 @@ enum {
     TOUCHED = 4,   /* a pass has reached it */
     BOXED = 8,     /* its gradient is an object */
     PYTHON = 16,   /* a pass over it needs Python: it has hooks, or an operation of its own kind */
-    ANCHOR = 32,   /* its row may refer to nodes, so it may be part of a cycle */
+    ANCHOR = 32,   /* it may refer to later nodes, so it may be part of a cycle */
     TRACKED = 64,  /* the collector sees it */
     STRANGE = 128, /* a parent is not a Value */
     SEEN = 256,    /* by the present walk */
@@ -238,28 +238,23 @@ static uint64_t passes;
 static PyObject *name_pullback, *name_program, *name_op, *name_hooks, *name_holds_nodes;
 
 static int copy_code(Code *code, PyObject *source) {
-    Py_buffer words, constants;
-    if (!PyArg_ParseTuple(source, "y*y*", &words, &constants)) return -1;
-    code->length = words.len / sizeof *code->words;
-    code->count = constants.len / sizeof *code->constants;
-    code->words = PyMem_Malloc(words.len + 1);
-    code->constants = PyMem_Malloc(constants.len + 1);
-    int done = code->words && code->constants;
-    if (done) {
-        memcpy(code->words, words.buf, words.len);
-        memcpy(code->constants, constants.buf, constants.len);
-    }
-    PyBuffer_Release(&words);
-    PyBuffer_Release(&constants);
-    if (!done) {
+    const char *words, *constants;
+    Py_ssize_t words_size, constants_size;
+    if (!PyArg_ParseTuple(source, "y#y#", &words, &words_size, &constants, &constants_size))
+        return -1;
+    code->length = words_size / sizeof *code->words;
+    code->count = constants_size / sizeof *code->constants;
+    code->words = PyMem_Malloc(words_size + 1);
+    code->constants = PyMem_Malloc(constants_size + 1);
+    if (!code->words || !code->constants) {
         PyErr_NoMemory();
         return -1;
     }
-    if (!is_sound(code)) {
-        PyErr_SetString(PyExc_ValueError, "not a program for the stack machine");
-        return -1;
-    }
-    return 0;
+    memcpy(code->words, words, words_size);
+    memcpy(code->constants, constants, constants_size);
+    if (is_sound(code)) return 0;
+    PyErr_SetString(PyExc_ValueError, "not a program for the stack machine");
+    return -1;
 }
 
 static Kind kind_of(const Code *code) {
@@ -383,7 +378,8 @@ static Program *present_program(uint32_t number) {
 
 /* Nodes are not tracked by the collector, which would walk a large graph again and again.  They do
    not need it: a graph has no cycles.  Only through its row can a node refer to a later one, as
-   with a hook that closes over it.  Such a node is an anchor.  When the collector is about to look
+   with a hook that closes over it, or through an attribute that a subclass has.  Such a node is an
+   anchor.  When the collector is about to look
    at everything, `adopt` gives it the anchors' descendants to see. */
 
 static Node *dying;
@@ -493,9 +489,9 @@ static PyObject *node_alloc(PyTypeObject *Py_UNUSED(type), Py_ssize_t Py_UNUSED(
 }
 
 static void track(Node *node) {
-    if (Py_TYPE(node) != Value || node->flags & TRACKED) return; /* a subclass is tracked */
+    if (node->flags & TRACKED) return;
     node->flags |= TRACKED;
-    PyObject_GC_Track(node);
+    if (Py_TYPE(node) == Value) PyObject_GC_Track(node); /* Python tracks those of a subclass */
 }
 
 /* Frees a graph of any depth: a node without references waits for the loop's next turn. */
@@ -857,7 +853,7 @@ static int set_raw_grad(PyObject *self, PyObject *value, void *Py_UNUSED(unused)
     node->flags &= ~(BOXED | TOUCHED);
     if (value == untouched) {
         node->grad.number = 0.0;
-    } else if (PyFloat_CheckExact(value)) {
+    } else if (PyFloat_Check(value)) {
         node->grad.number = PyFloat_AS_DOUBLE(value);
         node->flags |= TOUCHED;
     } else {
@@ -951,6 +947,7 @@ static int set_row(PyObject *self, PyObject *row, void *Py_UNUSED(unused)) {
         if (number) entry = (uint32_t)PyLong_AsUnsignedLong(number);
         else if (PyErr_Occurred() || read_row(row, &entry, &flags) < 0) return -1;
     }
+    if (Py_TYPE(self) != Value) flags |= ANCHOR;
     if (flags & ANCHOR) {
         if (watch() < 0) return -1;
         track(node);
@@ -965,18 +962,16 @@ static int set_row(PyObject *self, PyObject *row, void *Py_UNUSED(unused)) {
 }
 
 static int node_init(PyObject *self, PyObject *arguments, PyObject *named) {
-    if (!named && PyTuple_GET_SIZE(arguments) == 1
-        && PyFloat_CheckExact(PyTuple_GET_ITEM(arguments, 0))) {
+    Node *node = (Node *)self;
+    PyObject *data = PyTuple_GET_SIZE(arguments) == 1 ? PyTuple_GET_ITEM(arguments, 0) : NULL;
+    if (!named && data && PyFloat_CheckExact(data) && Py_TYPE(self) == Value && !node->row) {
         PyObject *mode;
         if (PyContextVar_Get(mode_variable, NULL, &mode) < 0) return -1;
         Py_DECREF(mode);
         if (mode == Py_None) {
-            Node *node = (Node *)self;
-            node->data = PyFloat_AS_DOUBLE(PyTuple_GET_ITEM(arguments, 0));
-            if (!node->row) {
-                node->row = Py_NewRef(leaf_row);
-                return 0;
-            }
+            node->data = PyFloat_AS_DOUBLE(data);
+            node->row = Py_NewRef(leaf_row);
+            return 0;
         }
     }
     PyObject *all = PyTuple_New(PyTuple_GET_SIZE(arguments) + 1);

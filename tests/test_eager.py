@@ -164,6 +164,18 @@ def test_a_subclass_is_a_value_too() -> None:
     assert token() is None
 
 
+def test_a_subclass_may_refer_to_a_node_that_depends_on_it() -> None:
+    class Named(Value):  # type: ignore[misc]
+        """A Value with attributes of its own."""
+
+    v: Any = Named(2.0)
+    v.later = (v * 3.0).tanh()
+    token = weakref.ref(v)
+    del v
+    gc.collect()
+    assert token() is None
+
+
 def test_a_node_of_no_grad_is_a_leaf_with_the_call_that_owns_it() -> None:
     x = Value(2.0)
     with no_grad():
