@@ -115,8 +115,9 @@ def test_wheel_and_source_distribution_are_whole(built: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a compiler that is named by CC")
 def test_without_a_compiler_the_wheel_is_pure_and_one_line_says_so(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path, ROOT]
+    build = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir"]
     environment = {**os.environ, "CC": "false"}
+    build += [str(tmp_path), str(ROOT)]
     done = subprocess.run(build, env=environment, capture_output=True, text=True, check=True)
     assert (done.stdout + done.stderr).count("autograd goes on in pure Python: ") == 1
     (wheel,) = tmp_path.glob("*.whl")
