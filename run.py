@@ -94,6 +94,7 @@ def main() -> None:
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--bridges", action="store_true", help="test: PyTorch, too (gigabytes)")
     parser.add_argument("--quick", action="store_true", help="test: what is done in half a minute")
+    parser.add_argument("--pyodide", type=Path, help="site: a folder with Pyodide's packages")
     options = parser.parse_args()
     command = options.command
     for group in [command, "bridges"] if options.bridges else [command]:
@@ -106,7 +107,8 @@ def main() -> None:
         call(PYTHON, HERE / "docs" / "make.py", folder)
         print(folder / "docs" / "index.html")
     elif command == "site":
-        call(PYTHON, HERE / "docs" / "site" / "assemble.py", HERE / "out" / "site")
+        more = ["--pyodide", options.pyodide.resolve()] if options.pyodide else []
+        call(PYTHON, HERE / "docs" / "site" / "assemble.py", HERE / "out" / "site", *more)
     else:
         # Tests start hundreds of processes, each of which would compile the packages again.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

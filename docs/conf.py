@@ -97,8 +97,22 @@ def _with_levels(app: Any, page: str, template: str, context: dict[str, Any], tr
             context[part] = context[part].replace('role="heading"', 'role="heading" aria-level="2"')
 
 
+_RUN_HERE = """
+<p id="run-here"><button type="button">Run it here</button>
+<span>Python runs in your browser; nothing leaves it. It takes a few seconds to start.</span></p>
+<script type="module" src="../playground/notebook.js"></script>
+"""
+
+
+def _live(app: Any, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Let the notebooks run where there is a playground, whose Python they use."""
+    if page.startswith("notebooks/") and context.get("playground"):
+        context["body"] = context["body"].replace("</h1>", f"</h1>{_RUN_HERE}", 1)
+
+
 def setup(app: Any) -> None:
     """Add formulas as MathML, which every browser shows without a script."""
     app.connect("html-page-context", _with_levels, priority=900)  # after the theme
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
+    app.connect("html-page-context", _live)
     app.connect("autodoc-process-docstring", _as_rst)

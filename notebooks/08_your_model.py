@@ -98,7 +98,7 @@ assert model.gradients()
 # %%
 from autograd import draw
 
-draw(model.result, direction="TB")
+draw(model.result, direction="TB", limit=60)
 
 # %% [markdown]
 # You can take any part of the block by itself, because a part is a module, too. Here is one number of the query

@@ -36,7 +36,8 @@ def table() -> Iterator[None]:
 # Files whose tests train, compile, start a process, a browser or a kernel, or check thousands of
 # points.  All other tests are quick: `python3 run.py test --quick` runs them in half a minute.
 SLOW = {
-    "test_native", "test_black_box", "test_network_pictures", "checking", "test_draw",
+    "test_native", "test_black_box", "test_from_jax", "test_program_in_jax", "test_exporting",
+    "test_documents", "exporting", "test_network_pictures", "checking", "test_draw",
     "test_attacks", "test_border", "test_check", "test_check_of_second_order", "test_compile",
     "test_compiled_in_graph", "test_concurrency", "test_cut_branches", "test_demo", "test_diagnose",
     "diagnosis", "test_distributed", "test_docs", "test_init", "test_interruptions", "test_kinks",
@@ -44,7 +45,8 @@ SLOW = {
     "test_notebooks_live", "test_optim", "test_packaging", "test_page", "test_plugin",
     "test_decimals", "test_random_functions", "test_random_graphs", "test_replay", "test_rounding",
     "test_site", "test_sweeps", "test_training", "test_training_ways", "distributed", "README",
-    "coming_from",
+    "coming_from", "test_bridge_torch", "test_bridge_jax_rules", "bridges", "torch_model",
+    "torch_rules", "jax_rules",
 }  # fmt: skip
 
 # Coverage does not measure the tests in these files, with these fixtures or marked `untraced`, nor

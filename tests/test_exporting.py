@@ -7,6 +7,7 @@ import math
 import random
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,14 @@ def test_programs_have_their_values_and_gradients_in_c(tmp_path: Path) -> None:
 
 
 @C_COMPILER
+def test_an_operand_without_a_gradient_gets_none_in_c(tmp_path: Path) -> None:
+    program = recorded(lambda x: x.hypot(4.0), 3.0)
+    results, _, outer = run_program(built(tmp_path, to_c(program)).f, program, [], [3.0])
+    assert results == [5.0]
+    assert outer == pytest.approx([0.6])
+
+
+@C_COMPILER
 def test_a_program_in_c_says_when_it_is_not_valid(tmp_path: Path) -> None:
     program = recorded(lambda i, x: select(x, i), 1, [1.0, 2.0])
     f = built(tmp_path, to_c(program)).f
@@ -238,6 +247,9 @@ def test_what_no_text_can_say_is_refused() -> None:
     op = define_op("halved", lambda x: x / 2, lambda x: 0.5)
     with pytest.raises(NotImplementedError, match=r"halved is a Python function .*C cannot run"):
         to_c(op(x))
+    degrees = define_op("degrees", "degrees(x)", "57.29577951308232")
+    with pytest.raises(NotImplementedError, match="degrees: C99 has no function degrees; add"):
+        to_c(degrees(x))
     y = x * x
     remove = y.register_hook(lambda g: 2 * g)
     with pytest.raises(ValueError, match="v1 has a hook"):
@@ -329,3 +341,64 @@ def test_every_row_has_its_value_and_derivatives_in_sympy(name: str) -> None:
             assert float(formula.diff(f"x{i}").subs(at)) == pytest.approx(slope, rel=1e-12)
         back = bridge.from_sympy(formula, {f"x{i}": v for i, v in enumerate(operands[: op.arity])})
         assert back.data == pytest.approx(root.data, rel=1e-13)
+
+
+def test_a_formula_of_sympy_becomes_a_graph() -> None:
+    sympy = pytest.importorskip("sympy")
+    bridge = importlib.import_module("autograd.bridges.sympy")
+    x, y = sympy.symbols("x y")
+    choice = sympy.Piecewise((x**2, (x < 0) | (y > 5)), (sympy.sqrt(y), ~(x > 3) & (y > 0)))
+    formula = (
+        sympy.Max(x, y, 1) + abs(x) / y + choice + sympy.pi * sympy.exp(-x) + 1 / sympy.sqrt(y)
+    )
+    y_ = Value(2.0, "mine")
+    root = bridge.from_sympy(formula, {"x": 0.5}, y=y_)
+    assert root.data == pytest.approx(float(formula.subs({"x": 0.5, "y": 2.0})), rel=1e-14)
+    root.backward()
+    assert y_.grad == pytest.approx(float(formula.diff(y).subs({"x": 0.5, "y": 2.0})), rel=1e-13)
+    assert bridge.from_sympy(sympy.Integer(3)).data == 3.0
+    assert math.isnan(bridge.from_sympy(sympy.Piecewise((x, x > 1)), x=0.5).data)
+    same_name = sympy.Symbol("x") * sympy.Symbol("x", positive=True)
+    assert len(leaves(bridge.from_sympy(same_name, x=2.0))) == 1
+    assert bridge.from_sympy(sympy.Piecewise((x, True)) + sympy.oo, x=1.0).data == math.inf
+    assert (
+        str(bridge.to_sympy(Value(1.0, "x").maximum(math.inf)))
+        == "Piecewise((x, x > oo), (oo, True))"
+    )
+
+
+def test_what_is_no_formula_is_refused() -> None:
+    sympy = pytest.importorskip("sympy")
+    bridge = importlib.import_module("autograd.bridges.sympy")
+    x = sympy.Symbol("x")
+    with pytest.raises(TypeError, match="expected an expression of SymPy, got str"):
+        bridge.from_sympy("__import__('os').system('touch owned')")
+    with pytest.raises(ValueError, match="x has no value"):
+        bridge.from_sympy(x**2)
+    with pytest.raises(ValueError, match="no symbol y"):
+        bridge.from_sympy(x**2, x=1.0, y=2.0)
+    for unknown in (sympy.gamma(x), x * sympy.I, sympy.Function("f")(x), sympy.Integral(x, x),
+        sympy.Integral(x * sympy.Symbol("t"), (sympy.Symbol("t"), 0, 1)),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="is no operation of the table"):
+            bridge.from_sympy(unknown, x=1.0)
+    op = define_op("halved", lambda x: x / 2, lambda x: 0.5)
+    with pytest.raises(NotImplementedError, match="halved is a Python function"):
+        bridge.to_sympy(op(Value(1.0)))
+
+
+def test_no_library_is_imported_before_it_is_asked_for() -> None:
+    script = (
+        "import sys, autograd.compiled.function, autograd.bridges.c, autograd.bridges.scripts, "
+        "autograd.bridges.markdown, autograd.bridges.notebook; "
+        "print(*{'jax', 'torch', 'sympy', 'IPython', 'sphinx'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "\n"
+
+
+def test_without_sympy_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sympy", None)
+    monkeypatch.delitem(sys.modules, "autograd.bridges.sympy", raising=False)
+    with pytest.raises(ModuleNotFoundError, match=r"chainrule\[sympy\]"):
+        importlib.import_module("autograd.bridges.sympy")

@@ -233,6 +233,27 @@ def test_a_wrong_rule_of_the_users_own_is_pointed_out() -> None:
         from_jax(lambda x: wrong(x).sum(), X)
 
 
+def test_a_function_that_changes_between_calls_is_refused() -> None:
+    calls: list[int] = []
+
+    def f(x: Any) -> Any:
+        calls.append(1)
+        return x.sum() * len(calls)
+
+    with pytest.raises(ValueError, match="not the same function"):
+        from_jax(f, X)
+
+
+def test_an_error_in_a_rule_of_the_users_own_is_shown() -> None:
+    def backward(_: Any, g: Any) -> Any:
+        raise ValueError("not today")
+
+    f = jax.custom_vjp(jnp.sin)
+    f.defvjp(lambda x: (jnp.sin(x), None), backward)
+    with pytest.raises(ValueError, match="not today"):
+        from_jax(lambda x: f(x).sum(), X)
+
+
 def test_a_cast_to_a_shorter_float_keeps_all_digits() -> None:
     graph = from_jax(lambda x: x.astype(jnp.bfloat16).astype(jnp.float32).sum(), X)
     assert graph.result.data == sum(X.tolist())
@@ -277,6 +298,7 @@ def test_results_without_a_gradient_are_numbers() -> None:
     assert graph.result[0] == 3
     assert not isinstance(graph.result[0], Value)
     assert graph.result[1].tolist() == [3.0, 3.0]
+    assert from_jax(lambda x: jnp.where(x > 9.0, x, 2.0).sum() * x[0], X).result.data == 8.0 * X[0]
     random = from_jax(
         lambda x, key: (x * jax.random.normal(key, x.shape)).sum(), X, jax.random.key(0)
     )

@@ -18,7 +18,8 @@ from autograd.operation import Operation
 from autograd.printers.arrays import row_of_arrays
 from nn import MLP
 from tests.recorded import recorded, replayed
-from tests.test_engines import PROGRAMS
+from tests.test_engines import PROGRAMS as ENGINE_PROGRAMS
+from tests.test_lowering import WEIGHTS
 
 jax = pytest.importorskip("jax")
 
@@ -39,6 +40,16 @@ def numbers(count: int, seed: int = 0) -> list[float]:
 ENDS = [0.0, -0.0, 1.0, -1.0, 1e300, -1e300, math.inf, -math.inf, math.nan]
 NUMBERS = [sign * 10.0**k * m for sign in (1, -1) for k in (-3, -1, 0, 1, 2) for m in (1.7, 3.1)]
 PAIRS = [*itertools.product(ENDS, repeat=2), *itertools.product(NUMBERS, repeat=2)]
+
+
+def interrupted(x: list[Value]) -> list[Value]:
+    """Regular sums between two that are looked up."""
+    pairs = [(3, 0), *((i, i) for i in range(1, 13)), (1, 4)]
+    products = [[x[i + k] * WEIGHTS[j + k] for k in range(6)] for i, j in pairs]
+    return [sum(rest, first) for first, *rest in products]
+
+
+PROGRAMS = {**ENGINE_PROGRAMS, "interrupted": (interrupted, [[1.0] * 18])}
 COMPARED = {"a guard", "guards on inputs and constants"}
 
 
@@ -104,6 +115,7 @@ def jax_rows() -> dict[str, Any]:
         return found
 
 
+@pytest.mark.traced(every=9)
 @pytest.mark.parametrize("name", rows())
 def test_every_row_agrees_with_the_numpy_engine(name: str) -> None:
     op = rows()[name]
@@ -159,6 +171,16 @@ def test_what_is_cut_has_no_gradient() -> None:
 
     function = recorded(f, 0.5).to_jax()
     assert jax.grad(lambda x: function([], x))(np.array([0.5])) == 0.25
+
+
+def test_quotients_are_not_joined() -> None:
+    function = recorded(lambda x, y: x / y / y, 1.0, 1.0).to_jax()
+    assert jax.jit(function)([], [1e300, 1e200]) == pytest.approx(1e-100)
+
+
+def test_numbers_without_a_gradient_are_chosen() -> None:
+    function = recorded(lambda i, x: select([1.0, 2.0], i) * x, 1, 3.0).to_jax()
+    assert jax.grad(lambda x: function([], x))(np.array([0.0, 3.0])).tolist() == [0.0, 1.0]
 
 
 def test_without_jax_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ Every host but the site's own is blocked, and an error on a page fails the test.
 """
 
 import contextlib
+import importlib.util
 import io
 import json
 import math
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -26,9 +28,11 @@ SITE = ROOT / "docs" / "site"
 sys.path[:0] = [str(SITE), str(SITE / "playground")]
 
 import archive  # noqa: E402 - the site's own files, which are in no package
+import distribution  # noqa: E402
 import npm  # noqa: E402
 import start_page  # noqa: E402
-from lab import explained, export, expressions, questions, samples  # noqa: E402
+from lab import display, explained, export, expressions, questions, samples  # noqa: E402
+from lab.cells import Cells  # noqa: E402
 from lab.door import Door  # noqa: E402
 from lab.network import Network  # noqa: E402
 from lab.plane import PIXELS  # noqa: E402
@@ -211,7 +215,87 @@ def _rises(losses: list[float]) -> int:
     return sum(after > before for before, after in pairwise(losses))
 
 
+def test_a_cell_shows_what_a_notebook_shows() -> None:
+    run = Cells().run
+    assert run("x = 2") == []
+    assert run("print(1)\nx * 3") == [
+        {"kind": "text", "text": "1\n"},
+        {"kind": "text", "text": "6"},
+    ]
+    assert run("x * 3;") == []
+    (shown,) = run("from autograd import Value, draw, explain\na = Value(2.0, 'a')\ndraw(a * a)")
+    assert shown["kind"] == "html"
+    assert "<svg" in shown["text"]
+    (failed,) = run("print(x)\n1 / 0")[1:]
+    assert failed["kind"] == "error"
+    assert failed["text"].endswith("ZeroDivisionError: division by zero\n")
+    assert 'File "<cell>", line 2' in failed["text"]
+    assert "lab" not in failed["text"]
+    assert run("def f(:")[0]["kind"] == "error"
+    assert run("exit()")[0]["kind"] == "error"
+    assert run("x") == [{"kind": "text", "text": "2"}]
+
+
+def test_a_figure_in_a_cell_is_a_picture() -> None:
+    pytest.importorskip("matplotlib")
+    (shown,) = Cells().run("from nn import plots\nplots.figure()")
+    assert shown["kind"] == "png"
+    assert b64decode(shown["text"]).startswith(b"\x89PNG")
+
+
+def test_cells_show_formulas_and_tables_without_ipython(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("latex2mathml")
+    pytest.importorskip("markdown_it")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "IPython"]:
+        monkeypatch.delitem(sys.modules, name)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *a: None if name == "IPython" else find(name, *a)
+    )
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    display.provide()
+    shown = sys.modules["IPython.display"]
+    assert "<mfrac>" in shown.Math(r"\frac{a}{b}")._repr_html_()
+    assert "<table>" in shown.Markdown("| a |\n|---|\n| 1 |")._repr_html_()
+
+
 # How it is built.
+
+
+def _distribution(folder: Path, version: str) -> Path:
+    """A folder like one of Pyodide's, with packages that are empty."""
+    folder.mkdir()
+    needs = {"numpy": [], "matplotlib": ["numpy", "six"], "six": [], "x": []}
+    packages = {
+        name: {"file_name": f"{name}.whl", "depends": depends} for name, depends in needs.items()
+    }
+    lock = {"info": {"version": version}, "packages": packages}
+    (folder / "pyodide-lock.json").write_text(json.dumps(lock))
+    for name in (*distribution.CORE, *(f"{name}.whl" for name in packages)):
+        (folder / name).touch()
+    return folder
+
+
+def test_packages_come_from_the_usual_host_or_from_the_given_folder(tmp_path: Path) -> None:
+    core, other = (_distribution(tmp_path / version, version) for version in ("1.2.3", "1.2.4"))
+    distribution.write(tmp_path / "a", core, None)
+    distribution.write(tmp_path / "b", core, core)
+    addresses = [
+        {
+            name: package["file_name"]
+            for name, package in json.loads((tmp_path / site / "pyodide-lock.json").read_text())[
+                "packages"
+            ].items()
+        }
+        for site in "ab"
+    ]
+    assert addresses[0]["six"] == "https://cdn.jsdelivr.net/pyodide/v1.2.3/full/six.whl"
+    assert addresses[1]["six"] == "six.whl"
+    assert addresses[1]["x"].startswith("https://")
+    assert (tmp_path / "b" / "six.whl").exists()
+    assert not (tmp_path / "a" / "six.whl").exists()
+    with pytest.raises(SystemExit, match=r"needs 1\.2\.3, got 1\.2\.4"):
+        distribution.write(tmp_path / "c", core, other)
 
 
 def test_the_archive_holds_what_the_engine_reads_and_is_the_same_each_time(tmp_path: Path) -> None:
@@ -313,10 +397,9 @@ def test_the_start_page_plays_at_once(site: str, browser: Any) -> None:
 
 PAGES = [
     "index.html",
-    "docs/index.html",
-    "docs/operations.html",
-    "docs/reference/autograd.html",
-    "notebooks/05_chain_rule.html",
+    "docs/training.html",
+    "docs/reference/compiled.html",
+    "notebooks/07_check_your_own.html",
     "search.html?q=tanh",
 ]
 
@@ -464,6 +547,29 @@ def test_python_that_dies_is_started_again_with_the_same_weights(playground: Any
     after = page.locator("#weights tr").all_inner_texts()
     assert [line.split()[1] for line in after] == [line.split()[1] for line in before]
     trained(page, 2)
+
+
+def test_a_notebook_runs_in_its_page(playground: Any, browser: Any) -> None:
+    visit = Visit(browser, playground.address, viewport=WIDE)
+    page = visit.go("notebooks/05_chain_rule.html")
+    page.click("#run-here button")
+    page.wait_for_selector("body[data-live=yes]", timeout=MINUTE)
+    assert "could not be loaded" in page.inner_text("#run-here")  # their host is blocked
+    hosts = {error.split("/")[2] for error in visit.errors if error.startswith("outside")}
+    assert hosts == {"cdn.jsdelivr.net"}
+    page.click("#run-here button")
+    page.wait_for_selector("#run-here button:not([disabled])", timeout=MINUTE)
+    cells = page.locator("div.cell")
+    for cell in cells.all():
+        if cell.get_attribute("data-run") != "done":
+            assert "matplotlib" in cell.inner_text()
+    assert page.locator("div.cell[data-run=done]").count() > 0.8 * cells.count()
+    assert page.locator("div.cell[data-run=done] svg").count() == 2
+    code = page.locator("div.cell .cell_input pre").first
+    code.fill("from autograd import Value\nx = Value(3.0)\n(x * x).backward()\nx.grad")
+    code.press("Shift+Enter")
+    output = "document.querySelector('div.cell .cell_output').innerText.trim()"
+    page.wait_for_function(f"{output} === '6.0'")
 
 
 def test_a_reload_shows_the_same_on_a_phone(playground: Any) -> None:

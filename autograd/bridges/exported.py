@@ -170,7 +170,9 @@ def _exported(module: Any, inputs: tuple[Any, ...], functions: Lines) -> Any:
             ) from error
         _keep_cuts(exported.graph_module, functions)
         table = torch.export.default_decompositions()
-        table.pop(torch.ops.aten.detach.default, None)
+        # What is covered is taken as it is: silu stays silu, and detach is not lost.
+        for op in [op for op in table if _name(op) in aten.COVERED]:
+            table.pop(op)
         return exported.run_decompositions(table)
 
 
@@ -253,8 +255,12 @@ def _frames(node: Any) -> list[tuple[str, int, str]]:
     return [(file, int(line), name) for file, line, name in _FRAME.findall(trace)]
 
 
+def _name(target: Any) -> str:
+    return str(getattr(target, "__name__", target))
+
+
 def _step(node: Any, path: tuple[str, ...], functions: Lines) -> Step:
-    op = getattr(node.target, "__name__", str(node.target))
+    op = _name(node.target)
     own = [f for f in _frames(node) if not f[0].startswith((_FOLDER, "<"))]
     where = f"{os.path.basename(own[-1][0])}:{own[-1][1]}" if own else ""
     if op != GETITEM and op not in aten.COVERED:

@@ -10,7 +10,7 @@ from autograd.bridges.arrays import floats
 from autograd.bridges.jaxprs import Unrolled, plain, where
 from autograd.bridges.primitives import Equation
 from autograd.bridges.refusals import LIMIT
-from autograd.bridges.rules import Fault, RuleReport
+from autograd.bridges.rules import SINGLY, Fault, RuleReport
 from autograd.bridges.weighted import weighted_claim
 from autograd.bridges.with_jax import jax
 from autograd.check.black_box import judge_black_box
@@ -78,13 +78,17 @@ def check_rules(function: Callable[..., Any], *arguments: Any, limit: int = LIMI
         closed = jax.make_jaxpr(whole)(*flat)
         operands = [np.asarray(x) for x in flat]
         faults: dict[str, Fault] = {}
-        for call in _calls(closed.jaxpr, closed.consts, operands):
-            if call.place not in faults and (mistake := _mistake(call, limit)):
-                faults[call.place] = Fault(call.place, call.rule, mistake)
+        note = ""
         everything = Called("in the function", "", closed, whole, operands)
-        if not faults and (mistake := _mistake(everything, limit)):
-            faults[""] = Fault(everything.place, "", mistake)
-    return RuleReport(list(faults.values()))
+        for call in [*_calls(closed.jaxpr, closed.consts, operands), everything]:
+            if call.place in faults or (call is everything and faults):
+                continue
+            mistake = _mistake(call, limit)
+            if mistake == SINGLY:
+                note = mistake
+            elif mistake:
+                faults[call.place] = Fault(call.place, call.rule, mistake)
+    return RuleReport(list(faults.values()), note)
 
 
 def _doubles(x: Any) -> Any:
@@ -116,7 +120,7 @@ def _calls(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any]) -> It
 
 
 def _mistake(call: Called, limit: int) -> str:
-    """What is wrong with JAX's gradient of a call; '' if nothing is."""
+    """What is wrong with JAX's gradient of a call, or SINGLY; '' if nothing is."""
     moved = call.moved
     results, pull = jax.vjp(
         lambda *given: call.function(*call.with_moved(given)), *(call.operands[k] for k in moved)
@@ -141,13 +145,16 @@ def _mistake(call: Called, limit: int) -> str:
     )  # fmt: skip
     if claim is None:
         return ""
-    # A rule may compute in single precision.
+    if diagnosed(claim):
+        return ""
     diagnosis = diagnosed(replace(claim, unit=SINGLE))
     if diagnosis:
-        return ""
+        return SINGLY
+
+    compiled = jax.jit(lambda *given: call.function(*call.with_moved(given)))
 
     def f(at: dict[str, Any]) -> float:
-        parts = call.function(*call.with_moved(list(at.values())))
+        parts = compiled(*at.values())
         return sum(float((np.asarray(parts[k]) * weights[k]).sum()) for k in floating)
 
     report = judge_black_box(f, (inputs,), (dict(zip(inputs, gradient, strict=True)),))

@@ -88,8 +88,6 @@ def _same(x: Array, *_: Any, **__: Any) -> Array:
 
 def _converted(x: Array, new_dtype: Any, **_: Any) -> Any:
     """The same numbers; a shorter float keeps its digits, and an integer has no gradient."""
-    if np.issubdtype(new_dtype, np.complexfloating):
-        raise UncoveredError("complex numbers")
     if not jax.numpy.issubdtype(new_dtype, jax.numpy.floating):
         return arrays.floats(x).astype(new_dtype)
     return x

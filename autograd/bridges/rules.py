@@ -3,6 +3,8 @@
 import html
 from dataclasses import dataclass, field
 
+SINGLY = "it is right to single precision only"
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -25,17 +27,17 @@ class Fault:
 
 @dataclass(frozen=True, repr=False)
 class RuleReport:
-    """The backward passes that are wrong; true if none is."""
+    """The backward passes that are wrong; true if none is.  A note says more about right ones."""
 
     faults: list[Fault] = field(default_factory=list)
     note: str = ""
 
     def __bool__(self) -> bool:
-        return not self.faults and not self.note
+        return not self.faults
 
     def _lines(self) -> list[str]:
-        lines = [*map(str, self.faults), *([self.note] if self.note else [])]
-        return lines or ["the backward pass is right"]
+        lines = list(map(str, self.faults)) or ["the backward pass is right"]
+        return [*lines, self.note] if self.note else lines
 
     def __str__(self) -> str:
         return "\n".join(self._lines())

@@ -17,11 +17,9 @@ try:
     from docutils.parsers.rst import Directive
     from sphinx.addnodes import only
 except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] not in ("docutils", "sphinx"):
-        raise
     raise ModuleNotFoundError(
         "autograd.bridges.sphinx needs Sphinx: pip install sphinx", name=error.name
-    ) from None
+    ) from error
 
 from autograd import __version__
 from autograd.bridges.blocks import drawn, played

@@ -8,11 +8,9 @@ from typing import Any
 try:
     import sympy
 except ModuleNotFoundError as error:
-    if error.name != "sympy":
-        raise
     raise ModuleNotFoundError(
         "autograd.bridges.sympy needs SymPy: pip install 'chainrule[sympy]'", name="sympy"
-    ) from None
+    ) from error
 
 from autograd.bridges.straight import straight
 from autograd.ops import Ops, rows
@@ -73,20 +71,20 @@ def from_sympy(formula: Any, values: Mapping[str, Any] | None = None, **more: An
         raise ValueError(f"from_sympy: {missing[0]} has no value; give one: {missing[0]}=1.0")
     if unused := sorted(given.keys() - symbols):
         raise ValueError(f"from_sympy: the expression has no symbol {unused[0]}")
+    leaves = {n: v if isinstance(v, Ops) else Value(v, n) for n, v in given.items()}
     known: dict[Any, Any] = {}
     for part in sympy.postorder_traversal(formula):
         if part not in known:
-            known[part] = _converted(part, known, given)
+            known[part] = _converted(part, known, leaves)
     result = known[formula]
     return result if isinstance(result, Value) else Value(result)
 
 
-def _converted(part: Any, known: Mapping[Any, Any], given: Mapping[str, Any]) -> Any:
+def _converted(part: Any, known: Mapping[Any, Any], leaves: Mapping[str, Any]) -> Any:
     """A part of an expression, all of whose own parts are known: a Value, a number, or a bool."""
     parts = [known[inner] for inner in part.args]
-    if isinstance(part, sympy.Symbol):
-        value = given[part.name]
-        return value if isinstance(value, Ops) else Value(value, part.name)
+    if isinstance(part, sympy.Symbol) and part.name in leaves:  # not that of an integral
+        return leaves[part.name]
     if isinstance(part, sympy.Pow):
         return _power(part.exp, *parts)
     if isinstance(part, sympy.Piecewise):

@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd.bridges.exported import module_of, named, without_wrapper
 from autograd.bridges.refusals import LIMIT, UncoveredError
-from autograd.bridges.rules import Fault, RuleReport
+from autograd.bridges.rules import SINGLY, Fault, RuleReport
 from autograd.bridges.torch_model import TorchModel
 from autograd.bridges.torch_run import Run, is_floating, numbers, tensors
 from autograd.bridges.with_torch import torch
@@ -59,7 +59,7 @@ def check_rules(model: Any, *inputs: Any, limit: int = LIMIT) -> RuleReport:
     whole = _doubled(Called("", module_of(model), inputs))
     first = _judged(whole, limit)
     if first is not None and first.diagnosis:
-        return RuleReport()
+        return RuleReport(note=first.note)
     faults: list[Fault] = []
     guilty: list[str] = []
     for part in _parts(whole):
@@ -72,9 +72,8 @@ def check_rules(model: Any, *inputs: Any, limit: int = LIMIT) -> RuleReport:
             faults.append(
                 Fault(_place(part, model), ", ".join(judged.rules if judged else []), mistake)
             )
-    undecided = first is not None and not faults
-    note = "PyTorch's gradient differs from the graph's, but not from differences" * undecided
-    return RuleReport(faults, note)
+    at_kink = first is not None and not faults
+    return RuleReport(faults, "its slope at a kink is another than the graph's" * at_kink)
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,7 @@ class Judged:
 
     diagnosis: Diagnosis
     rules: list[str]
+    note: str = ""
 
 
 def _is_inside(path: str, other: str) -> bool:
@@ -160,8 +160,12 @@ def _judged(part: Called, limit: int) -> Judged | None:
     claim = traced.claim(run, run.weights())
     if claim is None:
         return Judged(Diagnosis(), traced.functions)
+    diagnosis = diagnosed(claim)
+    if diagnosis:
+        return Judged(diagnosis, traced.functions)
     # A rule may compute in single precision.
-    return Judged(diagnosed(replace(claim, unit=SINGLE)), traced.functions)
+    diagnosis = diagnosed(replace(claim, unit=SINGLE))
+    return Judged(diagnosis, traced.functions, SINGLY if diagnosis else "")
 
 
 def _differences(part: Called) -> Report:

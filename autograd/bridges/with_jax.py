@@ -3,8 +3,6 @@
 try:
     import jax as jax
 except ModuleNotFoundError as error:
-    if error.name != "jax":
-        raise
     raise ModuleNotFoundError(
         "autograd.bridges.jax needs JAX: pip install 'chainrule[jax]'", name="jax"
-    ) from None
+    ) from error

@@ -53,7 +53,7 @@ class Diagnosis:
             name, claimed, right = self.examples[0]
             return f"the gradient of {name} is {claimed:.6g} where it should be {right:.6g}"
         own = [text for text in self.explanations if not text.endswith(tensors.OTHER_LOSS)]
-        return (own or self.explanations)[0]
+        return (own or self.explanations)[0].removesuffix(f"; {tensors.OTHER_LOSS}")
 
     def _lines(self) -> list[str]:
         if self:

@@ -85,7 +85,7 @@ def _added(
             yield Explanation(text, _ADDED)
     most = abs(claim.numbers[wrong[0]])
     clipped = {i: max(-most, min(most, right[i])) for i in range(len(right))}
-    if len(wrong) >= SEVERAL and _is(claim, clipped, dict(enumerate(sizes))):
+    if most and len(wrong) >= SEVERAL and _is(claim, clipped, dict(enumerate(sizes))):
         yield Explanation(f"gradients larger than {most:.6g} are clipped", _WHOLE)
 
 

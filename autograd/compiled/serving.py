@@ -231,11 +231,8 @@ def serve(
             _spread_nan(response, x, [(recording, slice(None))], request)
             return response
     todo = np.arange(len(x))
-    out: Any = None
-    back = np.zeros(x.shape)
     tried: list[Recording] = []
-    used: list[Recording] = []
-    parts: list[tuple[Recording, Any]] = []
+    runs: list[tuple[Any, Recording, Run]] = []
     while len(todo):
         if candidates:
             recording, fresh = candidates.pop(0), False
@@ -245,24 +242,24 @@ def serve(
         status = runner.status(recording, x[todo], request, fresh, name)
         for answer, compute in ((PASSED, runner.run), (DOUBTFUL, runner.run_eagerly)):
             rows = todo[status == answer]
-            if not len(rows):
-                continue
-            run = compute(recording, x[rows], request)
-            if request.scale is not None:
-                request.sink.collect(recording, run.gradients)
-                back[rows] = run.back
-                parts.append((recording, rows))
-            if out is None:
-                out = np.empty((len(x), run.out.shape[1]))
-            if used and recording.form != used[0].form:
-                raise TypeError(
-                    f"{name}: the result has another nesting for some rows, "
-                    f"{recording.form!r:.50}, than for others, {used[0].form!r:.60}"
-                )
-            out[rows] = run.out
-            if recording not in used:
-                used.append(recording)
+            if len(rows):
+                runs.append((rows, recording, compute(recording, x[rows], request)))
         todo = todo[status == FAILED]
+    # In the order of their first rows, so that sums do not depend on which recording is older.
+    runs.sort(key=lambda part: int(part[0][0]))
+    used = list(dict.fromkeys(recording for _, recording, _ in runs))
+    out, back = np.empty((len(x), runs[0][2].out.shape[1])), np.zeros(x.shape)
+    for rows, recording, run in runs:
+        if recording.form != used[0].form:
+            raise TypeError(
+                f"{name}: the result has another nesting for some rows, "
+                f"{recording.form!r:.50}, than for others, {used[0].form!r:.60}"
+            )
+        out[rows] = run.out
+        if request.scale is not None:
+            request.sink.collect(recording, run.gradients)
+            back[rows] = run.back
+    parts = [(recording, rows) for rows, recording, _ in runs]
     response = Response(used, out, back)
     _spread_nan(response, x, parts, request)
     return response

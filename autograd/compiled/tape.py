@@ -57,7 +57,7 @@ def freeze(recorder: Recorder, outputs: list[Any], form: Any) -> tuple[Tape, lis
     others = (o for node in live for o in node.operands if type(o) is not Traced)
     numbering = _Numbering(recorder, [*others, *ends])
     numbering.add_nodes(recorder.inputs, live)
-    at = numbering.index
+    at, places = numbering.index, numbering.places
     ops: dict[str, int] = {}
     rows: list[tuple[int, int, int, int, bool]] = []
     tables: list[int] = []
@@ -75,8 +75,11 @@ def freeze(recorder: Recorder, outputs: list[Any], form: Any) -> tuple[Tape, lis
             known[id(row)] = which
         note.append(which[1])
         if node.kind is None:
-            second = at(operands[1]) if len(operands) == 2 else -1
-            rows.append((which[0], at(operands[0]), second, 0, node.cut))
+            # Most operands are nodes; a call for each of them takes long.
+            x, y = operands if len(operands) == 2 else (operands[0], None)
+            first = places[x.serial] if type(x) is Traced else at(x)
+            second = places[y.serial] if type(y) is Traced else -1 if y is None else at(y)
+            rows.append((which[0], first, second, 0, node.cut))
         elif node.kind == DETACH:
             rows.append((DETACH, at(operands[0]), -1, 0, True))
         else:
@@ -127,7 +130,7 @@ class _Numbering:
         self.own_leaves = recorder.own_leaves
         self.constants: dict[str, int] = {}
         self.parameters: dict[Value, int] = {}
-        self._nodes = [-1] * len(recorder.nodes)
+        self.places = [-1] * len(recorder.nodes)  # of nodes, by serial number
         for operand in operands:
             self._add(operand)
         tables = [v for v in recorder.tables if type(v) is Value and v in self.parameters]
@@ -150,12 +153,12 @@ class _Numbering:
         """Number the inputs and the computed nodes."""
         start = len(self.constants) + len(self.parameters)
         for i, node in enumerate((*inputs, *live)):
-            self._nodes[node.serial] = start + i
+            self.places[node.serial] = start + i
 
     def index(self, operand: Any) -> int:
         """The index of an operand."""
-        if type(operand) is Traced or is_traced(operand):
-            return self._nodes[operand.serial]  # type: ignore[no-any-return]
+        if is_traced(operand):
+            return self.places[int(operand.serial)]
         if type(operand) is Value and operand not in self.own_leaves:
             return len(self.constants) + self.parameters[operand]
         return self.constants[_text(operand)]

@@ -69,7 +69,9 @@ def _function(name: str, parameters: str, op: Operation, tree: ast.expr) -> Call
         return ast.unparse(_Jax().visit(ast.parse(rules.fast(tree, rows()), mode="eval").body))
 
     lines = [f"{part} = apart({text(shared)})" for part, shared in rules.parts(op, tree).items()]
-    source = "\n    ".join([f"def {name}({parameters}):", *lines, f"return {text(tree)}"])
+    # XLA would join the last operation with that of the next row.
+    result = f"apart({text(tree)})" if isinstance(tree, ast.BinOp) else text(tree)
+    source = "\n    ".join([f"def {name}({parameters}):", *lines, f"return {result}"])
     return rules.define(name, source + "\n", _NAMES)
 
 

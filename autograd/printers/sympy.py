@@ -51,8 +51,6 @@ def _evaluated(tree: ast.expr, operands: Mapping[str, Any]) -> Any:
     match tree:
         case ast.Constant(value=value):
             return number(float(value))  # type: ignore[arg-type]
-        case ast.Name(id="pi"):
-            return sympy.pi
         case ast.Name(id=name):
             return operands[name] if name in operands else number(rules.CONSTANTS[name])
         case ast.UnaryOp(op=sign, operand=operand):

@@ -1,5 +1,5 @@
 // The page's side of the worker: questions with answers, training, and a new worker when one dies.
-const PATIENCE = 60_000; // ms; no answer takes as long, so the worker hangs
+const PATIENCE = 60_000; // ms; no answer of the playground takes as long, so the worker hangs
 
 export class Engine {
   #worker = null;
@@ -7,8 +7,8 @@ export class Engine {
   #last = 0;
 
   /** The listeners: ready(), frame(numbers), died(reason). */
-  constructor(listeners) {
-    this.listeners = listeners;
+  constructor(listeners, patience = PATIENCE) {
+    Object.assign(this, { listeners, patience });
     this.#begin();
   }
 
@@ -54,7 +54,7 @@ export class Engine {
     await this.ready;
     return new Promise((yes, no) => {
       const id = ++this.#last;
-      const clock = setTimeout(() => this.restart(`no answer to "${name}"`), PATIENCE);
+      const clock = setTimeout(() => this.restart(`no answer to "${name}"`), this.patience);
       this.#waiting.set(id, { yes, no, clock });
       this.#worker.postMessage({ id, name, values });
     });

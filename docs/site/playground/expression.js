@@ -1,6 +1,6 @@
 // The tab of expressions: a text, its inputs, its player and the referees' report.
 import { at, element, settled, short } from "./text.js";
-import { play } from "./player.js";
+import { play } from "../player.js";
 
 export class Expression {
   /** `changed()` is called when the state has changed. */

@@ -1,6 +1,6 @@
 // The explanation of one parameter's gradient: its paths, the referees, the player of one sample.
 import { at, element, short } from "./text.js";
-import { play } from "./player.js";
+import { play } from "../player.js";
 
 const factor = (x) => (x < 0 ? `(${short(x)})` : short(x));
 

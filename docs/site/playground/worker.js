@@ -3,7 +3,7 @@ import { loadPyodide } from "../pyodide/pyodide.mjs";
 import { Graphviz } from "./graphviz.js";
 
 const TRAINING = 0.016, DRAWING = 0.01; // seconds between two looks at the messages
-let graphviz, trapped = false, answer, running = null, looking = true;
+let python, graphviz, trapped = false, answer, running = null, looking = true;
 
 /** DOT as SVG. After a trap the instance is of no use, so the next question gets a new one. */
 function layout(dot) {
@@ -22,11 +22,12 @@ async function renewed() {
 }
 
 async function start() {
-  const [python, packages] = await Promise.all([
+  const [loaded, packages] = await Promise.all([
     loadPyodide({ indexURL: new URL("../pyodide/", import.meta.url).href }),
     fetch(new URL("engine.zip", import.meta.url)).then((response) => response.arrayBuffer()),
     renewed(),
   ]);
+  python = loaded;
   const folder = python.runPython("import site; site.getsitepackages()[0]");
   python.unpackArchive(packages, "zip", { extractDir: folder });
   python.registerJsModule("page", { layout });
@@ -48,6 +49,18 @@ answer`);
     found.destroy();
     return plain;
   };
+}
+
+/** Load packages of Pyodide; the answer names those that could not be loaded. */
+async function load(names) {
+  const missing = [];
+  for (const name of names) {
+    const complaints = [];
+    await python.loadPackage(name, { errorCallback: (text) => complaints.push(text), messageCallback() {} })
+      .catch((error) => complaints.push(String(error)));
+    if (complaints.length || !(name in python.loadedPackages)) missing.push(name);
+  }
+  return missing;
 }
 
 /** What the page sees next; drawing waits until it has seen the last frame, and training does not. */
@@ -87,7 +100,8 @@ onmessage = async ({ data }) => {
     else if (data.pause) running = null;
     else {
       if (data.name === "start" || data.name === "restore") running = null;
-      const started = performance.now(), found = answer(data.name, ...data.values);
+      const started = performance.now();
+      const found = data.name === "packages" ? await load(data.values) : answer(data.name, ...data.values);
       postMessage({ id: data.id, found, took: performance.now() - started });
       if (trapped) await renewed();
     }

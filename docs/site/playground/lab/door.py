@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lab import explained, export, expressions, questions
+from lab.cells import Cells
 from lab.network import Network
 from lab.setting import Setting, choices
 
@@ -12,7 +13,7 @@ class Door:
     """The playground's network, and what can be asked of it."""
 
     def __init__(self) -> None:
-        self.network = Network(Setting())
+        self.network, self.cells = Network(Setting()), Cells()
         self.calls: dict[str, Callable[..., Any]] = {
             "choices": lambda: {**choices(), "questions": questions.questions()},
             "see": expressions.see,
@@ -24,6 +25,7 @@ class Door:
             "rows": lambda seconds: self.network.plane.rows(seconds),
             "explain": lambda name, index: explained.explained(self.network, name, int(index)),
             "measured": lambda: questions.measured(self.network),
+            "cell": lambda code: self.cells.run(code),
             "script": lambda: export.script(self.network),
             "notebook": lambda: export.notebook(self.network),
         }
