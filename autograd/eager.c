@@ -1378,6 +1378,7 @@ static int track_descendants(PyObject *objects) {
     }
     for (Py_ssize_t i = 0; i < walk.inner.count && !done; i++) {
         Node *node = walk.inner.at[i];
+        if (node->flags & STRANGE) continue;
         if ((node->a && node->a->flags & TRACKED) || (node->b && node->b->flags & TRACKED))
             track(node);
     }

@@ -21,6 +21,7 @@ import pytest
 from autograd import Value, define_op, grad, native, no_grad, rows, scope, topological
 from autograd.faults import misread, planted
 from autograd.operation import Operation
+from autograd.ops import Ops
 from autograd.printers.machine import Assembler, UnknownFunctionError
 from autograd.rules import parse
 from tests import eager_bits
@@ -410,6 +411,25 @@ def test_what_is_still_used_is_not_collected() -> None:
     gc.collect()
     z.backward()
     assert (seen, v.grad, z.data) == ([(3.0, 7.0)], 3.0, 7.0)
+
+
+def test_a_parent_of_another_class_is_left_to_python() -> None:
+    class Other(Ops):
+        """A node of somebody else's."""
+
+        a = b = None
+
+    v, other = Value(2.0), Other()
+    strange: Any = v * 3.0
+    strange.b = other
+    z = strange * v
+    v.register_hook(Keeping(z))
+    gc.collect()  # looks at all of them
+    assert topological(z) == [v, other, strange, z]
+    token = weakref.ref(other)
+    del v, other, strange, z
+    gc.collect()
+    assert token() is None
 
 
 # ---------------------------------------------------------------------- programs of the machine
