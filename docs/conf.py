@@ -14,7 +14,7 @@ release = version = autograd.__version__
 for name in autograd.__all__:
     getattr(autograd, name)  # some are there from their first use on, and the reference lists them
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["autograd.bridges.sphinx", "myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 # The README is in no list, because the guides repeat it; `grad` is a function and an attribute.
 suppress_warnings = ["toc.not_included", "ref.python"]
 root_doc = "docs/index"
@@ -40,7 +40,7 @@ python_use_unqualified_type_names = True
 
 # In a docstring: an absolute value, and a table or text that is indented after a paragraph.
 _BARS = re.compile(r"\|([^|`]+)\|")
-_TABLE = re.compile(r"(?m)^([^\s:*.>-].*(?<!::))\n\n?((?: {4}.*\n)(?:(?: {4}.*)?\n)*)")
+_TABLE = re.compile(r"(?m)^([^\s:*.>-].*(?<!::))\n\n((?: {4}.*\n)(?:(?: {4}.*)?\n)*)")
 
 html_theme = "furo"
 html_title = "chainrule"
