@@ -586,4 +586,6 @@ def test_a_reload_shows_the_same_on_a_phone(playground: Any) -> None:
     page.focus("#tab-expression")
     page.keyboard.press("ArrowRight")
     assert page.is_visible("#samples")
+    page.emulate_media(color_scheme="dark")
+    assert faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
