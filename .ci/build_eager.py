@@ -25,7 +25,7 @@ def compiled(root: Path, folder: Path) -> Path:
 
     checksum = zlib.crc32((root / SOURCE).read_bytes())
     # Products and sums are rounded one by one, as in Python.
-    exact = ["/fp:precise"] if os.name == "nt" else ["-O2", "-ffp-contract=off"]
+    exact = ["/fp:precise"] if os.name == "nt" else ["-O3", "-ffp-contract=off"]
     extension = Extension(
         "eager",
         [str(root / SOURCE)],

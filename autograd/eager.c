@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <structmember.h>
 
@@ -33,7 +34,7 @@ typedef struct Node {
     union {
         double number;
         PyObject *object;  /* the adjoints of a node that stands for many: BOXED */
-        struct Node *next; /* of a node that is dying, or spare */
+        struct Node *next; /* of a node that is dying, or freed */
     } grad;
     uint32_t entry;        /* of its row in `entries`; 0 if C cannot pull it back */
     uint32_t flags;
@@ -49,10 +50,11 @@ enum {
     TOUCHED = 4,   /* a pass has reached it */
     BOXED = 8,     /* its gradient is an object */
     PYTHON = 16,   /* a pass over it needs Python: it has hooks, or an operation of its own kind */
-    ANCHOR = 32,   /* its row may refer to nodes, so it may be part of a cycle */
+    ANCHOR = 32,   /* it may refer to later nodes, so it may be part of a cycle */
     TRACKED = 64,  /* the collector sees it */
     STRANGE = 128, /* a parent is not a Value */
-    SEEN = 256     /* by the present walk */
+    SEEN = 256,    /* by the present walk */
+    PLACE = 512    /* flags / PLACE is the node's place in its slab */
 };
 
 /* What native.py hands over. */
@@ -236,28 +238,23 @@ static uint64_t passes;
 static PyObject *name_pullback, *name_program, *name_op, *name_hooks, *name_holds_nodes;
 
 static int copy_code(Code *code, PyObject *source) {
-    Py_buffer words, constants;
-    if (!PyArg_ParseTuple(source, "y*y*", &words, &constants)) return -1;
-    code->length = words.len / sizeof *code->words;
-    code->count = constants.len / sizeof *code->constants;
-    code->words = PyMem_Malloc(words.len + 1);
-    code->constants = PyMem_Malloc(constants.len + 1);
-    int done = code->words && code->constants;
-    if (done) {
-        memcpy(code->words, words.buf, words.len);
-        memcpy(code->constants, constants.buf, constants.len);
-    }
-    PyBuffer_Release(&words);
-    PyBuffer_Release(&constants);
-    if (!done) {
+    const char *words, *constants;
+    Py_ssize_t words_size, constants_size;
+    if (!PyArg_ParseTuple(source, "y#y#", &words, &words_size, &constants, &constants_size))
+        return -1;
+    code->length = words_size / sizeof *code->words;
+    code->count = constants_size / sizeof *code->constants;
+    code->words = PyMem_Malloc(words_size + 1);
+    code->constants = PyMem_Malloc(constants_size + 1);
+    if (!code->words || !code->constants) {
         PyErr_NoMemory();
         return -1;
     }
-    if (!is_sound(code)) {
-        PyErr_SetString(PyExc_ValueError, "not a program for the stack machine");
-        return -1;
-    }
-    return 0;
+    memcpy(code->words, words, words_size);
+    memcpy(code->constants, constants, constants_size);
+    if (is_sound(code)) return 0;
+    PyErr_SetString(PyExc_ValueError, "not a program for the stack machine");
+    return -1;
 }
 
 static Kind kind_of(const Code *code) {
@@ -381,34 +378,120 @@ static Program *present_program(uint32_t number) {
 
 /* Nodes are not tracked by the collector, which would walk a large graph again and again.  They do
    not need it: a graph has no cycles.  Only through its row can a node refer to a later one, as
-   with a hook that closes over it.  Such a node is an anchor.  When the collector is about to look
+   with a hook that closes over it, or through an attribute that a subclass has.  Such a node is an
+   anchor.  When the collector is about to look
    at everything, `adopt` gives it the anchors' descendants to see. */
 
-enum { SPARES = 1 << 16 }; /* 6 MB: a training step finds the nodes of the last one */
-static Node *spare, *dying;
-static int spare_count, freeing;
+static Node *dying;
+static int freeing;
 static Py_ssize_t anchors;
 
+/* Nodes stand side by side in slabs, in the order of their creation, because walks over a large
+   graph wait for memory more than for anything else.  A slab that has lost all its nodes starts
+   anew, in that order again. */
+
+typedef struct {
+    uintptr_t collector[2]; /* the words that Python's collector has before an object */
+    Node node;
+} Cell;
+
+typedef struct Slab {
+    struct Slab *next, *previous; /* among the slabs with room */
+    Node *freed;
+    uint32_t used, fresh; /* the nodes in it, and the cells that were used since it was empty */
+    Cell cells[];
+} Slab;
+
+#ifdef __SANITIZE_ADDRESS__
+enum { CELLS = 1, EMPTY_SLABS = 0 }; /* each node by itself, so that the sanitizer watches it */
+#else
+enum { CELLS = 2700, EMPTY_SLABS = 24 }; /* 256 kB each; 6 MB are kept for the next graph */
+#endif
+enum { SLAB = sizeof(Slab) + CELLS * sizeof(Cell) };
+static Slab *roomy; /* the first slab with room, from which the next node comes */
+static int empty_slabs;
+
+static inline Cell *cell_of(Node *node) {
+    return (Cell *)((char *)node - offsetof(Cell, node));
+}
+
+static void attach(Slab *slab) {
+    slab->previous = NULL;
+    slab->next = roomy;
+    if (roomy) roomy->previous = slab;
+    roomy = slab;
+}
+
+static void detach(const Slab *slab) {
+    if (slab->next) slab->next->previous = slab->previous;
+    if (slab->previous) slab->previous->next = slab->next;
+    else roomy = slab->next;
+}
+
+static Slab *new_slab(void) {
+    PyObjectArenaAllocator arenas; /* whose memory goes back to the system */
+    PyObject_GetArenaAllocator(&arenas);
+    Slab *slab = CELLS == 1 ? malloc(SLAB) : arenas.alloc(arenas.ctx, SLAB);
+    if (!slab) return NULL;
+    PyTraceMalloc_Track(0, (uintptr_t)slab, SLAB);
+    slab->freed = NULL;
+    slab->used = slab->fresh = 0;
+    empty_slabs++;
+    attach(slab);
+    return slab;
+}
+
 static Node *new_node(void) {
-    Node *node = spare;
-    if (!node) return PyObject_GC_New(Node, Value);
-    spare = node->grad.next;
-    spare_count--;
-    PyObject_Init((PyObject *)node, Value);
-    return node;
+    Slab *slab = roomy ? roomy : new_slab();
+    if (!slab) return (Node *)PyErr_NoMemory();
+    Cell *cell = &slab->cells[slab->fresh];
+    if (slab->freed) {
+        cell = cell_of(slab->freed);
+        slab->freed = slab->freed->grad.next;
+    } else {
+        cell->node.flags = slab->fresh++ * PLACE;
+    }
+    if (!slab->used++) empty_slabs--;
+    if (slab->used == CELLS) detach(slab);
+    memset(cell->collector, 0, sizeof cell->collector);
+    cell->node.flags &= ~(PLACE - 1u);
+    return (Node *)PyObject_Init((PyObject *)&cell->node, Value);
+}
+
+static void free_node(Node *node) {
+    Cell *first = cell_of(node) - node->flags / PLACE;
+    Slab *slab = (Slab *)((char *)first - offsetof(Slab, cells));
+    if (slab->used == CELLS) attach(slab);
+    node->grad.next = slab->freed;
+    slab->freed = node;
+    if (--slab->used) return;
+    slab->freed = NULL;
+    slab->fresh = 0;
+    if (++empty_slabs <= EMPTY_SLABS) return;
+    empty_slabs--;
+    detach(slab);
+    PyTraceMalloc_Untrack(0, (uintptr_t)slab);
+    PyObjectArenaAllocator arenas;
+    PyObject_GetArenaAllocator(&arenas);
+    if (CELLS == 1) free(slab);
+    else arenas.free(arenas.ctx, slab, SLAB);
 }
 
 static PyObject *node_alloc(PyTypeObject *Py_UNUSED(type), Py_ssize_t Py_UNUSED(items)) {
     /* a subclass has an allocator of its own */
     Node *node = new_node();
-    if (node) memset((char *)node + sizeof(PyObject), 0, sizeof *node - sizeof(PyObject));
+    if (!node) return NULL;
+    node->grad.number = node->data = node->x = node->y = 0.0;
+    node->a = node->b = NULL;
+    node->row = NULL;
+    node->entry = 0;
     return (PyObject *)node;
 }
 
 static void track(Node *node) {
-    if (Py_TYPE(node) != Value || node->flags & TRACKED) return; /* a subclass is tracked */
+    if (node->flags & TRACKED) return;
     node->flags |= TRACKED;
-    PyObject_GC_Track(node);
+    if (Py_TYPE(node) == Value) PyObject_GC_Track(node); /* Python tracks those of a subclass */
 }
 
 /* Frees a graph of any depth: a node without references waits for the loop's next turn. */
@@ -425,13 +508,8 @@ static void node_dealloc(PyObject *self) {
         dying = node->grad.next;
         PyTypeObject *type = Py_TYPE(node);
         PyObject *a = (PyObject *)node->a, *b = (PyObject *)node->b, *row = node->row;
-        if (type == Value && spare_count < SPARES) {
-            node->grad.next = spare;
-            spare = node;
-            spare_count++;
-        } else {
-            type->tp_free(node);
-        }
+        if (type == Value) free_node(node);
+        else type->tp_free(node);
         Py_XDECREF(a);
         Py_XDECREF(b);
         Py_XDECREF(row);
@@ -535,7 +613,7 @@ static PyObject *recorded(const Program *program, Node *a, Node *b, double x, do
     node->b = (Node *)Py_XNewRef(b);
     node->row = row;
     node->entry = entry;
-    node->flags = flags;
+    node->flags |= flags;
     return (PyObject *)node;
 }
 
@@ -775,7 +853,7 @@ static int set_raw_grad(PyObject *self, PyObject *value, void *Py_UNUSED(unused)
     node->flags &= ~(BOXED | TOUCHED);
     if (value == untouched) {
         node->grad.number = 0.0;
-    } else if (PyFloat_CheckExact(value)) {
+    } else if (PyFloat_Check(value)) {
         node->grad.number = PyFloat_AS_DOUBLE(value);
         node->flags |= TOUCHED;
     } else {
@@ -869,6 +947,7 @@ static int set_row(PyObject *self, PyObject *row, void *Py_UNUSED(unused)) {
         if (number) entry = (uint32_t)PyLong_AsUnsignedLong(number);
         else if (PyErr_Occurred() || read_row(row, &entry, &flags) < 0) return -1;
     }
+    if (Py_TYPE(self) != Value) flags |= ANCHOR;
     if (flags & ANCHOR) {
         if (watch() < 0) return -1;
         track(node);
@@ -883,18 +962,16 @@ static int set_row(PyObject *self, PyObject *row, void *Py_UNUSED(unused)) {
 }
 
 static int node_init(PyObject *self, PyObject *arguments, PyObject *named) {
-    if (!named && PyTuple_GET_SIZE(arguments) == 1
-        && PyFloat_CheckExact(PyTuple_GET_ITEM(arguments, 0))) {
+    Node *node = (Node *)self;
+    PyObject *data = PyTuple_GET_SIZE(arguments) == 1 ? PyTuple_GET_ITEM(arguments, 0) : NULL;
+    if (!named && data && PyFloat_CheckExact(data) && Py_TYPE(self) == Value && !node->row) {
         PyObject *mode;
         if (PyContextVar_Get(mode_variable, NULL, &mode) < 0) return -1;
         Py_DECREF(mode);
         if (mode == Py_None) {
-            Node *node = (Node *)self;
-            node->data = PyFloat_AS_DOUBLE(PyTuple_GET_ITEM(arguments, 0));
-            if (!node->row) {
-                node->row = Py_NewRef(leaf_row);
-                return 0;
-            }
+            node->data = PyFloat_AS_DOUBLE(data);
+            node->row = Py_NewRef(leaf_row);
+            return 0;
         }
     }
     PyObject *all = PyTuple_New(PyTuple_GET_SIZE(arguments) + 1);
@@ -1301,6 +1378,7 @@ static int track_descendants(PyObject *objects) {
     }
     for (Py_ssize_t i = 0; i < walk.inner.count && !done; i++) {
         Node *node = walk.inner.at[i];
+        if (node->flags & STRANGE) continue;
         if ((node->a && node->a->flags & TRACKED) || (node->b && node->b->flags & TRACKED))
             track(node);
     }

@@ -14,6 +14,8 @@ import functools
 import importlib
 import math
 import os
+import struct
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -35,6 +37,8 @@ def _load() -> tuple[Any, str]:
         return None, "it was installed without a C compiler"
     except ImportError as error:
         return None, str(error)
+    if sys.getsizeof([]) - [].__sizeof__() != 2 * struct.calcsize("P"):
+        return None, "the cycle collector of this Python is of another kind"
     source = Path(__file__).with_name("eager.c")
     if source.exists() and zlib.crc32(source.read_bytes()) != extension.SOURCE:
         return None, "eager.c has changed since it was compiled; install again"

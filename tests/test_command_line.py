@@ -241,7 +241,7 @@ def test_draw_writes_a_file_and_spares_those_of_another_kind(
         ),
         (["play", "x", "x=1", "-o", "no/such/player.html"], "the folder no/such does not exist"),
         (["draw", "x", "x=1", "-o", "folder.svg"], "folder.svg is a folder"),
-        (["draw", "x", "x=1", "-o", "graph.pdf"], "PDF needs `pip install"),
+        (["draw", "x", "x=1", "-o", "graph.pdf"], "PDF needs svg2pdf-py: pip install"),
         (["draw", "x" + " + x" * 400, "x=1", "-o", "graph.svg"], "nodes and this graph has 401"),
         (["grad", "9**9**9"], "too large for a float"),
     ],

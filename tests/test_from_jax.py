@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd import Value, check_gradients, draw, topological
+from autograd import Value, check_gradients, draw, no_grad, topological
 from autograd.__main__ import main
 from autograd.bridges.refusals import UncoveredError
 
@@ -228,7 +228,7 @@ def test_relu_has_the_slope_of_jax_at_its_kink() -> None:
 
 def test_a_wrong_rule_of_the_users_own_is_pointed_out() -> None:
     with pytest.warns(
-        UserWarning, match=r"gradient of x\[0\] is 0.71425 where the graph gives 0.47.*custom_vjp"
+        UserWarning, match=r"gradient in x\[0\] is 1.4285 where the graph gives 0.95.*custom_vjp"
     ):
         from_jax(lambda x: wrong(x).sum(), X)
 
@@ -242,6 +242,12 @@ def test_a_function_that_changes_between_calls_is_refused() -> None:
 
     with pytest.raises(ValueError, match="not the same function"):
         from_jax(f, X)
+
+
+def test_rounding_errors_of_a_gradient_of_0_are_no_difference() -> None:
+    from_jax(lambda x: jax.nn.softmax(x).sum(), X)
+    with pytest.warns(UserWarning, match="of a weighted sum of the results in x"):
+        from_jax(wrong, X)
 
 
 def test_an_error_in_a_rule_of_the_users_own_is_shown() -> None:
@@ -286,6 +292,28 @@ def test_a_graph_above_the_limit_is_refused_before_it_is_built() -> None:
         from_jax(lambda x: (x @ x).sum(), big)
     with pytest.raises(ValueError, match="from_jax: the graph would have about 90,000"):
         from_jax(lambda x: x[0, 0], big, limit=1000)
+
+
+def test_a_graph_is_recorded_inside_no_grad_too() -> None:
+    with no_grad():
+        graph = from_jax(lambda x: (x**2).sum(), X)
+    graph.result.backward()
+    assert graph.gradients()[0].tolist() == (2 * X).tolist()
+
+
+def test_what_is_nan_is_nan_here_too() -> None:
+    assert np.isnan(from_jax(lambda x: jnp.log(x).sum(), X).result.data)
+    assert from_jax(jnp.sum, np.zeros(0)).result == 0.0
+
+
+def test_a_number_at_a_kink_is_pointed_out() -> None:
+    with pytest.warns(UserWarning, match=r"JAX's gradient in x\[1\] is 1 where the graph gives 0"):
+        from_jax(lambda x: jnp.abs(x).sum(), np.array([2.0, 0.0]))
+
+
+def test_values_as_arguments_are_refused() -> None:
+    with pytest.raises(TypeError, match="got a Value; pass its number"):
+        from_jax(jnp.sin, Value(1.0))
 
 
 def test_complex_arguments_are_refused() -> None:

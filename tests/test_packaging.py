@@ -1,6 +1,7 @@
 """What is built and installed is whole, and a stranger's typed code can rely on it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from autograd import native
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSUMER = '''\
@@ -101,11 +104,24 @@ def test_wheel_and_source_distribution_are_whole(built: Path) -> None:
     }
     assert wanted <= inside
     assert not [name for name in inside if name.startswith(("tests", "notebooks"))]
+    if native.engine == "C":  # there is a compiler
+        assert [name for name in inside if re.fullmatch(r"autograd/eager\.\S+\.(so|pyd)", name)]
     (source,) = built.glob("*.tar.gz")
     with tarfile.open(source) as packed:
         names = {name.partition("/")[2] for name in packed.getnames()}
     assert {"tests/test_value.py", "README.md", "LICENSE", "notebooks/01_neuron.py"} <= names
     assert not [name for name in names if "__pycache__" in name or name.startswith(".venv")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a compiler that is named by CC")
+def test_without_a_compiler_the_wheel_is_pure_and_one_line_says_so(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir"]
+    environment = {**os.environ, "CC": "false"}
+    build += [str(tmp_path), str(ROOT)]
+    done = subprocess.run(build, env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout + done.stderr).count("autograd goes on in pure Python: ") == 1
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
 
 
 def test_a_strangers_program_runs_in_an_empty_environment(installed: Path, tmp_path: Path) -> None:

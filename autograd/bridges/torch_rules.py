@@ -17,7 +17,7 @@ from autograd.check.black_box import judge_black_box
 from autograd.check.claims import SINGLE
 from autograd.check.diagnose import Diagnosis, diagnosed
 from autograd.check.report import Report, Verdict
-from autograd.nestings import mapped
+from autograd.nestings import leaves, mapped
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,9 @@ def _differences(part: Called) -> Report:
         rest = iter(
             torch.as_tensor(at[str(k)]) if is_floating(x) else x for k, x in enumerate(given)
         )
-        results = Run(copied, tuple(mapped(lambda _: next(rest), list(part.inputs)))).results
+        with torch.no_grad():
+            result = copied(*mapped(lambda _: next(rest), list(part.inputs)))
+        results = filter(is_floating, leaves(result))
         return sum(
             float((numbers(result) * weight).sum())
             for result, weight in zip(results, weights, strict=True)

@@ -22,7 +22,7 @@ def _sources() -> str:
     digest = hashlib.sha256()
     specs = importlib.util.find_spec("autograd"), importlib.util.find_spec("nn")
     for folder in (Path(spec.origin).parent for spec in specs if spec and spec.origin):
-        for path in sorted(folder.rglob("*.py")):
+        for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.c")]):
             digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 

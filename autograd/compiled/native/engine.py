@@ -16,7 +16,7 @@ Array = Any
 Memory = tuple[Loaded, list[Array], dict[Any, Copy]]
 _SMALL = 1024  # up to this many numbers, copying them is faster than looking up their addresses
 _COPIES = 8  # kinds of such calls whose arrays are reused
-_ENOUGH = 12_000_000  # products in a batch from which on all processors share it
+_ENOUGH = 25_000_000  # products in a batch from which on all processors share it
 TILES = 8, 16, 32  # samples side by side
 _NUMBERS = 65_536  # lanes times samples in a tile; more would not fit in the second cache
 
