@@ -70,6 +70,14 @@ def test_every_notebook_is_there_with_its_outputs(pages: Path) -> None:
     assert "<math" in (pages / "notebooks" / "05_chain_rule.html").read_text()
 
 
+def test_a_notebook_runs_in_its_page_unless_it_needs_pytorch(pages: Path) -> None:
+    if not (pages / "playground").exists():
+        pytest.skip("needs packages of npm")
+    for path in NOTEBOOKS:
+        there = 'id="run-here"' in (pages / "notebooks" / f"{path.stem}.html").read_text()
+        assert there == ("import torch" not in path.read_text()), path.name
+
+
 def test_what_is_searched_for_is_found_without_a_server(pages: Path) -> None:
     index = (pages / "searchindex.js").read_text()
     for word in ("check_gradi", "player", "xavier"):  # the index holds stems
