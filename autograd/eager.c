@@ -231,7 +231,7 @@ typedef struct {
 } Entry;
 
 static Entry *entries; /* [0] is not an operation */
-static Py_ssize_t entry_count, entry_room;
+static Py_ssize_t entry_count = 1, entry_room = 128;
 static PyObject *entry_of; /* operation -> number */
 static uint64_t passes;
 
@@ -290,7 +290,7 @@ static Py_ssize_t entry_for(PyObject *op) {
     if (known) return PyLong_AsSsize_t(known);
     if (PyErr_Occurred()) return -1;
     if (entry_count == entry_room) {
-        Py_ssize_t room = entry_room ? 2 * entry_room : 128;
+        Py_ssize_t room = 2 * entry_room;
         Entry *larger = PyMem_Realloc(entries, room * sizeof *entries);
         if (!larger) {
             PyErr_NoMemory();
@@ -298,7 +298,6 @@ static Py_ssize_t entry_for(PyObject *op) {
         }
         entries = larger;
         entry_room = room;
-        if (!entry_count) memset(&entries[entry_count++], 0, sizeof *entries);
     }
     PyObject *number = PyLong_FromSsize_t(entry_count);
     if (!number || PyDict_SetItem(entry_of, op, number) < 0) {
@@ -351,26 +350,28 @@ failed:
     return NULL;
 }
 
-/* The program of the operation's present pullback; NULL where the pullback is Python's alone.
-   Nothing that the collector counts is created here: it could start in the middle of a walk. */
-static Program *present_program(uint32_t number) {
-    Entry *entry = &entries[number];
-    if (entry->checked == passes || !number) return entry->program;
-    PyObject *pullback = PyObject_GetAttr(entry->op, name_pullback);
-    if (!pullback) {
-        PyErr_Clear();
-        return NULL;
-    }
+/* Looks whether the operation still has the pullback whose program is known.  Nothing that the
+   collector counts is created here: it could start in the middle of a walk. */
+static void compare_pullback(Entry *entry) {
+    PyObject *pullback = PyObject_GetAttr(entry->op, name_pullback), *program = NULL;
+    if (!pullback) PyErr_Clear();
     if (pullback != entry->pullback) { /* installed again, or a fault was planted */
-        PyObject *dict = NULL, *program = NULL;
-        if (PyFunction_Check(pullback)) dict = ((PyFunctionObject *)pullback)->func_dict;
+        PyObject *dict = NULL;
+        if (pullback && PyFunction_Check(pullback))
+            dict = ((PyFunctionObject *)pullback)->func_dict;
         if (dict) program = PyDict_GetItemWithError(dict, name_program);
         if (program && Py_TYPE(program) != program_type) program = NULL;
         Py_XSETREF(entry->program, (Program *)Py_XNewRef(program));
-        Py_XSETREF(entry->pullback, Py_NewRef(pullback));
+        Py_XSETREF(entry->pullback, Py_XNewRef(pullback));
     }
-    Py_DECREF(pullback);
+    Py_XDECREF(pullback);
     entry->checked = passes;
+}
+
+/* The program of the operation's present pullback; NULL where the pullback is Python's alone. */
+static inline const Program *present_program(uint32_t number) {
+    Entry *entry = &entries[number];
+    if (number && entry->checked != passes) compare_pullback(entry);
     return entry->program;
 }
 
@@ -853,7 +854,7 @@ static int set_raw_grad(PyObject *self, PyObject *value, void *Py_UNUSED(unused)
     node->flags &= ~(BOXED | TOUCHED);
     if (value == untouched) {
         node->grad.number = 0.0;
-    } else if (PyFloat_Check(value)) {
+    } else if (PyFloat_CheckExact(value)) { /* another kind of float may add in its own way */
         node->grad.number = PyFloat_AS_DOUBLE(value);
         node->flags |= TOUCHED;
     } else {
@@ -1533,9 +1534,10 @@ static int module_exec(PyObject *module) {
     name_hooks = PyUnicode_InternFromString("hooks");
     name_holds_nodes = PyUnicode_InternFromString("holds_nodes");
     entry_of = PyDict_New();
+    entries = PyMem_Calloc(entry_room, sizeof *entries);
     PyObject *instructions = PyDict_New(), *names = PyDict_New();
     if (!name_pullback || !name_program || !name_op || !name_hooks || !name_holds_nodes
-        || !entry_of || !instructions || !names) return -1;
+        || !entry_of || !entries || !instructions || !names) return -1;
     for (int i = 0; i < INSTRUCTIONS; i++)
         if (add_name(instructions, instruction_names[i], i) < 0) return -1;
     for (int i = 0; i < LENGTH(functions); i++)
