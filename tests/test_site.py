@@ -549,6 +549,14 @@ def test_python_that_dies_is_started_again_with_the_same_weights(playground: Any
     trained(page, 2)
 
 
+def test_python_that_cannot_start_is_not_started_forever(playground: Any, browser: Any) -> None:
+    visit = Visit(browser, playground.address, viewport=WIDE)
+    visit.context.route("**/engine.zip", lambda route: route.abort())
+    page = visit.go("playground/index.html")
+    page.wait_for_selector("body[data-ready=never]", timeout=MINUTE)
+    assert "Python cannot start here" in page.inner_text("#status")
+
+
 def test_a_deep_graph_is_freed(playground: Any) -> None:
     # Pyodide's Python 3.13 and 3.14 die when a chain of 8,000 nodes is freed.
     code = "from autograd import Value\ny = Value(1.0)\nfor _ in range(50_000): y = y * 1.0\ny = 2"

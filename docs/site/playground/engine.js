@@ -1,12 +1,14 @@
 // The page's side of the worker: questions with answers, training, and a new worker when one dies.
 const PATIENCE = 60_000; // ms; no answer of the playground takes as long, so the worker hangs
+const MOST_DEATHS = 2; // in a row, before Python was ready
 
 export class Engine {
   #worker = null;
   #waiting = new Map();
   #last = 0;
+  #deaths = 0; // since Python was ready
 
-  /** The listeners: ready(), frame(numbers), died(reason). */
+  /** The listeners: ready(), frame(numbers), died(reason, forGood). */
   constructor(listeners, patience = PATIENCE) {
     Object.assign(this, { listeners, patience });
     this.#begin();
@@ -22,6 +24,7 @@ export class Engine {
 
   #hear(data) {
     if (data.ready) {
+      this.#deaths = 0;
       this.#go();
       this.listeners.ready();
     } else if (data.died) this.restart(data.died);
@@ -45,8 +48,9 @@ export class Engine {
       no(new Error(`Python was started again: ${reason}`));
     }
     this.#waiting.clear();
-    this.#begin();
-    this.listeners.died(reason);
+    const forGood = ++this.#deaths > MOST_DEATHS;
+    if (!forGood) this.#begin();
+    this.listeners.died(reason, forGood);
   }
 
   /** A promise of the answer of Python. */

@@ -19,10 +19,12 @@ const engine = new Engine({
     document.body.dataset.ready = "yes";
   },
   frame: (found) => network?.frame(found),
-  died(reason) {
-    document.body.dataset.ready = "again";
-    at("status").textContent = `Python stopped (${reason}); it is starting again ...`;
-    network?.restore();
+  died(reason, forGood) {
+    document.body.dataset.ready = forGood ? "never" : "again";
+    at("status").textContent = forGood
+      ? `Python cannot start here: ${reason}`
+      : `Python stopped (${reason}); it is starting again ...`;
+    if (!forGood) network?.restore();
   },
 });
 

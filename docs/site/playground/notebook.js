@@ -12,7 +12,7 @@ class Live {
     this.all = element("button", { type: "button", onclick: () => this.runAll() }, "run all");
     bar.replaceChildren(this.all, " ", this.status);
     for (const cell of this.cells) this.#prepare(cell);
-    this.engine = new Engine({ ready() {}, frame() {}, died: (reason) => this.#say(`Python was started again: ${reason}`) }, HOUR);
+    this.engine = new Engine({ ready() {}, frame() {}, died: (reason, forGood) => this.#say(forGood ? `Python cannot start here: ${reason}` : `Python was started again, so run the cells again: ${reason}`) }, HOUR);
     this.started = this.#start();
   }
 
