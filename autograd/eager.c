@@ -848,7 +848,7 @@ static int set_raw_grad(PyObject *self, PyObject *value, void *Py_UNUSED(unused)
     node->flags &= ~(BOXED | TOUCHED);
     if (value == untouched) {
         node->grad.number = 0.0;
-    } else if (PyFloat_Check(value)) {
+    } else if (PyFloat_CheckExact(value)) { /* another kind of float may add in its own way */
         node->grad.number = PyFloat_AS_DOUBLE(value);
         node->flags |= TOUCHED;
     } else {

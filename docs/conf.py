@@ -1,6 +1,7 @@
 """Sphinx: the guides, the notebooks as they were executed, and the reference from docstrings."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -14,7 +15,7 @@ release = version = autograd.__version__
 for name in autograd.__all__:
     getattr(autograd, name)  # some are there from their first use on, and the reference lists them
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["autograd.bridges.sphinx", "myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 # The README is in no list, because the guides repeat it; `grad` is a function and an attribute.
 suppress_warnings = ["toc.not_included", "ref.python"]
 root_doc = "docs/index"
@@ -40,7 +41,7 @@ python_use_unqualified_type_names = True
 
 # In a docstring: an absolute value, and a table or text that is indented after a paragraph.
 _BARS = re.compile(r"\|([^|`]+)\|")
-_TABLE = re.compile(r"(?m)^([^\s:*.>-].*(?<!::))\n\n?((?: {4}.*\n)(?:(?: {4}.*)?\n)*)")
+_TABLE = re.compile(r"(?m)^([^\s:*.>-].*(?<!::))\n\n((?: {4}.*\n)(?:(?: {4}.*)?\n)*)")
 
 html_theme = "furo"
 html_title = "chainrule"
@@ -106,7 +107,10 @@ _RUN_HERE = """
 
 def _live(app: Any, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
     """Let the notebooks run where there is a playground, whose Python they use."""
-    if page.startswith("notebooks/") and context.get("playground"):
+    source = Path(app.srcdir, page).with_suffix(".ipynb")
+    if not context.get("playground") or not source.exists():
+        return
+    if "import torch" not in source.read_text(encoding="utf-8"):  # no browser has PyTorch
         context["body"] = context["body"].replace("</h1>", f"</h1>{_RUN_HERE}", 1)
 
 

@@ -8,10 +8,10 @@ import pytest
 import autograd
 import nn
 from autograd import Value, rows
-from tests.built_site import built
+from tests.built_site import ROOT, built
 
 PAGES = {"autograd": ["autograd"], "nn": ["nn", "nn_parts"]}
-NOTEBOOKS = sorted(Path("notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +50,32 @@ def test_the_order_is_install_quickstart_how_to_reference(pages: Path) -> None:
     assert links == sorted(links)
 
 
+def test_every_guide_and_notebook_is_in_the_list_of_pages(pages: Path) -> None:
+    text = (pages / "docs" / "index.html").read_text()
+    tree = text[text.index("Start page") :]
+    start = (pages / "index.html").read_text()
+    for path in (ROOT / "docs").glob("*.md"):
+        assert path.stem == "index" or f'href="{path.stem}.html"' in tree, path.name
+    for path in NOTEBOOKS:
+        assert f"notebooks/{path.stem}.html" in tree, path.name
+        assert f"notebooks/{path.stem}.html" in start, path.name
+
+
 def test_every_notebook_is_there_with_its_outputs(pages: Path) -> None:
-    assert len(NOTEBOOKS) == 7
+    assert NOTEBOOKS
     for path in NOTEBOOKS:
         text = (pages / "notebooks" / f"{path.stem}.html").read_text()
         assert "cell_output" in text, path.name
         assert "$$" not in re.sub("<(script|pre).*?</\\1>", "", text, flags=re.S), path.name
     assert "<math" in (pages / "notebooks" / "05_chain_rule.html").read_text()
+
+
+def test_a_notebook_runs_in_its_page_unless_it_needs_pytorch(pages: Path) -> None:
+    if not (pages / "playground").exists():
+        pytest.skip("needs packages of npm")
+    for path in NOTEBOOKS:
+        there = 'id="run-here"' in (pages / "notebooks" / f"{path.stem}.html").read_text()
+        assert there == ("import torch" not in path.read_text()), path.name
 
 
 def test_what_is_searched_for_is_found_without_a_server(pages: Path) -> None:

@@ -216,6 +216,18 @@ def test_a_mode_that_python_records_in_is_not_kept() -> None:
     assert z.data == 6.0
 
 
+def test_a_gradient_of_another_kind_of_float_adds_in_its_own_way() -> None:
+    class Loud(float):
+        def __add__(self, other: float) -> "Loud":
+            return Loud(float(self) + other + 100.0)
+
+    v = Value(2.0)
+    v._grad = Loud(1.0)
+    assert type(v.grad) is Loud
+    (3.0 * v).backward()
+    assert (type(v.grad), v.grad) == (Loud, 104.0)
+
+
 def test_a_list_with_a_nan_of_a_value_equals_itself() -> None:
     v = Value(math.nan)
     assert [v.data] == [v.data]

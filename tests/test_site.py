@@ -409,7 +409,7 @@ def test_every_kind_of_page_fits_a_phone_and_is_accessible(
     site: str, browser: Any, scheme: str
 ) -> None:
     visit = Visit(browser, site, viewport=PHONE, color_scheme=scheme)
-    for path in PAGES:
+    for path in PAGES if scheme == "light" else PAGES[:2]:
         page = visit.go(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
         assert faults(page) == [], path
@@ -549,6 +549,14 @@ def test_python_that_dies_is_started_again_with_the_same_weights(playground: Any
     trained(page, 2)
 
 
+def test_a_deep_graph_is_freed(playground: Any) -> None:
+    # Pyodide's Python 3.13 and 3.14 die when a chain of 8,000 nodes is freed.
+    code = "from autograd import Value\ny = Value(1.0)\nfor _ in range(50_000): y = y * 1.0\ny = 2"
+    ask = f"playground.engine.ask('cell', {json.dumps(code)})"
+    assert playground.page.evaluate(ask) == []
+    assert playground.page.get_attribute("body", "data-ready") == "yes"
+
+
 def test_a_notebook_runs_in_its_page(playground: Any, browser: Any) -> None:
     visit = Visit(browser, playground.address, viewport=WIDE)
     page = visit.go("notebooks/05_chain_rule.html")
@@ -586,4 +594,6 @@ def test_a_reload_shows_the_same_on_a_phone(playground: Any) -> None:
     page.focus("#tab-expression")
     page.keyboard.press("ArrowRight")
     assert page.is_visible("#samples")
+    page.emulate_media(color_scheme="dark")
+    assert faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]

@@ -231,7 +231,7 @@ class Plan:
     def run(self, flat: Flat, args: tuple[Any, ...]) -> bool:
         """Whether the engine computed all samples; if so, the Flat has the new gradients."""
         for (view, shape), arg in zip(self.views, args, strict=True):
-            view[...] = arg.reshape(shape)
+            view[...] = arg if arg.shape == shape else arg.reshape(shape)
         batch = self.batch
         batch.numbers = flat.numbers
         good = self.sweep()
@@ -245,7 +245,7 @@ class Plan:
         if self.reduction is None:
             return rebuilt(self.recording.form, iter(self.batch.out.T.copy()))
         out = self.batch.out
-        total = out.item() if len(out) == 1 else float(np.add.reduce(out, axis=None))
+        total = out.item() if len(out) == 1 else float(np.add.reduce(out.ravel()))
         if self.reduction == "mean":
             total /= len(out)
         return rebuilt(self.recording.form, iter([total]))

@@ -134,7 +134,7 @@ def threads() -> None:
     model = MicroGPT(seed=0)
     print("\nthe GPT's loss and gradients, microseconds per sample by the number of threads\n")
     lines = []
-    for batch in (64, 512, 4096):
+    for batch in (128, 512, 4096):
         one, every = in_turns([compiled(model, "native", batch, count) for count in (1, None)])
         lines.append([str(batch), _cell(one / batch), _cell(every / batch), f"{one / every:.2f}"])
     table(["batch", "1 thread", "all processors", "times as fast"], lines)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd.compiled.encoded import Batch
-from autograd.compiled.lowering import CHOOSE, CONTRACT, SHARED
+from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, SHARED
 from autograd.compiled.native.calls import Call, Copy, Shared
 from autograd.compiled.native.kernels import Loaded, loading
 from autograd.compiled.native.target import host
@@ -16,7 +16,7 @@ Array = Any
 Memory = tuple[Loaded, list[Array], dict[Any, Copy]]
 _SMALL = 1024  # up to this many numbers, copying them is faster than looking up their addresses
 _COPIES = 8  # kinds of such calls whose arrays are reused
-_ENOUGH = 12_000_000  # products in a batch from which on all processors share it
+_ENOUGH = 25_000_000  # products in a batch from which on all processors share it
 TILES = 8, 16, 32  # samples side by side
 _NUMBERS = 65_536  # lanes times samples in a tile; more would not fit in the second cache
 
@@ -88,13 +88,15 @@ def _shares(code: Loaded, samples: int, threads: int | None) -> int:
 
 
 def _is_regular(program: Program) -> bool:
-    """Whether wide tiles are possible: no gradient goes to a parameter through a table."""
+    """Whether wide tiles are possible: no gradient goes through a table to a parameter.
+
+    Sums and choices whose entries are all shared are possible, too.
+    """
     first = SHARED + len(program.tape.constants)
     for step in program.instructions:
         pools = zip(step.pool, step.wanted, strict=False) if step.kind != CONTRACT else ()
-        shared = [pool >= first for pool, wanted in pools if wanted]
-        if step.kind == CHOOSE:  # its kernel can add to partial sums if all entries are shared
-            shared = [part for part in shared if not part.all()]
-        if any(part.any() for part in shared):
-            return False
+        for pool, wanted in pools:
+            possible = step.kind in (CHOOSE, GATHER) and (pool >= SHARED).all()
+            if wanted and (pool >= first).any() and not possible:
+                return False
     return bool((program.address[program.tape.outputs] < SHARED).all())

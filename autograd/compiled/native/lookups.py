@@ -99,9 +99,18 @@ def gather(f: Function, tile: int, same: int, alone: bool, sign: int, add: bool)
 
 
 def gather_back(
-    f: Function, tile: int, same: int, alone: bool, sign: int, wanted: tuple[bool, bool]
+    f: Function,
+    tile: int,
+    same: int,
+    alone: bool,
+    sign: int,
+    wanted: tuple[bool, bool],
+    shared: tuple[bool, bool],
 ) -> None:
-    """Write the pullback of a sum of looked-up products, which adds to its factors' adjoints."""
+    """Write the pullback of a sum of looked-up products, which adds to its factors' adjoints.
+
+    `shared` says of x and of y whether all of them are shared, with partial sums of one vector.
+    """
     here = Lookup(f, tile)
     count, results, starts, xs, ys, to_xs, to_ys = here.field(), *(here.table() for _ in range(6))
 
@@ -112,10 +121,10 @@ def gather_back(
         def term(t: Whole, _: list[Term]) -> list[Term]:
             if wanted[0]:
                 part = adjoint if alone else adjoint * here.load(f.entry(ys, t) + start)
-                here.increase(part, f.entry(to_xs, t) + start)
+                here.increase(part, f.entry(to_xs, t) + (0 if shared[0] else start))
             if wanted[1]:
                 part = adjoint * here.load(f.entry(xs, t) + start)
-                here.increase(part, f.entry(to_ys, t) + start)
+                here.increase(part, f.entry(to_ys, t) + (0 if shared[1] else start))
             return []
 
         here.terms(starts, i, same, term)

@@ -142,7 +142,9 @@ class Writer:
         add, layout, alone = self.tables.append, self.layout, self.is_one(one.pool[1])
         x, y, lanes = one.pool
         wx, wy = one.wanted
-        kernel = lookups.gather_back, (self.tile, _same(one), alone, int(one.sign), one.wanted)
+        shared = tuple(bool((pool >= SHARED).all()) for pool in (x, y))
+        sums = self.tile, _same(one), alone, int(one.sign)
+        kernel = lookups.gather_back, (*sums, one.wanted, shared)
         tables = (
             add(layout.slopes(lanes)), self.starts(one),
             add(layout.values(x)) if wy else 0, add(layout.values(y)) if wx and not alone else 0,

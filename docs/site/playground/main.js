@@ -41,4 +41,6 @@ engine.ask("choices").then(async (choices) => {
 at("script").onclick = async () => save("network.py", await engine.ask("script"));
 at("notebook").onclick = async () => save("network.ipynb", await engine.ask("notebook"));
 at("link").onclick = () => copyLink(at("link"));
+// A link that is pasted into the same tab changes the address alone.
+addEventListener("hashchange", () => location.reload());
 window.playground = { engine }; // for the curious, and for tests
