@@ -540,11 +540,11 @@ static int node_clear(PyObject *self) {
 
 /* ------------------------------------------------------------------ operations */
 
-/* The mode of the last operation: most operations follow others in the same mode. */
+/* The last plain mode: most operations follow others in the same mode.  Other modes may refer to
+   whole graphs, and are not kept. */
 static struct {
     PyObject *mode;
-    PyObject *rows;  /* the rows of its nodes; NULL if it does not record */
-    int is_plain;    /* whether C does what it does */
+    PyObject *rows; /* the rows of its nodes; NULL if it does not record */
 } last;
 
 static int is_true(PyObject *mode, const char *name) {
@@ -554,21 +554,16 @@ static int is_true(PyObject *mode, const char *name) {
     return answer;
 }
 
-/* Puts the mode into `last`; -1 on an error. */
+/* Puts a plain mode into `last`: 1 if it is one, 0 if Python records in it, -1 on an error. */
 static int meet(PyObject *mode) {
-    int plain = Py_TYPE(mode) == mode_type, records = 0;
+    if (Py_TYPE(mode) != mode_type) return 0;
+    int anomaly = is_true(mode, "anomaly"), records = is_true(mode, "recording");
+    if (anomaly || records < 0) return anomaly < 0 || records < 0 ? -1 : 0;
     PyObject *rows = NULL;
-    if (plain) {
-        int anomaly = is_true(mode, "anomaly");
-        records = is_true(mode, "recording");
-        if (anomaly < 0 || records < 0) return -1;
-        plain = !anomaly;
-    }
-    if (plain && records && !(rows = PyObject_GetAttrString(mode, "rows"))) return -1;
+    if (records && !(rows = PyObject_GetAttrString(mode, "rows"))) return -1;
     Py_XSETREF(last.mode, Py_NewRef(mode));
     Py_XSETREF(last.rows, rows);
-    last.is_plain = plain;
-    return 0;
+    return 1;
 }
 
 static int set_row(PyObject *self, PyObject *row, void *Py_UNUSED(unused));
@@ -593,8 +588,7 @@ static PyObject *recorded(const Program *program, Node *a, Node *b, double x, do
     if (PyContextVar_Get(mode_variable, NULL, &mode) < 0) return NULL;
     Py_DECREF(mode); /* the context keeps it */
     if (mode != Py_None) {
-        if (mode != last.mode && meet(mode) < 0) return NULL;
-        if (!last.is_plain) return NULL;
+        if (mode != last.mode && meet(mode) < 1) return NULL;
         if (!last.rows) return unrecorded(value_of(program, x, y));
         row = PyDict_GetItemWithError(last.rows, row);
         if (!row) return NULL;

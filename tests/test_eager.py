@@ -20,6 +20,7 @@ import pytest
 
 from autograd import Value, define_op, grad, native, no_grad, rows, scope, topological
 from autograd.faults import misread, planted
+from autograd.modes import Mode, entered
 from autograd.operation import Operation
 from autograd.ops import Ops
 from autograd.printers.machine import Assembler, UnknownFunctionError
@@ -200,6 +201,19 @@ def test_a_node_in_a_scope_shares_its_note_with_others() -> None:
     assert [node.scope for node in (a, b, c)] == ["s"] * 3
     (a + b * c).backward()
     assert v.grad == 2.0 + 3.0 * 2.0 + 3.0
+
+
+def test_a_mode_that_python_records_in_is_not_kept() -> None:
+    class Own(Mode):
+        """A mode that may refer to anything."""
+
+    mode = Own()
+    token = weakref.ref(mode)
+    with entered(mode):
+        z = Value(2.0) * 3.0
+    del mode
+    assert token() is None
+    assert z.data == 6.0
 
 
 def test_a_gradient_of_another_kind_of_float_adds_in_its_own_way() -> None:
