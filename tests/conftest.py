@@ -54,8 +54,7 @@ SLOW = {
 # the same lines.
 UNTRACED = {
     "test_attacks", "test_docs", "test_house", "test_memory", "test_packaging",
-    "test_random_functions", "test_random_graphs", "test_site", "README", "checking", "coming_from",
-    "diagnosis",
+    "test_random_functions", "test_random_graphs", "test_site", "coming_from", "diagnosis",
 }  # fmt: skip
 TRACED_SEEDS = 4  # of the random cases of one test, so many are measured
 UNTRACED_FIXTURES = {"browser", "client", "lone_client"}

@@ -183,7 +183,6 @@ SAME: dict[str, tuple[Callable[..., Any], list[tuple[Any, ...]]]] = {
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", SAME)
-@pytest.mark.traced(every=10)
 def test_what_is_asked_is_asked_again(name: str, engine: str) -> None:
     f, calls = SAME[name]
     compiled = autograd.compile(f, engine=engine)

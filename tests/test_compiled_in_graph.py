@@ -201,7 +201,7 @@ def types(tree: Any) -> list[type]:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("transform", TRANSFORMS, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("use", USES, ids=lambda f: f.__name__)
-@pytest.mark.traced(every=5)
+@pytest.mark.traced(every=2)
 def test_derivatives_are_the_eager_ones(use: Any, transform: Any, engine: str) -> None:
     compiled = use(lambda f: autograd.compile(f, engine=engine))
     eager = use(lambda f: f)

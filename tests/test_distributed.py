@@ -815,7 +815,7 @@ def test_a_compiled_function_can_be_given_and_used_on(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- without any cluster
 
 
-def test_the_sources_are_all_python_files_of_the_two_packages() -> None:
+def test_the_sources_are_all_files_of_code_of_the_two_packages() -> None:
     import hashlib
 
     import nn
@@ -823,7 +823,7 @@ def test_the_sources_are_all_python_files_of_the_two_packages() -> None:
     found = hashlib.sha256()
     for package in (autograd, nn):
         folder = Path(str(package.__file__)).parent
-        for path in sorted(p for p in folder.glob("**/*") if p.suffix == ".py"):
+        for path in sorted(p for p in folder.glob("**/*") if p.suffix in (".py", ".c")):
             found.update(path.relative_to(folder).as_posix().encode())
             found.update(path.read_bytes())
     assert fingerprints._sources() == found.hexdigest()[:16] == fingerprints._SOURCES

@@ -61,7 +61,7 @@ def test_hostile_labels_stay_text() -> None:
     assert not _Tags(player.html()).all("img")
     assert json.loads(script_json(HOSTILE)) == HOSTILE
     output = _Tags(player._repr_html_())
-    assert [tag for tag, _ in output.found] == ["div", "img", "iframe"]
+    assert [tag for tag, _ in output.found] == ["div", "div", "img", "div", "iframe"]
     assert output.all("img")[0]["src"].startswith("data:image/svg+xml;base64,")
     frame = output.all("iframe")[0]
     assert frame["sandbox"] == "allow-scripts"
