@@ -124,7 +124,7 @@ MOST_IN = {
     "autograd/check": 3480,
     "autograd/compiled": 4780,
     "autograd/compiled/native": 3015,
-    "autograd/printers": 1121,
+    "autograd/printers": 1137,
     "autograd/show": 2060,
     "nn": 3537,
     "nn/study": 1242,

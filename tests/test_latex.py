@@ -8,6 +8,7 @@ import pytest
 from autograd import Value, explain, expression, rows
 from autograd.printers.latex import number, symbol
 from autograd.show.paths import Explanation
+from nn import scce
 
 SMALL = {"w": 2.0, "x": -1.0, "b": 0.5, "y": 1.0}
 
@@ -91,3 +92,20 @@ def test_an_explanation_is_the_sum_over_paths() -> None:
 
 def test_an_explanation_without_paths_is_its_total() -> None:
     assert Explanation(1.5, [], 0).latex() == "1.5"
+
+
+def test_a_sign_after_a_plus_or_a_minus_stands_in_brackets() -> None:
+    x, y = Value(2.0, "x"), Value(3.0, "y")
+    assert (x + -y).latex() == r"x + \left(-y\right)"
+    assert (x - -3.0).latex() == r"x - \left(-3\right)"
+
+
+def test_each_of_several_formulas_has_its_own_meanings() -> None:
+    rows = [[Value(0.5, "a"), Value(-0.5, "b")], [Value(1.0, "c"), Value(2.0, "d")]]
+    text = scce(rows, [0, 1], from_logits=True).latex(detail="textbook")
+    first, second, last = text.removeprefix(r"\begin{aligned} ").split(r" \\ ")
+    assert first.startswith(r"v_{1} &= -\log\left(p_{0}\right),\quad p_{i} = ")
+    assert second.startswith(r"v_{2} &= -\log\left(p_{1}\right),\quad p_{i} = ")
+    assert last == r"& \frac{v_{1} + v_{2}}{2} \end{aligned}"
+    one = scce(rows[:1], [0], from_logits=True).latex(detail="textbook")
+    assert one.startswith(r"\begin{aligned} & -\log\left(p_{0}\right) \\ p_{i} &= ")

@@ -110,7 +110,8 @@ def typeset(root: Any, detail: str = "computed") -> str:
     """The formula of a node: one line, and before it a line for each part with a name.
 
     A part has a name if it has a label or is used more than once.  With detail "textbook", the
-    formula that is taught stands for what was computed.  Raises ValueError for a graph of more than
+    formula that is taught stands for what was computed; of several with meanings of their own, such
+    as p_i, each has a line with them.  Raises ValueError for a graph of more than
     300 operations.
     """
     order, parts = shown(topological(root), detail)
@@ -127,31 +128,36 @@ def typeset(root: Any, detail: str = "computed") -> str:
             uses[parent] += 1
     texts: dict[Any, tuple[str, int]] = {}
     lines = []
-    meanings: dict[str, None] = {}
+    several = sum(";" in formula_of(node.row.scope) for node in parts) > 1
+    meanings: dict[Any, list[tuple[str, str]]] = {}
     seen: dict[str, int] = {}
     numbers = itertools.count(1)
     for node in order:
         if node in parts:
             (_, texts[node]), *others = _LATEX.statements(formula_of(node.row.scope))
-            meanings |= dict.fromkeys(f"{name} &= {text}" for name, (text, _) in others)
+            if others:
+                meanings[node] = [(name, text) for name, (text, _) in others]
         elif node.op is not None:
             texts[node] = _formula(node, texts)
         name = node.label
-        if not name and (node.op is None or uses[node] > 1 or node in behind):
+        own_line = several and node in meanings
+        if not name and (node.op is None or uses[node] > 1 or node in behind or own_line):
             name = f"v{next(numbers)}"
+        aside = ""
+        if own_line:
+            aside = "".join(rf",\quad {name} = {text}" for name, text in meanings.pop(node))
         if node is root:
-            lines.append(
-                f"{symbol(name)} &= {_text(node, texts)}" if name else f"& {texts[node][0]}"
-            )
+            line = f"{symbol(name)} &= {_text(node, texts)}" if name else f"& {texts[node][0]}"
+            lines.append(line + aside)
         elif name:
             seen[name] = seen.get(name, 0) + 1
             called = symbol(name), ATOM
             if seen[name] > 1:  # another node with the same label
                 called = f"{symbol(name)}^{{({seen[name]})}}", POWER
             if node.op is not None:
-                lines.append(f"{called[0]} &= {texts[node][0]}")
+                lines.append(f"{called[0]} &= {texts[node][0]}{aside}")
             texts[node] = called
-    lines += meanings
+    lines += [f"{name} &= {text}" for pairs in meanings.values() for name, text in pairs]
     if len(lines) == 1:
         return lines[0].replace("&", "", 1).strip()
     return r"\begin{aligned} " + r" \\ ".join(lines) + r" \end{aligned}"

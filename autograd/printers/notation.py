@@ -122,7 +122,7 @@ class Notation(ABC):
                 return self.product(*factors), PRODUCT
             case ast.BinOp(left=left, op=sign, right=right):
                 # A sign after a sign needs brackets, and so does a difference that is subtracted.
-                first, second = self._within(left, SUM, texts), self._within(right, PRODUCT, texts)
+                first, second = self._within(left, SUM, texts), self._addend(right, texts)
                 return self.joined(first, "+" if isinstance(sign, ast.Add) else "-", second), SUM
             case ast.IfExp():
                 return self._cases(tree, texts), CHOICE
@@ -132,6 +132,10 @@ class Notation(ABC):
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 return self.call(name, [self.form(a, texts)[0] for a in arguments]), ATOM
         raise AssertionError(ast.dump(tree))  # the language has nothing else
+
+    def _addend(self, tree: ast.expr, texts: Texts) -> str:
+        text, own = self.form(tree, texts)
+        return text if own >= PRODUCT and own != SIGN else self.bracketed(text)
 
     def _quotient(self, left: ast.expr, right: ast.expr, texts: Texts) -> tuple[str, int]:
         if isinstance(left, ast.UnaryOp) and isinstance(left.op, ast.USub):
