@@ -153,8 +153,11 @@ class Module(ABC):
         return outputs
 
     def _stamp(self, path: str) -> None:
-        """Give the module's own parameters the scope of the call, for pictures."""
-        if path != self._stamped:
+        """Give the module's own parameters the scope of the call, for pictures.
+
+        A mode that ignores scopes, such as a checker's, has none: then they keep theirs.
+        """
+        if path and path != self._stamped:
             self._stamped = path
             for value in _values(list(_attributes(self).values())):
                 value.scope = path

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from autograd import Value, topological
+import autograd
+from autograd import Value, check_gradients, diagnose, finite_differences, no_grad, topological
+from autograd.show.names import names
 from nn import MLP, Embedding, FileFormatError, Layer, Module, storage, unscoped
 from nn.module import grouped, present_scoping
 
@@ -576,3 +578,28 @@ def test_dictionaries_count_as_depth_too(tmp_path: Path) -> None:
     storage.write(path, "model", nested(101))
     with pytest.raises(FileFormatError, match="nested more than"):
         storage.read(path, "model")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda loss, p: check_gradients(loss, parameters=p),
+        lambda loss, p: check_gradients(loss, parameters=p, order=2),
+        lambda loss, p: autograd.compile(loss)(),
+        lambda loss, p: diagnose(loss, parameters=p, gradient=lambda: [0.0] * len(p)),
+        lambda loss, p: no_grad()(loss)(),
+        lambda loss, p: finite_differences(lambda x: loss().data, [1.0]),
+    ],
+    ids=["check", "check, order=2", "compile", "diagnose", "no_grad", "differences"],
+)
+def test_a_graph_keeps_the_names_of_its_parameters_whatever_runs_the_model_next(use: Any) -> None:
+    model = MLP([2, 2, 1], "tanh", seed=0)
+
+    def loss() -> Any:
+        return model([0.5, -1.0])[0] ** 2
+
+    root = loss()
+    before = [*names(topological(root)).values()]
+    assert "layers.0.neurons.1.w0" in before
+    use(loss, dict(model.named_parameters()))
+    assert [*names(topological(root)).values()] == before
