@@ -189,7 +189,8 @@ class Module(ABC):
                     continue
                 seen.add(id(part))
                 yield path, part
-            stack += reversed([(_joined(path, key), inner) for key, inner in _parts(part)])
+            inside = [(key, inner) for key, inner in _parts(part) if type(inner) is not Value]
+            stack += reversed([(_joined(path, key), inner) for key, inner in inside])
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """(dotted path, parameter) for each parameter, once, in the order of assignment."""
