@@ -189,8 +189,8 @@ class Module(ABC):
                     continue
                 seen.add(id(part))
                 yield path, part
-            inside = [(key, inner) for key, inner in _parts(part) if type(inner) is not Value]
-            stack += reversed([(_joined(path, key), inner) for key, inner in inside])
+            parts = [(k, p) for k, p in _parts(part) if type(p) is not Value]
+            stack += [(_joined(path, k), p) for k, p in reversed(parts)]
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """(dotted path, parameter) for each parameter, once, in the order of assignment."""
