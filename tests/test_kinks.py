@@ -185,3 +185,27 @@ def test_a_branch_that_no_double_reaches_is_inconclusive() -> None:
     # In decimals, 1 + 1e-20 x is above 1 right beside 0; in doubles it is 1.
     (row,) = check_gradients(lambda x: x * x if x * 1e-20 + 1.0 > 1.0 else -x, 0.0).rows
     assert row.verdict is Verdict.INCONCLUSIVE
+
+
+PIECES = [name for name, op in ag.rows().items() if op.pieces]
+
+
+@pytest.mark.parametrize("name", PIECES)
+@pytest.mark.parametrize("x", [3.0, 1e15, 1e17 + 2.0, 1e200])
+def test_a_jump_of_an_operation_in_pieces_is_seen_however_large_the_number(
+    name: str, x: float
+) -> None:
+    op = ag.rows()[name]
+    at = [x] if op.arity == 1 else [x, 1.0]
+    report = check_gradients(op, *at)
+    seen = {row.verdict for row in report.rows}
+    assert seen <= {Verdict.KINK, Verdict.PASS}, report
+    assert (Verdict.KINK in seen) == (name != "round"), report  # which jumps between whole numbers
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_a_misread_slope_of_an_operation_in_pieces_fails_at_a_large_number(name: str) -> None:
+    op = ag.rows()[name]
+    at = [3e9 + 0.25] if op.arity == 1 else [1e17, 750.0]
+    with planted(misread(name, "x", "2.0")):
+        assert not check_gradients(op, *at)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from autograd.check.accuracy import near
 from autograd.check.case import Recording, operands_of
-from autograd.check.slopes import STEP, is_kink, slope
+from autograd.check.slopes import STEP, decades, is_kink, slope
 from autograd.operation import Operation
 from autograd.order import visited
 from autograd.printers import decimals
@@ -27,7 +27,7 @@ class Program:
     Attributes:
         places: the index of each node in the result of a run; constants come after the nodes.
         digits: enough for the graph; more if numbers of very different sizes meet.
-        turned: the decades of the largest angle; steps must be smaller by as many.
+        turned: the most `decades` of an operation; steps must be smaller by as many.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -152,16 +152,15 @@ class Sweeps:
 
 
 def _enough(inner: list[Value]) -> tuple[int, int]:
-    """The digits that these nodes need, and the decades of the largest angle."""
+    """The digits that these nodes need, and the most decades of one."""
     least, largest, turned = math.inf, -math.inf, 0.0
     for node in inner:
         assert node.op is not None
+        turned = max(turned, decades(node.op, operands_of(node)))
         for x in operands_of(node):
             if x and math.isfinite(x):
                 size = math.log10(abs(x))
                 least, largest = min(least, size), max(largest, size)
-                if size > turned and decimals.turns(node.op):
-                    turned = size
     spread = largest - least
     more = int(2 * spread) if spread > _SPREAD else 0
     return _DIGITS + int(2 * turned) + more, int(turned)
