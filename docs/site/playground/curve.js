@@ -1,7 +1,7 @@
 // The curve of the losses, on a logarithmic scale as soon as they span more than a factor of 20.
 import { short } from "./text.js";
 
-const MARGIN = { left: 58, right: 10, top: 12, bottom: 26 };
+const MARGIN = { left: 84, right: 10, top: 12, bottom: 26 };
 
 /** Draw the losses; gaps where they are not finite. */
 export function drawCurve(canvas, losses, ink) {
