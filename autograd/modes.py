@@ -318,7 +318,7 @@ class scope(_Entered):  # noqa: N801 - reads like no_grad
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str) or not name or "/" in name or place(name) != name:
-            raise ValueError(f"scope: expected a name without '/', got {name!r}")
+            raise ValueError(f"scope: expected a name without '/' and '\\x1f', got {name!r}")
         super().__init__("scope", name)
 
 

@@ -10,11 +10,12 @@ from typing import Any, Final
 Node = Any  # a Value
 DETAILS = ("computed", "textbook")
 
+_LONGEST: Final = 1000  # characters; the printers recurse
 # A formula is written behind the scope, so it goes wherever a scope goes: to tapes and to files.
 _MARK: Final = "\x1f"
 _ALLOWED: Final = (
-    ast.Module, ast.Expr, ast.Assign, ast.Name, ast.Store, ast.Load, ast.Constant, ast.Call,
-    ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.UnaryOp, ast.USub,
+    ast.Module, ast.Expr, ast.Assign, ast.Name, ast.Store, ast.Load, ast.BinOp, ast.Add, ast.Sub,
+    ast.Mult, ast.Div, ast.Pow, ast.UnaryOp, ast.USub,
 )  # fmt: skip
 
 
@@ -28,12 +29,13 @@ def place(scope: str) -> str:
 
 
 def formula_of(scope: str) -> str:
-    """The formula behind a scope; '' if there is none.
+    """The formula behind a scope; '' if there is none, or another text, as in a forged file.
 
     >>> formula_of(with_formula("net/softmax", "e**z / y"))
     'e**z / y'
     """
-    return scope.partition(_MARK)[2]
+    text = scope.partition(_MARK)[2]
+    return text if text and _is_formula(text) else ""
 
 
 @functools.lru_cache(maxsize=4096)  # a loss sets the same few formulas at every step
@@ -47,17 +49,32 @@ def with_formula(scope: str, formula: str) -> str:
             "formula: the node must be computed inside `with scope(name):`, so that a picture "
             "knows for which operations the formula stands"
         )
-    try:
-        tree = ast.parse(formula)
-        readable = all(type(node) in _ALLOWED for node in ast.walk(tree)) and tree.body
-    except (SyntaxError, TypeError, ValueError):
-        readable = False
-    if not readable or not isinstance(tree.body[0], ast.Expr):
+    if not _is_formula(formula):
         raise ValueError(
             "formula: expected a text like 'e**z_0 / sum_j(e**z_j)' or '-log(p_1); p_i = ...', "
             f"got {formula!r:.80}"
         )
     return f"{place(scope)}{_MARK}{formula}"
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_formula(text: str) -> bool:
+    if not isinstance(text, str) or len(text) > _LONGEST:
+        return False
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    first = tree.body[0] if tree.body else None
+    return isinstance(first, ast.Expr) and all(map(_can_be_printed, ast.walk(tree)))
+
+
+def _can_be_printed(node: ast.AST) -> bool:
+    if isinstance(node, ast.Constant):
+        return type(node.value) in (int, float)
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and bool(node.args)
+    return type(node) in _ALLOWED
 
 
 @dataclass(frozen=True)

@@ -207,11 +207,35 @@ def test_operations_that_are_used_elsewhere_stay_in_the_picture() -> None:
     assert draw(both, detail="textbook").mermaid() == draw(both).mermaid()
 
 
-@pytest.mark.parametrize("text", ["", "a +", "p = 1", "x if y else z", "[a]", "a < b", None])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a +",
+        "p = 1",
+        "x if y else z",
+        "[a]",
+        "a < b",
+        "'a'",
+        "f()",
+        "f(x)(y)",
+        "a" * 1001,
+        None,
+    ],
+)
 def test_what_is_no_formula_is_refused(text: Any) -> None:
     z, _ = ratio(Value(3.0), Value(2.0))
     with pytest.raises(ValueError, match=r"formula: expected a text like 'e\*\*z_0"):
         z.formula = text
+
+
+def test_what_is_no_formula_behind_a_scope_is_ignored() -> None:
+    x = Value(2.0, "x")
+    z = x * 3.0
+    z.scope = "a\x1f[a"
+    assert (z.scope, z.formula) == ("a", "")
+    assert "x" in draw(z, detail="textbook").source
+    assert z.latex(detail="textbook") == z.latex()
 
 
 def test_a_formula_needs_a_scope() -> None:

@@ -68,7 +68,7 @@ def of_parameters(data: bytes) -> None:
 
 def graph(label: str) -> Value:
     """A small graph with the text in every place where a user's text goes."""
-    with scope(label.replace("/", "|") or "scope"):
+    with scope(label.replace("/", "|").replace("\x1f", "|") or "scope"):
         x = Value(2.0, label)
         y = x * x + 1.0
     y.label = label
