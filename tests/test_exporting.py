@@ -22,6 +22,7 @@ from autograd.bridges.c import to_c
 from autograd.compiled.program import Program
 from autograd.operation import Operation
 from nn import MLP
+from nn.probabilities import softmax
 from tests import reference
 from tests.recorded import recorded, replayed
 from tests.test_engines import PROGRAMS
@@ -402,3 +403,14 @@ def test_without_sympy_the_message_says_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.delitem(sys.modules, "autograd.bridges.sympy", raising=False)
     with pytest.raises(ModuleNotFoundError, match=r"chainrule\[sympy\]"):
         importlib.import_module("autograd.bridges.sympy")
+
+
+def test_a_refused_comparison_names_the_scope_without_its_formula() -> None:
+    def first(z: Any) -> Any:
+        return softmax(z)[0] if softmax(z)[0] > 0.5 else z[1]
+
+    f = autograd.compile(first)
+    f([1.0, 0.0])
+    with pytest.raises(ValueError, match=r"div \(softmax, \S+:\d+\) > 0.5 is True") as refused:
+        to_c(f.program)
+    assert str(refused.value).isprintable()

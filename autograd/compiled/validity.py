@@ -4,6 +4,7 @@ import numpy as np
 
 from autograd.compiled.tape import Tape
 from autograd.compiled.traced import COMPARISONS
+from autograd.textbook import place
 
 
 def exact_guards(tape: Tape, target: str) -> list[list[int]]:
@@ -38,5 +39,5 @@ def _told(tape: Tape, node: int) -> str:
     i = node - tape.sources
     label, scope, line = tape.notes[tape.note[i]]
     name = label or (tape.ops[tape.code[i]] if tape.code[i] >= 0 else "a choice")
-    where = ", ".join(part for part in (scope, line) if part)
+    where = ", ".join(part for part in (place(scope), line) if part)
     return f"{name} ({where})" if where else name
