@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from autograd import __version__, native
+from autograd.cells import aligned
 from autograd.check.gradients import check_gradients
 from autograd.check.report import Report
-from autograd.expressions import PRINTED, ExpressionError, expression
+from autograd.expressions import ExpressionError, expression, numbers
 from autograd.order import topological, visited
 from autograd.printers.latex import latex
 from autograd.show.draw import LIMIT, draw
@@ -73,31 +74,21 @@ def tex() -> str:
 def text() -> str:
     """The op table in aligned columns."""
     cells = [(op.name, *op.textbook, *[""] * (2 - op.arity)) for op in rows().values()]
-    return _aligned([("operation", "z = h(x, y)", "dz/dx", "dz/dy"), *cells])
-
-
-def _aligned(cells: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    )
+    return "\n".join(aligned([("operation", "z = h(x, y)", "dz/dx", "dz/dy"), *cells]))
 
 
 def assigned(arguments: list[str]) -> dict[str, float]:
-    """The numbers by name, from `w=2 x=-1`.  Raises RefusalError for any other argument."""
-    values: dict[str, float] = {}
+    """The numbers by name, from `w=2 x=-1`.
+
+    Raises RefusalError for an argument of another form, ExpressionError for what is no number.
+    """
+    pairs = []
     for argument in arguments:
         name, equals, number = argument.partition("=")
         if not equals or not name.isidentifier():
             raise RefusalError(f"expected a value such as w=2, got {argument:.40}")
-        if name in values:
-            raise RefusalError(f"{name} is given twice")
-        try:
-            values[name] = float(number.translate(PRINTED))
-        except ValueError:
-            raise RefusalError(f"{name}: expected a number, got {number!r:.40}") from None
-    return values
+        pairs.append((name, number))
+    return numbers(pairs)
 
 
 def _leaves(root: Value) -> list[Value]:

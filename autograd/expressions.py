@@ -228,6 +228,23 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {spelled[near[0]]!r}?" if near else ""
 
 
+def numbers(given: Iterable[tuple[str, str]]) -> dict[str, float]:
+    """The numbers by name, from texts; ExpressionError for another text or a second number.
+
+    >>> numbers([("w", "2"), ("x", "-1e3")])
+    {'w': 2.0, 'x': -1000.0}
+    """
+    values: dict[str, float] = {}
+    for name, number in given:
+        if name in values:
+            raise ExpressionError(f"{name} is given twice")
+        try:
+            values[name] = float(number.translate(PRINTED))
+        except ValueError:
+            raise ExpressionError(f"{name}: expected a number, got {number!r:.40}") from None
+    return values
+
+
 def expression(text: str, values: Mapping[str, Any] | None = None, **more: Any) -> Value:
     """The Value of an expression over named numbers; its leaves and named parts carry labels.
 

@@ -23,7 +23,7 @@ TABLE_AT_IMPORT = set(markdown().splitlines())
 # higher one, wherever the import stands: in a function or for types alone, too.
 FLOORS = """
 autograd/bridges/__init__.py autograd/check/__init__.py autograd/compiled/__init__.py autograd/printers/__init__.py autograd/show/__init__.py
-autograd/rules.py autograd/files.py autograd/extras.py autograd/show/fonts.py autograd/show/drawing.py autograd/show/layout.py autograd/show/render.py autograd/show/style.py autograd/show/frame.py autograd/printers/notation.py autograd/atomic.py autograd/textbook.py
+autograd/rules.py autograd/cells.py autograd/files.py autograd/extras.py autograd/show/fonts.py autograd/show/drawing.py autograd/show/layout.py autograd/show/render.py autograd/show/style.py autograd/show/frame.py autograd/printers/notation.py autograd/atomic.py autograd/textbook.py
 autograd/operands.py
 autograd/operation.py
 autograd/ops.py autograd/printers/machine.py

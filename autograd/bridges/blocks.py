@@ -13,7 +13,7 @@ import warnings
 from dataclasses import dataclass
 
 from autograd.blame import NonFiniteWarning
-from autograd.expressions import PRINTED, ExpressionError, expression
+from autograd.expressions import expression, numbers
 from autograd.show.draw import draw
 from autograd.show.graph import Graph
 from autograd.show.page import frame
@@ -51,15 +51,8 @@ class Block:
         match = _NUMBERS.search(text.strip())
         assert match  # of nothing at all, at least
         formula = text.strip()[: match.start()].strip()
-        values: dict[str, float] = {}
-        for given in re.findall(_GIVEN, match[0]):
-            name, _, number = (part.strip() for part in given.partition("="))
-            if name in values:
-                raise ExpressionError(f"{name} is given twice")
-            try:
-                values[name] = float(number.translate(PRINTED))
-            except ValueError:
-                raise ExpressionError(f"{name}: {number!r:.40} is not a number") from None
+        given = (text.partition("=") for text in re.findall(_GIVEN, match[0]))
+        values = numbers((name.strip(), number.strip()) for name, _, number in given)
         block = cls(formula, expression(formula, values))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NonFiniteWarning)  # the picture shows inf and nan

@@ -1,8 +1,8 @@
 """The gradients of a graph beside those of another library, as a table."""
 
-import html
 from dataclasses import dataclass
 
+from autograd.cells import aligned, html_table
 from autograd.check.claims import ROUNDINGS, Claim
 from autograd.check.places import whole
 from autograd.check.replay import sweep
@@ -60,22 +60,12 @@ class GradientTable:
         ]
 
     def __str__(self) -> str:
-        cells = self._cells()
-        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in cells
-        )
+        return "\n".join(aligned(self._cells()))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head, *rows = self._cells()
-        lines = ["<table><tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>"]
-        for row in rows:
-            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
-            lines.append(f"<tr>{cells}</tr>")
-        return "".join(lines) + "</table>"
+        return html_table(self._cells())
 
 
 def compared(library: str, claim: Claim, ours: list[float]) -> GradientTable:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from autograd.cells import aligned, html_table
 from autograd.value import Value
 
 
@@ -82,22 +83,12 @@ class Report:
         ]
 
     def __str__(self) -> str:
-        cells = self._cells()
-        widths = [max(len(row[i]) for row in cells) for i in range(6)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in cells
-        ]
+        lines = aligned(self._cells())
         return "\n".join([self.summary] * bool(self.summary) + lines * bool(self.rows) + self.blame)
 
     def _repr_html_(self) -> str:
-        head, *rows = self._cells()
-        lines = ["<table><tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>"]
-        for row in rows:
-            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
-            lines.append(f"<tr>{cells}</tr>")
         blame = "".join(f"<p><b>{html.escape(line)}</b></p>" for line in self.blame)
-        return "".join(lines) + "</table>" + blame
+        return html_table(self._cells()) + blame
 
     def __rich__(self) -> Any:
         from rich.table import Table
