@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, SupportsIndex, cast, overload
 
-from autograd.adjoints import gradients_of, has_nan, recorded_operands, refuse_choices
+from autograd.adjoints import gradients_of
 from autograd.modes import Call, nonfinite
 from autograd.nestings import Tree, leaves, mapped, matched, rebuilt, without_values
 from autograd.operands import item, number, unboxed
 from autograd.order import visited
+from autograd.tangents import pushed
 from autograd.value import Value, fault, is_value, leaf_of
 
 Argnums = SupportsIndex | Sequence[SupportsIndex]
@@ -61,6 +62,12 @@ class _Forward:
         traces = (call or self.call).traces
         graph = self.inner, self.ends
         return gradients_of(*graph, seeds, self.nodes, values or traces, as_numbers=not values)
+
+    def pushed(self, directions: list[Any], values: bool) -> list[Any]:
+        """The derivatives of the outputs in a direction of the input nodes."""
+        along = dict(zip(self.nodes, directions, strict=True))
+        graph, traces = (self.inner, self.ends), self.call.traces
+        return pushed(*graph, self.outputs, along, values or traces, as_numbers=not values)
 
     def again(self, seeds: list[tuple[Any, Any]], values: bool) -> list[Any]:
         """The same for seed * slope, where a recorded backward pass computed the slopes."""
@@ -367,96 +374,11 @@ def jvp(
     forward = _forward("jvp", f, primals, range(len(primals)), {})
     outputs = forward.outputs
     values = forward.values or (forward.call.records and any(map(is_value, directions)))
-    slopes = _pushed(forward, directions, values)
+    slopes = forward.pushed(directions, values)
     returned = forward.returned([*outputs, *slopes], values)
     forward.check(returned, values, [(output, 1.0) for output in outputs])
     numbers = iter(returned)
     return rebuilt(forward.result, numbers), rebuilt(forward.result, numbers)
-
-
-def _pushed(forward: _Forward, directions: list[Any], values: bool) -> list[Any]:
-    """The derivatives of the outputs in a direction of the input nodes, as Values or numbers."""
-    graph = values or forward.call.traces
-    start: dict[Value | None, Any] = {}
-    for node, t in zip(forward.nodes, directions, strict=True):
-        if isinstance(t, Value):
-            start[node] = t if graph else t.data
-        elif t != 0.0:
-            start[node] = t
-    if not graph:
-        return _push_numbers(forward, start)
-    slopes = _push_values(forward, dict(start))
-    if not values and has_nan(slopes):
-        slopes = _push_values(forward, start, zeros_stop=True)
-    return slopes
-
-
-def _push_numbers(forward: _Forward, tangent: dict[Value | None, Any]) -> list[Any]:
-    """The tangents of the outputs, as numbers, from those of the input nodes."""
-    for node in forward.inner:
-        if node.a in tangent or node.b in tangent:
-            z, op = node.data, cast(Any, node.op)
-            if op.many:
-                total = op.push(node, tangent, False)
-            elif z != z:
-                total = math.nan
-            else:
-                total = _total(op, node, tangent, node.x, getattr(node, "y", None), z)
-            if total is not None:
-                tangent[node] = total
-    # A result that is nan has nan derivatives, even if it is an argument.
-    return [
-        0.0 if (t := tangent.get(z)) is None else t if z.data == z.data else math.nan
-        for z in forward.outputs
-    ]
-
-
-def _push_values(
-    forward: _Forward, tangent: dict[Value | None, Any], zeros_stop: bool = False
-) -> list[Any]:
-    """The tangents of the outputs, recorded; `zeros_stop` as in a recorded backward pass."""
-    refuse_choices(forward.ends, forward.nodes)
-    for node in forward.inner:
-        if (node.a in tangent or node.b in tangent) and node not in tangent:
-            op = cast(Any, node.op)
-            if op.many:
-                total = op.push(node, tangent, True)
-            elif type(node) is Value and node.data != node.data:
-                total = node  # its own derivative, which is nan and depends on it
-            else:
-                total = _total(op, node, tangent, *recorded_operands(node), node, zeros_stop)
-            if total is not None:
-                tangent[node] = total
-    # Computed numbers were tested above, but not arguments that are results, nor those on a tape.
-    for output in dict.fromkeys(forward.outputs):
-        z = output.data
-        if output in tangent and not z == z:  # noqa: SIM201 - the guard of a backward pass
-            tangent[output] = output
-    return [tangent.get(output, 0.0) for output in forward.outputs]
-
-
-def _total(
-    op: Any,
-    node: Value,
-    tangent: dict[Value | None, Any],
-    x: Any,
-    y: Any,
-    z: Any,
-    zeros_stop: bool = True,
-) -> Any:
-    """The tangent of a node from those of its operands; None if it does not depend on them.
-
-    As in a backward pass, a local derivative of 0 is not multiplied, so 0 * inf gives no nan.
-    """
-    total = None
-    for k, t in ((1, tangent.get(node.a)), (2, tangent.get(node.b))):
-        if t is not None:
-            factor = (op.dx if k == 1 else op.dy)(x, y, z)
-            if (not zeros_stop and isinstance(factor, Value)) or factor != 0:
-                total = factor * t if total is None else factor * t + total
-            elif total is None and op.texts[k] != "0.0":
-                total = 0.0
-    return total
 
 
 def jacobian(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:
@@ -484,7 +406,7 @@ def jacobian(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree
             rows = [forward.gradient([(output, 1.0)], forward.values) for output in outputs]
         else:
             directions = [[float(other is node) for other in nodes] for node in nodes]
-            columns = [_pushed(forward, direction, forward.values) for direction in directions]
+            columns = [forward.pushed(direction, forward.values) for direction in directions]
             rows = [list(row) for row in zip(*columns, strict=True)] or [[] for _ in outputs]
         slopes = forward.returned([slope for row in rows for slope in row], forward.values)
         values = forward.returned(outputs, forward.values)
