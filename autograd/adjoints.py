@@ -129,10 +129,12 @@ def gradients_of(
     wanted: list[Value],
     create_graph: bool,
     as_numbers: bool = False,
+    lost: list[str] | None = None,
 ) -> list[Any]:
     """The same for a graph that has been visited.
 
-    With `as_numbers`, a pass on a tape gives what a pass with plain numbers would give.
+    With `as_numbers`, a pass on a tape gives what a pass with plain numbers would give.  `lost`
+    gets the text on an infinite slope that an adjoint of 0 met, if any.
     """
     if create_graph:
         refuse_choices(leaves, wanted)
@@ -144,7 +146,7 @@ def gradients_of(
         if type(seed) is not float:
             outputs = [(output, item(seed)) for output, seed in outputs]
             break
-    return derivatives(inner, leaves, outputs, wanted)
+    return derivatives(inner, leaves, outputs, wanted, lost)
 
 
 def has_nan(slopes: list[Any]) -> bool:

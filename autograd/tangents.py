@@ -4,7 +4,7 @@ import math
 from typing import Any, cast
 
 from autograd.adjoints import has_nan, recorded_operands, refuse_choices
-from autograd.value import Value
+from autograd.value import Value, at_an_end, counting, is_cut, lost_in, slopes_of
 
 Tangents = dict[Value | None, Any]
 
@@ -16,10 +16,11 @@ def pushed(
     directions: dict[Value, Any],
     create_graph: bool,
     as_numbers: bool = False,
+    lost: list[str] | None = None,
 ) -> list[Any]:
     """The derivatives of the outputs in a direction, which is a number or a Value for each node.
 
-    `inner`, `ends`, `create_graph` and `as_numbers` are as in `adjoints.gradients_of`.
+    `inner`, `ends` and what follows the directions are as in `adjoints.gradients_of`.
     """
     start: Tangents = {}
     for node, t in directions.items():
@@ -28,7 +29,7 @@ def pushed(
         elif t != 0.0:
             start[node] = t
     if not create_graph:
-        return _push_numbers(inner, outputs, start)
+        return _push_numbers(inner, outputs, start, [] if lost is None else lost)
     refuse_choices(ends, list(directions))
     slopes = _push_values(inner, outputs, dict(start))
     if as_numbers and has_nan(slopes):
@@ -36,19 +37,35 @@ def pushed(
     return slopes
 
 
-def _push_numbers(inner: list[Value], outputs: list[Value], tangent: Tangents) -> list[Any]:
+def _push_numbers(
+    inner: list[Value], outputs: list[Value], tangent: Tangents, lost: list[str]
+) -> list[Any]:
     """The tangents of the outputs, as numbers, from those of the input nodes."""
+    ends: dict[Value | None, Value] = {}  # of a tangent that is not finite, the end it is from
+    stopped: list[tuple[Value, Value]] = []  # a node that has multiplied such a tangent by 0
     for node in inner:
-        if node.a in tangent or node.b in tangent:
-            z, op = node.data, cast(Any, node.op)
-            if op.many:
-                total = op.push(node, tangent, False)
-            elif z != z:
-                total = math.nan
-            else:
-                total = _total(op, node, tangent, node.x, getattr(node, "y", None), z)
-            if total is not None:
-                tangent[node] = total
+        if node.a not in tangent and node.b not in tangent:
+            continue
+        z, op = node.data, cast(Any, node.op)
+        if op.many:
+            total = op.push(node, tangent, False)
+        elif z != z:
+            total = math.nan
+        else:
+            total = _total(op, node, tangent, node.x, getattr(node, "y", None), z)
+        if total is None:
+            continue
+        tangent[node] = total
+        known = [ends[parent] for parent in node.parents if parent in ends] if ends else []
+        if type(total) is float and total - total == 0.0:
+            if known:
+                met = [ends[p] for p, slope in slopes_of(node) if p in ends and not is_cut(slope)]
+                stopped += [(node, end) for end in met]
+        elif known or at_an_end(node):
+            ends[node] = [*known, node][0]
+    if stopped:
+        counts = counting(inner, outputs)
+        lost += [lost_in(end) for node, end in stopped if node in counts][-1:]
     # A result that is nan has nan derivatives, even if it is an argument.
     return [
         0.0 if (t := tangent.get(z)) is None else t if z.data == z.data else math.nan

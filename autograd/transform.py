@@ -9,9 +9,9 @@ too, and Values are returned.  Inside `no_grad()` the results are always numbers
 import math
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, SupportsIndex, cast, overload
+from typing import Any, SupportsIndex, overload
 
 from autograd.adjoints import gradients_of
 from autograd.modes import Call, nonfinite
@@ -39,6 +39,7 @@ class _Forward:
         before: the Values among the arguments; the graph is not followed beyond them.
         inner, ends: the graph's computed nodes and its leaves.
         values: whether Values are returned: the graph leaves the call, and the caller records.
+        lost: the texts on infinite slopes that an adjoint of 0 met.
     """
 
     call: Call
@@ -51,6 +52,7 @@ class _Forward:
     inner: list[Value]
     ends: list[Value]
     values: bool
+    lost: list[str] = field(default_factory=list)
 
     def gradient(
         self, seeds: list[tuple[Value, Any]], values: bool, call: Call | None = None
@@ -59,22 +61,21 @@ class _Forward:
 
         `call` is that of the backward pass, if it comes later.
         """
-        traces = (call or self.call).traces
-        graph = self.inner, self.ends
-        return gradients_of(*graph, seeds, self.nodes, values or traces, as_numbers=not values)
+        recorded = values or (call or self.call).traces
+        return gradients_of(
+            self.inner, self.ends, seeds, self.nodes, recorded, not values, self.lost
+        )
 
     def pushed(self, directions: list[Any], values: bool) -> list[Any]:
         """The derivatives of the outputs in a direction of the input nodes."""
-        along = dict(zip(self.nodes, directions, strict=True))
-        graph, traces = (self.inner, self.ends), self.call.traces
-        return pushed(*graph, self.outputs, along, values or traces, as_numbers=not values)
+        along, recorded = dict(zip(self.nodes, directions, strict=True)), values or self.call.traces
+        return pushed(self.inner, self.ends, self.outputs, along, recorded, not values, self.lost)
 
     def again(self, seeds: list[tuple[Any, Any]], values: bool) -> list[Any]:
         """The same for seed * slope, where a recorded backward pass computed the slopes."""
         known = [(slope, seed) for slope, seed in seeds if isinstance(slope, Value)]
-        graph = visited(*(slope for slope, _ in known), without=self.before)
-        traces = self.call.traces
-        return gradients_of(*graph, known, self.nodes, values or traces, as_numbers=not values)
+        graph, recorded = visited(*(s for s, _ in known), without=self.before), self.call.traces
+        return gradients_of(*graph, known, self.nodes, values or recorded, not values, self.lost)
 
     def returned(self, results: list[Any], values: bool) -> list[Any]:
         """The results as they are returned: as Values, or as plain numbers."""
@@ -89,6 +90,8 @@ class _Forward:
         numbers = [v.data for v in returned] if values else returned
         if not all(map(math.isfinite, numbers)):
             _complain(self.name, numbers, seeds)
+        elif self.lost:
+            nonfinite(f"{self.name}: {self.lost.pop()}")
 
 
 def _complain(name: str, numbers: list[float], seeds: list[tuple[Any, Any]]) -> None:
@@ -290,14 +293,16 @@ def _of_output(output: Value, inputs: Tree, create_graph: bool) -> Tree:
             raise TypeError(f"grad: inputs must be Values, got {type(node).__name__}")
     call, seeds = Call(), [(output, 1.0)]
     inner, ends = visited(output)
-    graph = create_graph or call.traces
-    slopes = gradients_of(inner, ends, seeds, wanted, graph, as_numbers=not create_graph)
+    graph, lost = create_graph or call.traces, list[str]()
+    slopes = gradients_of(inner, ends, seeds, wanted, graph, not create_graph, lost)
     if create_graph:
         slopes = [v if isinstance(v, Value) else Value(v) for v in slopes]
     if not call.traces:
         numbers = [item(v) for v in (output, *slopes)]
         if not all(map(math.isfinite, numbers)):
             _complain("grad", numbers, seeds)
+        elif lost:
+            nonfinite(f"grad: {lost[0]}")
     elif not create_graph:
         slopes = [v if type(v) is float else v.data for v in slopes]
     return rebuilt(inputs, iter(slopes))

@@ -464,19 +464,19 @@ def test_a_jacobian_has_the_nesting_of_the_result_and_in_it_that_of_the_argument
 def test_a_jacobian_is_made_by_the_fewer_passes(
     monkeypatch: pytest.MonkeyPatch, results: int
 ) -> None:
-    passes = {"derivatives": 0, "_pushed": 0}
-    homes = {"derivatives": autograd.adjoints, "_pushed": autograd.transform}
+    passes = {"derivatives": 0, "pushed": 0}
+    homes = {"derivatives": autograd.adjoints, "pushed": autograd.transform}
     for name, home in homes.items():
         made = getattr(home, name)
 
-        def counted(*args: Any, name: str = name, made: Any = made) -> Any:
+        def counted(*args: Any, name: str = name, made: Any = made, **named: Any) -> Any:
             passes[name] += 1
-            return made(*args)
+            return made(*args, **named)
 
         monkeypatch.setattr(home, name, counted)
     found = jacobian(lambda p: [p[0] * p[1] * k + p[2] for k in range(results)])([2.0, 3.0, 4.0])
     assert found == [[3.0 * k, 2.0 * k, 1.0] for k in range(results)]
-    backward, forward = passes["derivatives"], passes["_pushed"]
+    backward, forward = passes["derivatives"], passes["pushed"]
     assert (backward, forward) == ((results, 0) if results <= 3 else (0, 3))
 
 
