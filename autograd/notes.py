@@ -34,6 +34,11 @@ class Note(Origin):
         return self._op  # type: ignore[no-any-return]
 
     @property
+    def has_ends(self) -> bool:  # type: ignore[override]
+        """Whether the operation has ends, see `Origin.has_ends`."""
+        return self._op is not None and self._op.has_ends
+
+    @property
     def call(self) -> Any:
         """The call of a transform in which a leaf was created; None outside of any."""
         return self._call

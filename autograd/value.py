@@ -315,8 +315,8 @@ class Value(Ops):
         even if a leaf's `.data` has changed since.  A gradient of exactly 0 is not passed on, so
         that a branch without influence cannot give nan as 0 * inf.
 
-        Warns (NonFiniteWarning) if the value or a leaf's gradient is inf or nan, and names the
-        first operation at fault.
+        Warns (NonFiniteWarning) if the value or a leaf's gradient is inf or nan, or if an infinite
+        slope may be lost because it met a gradient of 0, and names the operation at fault.
         """
         accumulate(self, number(seed, "backward's seed"), _report)
 
@@ -561,7 +561,7 @@ def lost_slope(inner: list[Value], roots: list[Value], wanted: Iterable[Value]) 
     The product counts as 0, but only a rule that gives 0 by itself, as relu's of a negative number,
     says that the branch does not count: behind any other 0 the true slope may be lost.
     """
-    stopped = [node for node in inner if not node._grad and at_an_end(node)]
+    stopped = [n for n in inner if not n._grad and n.row.has_ends and at_an_end(n)]
     if stopped:
         along, counts = set[Value | None](wanted), counting(inner, roots)
         for node in inner:
@@ -593,7 +593,7 @@ def at_an_end(node: Value) -> bool:
     An overflow is no end: the slope of exp(800) is a number, if no double.
     """
     op: Any = node.op
-    if op.many or not op.smooth or op.is_smooth(node.x, getattr(node, "y", None)):
+    if not op.has_ends or op.is_smooth(node.x, getattr(node, "y", None)):
         return False
     partials = [node.dx] if node.b is None else [node.dx, node.dy]
     return any(partial - partial != 0.0 for partial in partials)
@@ -633,7 +633,8 @@ def fault(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
             for node in reversed(inner):
                 if node._grad and node.op is not None:
                     node.op.pullback(node)
-            return first_nonfinite(order)
+            text = first_nonfinite(order)
+            return text or "".join(lost_slope(inner, [root for root, _ in seeds], leaves))
         finally:
             undo()
 

@@ -151,6 +151,13 @@ LOST: dict[str, tuple[Callable[[Any], Any], float, str]] = {
     "slope": (lambda x: autograd.sqrt(x) + x, 0.0, r"dL/dz \* dz/dx is .* in sqrt\(x\) = 0.0"),
     "nan": (lambda x: autograd.log(x) * 2.0, -1.0, r"log\(x\) = nan at x = -1.0"),
     "leaf": (lambda x: x * 2.0, nan, "the leaf is nan"),
+    # Its number is 0, and the true slope 1.
+    "zero": (lambda x: autograd.sqrt(x) ** 2, 0.0, r"may be lost: sqrt\(x\) = 0.0 at x = 0.0"),
+    "pole": (
+        lambda x: autograd.atan(autograd.tanh(1.0 / autograd.expm1(x) + 2.0)),
+        0.0,
+        r"div\(x, y\) = inf at x = 1.0, y = 0.0",
+    ),
 }
 FAMILY: dict[str, Callable[[Callable[[Any], Any], float], Any]] = {
     "grad": lambda f, x: grad(f)(x),
@@ -208,6 +215,16 @@ def test_where_all_is_finite_nobody_is_told() -> None:
     assert grad(lambda x: x * 2.0 + w.sqrt())(1.0).data == 2.0
     with no_grad():
         assert grad(lambda x: x * 2.0 + w.sqrt())(1.0) == 2.0
+    # A rule that gives 0 by itself says that the branch does not count.
+    for f, x in (
+        (lambda x: autograd.maximum(autograd.sqrt(x), 1.0) * 2.0, 0.0),
+        (lambda x: autograd.clip(autograd.log(x), -100.0, 0.0), 0.0),
+        (lambda x: autograd.relu(autograd.sqrt(x) ** 2 - 1.0) + x, 0.0),
+        (lambda x: 0.0 * autograd.sqrt(x) + x, 0.0),
+    ):
+        for way, call in FAMILY.items():
+            if way not in ("hessian", "hvp"):
+                call(f, x)
     # And inf that is divided away is no fault of the result.
     assert grad(lambda x: 1.0 / (1.0 + autograd.exp(-x)))(-1000.0) == 0.0
 
