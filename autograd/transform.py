@@ -247,9 +247,9 @@ def grad(
     parameter that f uses, or the variable of an outer derivative.
 
     Warns (NonFiniteWarning) if the output or a derivative is inf or nan, or if an infinite slope
-    may be lost because it met a 0, and names the operation at fault.  Raises TypeError if `f` is neither a Value nor a function, if an input is
-    not a Value, or if f's result is not one number; RuntimeError if a recorded pass reaches a leaf
-    that changed since the forward pass.
+    may be lost because it met a 0, and names the operation at fault.  Raises TypeError if `f` is
+    neither a Value nor a function, if an input is not a Value, or if f's result is not one number;
+    RuntimeError if a recorded pass reaches a leaf that changed since the forward pass.
 
     >>> x = Value(3.0)
     >>> grad(x**3, x)
