@@ -99,13 +99,17 @@ def gaps(f: Function, tile: int) -> None:
         def half(h: Whole, state: list[Term]) -> list[Term]:
             def entry(t: Whole, state: list[Term]) -> list[Term]:
                 x = here.load(f.entry(entries, t) + h * here.width)
-                first, second = state
+                first, second, lost = state
                 lower = x.compare("olt", first).select(x, first)
-                return [x.compare("ugt", first).select(x, first), larger(second, lower)]
+                return [
+                    x.compare("ogt", first).select(x, first),
+                    lower.compare("ogt", second).select(lower, second),
+                    lost | x.compare("uno", x),
+                ]
 
-            low = here.number(NOTHING), here.number(NOTHING)
-            first, second = here.terms(starts, i, 0, entry, *low)
-            return [larger(state[0], second - first)]
+            low, nowhere = here.number(NOTHING), f.first(0, here.width)
+            first, second, lost = here.terms(starts, i, 0, entry, low, low, nowhere)
+            return [larger(state[0], (second - first).replaced(lost, math.nan))]
 
         return f.loop(tile // here.width, half, state)
 
