@@ -176,6 +176,15 @@ class Recorder:
         self.guards.append(Guard(comparison, x, y, answer))
         return answer
 
+    def is_nan(self, x: Traced) -> bool:
+        """Whether a derivative is nan, which becomes a guard that rounding leaves alone.
+
+        Where only the order of a sum decides that, the derivative is not finite in any order.
+        """
+        answer = x.number == x.number
+        self.guards.append(Guard("==", x, x, answer))
+        return not answer
+
     def _is_nan(self, x: Any) -> bool:
         # A guard that compares a sum with itself would always be too close to call.
         return not self.compare("<=", x, _LARGEST) and not self.compare(">", x, _LARGEST)

@@ -66,6 +66,9 @@ class Listener(Protocol):
     def compare(self, comparison: str, x: Any, y: Any) -> bool:
         """The answer to a comparison, which becomes a guard."""
 
+    def is_nan(self, x: "Traced") -> bool:
+        """Whether a derivative is nan, which becomes a guard."""
+
     def check_conversion(self, plain: bool, to: str) -> None:
         """Raise TypeError where `float` and the like would lose a gradient."""
 
@@ -296,6 +299,10 @@ class Traced(Ops):
         note = self.recorder.note(None)
         row = Note(None, "", note.scope, note.line, present_call())
         return Traced(self.recorder, self.number, DETACH, row, (self,), ALWAYS, True)
+
+    def is_nan(self) -> bool:
+        """Whether this derivative is nan, which becomes a guard."""
+        return self.recorder.is_nan(self)
 
     # ------------------------------------------------------------------ decisions of Python's
 
