@@ -38,7 +38,7 @@ _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "
 
 
 @dataclass
-class _Snapshot:
+class Snapshot:
     """Everything that is compared, by name, with what it takes to see quickly that it is the same.
 
     Attributes:
@@ -287,8 +287,8 @@ class Environment:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
-        self._latest: tuple[_Snapshot, int] | None = None
-        self._states: OrderedDict[Any, tuple[int, _Snapshot]] = OrderedDict()
+        self._latest: tuple[Snapshot, int] | None = None
+        self._states: OrderedDict[Any, tuple[int, Snapshot]] = OrderedDict()
         self._count = 0
         self._lock = threading.Lock()
 
@@ -310,23 +310,23 @@ class Environment:
             self._latest = snapshot, number
         return number
 
-    def snapshot(self) -> _Snapshot:
+    def snapshot(self) -> Snapshot:
         """Everything as it is now."""
-        snapshot = _Snapshot()
+        snapshot = Snapshot()
         name = getattr(self.function, "__name__", "the function")
         snapshot.add_function(name, self.function)
         snapshot.add_used_attributes()
         return snapshot
 
     @staticmethod
-    def changed(before: _Snapshot, after: _Snapshot) -> str:
+    def changed(before: Snapshot, after: Snapshot) -> str:
         """The name of something that differs; '' if nothing does."""
-        for (name, old), (_, new) in zip(before.parts, after.parts, strict=False):
-            if old != new:
-                return name
-        longer = max(before.parts, after.parts, key=len)
-        same = len(before.parts) == len(after.parts)
-        return "" if same else longer[min(len(before.parts), len(after.parts))][0]
+        tables: list[dict[str, list[Any]]] = [{}, {}]
+        for table, snapshot in zip(tables, (before, after), strict=True):
+            for name, part in snapshot.parts:
+                table.setdefault(name, []).append(part)
+        old, new = tables
+        return next((name for name in old | new if old.get(name) != new.get(name)), "")
 
 
 def _is_library(part: Any) -> bool:
