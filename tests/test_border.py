@@ -66,6 +66,13 @@ def caught(x: Any) -> Any:
         return x[0] * 2.0
 
 
+def refused(x: Any) -> Any:
+    try:
+        return x * float(x)
+    except TypeError:
+        return x * 3.0
+
+
 def root(x: Any) -> Any:
     """Newton's method until nothing changes."""
     last, n = None, 0
@@ -127,6 +134,7 @@ SAME: dict[str, tuple[Callable[..., Any], list[tuple[Any, ...]]]] = {
     "any and all": (lambda x: x[0] if any(x) and all(v > 0.0 for v in x) else 9.0, [([1.0, 2.0],), ([1.0, 0.0],)]),
     "functools.reduce": (lambda x: functools.reduce(lambda a, b: a if a > b else b, x) * x[0], [([1.0, 2.0],), ([2.0, 1.0],)]),
     "an exception that is caught": (caught, [([1.0, 2.0],), ([1.0] * 6,)]),
+    "a conversion that is caught": (refused, [(Value(2.0),), (2.0,), (Value(4.0),)]),
     "an assertion": (lambda x: x.exp(), [(Value(1.0),), (Value(2.0),)]),
     # whole numbers
     "n + n, n * n": (lambda n: n * n + n - 3, [(3,), (4,), (-5,)]),

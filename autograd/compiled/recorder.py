@@ -199,9 +199,10 @@ class Recorder:
     def check_conversion(self, plain: bool, to: str) -> None:
         """Raise TypeError where `float` and the like would lose a gradient."""
         mode = present_mode()
-        if plain or (self.quiet and mode is not None and mode.recording):
-            self.strict = True
-        elif mode is None or mode.recording:
+        recording = mode is None or mode.recording
+        # Arguments of another kind, and `no_grad` around the call, have another outcome.
+        self.strict = self.strict or plain or recording
+        if recording and not plain and not self.quiet:
             raise TypeError(advice.conversion(to, sys._getframe(3)))
 
     # ------------------------------------------------------------------ leaves from outside
