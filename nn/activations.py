@@ -24,7 +24,7 @@ def mish(x: Number) -> Number:
     >>> round(mish(1.0), 6)
     0.865098
     """
-    return x * Ops.tanh(Ops.softplus(x))
+    return Ops.mul(x, Ops.tanh(Ops.softplus(x)))
 
 
 def selu(x: Number) -> Number:
@@ -42,7 +42,7 @@ def celu(x: Number, alpha: float = 1.0) -> Number:
     >>> celu(2.0, 4.0), round(celu(-4.0, 4.0), 6)
     (2.0, -2.528482)
     """
-    return alpha * Ops.elu(x / alpha)
+    return Ops.mul(alpha, Ops.elu(Ops.div(x, alpha)))
 
 
 def hardtanh(x: Number, low: float = -1.0, high: float = 1.0) -> Number:

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, final
 
+from autograd.options import AT_LEAST_0, Seed, as_float, generator, real, whole
 from nn.activations import gain
-from nn.options import AT_LEAST_0, Seed, as_float, generator, named, real, whole
+from nn.options import named
 from nn.study.examination import Examination, examine
 
 __all__ = [  # noqa: RUF022 - in the order of the file

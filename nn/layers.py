@@ -12,11 +12,12 @@ from typing import Any, final
 
 from autograd import Value, select
 from autograd.operation import Operation
+from autograd.ops import Ops
+from autograd.options import Seed, generator, position, whole
 from nn import init
 from nn.activations import Activation, activation_function, gain, moments
 from nn.init import Initializer
 from nn.module import Module, grouped, opens_scope
-from nn.options import Seed, generator, whole
 from nn.tables import is_row, sample
 
 Number = Any  # a float or a Value
@@ -260,10 +261,8 @@ class Embedding(Module):
 
     def forward(self, index: int) -> list[Value]:
         """The parameters of the row."""
-        if isinstance(index, bool) or not hasattr(index, "__index__"):
-            raise TypeError(f"{self.name}: expected an index, got {index!r}")
-        if not 0 <= index < len(self.table):
-            raise IndexError(f"{self.name}: expected 0 to {len(self.table) - 1}, got {index}")
+        if not isinstance(index, Ops):  # a recorded one is checked at each call
+            index = position(index, self.name, len(self.table))
         return list(select(self.table, index))
 
     def describe(self) -> str:

@@ -12,11 +12,12 @@ from typing import Any, ClassVar
 from autograd import Value
 from autograd.atomic import quietly
 from autograd.notes import UNTOUCHED
+from autograd.options import AT_LEAST_0, real, truth, whole
 from autograd.value import at_once, grad_writer, grads, number_writer, numbers
 from nn import storage
 from nn.columns import Column, Numbers
 from nn.module import Module
-from nn.options import AT_LEAST_0, advice, real, renamed, truth, whole
+from nn.options import advice, renamed
 
 State = dict[str, Any]  # a column for each parameter's number, or a float for all
 Options = dict[str, Any]

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, dataclass_transform
 
+from autograd.options import AT_LEAST_0, POSITIVE, real, whole
 from nn import tables
-from nn.options import AT_LEAST_0, POSITIVE, absent, advice, real, whole
+from nn.options import absent, advice
 
 
 @dataclass_transform()
@@ -335,6 +336,7 @@ class ReduceOnPlateau(Schedule):
 
     def observe(self, loss: float) -> None:
         """Record an epoch's loss, and lower the rate if it is time to."""
+        loss = tables.plain(loss, "ReduceOnPlateau: loss")
         if self._best == math.inf or loss < self._best - self.threshold * abs(self._best):
             self._best, self._waited = loss, 0
             return

@@ -28,7 +28,7 @@ autograd/operands.py
 autograd/operation.py
 autograd/ops.py autograd/printers/machine.py
 autograd/native.py
-autograd/record.py autograd/printers/arrays.py autograd/printers/source.py autograd/printers/c.py autograd/printers/frameworks.py autograd/printers/jax.py autograd/printers/sympy.py autograd/advice.py autograd/notes.py autograd/blame.py autograd/order.py
+autograd/record.py autograd/printers/arrays.py autograd/printers/source.py autograd/printers/c.py autograd/printers/frameworks.py autograd/printers/jax.py autograd/printers/sympy.py autograd/advice.py autograd/options.py autograd/notes.py autograd/blame.py autograd/order.py
 autograd/modes.py autograd/printers/latex.py autograd/printers/mathml.py autograd/printers/plain.py
 autograd/value.py
 autograd/nestings.py autograd/adjoints.py autograd/transform.py autograd/expressions.py autograd/piecewise.py autograd/strategies.py autograd/printers/decimals.py autograd/python_operation.py

@@ -10,6 +10,7 @@ from typing import Any
 
 from autograd.notes import UNTOUCHED
 from autograd.operation import Operation
+from autograd.options import whole
 from autograd.order import unfold
 from autograd.printers.notation import indexed
 from autograd.show.graph import Graph
@@ -169,6 +170,7 @@ def draw(
             inside = " and the textbook shows, such as an operand of a formula" * bool(shown.parts)
             raise ValueError(f"draw: `to` must be a node that the root was computed from{inside}")
         visible = _leading_to(shown, to)
+    limit = whole(limit, "draw: limit")
     picture = Picture(shown, visible, number_format, constants, edges, group, limit)
     picture.style = Style(colors, font, title, legend, background)
     picture.grads, picture.wrong = grads, wrong or {}

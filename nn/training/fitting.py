@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any, Required, TypedDict
 
+from autograd.options import generator, whole
 from nn.data import Samples, are_paths, samples
 from nn.module import Module
 from nn.optimizer import Optimizer
-from nn.options import generator, whole
 from nn.schedules import Schedule
 from nn.training.history import History
 from nn.training.in_memory import InMemory, chosen
