@@ -137,9 +137,11 @@ def remedy(operand: object) -> str:
         return "; write its .item() for the number alone"
     if hasattr(operand, "toarray"):
         return "; write .toarray() for a sparse matrix"
-    if isinstance(operand, str | bytes) or type(operand).__name__ == "Decimal":
-        return "; write float(...) of it"
-    return ""
+    try:
+        float(operand)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return ""
+    return "; write float(...) of it"
 
 
 def compared(other: Any, node: Any, reflected: str) -> Any:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd import clip, no_grad, rows, value_and_grad
+from autograd.elsewhere import named
 from autograd.operands import item
 from autograd.operation import Operation
 from autograd.ops import Ops
-from nn.options import named
 
 Activation = str | Callable[[Any], Any] | None
 Number = Any  # a float or a Value

@@ -5,10 +5,10 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from autograd.elsewhere import named
 from nn import losses, metrics, optim
 from nn.module import Module
 from nn.optimizer import Optimizer
-from nn.options import named
 from nn.tables import plain
 
 Maker = Callable[[Module, float], Optimizer]  # makes an optimizer from a model and a rate

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from autograd.elsewhere import absent, advised, attribute, named
 from autograd.options import AT_LEAST_0, generator, real, whole
 from nn import tables
-from nn.options import absent, named
 
 Rows = list[list[float]]
 Samples = tuple[Any, Any]  # inputs and targets, of the same length
@@ -30,6 +30,8 @@ class Dataset:
     features: Rows
     targets: list[Any]
     names: list[str] = field(default_factory=list)
+
+    __getattr__ = attribute
 
     def __post_init__(self) -> None:
         for name in ("features", "targets"):
@@ -121,6 +123,7 @@ class Dataset:
         tables.complete(inputs, method, chosen, text=False)
         return cls([[float(x) for x in row] for row in inputs], targets, [*map(str, classes)])
 
+    @advised
     def split(self, test: float = 0.2, seed: int = 0) -> "tuple[Dataset, Dataset]":
         """A training and a test set with the same share of each class, shuffled by the seed.
 

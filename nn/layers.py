@@ -8,9 +8,10 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from itertools import pairwise
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from autograd import Value, select
+from autograd.elsewhere import absent, advised
 from autograd.operation import Operation
 from autograd.ops import Ops
 from autograd.options import Seed, generator, position, whole
@@ -46,6 +47,7 @@ class Neuron(Module):
     True
     """
 
+    @advised
     def __init__(
         self,
         fan_in: int,
@@ -94,6 +96,7 @@ class Layer(Module):
     ValueError: layer: expected 3 inputs, got 2
     """
 
+    @advised
     def __init__(
         self,
         fan_in: int,
@@ -189,6 +192,7 @@ class MLP(Module):
     [-1.6904, -0.0716, -0.2549]
     """
 
+    @advised
     def __init__(
         self,
         sizes: Any,
@@ -242,6 +246,7 @@ class Embedding(Module):
     (2, Embedding 27 x 2: 54 parameters)
     """
 
+    @advised
     def __init__(
         self,
         count: int,
@@ -306,3 +311,7 @@ def activation_name(activation: Callable[[Any], Any] | None) -> str:
     if isinstance(activation, Operation):
         return activation.name
     return str(getattr(activation, "__name__", type(activation).__name__))
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__, globals())

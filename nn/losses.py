@@ -34,11 +34,11 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol
 
 from autograd import NonFiniteError, NonFiniteWarning, Value, select  # noqa: F401 - for examples
+from autograd.elsewhere import absent, advice
 from autograd.ops import Ops
 from autograd.options import AT_LEAST_0, POSITIVE, as_float, real, whole
 from nn import tables
 from nn.module import taught
-from nn.options import absent, advice
 from nn.probabilities import PROBABILITY, log_normalizer, log_softmax, shifted, total
 from nn.reductions import (
     Batch,

@@ -13,9 +13,9 @@ import math
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
+from autograd.elsewhere import absent
 from autograd.options import real, whole
 from nn import tables
-from nn.options import absent
 
 Average = Literal["binary", "macro", "micro", "weighted"]
 Threshold = float | None

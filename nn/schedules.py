@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, dataclass_transform
 
+from autograd.elsewhere import absent, advice, attribute
 from autograd.options import AT_LEAST_0, POSITIVE, real, whole
 from nn import tables
-from nn.options import absent, advice
 
 
 @dataclass_transform()
@@ -22,6 +22,8 @@ class Schedule:
 
     You can also write a schedule without a class: `fit` takes any function of the step.
     """
+
+    __getattr__ = attribute
 
     def __init_subclass__(cls) -> None:
         dataclass(cls)

@@ -238,7 +238,7 @@ def test_the_table_of_contents_offers_the_operations_as_activations() -> None:
     for name in UNARY:
         assert getattr(nn, name) is rows()[name]
         assert name in dir(nn)
-    with pytest.raises(AttributeError, match="no attribute or operation 'reluu'"):
+    with pytest.raises(AttributeError, match="no attribute 'reluu'; did you mean 'relu'"):
         nn.reluu  # noqa: B018
 
 

@@ -223,9 +223,9 @@ def _array(part: Any) -> Any:
         raise ValueError("compile: some numbers of the array are masked; write x.filled(number)")
     if part.ndim and part.dtype.kind == "O":
         numbers = part.ravel().tolist()
-        whole = all(type(x) is int and -EXACT < x < EXACT for x in numbers)
-        numbers = numbers if whole else [number(x, "compile") for x in numbers]
-        return np.array(numbers, np.int64 if whole else np.float64).reshape(part.shape)
+        if not all(type(x) is int and -EXACT < x < EXACT for x in numbers):
+            numbers = [number(x, "compile") for x in numbers]
+        return np.array(numbers).reshape(part.shape)
     return part if part.ndim else part.item()  # an int or a float by its type
 
 

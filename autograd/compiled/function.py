@@ -5,10 +5,11 @@ import operator
 import threading
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Never
 
 from autograd import modes, transform
 from autograd.compiled.traced import RecordingError
+from autograd.elsewhere import refuse
 from autograd.extras import remedy
 from autograd.modes import Mode, present_call, present_mode
 from autograd.nestings import mapped, rebuilt, without_values
@@ -449,6 +450,7 @@ def compile(
     threads: int | None = None,
     cache: int = 64,
     verify: int = 0,
+    **others: Never,
 ) -> Compiled:
     """The same function at native speed: its first call records it, later calls replay.
 
@@ -492,6 +494,7 @@ def compile(
     >>> w.grad
     -12.0
     """
+    refuse(others, "compile", compile.__kwdefaults__)
     if not callable(function):
         raise TypeError(f"compile: expected a function, got {type(function).__name__}")
     if reduction not in (None, "mean", "sum"):

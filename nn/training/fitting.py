@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any, Required, TypedDict
 
+from autograd.elsewhere import advised
 from autograd.options import generator, whole
 from nn.data import Samples, are_paths, samples
 from nn.module import Module
@@ -37,6 +38,7 @@ class Options(TypedDict, total=False):
     progress: bool | None
 
 
+@advised
 def fit(
     model: Module,
     data: Any,
