@@ -213,7 +213,7 @@ class _Reader:
             raise self.fail(f"{name} is a function: write {name}(...)", at)
         if name[-1] in _SUPERSCRIPTS:
             raise self.fail(_POWER, at)
-        near = did_you_mean(name, self.values)
+        near = "; write exp(1)" if name == "e" else did_you_mean(name, self.values)
         raise self.fail(f"{name:.40} has no value{near or f'; give one, as in {name:.40}=1.0'}", at)
 
 

@@ -21,6 +21,7 @@ from nn.module import Module
 
 State = dict[str, Any]  # a column for each parameter's number, or a float for all
 Options = dict[str, Any]
+_STORED = (float, bool, int, tuple)  # the types of checked options
 Moved = tuple[Column, State]  # the new numbers and the new state
 
 
@@ -213,6 +214,8 @@ class Optimizer(ABC):
     def _moved(self, group: Group, x: Column, g: Column) -> Moved:
         """The group's new numbers and state; ArithmeticError for inf and nan."""
         kind, options = type(self).__name__, group.options
+        if not all(type(option) in _STORED for option in options.values()):
+            options = group.options = self._checked(options)  # set by hand, as in PyTorch
         _refuse(g, group.names, f"{kind}.step: the gradient of")
         if options["maximize"]:
             g = -1.0 * g
