@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import repeat
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, cast, final
+from typing import TYPE_CHECKING, Any, Final, Never, cast, final
 
 from autograd import advice, native, record
 from autograd.atomic import at_once as at_once
 from autograd.atomic import forkable_lock
 from autograd.blame import bad_result, first_nonfinite
+from autograd.elsewhere import refuse
 from autograd.modes import Mode, entered, leaf_row, nonfinite, present_call, present_mode
 from autograd.notes import LEAF, UNTOUCHED, Note, registrations, run_hooks
 from autograd.operands import compared, equalled, number, refusal, unboxed
@@ -65,12 +66,16 @@ class Value(Ops):
     y: float
     row: Origin
 
-    def __init__(self, data: float, label: str = "", *, requires_grad: bool = True) -> None:
-        if requires_grad is not True:
-            raise TypeError(
-                "Value: every Value has a gradient; instead of requires_grad=False use a plain "
-                "number, or v.detach() for a Value that is part of a graph"
-            )
+    def __init__(
+        self,
+        data: float,
+        label: str = "",
+        *others: Never,
+        requires_grad: bool = True,
+        **named: Never,
+    ) -> None:
+        if others or named or requires_grad is not True:
+            raise TypeError(advice.more_than_data(named, requires_grad))
         if type(data) is not float:
             if isinstance(data, Ops):
                 raise TypeError(refusal(data, "Value"))
@@ -89,10 +94,12 @@ class Value(Ops):
             mode.new_leaf(self)
 
     # Descriptors instead of `__getattr__`, which would slow down every other missing attribute.
-    _prev = _children = advice.Renamed(".parents")
+    _prev, _children = advice.Renamed(".parents"), advice.Renamed(".parents")
     _local_grads = advice.Renamed(".dx and .dy")
     _op = advice.Renamed(".op")
     _backward = advice.Renamed(".backward(), or autograd.define_op for an operation of your own")
+    value, numpy = advice.Renamed(".data"), advice.Renamed(".data")
+    gradient, ln = advice.Renamed(".grad"), advice.Renamed(".log()")
 
     # ------------------------------------------------------------------ what a node knows
 
@@ -307,7 +314,7 @@ class Value(Ops):
         unfold(self)
         return typeset(self, detail)
 
-    def backward(self, seed: float = 1.0) -> None:
+    def backward(self, seed: float = 1.0, **named: Never) -> None:
         """Add seed * d(this)/d(leaf) to the `.grad` of every leaf it was computed from.
 
         Inner nodes get the gradient of this pass alone.  If Ctrl-C or a hook that raises interrupts
@@ -318,6 +325,7 @@ class Value(Ops):
         Warns (NonFiniteWarning) if the value or a leaf's gradient is inf or nan, and names the
         first operation at fault.
         """
+        refuse(named, "backward", ["seed"])
         accumulate(self, number(seed, "backward's seed"), _report)
 
     def zero_grad(self) -> None:
