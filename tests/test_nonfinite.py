@@ -118,6 +118,10 @@ def test_a_derivative_inside_a_compiled_function_is_the_eager_one_at_the_ends(en
             compiled(first)
             found = list(autograd.nestings.leaves(compiled(x)))
             assert equal(found, wanted), (outer, inner, x, found, wanted)
+            with no_grad():  # where grad(output, leaf) finds no graph
+                found = list(autograd.nestings.leaves(compiled(Value(x))[:-1]))
+                plain = list(autograd.nestings.leaves(derivatives(Value(x))[:-1]))
+            assert equal(found, plain), (outer, inner, x, found, plain)
 
 
 @quietly
