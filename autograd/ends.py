@@ -34,10 +34,13 @@ def lost_in(node: Node) -> str:
 
 
 def counting(inner: list[Node], roots: list[Node]) -> set[Node]:
-    """The nodes that no rule has cut off from the roots, by giving a slope of 0 by itself."""
+    """The nodes that count for the roots: no hook, and no rule that gives 0 by itself, cuts them
+    off."""
     counts = set(roots)
     for node in reversed(inner):
-        if node in counts:
+        if node.row.hooks:
+            counts.discard(node)
+        elif node in counts:
             counts.update(parent for parent, slope in slopes_of(node) if not is_cut(slope))
     return counts
 

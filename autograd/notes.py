@@ -59,7 +59,8 @@ class Note(Origin):
     def pullback(self, node: Any) -> None:
         """Run the hooks on the node's complete adjoint, then pull it back."""
         node._grad = run_hooks(self.hooks, node._grad)
-        self._op.pullback(node)
+        if node._grad:  # an adjoint of 0 is not passed on, wherever it is from
+            self._op.pullback(node)
 
 
 def run_hooks(hooks: tuple[Hook, ...], grad: float) -> float:

@@ -560,8 +560,8 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
     unfold(root)
     inner, leaves = visited(root)
     text = first_nonfinite([*leaves, *inner])
-    if text:
-        nonfinite(f"backward: {text}")
+    bad = next((leaf for leaf in leaves if leaf._grad - leaf._grad != 0.0), root)
+    nonfinite(f"backward: {text or f'a gradient is {bad._grad!r}, through a hook or a sum'}")
 
 
 def fault(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]) -> str:

@@ -260,6 +260,24 @@ def test_hooks_are_not_run_again_to_explain_a_fault() -> None:
         grad(z * 1.0, z)
 
 
+def test_a_gradient_that_no_operation_made_infinite_is_told_too() -> None:
+    x = Value(1.0)
+    x.register_hook(lambda g: nan)
+    with pytest.warns(NonFiniteWarning, match="a gradient is nan, through a hook or a sum"):
+        (x * 2.0).backward()
+    x = Value(1.0)
+    with pytest.warns(NonFiniteWarning, match="a gradient is inf, through a hook or a sum"):
+        (x * 1e308 + (x - 1.0) * 1e308).backward()
+
+
+def test_a_hook_that_gives_0_stops_a_gradient_before_an_infinite_slope() -> None:
+    y = (x := Value(0.0)).sqrt()
+    y.register_hook(lambda g: 0.0)
+    (y * 2.0).backward()
+    assert x.grad == grad(y * 2.0, x) == 0.0
+    assert grad(y * 2.0, x, create_graph=True).data == 0.0
+
+
 def test_a_truth_value_has_no_slope() -> None:
     np = pytest.importorskip("numpy")
     for wrong in (True, np.bool_(True)):
