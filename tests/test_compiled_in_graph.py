@@ -455,6 +455,14 @@ def test_inf_and_nan_in_a_call_are_named_by_the_operation_inside() -> None:
         y.backward()
 
 
+def test_an_infinite_slope_outside_of_a_call_is_told_if_it_is_lost() -> None:
+    f = autograd.compile(lambda x: x * 3.0, engine="numpy")
+    for way in (lambda g: grad(g)(0.0), lambda g: jvp(g, (0.0,), (1.0,))):
+        for g in (lambda x: f(x.sqrt() ** 2), lambda x: f(x.sqrt()) ** 2):
+            with pytest.warns(NonFiniteWarning, match=r"may be lost: sqrt\(x\) = 0.0"):
+                way(g)
+
+
 @pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
 @pytest.mark.parametrize("at", [[inf, 1e308, 0.5], [0.5, 0.0, inf], [nan, -1.0, 0.0]])
 @pytest.mark.parametrize("engine", ENGINES)
