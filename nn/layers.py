@@ -292,14 +292,13 @@ def _row(x: Any, expected: int, name: str) -> Row:
         return x  # the usual case
     row: Any = sample(x)
     if not is_row(row):
-        kind = type(x).__name__
-        raise TypeError(
-            f"{name}: expected a sequence of numbers or Values, got {kind}; write [x] for one input"
-        )
-    batch = len(row) and isinstance(row[0], list | tuple)
+        kind = "Value" if isinstance(x, Ops) else type(x).__name__
+        hint = "; write [x] for one input" * isinstance(x, Ops | float | int)
+        raise TypeError(f"{name}: expected a sequence of numbers or Values, got {kind}{hint}")
+    batch = len(row) and is_row(row[0])
     if batch or len(row) != expected:
-        plural = "" if expected == 1 else "s"
-        advice = "; pass one sample at a time, as in [model(x) for x in batch]" if batch else ""
+        plural, rows = "" if expected == 1 else "s", "s" * (len(row) > 1)
+        advice = f" row{rows}; pass one sample at a time, as in [model(x) for x in batch]" * batch
         raise ValueError(f"{name}: expected {expected} input{plural}, got {len(row)}{advice}")
     return row  # type: ignore[no-any-return]
 

@@ -334,7 +334,7 @@ WRONG: list[tuple[Any, type[Exception], str]] = [
     (
         lambda: Layer(2, 1, name="part")([[1.0, 2.0]]),
         ValueError,
-        r"part: expected 2 inputs, got 1; pass one sample at a time, as in \[model\(x\) for",
+        r"part: expected 2 inputs, got 1 row; pass one sample at a time, as in \[model\(x\) for",
     ),
 ]
 

@@ -754,9 +754,10 @@ def test_a_column_of_targets_is_one_target_for_each_sample_of_one_output() -> No
 def test_a_target_that_is_missing_is_named_unless_its_weight_is_0(name: str) -> None:
     loss, outputs, targets = case(name, False)
     second = loss(outputs[1:], targets[1:], reduction="sum").data
-    for gap in (math.nan, math.inf):
+    for gap in (math.nan, math.inf, None):
         first = gap if name == SPARSE else [gap, *targets[0][1:]]
-        with pytest.raises((TypeError, ValueError), match=f"^{name}: .*(nan|inf)"):
+        words = rf"^{name}: sample 0: .*(nan|inf|None)"
+        with pytest.raises((TypeError, ValueError), match=words):
             loss(outputs, [first, targets[1]])
         if name != SPARSE:
             masked = {"reduction": "sum", "sample_weight": [0.0, 1.0]}
@@ -833,3 +834,11 @@ def test_log_cosh_keeps_its_digits_and_its_gradient_is_tanh(d: float) -> None:
             slope = float(mp.tanh(x))
         assert loss.data == pytest.approx(exact, rel=1e-15, abs=0.0)
         assert z.grad == pytest.approx(sign * slope, rel=1e-15, abs=0.0)
+
+
+@pytest.mark.parametrize("loss", [losses.hinge, losses.squared_hinge])
+def test_targets_of_short_whole_numbers_are_signs(loss: Any) -> None:
+    np = pytest.importorskip("numpy")
+    outputs = [Value(0.5), Value(2.0)]
+    for kind in (np.uint8, np.bool_, np.float16):
+        assert loss(outputs, [kind(0), kind(1)]).data == loss(outputs, [-1, 1]).data
