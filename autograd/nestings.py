@@ -47,9 +47,25 @@ def without_values(tree: Tree) -> Tree:
     return mapped(lambda leaf: leaf.data if isinstance(leaf, Value) else leaf, tree)
 
 
+def _leaves_like(tree: Tree, other: Tree, subject: str) -> list[Any]:
+    """The leaves of the other nesting, in the tree's order; ValueError for a dict's other keys."""
+    if isinstance(tree, dict) or isinstance(other, dict):
+        if not isinstance(tree, dict) or not isinstance(other, dict) or set(tree) != set(other):
+            raise ValueError(f"{subject}: expected a nesting like {tree!r:.60}, got {other!r:.60}")
+        tree, other = list(tree.values()), [other[key] for key in tree]
+    both = isinstance(tree, list | tuple) and isinstance(other, list | tuple)
+    if not both or len(tree) != len(other):
+        return list(leaves(other))
+    pairs = zip(tree, other, strict=True)
+    return [leaf for pair in pairs for leaf in _leaves_like(*pair, subject)]
+
+
 def matched(tree: Tree, other: Tree, subject: str) -> list[Any]:
-    """The leaves of another nesting with as many leaves; Values stay, numbers become floats."""
-    count, numbers = sum(1 for _ in leaves(tree)), list(leaves(other))
+    """The leaves of another nesting with as many leaves; Values stay, numbers become floats.
+
+    Dicts are matched by their keys, in any order.
+    """
+    count, numbers = sum(1 for _ in leaves(tree)), _leaves_like(tree, other, subject)
     if count != len(numbers):
         raise ValueError(f"{subject}: expected {count} number(s), one for each, got {len(numbers)}")
     return [leaf if isinstance(leaf, Value) else number(leaf, subject) for leaf in numbers]

@@ -206,6 +206,8 @@ class MLP(Module):
     ) -> None:
         super().__init__(name)
         self.alone = isinstance(activation, list | tuple)
+        if self.alone and is_row(sizes):
+            raise TypeError(f"{name}: expected one activation for all layers, got {activation!r}")
         if self.alone:
             sizes, activation, output = [sizes, *activation], "tanh", output or "tanh"
         sizes = sample(sizes)

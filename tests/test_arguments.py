@@ -97,6 +97,7 @@ def test_names_train_as_the_functions_do() -> None:
             ValueError,
             "^metrics: top_k: top_k: sample 0: expected an output",
         ),
+        ({"callbacks": [3]}, TypeError, "^callbacks: expected functions, got 3"),
         ({"callbacks": print}, TypeError, r"^callbacks: expected a list, as in callbacks=\[func"),
         ({"schedule": "cosine"}, TypeError, "^schedule must be a schedule or a rate, got 'cosine'"),
         (

@@ -210,6 +210,7 @@ def test_embedding_gives_the_parameters_of_a_row() -> None:
         (lambda: MLP([2, 3], "Relu"), ValueError, "no 'Relu'; did you mean 'relu'"),
         (lambda: make(MLP, 3, "tanh"), ValueError, r"two sizes, as in \[4, 8, 3\], got 3"),
         (lambda: make(MLP, {2: 3, 4: 1}, "tanh"), ValueError, r"two sizes, .* got {2: 3, 4: 1}"),
+        (lambda: MLP([2, 1], ["tanh"]), TypeError, "one activation for all layers, got"),
         (lambda: MLP([2, 2.5, 1], "tanh"), ValueError, r"sizes\[1\] must be a whole number"),
         (
             lambda: make(Layer, 1, 1, seed=1.5),

@@ -35,7 +35,7 @@ from nn import (
 )
 from nn.data import Dataset, load_iris, samples
 from nn.microgpt import MicroGPT
-from nn.optim import SGD
+from nn.optim import SGD, Adam
 from nn.schedules import ReduceOnPlateau, Step
 from nn.sweeps import sweep
 
@@ -360,6 +360,13 @@ def test_options_that_are_set_by_hand_become_pythons_numbers() -> None:
     schedule = ReduceOnPlateau(0.1)
     schedule.observe(np.float32(0.5))
     assert type(schedule.state_dict()["best"]) is float
+
+
+def test_options_of_numpy_are_pythons_numbers() -> None:
+    optimizer = Adam([Value(1.0)], betas=np.array([0.8, 0.9]), lr=np.array(0.5, object))
+    assert optimizer.groups[0].options["betas"] == (0.8, 0.9)
+    assert {type(b) for b in optimizer.groups[0].options["betas"]} == {float}
+    assert len(trained(ROWS * 2, AMOUNTS * 2, validation=np.array(0.5))) == 2
 
 
 def test_rates_of_numpy_are_those_of_lists() -> None:

@@ -484,3 +484,24 @@ def test_what_a_transform_made_is_freed_without_the_cycle_collector() -> None:
         assert min(left[1:]) == 0, left
     finally:
         gc.enable()
+
+
+def test_dicts_are_matched_by_their_keys() -> None:
+    at = {"a": 1.0, "b": 2.0}
+
+    def line(p: Any) -> Any:
+        return p["a"] * 10.0 + p["b"]
+
+    def parts(p: Any) -> Any:
+        return {"x": p["a"] * 10.0, "y": [p["b"]]}
+
+    assert jvp(line, (at,), ({"b": 0.0, "a": 1.0},)) == (12.0, 10.0)
+    assert vjp(parts, at)[1]({"y": [0.0], "x": 1.0}) == ({"a": 10.0, "b": 0.0},)
+    assert hvp(lambda p: p["a"] ** 2.0 * p["b"], at, {"b": 1.0, "a": 0.0}) == {"a": 2.0, "b": 0.0}
+    for wrong in ([1.0, 0.0], {"a": 1.0, "c": 0.0}):
+        with pytest.raises(ValueError, match="jvp's tangents: expected a nesting like"):
+            jvp(line, (at,), (wrong,))
+    with pytest.raises(ValueError, match=r"hvp's vector: expected a nesting like \[1\.0, 2\.0\]"):
+        hvp(lambda p: p[0] * p[1], [1.0, 2.0], {0: 1.0, 1: 0.0})
+    with pytest.raises(TypeError, match=r"argnums must be a whole number .*got \{0: 1\}"):
+        grad(line, argnums={0: 1})  # type: ignore[call-overload]
