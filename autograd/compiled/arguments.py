@@ -204,6 +204,37 @@ class Call:
         return rebuilt(arg, iter(parts))
 
 
+class Contents:
+    """What is in the lists and dicts of some arguments, to see whether it changes.
+
+    >>> numbers = [2.0, 1.0]
+    >>> contents = Contents([numbers])
+    >>> numbers.sort()
+    >>> contents.changed()
+    True
+    """
+
+    def __init__(self, tree: Any) -> None:
+        self._parts: list[tuple[Any, list[Any]]] = []
+        stack = [tree]
+        while stack:
+            part = stack.pop()
+            if isinstance(part, dict | list | tuple):
+                inside = _inside(part)
+                self._parts.append((part, inside))
+                stack += inside
+
+    def changed(self) -> bool:
+        """Whether anything has been added, removed or replaced."""
+        now = (_inside(part) for part, _ in self._parts)
+        pairs = zip(now, self._parts, strict=True)
+        return any(list(map(id, new)) != list(map(id, old)) for new, (_, old) in pairs)
+
+
+def _inside(part: Any) -> list[Any]:
+    return [*part, *part.values()] if isinstance(part, dict) else list(part)
+
+
 def _real(part: Any) -> Any:
     """Floats in place of whole numbers, which have no gradient."""
     if isinstance(part, np.ndarray):

@@ -66,7 +66,7 @@ class InMemory(Source):
         loss = recipe.loss([recipe.model(x) for x in inputs], targets)
         if not isinstance(loss, Value):
             raise TypeError(f"fit: the loss must be one Value, got {type(loss).__name__}")
-        recipe.optimizer.zero_grad()
+        recipe.zero_grad()
         accumulate(loss)  # its errors say what a warning would
         if not any(parameter.grad for parameter in recipe.parameters):
             self._refuse_unreached(loss)

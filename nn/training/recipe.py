@@ -40,6 +40,8 @@ class Recipe:
         if self.clip is not None:
             self.clip = real(self.clip, "fit: clip", POSITIVE)
         self.parameters = [p for group in self.optimizer.groups for p in group.parameters]
+        trained = set(self.parameters)
+        self.untrained = [p for p in self.model.parameters() if p not in trained]
 
     @property
     def plateau(self) -> ReduceOnPlateau | None:
@@ -50,6 +52,12 @@ class Recipe:
         """A Replay of the model and the loss."""
         together = dict.fromkeys([*self.parameters, *self.model.parameters()])
         return Replay(self.model, self.loss, list(together))
+
+    def zero_grad(self) -> None:
+        """Set the gradients of all parameters to 0, also of those that are not trained."""
+        self.optimizer.zero_grad()
+        for p in self.untrained:
+            p.zero_grad()
 
     def step(self, flat: Any = None) -> None:
         """Clip the gradients and take the optimizer's step, on Values or on the arrays of a Flat.
