@@ -281,6 +281,9 @@ def test_a_compiled_model_takes_a_table_as_its_rows(kind: str) -> None:
 # ------------------------------------------------------------------ numbers
 
 
+K = np.int64
+
+
 def OBJECT(k: int) -> Any:
     return np.array(k, object)
 
@@ -360,6 +363,22 @@ def test_options_that_are_set_by_hand_become_pythons_numbers() -> None:
     schedule = ReduceOnPlateau(0.1)
     schedule.observe(np.float32(0.5))
     assert type(schedule.state_dict()["best"]) is float
+
+
+def test_sequences_are_asked_by_position_not_by_label() -> None:
+    shuffled: Any = Column([1.0, 2.0], [1, 0])
+    assert autograd.select(shuffled, 0) == 1.0
+    neuron = MLP([2, 1], None, seed=0)
+    weights = "layers.0.neurons.0.weights"
+    for given in (shuffled, np.array([1.0, 2.0]), (1, np.float32(2.0))):
+        neuron.load_state_dict({weights: given, "layers.0.neurons.0.bias": np.array(0.0)})
+        assert neuron.state_dict()[weights] == [1.0, 2.0]
+    kinds = [KINDS[kind](ROWS, AMOUNTS) for kind in ("lists", "tables", "arrays")]
+    tables_ = [
+        str(init.examine(MLP([2, 3, 1], "tanh", seed=0), x, loss=mse, targets=y, seed=K(1)))
+        for x, y in kinds
+    ]
+    assert tables_[1:] == tables_[:1] * 2
 
 
 def test_options_of_numpy_are_pythons_numbers() -> None:
