@@ -40,8 +40,7 @@ class Schedule:
 
     def __init_subclass__(cls) -> None:
         dataclass(cls)
-        if "__call__" in vars(cls):
-            cls.__call__ = _of_steps(cls.__call__)  # type: ignore[assignment, method-assign]
+        cls.__call__ = _of_steps(cls.__call__)  # type: ignore[assignment, method-assign]
 
     def __new__(cls, *numbers: Any, **named: Any) -> Any:
         """A new schedule; TypeError, with advice, for an unknown argument."""

@@ -798,6 +798,8 @@ def test_the_other_crossentropy_is_named() -> None:
             loss(NUMBERS, indices)
     with pytest.raises(TypeError, match=r"got \[1\]; give one index for each sample"):
         losses.scce(NUMBERS, np.array([[1], [0]]), from_logits=True)
+    with pytest.raises(TypeError, match=r"got 'cat'; nn\.data\.Dataset\.from_table and from_csv"):
+        losses.scce([[1.0, 2.0]], ["cat"], from_logits=True)
     with pytest.raises(TypeError, match=r"got 1\.0; make it an int"):
         losses.scce(NUMBERS, np.array([1.0, 0.0]), from_logits=True)
     with pytest.raises(ValueError, match="the outputs come first, then the targets"):
@@ -842,3 +844,4 @@ def test_targets_of_short_whole_numbers_are_signs(loss: Any) -> None:
     outputs = [Value(0.5), Value(2.0)]
     for kind in (np.uint8, np.bool_, np.float16):
         assert loss(outputs, [kind(0), kind(1)]).data == loss(outputs, [-1, 1]).data
+    assert loss(outputs, [Value(-1.0), Value(1.0)]).data == loss(outputs, [-1, 1]).data
