@@ -16,7 +16,7 @@ from autograd.operation import Operation
 from autograd.ops import Ops
 from autograd.options import Seed, generator, position, whole
 from nn import init
-from nn.activations import Activation, activation_function, gain, moments
+from nn.activations import COMPOSED, Activation, activation_function, gain, moments
 from nn.init import Initializer
 from nn.module import Module, grouped, opens_scope
 from nn.tables import is_row, sample
@@ -153,6 +153,11 @@ class Sequential(Module):
         for i, step in enumerate(steps):
             if not callable(step):
                 raise TypeError(f"{name}: step {i} must be a module or a function, got {step!r}")
+            if isinstance(step, Operation) or step in COMPOSED.values():
+                raise TypeError(
+                    f"{name}: step {i} is a function of one number; make it the activation of the "
+                    f"layer before it, as in Layer(..., {activation_name(step)!r})"
+                )
             if isinstance(step, Module) and step.name == type(step).__name__.lower():
                 step.name = f"layer {i}"
         self.layers = list(steps)

@@ -89,6 +89,7 @@ def test_what_the_page_says_is_here_is_here() -> None:
         (lambda: NN.optim.SGD(nn.Layer(1, 1)).param_groups, "it is called 'groups' here"),
         (lambda: NN.History().val_loss, "it is called 'validation_loss' here"),
         (lambda: NN.data.Dataset([], []).X, "it is called 'features' here"),
+        (lambda: NN.schedules.Constant(0.1).step(), r"write optimizer\.lr = schedule"),
         (lambda: NN.schedules.Constant(0.1).rat, "did you mean 'rate'"),
         (lambda: autograd.tensor, r"write autograd\.Value\(number\)"),
         (lambda: Value(2.0)._op, r"write \.op$"),
