@@ -211,11 +211,11 @@ class MLP(Module):
     ) -> None:
         super().__init__(name)
         self.alone = isinstance(activation, list | tuple)
+        sizes = sample(sizes)
         if self.alone and is_row(sizes):
             raise TypeError(f"{name}: expected one activation for all layers, got {activation!r}")
         if self.alone:
             sizes, activation, output = [sizes, *activation], "tanh", output or "tanh"
-        sizes = sample(sizes)
         if not isinstance(sizes, list | tuple) or len(sizes) < 2:
             raise ValueError(f"{name}: expected at least two sizes, as in [4, 8, 3], got {sizes!r}")
         sizes = [whole(size, f"{name}: sizes[{i}]") for i, size in enumerate(sizes)]

@@ -354,7 +354,8 @@ class ReduceOnPlateau(Schedule):
     def observe(self, loss: float) -> None:
         """Record an epoch's loss, and lower the rate if it is time to."""
         loss = tables.plain(loss, "ReduceOnPlateau: loss")
-        if self._best == math.inf or loss < self._best - self.threshold * abs(self._best):
+        best = self._best
+        if loss < (best if best == math.inf else best - self.threshold * abs(best)):
             self._best, self._waited = loss, 0
             return
         self._waited += 1

@@ -136,6 +136,10 @@ KINDS: dict[str, Any] = {
     "polars": lambda x, y: (Polars(x), np.array(y)),
     "arrow": lambda x, y: (Arrow(x), np.array(y)),
     "long doubles": lambda x, y: (np.array(x, np.longdouble), [np.longdouble(t) for t in y]),
+    "numbers of arrays": lambda x, y: (
+        [[*map(np.float32, row)] for row in x],
+        [np.array(t) for t in y],
+    ),
     "fractions": lambda x, y: ([[*map(Fraction, r)] for r in x], [np.array(t, object) for t in y]),
 }
 each = pytest.mark.parametrize("kind", KINDS)
@@ -295,6 +299,7 @@ def test_whole_numbers_of_numpy_are_sizes_counts_seeds_and_classes(kind: Any) ->
     model = MLP([kind(2), kind(4), 1], "tanh", seed=kind(3))
     assert model.state_dict() == MLP([2, 4, 1], "tanh", seed=3).state_dict()
     assert MLP(np.array([2, 4, 1]), "tanh", seed=3).sizes == (2, 4, 1)
+    assert MLP(kind(2), [kind(4), 1]).sizes == (2, 4, 1)
     history = fit(
         model, (ROWS, AMOUNTS), loss=mse, optimizer=SGD(model, lr=0.01),
         epochs=kind(2), batch_size=kind(2), seed=kind(1), patience=kind(5), clip=np.float32(9.0),
