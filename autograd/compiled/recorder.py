@@ -18,6 +18,7 @@ from autograd.compiled.traced import (
     Guard,
     RecordingError,
     Traced,
+    is_traced,
     number_of,
     value_bits_of,
 )
@@ -89,9 +90,11 @@ class Recorder:
         arguments: for each input, the Value that was given for it, or None.
 
     Attributes:
+        records: whether the function runs as outside `no_grad`.
         strict: whether the recording serves only calls with the same kinds of arguments, inside or
             outside `no_grad` as here, because the function saw something that depends on them.
         own_leaves: the leaves that the function creates itself.
+        entered: the recorded number of a leaf that was created from one.
         grads: the leaves from outside whose `.grad` the function reads, each with its input.
         identified: the inputs for which it matters which Value was given.
         refusals: the errors that said what cannot be recorded.
@@ -103,10 +106,11 @@ class Recorder:
         self, values: int = 0, quiet: bool = False, arguments: Sequence[Value | None] = ()
     ) -> None:
         self.values, self.quiet, self.strict = values << 1 | ALWAYS, quiet, False
-        self.running = False
+        self.records, self.running = True, False
         self.nodes: list[Traced] = []
         self.guards: list[Guard] = []
         self.own_leaves: set[Value] = set()
+        self.entered: dict[Value, Traced] = {}
         self.inputs: list[Traced] = []
         self.grads: dict[Value, Traced] = {}
         self.arguments, self.identified = arguments, dict[int, Value]()
@@ -159,8 +163,8 @@ class Recorder:
         """The operand that the tape gets for a node and its number."""
         if type(node) is not Value:
             return number if node is None else node
-        if node in self.own_leaves:
-            return number  # as it is now: the function may change it later
+        if node in self.own_leaves:  # its number now, because the function may change it later
+            return self.entered.get(node, number)
         self._note_number(node)
         return node
 
@@ -213,7 +217,8 @@ class Recorder:
     def data(self, leaf: Value, value_bits: int) -> Any:
         """The number of a leaf, cut off from the graph; each replay reads it again."""
         if leaf in self.own_leaves:
-            return data_of(leaf) if value_bits == 0 else Value(data_of(leaf), leaf.label)
+            number: Any = self.entered.get(leaf, data_of(leaf))
+            return number if value_bits == 0 else Value(number, leaf.label)
         self._note_number(leaf)
         return Traced(self, data_of(leaf), DETACH, self.note(None), (leaf,), value_bits, True)
 
@@ -244,7 +249,9 @@ class Recorder:
         mode = present_mode()
         # `watch` and `undo` are one step of the interpreter each, which no signal interrupts.  A
         # context manager would undo nothing if Ctrl-C came at the start of its `__exit__`.
-        watch = partial(at_once, _switching(_active.add, self, Recorded(self, anomaly=anomaly)))
+        watch = partial(
+            at_once, _switching(_active.add, self, Recorded(self, self.records, anomaly=anomaly))
+        )
         undo = partial(at_once, _switching(_active.discard, self, mode))
         try:
             watch()
@@ -267,8 +274,8 @@ class Recorder:
     def forget(self) -> None:
         """Drop the nodes, which refer to the recorder themselves."""
         for part in (
-            self.nodes, self.guards, self.own_leaves, self.inputs, self._notes, self.tables,
-            self.grads, self._first_numbers, self.refusals,
+            self.nodes, self.guards, self.own_leaves, self.entered, self.inputs, self._notes,
+            self.tables, self.grads, self._first_numbers, self.refusals, self.bounded,
         ):  # fmt: skip
             part.clear()
 
@@ -316,9 +323,20 @@ def _write(name: str) -> Callable[[Value, Any], None]:
                     f"compile: the function assigns a computed number to the .{name} of a Value; "
                     "use the number itself, which is a Value already"
                 )
+            if name == "data":
+                recorder.entered.pop(node, None)
         _ORIGINAL[name].__set__(node, number)
 
     return write
+
+
+def _create(leaf: Value, data: Any, label: str = "", **options: Any) -> None:
+    """`Value.__init__`, also for a number that the function itself would have as a float."""
+    recorder = _recorder()
+    plain = recorder is not None and is_traced(data) and data.tell_plain()
+    _ORIGINAL["__init__"](leaf, data.number if plain else data, label, **options)
+    if recorder is not None and plain:
+        recorder.entered[leaf] = data
 
 
 def _refused(name: str) -> Callable[..., Any]:
@@ -332,13 +350,14 @@ def _refused(name: str) -> Callable[..., Any]:
 
 # While any function is recorded, these replace the attributes of Value.  Each looks whether the
 # function that is recorded calls it, or some other code.
-_NAMES = ("data", "grad", "detach", "backward", "zero_grad", "register_hook")
+_NAMES = ("data", "grad", "detach", "__init__", "backward", "zero_grad", "register_hook")
 _ORIGINAL: dict[str, Any] = {name: vars(Value)[name] for name in _NAMES}
 _RECORDING: dict[str, Any] = {
     "data": property(_read(data_of, lambda recorder, leaf: recorder.data(leaf, 0)), _write("data")),
     "grad": property(_read(grad_of, Recorder.grad), _write("grad")),
     "detach": _read(_ORIGINAL["detach"], lambda recorder, leaf: recorder.data(leaf, ALWAYS)),
-    **{name: _refused(name) for name in _NAMES[3:]},
+    "__init__": _create,
+    **{name: _refused(name) for name in _NAMES[4:]},
 }
 _active: set[Recorder] = set()
 

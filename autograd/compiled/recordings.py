@@ -101,6 +101,11 @@ class Recordings:
             try:
                 with quiet_gc():
                     recording = self._recorded(recorder, call, row)
+                    if quiet and recorder.strict:
+                        # It serves only calls inside `no_grad`, where no operation is recorded.
+                        recorder.forget()
+                        recorder.records = False
+                        recording = self._recorded(recorder, call, row)
                 if recorder.identified:
                     known = self._identified.get(general, set())
                     self._identified[general] = known | set(recorder.identified)

@@ -127,9 +127,12 @@ class Traced(Ops):
         self.serial = len(recorder.nodes)
         recorder.nodes.append(self)
 
-    # The recorded function must not notice that its numbers are not Values.
+    # The recorded function must not notice that its numbers are no Values and no floats.
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
+        if self.plain and _asker(2) not in OWN:
+            self.recorder.strict = True
+            return float
         return Value
 
     @property
