@@ -345,6 +345,22 @@ def test_a_gradient_of_an_output_is_0_inside_no_grad(first: str) -> None:
             assert told(compiled(3.0)) == told(f(3.0)) == told(3.0 if quiet else 27.0)
 
 
+@pytest.mark.parametrize("use", [operator.mul, operator.gt, operator.eq])
+def test_a_number_that_an_earlier_recording_kept_is_refused_in_the_next_one(use: Any) -> None:
+    kept = Spy()
+    kept.note(1.0)
+
+    def f(x: Any) -> Any:
+        (before,) = kept.things[-1:]
+        kept.note(x)
+        return x + 1.0 * use(x, before)
+
+    compiled = autograd.compile(f)
+    compiled(2.0)
+    with pytest.raises(RecordingError, match="was kept"):
+        compiled(3)
+
+
 # ---------------------------------------------------------------------- what the function closes over
 
 

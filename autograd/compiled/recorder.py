@@ -54,7 +54,7 @@ class Recorded(Mode):
 
     def meet_transform(self) -> None:
         """Note a transform: whether its result is a Value depends on the kinds of the arguments."""
-        self.recorder.strict = True
+        self.recorder.strict = self.recorder.transforms = True
 
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Any:
         """The node of a result, recorded."""
@@ -88,9 +88,10 @@ class Recorder:
         values: a bit for each input, the first in the lowest: whether it is a Value.
         quiet: whether the caller is inside `no_grad`, where a Value may be converted.
         arguments: for each input, the Value that was given for it, or None.
+        records: whether the function runs as outside `no_grad`, for a program with derivatives.
 
     Attributes:
-        records: whether the function runs as outside `no_grad`.
+        transforms: whether the function takes derivatives.
         strict: whether the recording serves only calls with the same kinds of arguments, inside or
             outside `no_grad` as here, because the function saw something that depends on them.
         own_leaves: the leaves that the function creates itself.
@@ -103,10 +104,14 @@ class Recorder:
     """
 
     def __init__(
-        self, values: int = 0, quiet: bool = False, arguments: Sequence[Value | None] = ()
+        self,
+        values: int = 0,
+        quiet: bool = False,
+        arguments: Sequence[Value | None] = (),
+        records: bool = True,
     ) -> None:
         self.values, self.quiet, self.strict = values << 1 | ALWAYS, quiet, False
-        self.records, self.running = True, False
+        self.records, self.transforms, self.running = records, False, False
         self.nodes: list[Traced] = []
         self.guards: list[Guard] = []
         self.own_leaves: set[Value] = set()
@@ -174,7 +179,8 @@ class Recorder:
 
     def compare(self, comparison: str, x: Any, y: Any) -> bool:
         """The answer to a comparison, which becomes a guard."""
-        if not self.running:
+        stale = is_traced(y) and y.recorder is not self
+        if not self.running or stale:
             raise RecordingError(
                 "a number of a compiled function was kept and compared outside of it; return what "
                 "you need instead"
@@ -275,7 +281,7 @@ class Recorder:
         """Drop the nodes, which refer to the recorder themselves."""
         for part in (
             self.nodes, self.guards, self.own_leaves, self.entered, self.inputs, self._notes,
-            self.tables, self.grads, self._first_numbers, self.refusals, self.bounded,
+            self.tables, self.grads, self._first_numbers, self.refusals,
         ):  # fmt: skip
             part.clear()
 

@@ -101,10 +101,10 @@ class Recordings:
             try:
                 with quiet_gc():
                     recording = self._recorded(recorder, call, row)
-                    if quiet and recorder.strict:
-                        # It serves only calls inside `no_grad`, where no operation is recorded.
+                    if quiet and recorder.transforms:
+                        # Inside `no_grad`, a derivative of what the function computed is 0.
                         recorder.forget()
-                        recorder.records = False
+                        recorder = Recorder(call.values, quiet, call.value_inputs(), records=False)
                         recording = self._recorded(recorder, call, row)
                 if recorder.identified:
                     known = self._identified.get(general, set())

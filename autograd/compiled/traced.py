@@ -281,19 +281,19 @@ class Traced(Ops):
     def apply(self, op: Operation, x: Any, y: Any) -> Any:
         """The result of the operation, recorded."""
         mode: Any = present_mode()
-        if getattr(mode, "recorder", None) is not self.recorder:
-            raise RecordingError(
-                f"{op.name}: a number of a compiled function was kept and used outside of it; "
-                "return what you need instead"
-            )
+        recorder = getattr(mode, "recorder", None)
+        if recorder is not self.recorder:
+            raise _kept(op)
         if op.arity == 1:
             return mode.record(op.value(x.number), op, x, None, x.number, None)
         operands: list[Any] = []
         for operand in (x, y):
             if type(operand) is Traced:  # most are
                 operands += operand, operand.number
+                if operand.recorder is not recorder:
+                    raise _kept(op)
             elif isinstance(operand, Ops):
-                if type(operand) is not Value and not is_traced(operand):
+                if type(operand) is not Value and getattr(operand, "recorder", 0) is not recorder:
                     return operand.apply(op, x, y)
                 operands += operand, number_of(operand)
             else:
@@ -433,6 +433,13 @@ class Traced(Ops):
 
     def __deepcopy__(self, memo: object) -> "Traced":
         return self.__copy__()
+
+
+def _kept(op: Operation) -> RecordingError:
+    return RecordingError(
+        f"{op.name}: a number of a compiled function was kept and used outside of it; return what "
+        "you need instead"
+    )
 
 
 def _asker(depth: int) -> str:
