@@ -193,6 +193,15 @@ class Recorder:
         self.guards.append(Guard(comparison, x, y, answer))
         return answer
 
+    def is_nan(self, x: Traced) -> bool:
+        """Whether a derivative is nan, which becomes a guard that rounding leaves alone.
+
+        Where only the order of a sum decides that, the derivative is not finite in any order.
+        """
+        answer = x.number == x.number
+        self.guards.append(Guard("==", x, x, answer))
+        return not answer
+
     def identify(self, node: Traced) -> int:
         """The hash of the Value that was given for an input."""
         (k,) = (k for k, other in enumerate(self.inputs) if other is node)

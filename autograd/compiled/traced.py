@@ -77,6 +77,9 @@ class Listener(Protocol):
     def compare(self, comparison: str, x: Any, y: Any) -> bool:
         """The answer to a comparison, which becomes a guard."""
 
+    def is_nan(self, x: "Traced") -> bool:
+        """Whether a derivative is nan, which becomes a guard."""
+
     def identify(self, node: "Traced") -> int:
         """The hash of the Value that was given for an input."""
 
@@ -312,6 +315,10 @@ class Traced(Ops):
         note = self.recorder.note(None)
         row = Note(None, "", note.scope, note.line, present_call())
         return Traced(self.recorder, self.number, DETACH, row, (self,), ALWAYS, True)
+
+    def is_nan(self) -> bool:
+        """Whether this derivative is nan, which becomes a guard."""
+        return self.recorder.is_nan(self)
 
     # ------------------------------------------------------------------ decisions of Python's
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd import Value
+from autograd.options import POSITIVE, real, whole
 from nn.arguments import list_of, loss_of, metrics_of, model_of, optimizer_of
 from nn.module import Module
 from nn.optim import clip_norm, clipped
 from nn.optimizer import Optimizer
-from nn.options import POSITIVE, real, whole
 from nn.schedules import ReduceOnPlateau
 from nn.schedules import schedule as as_schedule
 from nn.training.replay import Replay
