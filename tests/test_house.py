@@ -124,7 +124,7 @@ MOST_IN = {
     "autograd": 4445,
     "autograd/bridges": 2690,
     "autograd/check": 3480,
-    "autograd/compiled": 4960,
+    "autograd/compiled": 4975,
     "autograd/compiled/native": 3095,
     "autograd/printers": 1137,
     "autograd/show": 2065,
