@@ -183,6 +183,8 @@ SAME: dict[str, tuple[Callable[..., Any], list[tuple[Any, ...]]]] = {
     "text of a new Value": (lambda x: x * len(f"{Value(x):.0f}"), [(4.0,), (900.0,)]),
     "a new Value without gradients": (unrecorded, [(4.0,), (9.0,)]),
     "a new Value that changes": (changed, [(4.0,), (9.0,)]),
+    "a derivative of a leaf that is cut off": (lambda x: grad(lambda t: V.detach() * t)(x) + grad(lambda t: V.detach())(x), [(4.0,), (Value(4.0),)]),
+    "a derivative of an argument that is cut off": (lambda x, y: grad(lambda t: y.detach() * t)(x), [(4.0, Value(3.0)), (Value(4.0), Value(9.0))]),
     "a derivative in a new Value": (lambda x: grad((k := Value(x)) * k * V, [k])[0], [(4.0,), (9.0,)]),
     "a conversion that is caught": (refused, [(Value(2.0),), (2.0,), (Value(4.0),)]),
     "an assertion": (lambda x: x.exp(), [(Value(1.0),), (Value(2.0),)]),
@@ -332,6 +334,13 @@ def test_a_number_of_a_recording_that_is_kept_answers_no_more() -> None:
             asked()
     assert "recorded" in repr(x)
     assert "recorded" in repr(n)
+
+
+def test_a_differentiated_argument_is_none_of_the_values_from_outside() -> None:
+    compiled = autograd.compile(lambda x: x * BY_NODE.get(x, 2.0) * len({x, x}))
+    for _ in range(2):
+        assert compiled.value_and_grad(4.0) == (8.0, 2.0)
+        assert told(compiled(V)) == told(V * 5.0)
 
 
 @pytest.mark.parametrize("first", ["recorded", "quiet"])

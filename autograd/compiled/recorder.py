@@ -23,7 +23,7 @@ from autograd.compiled.traced import (
     value_bits_of,
 )
 from autograd.compiled.whole_numbers import Index
-from autograd.modes import Mode, present_mode, set_mode
+from autograd.modes import Mode, present_call, present_mode, set_mode
 from autograd.notes import Note
 from autograd.operation import Operation
 from autograd.ops import Ops
@@ -118,7 +118,7 @@ class Recorder:
         self.entered: dict[Value, Traced] = {}
         self.inputs: list[Traced] = []
         self.grads: dict[Value, Traced] = {}
-        self.arguments, self.identified = arguments, dict[int, Value]()
+        self.arguments, self.identified = arguments, dict[int, Value | None]()
         self.refusals: list[RecordingError] = []
         self.bounded: set[int] = set()
         self.tables: list[Any] = []
@@ -154,6 +154,11 @@ class Recorder:
             line = f"{called(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else ""
             note = self._here[key] = Note(op, "", scope, line)
         return note
+
+    def leaf_row(self) -> Note:
+        """The row of a leaf that the function creates now, maybe inside a transform."""
+        note = self.note(None)
+        return Note(None, "", note.scope, note.line, present_call())
 
     def enter(self, data: float, label: str) -> Traced:
         """A new input; a whole number becomes an `Index`."""
@@ -205,11 +210,8 @@ class Recorder:
     def identify(self, node: Traced) -> int:
         """The hash of the Value that was given for an input."""
         (k,) = (k for k, other in enumerate(self.inputs) if other is node)
-        value = self.arguments[k] if k < len(self.arguments) else None
-        if value is None:
-            return object.__hash__(node)
-        self.identified[k] = value
-        return hash(value)
+        value = self.identified[k] = self.arguments[k]
+        return object.__hash__(node) if value is None else hash(value)
 
     def _is_nan(self, x: Any) -> bool:
         # A guard that compares a sum with itself would always be too close to call.
@@ -235,7 +237,8 @@ class Recorder:
             number: Any = self.entered.get(leaf, data_of(leaf))
             return number if value_bits == 0 else Value(number, leaf.label)
         self._note_number(leaf)
-        return Traced(self, data_of(leaf), DETACH, self.note(None), (leaf,), value_bits, True)
+        row = self.leaf_row() if value_bits else self.note(None)
+        return Traced(self, data_of(leaf), DETACH, row, (leaf,), value_bits, True)
 
     def grad(self, leaf: Value) -> Any:
         """The gradient of a leaf, as an input of the recording."""

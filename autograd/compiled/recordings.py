@@ -162,7 +162,7 @@ class Recordings:
     def watch(self, call: Call, quiet: bool) -> None:
         """Run the function for each sample; NonFiniteError names the operation at fault."""
         for row in call.numbers:
-            recorder = Recorder(call.values, quiet)
+            recorder = Recorder(call.values, quiet, call.value_inputs())
             try:
                 args, named = call.enter(recorder, row)
                 recorder.run(self.function, args, named, anomaly=True)

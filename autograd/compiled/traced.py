@@ -71,6 +71,9 @@ class Listener(Protocol):
     def note(self, op: Operation | None, scope: str | None = None) -> Note:
         """The operation, scope and source line of a node that is created now."""
 
+    def leaf_row(self) -> Note:
+        """The row of a leaf that the function creates now."""
+
     def on_tape(self, value: Any) -> Any:
         """The operand that the tape gets for a value."""
 
@@ -263,8 +266,8 @@ class Traced(Ops):
             self.recorder.strict = True
         if self.plain:
             return self
-        note = self.recorder.note(None)
-        return Traced(self.recorder, self.number, DETACH, note, (self,), value_bits, True)
+        row = self.recorder.leaf_row() if value_bits else self.recorder.note(None)
+        return Traced(self.recorder, self.number, DETACH, row, (self,), value_bits, True)
 
     def backward(self, *_: object) -> None:
         """Refused: a compiled function is differentiated from outside."""
@@ -312,8 +315,7 @@ class Traced(Ops):
 
     def leaf(self) -> "Traced":
         """A `Value` that the function creates from a plain number."""
-        note = self.recorder.note(None)
-        row = Note(None, "", note.scope, note.line, present_call())
+        row = self.recorder.leaf_row()
         return Traced(self.recorder, self.number, DETACH, row, (self,), ALWAYS, True)
 
     def is_nan(self) -> bool:
