@@ -336,6 +336,27 @@ def test_a_number_of_a_recording_that_is_kept_answers_no_more() -> None:
     assert "recorded" in repr(n)
 
 
+# 0 times an infinite slope: a plain 0 stops, a Value that is 0 does not.
+ZEROS: dict[str, Callable[[Any, Any], Any]] = {
+    "grad": lambda x, k: grad(lambda t: autograd.cbrt(t) * k)(x),
+    "grad of grad": lambda x, k: grad(grad(lambda t: autograd.cbrt(t) * k))(x),
+    "jvp": lambda x, k: jvp(autograd.cbrt, (x,), (k,))[1],
+    "jvp of grad": lambda x, k: jvp(grad(lambda t: autograd.cbrt(t) * k), (x,), (1.0,))[1],
+    "vjp": lambda x, k: autograd.vjp(autograd.cbrt, x)[1](k)[0],
+    "hvp": lambda x, k: autograd.hvp(lambda p: autograd.cbrt(p[0]) * k, [x], [1.0])[0],
+}
+
+
+@pytest.mark.parametrize("name", ZEROS)
+@pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
+def test_a_plain_0_stops_an_infinite_slope_as_in_eager_code(name: str) -> None:
+    f = ZEROS[name]
+    compiled = autograd.compile(f, engine="numpy")
+    for k in (2.0, 0.0, Value(2.0), Value(0.0), 0, 0.0):
+        for x in (0.5, 0.0):
+            assert told(compiled(x, k)) == told(f(x, k)), (x, k)
+
+
 def test_a_differentiated_argument_is_none_of_the_values_from_outside() -> None:
     compiled = autograd.compile(lambda x: x * BY_NODE.get(x, 2.0) * len({x, x}))
     for _ in range(2):
