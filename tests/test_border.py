@@ -357,6 +357,19 @@ def test_a_plain_0_stops_an_infinite_slope_as_in_eager_code(name: str) -> None:
             assert told(compiled(x, k)) == told(f(x, k)), (x, k)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("x", [math.inf, math.nan, 1.5])
+@pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
+def test_a_step_that_is_nan_has_a_nan_tangent_as_in_eager_code(x: float, engine: str) -> None:
+    def both(x: Any) -> Any:
+        return [autograd.ceil(x - x), x * 2.0]
+
+    for f in (lambda x: autograd.ceil(x - x), lambda x: x // 2.0, both):
+        compiled = autograd.compile(f, engine=engine)
+        assert str(jvp(compiled, (x,), (1.0,))) == str(jvp(f, (x,), (1.0,)))
+        assert str(autograd.jacobian(compiled)(x)) == str(autograd.jacobian(f)(x))
+
+
 def test_a_differentiated_argument_is_none_of_the_values_from_outside() -> None:
     compiled = autograd.compile(lambda x: x * BY_NODE.get(x, 2.0) * len({x, x}))
     for _ in range(2):
