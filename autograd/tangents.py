@@ -12,7 +12,8 @@ from autograd.adjoints import (
     refuse_choices,
     stops_on_tape,
 )
-from autograd.value import Value, at_an_end, counting, is_cut, lost_in, slopes_of
+from autograd.ends import at_an_end, counting, is_cut, lost_in, slopes_of
+from autograd.value import Value
 
 Tangents = dict[Value | None, Any]
 
