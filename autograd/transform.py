@@ -195,7 +195,9 @@ def argument_numbers(argnums: Argnums, name: str) -> tuple[int, ...]:
     try:
         if isinstance(argnums, SupportsIndex):
             return (operator.index(argnums),)
-        return tuple(operator.index(k) for k in argnums)
+        if not isinstance(argnums, dict):
+            return tuple(operator.index(k) for k in argnums)
+        raise TypeError  # its keys are no sequence
     except TypeError:
         raise TypeError(
             f"{name}: argnums must be a whole number or several, as in (0, 1), got {argnums!r}"

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import repeat
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, Never, cast, final
+from typing import TYPE_CHECKING, Any, Final, cast, final
 
 from autograd import advice, native, record
 from autograd.atomic import at_once as at_once
 from autograd.atomic import forkable_lock
 from autograd.blame import first_nonfinite
-from autograd.elsewhere import refuse
+from autograd.elsewhere import advised
 from autograd.ends import lost_slope
 from autograd.modes import Mode, leaf_row, nonfinite, present_call, present_mode
 from autograd.notes import LEAF, UNTOUCHED, Note, registrations, run_hooks
@@ -67,16 +67,13 @@ class Value(Ops):
     y: float
     row: Origin
 
-    def __init__(
-        self,
-        data: float,
-        label: str = "",
-        *others: Never,
-        requires_grad: bool = True,
-        **named: Never,
-    ) -> None:
-        if others or named or requires_grad is not True:
-            raise TypeError(advice.more_than_data(named, requires_grad))
+    @advised
+    def __init__(self, data: float, label: str = "", *, requires_grad: bool = True) -> None:
+        if requires_grad is not True:
+            raise TypeError(
+                "Value: every Value has a gradient; instead of requires_grad=False use a plain "
+                "number, or v.detach() for a Value that is part of a graph"
+            )
         if type(data) is not float:
             if isinstance(data, Ops):
                 raise TypeError(refusal(data, "Value"))
@@ -315,7 +312,8 @@ class Value(Ops):
         unfold(self)
         return typeset(self, detail)
 
-    def backward(self, seed: float = 1.0, **named: Never) -> None:
+    @advised
+    def backward(self, seed: float = 1.0) -> None:
         """Add seed * d(this)/d(leaf) to the `.grad` of every leaf it was computed from.
 
         Inner nodes get the gradient of this pass alone.  If Ctrl-C or a hook that raises interrupts
@@ -326,7 +324,6 @@ class Value(Ops):
         Warns (NonFiniteWarning) if the value or a leaf's gradient is inf or nan, or if an infinite
         slope may be lost because it met a gradient of 0, and names the operation at fault.
         """
-        refuse(named, "backward", ["seed"])
         accumulate(self, number(seed, "backward's seed"), _report)
 
     def zero_grad(self) -> None:

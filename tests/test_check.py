@@ -1124,3 +1124,8 @@ def test_no_right_derivative_fails_at_a_tiny_operand(name: str, at: float) -> No
 def test_no_right_derivative_fails_where_many_periods_fit(name: str, y: float) -> None:
     report = check_gradients(lambda a, b: rows()[name](a, b), 1.0, y)
     assert report.verdict is not Verdict.FAIL, str(report)
+
+
+def test_what_is_no_function_is_not_checked() -> None:
+    with pytest.raises(TypeError, match=r"^check_gradients: expected a function, got 3\.0"):
+        check_gradients(3.0)  # type: ignore[arg-type]

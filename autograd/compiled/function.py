@@ -5,11 +5,11 @@ import operator
 import threading
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any, Never
+from typing import Any
 
 from autograd import modes, transform
 from autograd.compiled.traced import RecordingError
-from autograd.elsewhere import refuse
+from autograd.elsewhere import advised
 from autograd.extras import remedy
 from autograd.modes import Mode, present_call, present_mode
 from autograd.nestings import mapped, rebuilt, without_values
@@ -441,6 +441,7 @@ def _as(kind: type, number: float) -> Any:
     return number if kind is float else kind(number)
 
 
+@advised
 def compile(
     function: Callable[..., Any],
     *,
@@ -450,7 +451,6 @@ def compile(
     threads: int | None = None,
     cache: int = 64,
     verify: int = 0,
-    **others: Never,
 ) -> Compiled:
     """The same function at native speed: its first call records it, later calls replay.
 
@@ -496,7 +496,6 @@ def compile(
     >>> w.grad
     -12.0
     """
-    refuse(others, "compile", compile.__kwdefaults__)
     if not callable(function):
         raise TypeError(f"compile: expected a function, got {type(function).__name__}")
     if reduction not in (None, "mean", "sum"):
