@@ -1,6 +1,8 @@
 """Infinite slopes at the ends of operations, as that of sqrt at 0, and whether a 0 hides them."""
 
 from collections.abc import Iterable
+from itertools import compress
+from operator import attrgetter
 from typing import Any
 
 from autograd.blame import bad_result
@@ -8,6 +10,7 @@ from autograd.modes import Mode, entered
 from autograd.operands import Operand
 
 Node = Any  # a Value
+_row = attrgetter("row")
 
 
 def lost_slope(inner: list[Node], roots: list[Node], wanted: Iterable[Node]) -> list[str]:
@@ -16,7 +19,10 @@ def lost_slope(inner: list[Node], roots: list[Node], wanted: Iterable[Node]) -> 
     The product counts as 0, but only a rule that gives 0 by itself, as relu's of a negative number,
     says that the branch does not count: behind any other 0 the true slope may be lost.
     """
-    stopped = [n for n in inner if n.row.has_ends and not n.grad and at_an_end(n)]
+    rows = list(map(_row, inner))
+    ends = {row for row in set(rows) if row.has_ends}
+    some = compress(inner, map(ends.__contains__, rows)) if ends else ()
+    stopped = [node for node in some if not node.grad and at_an_end(node)]
     if stopped:
         along, counts = set[Node](wanted), counting(inner, roots)
         for node in inner:

@@ -58,9 +58,11 @@ class Note(Origin):
 
     def pullback(self, node: Any) -> None:
         """Run the hooks on the node's complete adjoint, then pull it back."""
-        node._grad = run_hooks(self.hooks, node._grad)
-        if node._grad:  # an adjoint of 0 is not passed on, wherever it is from
-            self._op.pullback(node)
+        if self.hooks:
+            node._grad = run_hooks(self.hooks, node._grad)
+            if not node._grad:  # an adjoint of 0 is not passed on, wherever it is from
+                return
+        self._op.pullback(node)
 
 
 def run_hooks(hooks: tuple[Hook, ...], grad: float) -> float:
