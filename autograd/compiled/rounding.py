@@ -30,7 +30,9 @@ from autograd.compiled.lowering import (
     SHARED,
     Instruction,
 )
+from autograd.compiled.positive import positive
 from autograd.compiled.tape import Tape
+from autograd.operation import Operation
 from autograd.value import rows
 
 Array = Any
@@ -178,6 +180,7 @@ class _Search:
     def __init__(self, program: Instructions) -> None:
         self.program = program
         self.exact = exactness(program)
+        self.positive = positive(program.tape, program.instructions, len(self.exact.inexact))
         self.needed = np.zeros(len(self.exact.inexact), dtype=bool)
         self.read: list[Array] = [np.zeros(0, dtype=np.int64)]
         self.table = rows()
@@ -230,9 +233,17 @@ class _Search:
         exact, op = self.exact, self.table[self.program.tape.ops[step.op]]
         inexact = exact.operands(exact.inexact, step)
         unsigned = exact.operands(exact.unsigned, step)
-        if wanted or margins.decides(op, inexact, unsigned):
+        sure = self._sure(op, step)
+        crossing = ("".join(v for v in names if v not in sure) for names in (inexact, unsigned))
+        if wanted or margins.decides(op, *crossing):
             number = self.rows.setdefault(margins.variant(op, unsigned), len(self.rows))
             self._add_step(replace(step, op=number), step.pool)
+
+    def _sure(self, op: Operation, step: Instruction) -> set[str]:
+        """The operands on which nothing depends but their sign, which is known."""
+        sides = zip("xy", step.pool, strict=False)
+        against = margins.against_zero(op)
+        return {v for v, pool in sides if v in against and self.exact.of(self.positive, pool).all()}
 
     def _add_sum(self, step: Instruction) -> None:
         """Add |x| (bound of y) for each product, and (bound of x) |y| if x may be off."""
