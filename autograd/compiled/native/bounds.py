@@ -11,7 +11,7 @@ from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, ROW, S
 from autograd.compiled.native import doubts, lookups, peaks
 from autograd.compiled.native.limits import Peaks
 from autograd.compiled.native.records import Records
-from autograd.compiled.native.writer import Writer
+from autograd.compiled.native.writer import Writer, copy
 from autograd.compiled.rounding import Step, runs
 from autograd.value import rows
 
@@ -109,7 +109,7 @@ class Bounds:
         elif one.kind == CHOOSE:
             writer.choose(self.lists["bounds"], one, False, layout.bounds)
         else:
-            self._sum(writer.copy(one), layout.bounds, layout.sizes, False)
+            self._sum(copy(writer.program, one), layout.bounds, layout.sizes, False)
             writer.replace(self.lists["bounds"], one, False, layout.bounds)
 
     def _sum(self, one: Instruction, x: int, y: int, add: bool) -> None:

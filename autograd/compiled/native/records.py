@@ -75,7 +75,7 @@ class Written:
         if fresh.any():
             todo = np.unique(indices[fresh])
             self.fresh[todo] = False
-            start = self.places[todo]
+            start = np.sort(self.places[todo])
             first = np.flatnonzero(np.diff(start, prepend=-self.width - 1) != self.width)
             counts = np.diff(first, append=len(start)) * self.width
             if len(first) > 1:

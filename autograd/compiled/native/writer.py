@@ -154,8 +154,13 @@ class Writer:
 
     # ------------------------------------------------------------------ rows
 
-    def kinds(self, pool: Sequence[Array], op: Operation | None = None) -> Kinds:
-        """The kind of each operand of a row; if `op` is given, exponents can be known numbers."""
+    def kinds(
+        self, pool: Sequence[Array], op: Operation | None = None, back: bool = False
+    ) -> Kinds:
+        """The kind of each operand of a row; if `op` is given, exponents can be known numbers.
+
+        For a pullback, it is also the kind of their adjoints.
+        """
         kinds: list[Kind] = []
         constants = self.program.tape.constants
         for k, addresses in enumerate(pool):
@@ -164,7 +169,8 @@ class Writer:
             if k == 1 and op and same and known and constants[first] in EXPONENTS and _is_power(op):
                 kinds.append(float(constants[first]))
                 continue
-            places = (find(addresses) for find in (self.layout.values, self.layout.slopes))
+            sides = [self.layout.values, self.layout.slopes][: 1 + back]
+            places = (find(addresses) for find in sides)
             if len(addresses) > 1 and not all(map(_is_even, places)):
                 kinds.append("table")
             elif self.tile > 1 or len(addresses) == 1 or addresses[1] - addresses[0] == 1:
@@ -220,21 +226,6 @@ class Writer:
         parts = self._parts(one.results)
         records.append((kernel, (self.tile, shared)), len(table), *tables, parts=parts)
 
-    def copy(self, one: Instruction) -> Instruction:
-        """The instruction that copies a mask's values before some of them are replaced."""
-        value, lanes, count = one.pool[0], one.results, one.lanes
-        step = int(value[1] - value[0]) if count > 1 else 0
-        ones = np.full(count, SHARED + self.program.shared)
-        if (np.diff(value) == step).all() and abs(step) < SHARED // 2:
-            return Instruction(
-                CONTRACT, one.level, count, one.z, sizes=(count, 1, 1, 1), zs=(1, 0, 0, 0),
-                x=int(value[0]), xs=(step, 0, 0, 0), y=int(ones[0]), wanted=one.wanted,
-            )  # fmt: skip
-        return Instruction(
-            GATHER, one.level, count, one.z, pool=(value, ones, lanes),
-            counts=np.ones(count, dtype=np.int64), wanted=one.wanted,
-        )  # fmt: skip
-
     def replace(self, records: Records, one: Instruction, back: bool, shift: int = 0) -> None:
         """Add the record that replaces numbers in such a copy; backward, it sets adjoints to 0."""
         _, index, numbers, instead = one.pool
@@ -248,13 +239,20 @@ class Writer:
         records.append((lookups.replace, (self.tile, back)), *fields, parts=2 * len(first))
 
 
-def grid(start: int, sizes: Sequence[int], strides: Sequence[int]) -> Array:
-    """The addresses that loops visit; loops with stride 0 do not repeat them."""
-    addresses = np.array([start])
-    for size, stride in zip(sizes, strides, strict=True):
-        if stride:
-            addresses = (addresses[:, None] + stride * np.arange(size)).ravel()
-    return addresses
+def copy(program: Program, one: Instruction) -> Instruction:
+    """The instruction that copies a mask's values before some of them are replaced."""
+    value, lanes, count = one.pool[0], one.results, one.lanes
+    step = int(value[1] - value[0]) if count > 1 else 0
+    ones = np.full(count, SHARED + program.shared)
+    if (np.diff(value) == step).all() and abs(step) < SHARED // 2:
+        return Instruction(
+            CONTRACT, one.level, count, one.z, sizes=(count, 1, 1, 1), zs=(1, 0, 0, 0),
+            x=int(value[0]), xs=(step, 0, 0, 0), y=int(ones[0]), wanted=one.wanted,
+        )  # fmt: skip
+    return Instruction(
+        GATHER, one.level, count, one.z, pool=(value, ones, lanes),
+        counts=np.ones(count, dtype=np.int64), wanted=one.wanted,
+    )  # fmt: skip
 
 
 def _is_power(op: Operation) -> bool:
