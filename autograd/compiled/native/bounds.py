@@ -116,7 +116,7 @@ class Bounds:
         """Add a sum of products of magnitudes and bounds."""
         writer, records, z = self.writer, self.lists["bounds"], self.layout.bounds
         if one.kind == GATHER:
-            writer.gather(records, one, add, (z, x, y))
+            writer.gather(records, one, np.full(one.lanes, not add), (z, x, y))
             return
         pairs = (one.z, one.zs, z), (one.x, one.xs, x), (one.y, one.ys, y)
         sides = [writer.side(*pair) for pair in pairs]

@@ -22,7 +22,7 @@ from autograd.compiled.lowering import (
 from autograd.compiled.native.bounds import Bounds
 from autograd.compiled.native.layout import Layout
 from autograd.compiled.native.limits import Peaks
-from autograd.compiled.native.pullbacks import Pullbacks, changed, grid
+from autograd.compiled.native.pullbacks import Pullbacks, grid
 from autograd.compiled.native.records import Kernel, Records, Written
 from autograd.compiled.native.rows import adjoints, values
 from autograd.compiled.native.shapes import apart
@@ -107,9 +107,7 @@ class Translation:
             sides = [writer.side(*pair) for pair in pairs]
             writer.contract(records, one, sides, add, writer.is_one(np.array(one.y)))
         elif one.kind == GATHER:
-            lanes = one.pool[2]
-            add = self._computed.claim(records, lanes, len(np.unique(lanes)) == len(lanes))
-            writer.gather(records, one, add)
+            writer.gather(records, one, self._computed.first(one.pool[2]))
         elif one.kind == ROW:
             op = self._ops[one.op]
             kinds = writer.kinds(one.pool, op)
@@ -134,8 +132,7 @@ class Translation:
         if one.kind == CONTRACT:
             self._contract_back(one)
         elif one.kind == GATHER:
-            reached.claim(records, layout.index(np.concatenate(changed(one))), False)
-            writer.gather_back(records, one)
+            writer.gather_back(records, one, reached)
         elif one.kind == ROW:
             self._row_back(one)
         elif one.kind == CHOOSE:

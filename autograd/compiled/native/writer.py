@@ -16,7 +16,7 @@ from autograd.compiled.native.contractions import any_shape, described
 from autograd.compiled.native.functions import EXPONENTS
 from autograd.compiled.native.ir import VECTOR
 from autograd.compiled.native.layout import Layout
-from autograd.compiled.native.records import Records, Tables
+from autograd.compiled.native.records import Records, Tables, Written
 from autograd.compiled.native.rows import Kind, Kinds
 from autograd.compiled.native.shapes import SIZES, Loop, Shape, Transposed, merged, single, tiled
 from autograd.compiled.program import Program
@@ -124,20 +124,26 @@ class Writer:
         self,
         records: Records,
         one: Instruction,
-        add: bool,
+        first: Array,
         shifts: tuple[int, int, int] = (0, 0, 0),
     ) -> None:
-        """Add the record of a sum whose factors are looked up; `shifts` are for z, x and y."""
+        """Add the record of a sum whose factors are looked up; `shifts` are for z, x and y.
+
+        `first` says of each result whether nothing has been stored at its place.
+        """
+        add = not first.all()
         x, y, lanes = one.pool
         alone = self.is_one(y) and not shifts[2]
         kernel = lookups.gather, (self.tile, _same(one), alone, int(one.sign), add)
         z, x, y = (
-            self.tables.append(self.layout.values(pool) + shift)
+            self.layout.values(pool) + shift
             for pool, shift in zip((lanes, x, y), shifts, strict=True)
         )
-        records.append(kernel, one.lanes, z, self.starts(one), x, y, parts=self._parts(one.pool[0]))
+        table, parts = self.tables.append, self._parts(x)
+        z = table(2 * z + first if add else z)
+        records.append(kernel, one.lanes, z, self.starts(one), table(x), table(y), parts=parts)
 
-    def gather_back(self, records: Records, one: Instruction) -> None:
+    def gather_back(self, records: Records, one: Instruction, written: Written) -> None:
         """Add the record of the pullback of such a sum."""
         add, layout, alone = self.tables.append, self.layout, self.is_one(one.pool[1])
         x, y, lanes = one.pool
@@ -145,10 +151,15 @@ class Writer:
         shared = tuple(bool((pool >= SHARED).all()) for pool in (x, y))
         sums = self.tile, _same(one), alone, int(one.sign)
         kernel = lookups.gather_back, (*sums, one.wanted, shared)
+        # The kernel adds to x and y in turns.
+        wanted = [pool for pool, want in zip((x, y), one.wanted, strict=True) if want]
+        pools = np.stack(wanted, axis=1)
+        first = written.first(layout.index(pools.ravel())).reshape(pools.shape)
+        to = [add(table) for table in (2 * layout.slopes(pools) + first).T]
         tables = (
             add(layout.slopes(lanes)), self.starts(one),
             add(layout.values(x)) if wy else 0, add(layout.values(y)) if wx and not alone else 0,
-            add(layout.slopes(x)) if wx else 0, add(layout.slopes(y)) if wy else 0,
+            to[0] if wx else 0, to[-1] if wy else 0,
         )  # fmt: skip
         records.append(kernel, one.lanes, *tables, parts=self._parts(x))
 
