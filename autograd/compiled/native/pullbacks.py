@@ -67,12 +67,15 @@ class Pullbacks:
         parts: dict[int, list[Instruction]] = {}
         apart = set()
         for now, one in enumerate(self.order):
-            if one.kind != GATHER or one.wanted != (True, False) or one.terms[1] < _LONG:
+            if sum(one.wanted) != 1 or one.terms[1] < _LONG:
                 continue
             sums, x, y = one.products
-            own = np.where(x < SHARED, x, 0)
+            side = x if one.wanted[0] else y
+            own = np.where(side < SHARED, side, 0)
             when = second[own] // _PERIOD * _PERIOD
-            late = (x < SHARED) & (first[own] == now) & (when > now)
+            late = (side < SHARED) & (first[own] == now) & (when > now + _PERIOD)
+            if 2 * late.sum() < len(side):
+                continue
             when = np.where(late, when, now)
             for time in np.unique(when).tolist():
                 chosen = when == time
@@ -138,10 +141,10 @@ def _touched(one: Instruction) -> Array:
 
 
 def _part(one: Instruction, lanes: Array, x: Array, y: Array) -> Instruction:
-    """The sum of some of the terms of a GATHER, in order of its lanes."""
+    """The sum of some of the terms of an instruction, in order of its lanes."""
     first = np.flatnonzero(np.diff(lanes, prepend=-1))
     counts = np.diff(first, append=len(lanes))
-    return replace(one, lanes=len(first), pool=(x, y, lanes[first]), counts=counts)
+    return replace(one, kind=GATHER, lanes=len(first), pool=(x, y, lanes[first]), counts=counts)
 
 
 def _lines(one: Instruction) -> list[Array]:
