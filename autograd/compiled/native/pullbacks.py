@@ -74,7 +74,8 @@ class Pullbacks:
             own = np.where(side < SHARED, side, 0)
             when = second[own] // _PERIOD * _PERIOD
             late = (side < SHARED) & (first[own] == now) & (when > now + _PERIOD)
-            if 2 * late.sum() < len(side):
+            # Taken apart, a contraction becomes slower.
+            if late.sum() < max(_LONG, len(side) // 2 if one.kind == CONTRACT else 0):
                 continue
             when = np.where(late, when, now)
             for time in np.unique(when).tolist():
