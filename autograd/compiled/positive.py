@@ -16,7 +16,7 @@ from autograd.value import rows
 
 Array = Any
 _NEVER_NEGATIVE = {"fabs", "exp", "exp2", "sqrt", "cosh"}  # functions of libm
-_LARGE = 2.0**-500  # the product of two such constants does not underflow
+_LARGE = 2.0**-60  # no product of two such constants underflows, not even in single precision
 
 
 def positive(tape: Tape, instructions: list[Instruction], slots: int) -> Array:
