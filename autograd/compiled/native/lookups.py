@@ -44,7 +44,7 @@ class Lookup:
         pointer = self.f.at(place)
         self.f.store(self.f.load(pointer, x.lanes) + x, pointer)
 
-    def add(self, x: Term, entry: Whole, start: Whole) -> None:
+    def add_at(self, x: Term, entry: Whole, start: Whole) -> None:
         """Add a vector of samples to the numbers at a place, or store it there.
 
         The entry of the table is twice the place, plus 1 if nothing has been stored there.
@@ -89,7 +89,7 @@ class Lookup:
 def gather(f: Function, tile: int, same: int, alone: bool, sign: int, add: bool) -> None:
     """Write z[lane] = sign * sum of x * y, all looked up; `alone` if every y is 1.
 
-    With `add`, it is added to what is there (see `Lookup.add`).
+    With `add`, it is added to what is there (see `Lookup.add_at`).
     """
     here = Lookup(f, tile)
     count, targets, starts, xs, ys = here.field(), *(here.table() for _ in range(4))
@@ -104,7 +104,7 @@ def gather(f: Function, tile: int, same: int, alone: bool, sign: int, add: bool)
         (total,) = here.terms(starts, i, same, term, here.number(0.0))
         total = -total if sign < 0 else total
         if add:
-            here.add(total, f.entry(targets, i), start)
+            here.add_at(total, f.entry(targets, i), start)
         else:
             here.store(total, f.entry(targets, i) + start)
 
@@ -134,10 +134,10 @@ def gather_back(
         def term(t: Whole, _: list[Term]) -> list[Term]:
             if wanted[0]:
                 part = adjoint if alone else adjoint * here.load(f.entry(ys, t) + start)
-                here.add(part, f.entry(to_xs, t), 0 if shared[0] else start)
+                here.add_at(part, f.entry(to_xs, t), 0 if shared[0] else start)
             if wanted[1]:
                 part = adjoint * here.load(f.entry(xs, t) + start)
-                here.add(part, f.entry(to_ys, t), 0 if shared[1] else start)
+                here.add_at(part, f.entry(to_ys, t), 0 if shared[1] else start)
             return []
 
         here.terms(starts, i, same, term)
