@@ -121,7 +121,7 @@ def refusal(operand: object, subject: str) -> str:
         advice = "this engine is real; use one Value for the real and one for the imaginary part"
     elif isinstance(operand, list | tuple | set | dict):
         advice = "make one Value per number, as in [Value(d) for d in data]"
-    elif getattr(operand, "shape", None) and hasattr(operand, "__array__"):
+    elif hasattr(operand, "__array__") and getattr(operand, "shape", None) != ():
         advice = "make one Value per number, as in [Value(d) for d in array.tolist()]"
     elif isinstance(operand, Operand):
         advice = "it is a Value already; v.detach() gives a new leaf with its number"
@@ -132,8 +132,9 @@ def refusal(operand: object, subject: str) -> str:
 
 def remedy(operand: object) -> str:
     """How to get a plain number out of the operand; '' if it has none."""
-    scalar = getattr(operand, "shape", None) == () and not is_time(operand)
-    if scalar or isinstance(operand, Operand):
+    if is_time(operand):
+        return ""
+    if isinstance(operand, Operand) or getattr(operand, "shape", None) == ():
         return "; write its .item() for the number alone"
     if hasattr(operand, "toarray"):
         return "; write .toarray() for a sparse matrix"

@@ -5,11 +5,11 @@ import operator
 import threading
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any, Never
+from typing import Any
 
 from autograd import modes, transform
 from autograd.compiled.traced import RecordingError
-from autograd.elsewhere import refuse
+from autograd.elsewhere import advised
 from autograd.extras import remedy
 from autograd.modes import Mode, present_call, present_mode
 from autograd.nestings import mapped, rebuilt, without_values
@@ -263,7 +263,7 @@ class Compiled:
         scale = 1.0 / len(call.numbers) if reduction == "mean" else 1.0
         reduced = reduction is not None and call.batched
         response = self._serve(call, Request(sink, scale, reduced))
-        if response.out.shape[1] != 1:
+        if response.out.shape[1] != 1 or response.first.result.types == (bool,):
             raise self._not_one_number()
         return response
 
@@ -441,6 +441,7 @@ def _as(kind: type, number: float) -> Any:
     return number if kind is float else kind(number)
 
 
+@advised
 def compile(
     function: Callable[..., Any],
     *,
@@ -450,14 +451,14 @@ def compile(
     threads: int | None = None,
     cache: int = 64,
     verify: int = 0,
-    **others: Never,
 ) -> Compiled:
     """The same function at native speed: its first call records it, later calls replay.
 
     Arguments are numbers, Values, or nested lists of them, by position or by name.  A NumPy array
-    is a batch whose rows are the samples.  Inside the function a number is a Value.  Leaves from
-    outside are parameters.  Each call reads their numbers, also where the function uses `.data` or
-    `detach()`.
+    is a batch whose rows are the samples.  Inside the function, a number also has the methods of a
+    Value, and 1 / 0 is inf and not an error.  Numbers of NumPy and fractions count as Python's
+    floats and ints.  Leaves from outside are parameters.  Each call reads their numbers, also where
+    the function uses `.data` or `detach()`.
 
     The compiled function gives the same result as the function itself.  If it depends on Values and
     operations are recorded, the result is a Value of the graph, which can be differentiated to
@@ -467,11 +468,11 @@ def compile(
     Decisions that depend on numbers (`if x > 0`, `float(x)`, `f"{x}"`) become guards: if a call
     decides otherwise, the function is recorded again.  Whole numbers stay inputs where `select`,
     `nn.Embedding` or a sparse loss uses them; elsewhere, each new one is recorded again.  Each call
-    also compares what the function closes over, its defaults and the globals that it names: numbers
-    by value, small containers and arrays by their contents, everything else by identity, with the
-    plain attributes of an object.  It does not see anything deeper, such as the inside of other
-    objects, containers of more than 1,000 entries, files, the time, or `type(x)`.  If in doubt, use
-    `verify`.
+    also compares what the function closes over, its defaults, and the globals and the attributes of
+    modules and classes that it names: numbers by value, small containers and arrays by their
+    contents, everything else by identity, with the plain attributes of an object and its class.  It
+    does not see anything deeper, such as the inside of other objects, containers of more than 1,000
+    entries, files, the time, `type(x)`, or `x is y`.  If in doubt, use `verify`.
 
     Args:
         engine: "native" (machine code that llvmlite makes), "numpy", or "auto": what is installed.
@@ -483,8 +484,9 @@ def compile(
         verify: at every n-th call, also run the function itself, and raise ReplayError with both
             results if they differ by more than 1e-9 of the largest number on the way.
 
-    Raises RecordingError for what a replay would not repeat: random numbers, changes to a leaf or
-    to something that the function closes over, `backward` inside the function.
+    Raises RecordingError for what a replay would not repeat: random numbers, the next entry of an
+    iterator, changes to a leaf, to an argument or to something that the function closes over,
+    `backward` inside the function.
 
     >>> w = Value(3.0, "w")
     >>> f = compile(lambda x: (w * x).tanh() if x > 0 else w * x)
@@ -494,7 +496,6 @@ def compile(
     >>> w.grad
     -12.0
     """
-    refuse(others, "compile", compile.__kwdefaults__)
     if not callable(function):
         raise TypeError(f"compile: expected a function, got {type(function).__name__}")
     if reduction not in (None, "mean", "sum"):
