@@ -523,13 +523,13 @@ def test_an_interruption_while_it_waits_changes_nothing() -> None:
 # ---------------------------------------------------------------------- the engine
 
 
-def swept(machine: Any, one: Any, x: Array) -> list[Array]:
+def swept(machine: Any, one: Any, x: Array, differentiate: bool = True) -> list[Array]:
     """Status, outputs, gradients in inputs and parameters of a sweep, and whether it went well."""
     outputs = len(one.program.tape.outputs)
     out, held = np.empty((len(x), outputs)), np.empty(len(x), dtype=np.int64)
     back, slopes, numbers = np.empty(x.shape), np.empty(len(one.parameters)), one.numbers()
     seeds = np.linspace(0.5, 1.5, outputs)
-    some = Batch(numbers, one.own_runs, x, seeds, out, held, back, slopes, True)
+    some = Batch(numbers, one.own_runs, x, seeds, out, held, back, slopes, differentiate)
     good = machine.prepared(machine.memory(len(x)), some)()
     return [np.array(good), held, out, back, slopes]
 

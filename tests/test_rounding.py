@@ -109,6 +109,33 @@ def test_only_what_a_decision_depends_on_has_bounds() -> None:
     assert beside not in program.cone.lanes
 
 
+POSITIVE: dict[str, tuple[Callable[..., Any], bool]] = {
+    "a square and 1": (lambda x: 1.0 / (x[0] * x[0] + x[1] * x[1] + 1.0), True),
+    "an exponential and a constant": (lambda x: (x[0].exp() + 1e-8).log(), True),
+    "sizes and a constant": (lambda x: (abs(x[0]) + 2.0 * abs(x[1]) + 0.5).sqrt(), True),
+    "positive numbers in a sum that is used twice": (
+        lambda x: (s := x[0].sigmoid() * x[1].exp() + 0.1) / (s * s + s + 3.0), True),
+    "positive numbers under a kink": (lambda x: (x[0].exp() + x[1].exp() + 1.0).relu(), True),
+    "squares alone": (lambda x: 1.0 / (x[0] * x[0] + x[1] * x[1] + x[2] * x[2]), False),
+    "a constant that is subtracted": (lambda x: 1.0 / (x[0] * x[0] + x[1] * x[1] - 1.0), False),
+    "a square that is subtracted": (lambda x: 1.0 / (1.0 + x[1] * x[1] - x[0] * x[0]), False),
+    "a negative constant": (lambda x: 1.0 / (x[0].exp() * -0.1 + 1.0), False),
+    "a parameter": (lambda x: 1.0 / (x[0].exp() * W[0] + 1.0), False),
+    "one of two is not": (lambda x: 1.0 / (x[0].exp() * x[1] + 1.0), False),
+    "what could be below 0": (lambda x: 1.0 / (x[0].tanh() + 1.0), False),
+    "constants that are too small": (lambda x: (x[0].exp() + 1e-30).log(), False),
+    "a comparison of two": (lambda x: (x[0].exp() + 1.0).maximum(x[1].exp() + 1.0), False),
+    "a comparison with more than 0": (lambda x: (x[0].exp() + 1.0).acosh(), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", POSITIVE)
+def test_a_sum_that_is_surely_positive_decides_nothing_by_its_sign(name: str) -> None:
+    f, sure = POSITIVE[name]
+    program = recorded(f, [1.5, 0.5, 0.25]).program
+    assert (program.cone.steps == []) is sure
+
+
 # ---------------------------------------------------------------------- the status of samples
 
 

@@ -16,6 +16,7 @@ doubt within POLE_MARGINS times the margins.  Where the margins are too wide for
 
 import ast
 import itertools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -108,6 +109,21 @@ def compared(op: Operation) -> tuple[str, bool]:
     trees = [*sides, *_pieces(op), op.value_tree] if _jumps(op) else sides
     names = "".join(v for v in "xy" if any(rules.uses(tree, v) for tree in trees))
     return names, not all(_is_decided(test) for test in _tests(op))
+
+
+@cache
+def against_zero(op: Operation) -> str:
+    """The operands of a row that are compared with nothing but 0 and negative constants.
+
+    >>> against_zero(rows()["div"]), against_zero(rows()["log1p"]), against_zero(rows()["maximum"])
+    ('xy', 'x', '')
+    """
+    names = {v for v in "xy"[: op.arity] if not _jumps(op)}
+    for test in _tests(op):
+        side, other = (ast.unparse(part) for part in (test.left, test.comparators[0]))
+        plain = re.fullmatch(r"-\d+|0", other) and re.fullmatch(r"(abs\()?[xy]\)?", side)
+        names -= set() if plain else {v for v in names if rules.uses(test, v)}
+    return "".join(sorted(names))
 
 
 def _is_decided(test: ast.Compare) -> bool:

@@ -15,6 +15,7 @@ of two terms, products, and functions that IEEE 754 rounds the same everywhere.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,7 +31,9 @@ from autograd.compiled.lowering import (
     SHARED,
     Instruction,
 )
+from autograd.compiled.positive import positive
 from autograd.compiled.tape import Tape
+from autograd.operation import Operation
 from autograd.value import rows
 
 Array = Any
@@ -184,6 +187,11 @@ class _Search:
         self.rows: dict[margins.Variant, int] = {}
         self.steps: list[Step] = []
 
+    @cached_property
+    def positive(self) -> Array:
+        """Whether each lane's number is surely above 0."""
+        return positive(self.program.tape, self.program.instructions, len(self.exact.inexact))
+
     def run(self) -> Cone:
         """The cone; empty if inexact numbers decide nothing."""
         program, exact = self.program, self.exact
@@ -230,9 +238,18 @@ class _Search:
         exact, op = self.exact, self.table[self.program.tape.ops[step.op]]
         inexact = exact.operands(exact.inexact, step)
         unsigned = exact.operands(exact.unsigned, step)
-        if wanted or margins.decides(op, inexact, unsigned):
+        if wanted or self._decides(op, step, inexact, unsigned):
             number = self.rows.setdefault(margins.variant(op, unsigned), len(self.rows))
             self._add_step(replace(step, op=number), step.pool)
+
+    def _decides(self, op: Operation, step: Instruction, inexact: str, unsigned: str) -> bool:
+        """Whether rounding could change a decision in a row whose operands may be off."""
+        if not margins.decides(op, inexact, unsigned):
+            return False
+        sides = zip("xy", step.pool, strict=False)
+        sure = [v for v, pool in sides if self.exact.of(self.positive, pool).all()]
+        unknown = set("xy") - set(sure).intersection(margins.against_zero(op))
+        return margins.decides(op, *("".join(unknown & {*names}) for names in (inexact, unsigned)))
 
     def _add_sum(self, step: Instruction) -> None:
         """Add |x| (bound of y) for each product, and (bound of x) |y| if x may be off."""

@@ -2,12 +2,14 @@
 
 The peers that are installed run in the same process on one thread, on the same numbers.  A library
 that is elsewhere can be given in PYTHONPATH.  Each ratio is between times that were measured in
-turns.  `compile gpt network threads recording digits` are the parts; without any, all of them run.
+turns.  `compile gpt network irregular threads recording digits` are the parts; without any, all of
+them run.
 """
 
 import itertools
 import math
 import os
+import random
 import subprocess
 import sys
 import time
@@ -163,6 +165,64 @@ def network() -> None:
     table(["engine", "us per step", "times ours"], lines)
 
 
+# ---------------------------------------------------------------------- irregular graphs
+
+GRAPHS = [(1_000, 100), (10_000, 1_000), (10_000, 50), (100_000, 5_000), (100_000, 100),
+          (1_000_000, 5_000)]  # fmt: skip
+
+
+def random_graph(count: int, near: int) -> tuple[list[Value], Callable[[list[Value]], Value]]:
+    """Parameters, and a function of about so many operations on the last `near` numbers."""
+    rng = random.Random(0)
+    w = [Value(rng.uniform(-1, 1)) for _ in range(200)]
+    plan = [(rng.choice("++**--stde"), rng.random(), rng.random(), rng.random())
+            for _ in range(count // 3)]  # fmt: skip
+    rules: dict[str, Callable[[Value, Value], Value]] = {
+        "+": lambda p, q: (p + q) * 0.7, "*": lambda p, q: p * q * 0.5,
+        "-": lambda p, q: (p - q) * 0.7, "s": lambda p, q: (p * 0.3).sigmoid(),
+        "t": lambda p, q: (p * 0.3).tanh(), "d": lambda p, q: p / (q * q + 1.0),
+        "e": lambda p, q: (p.tanh() * -0.3).exp() * 0.5,
+    }  # fmt: skip
+
+    def f(x: list[Value]) -> Value:
+        line = [*x, *w]
+        for rule, a, b, c in plan:
+            recent = line[-near:]
+            other = w[int(b * len(w))] if c < 0.3 else recent[int(b * len(recent))]
+            line.append(rules[rule](recent[int(a * len(recent))], other))
+        total = line[0]
+        for one in line[1:]:
+            total = total + one
+        return total
+
+    return w, f
+
+
+def irregular() -> None:
+    """How long graphs without structure take, and how much memory."""
+    print("\nrandom graphs: value and gradients, one thread, microseconds per sample\n")
+    lines = []
+    for count, near in GRAPHS:
+        w, f = random_graph(count, near)
+        function = autograd.compile(f, reduction="mean", threads=1)
+        x = np.random.default_rng(0).uniform(-1, 1, (64, 8))
+        flat = function.flat(w)
+        batches = [x[:1], x]
+        times = in_turns([warm(partial(flat.backward, some), len(x)) for some in batches])
+        program, machine = function.program, function.last.engine
+        memory = machine.memory(len(x))
+        size = memory[1][0].nbytes / memory[0].tile / program.slots
+        each = [us / len(some) for us, some in zip(times, batches, strict=True)]
+        count = len(program.tape.code)
+        cells = [f"{count:,}", f"{near:,}", *(f"{us:,.1f}" for us in each)]
+        lines.append([*cells, f"{each[1] / count * 1e3:.2f}", f"{size:.1f}"])
+    table(
+        ["operations", "operands among the last", "batch 1", "batch 64", "ns per operation",
+         "bytes per lane and sample"],
+        lines,
+    )  # fmt: skip
+
+
 # ---------------------------------------------------------------------- recording
 
 
@@ -252,7 +312,8 @@ def digits() -> None:
 
 
 PARTS = {
-    "gpt": gpt, "network": network, "threads": threads, "recording": recording, "digits": digits,
+    "gpt": gpt, "network": network, "irregular": irregular, "threads": threads,
+    "recording": recording, "digits": digits,
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, ROW, S
 from autograd.compiled.native import doubts, lookups, peaks
 from autograd.compiled.native.limits import Peaks
 from autograd.compiled.native.records import Records
-from autograd.compiled.native.writer import Writer
+from autograd.compiled.native.writer import Writer, copy
 from autograd.compiled.rounding import Step, runs
 from autograd.value import rows
 
@@ -109,14 +109,14 @@ class Bounds:
         elif one.kind == CHOOSE:
             writer.choose(self.lists["bounds"], one, False, layout.bounds)
         else:
-            self._sum(writer.copy(one), layout.bounds, layout.sizes, False)
+            self._sum(copy(writer.program, one), layout.bounds, layout.sizes, False)
             writer.replace(self.lists["bounds"], one, False, layout.bounds)
 
     def _sum(self, one: Instruction, x: int, y: int, add: bool) -> None:
         """Add a sum of products of magnitudes and bounds."""
         writer, records, z = self.writer, self.lists["bounds"], self.layout.bounds
         if one.kind == GATHER:
-            writer.gather(records, one, add, (z, x, y))
+            writer.gather(records, one, np.full(one.lanes, not add), (z, x, y))
             return
         pairs = (one.z, one.zs, z), (one.x, one.xs, x), (one.y, one.ys, y)
         sides = [writer.side(*pair) for pair in pairs]

@@ -15,8 +15,8 @@ class Layout:
 
     In this order: the numbers that all samples share; copies of those that lookups read, one for
     every sample of a tile; the lanes; the adjoints of the shared numbers, as partial sums; the
-    adjoints of the lanes; the status of each sample; measured extremes, their limits, and their
-    largest values so far; bounds; scratch.
+    adjoints of the lanes, whose places are reused; the status of each sample; measured extremes,
+    their limits, and their largest values so far; bounds; scratch.
 
     Args:
         tile: samples side by side; if 1, lanes are side by side.
@@ -24,20 +24,23 @@ class Layout:
         constants: how many constants there are; no one asks for their adjoints.
         slots: the number of lanes.
         copied: the indices of the shared numbers that lookups read.
+        adjoints: for each lane, where its adjoint is among all adjoints.
+        most: how many adjoints there are at a time.
         watched: the number of measured extremes, whose limits show that no bounds are needed; 0 if
             there are no bounds.
     """
 
     def __init__(
-        self, tile: int, shared: int, constants: int, slots: int, copied: Array, watched: int
-    ) -> None:
+        self, tile: int, shared: int, constants: int, slots: int, copied: Array, adjoints: Array,
+        most: int, watched: int,
+    ) -> None:  # fmt: skip
         self.tile, self.shared, self.slots, self.copied = tile, shared, slots, copied
         self.partial = VECTOR if tile > 1 else 1  # sums of a shared number's adjoint
         self.copies = _whole(shared) if tile > 1 else 0
         self.lanes = _whole(self.copies + len(copied) * tile) if tile > 1 else shared
         self.sums = _whole(self.lanes + slots * tile) + VECTOR
         self.adjoints = self.sums + shared * self.partial
-        self.spare = _whole(self.adjoints + slots * tile) + VECTOR  # written, but never read
+        self.spare = _whole(self.adjoints + most * tile) + VECTOR  # written, but never read
         self.notes = self.spare + max(tile, VECTOR)  # the status of each sample
         self.doubt = self.notes + max(tile, VECTOR)  # how many decisions rounding could change
         self.unsure = self.doubt + max(tile, VECTOR)  # whether bounds are needed in this tile
@@ -57,7 +60,7 @@ class Layout:
         self._values = np.concatenate([copy, self.lanes + tile * line])
         sums = self.sums + self.partial * np.arange(shared)
         sums[:constants] = self.spare
-        self._slopes = np.concatenate([sums, self.adjoints + tile * line])
+        self._slopes = np.concatenate([sums, self.adjoints + tile * adjoints])
 
     def index(self, addresses: Array) -> Array:
         """The indices of numbers; shared numbers come first."""
@@ -77,7 +80,7 @@ class Layout:
 
     def adjoint(self, number: int) -> int:
         """The place of a lane's adjoint."""
-        return self.adjoints + number * self.tile
+        return int(self._slopes[self.shared + number])
 
     def factor(self, address: int) -> tuple[int, int]:
         """The place of a contraction's operand, and the distance to its neighbour."""

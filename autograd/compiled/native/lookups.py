@@ -44,6 +44,16 @@ class Lookup:
         pointer = self.f.at(place)
         self.f.store(self.f.load(pointer, x.lanes) + x, pointer)
 
+    def add_at(self, x: Term, entry: Whole, start: Whole) -> None:
+        """Add a vector of samples to the numbers at a place, or store it there.
+
+        The entry of the table is twice the place, plus 1 if nothing has been stored there.
+        """
+        pointer, first = self.f.at(entry // 2 + start), entry % 2
+        before = self.f.load(pointer, x.lanes)
+        none = self.f.spread(self.f.spread(first, 1).compare("ne", 0), x.lanes)
+        self.f.store(before.replaced(none, 0.0) + x, pointer)
+
     def number(self, number: float) -> Term:
         """The number for every sample."""
         return self.f.number(number, self.width)
@@ -77,7 +87,10 @@ class Lookup:
 
 
 def gather(f: Function, tile: int, same: int, alone: bool, sign: int, add: bool) -> None:
-    """Write z[lane] = or += sign * sum of x * y, all looked up; `alone` if every y is 1."""
+    """Write z[lane] = sign * sum of x * y, all looked up; `alone` if every y is 1.
+
+    With `add`, it is added to what is there (see `Lookup.add_at`).
+    """
     here = Lookup(f, tile)
     count, targets, starts, xs, ys = here.field(), *(here.table() for _ in range(4))
 
@@ -89,11 +102,11 @@ def gather(f: Function, tile: int, same: int, alone: bool, sign: int, add: bool)
             return [x.times_plus(here.load(f.entry(ys, t) + start), totals[0])]
 
         (total,) = here.terms(starts, i, same, term, here.number(0.0))
-        place = f.entry(targets, i) + start
+        total = -total if sign < 0 else total
         if add:
-            before = here.load(place)
-            total = before + total if sign > 0 else before - total
-        here.store(-total if sign < 0 and not add else total, place)
+            here.add_at(total, f.entry(targets, i), start)
+        else:
+            here.store(total, f.entry(targets, i) + start)
 
     here.lanes(count, lane)
 
@@ -121,10 +134,10 @@ def gather_back(
         def term(t: Whole, _: list[Term]) -> list[Term]:
             if wanted[0]:
                 part = adjoint if alone else adjoint * here.load(f.entry(ys, t) + start)
-                here.increase(part, f.entry(to_xs, t) + (0 if shared[0] else start))
+                here.add_at(part, f.entry(to_xs, t), 0 if shared[0] else start)
             if wanted[1]:
                 part = adjoint * here.load(f.entry(xs, t) + start)
-                here.increase(part, f.entry(to_ys, t) + (0 if shared[1] else start))
+                here.add_at(part, f.entry(to_ys, t), 0 if shared[1] else start)
             return []
 
         here.terms(starts, i, same, term)

@@ -49,7 +49,7 @@ class Tables:
         """All tables in one array, followed by zeros for reads past the end."""
         everything = np.concatenate([*self._parts, np.zeros(VECTOR, dtype=np.int64)])
         if everything.max() >= 1 << 32:
-            raise MemoryError("the program is too large: its lanes do not fit into 32 GB")
+            raise MemoryError("the program is too large: its lanes do not fit into 16 GB")
         return everything.astype(np.uint32)
 
 
@@ -65,6 +65,15 @@ class Written:
 
     def __init__(self, places: Array, fresh: Array, width: int, tables: Tables) -> None:
         self.places, self.fresh, self.width, self.tables = places, fresh, width, tables
+        self._earliest = np.zeros(len(places), dtype=np.int64)
+
+    def first(self, indices: Array) -> Array:
+        """For each index, whether this is the first time that it is written."""
+        order = np.arange(len(indices))
+        self._earliest[indices[::-1]] = order[::-1]
+        first: Array = self.fresh[indices] & (self._earliest[indices] == order)
+        self.fresh[indices] = False
+        return first
 
     def claim(self, records: Records, indices: Array, distinct: bool) -> bool:
         """Whether sums must be added at the indices; if so, unwritten places are set to 0 first."""
@@ -75,7 +84,7 @@ class Written:
         if fresh.any():
             todo = np.unique(indices[fresh])
             self.fresh[todo] = False
-            start = self.places[todo]
+            start = np.sort(self.places[todo])
             first = np.flatnonzero(np.diff(start, prepend=-self.width - 1) != self.width)
             counts = np.diff(first, append=len(start)) * self.width
             if len(first) > 1:

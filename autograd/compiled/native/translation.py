@@ -22,10 +22,11 @@ from autograd.compiled.lowering import (
 from autograd.compiled.native.bounds import Bounds
 from autograd.compiled.native.layout import Layout
 from autograd.compiled.native.limits import Peaks
+from autograd.compiled.native.pullbacks import Pullbacks, grid
 from autograd.compiled.native.records import Kernel, Records, Written
 from autograd.compiled.native.rows import adjoints, values
 from autograd.compiled.native.shapes import apart
-from autograd.compiled.native.writer import Writer, grid
+from autograd.compiled.native.writer import Writer, copy
 from autograd.compiled.program import Program
 from autograd.value import rows
 
@@ -52,7 +53,16 @@ class Translation:
         tape, address, shared = program.tape, program.address, program.shared + 1
         self.peaks = peaks = Peaks(program)
         constants, copied = len(tape.constants), _copied(program)
-        layout = Layout(tile, shared, constants, program.slots, copied, peaks.count)
+        steps = [
+            step
+            for one in program.instructions
+            for step in ([copy(program, one), one] if one.kind == MASKED else [one])
+        ]
+        pullbacks = Pullbacks(program, steps)
+        layout = Layout(
+            tile, shared, constants, program.slots, copied, pullbacks.places, pullbacks.count,
+            peaks.count,
+        )  # fmt: skip
         self.layout = layout
         self.lists = {name: Records() for name in LISTS}
         self.writer = writer = Writer(program, tile, layout)
@@ -64,12 +74,6 @@ class Translation:
         fresh = np.ones(len(places), dtype=bool)
         fresh[:shared] = tile == 1  # in wider tiles, partial sums are cleared for every chunk
         self._reached = Written(places, fresh, tile, writer.tables)
-        copies = {id(one): writer.copy(one) for one in program.instructions if one.kind == MASKED}
-        steps = [
-            step
-            for one in program.instructions
-            for step in ([copies[id(one)], one] if one.kind == MASKED else [one])
-        ]
         for step in steps:
             self._forward(step)
         if peaks.count:
@@ -77,7 +81,7 @@ class Translation:
         outputs = address[tape.outputs]
         seeded = np.concatenate([outputs, np.arange(tape.inputs)])
         self._reached.claim(self.lists["clear"], layout.index(seeded), False)
-        for step in reversed(steps):
+        for step in pullbacks.order:
             self._backward(step)
         pairs = np.stack([layout.values(outputs), layout.slopes(outputs)], axis=1)
         self.outputs, self.copied = writer.tables.append(pairs), writer.tables.append(layout.copied)
@@ -103,9 +107,7 @@ class Translation:
             sides = [writer.side(*pair) for pair in pairs]
             writer.contract(records, one, sides, add, writer.is_one(np.array(one.y)))
         elif one.kind == GATHER:
-            lanes = one.pool[2]
-            add = self._computed.claim(records, lanes, len(np.unique(lanes)) == len(lanes))
-            writer.gather(records, one, add)
+            writer.gather(records, one, self._computed.first(one.pool[2]))
         elif one.kind == ROW:
             op = self._ops[one.op]
             kinds = writer.kinds(one.pool, op)
@@ -126,15 +128,11 @@ class Translation:
     def _backward(self, one: Instruction) -> None:
         layout, writer, records = self.layout, self.writer, self.lists["backward"]
         reached, results = self._reached, layout.index(one.results)
-        if not any(one.wanted) or reached.fresh[results].all():
-            return  # nothing flows through it
         reached.claim(records, results, False)
         if one.kind == CONTRACT:
             self._contract_back(one)
         elif one.kind == GATHER:
-            pools = [pool for pool, wanted in zip(one.pool, one.wanted, strict=False) if wanted]
-            reached.claim(records, layout.index(np.concatenate(pools)), False)
-            writer.gather_back(records, one)
+            writer.gather_back(records, one, reached)
         elif one.kind == ROW:
             self._row_back(one)
         elif one.kind == CHOOSE:
@@ -157,7 +155,7 @@ class Translation:
 
     def _row_back(self, one: Instruction) -> None:
         layout, writer, op = self.layout, self.writer, self._ops[one.op]
-        kinds, wanted = writer.kinds(one.pool, op), one.wanted[: op.arity]
+        kinds, wanted = writer.kinds(one.pool, op, True), one.wanted[: op.arity]
         indices = [layout.index(addresses) for addresses in one.pool]
         chosen = [index for index, want in zip(indices, wanted, strict=True) if want]
         everything = np.concatenate(chosen)

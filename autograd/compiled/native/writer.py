@@ -16,7 +16,7 @@ from autograd.compiled.native.contractions import any_shape, described
 from autograd.compiled.native.functions import EXPONENTS
 from autograd.compiled.native.ir import VECTOR
 from autograd.compiled.native.layout import Layout
-from autograd.compiled.native.records import Records, Tables
+from autograd.compiled.native.records import Records, Tables, Written
 from autograd.compiled.native.rows import Kind, Kinds
 from autograd.compiled.native.shapes import SIZES, Loop, Shape, Transposed, merged, single, tiled
 from autograd.compiled.program import Program
@@ -124,20 +124,26 @@ class Writer:
         self,
         records: Records,
         one: Instruction,
-        add: bool,
+        first: Array,
         shifts: tuple[int, int, int] = (0, 0, 0),
     ) -> None:
-        """Add the record of a sum whose factors are looked up; `shifts` are for z, x and y."""
+        """Add the record of a sum whose factors are looked up; `shifts` are for z, x and y.
+
+        `first` says of each result whether nothing has been stored at its place.
+        """
+        add = not first.all()
         x, y, lanes = one.pool
         alone = self.is_one(y) and not shifts[2]
         kernel = lookups.gather, (self.tile, _same(one), alone, int(one.sign), add)
         z, x, y = (
-            self.tables.append(self.layout.values(pool) + shift)
+            self.layout.values(pool) + shift
             for pool, shift in zip((lanes, x, y), shifts, strict=True)
         )
-        records.append(kernel, one.lanes, z, self.starts(one), x, y, parts=self._parts(one.pool[0]))
+        table, parts = self.tables.append, self._parts(x)
+        z = table(2 * z + first if add else z)
+        records.append(kernel, one.lanes, z, self.starts(one), table(x), table(y), parts=parts)
 
-    def gather_back(self, records: Records, one: Instruction) -> None:
+    def gather_back(self, records: Records, one: Instruction, written: Written) -> None:
         """Add the record of the pullback of such a sum."""
         add, layout, alone = self.tables.append, self.layout, self.is_one(one.pool[1])
         x, y, lanes = one.pool
@@ -145,17 +151,27 @@ class Writer:
         shared = tuple(bool((pool >= SHARED).all()) for pool in (x, y))
         sums = self.tile, _same(one), alone, int(one.sign)
         kernel = lookups.gather_back, (*sums, one.wanted, shared)
+        # The kernel adds to x and y in turns.
+        wanted = [pool for pool, want in zip((x, y), one.wanted, strict=True) if want]
+        pools = np.stack(wanted, axis=1)
+        first = written.first(layout.index(pools.ravel())).reshape(pools.shape)
+        to = [add(table) for table in (2 * layout.slopes(pools) + first).T]
         tables = (
             add(layout.slopes(lanes)), self.starts(one),
             add(layout.values(x)) if wy else 0, add(layout.values(y)) if wx and not alone else 0,
-            add(layout.slopes(x)) if wx else 0, add(layout.slopes(y)) if wy else 0,
+            to[0] if wx else 0, to[-1] if wy else 0,
         )  # fmt: skip
         records.append(kernel, one.lanes, *tables, parts=self._parts(x))
 
     # ------------------------------------------------------------------ rows
 
-    def kinds(self, pool: Sequence[Array], op: Operation | None = None) -> Kinds:
-        """The kind of each operand of a row; if `op` is given, exponents can be known numbers."""
+    def kinds(
+        self, pool: Sequence[Array], op: Operation | None = None, back: bool = False
+    ) -> Kinds:
+        """The kind of each operand of a row; if `op` is given, exponents can be known numbers.
+
+        For a pullback, it is also the kind of their adjoints.
+        """
         kinds: list[Kind] = []
         constants = self.program.tape.constants
         for k, addresses in enumerate(pool):
@@ -164,7 +180,8 @@ class Writer:
             if k == 1 and op and same and known and constants[first] in EXPONENTS and _is_power(op):
                 kinds.append(float(constants[first]))
                 continue
-            places = (find(addresses) for find in (self.layout.values, self.layout.slopes))
+            sides = [self.layout.values, self.layout.slopes][: 1 + back]
+            places = (find(addresses) for find in sides)
             if len(addresses) > 1 and not all(map(_is_even, places)):
                 kinds.append("table")
             elif self.tile > 1 or len(addresses) == 1 or addresses[1] - addresses[0] == 1:
@@ -220,21 +237,6 @@ class Writer:
         parts = self._parts(one.results)
         records.append((kernel, (self.tile, shared)), len(table), *tables, parts=parts)
 
-    def copy(self, one: Instruction) -> Instruction:
-        """The instruction that copies a mask's values before some of them are replaced."""
-        value, lanes, count = one.pool[0], one.results, one.lanes
-        step = int(value[1] - value[0]) if count > 1 else 0
-        ones = np.full(count, SHARED + self.program.shared)
-        if (np.diff(value) == step).all() and abs(step) < SHARED // 2:
-            return Instruction(
-                CONTRACT, one.level, count, one.z, sizes=(count, 1, 1, 1), zs=(1, 0, 0, 0),
-                x=int(value[0]), xs=(step, 0, 0, 0), y=int(ones[0]), wanted=one.wanted,
-            )  # fmt: skip
-        return Instruction(
-            GATHER, one.level, count, one.z, pool=(value, ones, lanes),
-            counts=np.ones(count, dtype=np.int64), wanted=one.wanted,
-        )  # fmt: skip
-
     def replace(self, records: Records, one: Instruction, back: bool, shift: int = 0) -> None:
         """Add the record that replaces numbers in such a copy; backward, it sets adjoints to 0."""
         _, index, numbers, instead = one.pool
@@ -248,13 +250,20 @@ class Writer:
         records.append((lookups.replace, (self.tile, back)), *fields, parts=2 * len(first))
 
 
-def grid(start: int, sizes: Sequence[int], strides: Sequence[int]) -> Array:
-    """The addresses that loops visit; loops with stride 0 do not repeat them."""
-    addresses = np.array([start])
-    for size, stride in zip(sizes, strides, strict=True):
-        if stride:
-            addresses = (addresses[:, None] + stride * np.arange(size)).ravel()
-    return addresses
+def copy(program: Program, one: Instruction) -> Instruction:
+    """The instruction that copies a mask's values before some of them are replaced."""
+    value, lanes, count = one.pool[0], one.results, one.lanes
+    step = int(value[1] - value[0]) if count > 1 else 0
+    ones = np.full(count, SHARED + program.shared)
+    if (np.diff(value) == step).all() and abs(step) < SHARED // 2:
+        return Instruction(
+            CONTRACT, one.level, count, one.z, sizes=(count, 1, 1, 1), zs=(1, 0, 0, 0),
+            x=int(value[0]), xs=(step, 0, 0, 0), y=int(ones[0]), wanted=one.wanted,
+        )  # fmt: skip
+    return Instruction(
+        GATHER, one.level, count, one.z, pool=(value, ones, lanes),
+        counts=np.ones(count, dtype=np.int64), wanted=one.wanted,
+    )  # fmt: skip
 
 
 def _is_power(op: Operation) -> bool:
