@@ -22,7 +22,8 @@ class Bounds:
     def __init__(self, writer: Writer, watched: Peaks, lists: dict[str, Records]) -> None:
         self.writer, self.peaks, self.lists = writer, watched, lists
         self.layout, self.tile = writer.layout, writer.tile
-        self.cone = cone = writer.program.cone
+        self.doubles = Writer(writer.program, writer.tile, writer.layout, writer.tables)
+        self.cone = cone = watched.cone
         table = rows()
         self.variants = [(table[variant.op], variant) for variant in cone.rows]
         self._begin()
@@ -75,7 +76,8 @@ class Bounds:
             elif stride:
                 loops.append((size, count, stride))
                 count *= size
-        place, begin = self.layout.bounds, self.lists["begin"]  # bounds are not in use yet
+        # The bounds are not in use yet.
+        place, begin = self.layout.bounds * self.layout.real.per_double, self.lists["begin"]
         self.writer.sizes(begin, loops, place, shared - SHARED)
         table = self.writer.tables.append([(place, count, to)])
         begin.append((peaks.peaks, (False, False)), 1, table)
@@ -87,14 +89,19 @@ class Bounds:
         layout, lanes = self.layout, runs(self.cone.lanes).tolist()
         self.lists["bounds"].append((lookups.zero, ()), layout.doubt, self.tile)
         lines = [(0, layout.lanes), *((layout.lane(a), n * self.tile) for a, n in lanes)]
-        self._add((doubts.measure, ()), len(lines), self.writer.tables.append(lines))
+        sources = [(place, n) for place, n in lines if place + n <= layout.sources]
+        if sources:
+            lines = [line for line in lines if line not in sources]
+            table = self.writer.tables.append(sources)
+            self._add((doubts.measure, (True,)), len(sources), table, layout.originals)
+        self._add((doubts.measure, (False,)), len(lines), self.writer.tables.append(lines))
 
     def _add(self, kernel: Any, *fields: int) -> None:
-        layout = self.layout
-        self.lists["bounds"].append(kernel, layout.sizes, layout.bounds, self.cone.unit, *fields)
+        layout, roundings = self.layout, self.cone.roundings
+        self.lists["bounds"].append(kernel, layout.sizes, layout.bounds, roundings, *fields)
 
     def _follow(self, step: Step) -> None:
-        one, writer, layout = step.instruction, self.writer, self.layout
+        one, writer, layout = step.instruction, self.doubles, self.layout
         parts = layout.sizes, layout.bounds
         if one.kind in (CONTRACT, GATHER):
             self._sum(one, parts[step.x_bound], parts[step.y_bound], True)
@@ -114,7 +121,7 @@ class Bounds:
 
     def _sum(self, one: Instruction, x: int, y: int, add: bool) -> None:
         """Add a sum of products of magnitudes and bounds."""
-        writer, records, z = self.writer, self.lists["bounds"], self.layout.bounds
+        writer, records, z = self.doubles, self.lists["bounds"], self.layout.bounds
         if one.kind == GATHER:
             writer.gather(records, one, add, (z, x, y))
             return

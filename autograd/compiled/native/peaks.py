@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from autograd.compiled.native.functions import bits, number
-from autograd.compiled.native.ir import VECTOR, Function, Term, Whole
+from autograd.compiled.native.ir import Function, Term, Whole
 from autograd.compiled.native.lookups import Lookup
 
 NOTHING = -math.inf  # the maximum of no numbers
@@ -29,12 +29,12 @@ def peaks(f: Function, ends: bool, whole: bool) -> None:
 
     `whole` says that lines consist of whole vectors.
     """
-    here = Lookup(f, 1)
+    here, vector = Lookup(f, 1), f.vector
     count, table = here.field(), here.table()
     names = _ENDS if ends else ("umax",)
     chains = _CHAINS // len(names) if whole else 1
 
-    def read(place: Whole, width: int = VECTOR) -> Term:
+    def read(place: Whole, width: int = vector) -> Term:
         x = f.load(f.at(place), width)
         return bits(x if ends else abs(x))
 
@@ -43,7 +43,7 @@ def peaks(f: Function, ends: bool, whole: bool) -> None:
         start = f.spread(read(first, 1))
 
         def several(j: Whole, state: list[Term]) -> list[Term]:
-            places = (first + j * (VECTOR * chains) + k * VECTOR for k in range(chains))
+            places = (first + j * (vector * chains) + k * vector for k in range(chains))
             return [
                 f.intrinsic("umax", most, read(at)) for most, at in zip(state, places, strict=True)
             ]
@@ -55,10 +55,10 @@ def peaks(f: Function, ends: bool, whole: bool) -> None:
 
         state = [start] * len(names)
         if chains > 1:
-            groups = length // (VECTOR * chains)
+            groups = length // (vector * chains)
             a, b, c, d = f.loop(groups, several, [start] * chains)
             state = [_most("umax", _most("umax", a, b), _most("umax", c, d))]
-            first, length = first + groups * (VECTOR * chains), length % (VECTOR * chains)
+            first, length = first + groups * (vector * chains), length % (vector * chains)
         extremes = [
             most.folded(partial(_most, name))
             for name, most in zip(names, here.vectors(length, some, tuple(state)), strict=True)

@@ -1,0 +1,59 @@
+"""The types of numbers in which a compiled function can compute."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How an engine rounds.
+
+    In the eager type, sums of two terms, products, and functions that IEEE 754 fixes have the
+    eager bits.  In any other type, every number may differ from the eager one.  There, kinks and
+    the ends of domains are left to the numbers themselves, because bounds that hold for certain
+    are too wide to tell the sides apart in a long computation.  Branches and jumps are not.
+
+    Attributes:
+        name: NumPy's name of the type.
+        unit: the relative rounding error of one addition or multiplication.
+        smallest: the smallest magnitude but 0: a product of two does not underflow.
+        min_accurate, underflow: a smaller result of a function is only accurate to `underflow`.
+        max_result: a larger result of a function may overflow.
+        tolerance: what `verify` allows, relative to the largest number on the way.
+        eager: whether it is the type of the eager engine.
+    """
+
+    name: str
+    unit: float
+    smallest: float
+    min_accurate: float
+    underflow: float
+    max_result: float
+    tolerance: float
+    eager: bool
+
+    @property
+    def noise(self) -> float:
+        """How far two engines' values of one row differ, relative to the value."""
+        return ULPS * 2 * self.unit
+
+
+ULPS = 16  # between two engines' values of one row; each is within a few ulp of the true value
+DOUBLE = Precision("float64", 2.0**-53, 1e-140, 1e-280, 1e-299, 1e300, 1e-9, True)
+SINGLE = Precision("float32", 2.0**-24, 2.0**-63, 1e-28, 1e-35, 1e35, 1e-4, False)
+_KNOWN = {DOUBLE.name: DOUBLE, SINGLE.name: SINGLE}
+
+
+def precision(dtype: Any, where: str = "compile") -> Precision:
+    """The type of numbers that a user asks for, by name or as NumPy's type.
+
+    >>> precision("float32").unit == 2.0**-24, precision(np.float64).name
+    (True, 'float64')
+    """
+    scalar = isinstance(dtype, np.dtype) or (isinstance(dtype, type) and issubclass(dtype, np.generic))
+    name = np.dtype(dtype).name if scalar else dtype
+    if not isinstance(name, str) or name not in _KNOWN:
+        raise ValueError(f"{where}: dtype must be 'float64' or 'float32', got {dtype!r}")
+    return _KNOWN[name]
