@@ -25,9 +25,14 @@ def leaves(tree: Tree) -> Iterator[Any]:
 _NESTINGS = (dict, list, tuple)
 
 
+def is_leaf(tree: Tree) -> bool:
+    """Whether it is a single number or Value."""
+    return not isinstance(tree, _NESTINGS)
+
+
 def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
     """The same nesting with function(leaf) in place of each leaf, in order."""
-    if not isinstance(tree, _NESTINGS):
+    if is_leaf(tree):
         return function(tree)
     if isinstance(tree, dict):
         return {key: mapped(function, part) for key, part in tree.items()}

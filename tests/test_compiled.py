@@ -428,7 +428,21 @@ def test_a_call_of_arrays_that_was_made_before_needs_only_its_numbers(
         assert len(flat._plans) == 1
         assert one.last is one.recordings[0]
     (key,) = flat._plans
-    assert key == (threading.get_ident(), one.state(), (3, 2), x.dtype, (3,), y.dtype)
+    assert key == (threading.get_ident(), one.state(), ((3, 2), x.dtype), ((3,), y.dtype))
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("unused", [1, 2, 20])
+def test_a_parameter_that_the_function_does_not_use_has_gradient_0(
+    engine: str, unused: int
+) -> None:
+    used = [Value(2.0 + k) for k in range(unused)]
+    both = [w for pair in zip(used, [Value(1.0)] * unused, strict=True) for w in pair]
+    flat = Flat(made(lambda x: sum(w * x for w in used), engine=engine, reduction="sum"), both)
+    for _ in range(4):
+        flat.backward(np.array([3.0, 4.0]))
+        assert flat.gradients.tolist() == [7.0, 0.0] * unused
+        flat.gradients += 1.0
 
 
 @pytest.mark.parametrize("exact", [False, True])

@@ -755,6 +755,37 @@ def test_limits_matter_to_no_result(seed: int, monkeypatch: pytest.MonkeyPatch) 
     assert np.array_equal(np.concatenate(few), wanted[1])
 
 
+DIRECT = [op for op in rows().values() if limits.is_direct(op)]
+
+
+@pytest.mark.parametrize("op", DIRECT, ids=[op.name for op in DIRECT])
+@pytest.mark.parametrize("ends", [(-0.75, 0.5), (0.25, 0.875), (-0.5, -0.125), (0.0, 0.5)])
+def test_ends_that_follow_are_those_of_the_values(op: Operation, ends: tuple[float, float]) -> None:
+    x = np.linspace(*ends, 101) + (2.0 if op.name == "acosh" else 0.0)
+    z = np.array([op.value(one) for one in x.tolist()])
+    found = limits.sides_of(limits.called(op.name, [(float(x.min()), float(x.max()))]))
+    if np.isnan(z).any():
+        assert found[0] == math.inf  # no limit is possible
+        return
+    wanted = [z.max(), -z.min(), *(max(part, default=-math.inf) for part in (z[z < 0], -z[z >= 0]))]
+    assert all(a >= b for a, b in zip(found, wanted, strict=True))
+    crossed = z.min() < 0 <= z.max()  # then the ends next to 0 are 0
+    assert np.allclose(found, [*wanted[:2], 0.0, 0.0] if crossed else wanted, 1e-9, 1e-9)
+
+
+def test_what_follows_is_not_measured() -> None:
+    weights = [Value(0.1 * k + 0.3) for k in range(40)]
+
+    def f(x: list[Value]) -> list[Value]:
+        return [(w * x[0] + w * w * x[1] - x[2] * w).tanh().exp().relu() for w in weights]
+
+    compiled = autograd.compile(f, engine="native")
+    compiled([0.3, 0.2, 0.1])
+    found = limits.Peaks(compiled.program)
+    lines = [found.heaps.numbers(heap) for what, heap in found.places if what == "ends"]
+    assert [length for _, length in lines] == [len(weights)]
+
+
 BEYOND = """
 import ctypes
 import numpy as np

@@ -14,7 +14,7 @@ from autograd.compiled.encoded import Batch
 from autograd.compiled.recording import Recording, parameter_runs
 from autograd.compiled.recordings import Options
 from autograd.compiled.serving import Response, Sink
-from autograd.nestings import rebuilt
+from autograd.nestings import is_leaf, rebuilt
 from autograd.notes import registrations
 from autograd.value import Value, grad_writer, number_writer, numbers
 
@@ -130,14 +130,12 @@ class Flat:
         if registrations[0] != self._registrations:
             refuse_hooks(self.parameters)
             self._registrations = registrations[0]
-        key: list[Any] = [threading.get_ident(), compiled.state()]
-        for arg in args:
-            if type(arg) is not np.ndarray:
-                break
-            key += [arg.shape, arg.dtype]
-        else:
+        shapes = [(arg.shape, arg.dtype) for arg in args if type(arg) is np.ndarray]
+        planned = len(shapes) == len(args) > 0 and not named
+        key = threading.get_ident(), compiled.state(), *shapes
+        if planned and key in self._plans:
             with self._lock:
-                plan = self._plans.get(tuple(key)) if not named else None
+                plan = self._plans.get(key)
                 if plan is not None and plan.run(self, args):
                     return plan.result()
         sink = Sink(self)
@@ -145,10 +143,10 @@ class Flat:
             call = compiled.plain_arguments(args, named)
             response = compiled.differentiated(call, sink)
             recording = response.first
-            if len(key) > len(args) + 1 and args and Plan.serves(compiled, call, recording):
+            if planned and Plan.serves(compiled, call, recording):
                 if len(self._plans) >= MAX_PLANS:
                     self._plans.clear()
-                self._plans[tuple(key)] = Plan(self, recording, call)
+                self._plans[key] = Plan(self, recording, call)
             self.gradients = sink.sum
         return compiled.plain_result(call, response)
 
@@ -219,6 +217,7 @@ class Plan:
         )  # fmt: skip
         memory, threads = recording.memory(samples), flat.compiled.options.threads
         self.sweep = recording.engine.prepared(memory, self.batch, threads)
+        self.alone = is_leaf(recording.form)
 
     @staticmethod
     def serves(compiled: Loss, call: Call, recording: Recording) -> bool:
@@ -248,4 +247,4 @@ class Plan:
         total = out.item() if len(out) == 1 else float(np.add.reduce(out.ravel()))
         if self.reduction == "mean":
             total /= len(out)
-        return rebuilt(self.recording.form, iter([total]))
+        return total if self.alone else rebuilt(self.recording.form, iter([total]))

@@ -3,7 +3,7 @@
 import ctypes
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,21 @@ from autograd.compiled.native.team import together
 
 Array = Any
 MOST_POINTERS = 4  # pairs of arrays whose addresses are kept
+MOST_PARTS = 8  # of the gradients that are filled with zeros one by one
+
+
+@dataclass(frozen=True)
+class _Pointed:
+    """The address of a call with certain arrays.
+
+    Attributes:
+        rest: the gradients that the call does not fill.
+        kept: the objects that have to live as long as the address is used.
+    """
+
+    address: int
+    rest: list[Array]
+    kept: tuple[Any, ...]
 
 
 class Call:
@@ -25,8 +40,8 @@ class Call:
         self.code, self.memory, self.batch = code, memory, batch
         self.samples, where = len(batch.x), batch.where
         runs = where.tolist()
-        self.covered = sum(count for *_, count in runs)  # gradients that a sweep fills
-        self.needed = max((at + count for _, at, count in runs), default=0)
+        self.filled = sorted((at, at + count) for _, at, count in runs)  # of the gradients
+        self.needed = max((end for _, end in self.filled), default=0)
         self.fields = code.call.copy()
         names = ["where", "x", "seeds", "out", "status"]
         self.arrays = {name: _in_line(name, getattr(batch, name)) for name in names}
@@ -35,7 +50,7 @@ class Call:
         self.put(**{name: _address(array) for name, array in self.arrays.items()})
         self.put(memory=_address(memory[0]), where_count=len(where))
         self.put(samples=self.samples, differentiate=batch.differentiate)
-        self._known: dict[tuple[int, int], tuple[int, Any]] = {}
+        self._known: dict[tuple[int, int], _Pointed] = {}
 
     def put(self, **fields: int) -> None:
         """Set fields of the call."""
@@ -50,9 +65,9 @@ class Call:
         known = self._known.get((id(numbers), id(gradients)))
         if known is None:
             known = self._pointed(numbers, gradients)
-        if self.covered != len(gradients):
-            gradients[:] = 0.0
-        status = code.run(known[0])
+        for rest in known.rest:
+            rest.fill(0.0)
+        status = code.run(known.address)
         if status > 1:
             code.limits.learn(self.memory[0], self.samples * code.work)
         return bool(status & 1)
@@ -69,17 +84,28 @@ class Call:
             )
         return np.ascontiguousarray(numbers, dtype=np.float64)
 
-    def _pointed(self, numbers: Array, gradients: Array) -> tuple[int, Any]:
-        """The address of the call with these arrays, and the objects that must outlive it."""
+    def _pointed(self, numbers: Array, gradients: Array) -> "_Pointed":
+        """The call with these arrays."""
         plain = self.contiguous(numbers, gradients)
         self.put(numbers=_address(plain), gradients=_address(gradients))
         fields = self.fields.copy()
-        address = _address(fields), (fields, plain, gradients, numbers)
+        pointed = _Pointed(
+            _address(fields), self._unfilled(gradients), (fields, plain, gradients, numbers)
+        )
         if plain is numbers:
             if len(self._known) >= MOST_POINTERS:
                 self._known.clear()
-            self._known[id(numbers), id(gradients)] = address
-        return address
+            self._known[id(numbers), id(gradients)] = pointed
+        return pointed
+
+    def _unfilled(self, gradients: Array) -> list[Array]:
+        """The parts of the gradients that no sweep fills; all of them if there are many parts."""
+        if not self.batch.differentiate:
+            return []
+        ends = [0, *(end for _, end in self.filled)]
+        starts = [*(start for start, _ in self.filled), len(gradients)]
+        rest = [gradients[a:b] for a, b in zip(ends, starts, strict=True) if a < b]
+        return rest if len(rest) <= MOST_PARTS else [gradients]
 
 
 class Copy:

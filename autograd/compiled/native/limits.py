@@ -4,6 +4,9 @@ The lanes that one instruction computes form a heap; so do the parameters, and e
 extremes of each heap are measured.  They give intervals, which replace numbers in the rules for
 margins.  If no decision is in doubt for some extremes, none is in doubt for smaller ones.  So these
 extremes become limits, and machine code compares with them instead of computing all bounds.
+
+Some extremes are not measured, because they follow from others: those of functions that rise or
+fall everywhere, and of copies in which some numbers are replaced.
 """
 
 import ast
@@ -17,10 +20,19 @@ import numpy as np
 from autograd import rules
 from autograd.atomic import forkable_lock, quietly
 from autograd.compiled import margins
-from autograd.compiled.lowering import CONTRACT, GATHER, LARGEST, ROW, SHARED, Instruction
+from autograd.compiled.lowering import (
+    CONTRACT,
+    GATHER,
+    LARGEST,
+    MASKED,
+    ROW,
+    SHARED,
+    Instruction,
+)
 from autograd.compiled.native.layout import Layout
 from autograd.compiled.program import Program
 from autograd.compiled.rounding import SMALLEST, UNIT, Step
+from autograd.operation import Operation
 from autograd.value import rows
 
 Array = Any
@@ -86,26 +98,46 @@ class Peaks:
         self.program, self.heaps = program, Heaps(program)
         self.places: dict[Key, int] = {}
         self.count = 0
-        steps = program.cone.steps
-        for k, step in enumerate(steps):
-            one = step.instruction
-            if one.kind == ROW:
-                for pool in (one.results, *one.pool):
-                    self._keep("ends", self.heaps.of(pool), 4)
-            elif one.kind == LARGEST:
+        ends, sizes = self._needed()
+        self._keep("ends", sorted(ends), 4)
+        self._keep("size", sorted(sizes - ends))
+        for k, step in enumerate(program.cone.steps):
+            if step.instruction.kind == LARGEST:
                 self._keep("gap", [k])
+            elif step.instruction.kind in (CONTRACT, GATHER) and shared_side(step) is not None:
+                self._keep("sum", [k])
+        self._keep("guard", np.flatnonzero(program.cone.guards).tolist())
+
+    def _needed(self) -> tuple[set[int], set[int]]:
+        """The heaps whose ends have to be measured, and those whose sizes have to be."""
+        ends, sizes, of = set[int](), set[int](), self.heaps.of
+        for step in reversed(self.program.cone.steps):
+            one = step.instruction
+            results = set(of(one.results)) if one.kind in (ROW, MASKED) else set()
+            if one.kind == ROW:
+                ends.update(results, *map(of, one.pool))
             elif one.kind in (CONTRACT, GATHER):
                 shared = shared_side(step)
-                self._keep("sum", [k] if shared is not None else [])
-                for pool in factors(step)[shared is not None and shared == 0 :]:
-                    self._keep("size", self.heaps.of(pool))
-        self._keep("guard", np.flatnonzero(program.cone.guards).tolist())
+                sizes.update(*map(of, factors(step)[shared is not None and shared == 0 :]))
+            if self.follows(one):
+                for needed in (ends, sizes):
+                    if results & needed:
+                        needed -= results
+                        needed.update(*map(of, sources(one)))
+        return ends, sizes
+
+    def follows(self, one: Instruction) -> bool:
+        """Whether the extremes of its results follow from those of its sources."""
+        return one.kind == MASKED or (one.kind == ROW and is_direct(self.row(one)))
+
+    def row(self, one: Instruction) -> Operation:
+        """The operation of a row on bounds."""
+        return rows()[self.program.cone.rows[one.op].op]
 
     def _keep(self, what: str, which: list[int], count: int = 1) -> None:
         for one in which:
-            if (what, one) not in self.places:
-                self.places[what, one] = self.count
-                self.count += count
+            self.places[what, one] = self.count
+            self.count += count
 
     # ------------------------------------------------------------------ limits
 
@@ -171,6 +203,19 @@ class Limits:
             self.limits[: self.peaks.count] = limits
 
 
+def sources(one: Instruction) -> list[Array]:
+    """The addresses of the numbers that the results are computed from, or copied."""
+    return [one.pool[0], one.pool[3]] if one.kind == MASKED else list(one.pool)
+
+
+def is_direct(op: Operation) -> bool:
+    """Whether a row's results reach exactly as far as its rule says for the ends of its operand."""
+    if op.arity > 1 or op.libm:
+        return op.arity == 1 and op.libm in _RISING | _FALLING
+    plain = ast.IfExp, ast.Compare, ast.cmpop, ast.Name, ast.Load, ast.Constant
+    return all(isinstance(node, plain) for node in ast.walk(op.value_tree))
+
+
 def factors(step: Step) -> list[Array]:
     """The addresses of x and of y of a sum of products."""
     _, x, y = step.instruction.products
@@ -194,6 +239,14 @@ class _Evaluation:
         self.program, self.cone = peaks.program, peaks.program.cone
         self.margins: dict[int, float] = {}  # 0 if there is none
         self.unit = self.cone.unit * UNIT
+        # By heap: the size, and the ends as (highest, -lowest, highest below 0, -lowest above 0).
+        self.sizes: dict[int, float] = {}
+        self.ends: dict[int, tuple[float, ...]] = {}
+        for (what, which), at in peaks.places.items():
+            if what == "ends":
+                self.ends[which] = tuple(extremes[at : at + 4].tolist())
+            elif what == "size":
+                self.sizes[which] = float(extremes[at])
 
     def limits(self) -> Array | None:
         """The extremes, with the distances that guards and choices need.
@@ -208,6 +261,8 @@ class _Evaluation:
         limits = self.extremes.copy()
         for k, step in enumerate(self.cone.steps):
             one = step.instruction
+            if self.peaks.follows(one):
+                self._follow(one)
             if one.kind in (CONTRACT, GATHER):
                 self._sum(k, step)
             elif one.kind == ROW:
@@ -235,13 +290,20 @@ class _Evaluation:
         for heap in self.heaps.of(one.results):
             self.margins[heap] = self.margins.get(heap, 0.0) + margin
 
+    def _follow(self, one: Instruction) -> None:
+        """Note the extremes of results that follow from those of their sources."""
+        heaps = {heap for pool in sources(one) for heap in self.heaps.of(pool)}
+        for heap in self.heaps.of(one.results):
+            if one.kind == ROW:
+                image = called(self.peaks.row(one).name, [self._ends(one.pool[0])])
+                self.ends[heap] = sides_of(image)
+            elif heaps <= self.ends.keys():
+                self.ends[heap] = tuple(map(max, zip(*map(self.ends.get, heaps), strict=True)))
+            else:
+                self.sizes[heap] = max(map(self._size, heaps))
+
     def _size(self, heap: int) -> float:
-        places = self.peaks.places
-        if ("size", heap) in places:
-            size = float(self.extremes[places["size", heap]])
-        else:
-            at = places["ends", heap]
-            size = float(max(self.extremes[at : at + 2]))
+        size = self.sizes[heap] if heap in self.sizes else max(self.ends[heap][:2])
         return max(size, SMALLEST)
 
     def _sum(self, k: int, step: Step) -> None:
@@ -278,20 +340,29 @@ class _Evaluation:
         return most < math.inf
 
     def _ends(self, addresses: Array) -> Interval:
-        places = [self.peaks.places["ends", heap] for heap in self.heaps.of(addresses)]
-        high, low = (max(float(self.extremes[at + k]) for at in places) for k in range(2))
+        ends = [self.ends[heap] for heap in self.heaps.of(addresses)]
+        high, low = (max(end[k] for end in ends) for k in (0, 1))
         return -low, high
 
     def _sides(self, addresses: Array) -> list[Interval]:
         """The intervals of the numbers below 0, and of all others."""
         low, high = self._ends(addresses)
-        places = [self.peaks.places["ends", heap] for heap in self.heaps.of(addresses)]
-        below, above = (max(float(self.extremes[at + k]) for at in places) for k in (2, 3))
+        below, above = (
+            max(self.ends[heap][k] for heap in self.heaps.of(addresses)) for k in (2, 3)
+        )
         negative = [(low, below)] if below > -math.inf else []
         return negative + ([(-above, high)] if above > -math.inf else [])
 
 
 # ---------------------------------------------------------------------- intervals
+
+
+def sides_of(ends: Interval) -> tuple[float, float, float, float]:
+    """The ends of the numbers in an interval: the last two are those next to 0, on each side."""
+    low, high = ends
+    below = min(high, 0.0) if low < 0.0 else -math.inf
+    above = max(low, 0.0) if high >= 0.0 else math.inf
+    return high, -low, below, -above
 
 
 def interval(tree: ast.expr, names: Mapping[str, Interval]) -> Interval:
@@ -315,13 +386,28 @@ def interval(tree: ast.expr, names: Mapping[str, Interval]) -> Interval:
             sides = interval(left, names), interval(right, names)
             (_, less), (more, _) = sides if isinstance(op, ast.Lt) else sides[::-1]
             (low, _), (_, high) = sides if isinstance(op, ast.Lt) else sides[::-1]
-            branches = [tree.body] * (low < high) + [tree.orelse] * (not less < more)
-            return _hull([end for branch in branches for end in interval(branch, names)])
+            parts = [interval(tree.body, _limited(names, left, op, sides[1]))] * (low < high)
+            other = ast.Gt() if isinstance(op, ast.Lt) else ast.Lt()
+            if not less < more:
+                parts.append(interval(tree.orelse, _limited(names, left, other, sides[1])))
+            return _hull([end for part in parts for end in part])
         case ast.BinOp(left=left, op=op, right=right):
             return _combined(op, interval(left, names), interval(right, names))
         case ast.Call(func=ast.Name(id=name), args=args):
-            return _called(name, [interval(part, names) for part in args])
+            return called(name, [interval(part, names) for part in args])
     raise AssertionError(ast.unparse(tree))
+
+
+def _limited(
+    names: Mapping[str, Interval], left: ast.expr, op: ast.cmpop, right: Interval
+) -> Mapping[str, Interval]:
+    """The intervals where a comparison holds, or its sides are equal; only a name is limited."""
+    if not isinstance(left, ast.Name) or left.id not in names:
+        return names
+    low, high = names[left.id]
+    if isinstance(op, ast.Lt):
+        return {**names, left.id: (low, min(high, right[1]))}
+    return {**names, left.id: (max(low, right[0]), high)}
 
 
 def _hull(ends: list[float]) -> Interval:
@@ -343,7 +429,8 @@ def _combined(op: ast.operator, x: Interval, y: Interval) -> Interval:
     return _hull([_CORNERS[type(op)](a, b) for a in x for b in y])
 
 
-def _called(name: str, arguments: list[Interval]) -> Interval:
+def called(name: str, arguments: list[Interval]) -> Interval:
+    """An interval that contains all values of a row."""
     row = rows()[name]
     low, high = arguments[0]
     if row.libm == "fabs":

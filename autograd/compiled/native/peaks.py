@@ -32,7 +32,7 @@ def peaks(f: Function, ends: bool, whole: bool) -> None:
     here, vector = Lookup(f, 1), f.vector
     count, table = here.field(), here.table()
     names = _ENDS if ends else ("umax",)
-    chains = _CHAINS // len(names) if whole else 1
+    chains = _CHAINS // len(names)
 
     def read(place: Whole, width: int = vector) -> Term:
         x = f.load(f.at(place), width)
@@ -42,6 +42,9 @@ def peaks(f: Function, ends: bool, whole: bool) -> None:
         first, length, to = (f.entry(table, i * 3 + k) for k in range(3))
         start = f.spread(read(first, 1))
 
+        def extended(x: Term, state: list[Term]) -> list[Term]:
+            return [_most(name, most, x) for name, most in zip(names, state, strict=True)]
+
         def several(j: Whole, state: list[Term]) -> list[Term]:
             places = (first + j * (vector * chains) + k * vector for k in range(chains))
             return [
@@ -49,9 +52,7 @@ def peaks(f: Function, ends: bool, whole: bool) -> None:
             ]
 
         def some(at: Any, state: list[Term]) -> list[Term]:
-            x = read(first + at[0])
-            x = x if whole else at[1].select(x, start)
-            return [_most(name, most, x) for name, most in zip(names, state, strict=True)]
+            return extended(at[1].select(read(first + at[0]), start), state)
 
         state = [start] * len(names)
         if chains > 1:
@@ -59,9 +60,13 @@ def peaks(f: Function, ends: bool, whole: bool) -> None:
             a, b, c, d = f.loop(groups, several, [start] * chains)
             state = [_most("umax", _most("umax", a, b), _most("umax", c, d))]
             first, length = first + groups * (vector * chains), length % (vector * chains)
+        vectors = length // vector
+        state = f.loop(vectors, lambda j, state: extended(read(first + j * vector), state), state)
+        if not whole:
+            first, length = first + vectors * vector, length % vector
+            state = here.vectors(length, some, tuple(state))
         extremes = [
-            most.folded(partial(_most, name))
-            for name, most in zip(names, here.vectors(length, some, tuple(state)), strict=True)
+            most.folded(partial(_most, name)) for name, most in zip(names, state, strict=True)
         ]
         for k, most in enumerate(_sides(extremes) if ends else map(number, extremes)):
             here.store(most, to + k)
@@ -94,13 +99,17 @@ def gaps(f: Function, tile: int) -> None:
         def half(h: Whole, state: list[Term]) -> list[Term]:
             def entry(t: Whole, state: list[Term]) -> list[Term]:
                 x = here.load(f.entry(entries, t) + h * here.width)
-                first, second = state
+                first, second, lost = state
                 lower = x.compare("olt", first).select(x, first)
-                return [x.compare("ugt", first).select(x, first), larger(second, lower)]
+                return [
+                    x.compare("ogt", first).select(x, first),
+                    lower.compare("ogt", second).select(lower, second),
+                    lost | x.compare("uno", x),
+                ]
 
-            low = here.number(NOTHING), here.number(NOTHING)
-            first, second = here.terms(starts, i, 0, entry, *low)
-            return [larger(state[0], second - first)]
+            low, nowhere = here.number(NOTHING), f.first(0, here.width)
+            first, second, lost = here.terms(starts, i, 0, entry, low, low, nowhere)
+            return [larger(state[0], (second - first).replaced(lost, math.nan))]
 
         return f.loop(tile // here.width, half, state)
 
