@@ -86,7 +86,8 @@ class Bounds:
 
     def _begin(self) -> None:
         """Add the records for the first magnitudes and bounds; no sample is in doubt yet."""
-        layout, lanes = self.layout, runs(self.cone.lanes).tolist()
+        layout, lanes, inputs = self.layout, self.cone.lanes, self.writer.program.tape.inputs
+        lanes = [*runs(lanes[lanes < inputs]).tolist(), *runs(lanes[lanes >= inputs]).tolist()]
         self.lists["bounds"].append((lookups.zero, ()), layout.doubt, self.tile)
         lines = [(0, layout.lanes), *((layout.lane(a), n * self.tile) for a, n in lanes)]
         sources = [(place, n) for place, n in lines if place + n <= layout.sources]

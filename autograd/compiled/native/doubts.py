@@ -9,20 +9,21 @@ import math
 from typing import Any
 
 from autograd.compiled import margins
-from autograd.compiled.margins import HUGE
+from autograd.compiled.margins import HUGE, MIN_MARGIN
 from autograd.compiled.native.ir import Function, Term, Whole
 from autograd.compiled.native.lookups import Lookup
 from autograd.compiled.native.peaks import NOTHING, larger
 from autograd.compiled.native.rows import Kinds, Row
-from autograd.compiled.rounding import INFINITE, SMALLEST, UNIT
+from autograd.compiled.precision import Precision
+from autograd.compiled.rounding import INFINITE
 from autograd.operation import Operation
 
 
-def magnitude(x: Term) -> Term:
+def magnitude(x: Term, precision: Precision) -> Term:
     """The magnitudes of numbers, as used in bounds."""
-    size = abs(x)
-    tiny = size.compare("olt", SMALLEST) & size.compare("ogt", 0.0)
-    return size.replaced(tiny, SMALLEST).replaced(size.compare("oeq", math.inf), INFINITE)
+    size, least = abs(x), precision.smallest
+    tiny = size.compare("olt", least) & size.compare("ogt", 0.0)
+    return size.replaced(tiny, least).replaced(size.compare("oeq", math.inf), INFINITE)
 
 
 class _Bounds(Lookup):
@@ -31,7 +32,7 @@ class _Bounds(Lookup):
     def begin(self) -> None:
         """Read the first fields: the offsets of magnitudes and of bounds, and the unit."""
         self.sizes, self.bounds = self.field(), self.field()
-        self.unit = self.f.as_real(self.field()) * UNIT
+        self.unit = self.f.as_real(self.field()) * self.f.values.precision.unit
 
     def margin(self, place: Whole, width: int) -> Term:
         """How far numbers may be off."""
@@ -43,20 +44,36 @@ class _Bounds(Lookup):
 # ---------------------------------------------------------------------- for every number
 
 
-def measure(f: Function) -> None:
-    """Write the magnitudes of numbers in lines, and their first bounds."""
+def measure(f: Function, sources: bool) -> None:
+    """Write the magnitudes of numbers in lines, and their first bounds.
+
+    `sources` means that the numbers have originals; the field after the table is the distance.
+    """
     here = _Bounds(f, 1)
     here.begin()
     count, table = here.field(), here.table()
+    originals = here.field() if sources else 0
+
+    def off(x: Term, place: Whole) -> Term:
+        """How far numbers are from the originals; more than HUGE where they have overflowed."""
+        if not sources:
+            return f.number(0.0).replaced(abs(x).compare("ueq", math.inf), 2 * HUGE)
+        exact = f.load(f.at(place + originals))
+        distance = abs(exact - x)
+        some = distance.replaced(distance.compare("olt", MIN_MARGIN), MIN_MARGIN)
+        return some.replaced(exact.compare("ueq", x), 0.0)
 
     def line(i: Whole) -> None:
         first, length = f.entry(table, i * 2), f.entry(table, i * 2 + 1)
 
         def some(at: Any, _: list[Term]) -> list[Term]:
             place, kept = first + at[0], at[1]
-            size = magnitude(f.load(f.at(place)))
+            x = f.value(place)
+            size = magnitude(x, f.values.precision)
             here.put(size, place + here.sizes, kept)
-            here.put(f.spread(here.unit) * size, place + here.bounds, kept)
+            bound = f.spread(here.unit) * size
+            bound = bound if f.values.precision.eager else bound + off(x, place)
+            here.put(bound, place + here.bounds, kept)
             return []
 
         here.vectors(length, some)
@@ -68,7 +85,7 @@ def _printed(
     row: Row, variant: margins.Variant, numbers: Any, z: Term, off: list[Term]
 ) -> list[Term]:
     """The margin and the doubt of a row, for a vector of lanes or samples."""
-    rules = margins.margins(row.op, variant.unsigned)
+    rules = margins.margins(row.op, variant.unsigned, z.f.values.precision)
     printer = row.printer(numbers, [], z=z, **dict(zip("pq", off, strict=False)))
     for name, tree in rules.parts.items():
         printer.names[name] = printer.number(tree)
@@ -87,7 +104,7 @@ def row_margins(
     def lane(i: Whole, start: Whole) -> None:
         z = result + i * tile + start
         off = [here.margin(operand.of(i) + start, here.width) for operand in row.operands]
-        margin, more = _printed(row, variant, row.of_tile(i, start), here.load(z), off)
+        margin, more = _printed(row, variant, row.of_tile(i, start), here.value(z), off)
         here.increase(margin, z + here.bounds)
         here.increase(more, doubt + start)
 
@@ -98,7 +115,7 @@ def row_margins(
             operand.vector(start, here.bounds) - unit * operand.vector(start, here.sizes)
             for operand in row.operands
         ]
-        z = f.load(f.at(result + start))
+        z = f.value(result + start)
         margin, more = _printed(row, variant, row.of_lanes(start), z, off)
         bound = result + start + here.bounds
         here.put(f.load(f.at(bound)) + margin, bound, kept)
@@ -120,7 +137,7 @@ def largest_doubts(f: Function, tile: int) -> None:
     def lane(i: Whole, start: Whole) -> None:
         def both(t: Whole) -> tuple[Term, Term]:
             place = f.entry(entries, t) + start
-            return here.load(place), here.margin(place, here.width)
+            return here.value(place), here.margin(place, here.width)
 
         def top(t: Whole, state: list[Term]) -> list[Term]:
             x, off = both(t)

@@ -327,9 +327,10 @@ class Function:
         parts = ", ".join(f"{kind} {text}" for text in texts)
         return Term(self, vector(kind, len(texts)), f"<{parts}>")
 
-    def number(self, number: float, count: int = 0) -> Term:
+    def number(self, number: float, count: int = 0, real: Reals | None = None) -> Term:
         """A number in every place of a vector; of a whole one, if no count is given."""
-        return self.constant([self.real.text(number)] * (count or self.vector), self.real.name)
+        real = real or self.real
+        return self.constant([real.text(number)] * (count or self.vector), real.name)
 
     def line(self, numbers: Iterable[float]) -> Term:
         """The vector of some numbers."""

@@ -31,7 +31,7 @@ from autograd.compiled.lowering import (
 )
 from autograd.compiled.native.layout import Layout
 from autograd.compiled.program import Program
-from autograd.compiled.rounding import SMALLEST, UNIT, Step
+from autograd.compiled.rounding import Cone, Step
 from autograd.operation import Operation
 from autograd.value import rows
 
@@ -57,7 +57,8 @@ class Heaps:
     """Numbers that are measured together."""
 
     def __init__(self, program: Program) -> None:
-        ends = [0, program.tape.inputs]
+        self.inputs = program.tape.inputs
+        ends = [0, self.inputs]
         for step in program.instructions:
             ends += [int(step.results.min()), int(step.results.max()) + 1]
         self.shared, self.constants = program.shared, len(program.tape.constants)
@@ -74,6 +75,11 @@ class Heaps:
     def of(self, addresses: Array) -> list[int]:
         """The heaps of some numbers."""
         return np.unique(self.each(addresses)).tolist()  # type: ignore[no-any-return]
+
+    def is_source(self, heap: int) -> bool:
+        """Whether its numbers are inputs, parameters or constants."""
+        first, _ = self.numbers(heap)
+        return first >= SHARED or first < self.inputs
 
     def numbers(self, heap: int) -> tuple[int, int]:
         """The address of the heap's first number, and its length."""
@@ -94,24 +100,24 @@ class Peaks:
         count: the number of measurements.
     """
 
-    def __init__(self, program: Program) -> None:
-        self.program, self.heaps = program, Heaps(program)
+    def __init__(self, program: Program, cone: Cone) -> None:
+        self.program, self.cone, self.heaps = program, cone, Heaps(program)
         self.places: dict[Key, int] = {}
         self.count = 0
         ends, sizes = self._needed()
         self._keep("ends", sorted(ends), 4)
         self._keep("size", sorted(sizes - ends))
-        for k, step in enumerate(program.cone.steps):
+        for k, step in enumerate(cone.steps):
             if step.instruction.kind == LARGEST:
                 self._keep("gap", [k])
             elif step.instruction.kind in (CONTRACT, GATHER) and shared_side(step) is not None:
                 self._keep("sum", [k])
-        self._keep("guard", np.flatnonzero(program.cone.guards).tolist())
+        self._keep("guard", np.flatnonzero(cone.guards).tolist())
 
     def _needed(self) -> tuple[set[int], set[int]]:
         """The heaps whose ends have to be measured, and those whose sizes have to be."""
         ends, sizes, of = set[int](), set[int](), self.heaps.of
-        for step in reversed(self.program.cone.steps):
+        for step in reversed(self.cone.steps):
             one = step.instruction
             results = set(of(one.results)) if one.kind in (ROW, MASKED) else set()
             if one.kind == ROW:
@@ -124,6 +130,12 @@ class Peaks:
                     if results & needed:
                         needed -= results
                         needed.update(*map(of, sources(one)))
+        if not self.cone.precision.eager:  # the size of a source tells how far it is rounded
+            tape, address = self.program.tape, self.program.address
+            read = [step.instruction.operands for step in self.cone.steps]
+            read.append(address[tape.guards[self.cone.guards, 1:3]].ravel())
+            heaps = of(np.concatenate(read))
+            sizes.update(heap for heap in heaps if self.heaps.is_source(heap))
         return ends, sizes
 
     def follows(self, one: Instruction) -> bool:
@@ -132,7 +144,7 @@ class Peaks:
 
     def row(self, one: Instruction) -> Operation:
         """The operation of a row on bounds."""
-        return rows()[self.program.cone.rows[one.op].op]
+        return rows()[self.cone.rows[one.op].op]
 
     def _keep(self, what: str, which: list[int], count: int = 1) -> None:
         for one in which:
@@ -169,7 +181,7 @@ class Limits:
         first, self.count = layout.peaks, layout.watched
         # The places of the peaks, their limits, and their largest values so far.
         self.places = [first + k * self.count for k in range(3)]
-        self.limits = np.full(self.count, -math.inf)
+        self.limits = np.full(self.count, -math.inf, layout.real.precision.name)
         self.limits[peaks.count :] = math.inf
         self.seen = np.full(self.count, -math.inf)
         self.missed = 0  # calls since the limits were made
@@ -200,7 +212,10 @@ class Limits:
         if limits is None:
             self.seen[:] = -math.inf
         else:
-            self.limits[: self.peaks.count] = limits
+            # Rounded down, because a number beyond the limit must not pass for one within it.
+            rounded = limits.astype(self.limits.dtype)
+            below = np.nextafter(rounded, -np.inf, dtype=rounded.dtype)
+            self.limits[: self.peaks.count] = np.where(rounded > limits, below, rounded)
 
 
 def sources(one: Instruction) -> list[Array]:
@@ -236,9 +251,9 @@ class _Evaluation:
 
     def __init__(self, peaks: Peaks, extremes: Array) -> None:
         self.peaks, self.extremes, self.heaps = peaks, extremes, peaks.heaps
-        self.program, self.cone = peaks.program, peaks.program.cone
+        self.program, self.cone, self.precision = peaks.program, peaks.cone, peaks.cone.precision
         self.margins: dict[int, float] = {}  # 0 if there is none
-        self.unit = self.cone.unit * UNIT
+        self.unit = self.cone.unit
         # By heap: the size, and the ends as (highest, -lowest, highest below 0, -lowest above 0).
         self.sizes: dict[int, float] = {}
         self.ends: dict[int, tuple[float, ...]] = {}
@@ -284,7 +299,13 @@ class _Evaluation:
 
     def margin(self, addresses: Array) -> float:
         """The largest margin of some numbers."""
-        return max(self.margins.get(heap, 0.0) for heap in self.heaps.of(addresses))
+        return max(self._rounded(heap) + self.margins.get(heap, 0.0) for heap in self.heaps.of(addresses))
+
+    def _rounded(self, heap: int) -> float:
+        """How far the heap's numbers may be from those that were rounded to them."""
+        if self.precision.eager or not self.heaps.is_source(heap):
+            return 0.0
+        return self._size(heap) * self.precision.unit
 
     def _add(self, one: Instruction, margin: float) -> None:
         for heap in self.heaps.of(one.results):
@@ -296,15 +317,22 @@ class _Evaluation:
         for heap in self.heaps.of(one.results):
             if one.kind == ROW:
                 image = called(self.peaks.row(one).name, [self._ends(one.pool[0])])
-                self.ends[heap] = sides_of(image)
+                self.ends[heap] = sides_of(self._widened(*image))
             elif heaps <= self.ends.keys():
                 self.ends[heap] = tuple(map(max, zip(*map(self.ends.get, heaps), strict=True)))
             else:
                 self.sizes[heap] = max(map(self._size, heaps))
 
+    def _widened(self, low: float, high: float) -> Interval:
+        """The interval of the results in another type than the eager one."""
+        if self.precision.eager:
+            return low, high
+        noise, least = self.precision.noise, self.precision.underflow
+        return low - noise * abs(low) - least, high + noise * abs(high) + least
+
     def _size(self, heap: int) -> float:
         size = self.sizes[heap] if heap in self.sizes else max(self.ends[heap][:2])
-        return max(size, SMALLEST)
+        return max(size, self.precision.smallest)
 
     def _sum(self, k: int, step: Step) -> None:
         z, _, _ = step.instruction.products
@@ -324,7 +352,7 @@ class _Evaluation:
     def _row(self, one: Instruction) -> bool:
         """Whether no decision in a row is in doubt; adds the margin to its results."""
         variant = self.cone.rows[one.op]
-        rule = margins.margins(rows()[variant.op], variant.unsigned)
+        rule = margins.margins(rows()[variant.op], variant.unsigned, self.precision)
         off = [self.margin(pool) for pool in one.pool]
         names: dict[str, Interval] = {"z": self._ends(one.results)}
         names |= {name: (0.0, p) for name, p in zip("pq", off, strict=False)}
