@@ -8,9 +8,9 @@ all lanes.
 import ast
 from typing import Any, Literal
 
-from autograd.compiled.native.ir import ENTRY, INT, Function, Term, Whole, vector
+from autograd.compiled.native.ir import DOUBLE, ENTRY, INT, Function, Term, Whole, vector
 from autograd.compiled.native.lookups import Lookup
-from autograd.compiled.native.printer import Printer
+from autograd.compiled.native.printer import Printer, is_for_doubles
 from autograd.operation import Operation
 
 Kind = Literal["line", "same", "table"] | float  # a number is a known exponent
@@ -67,7 +67,8 @@ class Row:
         pairs = zip(self.operands, numbers, strict=True)
         inputs = [side.kind if isinstance(side.kind, float) else term for side, term in pairs]
         names = {name: term for name, term in zip("xy", inputs, strict=False) if term is not None}
-        return Printer(self.here.f, {**names, **more}).with_parts(self.op, *wanted)
+        real = DOUBLE if is_for_doubles(self.op) else self.here.f.real
+        return Printer(self.here.f, {**names, **more}, real).with_parts(self.op, *wanted)
 
     def of_tile(self, lane: Whole, start: Whole) -> list[Term | None]:
         """The operands of a lane, for a vector of samples."""
