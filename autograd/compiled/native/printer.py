@@ -32,13 +32,17 @@ def is_for_doubles(op: Operation) -> bool:
     >>> is_for_doubles(rows()["floor"]), is_for_doubles(rows()["tanh"])
     (True, False)
     """
-    trees = [op.value_tree, *op.partial_trees, *op.where_trees.values()]
-    numbers = [n.value for t in trees for n in ast.walk(t) if isinstance(n, ast.Constant)]
-    sizes = [abs(float(number)) for number in numbers if number]  # type: ignore[arg-type]
-    if any(not 1 / _NEAR_1 < size < _NEAR_1 for size in sizes):
-        return True
-    called = {name for tree in trees for name in rules.calls(tree)} - {op.name}
-    return any(is_for_doubles(rows()[name]) for name in called)
+    todo, done = [op], {op.name}
+    for row in todo:  # and every row that it calls
+        for tree in (row.value_tree, *row.partial_trees, *row.where_trees.values()):
+            numbers = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+            sizes = [abs(float(number)) for number in numbers if number]  # type: ignore[arg-type]
+            if any(not 1 / _NEAR_1 < size < _NEAR_1 for size in sizes):
+                return True
+            called = rules.calls(tree) - done
+            todo += [rows()[name] for name in sorted(called)]
+            done |= called
+    return False
 
 
 class Printer:
