@@ -87,12 +87,13 @@ def worst_compiled(name: str, count: int, engine: str) -> list[float]:
 
 
 def _single(x: float) -> float:
-    return float(np.float32(x)) if abs(x) < LARGEST_SINGLE else math.inf
+    inside = x == 0.0 or SMALLEST_SINGLE < abs(x) < LARGEST_SINGLE
+    return float(np.float32(x)) if inside else math.inf
 
 
 def _fits(op: Operation, operands: Sequence[float]) -> bool:
     """Whether single precision has the operands and the value of a row."""
-    if not all(x == 0.0 or SMALLEST_SINGLE < abs(x) < LARGEST_SINGLE for x in operands):
+    if math.inf in operands:
         return False
     z = abs(op.value(*operands))
     return bool(op.is_smooth(*operands)) and (z == 0.0 or SMALLEST_SINGLE < z < LARGEST_SINGLE)
