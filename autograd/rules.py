@@ -261,7 +261,7 @@ def define(name: str, source: str, names: Mapping[str, Any]) -> Callable[..., An
     # The file is named by its text: a table that is parsed twice defines the same text twice.
     filename = f"<autograd {name} {zlib.crc32(source.encode()):08x}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    scope: dict[str, Any] = dict(names)
+    scope: dict[str, Any] = {**names, "__name__": "autograd.generated"}  # as in a module's code
     exec(compile(source, filename, "exec"), scope)  # noqa: S102 - printed from whitelisted trees
     return scope[name]  # type: ignore[no-any-return]
 
