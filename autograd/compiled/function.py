@@ -489,10 +489,10 @@ def compile(
             float64.
 
     With "float32", results are good to about seven digits of the largest number on the way.  No
-    branch, and no step of a function such as `floor`, is another than the eager one: where rounding
-    could decide it, the row is computed in float64, as it is if its result is inf or nan.  At a kink
-    within rounding (`relu` at 0), the slope may be that of the other side.  A number below 1.2e-38
-    may become 0, and one above 3.4e38 becomes inf on the way, as in PyTorch and JAX.
+    branch, and no step of a function such as `floor`, differs from the eager one.  Where rounding
+    could decide it, the row is computed in float64.  So is a row whose result is inf or nan.  Near
+    a kink (`relu` at 0) or the end of a domain (`log` at 0), the rounded number decides.  A number
+    below 1.2e-38 may become 0, and one above 3.4e38 becomes inf, as in PyTorch and JAX.
 
     Raises RecordingError for what a replay would not repeat: random numbers, changes to a leaf or
     to something that the function closes over, `backward` inside the function.

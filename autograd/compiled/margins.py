@@ -7,11 +7,11 @@ operands have the margins p and q, there are two more rules in the language of t
     doubt    above 0 where, within the margins, a comparison in the row's texts may have another
              answer, or z jumps
 
-The margin is |dz/dx| p + |dz/dy| q, with the slopes at the ends of x +- p and y +- q, plus the noise
-of functions that native code, NumPy and Python's `math` round differently.  That is right where the
-slopes hardly change.  Where a slope has a pole, as the row's `smooth` column says, the row is in
-doubt within POLE_MARGINS times the margins.  Where the margins are too wide for slopes to tell
-(many periods of a sine, a pole of tan), the margin is inf.
+The margin is |dz/dx| p + |dz/dy| q, with the slopes at the ends of x +- p and y +- q, plus the
+noise of functions that engines round differently.  That is right where the slopes hardly change.
+Where a slope has a pole, as the row's `smooth` column says, the row is in doubt within POLE_MARGINS
+times the margins.  Where the margins are too wide for slopes to tell (many periods of a sine, a
+pole of tan), the margin is inf.
 """
 
 import ast
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from autograd import rules
-from autograd.compiled.precision import DOUBLE, SINGLE, Precision
+from autograd.compiled.precision import DOUBLE, Precision
 from autograd.operation import Operation
 from autograd.value import rows
 
@@ -35,9 +35,6 @@ _STEPS = {"ceil", "floor", "fmod", "remainder", "trunc"}  # functions of libm th
 _ROUNDED = {"fabs", "sqrt", *_STEPS}  # IEEE 754 rounds them the same everywhere
 MIN_WHOLE = 2.0**50  # larger numbers are whole or halves
 _MARGIN = {"x": "p", "y": "q"}
-_MARKS = -90.0, -9.1, -2.9, -1.3, -0.4, 0.3, 0.9, 1.7, 3.1, 9.3, 80.0  # a leap is sought in between
-_OTHERS = -1.7, 0.6, 2.3
-_LEAST, _POLE = 1e-3, 1e6  # differences that count as leaps, the first relative to the values
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ def compared(op: Operation) -> tuple[str, bool]:
     (('y', False), ('xy', False), ('', False))
     """
     sides = [side for test in _tests(op) for side in (test.left, test.comparators[0])]
-    trees = [*sides, *_pieces(op), op.value_tree] if _jumps(op) else sides
+    trees = [*sides, *_pieces(op), op.value_tree] if jumps(op) else sides
     names = "".join(v for v in "xy" if any(rules.uses(tree, v) for tree in trees))
     return names, not all(_is_decided(test) for test in _tests(op))
 
@@ -118,36 +115,10 @@ def _is_decided(test: ast.Compare) -> bool:
     return all(map(_is_exact, sides))
 
 
-def _jumps(op: Operation) -> bool:
+def jumps(op: Operation) -> bool:
     """Whether the row has jumps: its own (by its column `pieces`), or those of a row it calls."""
     called = [rows()[name] for name in rules.calls(_whole(op, op.value_tree))]
     return bool(op.pieces) or any(row.pieces or row.libm in _STEPS for row in called)
-
-
-@cache
-def leaps(op: Operation) -> bool:
-    """Whether the row's value jumps between finite values, anywhere; found by trying.
-
-    >>> leaps(rows()["floor"]), leaps(rows()["sign"]), leaps(rows()["relu"]), leaps(rows()["div"])
-    (True, True, False, False)
-    """
-    if _jumps(op) or not op.smooth:
-        return _jumps(op)
-    pairs = [pair for v in signed(op) for pair in _at_zeros(op, v)]
-    lines = itertools.product("xy"[: op.arity], _OTHERS if op.arity == 2 else (0.0,))
-    for operand, other in lines:
-        for low, high in itertools.pairwise(_MARKS):
-            for _ in range(50):  # towards the half in which the value changes more
-                middle = (low + high) / 2
-                ends = [_at(op, operand, x, other) for x in (low, middle, high)]
-                far = abs(ends[1] - ends[0]) < abs(ends[2] - ends[1])
-                low, high = (middle, high) if far else (low, middle)
-            pairs.append((_at(op, operand, low, other), _at(op, operand, high, other)))
-    return any(_LEAST * (1 + abs(a) + abs(b)) < abs(a - b) < _POLE for a, b in pairs)
-
-
-def _at(op: Operation, operand: str, x: float, other: float) -> float:
-    return float(op.value(*((x, other) if operand == "x" else (other, x))[: op.arity]))
 
 
 def _pieces(op: Operation) -> list[ast.expr]:
@@ -168,25 +139,27 @@ def signed(op: Operation) -> str:
 
 def _differs_at_zero(op: Operation, operand: str) -> list[bool]:
     """Whether -0.0 and 0.0 give different values, for some values of the other operand."""
-    return [below != above for below, above in _at_zeros(op, operand)]
-
-
-def _at_zeros(op: Operation, operand: str) -> list[tuple[float, float]]:
-    """The values at -0.0 and 0.0, for some values of the other operand; none that is nan."""
-    others = (-2.5, -1.0, -0.0, 0.0, 0.5, 1.0, 2.0, 3.0) if op.arity == 2 else (0.0,)
-    pairs = [tuple(_at(op, operand, zero, other) for zero in (-0.0, 0.0)) for other in others]
-    return [(below, above) for below, above in pairs if below == below and above == above]
+    differs = []
+    for other in (-2.5, -1.0, -0.0, 0.0, 0.5, 1.0, 2.0, 3.0) if op.arity == 2 else (0.0,):
+        pair = [(zero, other) if operand == "x" else (other, zero) for zero in (-0.0, 0.0)]
+        below, above = (op.value(*operands[: op.arity]) for operands in pair)
+        if below == below and above == above:  # not nan
+            differs.append(below != above)
+    return differs
 
 
 @cache
 def is_exact(op: Operation, precision: Precision = DOUBLE) -> bool:
     """Whether an engine of that precision gives the eager bits for the same operands.
 
+    >>> from autograd.compiled.precision import SINGLE
     >>> is_exact(rows()["div"]), is_exact(rows()["exp"]), is_exact(rows()["div"], SINGLE)
     (True, False, False)
     """
     whole = _whole(op, op.value_tree)
-    rounds = any(isinstance(node, ast.BinOp) for node in ast.walk(whole)) or "sqrt" in rules.calls(whole)
+    rounds = any(isinstance(node, ast.BinOp) for node in ast.walk(whole)) or "sqrt" in rules.calls(
+        whole
+    )
     return _is_exact(whole) and (precision.eager or not rounds)
 
 
@@ -389,7 +362,7 @@ class _Writer:
 
     def steps(self) -> list[str]:
         """Above 0 where a step lies within the margins."""
-        if not _jumps(self.op):
+        if not jumps(self.op):
             return []
         text = self.passed(*_pieces(self.op)) if self.op.pieces else self.leaps()
         if len(self.operands) > 1 and not self.precision.eager:
@@ -439,7 +412,8 @@ class _Writer:
     def leaps(self) -> str:
         """Above 0 where z differs more between the corners of the margins than its slopes allow."""
         moved = " + ".join(self.moved(v) for v in self.operands)
-        allowed = f"{4 * POLE_MARGINS!r} * ({moved}) + {4 * self.precision.noise!r} * abs(z) + {MIN_MARGIN!r}"
+        noise = f"{4 * self.precision.noise!r} * abs(z)"
+        allowed = f"{4 * POLE_MARGINS!r} * ({moved}) + {noise} + {MIN_MARGIN!r}"
         whole = rules.written_out(self.op.value_tree, self.op.where_trees)
         sides = itertools.product(*(dict.fromkeys(ends) for ends in self.ends.values()))
         # These are not parts, which are always computed.

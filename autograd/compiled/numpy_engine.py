@@ -11,8 +11,8 @@ import numpy as np
 from autograd.compiled import margins
 from autograd.compiled.encoded import BLOCKS, DOUBTFUL, FAILED, LOOPS, PASSED, Batch, Encoded
 from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, MASKED, ROW
-from autograd.compiled.program import Program
 from autograd.compiled.precision import DOUBLE
+from autograd.compiled.program import Program
 from autograd.compiled.rounding import INFINITE
 from autograd.compiled.traced import COMPARISONS
 from autograd.printers import arrays

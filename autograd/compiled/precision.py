@@ -52,7 +52,9 @@ def precision(dtype: Any, where: str = "compile") -> Precision:
     >>> precision("float32").unit == 2.0**-24, precision(np.float64).name
     (True, 'float64')
     """
-    scalar = isinstance(dtype, np.dtype) or (isinstance(dtype, type) and issubclass(dtype, np.generic))
+    scalar = isinstance(dtype, np.dtype) or (
+        isinstance(dtype, type) and issubclass(dtype, np.generic)
+    )
     name = np.dtype(dtype).name if scalar else dtype
     if not isinstance(name, str) or name not in _KNOWN:
         raise ValueError(f"{where}: dtype must be 'float64' or 'float32', got {dtype!r}")

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from autograd.compiled import margins
+from autograd.compiled.continuity import decisive, leaps
 from autograd.compiled.lowering import (
     CHOOSE,
     CONTRACT,
@@ -34,7 +35,6 @@ from autograd.compiled.lowering import (
     SHARED,
     Instruction,
 )
-from autograd.compiled.maxima import decisive
 from autograd.compiled.precision import DOUBLE, Precision
 from autograd.compiled.tape import Tape
 from autograd.value import rows
@@ -250,7 +250,9 @@ class _Search:
         elif len(wanted):
             self._add_step(step, step.pool[:1])  # the index is exact
             index = step.pool[1]
-            self.needed[index[index < SHARED]] = True  # if it is the index of the largest, it decides
+            self.needed[index[index < SHARED]] = (
+                True  # if it is the index of the largest, it decides
+            )
 
     def _add_step(self, step: Instruction, pools: Sequence[Array]) -> None:
         for pool in pools:
@@ -262,7 +264,7 @@ class _Search:
         exact, op = self.exact, self.table[self.program.tape.ops[step.op]]
         inexact = exact.operands(exact.inexact, step)
         unsigned = exact.operands(exact.unsigned, step)
-        may_decide = self.precision.eager or margins.leaps(op)
+        may_decide = self.precision.eager or leaps(op)
         if wanted or (may_decide and margins.decides(op, inexact, unsigned)):
             number = self.rows.setdefault(margins.variant(op, unsigned), len(self.rows))
             self._add_step(replace(step, op=number), step.pool)

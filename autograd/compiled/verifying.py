@@ -36,7 +36,9 @@ def check(
         back = response.back[k].tolist()
         compiled = [back[index] for index in inputs]
         largest = max([size, *map(abs, eager)])
-        _compare(name, "gradient in the arguments", compiled, eager[: len(inputs)], tolerance * largest)
+        _compare(
+            name, "gradient in the arguments", compiled, eager[: len(inputs)], tolerance * largest
+        )
         for p, slope in zip(slopes, eager[len(inputs) :], strict=True):
             slopes[p] += slope
     if total:

@@ -8,6 +8,7 @@ import math
 import random
 import zlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def worst_compiled(name: str, count: int, engine: str) -> list[float]:
     points: list[Sequence[float]] = list(_points(op, count))
     if single:
         points = [point for point in ([*map(_single, p)] for p in points) if _fits(op, point)]
-    options: dict[str, str] = {"dtype": engine} if single else {"engine": engine}
+    options: dict[str, Any] = {"dtype": engine} if single else {"engine": engine}
     compiled = autograd.compile(lambda *x: op(*x), **options)
     z, slopes = compiled.value_and_grad(*np.array(points).T, argnums=tuple(range(op.arity)))
     found = [0.0] * (1 + op.arity)

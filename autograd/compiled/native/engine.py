@@ -7,8 +7,8 @@ from typing import Any
 from autograd.compiled.encoded import Batch
 from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, SHARED
 from autograd.compiled.native.calls import Call, Copy, Shared
-from autograd.compiled.native.ir import TYPES
 from autograd.compiled.native.kernels import Loaded, loading
+from autograd.compiled.native.reals import TYPES
 from autograd.compiled.native.target import host
 from autograd.compiled.native.team import cores
 from autograd.compiled.precision import DOUBLE, Precision

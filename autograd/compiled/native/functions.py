@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from autograd.compiled.native.ir import DOUBLE, SINGLE, Reals, Term
+from autograd.compiled.native.ir import Term
+from autograd.compiled.native.reals import DOUBLE, SINGLE, Reals
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def _rounding(real: Reals) -> float:
 
 # ---------------------------------------------------------------------- exponentials
 
+
 def _reduced(x: Term) -> tuple[Term, Term, Term]:
     """k, r and the rounding error of r, so that x = k log 2 + r; for doubles if |x| < 2^19."""
     log2, rounding = _COEFFICIENTS[x.real].log2, _rounding(x.real)
@@ -168,6 +170,7 @@ def hyperbolic_tangent(x: Term) -> Term:
 
 
 # ---------------------------------------------------------------------- logarithms
+
 
 def _split(x: Term) -> tuple[Term, Term, Term]:
     """k as bits of an exponent, m between sqrt(1/2) and sqrt(2), and k, so that x = 2^k m."""

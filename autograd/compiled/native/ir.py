@@ -5,66 +5,12 @@ the numbers of the thread that runs it, and the tables of the program.  A whole 
 while the text is written is a Python int.  Python does the arithmetic on it, not the machine.
 """
 
-import math
-import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from autograd.compiled import precision
-from autograd.compiled.precision import Precision
+from autograd.compiled.native.reals import DOUBLE, REALS, Reals
 
 INT, POINTER, ENTRY = "i64", "ptr", "i32"  # a whole number, an address, an entry of a table
-
-
-@dataclass(frozen=True)
-class Reals:
-    """A type of real numbers: LLVM's name, the bits, the bits of the fraction, and the bias."""
-
-    name: str
-    bits: int
-    fraction: int
-    bias: int
-    precision: Precision
-
-    @property
-    def size(self) -> int:
-        """The number of bytes."""
-        return self.bits // 8
-
-    @property
-    def vector(self) -> int:
-        """The numbers computed side by side, 64 bytes; narrower registers take several for them."""
-        return 512 // self.bits
-
-    @property
-    def per_double(self) -> int:
-        """How many of them take the place of a double."""
-        return 64 // self.bits
-
-    @property
-    def whole(self) -> str:
-        """The type of whole numbers with as many bits."""
-        return f"i{self.bits}"
-
-    def text(self, number: float) -> str:
-        """A number in LLVM's notation: the bits of its value as a double."""
-        if self.bits == 32:
-            number = _nearest_single(number)
-        return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
-
-
-def _nearest_single(number: float) -> float:
-    try:
-        return float(struct.unpack("<f", struct.pack("<f", number))[0])
-    except OverflowError:
-        return math.copysign(math.inf, number)
-
-
-DOUBLE = Reals("double", 64, 52, 1023, precision.DOUBLE)
-SINGLE = Reals("float", 32, 23, 127, precision.SINGLE)
-_REALS = {real.name: real for real in (DOUBLE, SINGLE)}
-TYPES = {real.precision.name: real for real in _REALS.values()}  # by NumPy's name
 
 
 def vector(type: str, count: int) -> str:
@@ -96,12 +42,12 @@ class Term:
     @property
     def is_real(self) -> bool:
         """Whether its numbers are real, not whole."""
-        return self.kind in _REALS
+        return self.kind in REALS
 
     @property
     def real(self) -> Reals:
         """The type of its real numbers."""
-        return _REALS[self.kind]
+        return REALS[self.kind]
 
     def like(self, other: "Operand") -> "Term":
         """A number as a term of this type."""
@@ -440,7 +386,7 @@ class Function:
     def gathered(self, base: Term, places: Term, kind: str = "") -> Term:
         """The numbers at the given places behind an address."""
         kind, count = kind or self.real.name, places.lanes
-        real = _REALS.get(kind)
+        real = REALS.get(kind)
         short, size = (f"f{real.bits}", real.size) if real else (kind, 4)
         name = f"llvm.masked.gather.v{count}{short}.v{count}p0"
         align, type = Term(self, ENTRY, str(size)), vector(kind, count)

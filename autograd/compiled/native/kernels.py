@@ -19,8 +19,9 @@ from autograd.atomic import forkable_lock, quietly
 from autograd.compiled.lowering import CONTRACT
 from autograd.compiled.native.cache import Code
 from autograd.compiled.native.contractions import contraction
-from autograd.compiled.native.ir import DOUBLE, Function, Reals, Straight
+from autograd.compiled.native.ir import Function, Straight
 from autograd.compiled.native.limits import Limits
+from autograd.compiled.native.reals import DOUBLE, Reals
 from autograd.compiled.native.records import Kernel
 from autograd.compiled.native.sweep import FIELDS, sweep
 from autograd.compiled.native.target import Target

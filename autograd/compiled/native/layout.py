@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from autograd.compiled.lowering import SHARED
-from autograd.compiled.native.ir import DOUBLE, Reals
+from autograd.compiled.native.reals import DOUBLE, Reals
 
 Array = Any
 
@@ -102,5 +102,3 @@ class Layout:
         if address >= SHARED:
             return self.sums + (address - SHARED) * self.partial, self.partial
         return self.adjoint(address), self.tile
-
-

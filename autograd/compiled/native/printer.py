@@ -12,7 +12,8 @@ from typing import Any, Self
 
 from autograd import rules
 from autograd.compiled.native.functions import EXPONENTS, VECTORS, each, power
-from autograd.compiled.native.ir import Function, Reals, Term
+from autograd.compiled.native.ir import Function, Term
+from autograd.compiled.native.reals import Reals
 from autograd.operation import Operation
 from autograd.value import rows
 
@@ -48,8 +49,9 @@ def is_for_doubles(op: Operation) -> bool:
 class Printer:
     """Prints trees whose operands are vectors or known numbers.
 
-    It computes in the type `real`, and gives results in the function's own.  A row that is called is printed with its own operands, once per set of operands.  Its text is
-    not copied into its caller's text, which could double the text with each row in a chain.
+    It computes in the type `real`, and gives results in the function's own.  A row that is called
+    is printed with its own operands, once per set of operands.  Its text is not copied into its
+    caller's text, which could double the text with each row in a chain.
     """
 
     def __init__(

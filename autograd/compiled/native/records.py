@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd.compiled.native.ir import DOUBLE, SINGLE
 from autograd.compiled.native.lookups import zero, zeros
+from autograd.compiled.native.reals import DOUBLE, SINGLE
 from autograd.compiled.native.shapes import Shape
 
 Array = Any
@@ -82,5 +82,7 @@ class Written:
                 table = self.tables.append(np.stack([start[first], counts], axis=1))
                 records.append((zeros, ()), len(first), table, parts=counts.sum() // DOUBLE.vector)
             else:
-                records.append((zero, ()), start[0], counts[0], parts=-(-counts[0] // DOUBLE.vector))
+                records.append(
+                    (zero, ()), start[0], counts[0], parts=-(-counts[0] // DOUBLE.vector)
+                )
         return True

@@ -8,9 +8,10 @@ all lanes.
 import ast
 from typing import Any, Literal
 
-from autograd.compiled.native.ir import DOUBLE, ENTRY, INT, Function, Term, Whole, vector
+from autograd.compiled.native.ir import ENTRY, INT, Function, Term, Whole, vector
 from autograd.compiled.native.lookups import Lookup
 from autograd.compiled.native.printer import Printer, is_for_doubles
+from autograd.compiled.native.reals import DOUBLE
 from autograd.operation import Operation
 
 Kind = Literal["line", "same", "table"] | float  # a number is a known exponent

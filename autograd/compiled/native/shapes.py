@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from autograd.compiled.native.ir import DOUBLE
+from autograd.compiled.native.reals import DOUBLE
 
 
 class Loop(NamedTuple):
@@ -142,9 +142,7 @@ def single(
     return shape([*loops[:i], *loops[i + 1 :]], loops[i], sign, add, alone), packed
 
 
-def _transposed(
-    loops: list[Loop], along: Loop, second: bool, vector: int
-) -> Transposed | None:
+def _transposed(loops: list[Loop], along: Loop, second: bool, vector: int) -> Transposed | None:
     """The transposition of a factor that gives the loop stride 1 in it; None if not possible."""
 
     def stride(loop: Loop) -> int:

@@ -9,8 +9,9 @@ from typing import Any
 
 from autograd.compiled.encoded import DOUBTFUL, FAILED, PASSED
 from autograd.compiled.margins import HUGE
-from autograd.compiled.native.ir import DOUBLE, ENTRY, INT, POINTER, Function, Term, Whole
+from autograd.compiled.native.ir import ENTRY, INT, POINTER, Function, Term, Whole
 from autograd.compiled.native.lookups import Lookup, transposed_sums
+from autograd.compiled.native.reals import DOUBLE
 
 FIELDS = (
     # The thread's numbers, and the program's tables and records (the start and end of each list).

@@ -20,9 +20,9 @@ from autograd.compiled.lowering import (
     Instruction,
 )
 from autograd.compiled.native.bounds import Bounds
-from autograd.compiled.native.ir import DOUBLE, Reals
 from autograd.compiled.native.layout import Layout
 from autograd.compiled.native.limits import Peaks
+from autograd.compiled.native.reals import DOUBLE, Reals
 from autograd.compiled.native.records import Kernel, Records, Tables, Written
 from autograd.compiled.native.rows import adjoints, values
 from autograd.compiled.native.shapes import apart

@@ -14,8 +14,8 @@ from autograd.compiled.lowering import CONTRACT, GATHER, SHARED, Instruction
 from autograd.compiled.native import lookups
 from autograd.compiled.native.contractions import any_shape, described
 from autograd.compiled.native.functions import EXPONENTS
-from autograd.compiled.native.ir import DOUBLE, Reals
 from autograd.compiled.native.layout import Layout
+from autograd.compiled.native.reals import DOUBLE, Reals
 from autograd.compiled.native.records import Records, Tables
 from autograd.compiled.native.rows import Kind, Kinds
 from autograd.compiled.native.shapes import SIZES, Loop, Shape, Transposed, merged, single, tiled

@@ -1,4 +1,4 @@
-"""Which indices of largest numbers only serve maxima and sums, which are continuous.
+"""What is continuous: rows without leaps, and what the index of the largest number is used for.
 
 The largest of some numbers is continuous, although its index jumps where two of them are equal.  So
 is a list in which the entry at that index is replaced by a number that it has anyway, and the sum
@@ -6,20 +6,55 @@ over a list in which that entry is replaced by any number.  Both are parts of lo
 """
 
 from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 
+from autograd.compiled import margins
 from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, MASKED, SHARED
 from autograd.compiled.traced import DETACH, MASK, SELECT
+from autograd.operation import Operation
 from autograd.value import rows
 
 Array = Any
+_MARKS = -90.0, -9.1, -2.9, -1.3, -0.4, 0.3, 0.9, 1.7, 3.1, 9.3, 80.0  # a leap is sought in between
+_OTHERS = -1.7, 0.6, 2.3
+_LEAST, _POLE = 1e-3, 1e6  # differences that count as leaps, the first relative to the values
 _DEEP = 8  # operations between an entry of a list and what is computed from it
 
 
+@cache
+def leaps(op: Operation) -> bool:
+    """Whether the row's value jumps between finite values, anywhere; found by trying.
+
+    >>> leaps(rows()["floor"]), leaps(rows()["sign"]), leaps(rows()["relu"]), leaps(rows()["div"])
+    (True, True, False, False)
+    """
+    if margins.jumps(op) or not op.smooth:
+        return margins.jumps(op)
+    pairs = [
+        (_at(op, v, -0.0, other), _at(op, v, 0.0, other))
+        for v, other in product(margins.signed(op), _OTHERS)
+    ]
+    for operand, other in product("xy"[: op.arity], _OTHERS[: 3 if op.arity == 2 else 1]):
+        for low, high in pairwise(_MARKS):
+            for _ in range(50):  # towards the half in which the value changes more
+                middle = (low + high) / 2
+                ends = [_at(op, operand, x, other) for x in (low, middle, high)]
+                far = abs(ends[1] - ends[0]) < abs(ends[2] - ends[1])
+                low, high = (middle, high) if far else (low, middle)
+            pairs.append((_at(op, operand, low, other), _at(op, operand, high, other)))
+    return any(_LEAST * (1 + abs(a) + abs(b)) < abs(a - b) < _POLE for a, b in pairs)
+
+
+def _at(op: Operation, operand: str, x: float, other: float) -> float:
+    return float(op.value(*((x, other) if operand == "x" else (other, x))[: op.arity]))
+
+
 def decisive(program: Any) -> Array:
-    """For each lane, whether it is an index that decides more than a maximum or such a sum."""
+    """For each lane, whether it is an index that decides more than what is continuous."""
     return _Search(program).run()
 
 
@@ -112,7 +147,12 @@ class _Search:
         if v == w:
             return True
         i, j = v - tape.sources, w - tape.sources
-        if min(i, j) < 0 or depth == 0 or tape.code[i] != tape.code[j] or tape.cut[i] != tape.cut[j]:
+        if (
+            min(i, j) < 0
+            or depth == 0
+            or tape.code[i] != tape.code[j]
+            or tape.cut[i] != tape.cut[j]
+        ):
             return False
         sides = [(int(tape.a[i]), int(tape.a[j])), (int(tape.b[i]), int(tape.b[j]))]
         if tape.code[i] == MASK:  # positions differ from place to place
