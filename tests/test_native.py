@@ -27,6 +27,7 @@ from llvmlite import binding
 
 import autograd
 from autograd import Value, argmax, rows
+from autograd.compiled import precision
 from autograd.compiled.encoded import Batch
 from autograd.compiled.margins import is_exact
 from autograd.compiled.native import (
@@ -52,6 +53,7 @@ from autograd.compiled.native.rows import values
 from autograd.compiled.native.shapes import Loop, Shape, merged, pieces, single, tiled
 from autograd.compiled.native.sweep import sweep
 from autograd.compiled.native.target import Target, host, libm
+from autograd.compiled.precision import Precision
 from autograd.operation import Operation
 from nn import MLP, softmax
 from tests import reference
@@ -756,18 +758,24 @@ def test_a_sample_that_is_alone_in_its_branch_has_the_same_bits() -> None:
         assert np.array_equal(slope[3], slopes[k])
 
 
-@pytest.mark.parametrize("seed", range(40, 60))
-def test_limits_matter_to_no_result(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+LIMITED = [(precision.DOUBLE, seed) for seed in range(40, 60)]
+LIMITED += [(precision.SINGLE, seed) for seed in range(60, 72)]
+
+
+@pytest.mark.parametrize(("kind", "seed"), LIMITED)
+def test_limits_matter_to_no_result(
+    kind: Precision, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = random.Random(seed)
     f, x = deciding_function(rng, "native"), points(rng, 48)
     compiled = autograd.compile(f, engine="numpy")
     compiled(x[0].tolist())
     one = compiled.last
     monkeypatch.setattr(limits.Limits, "learn", lambda *_: None)
-    wanted = swept(NativeEngine(one.program), one, x)  # every number has its bound
+    wanted = swept(NativeEngine(one.program, kind), one, x)  # every number has its bound
     monkeypatch.undo()
     monkeypatch.setattr(limits, "_EARLIEST", 1)
-    machine = NativeEngine(one.program)
+    machine = NativeEngine(one.program, kind)
     for _ in range(3):
         for found, expected in zip(swept(machine, one, x), wanted, strict=True):
             assert np.array_equal(found, expected, equal_nan=True)

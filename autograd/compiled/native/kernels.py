@@ -135,7 +135,7 @@ class Loaded:
             outputs_count=len(tape.outputs), width=tape.inputs, chunk=self.chunk,
             doubt=layout.doubt, unsure=layout.unsure, exceeded=layout.exceeded,
             roundings=translation.cone.roundings,
-            originals=layout.originals, sources=layout.sources,
+            originals=layout.originals, sources=layout.sources, compared=translation.compared,
             size_of=layout.sizes if layout.has_bounds else 0,
             bound_of=layout.bounds if layout.has_bounds else 0,
         )  # fmt: skip

@@ -20,9 +20,9 @@ FIELDS = (
     # Places: of lanes, adjoints, the partial sums of shared numbers' adjoints, with their count.
     "lanes", "adjoints", "sums", "sums_count", "notes", "copies", "copied", "copied_count",
     # For bounds: the number of roundings; the offsets to magnitudes, bounds and originals, and
-    # where the numbers with originals end; the places that tell whether bounds are needed,
-    # whether they were needed in any tile, and what is in doubt.
-    "roundings", "size_of", "bound_of", "originals", "sources", "unsure", "exceeded", "doubt",
+    # where the numbers with originals end, and whether those of parameters are read; the places
+    # that tell whether bounds are needed, whether they were in any tile, and what is in doubt.
+    "roundings", "size_of", "bound_of", "originals", "sources", "compared", "unsure", "exceeded", "doubt",
     # Tables: guards by order, with the count of each order; outputs, with their adjoints' places.
     "guards", "less", "less_equal", "greater", "greater_equal", "equal", "outputs", "outputs_count",
     "width", "chunk",
@@ -96,14 +96,20 @@ class _Sweep(Lookup):
         f.declared["memcpy"] = "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"
 
         def run(r: Whole) -> None:
-            to, source, count = self._where(r)
+            place, source, count = self._where(r)
             size, start = count * DOUBLE.size, f.pointer(numbers, source, DOUBLE.name)
+
+            def moved(to: Term) -> None:
+                f.do(
+                    f"call void @llvm.memcpy.p0.p0.i64(ptr {to}, ptr {start}, i64 {size}, i1 false)"
+                )
+
             if self.rounds:
-                self._rounded(start, to, count)
-                to = self._original(to)
+                self._rounded(start, place, count)
+                compared = call["compared"].compare("ne", 0)
+                f.only_if(compared, lambda: moved(self._original(place)))
             else:
-                to = f.at(to)
-            f.do(f"call void @llvm.memcpy.p0.p0.i64(ptr {to}, ptr {start}, i64 {size}, i1 false)")
+                moved(f.at(place))
 
         def copy(i: Whole, start: Whole) -> None:
             source, to = f.entry(copied, i), call["copies"] + i * self.tile + start

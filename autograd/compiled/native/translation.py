@@ -46,6 +46,7 @@ class Translation:
         peaks: the measurements.
         guards, outputs, copied: where their tables start.
         guard_counts: the number of guards of each order.
+        compared: whether the parameters' originals are read, in guards or for bounds.
         scratch: how many numbers of scratch memory kernels need.
     """
 
@@ -87,6 +88,8 @@ class Translation:
             self._backward(step)
         pairs = np.stack([layout.values(outputs), layout.slopes(outputs)], axis=1)
         self.outputs, self.copied = writer.tables.append(pairs), writer.tables.append(layout.copied)
+        sides = address[tape.guards[:, 1:3]]
+        self.compared = bool(cone.steps) or bool((sides >= SHARED + constants).any())
         by_order = np.argsort(tape.guards[:, 0], kind="stable")
         order, x, y, answer = tape.guards[by_order].T
         columns = [*(layout.values(address[side]) for side in (x, y)), answer]
