@@ -1,6 +1,7 @@
 """Compiled functions in float32: values within bounds, and never another branch than eager."""
 
 import importlib.util
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -146,7 +147,7 @@ def number(z: Any) -> float:
 def test_no_branch_or_jump_is_another_than_the_eager_one(name: str) -> None:
     f, some = HOSTILE[name]
     arity = f.__code__.co_argcount
-    points = [(x,) for x in some] if arity == 1 else [(x, y) for x in some for y in some]
+    points = [*itertools.product(some, repeat=arity)]
     points = [p for p in points if name not in ("a quotient", "a floor of a quotient") or p[1]]
     wanted = [number(f(*map(Value, point))) for point in points]
     one = compiled(f)
@@ -188,8 +189,8 @@ def test_rows_that_overflow_are_computed_in_float64(batch: int) -> None:
     f = compiled(lambda x: w * x * x)
     x = np.array([1e30, 3.0, 0.1])[:batch]
     value, slopes = f.value_and_grad(x)
-    assert value[0] == 2e60
-    assert slopes[0] == 4e30
+    assert value[0] == pytest.approx(2e60, rel=1e-15)
+    assert slopes[0] == pytest.approx(4e30, rel=1e-15)
     assert f.parameter_gradients(x)[1].tolist() == pytest.approx([1e60])
     # The value fits, but the gradient does not.
     g = compiled(lambda x: (w * 1e-30) * x)
@@ -231,7 +232,7 @@ def test_an_index_decides_unless_it_only_finds_a_maximum(name: str) -> None:
     one = autograd.compile(lambda x: f([v * 1.5 for v in x]), engine="numpy")
     one([0.2, 0.5, 0.1])
     cone = one.program.cone_in(SINGLE)
-    assert (len(cone.steps) > 0 or bool(cone.guards.any())) is decides
+    assert (len(cone.steps) > 0) is decides
 
 
 @pytest.mark.parametrize("name", rows())
@@ -241,15 +242,21 @@ def test_rows_leap_where_their_values_jump(name: str) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_rounding_decides_nothing_in_ordinary_training(task: str) -> None:
+def test_ordinary_training_stays_in_single_precision(
+    task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes, loss, kind = TASKS[task]
-    model = MLP(sizes, "relu", seed=1)
-    one = autograd.compile(lambda x, y: loss(model(x), y), engine="numpy")
-    y: Any = [1.0, 0.0, 0.0] if kind == "one-hot" else 1 if kind == "index" else 1.0
-    one([0.1, 0.2, 0.3, 0.4], y)
-    cone = one.program.cone_in(SINGLE)
-    assert cone.steps == []
-    assert not cone.guards.any()
+    model, rng = MLP(sizes, "relu", seed=1), np.random.default_rng(0)
+    x, chosen = rng.normal(size=(40, 4)), rng.integers(0, max(sizes[-1], 2), 40)
+    x[::7] = 0.0
+    y = {
+        "real": x[:, 0] * 0.3, "signs": 2.0 * chosen - 1.0, "classes": chosen * 1.0,
+        "one-hot": np.eye(max(sizes[-1], 2))[chosen], "index": chosen,
+    }[kind]  # fmt: skip
+    monkeypatch.setattr(Recording, "precise", None)
+    flat_one = compiled(lambda x, y: loss(model(x), y), reduction="mean").flat(model.parameters())
+    flat_one.backward(x, y)
+    flat_one.backward(x[:1], y[:1])
 
 
 def test_a_gpt_stays_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,8 +284,8 @@ def test_calls_are_nodes_of_a_graph_to_every_order() -> None:
             return autograd.grad(cube)(x)
 
         x = Value(0.5)
-        return [cube(0.5).data, second(0.5), autograd.grad(second)(0.5),
-                autograd.jvp(cube, (x,), (1.0,))[1].data]  # fmt: skip
+        tangent = autograd.jvp(cube, (x,), (1.0,))[1]
+        return [*map(number, (cube(0.5), second(0.5), autograd.grad(second)(0.5), tangent))]
 
     assert outer(f) == pytest.approx(outer(f.function), rel=1e-5)
     assert outer(f) != outer(f.function)
@@ -302,7 +309,7 @@ def test_every_method_computes_in_single_precision() -> None:
         assert not np.array_equal(found, wanted), name
         assert np.allclose(found, wanted, rtol=1e-5, atol=1e-6), name
     with one.flat(w) as flat_one:
-        assert flat_one.backward(x) == pytest.approx(exact(x).sum(), rel=1e-5) or True
+        assert flat_one.backward(x) == pytest.approx(exact(x), rel=1e-5)
         assert flat_one.gradients.dtype == np.float64
 
 
@@ -347,7 +354,7 @@ def test_fit_trains_in_single_precision() -> None:
     ends = []
     for dtype in ("float64", "float32"):
         model = MLP([1, 4, 1], "relu", seed=0)
-        replay = Replay(model, lambda z, y: mse([a for a, in z], y), model.parameters(), dtype)
+        replay = Replay(model, lambda z, y: mse([a for (a,) in z], y), model.parameters(), dtype)
         data = [[0.0], [0.5], [1.0]], [1.0, 2.0, 3.0]
         fit(model, data, loss=replay._loss, optimizer=SGD(model, lr=0.1), epochs=20,
             compiled=replay)  # fmt: skip

@@ -7,11 +7,11 @@ operands have the margins p and q, there are two more rules in the language of t
     doubt    above 0 where, within the margins, a comparison in the row's texts may have another
              answer, or z jumps
 
-The margin is |dz/dx| p + |dz/dy| q, with the slopes at the ends of x +- p and y +- q, plus the
-noise of functions that engines round differently.  That is right where the slopes hardly change.
-Where a slope has a pole, as the row's `smooth` column says, the row is in doubt within POLE_MARGINS
-times the margins.  Where the margins are too wide for slopes to tell (many periods of a sine, a
-pole of tan), the margin is inf.
+The margin is |dz/dx| p + |dz/dy| q, with the slopes at the ends of x +- p and y +- q, plus ULPS for
+functions that native code, NumPy and Python's `math` round differently.  That is right where the
+slopes hardly change.  Where a slope has a pole, as the row's `smooth` column says, the row is in
+doubt within POLE_MARGINS times the margins.  Where the margins are too wide for slopes to tell
+(many periods of a sine, a pole of tan), the margin is inf.
 """
 
 import ast
@@ -21,16 +21,20 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from autograd import rules
-from autograd.compiled.precision import DOUBLE, Precision
 from autograd.operation import Operation
 from autograd.value import rows
 
+ULPS = 16  # between two engines' values of one row; each is within a few ulp of the true value
 MIN_MARGIN = 1e-300  # a margin is 0, or above this
+UNDERFLOW = 1e-299
+MIN_ACCURATE = 1e-280  # a smaller result of a function is only accurate to UNDERFLOW
+MAX_RESULT = 1e300  # a larger result may overflow
 HUGE = 1e280  # with a larger margin, the terms of a sum may have overflowed
 MAX_MOVE = 2.0**-10  # farther moves of operands and z, relative to 1 + their size, are not linear
 MAX_STEEPNESS = 2.0**20  # of |x dz/dx|, relative to 1 + |z|, for functions without periods
 POLE_MARGINS = 1024.0  # this many margins away from its pole, a slope changes by some thousandths
 SLOPE_SLACK = 1 + 2.0**-6  # a factor for such changes
+_NOISE = ULPS * 2.0**-52
 _STEPS = {"ceil", "floor", "fmod", "remainder", "trunc"}  # functions of libm that jump
 _ROUNDED = {"fabs", "sqrt", *_STEPS}  # IEEE 754 rounds them the same everywhere
 MIN_WHOLE = 2.0**50  # larger numbers are whole or halves
@@ -74,9 +78,9 @@ class Margins:
 
 
 @cache
-def margins(op: Operation, unsigned: str = "", precision: Precision = DOUBLE) -> Margins:
+def margins(op: Operation, unsigned: str = "") -> Margins:
     """The rules for a row; `unsigned` names the operands whose zeros may have the other sign."""
-    writer = _Writer(op, "".join(v for v in signed(op) if v in unsigned), precision)
+    writer = _Writer(op, "".join(v for v in signed(op) if v in unsigned))
     margin = writer.margin()
     doubt = writer.doubt() if decides(op, writer.operands, unsigned) else "0.0"
     parts = {name: _tree(part) for name, part in writer.parts.items()}
@@ -149,18 +153,13 @@ def _differs_at_zero(op: Operation, operand: str) -> list[bool]:
 
 
 @cache
-def is_exact(op: Operation, precision: Precision = DOUBLE) -> bool:
-    """Whether an engine of that precision gives the eager bits for the same operands.
+def is_exact(op: Operation) -> bool:
+    """Whether all engines give the same bits for the same operands.
 
-    >>> from autograd.compiled.precision import SINGLE
-    >>> is_exact(rows()["div"]), is_exact(rows()["exp"]), is_exact(rows()["div"], SINGLE)
-    (True, False, False)
+    >>> is_exact(rows()["div"]), is_exact(rows()["exp"])
+    (True, False)
     """
-    whole = _whole(op, op.value_tree)
-    rounds = any(isinstance(node, ast.BinOp) for node in ast.walk(whole)) or "sqrt" in rules.calls(
-        whole
-    )
-    return _is_exact(whole) and (precision.eager or not rounds)
+    return _is_exact(_whole(op, op.value_tree))
 
 
 def _is_exact(tree: ast.AST) -> bool:
@@ -242,7 +241,6 @@ class _Writer:
 
     op: Operation
     unsigned: str
-    precision: Precision
     parts: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
 
@@ -307,7 +305,7 @@ class _Writer:
         text = f"{slack!r} * {total} + {self.noise(total)}"
         for quantity, bound in bounds.items():
             text = f"({text} if {quantity} < {bound} else inf)"
-        if is_exact(self.op, self.precision):
+        if is_exact(self.op):
             text = f"0.0 if {self.reach} < {MIN_MARGIN!r} else {text}"
         return self.part(text)
 
@@ -334,17 +332,15 @@ class _Writer:
 
     def noise(self, moved: str) -> str:
         """How far two values of the row differ by rounding and underflow alone."""
-        precision = self.precision
-        most, least = precision.max_result, precision.min_accurate
-        noise = f"({precision.noise!r} * (abs(z) + {moved}) if abs(z) < {most!r} else inf)"
-        lost = f"{precision.underflow!r}"
-        if is_exact(self.op, precision):
+        noise = f"({_NOISE!r} * (abs(z) + {moved}) if abs(z) < {MAX_RESULT!r} else inf)"
+        lost = f"{UNDERFLOW!r}"
+        if is_exact(self.op):
             lost = f"({lost} if abs(z) > 0 else 0.0)"
             noise = f"({noise} if {moved} > 0 else 0.0)"
         else:
             for v in self.ends:  # the value of a function at 0 is exact
                 lost = f"({lost} if abs({v}) > 0 else 0.0)"
-        return f"{noise} + ({lost} if abs(z) < {least!r} else 0.0)"
+        return f"{noise} + ({lost} if abs(z) < {MIN_ACCURATE!r} else 0.0)"
 
     # ------------------------------------------------------------------ doubt
 
@@ -365,8 +361,6 @@ class _Writer:
         if not jumps(self.op):
             return []
         text = self.passed(*_pieces(self.op)) if self.op.pieces else self.leaps()
-        if len(self.operands) > 1 and not self.precision.eager:
-            return [text]  # exact operands may have a quotient that is rounded
         return [f"(0.0 if {self.reach} < {MIN_MARGIN!r} else {text})"]
 
     def passed(self, pieces: ast.expr) -> str:
@@ -412,8 +406,7 @@ class _Writer:
     def leaps(self) -> str:
         """Above 0 where z differs more between the corners of the margins than its slopes allow."""
         moved = " + ".join(self.moved(v) for v in self.operands)
-        noise = f"{4 * self.precision.noise!r} * abs(z)"
-        allowed = f"{4 * POLE_MARGINS!r} * ({moved}) + {noise} + {MIN_MARGIN!r}"
+        allowed = f"{4 * POLE_MARGINS!r} * ({moved}) + {4 * _NOISE!r} * abs(z) + {MIN_MARGIN!r}"
         whole = rules.written_out(self.op.value_tree, self.op.where_trees)
         sides = itertools.product(*(dict.fromkeys(ends) for ends in self.ends.values()))
         # These are not parts, which are always computed.
@@ -432,12 +425,6 @@ class _Writer:
 
     def range(self, tree: ast.expr) -> Range:
         """The smallest and the largest value of a tree within the margins."""
-        ends = self.unrounded(tree)
-        rounds = isinstance(tree, ast.BinOp) and not self.precision.eager
-        return self.rounded(ends) if rounds else ends
-
-    def unrounded(self, tree: ast.expr) -> Range:
-        """The same, but for the rounding of the tree's last operation in another type."""
         match tree:
             case ast.Name(id=name):
                 return self.ends.get(name, (name, name))
@@ -499,9 +486,8 @@ class _Writer:
     def rounded(self, ends: Range) -> Range:
         """A range, widened by the rounding in which engines differ."""
         low, high = ends
-        noise = self.precision.noise
-        return (self.part(f"{low} - {noise!r} * abs({low})"),
-                self.part(f"{high} + {noise!r} * abs({high})"))  # fmt: skip
+        return (self.part(f"{low} - {_NOISE!r} * abs({low})"),
+                self.part(f"{high} + {_NOISE!r} * abs({high})"))  # fmt: skip
 
     def extremes(self, names: list[str]) -> Range:
         """The smallest and the largest of some parts."""

@@ -1,5 +1,6 @@
 """The types of numbers in which a compiled function can compute."""
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,31 +19,24 @@ class Precision:
     Attributes:
         name: NumPy's name of the type.
         unit: the relative rounding error of one addition or multiplication.
+        largest: the largest number.
         smallest: the smallest magnitude but 0: a product of two does not underflow.
-        min_accurate, underflow: a smaller result of a function is only accurate to `underflow`.
-        max_result: a larger result of a function may overflow.
+        underflow: how far results may be off without a relative error.
         tolerance: what `verify` allows, relative to the largest number on the way.
         eager: whether it is the type of the eager engine.
     """
 
     name: str
     unit: float
+    largest: float
     smallest: float
-    min_accurate: float
     underflow: float
-    max_result: float
     tolerance: float
     eager: bool
 
-    @property
-    def noise(self) -> float:
-        """How far two engines' values of one row differ, relative to the value."""
-        return ULPS * 2 * self.unit
 
-
-ULPS = 16  # between two engines' values of one row; each is within a few ulp of the true value
-DOUBLE = Precision("float64", 2.0**-53, 1e-140, 1e-280, 1e-299, 1e300, 1e-9, True)
-SINGLE = Precision("float32", 2.0**-24, 2.0**-63, 1e-28, 1e-35, 1e35, 1e-4, False)
+DOUBLE = Precision("float64", 2.0**-53, sys.float_info.max, 1e-140, 1e-299, 1e-9, True)
+SINGLE = Precision("float32", 2.0**-24, (2.0 - 2.0**-23) * 2.0**127, 2.0**-63, 1e-35, 1e-4, False)
 _KNOWN = {DOUBLE.name: DOUBLE, SINGLE.name: SINGLE}
 
 

@@ -12,9 +12,10 @@ sums of products also compute bounds (Higham, Accuracy and Stability of Numerica
 Exact numbers have a margin of 0 and decide nothing wrongly: inputs, parameters and constants, sums
 of two terms, products, and functions that IEEE 754 rounds the same everywhere.
 
-In single precision only whole indices, choices among exact numbers, and constants that it
-can represent are exact.  Bounds themselves are computed in doubles.  A guard between inputs,
-parameters and constants compares their doubles, so it is exact, too.
+In single precision only indices, choices among exact numbers, and constants that it has are exact.
+Bounds themselves are computed in doubles, and so is each operation once more, from the rounded
+operands: the difference is its own rounding error.  A guard between inputs, parameters and
+constants compares their doubles, so it is exact, too.
 """
 
 from collections.abc import Sequence
@@ -142,11 +143,11 @@ def exactness(program: Instructions, precision: Precision = DOUBLE) -> Exactness
             np.add.at(exact.terms, z[counts], 1)
             rounded[z[counts & ~(factors.plain(x) | factors.plain(y))]] = True
             inexact[z[exact.of(inexact, x) | exact.of(inexact, y)]] = True
-            inexact[lanes] |= exact.terms[lanes] > int(precision.eager) + ~rounded[lanes]
+            inexact[lanes] |= (exact.terms[lanes] > 1 + ~rounded[lanes]) | (not precision.eager)
             unsigned[lanes] = True
         elif step.kind == ROW:
             op = table[program.tape.ops[step.op]]
-            inexact[lanes] = not margins.is_exact(op, precision)
+            inexact[lanes] = not (precision.eager and margins.is_exact(op))
             for pool in step.pool:
                 inexact[lanes] |= exact.of(inexact, pool)
                 unsigned[lanes] |= exact.of(unsigned, pool)
@@ -186,6 +187,12 @@ class _Factors:
             nearest = self.constants.astype(precision.name).astype(np.float64)
         return (nearest != self.constants) & ~np.isnan(self.constants)
 
+    def beyond(self, precision: Precision, addresses: Array) -> Array:
+        """Whether they are constants out of the range of another type than the eager one."""
+        return self._of(
+            (abs(self.constants) > precision.largest) & (not precision.eager), addresses
+        )
+
     def _of(self, which: Array, addresses: Array) -> Array:
         shared = addresses >= SHARED
         return shared & which[np.where(shared, addresses - SHARED, 0)]
@@ -218,7 +225,10 @@ class _Search:
         computed = (sides >= program.tape.inputs) & (sides < SHARED)
         off = exact.of(exact.inexact, sides) & computed
         guards = off.any(axis=1) & (sides[:, 0] != sides[:, 1])
-        self._need(sides[guards].ravel())
+        # Only an overflow could reach a number that the precision does not have.
+        far = _Factors(program).beyond(self.precision, sides).any(axis=1) & guards
+        self.read.append(sides[far].ravel())
+        self._need(sides[guards & ~far].ravel())
         for step in reversed(program.instructions):
             self._add(step)
         lanes = np.concatenate(self.read)
@@ -250,9 +260,7 @@ class _Search:
         elif len(wanted):
             self._add_step(step, step.pool[:1])  # the index is exact
             index = step.pool[1]
-            self.needed[index[index < SHARED]] = (
-                True  # if it is the index of the largest, it decides
-            )
+            self.needed[index[index < SHARED]] = True
 
     def _add_step(self, step: Instruction, pools: Sequence[Array]) -> None:
         for pool in pools:
@@ -272,15 +280,17 @@ class _Search:
     def _add_sum(self, step: Instruction) -> None:
         """Add |x| (bound of y) for each product, and (bound of x) |y| if x may be off."""
         z, x, y = step.products
-        part = replace(step, sign=1.0)
+        sign = 1.0 if self.precision.eager else step.sign  # bounds are added, whatever the sign
+        part = replace(step, sign=sign)
         if step.kind == GATHER or not self.exact.inexact[step.results].all():
             chosen = self.needed[z] & self.exact.inexact[z]
             order = np.argsort(z[chosen], kind="stable")
             z, x, y = (column[chosen][order] for column in (z, x, y))
             lanes, counts = np.unique(z, return_counts=True)
             part = Instruction(
-                GATHER, step.level, len(lanes), int(lanes[0]), pool=(x, y, lanes), counts=counts
-            )
+                GATHER, step.level, len(lanes), int(lanes[0]), sign=sign, pool=(x, y, lanes),
+                counts=counts,
+            )  # fmt: skip
         for addresses in (x, y, z):
             self._need(addresses)
         off = [bool(self.exact.of(self.exact.inexact, side).any()) for side in (x, y)]

@@ -12,8 +12,10 @@ from autograd.compiled.native import doubts, lookups, peaks
 from autograd.compiled.native.limits import Peaks
 from autograd.compiled.native.records import Records
 from autograd.compiled.native.writer import Writer
-from autograd.compiled.rounding import Step, runs
+from autograd.compiled.rounding import Cone, Step, exactness, runs
 from autograd.value import rows
+
+Array = Any
 
 
 class Bounds:
@@ -27,8 +29,9 @@ class Bounds:
         table = rows()
         self.variants = [(table[variant.op], variant) for variant in cone.rows]
         self._begin()
-        for step in cone.steps:
-            self._follow(step)
+        self.sums = {} if cone.precision.eager else _whole_sums(cone)
+        for k, step in enumerate(cone.steps):
+            self._follow(k, step)
         self._watch()
 
     # ------------------------------------------------------------------ many numbers at once
@@ -101,10 +104,13 @@ class Bounds:
         layout, roundings = self.layout, self.cone.roundings
         self.lists["bounds"].append(kernel, layout.sizes, layout.bounds, roundings, *fields)
 
-    def _follow(self, step: Step) -> None:
+    def _follow(self, k: int, step: Step) -> None:
         one, writer, layout = step.instruction, self.doubles, self.layout
         parts = layout.sizes, layout.bounds
-        if one.kind in (CONTRACT, GATHER):
+        if one.kind in (CONTRACT, GATHER) and not self.cone.precision.eager:
+            if k in self.sums:
+                self._look_up(*self.sums[k])
+        elif one.kind in (CONTRACT, GATHER):
             self._sum(one, parts[step.x_bound], parts[step.y_bound], True)
         elif one.kind == ROW:
             (op, variant), kinds = self.variants[one.op], writer.kinds(one.pool)
@@ -130,3 +136,49 @@ class Bounds:
         sides = [writer.side(*pair) for pair in pairs]
         alone = writer.is_one(np.array(one.y)) and y == self.layout.sizes  # the magnitude of 1 is 1
         writer.contract(records, one, sides, add, alone)
+
+    def _look_up(self, lanes: Array, counts: Array, x: Array, y: Array, signs: Array) -> None:
+        """Add the record for the margins of whole sums."""
+        layout, append, first = self.layout, self.writer.tables.append, SHARED
+        exact = ~exactness(self.writer.program).inexact[lanes]
+        codes = [
+            4 * np.where(side < first, layout.lane(side), side - first) + (side < first)
+            for side in (x, y)
+        ]
+        tables = (
+            append(2 * layout.lane(lanes) + exact),
+            append(np.concatenate([[0], np.cumsum(counts)])),
+            append(codes[0] + 2 * (signs < 0)),
+            append(codes[1]),
+        )
+        self._add((doubts.sum_margins, (self.tile,)), len(lanes), *tables)
+
+
+def _whole_sums(cone: Cone) -> dict[int, tuple[Array, ...]]:
+    """For the last step of each sum: its lanes, how many products each has, the products, signs."""
+    steps = [(k, step.instruction) for k, step in enumerate(cone.steps)]
+    last = {id(one): k for k, one in steps if one.kind in (CONTRACT, GATHER)}
+    parts = [(k, one) for k, one in steps if last.get(id(one)) == k]
+    if not parts:
+        return {}
+    columns = [
+        np.stack(
+            [
+                *one.products,
+                np.full(len(one.products[0]), int(one.sign)),
+                np.full(len(one.products[0]), k),
+            ]
+        )
+        for k, one in parts
+    ]
+    z, x, y, sign, k = np.concatenate(columns, axis=1)
+    lanes, inverse = np.unique(z, return_inverse=True)
+    ends = np.zeros(len(lanes), dtype=np.int64)
+    np.maximum.at(ends, inverse, k)
+    sums = {}
+    for end in np.unique(ends).tolist():
+        chosen = np.flatnonzero(ends[inverse] == end)
+        chosen = chosen[np.argsort(z[chosen], kind="stable")]
+        own, counts = np.unique(z[chosen], return_counts=True)
+        sums[end] = own, counts, x[chosen], y[chosen], sign[chosen]
+    return sums

@@ -14,9 +14,11 @@ from autograd.compiled.native.ir import Function, Term, Whole
 from autograd.compiled.native.lookups import Lookup
 from autograd.compiled.native.peaks import NOTHING, larger
 from autograd.compiled.native.rows import Kinds, Row
-from autograd.compiled.precision import Precision
+from autograd.compiled.precision import DOUBLE, Precision
 from autograd.compiled.rounding import INFINITE
 from autograd.operation import Operation
+
+NOISE = 16 * 2.0**-23  # a row's rounding error in single precision, relative to its value
 
 
 def magnitude(x: Term, precision: Precision) -> Term:
@@ -85,11 +87,17 @@ def _printed(
     row: Row, variant: margins.Variant, numbers: Any, z: Term, off: list[Term]
 ) -> list[Term]:
     """The margin and the doubt of a row, for a vector of lanes or samples."""
-    rules = margins.margins(row.op, variant.unsigned, z.f.values.precision)
+    rules = margins.margins(row.op, variant.unsigned)
     printer = row.printer(numbers, [], z=z, **dict(zip("pq", off, strict=False)))
     for name, tree in rules.parts.items():
         printer.names[name] = printer.number(tree)
-    return [printer.term(rules.margin), printer.term(rules.doubt)]
+    margin, doubt = printer.term(rules.margin), printer.term(rules.doubt)
+    precision = z.f.values.precision
+    if precision.eager:
+        return [margin, doubt]
+    own = abs(row.printer(numbers, [row.op.value_tree]).term(row.op.value_tree) - z)
+    usual = abs(z).times_plus(NOISE, precision.underflow)
+    return [margin + own, doubt + own.compare("ugt", usual).select(z.like(1.0), 0.0)]
 
 
 def row_margins(
@@ -126,6 +134,45 @@ def row_margins(
     else:
         (total,) = here.vectors(row.count, some, (f.number(0.0),))
         here.increase(total.total(), doubt)
+
+
+def sum_margins(f: Function, tile: int) -> None:
+    """Add the margins of sums of products to the bounds of their results.
+
+    Everything is looked up.  A result is its place times 2, plus 1 if doubles give the eager bits
+    for exact factors.  A factor is its place times 4, plus 1 if each sample has its own number, and
+    plus 2 to subtract the product.
+    """
+    here = _Bounds(f, tile)
+    here.begin()
+    count, results, starts, xs, ys = here.field(), *(here.table() for _ in range(4))
+    unit = f.spread(here.unit * (DOUBLE.unit / f.values.precision.unit), here.width)
+
+    def factor(code: Term, start: Whole) -> tuple[Term, Term]:
+        """Numbers and their margins."""
+        own, place = code & 1, (code >> 2) + (code & 1) * start
+        read = here.value(place), here.margin(place, here.width)
+        x, off = (own.compare("ne", 0).select(v, f.spread(v.part(0), here.width)) for v in read)
+        return x, off
+
+    def lane(i: Whole, start: Whole) -> None:
+        code = f.spread(f.entry(results, i), 1)
+        place = (code >> 1) + start
+
+        def term(t: Whole, state: list[Term]) -> list[Term]:
+            codes = [f.spread(f.entry(table, t), 1) for table in (xs, ys)]
+            (x, p), (y, q) = (factor(one, start) for one in codes)
+            product, (total, size, off) = x * y, state
+            product = (codes[0] & 2).compare("ne", 0).select(-product, product)
+            off = off + (abs(x) * q + p * abs(y) + p * q)
+            return [total + product, size + abs(product), off]
+
+        total, size, off = here.terms(starts, i, 0, term, *[here.number(0.0)] * 3)
+        exact = f.spread((code & 1).compare("ne", 0), here.width) & off.compare("oeq", 0.0)
+        rounding = (size * unit).replaced(exact, 0.0)
+        here.increase(abs(total - here.value(place)) + off + rounding, place + here.bounds)
+
+    here.lanes(count, lane)
 
 
 def largest_doubts(f: Function, tile: int) -> None:

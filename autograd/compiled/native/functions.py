@@ -27,6 +27,7 @@ class _Coefficients:
         log2: the logarithm of 2 in two parts; times a power's exponent, the first is exact.
         most, least: beyond these, e^x is inf or 0.
         minus_one: below this, e^x - 1 is -1.
+        flat: beyond this, the hyperbolic tangent is 1.
         root_half: the bits of sqrt(1/2).
     """
 
@@ -36,6 +37,7 @@ class _Coefficients:
     most: float
     least: float
     minus_one: float
+    flat: float
     root_half: int
 
 
@@ -52,13 +54,13 @@ _COEFFICIENTS = {
             0.18182889128412458, 0.15331721495826012, 0.1461645097955211,
         ),
         log2=(6.93147180369123816490e-01, 1.90821492927058770002e-10),
-        most=710.0, least=-746.0, minus_one=-40.0, root_half=0x3FE6A09E667F3BCD,
+        most=710.0, least=-746.0, minus_one=-40.0, flat=50.0, root_half=0x3FE6A09E667F3BCD,
     ),
     SINGLE: _Coefficients(
         exp=(0.5, 0.1666657775640488, 0.041666556149721146, 0.00836317334324, 0.00139261758886),
         log=(0.6666666865348816, 0.4000012278556824, 0.2855080664157867, 0.2333083003759),
         log2=(0.69317626953125, -2.9088971132296138e-05),
-        most=89.0, least=-104.0, minus_one=-20.0, root_half=0x3F3504F3,
+        most=89.0, least=-104.0, minus_one=-20.0, flat=20.0, root_half=0x3F3504F3,
     ),
 }  # fmt: skip
 
@@ -157,7 +159,7 @@ def exponential_less_one(x: Term) -> Term:
 def hyperbolic_tangent(x: Term) -> Term:
     """The hyperbolic tangent: m / (m + 2) for m = e^2x - 1, corrected for rounding errors."""
     size = abs(x)
-    total, tail = _expm1(size.at_most(50.0) * 2.0)
+    total, tail = _expm1(size.at_most(_COEFFICIENTS[x.real].flat) * 2.0)
     m = total + tail
     last = tail - (m - total)
     below = m + 2.0

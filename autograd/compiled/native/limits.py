@@ -10,6 +10,7 @@ fall everywhere, and of copies in which some numbers are replaced.
 """
 
 import math
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -26,6 +27,7 @@ from autograd.compiled.lowering import (
     SHARED,
     Instruction,
 )
+from autograd.compiled.native.doubts import NOISE
 from autograd.compiled.native.intervals import Interval, called, interval, is_direct, sides_of
 from autograd.compiled.native.layout import Layout
 from autograd.compiled.program import Program
@@ -66,10 +68,10 @@ class Heaps:
         """The heaps of some numbers."""
         return np.unique(self.each(addresses)).tolist()  # type: ignore[no-any-return]
 
-    def is_source(self, heap: int) -> bool:
-        """Whether its numbers are inputs, parameters or constants."""
+    def is_rounded(self, heap: int) -> bool:
+        """Whether its numbers are inputs or parameters, which another type rounds."""
         first, _ = self.numbers(heap)
-        return first >= SHARED or first < self.inputs
+        return first < self.inputs or heap == self.constants
 
     def numbers(self, heap: int) -> tuple[int, int]:
         """The address of the heap's first number, and its length."""
@@ -124,8 +126,7 @@ class Peaks:
             tape, address = self.program.tape, self.program.address
             read = [step.instruction.operands for step in self.cone.steps]
             read.append(address[tape.guards[self.cone.guards, 1:3]].ravel())
-            heaps = of(np.concatenate(read))
-            sizes.update(heap for heap in heaps if self.heaps.is_source(heap))
+            sizes.update(filter(self.heaps.is_rounded, of(np.concatenate(read))))
         return ends, sizes
 
     def follows(self, one: Instruction) -> bool:
@@ -203,7 +204,7 @@ class Limits:
             self.seen[:] = -math.inf
         else:
             # Rounded down, because a number beyond the limit must not pass for one within it.
-            rounded = limits.astype(self.limits.dtype)
+            rounded = quietly(partial(limits.astype, self.limits.dtype))
             below = np.nextafter(rounded, -np.inf, dtype=rounded.dtype)
             self.limits[: self.peaks.count] = np.where(rounded > limits, below, rounded)
 
@@ -235,7 +236,7 @@ class _Evaluation:
         self.peaks, self.extremes, self.heaps = peaks, extremes, peaks.heaps
         self.program, self.cone, self.precision = peaks.program, peaks.cone, peaks.cone.precision
         self.margins: dict[int, float] = {}  # 0 if there is none
-        self.unit = self.cone.unit
+        self.unit, self.constants = self.cone.unit, self.program.tape.constants
         # By heap: the size, and the ends as (highest, -lowest, highest below 0, -lowest above 0).
         self.sizes: dict[int, float] = {}
         self.ends: dict[int, tuple[float, ...]] = {}
@@ -287,9 +288,15 @@ class _Evaluation:
 
     def _rounded(self, heap: int) -> float:
         """How far the heap's numbers may be from those that were rounded to them."""
-        if self.precision.eager or not self.heaps.is_source(heap):
+        if self.precision.eager:
             return 0.0
-        return self._size(heap) * self.precision.unit
+        if self.heaps.is_rounded(heap):
+            return self._size(heap) * self.precision.unit
+        if heap >= len(self.constants):
+            return 0.0
+        number = self.constants[heap]
+        off = abs(float(number.astype(self.precision.name)) - float(number))
+        return off if off < math.inf else 0.0  # a guard reads the constant itself
 
     def _add(self, one: Instruction, margin: float) -> None:
         for heap in self.heaps.of(one.results):
@@ -311,8 +318,8 @@ class _Evaluation:
         """The interval of the results in another type than the eager one."""
         if self.precision.eager:
             return low, high
-        noise, least = self.precision.noise, self.precision.underflow
-        return low - noise * abs(low) - least, high + noise * abs(high) + least
+        least = self.precision.underflow
+        return low - NOISE * abs(low) - least, high + NOISE * abs(high) + least
 
     def _size(self, heap: int) -> float:
         size = self.sizes[heap] if heap in self.sizes else max(self.ends[heap][:2])
@@ -336,7 +343,7 @@ class _Evaluation:
     def _row(self, one: Instruction) -> bool:
         """Whether no decision in a row is in doubt; adds the margin to its results."""
         variant = self.cone.rows[one.op]
-        rule = margins.margins(rows()[variant.op], variant.unsigned, self.precision)
+        rule = margins.margins(rows()[variant.op], variant.unsigned)
         off = [self.margin(pool) for pool in one.pool]
         names: dict[str, Interval] = {"z": self._ends(one.results)}
         names |= {name: (0.0, p) for name, p in zip("pq", off, strict=False)}
@@ -348,6 +355,9 @@ class _Evaluation:
             most = max(most, interval(rule.margin, known)[1])
             if not interval(rule.doubt, known)[1] <= 0.0:
                 return False
+        if not self.precision.eager:
+            low, high = self._ends(one.results)
+            most += NOISE * max(abs(low), abs(high)) + self.precision.underflow
         self._add(one, most * _SLACK)
         return most < math.inf
 

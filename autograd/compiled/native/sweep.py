@@ -22,7 +22,8 @@ FIELDS = (
     # For bounds: the number of roundings; the offsets to magnitudes, bounds and originals, and
     # where the numbers with originals end, and whether those of parameters are read; the places
     # that tell whether bounds are needed, whether they were in any tile, and what is in doubt.
-    "roundings", "size_of", "bound_of", "originals", "sources", "compared", "unsure", "exceeded", "doubt",
+    "roundings", "size_of", "bound_of", "originals", "sources", "compared", "unsure", "exceeded",
+    "doubt",
     # Tables: guards by order, with the count of each order; outputs, with their adjoints' places.
     "guards", "less", "less_equal", "greater", "greater_equal", "equal", "outputs", "outputs_count",
     "width", "chunk",
@@ -229,12 +230,17 @@ class _Sweep(Lookup):
         known = place.compare("ult", self.call["sources"])
         return f.when(known, lambda: f.double(self._original(place), start, self.width), x)
 
-    def _margin(self, place: Whole, apart: Whole, width: int) -> Term:
-        """The margin of the numbers whose magnitudes are at a place."""
-        f, memory = self.f, self.f.pointers["memory"]
-        size, bound = f.double(memory, place, width), f.double(memory, place + apart, width)
-        unit = self.call["roundings"].cast("sitofp", DOUBLE.name) * f.real.precision.unit
-        return bound - f.spread(unit, width) * size
+    def _margin(self, place: Term, start: Whole) -> Term:
+        """How far the numbers at a place may be off; originals are exact."""
+        f, call, memory = self.f, self.call, self.f.pointers["memory"]
+        first, apart = place + start + call["size_of"], call["bound_of"] - call["size_of"]
+        size, bound = (f.double(memory, at, self.width) for at in (first, first + apart))
+        unit = call["roundings"].cast("sitofp", DOUBLE.name) * f.real.precision.unit
+        margin = bound - f.spread(unit, self.width) * size
+        if not self.rounds:
+            return margin
+        known = place.compare("ult", call["sources"])
+        return known.select(f.number(0.0, self.width, DOUBLE), margin)
 
     def _guards(self, start: Whole, unsure: Term) -> None:
         """Note the status of each sample: doubtful if rounding could change a decision."""
@@ -243,9 +249,7 @@ class _Sweep(Lookup):
 
         def guard(order: str, x: Term, y: Term, row: list[Term], state: list[Term]) -> list[Term]:
             may = f.spread(row[3].compare("ne", 0) & unsure, width)
-            places = [place + start + call["size_of"] for place in row[:2]]
-            apart = call["bound_of"] - call["size_of"]
-            margin = self._margin(places[0], apart, width) + self._margin(places[1], apart, width)
+            margin = self._margin(row[0], start) + self._margin(row[1], start)
             close = abs(x - y).compare("ule", margin) | margin.compare("uge", HUGE)
             close = close & margin.compare("une", 0.0) & may
             wrong = x.compare(order, y) ^ f.spread(row[2].compare("ne", 0), width)
