@@ -16,6 +16,7 @@ from autograd.check.report import Report, Verdict
 from autograd.compiled.selection import argmax, replaced, select
 from autograd.compiled.traced import RecordingError, ReplayError
 from autograd.define import define_op
+from autograd.elsewhere import unknown
 from autograd.expressions import ExpressionError, expression
 from autograd.modes import detect_anomaly, no_grad, quiet_gc, recording, scope
 from autograd.operation import Op, Operation
@@ -116,7 +117,7 @@ def __getattr__(name: str) -> Any:
         return globals()[name]
     op = vars(Ops).get(name)
     if not isinstance(op, Operation):
-        raise AttributeError(f"module 'autograd' has no attribute or operation {name!r}")
+        raise unknown("module 'autograd'", name, __dir__())
     globals()[name] = op  # the next look-up does not come here
     return op
 

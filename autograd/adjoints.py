@@ -9,9 +9,15 @@ from autograd.value import Value, data_of, derivatives, hooked
 
 
 def _adjoints(
-    inner: list[Value], outputs: list[tuple[Value, Any]], wanted: list[Value]
+    inner: list[Value],
+    outputs: list[tuple[Value, Any]],
+    wanted: list[Value],
+    zeros_stop: bool = False,
 ) -> list[Any]:
-    """d(sum of seed * output)/d(wanted) as Values or numbers, themselves differentiable."""
+    """d(sum of seed * output)/d(wanted) as Values or numbers, themselves differentiable.
+
+    With `zeros_stop`, an adjoint of 0 is not passed on even if it is a computed number.
+    """
     # Only nodes that depend on the wanted ones need an adjoint; others may be a whole outer graph.
     along: set[Value | None] = set(wanted)
     for node in inner:
@@ -32,7 +38,7 @@ def _adjoints(
     retained = set(wanted)
     for node in reversed(inner):
         g = adjoint.get(node) if node in retained else adjoint.pop(node, None)
-        if g is None or (not isinstance(g, Value) and g == 0.0):
+        if g is None or ((zeros_stop or not isinstance(g, Value)) and g == 0.0):
             continue
         if type(node) is Value and node.hooks:
             g = hooked(node, g)
@@ -122,16 +128,36 @@ def gradients_of(
     outputs: list[tuple[Value, Any]],
     wanted: list[Value],
     create_graph: bool,
+    as_numbers: bool = False,
+    lost: list[str] | None = None,
 ) -> list[Any]:
-    """The same for a graph that has been visited."""
+    """The same for a graph that has been visited.
+
+    With `as_numbers`, a pass on a tape gives what a pass with plain numbers would give.  `lost`
+    gets the text on an infinite slope that an adjoint of 0 met, if any.
+    """
     if create_graph:
         refuse_choices(leaves, wanted)
-        return _adjoints(inner, outputs, wanted)
+        slopes = _adjoints(inner, outputs, wanted)
+        if as_numbers and has_nan(slopes):
+            slopes = _adjoints(inner, outputs, wanted, zeros_stop=True)
+        return slopes
     for output, seed in outputs:
         if type(seed) is not float:
             outputs = [(output, item(seed)) for output, seed in outputs]
             break
-    return derivatives(inner, leaves, outputs, wanted)
+    return derivatives(inner, leaves, outputs, wanted, lost)
+
+
+def has_nan(slopes: list[Any]) -> bool:
+    """Whether one of the derivatives on a tape is nan, which becomes a guard.
+
+    In a pass with numbers an adjoint of 0 stops.  On a tape it meets the slope, and 0 * inf is nan.
+    Wherever that happens, the pass is recorded again, with a guard for each adjoint.
+    """
+    return any(
+        cast(Any, s).is_nan() for s in slopes if isinstance(s, Value) and type(s) is not Value
+    )
 
 
 def refuse_choices(leaves: list[Value], wanted: list[Value]) -> None:

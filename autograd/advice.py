@@ -2,6 +2,7 @@
 
 import linecache
 import re
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
@@ -28,7 +29,7 @@ NUMPY_OPERATORS = {
 
 
 class Renamed:
-    """An attribute of micrograd or microgpt; reading it raises an error with its name here."""
+    """An attribute of another library; reading it raises an error with its name here."""
 
     def __init__(self, here: str) -> None:
         self._here = here
@@ -37,10 +38,27 @@ class Renamed:
         self._name = name
 
     def __get__(self, node: object, owner: type) -> Any:
-        raise AttributeError(f"{owner.__name__} has no {self._name}; write {self._here}")
+        raise AttributeError(f"Value has no attribute {self._name!r}; write {self._here}")
 
     def __set__(self, node: object, value: object) -> None:
         self.__get__(node, type(node))
+
+
+def more_than_data(named: Mapping[str, object], requires_grad: object) -> str:
+    """Why a Value is not made with such arguments, and what to write instead."""
+    if requires_grad is not True:
+        return (
+            "Value: every Value has a gradient; instead of requires_grad=False use a plain "
+            "number, or v.detach() for a Value that is part of a graph"
+        )
+    if "name" in named:
+        return "Value: there is no argument 'name'; it is called 'label' here"
+    if "dtype" in named:
+        return "Value: there is no argument 'dtype'; every number is a 64-bit float"
+    return (
+        "Value: expected a number and a label, as in Value(2.0, label='x'); the parents come from "
+        "the operation itself, and autograd.define_op adds an operation"
+    )
 
 
 def _row(name: str) -> str:

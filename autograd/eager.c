@@ -1133,10 +1133,21 @@ static inline void add(const Program *program, int which, Node *node, Node *pare
     parent->grad.number += g * slope;
 }
 
+/* Whether an adjoint of 0 has met a slope that is inf or nan in the present pass. */
+static int lost;
+
+static int is_lost(const Program *program, int which, Node *node, Node *parent) {
+    return parent && program->kinds[which] == COMPUTED
+        && !isfinite(run(&program->slopes[which], node->x, node->y, node->data));
+}
+
 /* Adds a node's adjoint, times the local derivatives, to those of its parents. */
 static inline void pull(const Program *program, Node *node) {
     double g = node->grad.number;
-    if (g == 0.0) return;
+    if (g == 0.0) {
+        if (is_lost(program, 0, node, node->a) || is_lost(program, 1, node, node->b)) lost = 1;
+        return;
+    }
     if (node->a) add(program, 0, node, node->a, g);
     if (node->b) add(program, 1, node, node->b, g);
 }
@@ -1171,6 +1182,7 @@ static void seed_at(Node *root, double seed) {
 }
 
 static void sweep(Node *const *inner, Py_ssize_t count) {
+    lost = 0;
     for (Py_ssize_t i = count; i--;) pull(entries[inner[i]->entry].program, inner[i]);
 }
 
@@ -1182,7 +1194,8 @@ static int are_finite(const Node *root, Node *const *leaves, Py_ssize_t count) {
 }
 
 /* backward(root, seed): True once the pass is done.  None, and nothing has changed, where it needs
-   Python: for hooks, or because a number is inf or nan, which has to be reported. */
+   Python: for hooks, or because a number is inf or nan, or a slope is lost, which has to be
+   reported. */
 static PyObject *backward(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count) {
     if (count != 2 || !is_value(given[0]) || !PyFloat_CheckExact(given[1])) Py_RETURN_NONE;
     Node *root = (Node *)given[0];
@@ -1211,7 +1224,7 @@ static PyObject *backward(PyObject *Py_UNUSED(module), PyObject *const *given, P
     seed_at(root, PyFloat_AS_DOUBLE(given[1]));
     sweep(inner, n);
     result = Py_True;
-    if (!are_finite(root, leaves, m)) {
+    if (lost || !are_finite(root, leaves, m)) {
         restore(kept, inner, n);
         restore(kept + n, leaves, m);
         result = Py_None;
@@ -1285,6 +1298,7 @@ static PyObject *derivatives(PyObject *Py_UNUSED(module), PyObject *const *given
             if (gradients[i] != 0.0)
                 gradients[i] = ((Node *)PyList_GET_ITEM(wanted, i))->grad.number;
         restore(kept, nodes.at, nodes.count);
+        simple = !lost;
     } else {
         unsee(&nodes);
     }

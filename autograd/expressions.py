@@ -8,12 +8,12 @@ limited length: no input can run code, take long, or give anything but a Value o
 ExpressionError.
 """
 
-import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from autograd.elsewhere import did_you_mean
 from autograd.ops import Ops
 from autograd.rules import CONSTANTS
 from autograd.value import Value, rows
@@ -213,19 +213,8 @@ class _Reader:
             raise self.fail(f"{name} is a function: write {name}(...)", at)
         if name[-1] in _SUPERSCRIPTS:
             raise self.fail(_POWER, at)
-        near = did_you_mean(name, self.values)
+        near = "; write exp(1)" if name == "e" else did_you_mean(name, self.values)
         raise self.fail(f"{name:.40} has no value{near or f'; give one, as in {name:.40}=1.0'}", at)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """'; did you mean ...?' with the closest known name, or '' if none is close.
-
-    >>> did_you_mean("ReLU", ["relu", "tanh"]), did_you_mean("zzz", ["relu"])
-    ("; did you mean 'relu'?", '')
-    """
-    spelled = {other.lower().replace("_", ""): other for other in known}
-    near = difflib.get_close_matches(name[:40].lower().replace("_", ""), spelled, 1)
-    return f"; did you mean {spelled[near[0]]!r}?" if near else ""
 
 
 def numbers(given: Iterable[tuple[str, str]]) -> dict[str, float]:

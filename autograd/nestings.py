@@ -52,9 +52,43 @@ def without_values(tree: Tree) -> Tree:
     return mapped(lambda leaf: leaf.data if isinstance(leaf, Value) else leaf, tree)
 
 
+def in_order(tree: Tree, other: Tree) -> Tree:
+    """The other nesting, with its dicts in the order of the tree's dicts that have the same keys.
+
+    >>> in_order({"a": 1.0, "b": 2.0}, {"b": 4.0, "a": 3.0})
+    {'a': 3.0, 'b': 4.0}
+    """
+    if isinstance(tree, dict) and isinstance(other, dict) and tree.keys() == other.keys():
+        return {key: in_order(part, other[key]) for key, part in tree.items()}
+    if isinstance(tree, list | tuple) and isinstance(other, list | tuple):
+        return [in_order(*parts) for parts in zip(tree, other, strict=False)] + list(
+            other[len(tree) :]
+        )
+    return other
+
+
 def matched(tree: Tree, other: Tree, subject: str) -> list[Any]:
-    """The leaves of another nesting with as many leaves; Values stay, numbers become floats."""
-    count, numbers = sum(1 for _ in leaves(tree)), list(leaves(other))
-    if count != len(numbers):
-        raise ValueError(f"{subject}: expected {count} number(s), one for each, got {len(numbers)}")
-    return [leaf if isinstance(leaf, Value) else number(leaf, subject) for leaf in numbers]
+    """The leaves of another nesting of the same form, in the order of the tree's own leaves.
+
+    Dicts are matched by key.  Values stay, and numbers become floats.
+
+    >>> matched({"a": 1.0, "b": [2.0]}, {"b": [4.0], "a": 3}, "weights")
+    [3.0, 4.0]
+    """
+    other = in_order(tree, other)
+    count, given = (sum(1 for _ in leaves(nesting)) for nesting in (tree, other))
+    if count != given:
+        raise ValueError(f"{subject}: expected {count} number(s), one for each, got {given}")
+    if _form(tree) != _form(other):
+        wanted, got = _form(tree), _form(other)
+        raise ValueError(f"{subject}: expected the nesting {wanted}, got {got}")
+    return [leaf if isinstance(leaf, Value) else number(leaf, subject) for leaf in leaves(other)]
+
+
+def _form(tree: Tree) -> str:
+    """A nesting as text, with * for each number: {'a': *, 'b': [*, *]}."""
+    if isinstance(tree, dict):
+        return f"{{{', '.join(f'{key!r}: {_form(part)}' for key, part in tree.items())}}}"
+    if isinstance(tree, list | tuple):
+        return f"[{', '.join(map(_form, tree))}]"
+    return "*"

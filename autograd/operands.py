@@ -57,12 +57,17 @@ def number(operand: object, subject: str) -> float:
 def _foreign(operand: object, subject: str) -> float:
     from numbers import Real  # 1 ms to import, and needed only for numbers of other libraries
 
-    if isinstance(operand, Real):
+    if isinstance(operand, Real) and not is_time(operand):
         return float(operand)
     plain = unboxed(operand)
     if plain is not operand:
         return number(plain, subject)
     raise TypeError(refusal(operand, subject))
+
+
+def is_time(operand: object) -> bool:
+    """Whether it is a date or a duration of NumPy, which counts a duration as a whole number."""
+    return getattr(getattr(operand, "dtype", None), "kind", None) in ("m", "M")
 
 
 def unboxed(operand: object) -> object:
@@ -74,10 +79,10 @@ def unboxed(operand: object) -> object:
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(operand, numpy.generic | numpy.ndarray):
         return operand
-    if operand.ndim or operand.dtype.char not in "?bhilqBHILQefdFD":  # no dates, no long doubles
+    if operand.ndim or operand.dtype.kind not in "biufcO":  # no dates
         return operand
     plain: object = operand.item()
-    return plain
+    return float(plain) if isinstance(plain, numpy.longdouble) else plain
 
 
 def item(operand: Any) -> float:
@@ -116,13 +121,27 @@ def refusal(operand: object, subject: str) -> str:
         advice = "this engine is real; use one Value for the real and one for the imaginary part"
     elif isinstance(operand, list | tuple | set | dict):
         advice = "make one Value per number, as in [Value(d) for d in data]"
-    elif hasattr(operand, "__array__"):
+    elif getattr(operand, "shape", None) and hasattr(operand, "__array__"):
         advice = "make one Value per number, as in [Value(d) for d in array.tolist()]"
     elif isinstance(operand, Operand):
         advice = "it is a Value already; v.detach() gives a new leaf with its number"
     else:
-        advice = "give a real number"
+        advice = remedy(operand)[2:] or "give a real number"
     return f"{subject}: expected a real number, got {kind}; {advice}"
+
+
+def remedy(operand: object) -> str:
+    """How to get a plain number out of the operand; '' if it has none."""
+    scalar = getattr(operand, "shape", None) == () and not is_time(operand)
+    if scalar or isinstance(operand, Operand):
+        return "; write its .item() for the number alone"
+    if hasattr(operand, "toarray"):
+        return "; write .toarray() for a sparse matrix"
+    try:
+        float(operand)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return ""
+    return "; write float(...) of it"
 
 
 def compared(other: Any, node: Any, reflected: str) -> Any:

@@ -9,15 +9,16 @@ too, and Values are returned.  Inside `no_grad()` the results are always numbers
 import math
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, SupportsIndex, cast, overload
+from typing import Any, SupportsIndex, overload
 
-from autograd.adjoints import gradients_of, recorded_operands, refuse_choices
+from autograd.adjoints import gradients_of
 from autograd.modes import Call, nonfinite
 from autograd.nestings import Tree, leaves, mapped, matched, rebuilt, without_values
 from autograd.operands import item, number, unboxed
 from autograd.order import visited
+from autograd.tangents import pushed
 from autograd.value import Value, fault, is_value, leaf_of
 
 Argnums = SupportsIndex | Sequence[SupportsIndex]
@@ -38,7 +39,7 @@ class _Forward:
         before: the Values among the arguments; the graph is not followed beyond them.
         inner, ends: the graph's computed nodes and its leaves.
         values: whether Values are returned: the graph leaves the call, and the caller records.
-        graph: whether the derivative must be recorded.
+        lost: the texts on infinite slopes that an adjoint of 0 met.
     """
 
     call: Call
@@ -51,17 +52,30 @@ class _Forward:
     inner: list[Value]
     ends: list[Value]
     values: bool
-    graph: bool
+    lost: list[str] = field(default_factory=list)
 
-    def gradient(self, seeds: list[tuple[Value, Any]], graph: bool) -> list[Any]:
-        """The derivatives of the sum of seed * output in the input nodes."""
-        return gradients_of(self.inner, self.ends, seeds, self.nodes, graph)
+    def gradient(
+        self, seeds: list[tuple[Value, Any]], values: bool, call: Call | None = None
+    ) -> list[Any]:
+        """The derivatives of the sum of seed * output in the input nodes, as Values or numbers.
 
-    def again(self, seeds: list[tuple[Any, Any]], graph: bool) -> list[Any]:
+        `call` is that of the backward pass, if it comes later.
+        """
+        recorded = values or (call or self.call).traces
+        return gradients_of(
+            self.inner, self.ends, seeds, self.nodes, recorded, not values, self.lost
+        )
+
+    def pushed(self, directions: list[Any], values: bool) -> list[Any]:
+        """The derivatives of the outputs in a direction of the input nodes."""
+        along, recorded = dict(zip(self.nodes, directions, strict=True)), values or self.call.traces
+        return pushed(self.inner, self.ends, self.outputs, along, recorded, not values, self.lost)
+
+    def again(self, seeds: list[tuple[Any, Any]], values: bool) -> list[Any]:
         """The same for seed * slope, where a recorded backward pass computed the slopes."""
         known = [(slope, seed) for slope, seed in seeds if isinstance(slope, Value)]
-        inner, ends = visited(*(slope for slope, _ in known), without=self.before)
-        return gradients_of(inner, ends, known, self.nodes, graph)
+        graph, recorded = visited(*(s for s, _ in known), without=self.before), self.call.traces
+        return gradients_of(*graph, known, self.nodes, values or recorded, not values, self.lost)
 
     def returned(self, results: list[Any], values: bool) -> list[Any]:
         """The results as they are returned: as Values, or as plain numbers."""
@@ -76,6 +90,8 @@ class _Forward:
         numbers = [v.data for v in returned] if values else returned
         if not all(map(math.isfinite, numbers)):
             _complain(self.name, numbers, seeds)
+        elif self.lost:
+            nonfinite(f"{self.name}: {self.lost.pop()}")
 
 
 def _complain(name: str, numbers: list[float], seeds: list[tuple[Any, Any]]) -> None:
@@ -135,10 +151,9 @@ def _forward(
     beside = [part for part in leaves(aux) if isinstance(part, Value)] if has_aux else []
     inner, ends = visited(*outputs, *beside, without=before)
     values = records and (not call.owns_all(ends) or _reaches(inner, [*outputs, *beside], before))
-    graph = values or call.traces
     return _Forward(
         call, name, nodes, result, outputs, aux=aux, before=before, inner=inner, ends=ends,
-        values=values, graph=graph,
+        values=values,
     )  # fmt: skip
 
 
@@ -278,13 +293,16 @@ def _of_output(output: Value, inputs: Tree, create_graph: bool) -> Tree:
             raise TypeError(f"grad: inputs must be Values, got {type(node).__name__}")
     call, seeds = Call(), [(output, 1.0)]
     inner, ends = visited(output)
-    slopes = gradients_of(inner, ends, seeds, wanted, create_graph or call.traces)
+    graph, lost = create_graph or call.traces, list[str]()
+    slopes = gradients_of(inner, ends, seeds, wanted, graph, not create_graph, lost)
     if create_graph:
         slopes = [v if isinstance(v, Value) else Value(v) for v in slopes]
     if not call.traces:
         numbers = [item(v) for v in (output, *slopes)]
         if not all(map(math.isfinite, numbers)):
             _complain("grad", numbers, seeds)
+        elif lost:
+            nonfinite(f"grad: {lost[0]}")
     elif not create_graph:
         slopes = [v if type(v) is float else v.data for v in slopes]
     return rebuilt(inputs, iter(slopes))
@@ -316,7 +334,7 @@ def value_and_grad(
         chosen = from_the_start(positions, args)
         forward = _forward("grad", f, args, chosen, kwargs, single=True, has_aux=has_aux)
         seeds: list[tuple[Value, Any]] = [(forward.outputs[0], 1.0)]
-        slopes = forward.gradient(seeds, forward.graph)
+        slopes = forward.gradient(seeds, forward.values)
         returned = forward.returned([*forward.outputs, *slopes], forward.values)
         forward.check(returned, forward.values, seeds)
         numbers = iter(returned)
@@ -342,7 +360,7 @@ def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], 
         seeds = list(zip(outputs, matched(result, weights, "vjp's weights"), strict=True))
         call = Call()
         values = call.records and (forward.values or any(is_value(w) for _, w in seeds))
-        slopes = forward.returned(forward.gradient(seeds, values or call.traces), values)
+        slopes = forward.returned(forward.gradient(seeds, values, call), values)
         forward.check([*forward.returned(outputs, values), *slopes], values, seeds)
         return tuple(rebuilt(list(primals), iter(slopes)))
 
@@ -359,77 +377,13 @@ def jvp(
     """
     directions = matched(list(primals), list(tangents), "jvp's tangents")
     forward = _forward("jvp", f, primals, range(len(primals)), {})
-    call, outputs = forward.call, forward.outputs
-    values = forward.values or (call.records and any(map(is_value, directions)))
-    slopes = _pushed(forward, directions, values or call.traces)
+    outputs = forward.outputs
+    values = forward.values or (forward.call.records and any(map(is_value, directions)))
+    slopes = forward.pushed(directions, values)
     returned = forward.returned([*outputs, *slopes], values)
     forward.check(returned, values, [(output, 1.0) for output in outputs])
     numbers = iter(returned)
     return rebuilt(forward.result, numbers), rebuilt(forward.result, numbers)
-
-
-def _pushed(forward: _Forward, directions: list[Any], graph: bool) -> list[Any]:
-    """The derivatives of the outputs in a direction of the input nodes."""
-    tangent: dict[Value | None, Any] = {}
-    for node, t in zip(forward.nodes, directions, strict=True):
-        if isinstance(t, Value):
-            tangent[node] = t if graph else t.data
-        elif t != 0.0:
-            tangent[node] = t
-    (_push_values if graph else _push_numbers)(forward, tangent)
-    return [tangent.get(output, 0.0) for output in forward.outputs]
-
-
-def _push_numbers(forward: _Forward, tangent: dict[Value | None, Any]) -> None:
-    """Add the tangents, as numbers, of all nodes that depend on those with a tangent."""
-    for node in forward.inner:
-        if node.a in tangent or node.b in tangent:
-            z, op = node.data, cast(Any, node.op)
-            if op.many:
-                total = op.push(node, tangent, False)
-            elif z != z:
-                total = math.nan
-            else:
-                total = _total(op, node, tangent, node.x, getattr(node, "y", None), z)
-            if total is not None:
-                tangent[node] = total
-
-
-def _push_values(forward: _Forward, tangent: dict[Value | None, Any]) -> None:
-    """The same with recorded operations."""
-    refuse_choices(forward.ends, forward.nodes)
-    for node in forward.inner:
-        if (node.a in tangent or node.b in tangent) and node not in tangent:
-            op = cast(Any, node.op)
-            if op.many:
-                total = op.push(node, tangent, True)
-            elif type(node) is Value and node.data != node.data:
-                total = node  # its own derivative, which is nan and depends on it
-            else:
-                total = _total(op, node, tangent, *recorded_operands(node), node)
-            if total is not None:
-                tangent[node] = total
-    if forward.call.traces:  # of the numbers on a tape, only the outputs are tested for nan
-        for output in dict.fromkeys(forward.outputs):
-            z = output.data
-            if output in tangent and not z == z:  # noqa: SIM201 - the guard of a backward pass
-                tangent[output] = output
-
-
-def _total(op: Any, node: Value, tangent: dict[Value | None, Any], x: Any, y: Any, z: Any) -> Any:
-    """The tangent of a node from those of its operands; None if it does not depend on them.
-
-    As in a backward pass, a local derivative of 0 is not multiplied, so 0 * inf gives no nan.
-    """
-    total = None
-    for k, t in ((1, tangent.get(node.a)), (2, tangent.get(node.b))):
-        if t is not None:
-            factor = (op.dx if k == 1 else op.dy)(x, y, z)
-            if isinstance(factor, Value) or factor != 0:
-                total = factor * t if total is None else factor * t + total
-            elif total is None and op.texts[k] != "0.0":
-                total = 0.0
-    return total
 
 
 def jacobian(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:
@@ -452,12 +406,12 @@ def jacobian(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree
     def matrix(*args: Tree, **kwargs: Any) -> Tree:
         chosen = from_the_start(positions, args)
         forward = _forward("jacobian", f, args, chosen, kwargs)
-        nodes, outputs, graph = forward.nodes, forward.outputs, forward.graph
+        nodes, outputs = forward.nodes, forward.outputs
         if len(outputs) <= len(nodes):
-            rows = [forward.gradient([(output, 1.0)], graph) for output in outputs]
+            rows = [forward.gradient([(output, 1.0)], forward.values) for output in outputs]
         else:
             directions = [[float(other is node) for other in nodes] for node in nodes]
-            columns = [_pushed(forward, direction, graph) for direction in directions]
+            columns = [forward.pushed(direction, forward.values) for direction in directions]
             rows = [list(row) for row in zip(*columns, strict=True)] or [[] for _ in outputs]
         slopes = forward.returned([slope for row in rows for slope in row], forward.values)
         values = forward.returned(outputs, forward.values)
@@ -485,7 +439,7 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Tree]:
         forward = _forward("hessian", f, args, chosen, kwargs, single=True)
         outputs, values = forward.outputs, forward.values
         first = forward.call.run(forward.gradient, [(outputs[0], 1.0)], True)
-        rows = [forward.again([(slope, 1.0)], forward.graph) for slope in first]
+        rows = [forward.again([(slope, 1.0)], values) for slope in first]
         slopes = forward.returned([slope for row in rows for slope in row], values)
         seeds = [(slope, 1.0) for slope in (*outputs, *first)]
         forward.check([*forward.returned(outputs, values), *slopes], values, seeds)
@@ -507,7 +461,7 @@ def hvp(f: Callable[[Tree], Any], x: Tree, v: Tree) -> Tree:
     values = forward.values or (call.records and any(map(is_value, weights)))
     slopes = call.run(forward.gradient, [(output, 1.0)], True)
     along = list(zip(slopes, weights, strict=True))
-    products = forward.returned(forward.again(along, values or call.traces), values)
+    products = forward.returned(forward.again(along, values), values)
     returned = [*forward.returned([output], values), *products]
     forward.check(returned, values, [(output, 1.0), *along])
     return rebuilt(x, iter(products))

@@ -14,6 +14,7 @@ if not getattr(_autograd, "__chainrule__", False):
 
 from typing import TYPE_CHECKING
 
+from autograd.elsewhere import unknown
 from nn import data, init, losses, metrics, optim, plots, schedules
 from nn.activations import celu, hardtanh, mish, selu
 from nn.layers import MLP, Embedding, Layer, Neuron, Sequential
@@ -42,7 +43,6 @@ from nn.losses import (
     squared_hinge,
 )
 from nn.module import Module, unscoped
-from nn.options import renamed
 from nn.probabilities import log_softmax, logsumexp, softmax
 from nn.storage import FileFormatError
 from nn.study.learning_rate import find_learning_rate
@@ -71,8 +71,7 @@ def __getattr__(name: str) -> Operation:
     """The operation of `autograd` with the name, for use as an activation."""
     op = _autograd.rows().get(name)
     if op is None:
-        hint = renamed(name, __dir__())
-        raise AttributeError(f"module 'nn' has no attribute or operation {name!r}{hint}")
+        raise unknown("module 'nn'", name, __dir__())
     return op
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd import clip, no_grad, rows, value_and_grad
+from autograd.elsewhere import named
 from autograd.operands import item
 from autograd.operation import Operation
 from autograd.ops import Ops
-from nn.options import named
 
 Activation = str | Callable[[Any], Any] | None
 Number = Any  # a float or a Value
@@ -24,7 +24,7 @@ def mish(x: Number) -> Number:
     >>> round(mish(1.0), 6)
     0.865098
     """
-    return x * Ops.tanh(Ops.softplus(x))
+    return Ops.mul(x, Ops.tanh(Ops.softplus(x)))
 
 
 def selu(x: Number) -> Number:
@@ -42,7 +42,7 @@ def celu(x: Number, alpha: float = 1.0) -> Number:
     >>> celu(2.0, 4.0), round(celu(-4.0, 4.0), 6)
     (2.0, -2.528482)
     """
-    return alpha * Ops.elu(x / alpha)
+    return Ops.mul(alpha, Ops.elu(Ops.div(x, alpha)))
 
 
 def hardtanh(x: Number, low: float = -1.0, high: float = 1.0) -> Number:

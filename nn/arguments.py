@@ -5,11 +5,11 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from autograd.operands import item
+from autograd.elsewhere import named
 from nn import losses, metrics, optim
 from nn.module import Module
 from nn.optimizer import Optimizer
-from nn.options import named
+from nn.tables import plain
 
 Maker = Callable[[Module, float], Optimizer]  # makes an optimizer from a model and a rate
 
@@ -100,7 +100,7 @@ def measured(
     numbers = {}
     for name, metric in metrics.items():
         try:
-            numbers[name] = item(metric(outputs, targets))
+            numbers[name] = plain(metric(outputs, targets), "its result")
         except (TypeError, ValueError) as error:
             raise type(error)(f"metrics: {name}: {error}") from error
     return numbers

@@ -4,12 +4,13 @@ import gzip
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from autograd.elsewhere import absent, advised, attribute, named
+from autograd.options import AT_LEAST_0, generator, real, whole
 from nn import tables
-from nn.options import AT_LEAST_0, absent, generator, named, real, whole
 
 Rows = list[list[float]]
 Samples = tuple[Any, Any]  # inputs and targets, of the same length
@@ -28,7 +29,9 @@ class Dataset:
 
     features: Rows
     targets: list[Any]
-    names: list[str]
+    names: list[str] = field(default_factory=list)
+
+    __getattr__ = attribute
 
     def __post_init__(self) -> None:
         for name in ("features", "targets"):
@@ -54,8 +57,17 @@ class Dataset:
 
         Raises ValueError for an unknown column, for text in a feature and for gaps.
         """
+        names = tables.columns(table)
+        if not names:
+            raise TypeError(
+                f"from_table: expected a table with named columns, got {table!r:.60}; "
+                "pandas.DataFrame(...) makes one from a dict or an array"
+            )
+        if len(set(names)) < len(names):
+            raise ValueError(f"from_table: two columns have the same name; there are {names}")
         # Column by column, because one array of ints and floats would contain floats only.
-        columns = {str(n): tables.samples(table[n], "from_table") for n in table.columns}
+        keys = names if hasattr(table, "column_names") else table.columns
+        columns = {str(n): tables.samples(table[n], "from_table") for n in keys}
         return cls._of("from_table", columns, target, features)
 
     @classmethod
@@ -79,6 +91,11 @@ class Dataset:
         """
         names, rows = tables.read_csv(path, delimiter)
         columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+        if features is None and "" in names:
+            raise ValueError(
+                "from_csv: a column has no name, as pandas writes the row numbers; choose the "
+                "columns with features=, or write the file with index=False"
+            )
         return cls._of("from_csv", columns, target, features)
 
     @classmethod
@@ -93,17 +110,20 @@ class Dataset:
         tables.complete([[y] for y in targets], method, [target], text=True)
         classes: list[Any] = list(dict.fromkeys(targets))
         if any(isinstance(y, str | bool) for y in classes):
-            classes = sorted(map(str, classes))
+            classes = sorted(set(map(str, targets)))
             targets = [classes.index(str(y)) for y in targets]
         elif set(classes) == set(range(len(classes))):  # also floats, which pandas may use
             targets, classes = [int(y) for y in targets], list(range(len(classes)))
         else:
             classes = []
-        chosen = [name for name in columns if name != str(target)] if features is None else features
+        chosen = [name for name in columns if name != str(target)]
+        if features is not None:
+            chosen = [str(n) for n in tables.samples(features, f"{method}: features", "names")]
         inputs = list(zip(*(named(n, f"{method}: columns", columns) for n in chosen), strict=True))
         tables.complete(inputs, method, chosen, text=False)
         return cls([[float(x) for x in row] for row in inputs], targets, [*map(str, classes)])
 
+    @advised
     def split(self, test: float = 0.2, seed: int = 0) -> "tuple[Dataset, Dataset]":
         """A training and a test set with the same share of each class, shuffled by the seed.
 

@@ -14,10 +14,11 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import TYPE_CHECKING, Literal, final
 
+from autograd.elsewhere import absent, named
+from autograd.options import AT_LEAST_0, Seed, as_float, generator, real, whole
 from nn.activations import gain
-from nn.options import AT_LEAST_0, Seed, as_float, generator, named, real, whole
 from nn.study.examination import Examination, examine
 
 __all__ = [  # noqa: RUF022 - in the order of the file
@@ -406,3 +407,7 @@ def _scaled(
     slope = real(negative_slope, f"{name}: negative_slope")
     gain = real(gain, f"{name}: gain", AT_LEAST_0)
     return Scaled(scale / (1.0 + slope * slope), fan, shape, gain)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__, globals())

@@ -8,15 +8,17 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from itertools import pairwise
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from autograd import Value, select
+from autograd.elsewhere import absent, advised
 from autograd.operation import Operation
+from autograd.ops import Ops
+from autograd.options import Seed, generator, position, whole
 from nn import init
 from nn.activations import Activation, activation_function, gain, moments
 from nn.init import Initializer
 from nn.module import Module, grouped, opens_scope
-from nn.options import Seed, generator, whole
 from nn.tables import is_row, sample
 
 Number = Any  # a float or a Value
@@ -45,6 +47,7 @@ class Neuron(Module):
     True
     """
 
+    @advised
     def __init__(
         self,
         fan_in: int,
@@ -93,6 +96,7 @@ class Layer(Module):
     ValueError: layer: expected 3 inputs, got 2
     """
 
+    @advised
     def __init__(
         self,
         fan_in: int,
@@ -188,6 +192,7 @@ class MLP(Module):
     [-1.6904, -0.0716, -0.2549]
     """
 
+    @advised
     def __init__(
         self,
         sizes: Any,
@@ -241,6 +246,7 @@ class Embedding(Module):
     (2, Embedding 27 x 2: 54 parameters)
     """
 
+    @advised
     def __init__(
         self,
         count: int,
@@ -260,10 +266,8 @@ class Embedding(Module):
 
     def forward(self, index: int) -> list[Value]:
         """The parameters of the row."""
-        if isinstance(index, bool) or not hasattr(index, "__index__"):
-            raise TypeError(f"{self.name}: expected an index, got {index!r}")
-        if not 0 <= index < len(self.table):
-            raise IndexError(f"{self.name}: expected 0 to {len(self.table) - 1}, got {index}")
+        if not isinstance(index, Ops):  # a recorded one is checked at each call
+            index = position(index, self.name, len(self.table))
         return list(select(self.table, index))
 
     def describe(self) -> str:
@@ -307,3 +311,7 @@ def activation_name(activation: Callable[[Any], Any] | None) -> str:
     if isinstance(activation, Operation):
         return activation.name
     return str(getattr(activation, "__name__", type(activation).__name__))
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__, globals())

@@ -30,13 +30,15 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol
 
 from autograd import NonFiniteError, NonFiniteWarning, Value, select  # noqa: F401 - for examples
+from autograd.elsewhere import absent, advice
 from autograd.ops import Ops
+from autograd.options import AT_LEAST_0, POSITIVE, as_float, real, whole
 from nn import tables
 from nn.module import taught
-from nn.options import AT_LEAST_0, POSITIVE, absent, advice, as_float, real, whole
 from nn.probabilities import PROBABILITY, log_normalizer, log_softmax, shifted, total
 from nn.reductions import (
     Batch,
@@ -552,7 +554,7 @@ def _shares(name: str, row: Sequence[Number], target: Any, sample: int) -> list[
             f"got {target!r}; class indices are for sparse_categorical_crossentropy"
         )
     same_length(name, row, target, sample)
-    return [_share(name, "target", y) for y in target]
+    return [_share(name, "target", finite_target(name, y, sample)) for y in target]
 
 
 def _sparse(target: Any) -> str:
@@ -561,7 +563,9 @@ def _sparse(target: Any) -> str:
         if len(target) > 1:
             return "; one-hot rows are for categorical_crossentropy"
         return "; give one index for each sample, as in targets.ravel()"
-    return "; make it an int" if isinstance(target, float) and target.is_integer() else ""
+    if isinstance(target, str):
+        return "; nn.data.Dataset.from_table and from_csv make indices of text"
+    return "; make it an int" if isinstance(target, Real) and target % 1 == 0 else ""
 
 
 def _expected(name: str, logs: Sequence[tuple[float, _Log, Number]], sample: str = "") -> Number:

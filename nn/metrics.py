@@ -13,8 +13,9 @@ import math
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
+from autograd.elsewhere import absent
+from autograd.options import real, whole
 from nn import tables
-from nn.options import absent, whole
 
 Average = Literal["binary", "macro", "micro", "weighted"]
 Threshold = float | None
@@ -170,7 +171,9 @@ def _pairs(name: str, outputs: Any, targets: Any) -> tuple[list[list[float]], li
 
 def _classes(name: str, rows: list[list[float]], threshold: Threshold) -> list[int]:
     alone = [row[0] for row in rows if len(row) == 1]
-    if threshold is None:
+    if threshold is not None:
+        threshold = real(threshold, f"{name}: threshold")
+    else:
         inside = all(0.0 <= z <= 1.0 for z in alone)
         threshold = 0.5 if inside else 0.0
         if inside and any(0.0 < z <= 0.5 for z in alone):
@@ -189,6 +192,8 @@ def _classes(name: str, rows: list[list[float]], threshold: Threshold) -> list[i
 def _class(name: str, target: Any, width: int, sample: int) -> int:
     """The class of a target; ValueError if it is not a class."""
     if tables.is_row(target):
+        if len(target) not in (1, max(width, 2)):
+            raise ValueError(f"{name}: sample {sample}: {width} outputs, but {len(target)} targets")
         if len(target) > 1:
             shares = [tables.plain(y, f"{name}: target") for y in target]
             return max(range(len(shares)), key=shares.__getitem__)

@@ -7,6 +7,7 @@ from typing import Any
 
 from autograd import Value
 from autograd.operands import item
+from autograd.options import POSITIVE, generator, real, whole
 from nn.init import normal
 from nn.layers import Embedding, Layer
 from nn.losses import sparse_categorical_crossentropy
@@ -70,9 +71,11 @@ class MicroGPT(Module):
         seed: int | random.Random | None = None,
     ) -> None:
         super().__init__()
+        counts = {"width": width, "heads": heads, "block": block, "layers": layers}
+        width, heads, block, layers = (whole(n, f"microgpt: {k}") for k, n in counts.items())
         if width % heads:
             raise ValueError(f"microgpt: width must be a multiple of heads={heads}, got {width}")
-        rng = seed if isinstance(seed, random.Random) else random.Random(seed)  # noqa: S311
+        rng = generator(seed)
         start = normal(0.0, 0.08)
 
         def linear(fan_in: int, fan_out: int, name: str, activation: str | None = None) -> Layer:
@@ -149,9 +152,8 @@ class MicroGPT(Module):
         `logits` is the function that computes them, by default the model; a compiled model is
         faster.
         """
-        if not temperature > 0.0:
-            raise ValueError(f"sample: temperature must be above 0, got {temperature!r}")
-        rng = random.Random(seed)  # noqa: S311
+        temperature = real(temperature, "sample: temperature", POSITIVE)
+        rng = generator(seed)
         tokens = [END]
         while len(tokens) < self.block:
             row = [item(z) / temperature for z in (logits or self)(tokens)[-1]]

@@ -10,11 +10,11 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from autograd import Value, scope
 from autograd.atomic import Setting
+from autograd.elsewhere import unknown
 from autograd.operands import number
 from autograd.ops import Ops
 from autograd.value import number_writer
 from nn import storage
-from nn.options import renamed
 
 Numbers = Any  # a float, or a list of Numbers
 Hook = Callable[["Module", tuple[Any, ...], Any], None]
@@ -132,9 +132,7 @@ class Module(ABC):
 
     def __getattr__(self, name: str) -> Any:
         """Raise AttributeError for a missing attribute, with its name here."""
-        known = [n for n in [*vars(self), *dir(type(self))] if not n.startswith("_")]
-        hint = "" if name.startswith("__") else renamed(name, known)
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
+        raise unknown(type(self).__name__, name, [*vars(self), *dir(type(self))])
 
     @abstractmethod
     def forward(self, *inputs: Any) -> Any:

@@ -8,11 +8,12 @@ says `learning_rate` for `lr` and `rho` or `beta_1` for the decay rates.
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from autograd.elsewhere import absent
+from autograd.options import POSITIVE, real
 from autograd.value import grad_writer, grads
 from nn.activations import exact_sum
 from nn.columns import Column, divided, larger, like, root
 from nn.optimizer import Moved, Optimizer, Options, State, named_values
-from nn.options import POSITIVE, absent, real
 
 __all__ = [  # noqa: RUF022 - in the order of the file
     "SGD", "Adagrad", "AdaGrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "NAdam", "LBFGS",

@@ -11,15 +11,17 @@ from typing import Any, ClassVar
 
 from autograd import Value
 from autograd.atomic import quietly
+from autograd.elsewhere import advice, advised, attribute, renamed
 from autograd.notes import UNTOUCHED
+from autograd.options import AT_LEAST_0, real, truth, whole
 from autograd.value import at_once, grad_writer, grads, number_writer, numbers
 from nn import storage
 from nn.columns import Column, Numbers
 from nn.module import Module
-from nn.options import AT_LEAST_0, advice, real, renamed, truth, whole
 
 State = dict[str, Any]  # a column for each parameter's number, or a float for all
 Options = dict[str, Any]
+_STORED = (float, bool, int, tuple)  # the types of checked options
 Moved = tuple[Column, State]  # the new numbers and the new state
 
 
@@ -115,6 +117,8 @@ class Optimizer(ABC):
         if not seen:
             raise ValueError(f"{type(self).__name__}: no parameters")
 
+    __getattr__ = attribute
+
     @abstractmethod
     def update(self, x: Column, g: Column, state: State, step: int, **options: Any) -> Moved:
         """The new numbers and the new state; it changes nothing.
@@ -155,6 +159,7 @@ class Optimizer(ABC):
         for group in self.groups:
             group.options = self._checked({**group.options, "lr": rate})
 
+    @advised
     def zero_grad(self) -> None:
         """Set every parameter's gradient to 0."""
         for group in self.groups:
@@ -176,10 +181,11 @@ class Optimizer(ABC):
         changes: list[Callable[[], object]] = []
         for group in self.groups:
             x, g = Numbers(numbers(group.parameters)), Numbers(grads(group.parameters))
-            if Stacked in map(type, g):
+            kinds = set(map(type, g))
+            if Stacked in kinds or kinds == {Spent}:
                 warnings.warn(
                     f"{kind}.step: the gradients include those of the last step; call zero_grad() "
-                    "between a step and the next backward()",
+                    "and then backward() between two steps",
                     stacklevel=2,
                 )
             new, state = self._moved(group, x, g)
@@ -208,6 +214,8 @@ class Optimizer(ABC):
     def _moved(self, group: Group, x: Column, g: Column) -> Moved:
         """The group's new numbers and state; ArithmeticError for inf and nan."""
         kind, options = type(self).__name__, group.options
+        if not all(type(option) in _STORED for option in options.values()):
+            options = group.options = self._checked(options)  # set by hand, as in PyTorch
         _refuse(g, group.names, f"{kind}.step: the gradient of")
         if options["maximize"]:
             g = -1.0 * g

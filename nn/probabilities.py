@@ -12,6 +12,7 @@ from typing import Any
 
 from autograd import Value, argmax, replaced, select
 from autograd.ops import Ops
+from autograd.options import as_float
 from nn.module import grouping, taught
 
 Number = Any  # a float or a Value
@@ -36,6 +37,7 @@ def shifted(logits: Sequence[Number], name: str) -> tuple[list[Number], Any]:
     """
     if not hasattr(logits, "__len__") or not len(logits):
         raise ValueError(f"{name}: expected a sequence of at least one logit, got {logits!r}")
+    logits = [z if isinstance(z, Ops) else as_float(z, f"{name}: logit") for z in logits]
     top = argmax(logits)
     largest = select(logits, top)
     return replaced([z - largest for z in logits], top, 0.0), top

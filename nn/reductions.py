@@ -1,14 +1,15 @@
 """What all losses share: reading a batch, its targets and weights, and adding up the terms."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from autograd import Value
 from autograd.ops import Ops
+from autograd.options import AT_LEAST_0, as_float, real
 from nn import tables
 from nn.module import grouped
-from nn.options import AT_LEAST_0, as_float, real
 from nn.probabilities import total
 
 Number = Any  # a float or a Value
@@ -70,8 +71,9 @@ def finite_target(name: str, y: Number, sample: int) -> Number:
     """The target, as a float unless it is a Value; ValueError for nan and inf."""
     if isinstance(y, Ops):
         return y
-    y = as_float(y, f"{name}: target")
-    if y - y != 0.0:
+    gap = tables.is_missing(y)
+    y = y if gap else as_float(y, f"{name}: target")
+    if gap or y - y != 0.0:
         raise ValueError(
             f"{name}: sample {sample}: the target is {y!r}; leave the sample out, or give it a "
             "sample_weight of 0"
@@ -81,7 +83,14 @@ def finite_target(name: str, y: Number, sample: int) -> Number:
 
 def signs(name: str, targets: Batch) -> Batch:
     """The targets as -1 and 1; if all of them are 0 or 1, 0 becomes -1."""
+
+    def read(y: Any) -> Any:
+        if isinstance(y, Ops):
+            return y
+        return math.nan if tables.is_missing(y) else as_float(y, f"{name}: target")
+
     rows = tables.samples(targets, f"{name}: targets")
+    rows = [[*map(read, row)] if tables.is_row(row) else read(row) for row in rows]
     flat = [y for row in rows for y in (row if tables.is_row(row) else [row])]
     if 0 in flat and all(y in (0, 1) for y in flat):  # 1 stays 1 either way
         return [[2 * y - 1 for y in row] if tables.is_row(row) else 2 * row - 1 for row in rows]
@@ -137,6 +146,7 @@ def of_rows(name: str, loss: RowLoss, batch: list[Sample]) -> Terms:
                 f"{name}: sample {i}: expected an output for each class, got {row!r:.80} (the "
                 "outputs come first, then the targets)"
             )
+        row = [z if isinstance(z, Ops) else as_float(z, f"{name}: output") for z in row]
         counts = loss.counts(row, target, i)
         terms.append((times(weight, loss.loss(row, target, i)) if weight else 0.0, counts))
     return terms

@@ -8,10 +8,24 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import wraps
 from typing import TYPE_CHECKING, Any, dataclass_transform
 
+from autograd.elsewhere import absent, advice, attribute
+from autograd.options import AT_LEAST_0, POSITIVE, real, whole
 from nn import tables
-from nn.options import AT_LEAST_0, POSITIVE, absent, advice, real, whole
+
+Rate = Callable[[Any, int], float]
+
+
+def _of_steps(rate: Rate) -> Rate:
+    """The schedule's function, which gets a step of any library as an int, and returns a float."""
+
+    @wraps(rate)
+    def checked(self: Any, step: int) -> float:
+        return float(rate(self, whole(step, f"{type(self).__name__}: step", 0)))
+
+    return checked
 
 
 @dataclass_transform()
@@ -22,8 +36,12 @@ class Schedule:
     You can also write a schedule without a class: `fit` takes any function of the step.
     """
 
+    __getattr__ = attribute
+
     def __init_subclass__(cls) -> None:
         dataclass(cls)
+        if "__call__" in vars(cls):
+            cls.__call__ = _of_steps(cls.__call__)  # type: ignore[assignment, method-assign]
 
     def __new__(cls, *numbers: Any, **named: Any) -> Any:
         """A new schedule; TypeError, with advice, for an unknown argument."""
@@ -239,7 +257,8 @@ class Sequential(Schedule):
         """The rate of the step, by the class's formula."""
         k = bisect_right(self.milestones, step)
         part: Any = self.parts[k]
-        return float(part(step - self.milestones[k - 1] if k else step))
+        rate: float = part(step - self.milestones[k - 1] if k else step)
+        return rate
 
 
 class Lambda(Schedule):
@@ -335,6 +354,7 @@ class ReduceOnPlateau(Schedule):
 
     def observe(self, loss: float) -> None:
         """Record an epoch's loss, and lower the rate if it is time to."""
+        loss = tables.plain(loss, "ReduceOnPlateau: loss")
         if self._best == math.inf or loss < self._best - self.threshold * abs(self._best):
             self._best, self._waited = loss, 0
             return

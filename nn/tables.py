@@ -2,13 +2,17 @@
 
 import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
+from autograd.operands import is_time, unboxed
 from autograd.ops import Ops
-from nn.options import as_float
+from autograd.options import as_float
 
 _FILL = "leave the row out, or fill the gap in"
+# How tables and arrays of other libraries become lists; the first that the class has is used.
+_METHODS = ("tolist", "to_list", "rows", "to_numpy", "__array__")
 
 
 def plain(z: Any, subject: str) -> float:
@@ -18,13 +22,17 @@ def plain(z: Any, subject: str) -> float:
 
 
 def sample(value: Any) -> Any:
-    """The sample, as a list if it is an array or a Series."""
+    """The sample, as a list if it is an array, a table or a Series; dates stay dates."""
     if isinstance(value, list | tuple | float | int | Ops):
         return value
-    for method in ("tolist", "to_list"):
-        if hasattr(value, method):
-            return getattr(value, method)()
-    return value.to_numpy().tolist() if hasattr(value, "to_numpy") else value
+    kind = type(value)  # not the value, whose columns may have such names
+    for method in _METHODS:
+        if callable(getattr(kind, method, None)):
+            if is_time(value) and hasattr(value, "ndim"):  # else `tolist` counts nanoseconds
+                return value.astype(f"{value.dtype.kind}8[us]").tolist()
+            listed = getattr(value, method)()
+            return listed if isinstance(listed, list | kind) else sample(listed)
+    return value
 
 
 def is_row(value: Any) -> bool:
@@ -45,11 +53,16 @@ def samples(data: Any, subject: str, noun: str = "samples") -> Sequence[Any]:
     [[1.0, 2.0], [3.0, 4.0]]
     """
     rows = sample(data)
-    if not is_row(rows):
-        kind = type(data).__name__
+    if not is_row(rows) or hasattr(data, "toarray"):
+        kind, hint = type(data).__name__, "; write [x] for one sample" * (noun == "samples")
+        if hasattr(data, "toarray"):
+            hint = "; write .toarray() for a sparse matrix"
+        elif isinstance(data, Iterator):
+            hint = "; write list(...) of it"
+        elif isinstance(data, Mapping | Set):
+            hint = "; it has no order that samples could follow"
         raise TypeError(
-            f"{subject}: expected a list or an array of {noun}, got a {kind}: {data!r:.60}"
-            + "; write [x] for one sample" * (noun == "samples")
+            f"{subject}: expected a list or an array of {noun}, got a {kind}: {data!r:.60}{hint}"
         )
     return [row if type(row) is list else sample(row) for row in rows]
 
@@ -82,7 +95,7 @@ def numbers(data: Any, subject: str) -> list[float]:
 def complete(
     data: Any, subject: str, names: Sequence[str] = (), text: bool | None = None
 ) -> list[Any]:
-    """The samples, after a check of every number.
+    """The samples with Python's numbers, after a check of every number.
 
     Args:
         names: of the columns; by default a DataFrame's own.
@@ -91,16 +104,39 @@ def complete(
 
     Raises ValueError, with row and column, for a number that is missing, nan or inf, and for text.
     """
-    if not names and hasattr(data, "columns"):
-        names = [str(name) for name in data.columns]
+    names = names or columns(data)
     if text is None:
         text = isinstance(data, list | tuple)
     rows = list(samples(data, subject))
     for i, row in enumerate(rows):
+        foreign = False
         for path, x in _cells(row, ()):
             if wrong := _wrong(x, text):
                 raise ValueError(f"{subject}: {_place(i, path, names)} is {wrong}")
+            foreign = foreign or type(x) not in _PLAIN
+        if foreign:
+            rows[i] = _plain_row(row)
     return rows
+
+
+def columns(table: Any) -> list[str]:
+    """The names of a table's columns; none for anything else."""
+    names = getattr(table, "column_names", getattr(table, "columns", ()))
+    return [str(name) for name in names]
+
+
+_PLAIN = (float, int, bool, str)
+_LARGEST = sys.float_info.max
+
+
+def _plain_row(row: Any) -> Any:
+    """The sample with Python's numbers in place of other libraries'."""
+    if is_row(row):
+        return [_plain_row(sample(part)) for part in row]
+    if isinstance(row, Ops | str | Mapping):
+        return row
+    whole: Any = unboxed(row)
+    return whole if isinstance(whole, int) else as_float(row, "")
 
 
 def _place(row: int, path: tuple[int, ...], names: Sequence[str]) -> str:
@@ -114,7 +150,7 @@ def _place(row: int, path: tuple[int, ...], names: Sequence[str]) -> str:
 def _cells(row: Any, path: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Any]]:
     if isinstance(row, list | tuple):
         for j, part in enumerate(row):
-            if type(part) is float and part - part == 0.0:
+            if type(part) in (float, int) and -_LARGEST < part < _LARGEST:
                 continue
             yield from _cells(sample(part), (*path, j))
     else:
@@ -123,15 +159,22 @@ def _cells(row: Any, path: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], A
 
 def _wrong(x: Any, text: bool) -> str:
     """Why a value cannot be used for training, and the fix; '' if it can."""
-    if isinstance(x, bool | int | Ops):
+    if isinstance(x, Ops) or (text and isinstance(x, str | Mapping)):
         return ""
-    if x is None or type(x).__name__ in ("NAType", "NaTType"):  # pandas' gaps
+    if is_missing(x):
         return f"missing; {_FILL}"
     try:
         x = as_float(x, "")
     except TypeError:
-        return "" if text else f"{x!r:.40}; convert it to numbers, or leave the column out"
+        return f"{x!r:.40}; convert it to numbers, or leave the column out"
+    except ValueError:
+        return "an integer that is too large for a float"
     return "" if x - x == 0.0 else f"{x!r}; {_FILL}"
+
+
+def is_missing(x: Any) -> bool:
+    """Whether it is a gap: None, or pandas' NA and NaT."""
+    return x is None or type(x).__name__ in ("NAType", "NaTType")
 
 
 def read_csv(
@@ -143,7 +186,7 @@ def read_csv(
     """
     name = os.path.basename(os.fspath(path))
     with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file, delimiter=delimiter)
+        reader = csv.reader(_decoded(file, name), delimiter=delimiter)
         names = [cell.strip() for cell in next(reader, [])]
         lines = []
         for cells in reader:
@@ -159,6 +202,14 @@ def read_csv(
         wrong = "the first line has the same name twice" if lines else "there are no rows"
         raise ValueError(f"{name}: {wrong}")
     return names, lines
+
+
+def _decoded(file: Iterable[str], name: str) -> Iterator[str]:
+    """The file's lines; ValueError unless they are UTF-8."""
+    try:
+        yield from file
+    except UnicodeDecodeError:
+        raise ValueError(f"{name}: it is not in UTF-8; save it in this encoding") from None
 
 
 def _cell(text: str) -> Any:

@@ -13,8 +13,8 @@
 #
 # $$y = f(w_1 x_1 + w_2 x_2 + \dots + b)$$
 #
-# That is the whole definition. Here is a neuron with two inputs. It shows its weights on the lines, and in
-# its circle the number that leaves it:
+# That is the whole definition. Here is a neuron with two inputs. The lines show its weights, and the
+# circle shows its output:
 
 # %%
 from nn import Neuron, plots
@@ -40,7 +40,7 @@ print(f"u = {u.data:.4f}   y = tanh(u) = {y.data:.4f}")
 draw(y)
 
 # %% [markdown]
-# A value knows its formula:
+# A value can also show its formula:
 
 # %%
 from IPython.display import Math
@@ -119,8 +119,8 @@ assert abs(at(-3.0, 7.0) - (base - 3.0 * slopes[0] + 7.0 * slopes[1])) < 1e-12
 
 # %% [markdown]
 # So f must be nonlinear. The choice of f matters less for what a network can represent than for what it
-# can learn, because every gradient that passes through the neuron is multiplied by f'(u). So look at
-# the dashed lines.
+# can learn, because every gradient that passes through the neuron is multiplied by f'(u). The dashed lines
+# show f'.
 
 # %%
 names = ["sigmoid", "tanh", "relu", "leaky_relu", "silu", "gelu"]
@@ -221,7 +221,7 @@ from autograd import grad
 
 
 def xor_loss(w1, w2, b):
-    """The mean crossentropy of the neuron on the four corners."""
+    """The mean cross-entropy of the neuron on the four corners."""
     return loss([w1 * x + w2 * y + b for x, y in corners], XOR)
 
 
@@ -283,7 +283,7 @@ assert learned >= 9
 # %% [markdown]
 # ## Exercises
 #
-# Write your answer in the place of the dots and run the cell.
+# Replace the dots with your answer and run the cell.
 #
 # **1.** A neuron has the weights 2 and -1, the bias 0.5 and the activation tanh. What does it return for
 # x = (1, 3)?

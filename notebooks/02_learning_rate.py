@@ -26,7 +26,7 @@
 # | near 0 | nearly 1 | w moves slowly |
 # | 1 | 0 | w reaches the minimum in one step |
 # | between 1 and 2 | -1 to 0 | w jumps across the minimum, and still converges |
-# | above 2 | less than -1 | each jump is longer than the last: w diverges |
+# | above 2 | less than -1 | each jump is longer than the last, so w diverges |
 
 # %%
 from autograd import Value
@@ -240,7 +240,7 @@ assert rate > 2.0 / first
 assert now < 2.0 / rate
 
 # %% [markdown]
-# ## Move it yourself
+# ## Try your own rate
 #
 # Change `my_rate` and run the next two cells again. The figure shows the final loss of a separate
 # training for each rate, and the place of your rate on this curve. Around the best rate, the curve is
@@ -274,7 +274,7 @@ assert rates[0] < best < rates[-1]
 # %% [markdown]
 # ## Exercises
 #
-# Write your answer in the place of the dots and run the cell. In the first three, the loss is L = 3 w².
+# Replace the dots with your answer and run the cell. In the first three, the loss is L = 3 w².
 #
 # **1.** Which learning rate reaches the minimum in one step?
 
@@ -299,7 +299,7 @@ exercises.check("2.2", answer)
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# At 2/curvature = 1/3, the factor is -1: w jumps back and forth and comes no closer.
+# At 2/curvature = 1/3, the factor is -1, so w jumps back and forth and never comes closer.
 # </details>
 #
 # **3.** w is 1 and the rate is 0.3. What is w after one step?

@@ -68,7 +68,7 @@ def factors(activation, start):
 #
 # The data are irises of three species, twenty of each. With tanh and zero weights, every hidden neuron
 # outputs 0. So the gradient of each weight in the last layer is dL/dz · 0. The gradients of the hidden
-# weights pass through the weights of the last layer, which are 0.
+# weights pass through the weights of the last layer. These are 0, so the gradients are, too.
 
 # %%
 from functools import partial
@@ -245,9 +245,9 @@ assert max(table[name, "sigmoid"][1] for name in starts) < 0.1
 # - He fits relu and LeCun fits linear units, as promised: the factors are near 1 in both directions. (A
 #   single network of this width can differ by ten or twenty percent per layer by chance.)
 # - Xavier with relu halves the signal in every layer. After ten layers, one thousandth is left.
-# - "Xavier for tanh" is folklore. tanh makes every number smaller, so the signal fades. He is said to be
-#   for relu, but it does better here. tanh needs its own gain, which `init.gain("tanh")` computes as 1.59.
-#   (The gain of He is sqrt(2) = 1.41, which happens to be close.)
+# - "Xavier for tanh" is folklore. tanh makes every number smaller, so the signal fades. The initializer He
+#   is meant for relu, but it does better here. tanh needs its own gain, which `init.gain("tanh")` computes
+#   as 1.59. (The gain of He, sqrt(2) = 1.41, happens to be close to it.)
 # - No initializer in the table helps sigmoid. Its slope is at most 1/4, so each layer divides the gradient
 #   by about 20, or by 10 with He.
 
@@ -260,7 +260,7 @@ print(f"tanh with its own gain of {gain:.3f}: forward x {own[0]:.2f}, back x {ow
 assert abs(own[0] - 1.0) < 0.1
 
 # %% [markdown]
-# All of this in one picture. A line that stays level keeps the size of the signal or of the gradient.
+# Here is all of this in one picture. Where a line stays level, the signal or the gradient keeps its size.
 
 # %%
 from nn import plots
@@ -427,7 +427,7 @@ Markdown("\n".join(lines))
 # %% [markdown]
 # ## Exercises
 #
-# Write your answer in the place of the dots and run the cell.
+# Replace the dots with your answer and run the cell.
 #
 # **1.** A tanh layer has 100 inputs and 50 outputs. Which standard deviation does LeCun give its weights?
 

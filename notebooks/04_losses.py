@@ -11,18 +11,19 @@
 # A loss measures how wrong a network is, as one number. Gradient descent can then make this number
 # smaller. These four losses are the most common:
 #
-# | | the network gives | the target is | loss of one sample |
+# | | the network returns | the target is | loss of one sample |
 # |---|---|---|---|
 # | mean squared error (MSE) | a number z | a number y | (z - y)² |
-# | binary crossentropy (BCE) | a probability p | 0 or 1 | -log p if y = 1, else -log(1 - p) |
-# | categorical crossentropy (CCE) | a probability for each class | one-hot: [0, 1, 0] | -Σ y_k log p_k |
-# | sparse categorical crossentropy (SCCE) | the same | the class's index: 1 | -log p_y |
+# | binary cross-entropy (BCE) | a probability p | 0 or 1 | -log p if y = 1, else -log(1 - p) |
+# | categorical cross-entropy (CCE) | a probability for each class | one-hot: [0, 1, 0] | -Σ y_k log p_k |
+# | sparse categorical cross-entropy (SCCE) | the same | the class's index: 1 | -log p_y |
 #
-# The output layer must fit the loss. Use one sigmoid output for binary crossentropy, as many softmax
-# outputs as classes for categorical crossentropy, and class indices for sparse categorical crossentropy
+# The output layer must fit the loss. Use one sigmoid output for binary cross-entropy, as many softmax
+# outputs as classes for categorical cross-entropy, and class indices for sparse categorical cross-entropy
 # (with the same softmax outputs).
 #
-# The loss of a batch is the mean over its samples. Here is each loss by hand and by the library:
+# The loss of a batch is the mean over its samples. Here is each loss, computed by hand and with the
+# library:
 
 # %%
 import math
@@ -71,7 +72,7 @@ assert abs(single - two) < 1e-15
 # gives to the data. If y is z plus normal noise with standard deviation 1, then
 # -log N(y; z, 1) = (z - y)²/2 + log sqrt(2π). This is MSE, up to a factor and a constant, and these do not
 # move the minimum. If y is a class drawn with the probabilities p, then -log P(y) = -log p_y. This is
-# crossentropy. (The probability that independent events happen together is the product of their
+# cross-entropy. (The probability that independent events happen together is the product of their
 # probabilities. So its logarithm is a sum, and the loss of a batch is a mean.)
 
 # %%
@@ -88,8 +89,8 @@ assert abs(-math.log(0.9 * (1 - 0.2) * 0.6) / 3 - bce([0.9, 0.2, 0.6], [1, 0, 1]
 
 # %% [markdown]
 # The loss also decides the best answer if the same input appears with different targets. For MSE the best
-# answer is the mean, and for crossentropy it is the frequencies. (For the mean *absolute* error it is the
-# median.) At the best answer, the gradient is 0.
+# answer is the mean. For cross-entropy it is the share of each class. (For the mean *absolute* error it is
+# the median.) At the best answer, the gradient is 0.
 
 # %%
 from nn import mae
@@ -111,7 +112,7 @@ assert all(abs(z.grad) < 1e-12 for z in best.values())
 # ## The gradient is p - y
 #
 # A network does not compute p directly. It computes a logit z, which can be any number, and then
-# p = sigmoid(z). For several classes, p = softmax(z). With crossentropy on top, the chain rule gives
+# p = sigmoid(z). For several classes, p = softmax(z). With cross-entropy on top, the chain rule gives
 #
 # $$\frac{\partial L}{\partial z} = \frac{\partial L}{\partial p} \, \frac{\partial p}{\partial z}
 # = \frac{p - y}{p \, (1 - p)} \cdot p \, (1 - p) = p - y$$
@@ -137,8 +138,8 @@ assert all(
 )
 
 # %% [markdown]
-# The picture below shows the formula as it is taught. The target is the class 2, so y = (0, 0, 1), and each
-# edge carries p - y of its logit: 0.79 - 0, 0.04 - 0 and 0.18 - 1.
+# The picture below shows the textbook formula. The target is class 2, so y = (0, 0, 1), and each edge shows
+# p - y for its logit: 0.79 - 0, 0.04 - 0 and 0.18 - 1.
 
 # %%
 from autograd import draw
@@ -165,7 +166,7 @@ report
 assert report
 
 # %% [markdown]
-# ## Why not MSE behind a sigmoid?
+# ## Why not MSE after a sigmoid?
 #
 # With MSE, the factors do not cancel. The gradient is 2 (p - y) · p (1 - p). The last factor goes to 0 at
 # *both* ends, even where the network is certain and wrong. In this table the right answer is 1:
@@ -175,7 +176,7 @@ from autograd import value_and_grad
 
 
 def squared(z):
-    """MSE behind a sigmoid, for the target 1."""
+    """MSE after a sigmoid, for the target 1."""
     return mse([z.sigmoid()], [1.0])
 
 
@@ -198,7 +199,7 @@ assert abs(value_and_grad(crossentropy)(-20.0)[1] + 1.0) < 1e-8
 # %%
 from nn import plots
 
-losses = {"MSE behind a sigmoid": squared, "crossentropy": crossentropy}
+losses = {"MSE after a sigmoid": squared, "cross-entropy": crossentropy}
 plots.functions(losses, -8.0, 8.0, xlabel="logit z")
 
 # %% [markdown]
@@ -234,7 +235,7 @@ assert (runs["MSE"][1], runs["BCE"][1]) == (0.0, 1.0)
 # ## Surfaces
 #
 # These pictures show the loss of a neuron sigmoid(w x + b) for many w and b. The data are six points, and
-# no neuron can get all of them right. Crossentropy is a bowl with one minimum (the star), and every
+# no neuron can get all of them right. Cross-entropy is a bowl with one minimum (the star), and every
 # downhill path leads to it. MSE has plateaus. The orange line shows 100 steps from w = -6. In the left
 # picture it is only a dot, and its small movement is away from the star.
 
@@ -244,8 +245,8 @@ side = 41
 ws = [-8.0 + 16.0 * i / (side - 1) for i in range(side)]
 bs = [-5.0 + 10.0 * i / (side - 1) for i in range(side)]
 both = {
-    "MSE behind a sigmoid": lambda z, y: mse([sigmoid(logit) for logit in z], y),
-    "crossentropy": lambda z, y: bce(z, y, from_logits=True),
+    "MSE after a sigmoid": lambda z, y: mse([sigmoid(logit) for logit in z], y),
+    "cross-entropy": lambda z, y: bce(z, y, from_logits=True),
 }
 
 
@@ -270,7 +271,7 @@ for name, steps in paths.items():
 plots.surfaces(ws, bs, heights, paths)
 
 # %% [markdown]
-# A bowl is convex: between two points it never lies above the line that joins them. MSE behind a sigmoid
+# A bowl is convex: between two points it never lies above the line that joins them. MSE after a sigmoid
 # is not convex. We count the points of the grid that lie above the mean of their two neighbors:
 
 
@@ -286,9 +287,9 @@ for name, grid in heights.items():
     print(f"{name}: concave along w at {bends(grid)} of {side * (side - 2)} grid points")
 
 # %% tags=["check"]
-assert abs(paths["crossentropy"][-1][0] - 1.6) < 0.1
-assert paths["MSE behind a sigmoid"][-1][0] < -6.0
-assert bends(heights["crossentropy"]) == 0 < bends(heights["MSE behind a sigmoid"])
+assert abs(paths["cross-entropy"][-1][0] - 1.6) < 0.1
+assert paths["MSE after a sigmoid"][-1][0] < -6.0
+assert bends(heights["cross-entropy"]) == 0 < bends(heights["MSE after a sigmoid"])
 
 # %% [markdown]
 # ## What happens at p = 0
@@ -365,9 +366,9 @@ assert [logit.grad for logit in z] == [1.0, -1.0]
 # %% [markdown]
 # ## Exercises
 #
-# Write your answer in the place of the dots and run the cell.
+# Replace the dots with your answer and run the cell.
 #
-# **1.** A network says p = 0.8, and the target is 0. What is its binary crossentropy?
+# **1.** A network says p = 0.8, and the target is 0. What is its binary cross-entropy?
 
 # %%
 from nn import exercises
@@ -382,7 +383,7 @@ exercises.check("4.1", answer)
 # </details>
 #
 # **2.** A network gives three classes the probabilities 0.1, 0.7 and 0.2, and the target is the index 2. What is the
-# sparse categorical crossentropy?
+# sparse categorical cross-entropy?
 
 # %%
 answer = ...
@@ -407,11 +408,12 @@ exercises.check("4.3", answer)
 # -0.119.
 # </details>
 #
-# **4.** A photo can show several of five animals at once, or none of them. What should the network end with?
+# **4.** A photo can show several of five animals at once, or none of them. Which output layer and which loss
+# should the network have?
 #
-# - a: five outputs, softmax, categorical crossentropy
-# - b: five outputs, each with a sigmoid and binary crossentropy
-# - c: five outputs, softmax, sparse categorical crossentropy
+# - a: five outputs, softmax, categorical cross-entropy
+# - b: five outputs, each with a sigmoid and binary cross-entropy
+# - c: five outputs, softmax, sparse categorical cross-entropy
 # - d: five outputs, each with a sigmoid and mean squared error
 
 # %%
@@ -424,7 +426,7 @@ exercises.check("4.4", answer)
 # b. These are five yes-or-no questions, so each output is a probability of its own.
 # </details>
 #
-# **5.** Write binary crossentropy for one sample as a function.
+# **5.** Write binary cross-entropy for one sample as a function.
 
 # %%
 answer = ...  # a function of p, y

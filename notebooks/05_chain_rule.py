@@ -15,7 +15,7 @@
 # $$\frac{\partial L}{\partial x} \mathrel{+}= \frac{\partial L}{\partial z} \, \frac{\partial z}{\partial x}
 # \qquad \frac{\partial L}{\partial y} \mathrel{+}= \frac{\partial L}{\partial z} \, \frac{\partial z}{\partial y}$$
 #
-# That is its whole job. The rest of this notebook looks at this line from different sides.
+# That is its whole job. The rest of this notebook looks at this rule from different sides.
 
 # %%
 from autograd import Value, draw, explain, finite_differences, grad, topological
@@ -34,7 +34,8 @@ assert x.grad == z.grad * z.dx
 assert y.grad == z.grad * z.dy
 
 # %% [markdown]
-# This is the graph of the same computation. Each edge shows the local derivative and what it passed on.
+# This is the graph of the same computation. Each edge shows the local derivative and the gradient that it
+# passed on.
 
 # %%
 draw(L, edges=True)
@@ -61,7 +62,7 @@ compare(lambda x, y: (x * y).tanh(), 0.5, -2.0)
 # %% [markdown]
 # ## Contributions add up
 #
-# If a value is used several times, a change of it reaches the loss along several paths, and the effects
+# If a value is used several times, a change in it reaches the loss along several paths, and the effects
 # add up. This is the `+` in `+=`. With `=`, each contribution would overwrite the one before it.
 
 # %%
@@ -142,7 +143,7 @@ doubled.backward()
 print("paths:", f"{explain(doubled, v).count:,}", "  gradient:", f"{v.grad:,.0f}")
 
 # %% [markdown]
-# The first of these sums on paper:
+# Here is the first of these sums as a formula:
 
 # %%
 from IPython.display import Math
@@ -192,11 +193,11 @@ for gradient, product, slope in gradients.values():
     assert math.isclose(gradient, slope, rel_tol=1e-3)
 
 # %% [markdown]
-# ## Which step is best for differences?
+# ## Which step size is best for finite differences?
 #
 # If the step is too large, the curve bends between the two points. If it is too small, digits cancel. The
-# best step is between these, and it is not the smallest one. (`check_gradients` needs no step, because it
-# computes with more digits.)
+# best step is in between, and it is not the smallest one. (`check_gradients` needs no step size, because
+# it computes with more digits.)
 
 
 # %%
@@ -234,7 +235,7 @@ assert min(errors) < 1e-9
 #
 # A usual gradient check tells you that something is wrong. `check_gradients` also tells you where, because
 # it checks every operation and every sum separately. Here are two classic mistakes, planted in the engine
-# itself: a tanh whose derivative uses the operand in place of the result, and `=` in place of `+=`.
+# itself: a tanh whose derivative uses the operand instead of the result, and `=` instead of `+=`.
 
 # %%
 from autograd import check_gradients
@@ -300,7 +301,7 @@ play((h - target) ** 2 + h * h)
 # %% [markdown]
 # ## Exercises
 #
-# Write your answer in the place of the dots and run the cell.
+# Replace the dots with your answer and run the cell.
 #
 # **1.** L = (x·y + x)², and x = 2, y = 3. What is dL/dx?
 
@@ -342,7 +343,7 @@ exercises.check("5.3", answer)
 # `explain(L, x).count`.
 # </details>
 #
-# **4.** What is the largest gradient that can arrive behind ten sigmoids in a row, if 1 arrives in front of them?
+# **4.** A gradient of 1 goes back through ten sigmoids in a row. How large can it be at the other end, at most?
 
 # %%
 answer = ...

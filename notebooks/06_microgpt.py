@@ -41,8 +41,9 @@ print(model)
 #
 # Each token selects a row of one table, and its position in the name selects a row of another. The sum of
 # the two rows is the vector that goes through the model. **Attention** lets a position look at earlier
-# positions. Each position has a *query*, a *key* and a *value*. The softmax of the products of its query
-# with the keys tells how much of each *value* to take. For one head, in scalars, this is the whole code:
+# positions. Each position has a *query*, a *key* and a *value*. The dot product of its query with each key
+# is a score. The softmax of these scores tells how much of each *value* to take. For one head, in scalars,
+# this is the whole code:
 
 
 # %%
@@ -165,7 +166,7 @@ assert len(program.instructions) < 100
 # 2. compute queries, keys and values
 # 3. attention: the scores of all heads and positions, and their softmax
 # 4. the perceptron, with its 448 rectified sums
-# 5. the logits and the crossentropy
+# 5. the logits and the cross-entropy
 #
 # Yellow boxes read parameters. "dot of 16 x 448" means 448 lanes with 16 products each. You can trace any
 # lane back to its scalar:
@@ -313,7 +314,7 @@ assert ends[4] > 5 * ends[1]
 # %% [markdown]
 # ## Exercises
 #
-# Write your answer in the place of the dots and run the cell.
+# Replace the dots with your answer and run the cell.
 #
 # **1.** A model has 50 tokens and gives all of them the same probability. What is its loss per token?
 
@@ -329,7 +330,8 @@ exercises.check("6.1", answer)
 # -log(1/50) = log 50 = 3.91.
 # </details>
 #
-# **2.** A query has the scores 0 and log 3 with two keys, and their values are 8 and 4. What does attention take?
+# **2.** A query has the scores 0 and log 3 with two keys, and their values are 8 and 4. What is the result of
+# attention?
 
 # %%
 answer = ...
@@ -338,7 +340,7 @@ exercises.check("6.2", answer)
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# Softmax of (0, log 3) is (1/4, 3/4). So it takes 8/4 + 3 · 4/4 = 5.
+# Softmax of (0, log 3) is (1/4, 3/4). So the result is 8/4 + 3 · 4/4 = 5.
 # </details>
 #
 # **3.** How many parameters does the table of letters have?

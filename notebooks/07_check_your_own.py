@@ -12,7 +12,7 @@
 # in NumPy and without any Value, and asks three questions: is its gradient right, where is it wrong, and which
 # mistake was it?
 #
-# The network has one hidden layer of tanh and a softmax with crossentropy. It classifies irises.
+# The network has one hidden layer with tanh, and a softmax with cross-entropy. It classifies irises.
 
 # %%
 import numpy as np
@@ -25,7 +25,7 @@ Y = np.eye(3)[np.array(flowers.targets)[::5]]
 
 
 def loss(W1, b1, W2, b2):
-    """The mean crossentropy over the flowers."""
+    """The mean cross-entropy over the flowers."""
     h = np.tanh(X @ W1 + b1)
     z = h @ W2 + b2
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
@@ -51,7 +51,7 @@ print(f"{len(X)} flowers, {sum(w.size for w in start)} parameters, loss {loss(*s
 # %% [markdown]
 # ## It learns, so it must be right?
 #
-# `backward` has a mistake. Can you see it in the training?
+# `backward` has a mistake. Can you tell from the training?
 
 
 # %%
@@ -71,13 +71,13 @@ print("loss:", *(f"{x:.3f}" for x in losses[::10]))
 assert losses[-1] < 0.5 * losses[0]
 
 # %% [markdown]
-# The loss falls. A wrong gradient often still points downhill, only not straight. This is why such mistakes
-# live for years.
+# The loss falls. A wrong gradient often still points downhill, but not in the steepest direction. This is
+# why such mistakes can go unnoticed for years.
 #
 # ## The check
 #
 # `check_gradients` takes any function and any claimed gradient. It needs no step and no tolerance: it measures
-# the noise of your function and says, for each number, how well it could see.
+# the noise of your function and shows, for each number, how precise the check is.
 
 # %%
 from autograd import check_gradients
@@ -92,7 +92,8 @@ assert not report
 assert wrong == {"W1", "b1"}
 
 # %% [markdown]
-# The output layer is right, and the hidden layer is not. So the mistake is between `dh` and `du`.
+# The gradients of the output layer are right, and those of the hidden layer are not. So the mistake is
+# between `dh` and `du`.
 #
 # ## Which mistake is it?
 #
@@ -136,8 +137,8 @@ assert right[-1] < losses[-1]
 # %% [markdown]
 # ## Why not just differences with a small step?
 #
-# Because nobody knows which step. Here is the largest error of plain differences over all parameters, measured
-# against the right gradient. Numbers in single precision need a step that is far too large for double.
+# Because nobody knows which step is right. Here is the largest error of plain differences over all parameters,
+# compared with the right gradient. Single precision needs a step that is far too large for double precision.
 
 # %%
 exact = np.concatenate([g.ravel() for g in corrected(*start)])
@@ -174,7 +175,8 @@ assert differences(1e-8, np.float32) > 0.1
 # %% [markdown]
 # ## In a test
 #
-# `assert_gradients` raises with the report, so one line is a unit test:
+# If a gradient is wrong, `assert_gradients` raises an error that contains the report. So one line is a
+# whole unit test:
 
 # %%
 from autograd import assert_gradients
@@ -190,10 +192,11 @@ test_backward()
 # %% [markdown]
 # ## Exercises
 #
-# Write your answer in the place of the dots and run the cell.
+# Replace the dots with your answer and run the cell.
 #
-# **1.** Central differences with the step h have an error of about h² from the bend of the function, and of
-# about noise/h from rounding. A function has the noise 1e-9. For which h are the two errors equal?
+# **1.** Central differences with the step h have an error of about h² because the function is curved, and
+# an error of about noise/h because of rounding. A function has the noise 1e-9. For which h are the two
+# errors equal?
 
 # %%
 from nn import exercises
@@ -216,7 +219,7 @@ exercises.check("7.2", answer)
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# L = ((z1 - y1)² + (z2 - y2)²) / 2. The factor 2 of the square and the 1/2 of the mean cancel:
+# L = ((z1 - y1)² + (z2 - y2)²) / 2. The 2 from the square and the 1/2 from the mean cancel:
 # `answer = lambda z1, z2, y1, y2: [z1 - y1, z2 - y2]`
 # </details>
 #

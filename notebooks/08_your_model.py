@@ -8,16 +8,17 @@
 # %% [markdown]
 # # Can you see backprop in your own model?
 #
-# The models that people train are written in PyTorch. PyTorch gives you the gradients, but not how they came
-# about. This notebook takes a small transformer block from PyTorch and turns it into scalars. Then it shows the
-# block, follows the gradient of one attention weight, and finds a mistake in a backward pass written by hand.
+# The models that people train are written in PyTorch. PyTorch gives you the gradients, but does not show where
+# they come from. This notebook takes a small transformer block from PyTorch and turns it into scalars. Then it
+# shows the block, follows the gradient of one attention weight, and finds a mistake in a backward pass written
+# by hand.
 #
 # You need PyTorch: `pip install 'chainrule[torch]'`.
 #
 # ## The block
 #
 # Three tokens look at themselves and at the tokens before them (causal attention). Then each goes through a
-# small network. Both parts add their result to what comes in.
+# small network. Each of the two parts adds its result to its input.
 
 # %%
 import math
@@ -80,8 +81,8 @@ print(f"{model}, {len(topological(model.result))} nodes, loss {model.result.data
 assert abs(model.result.data - loss(block(x)).item()) < 1e-12
 
 # %% [markdown]
-# Are these PyTorch's gradients? The table compares every number. For each parameter it shows the one that
-# differs most.
+# Are the gradients the same as PyTorch's? The comparison includes every number. For each parameter, the
+# table shows the number that differs most.
 
 # %%
 model.gradients()
@@ -92,8 +93,8 @@ assert model.gradients()
 # %% [markdown]
 # ## The picture
 #
-# A picture of all these nodes would be unreadable, so each scope is one box. The sums between the boxes are the
-# two places where the block adds what comes in:
+# A picture of all these nodes would be unreadable, so each scope is one box. The two sums between the boxes are
+# the places where the block adds a result to its input:
 
 # %%
 from autograd import draw
@@ -101,8 +102,8 @@ from autograd import draw
 draw(model.result, direction="TB", limit=60)
 
 # %% [markdown]
-# You can take any part of the block by itself, because a part is a module, too. Here is one number of the query
-# of the first token:
+# Each part of the block is a module, too, so you can look at it alone. Here is the layer `query` with x as its
+# input, and one number of its result for the first token:
 
 # %%
 query = from_torch(block.attention.query, x)
@@ -112,9 +113,9 @@ draw(query.result[0, 0])
 # %% [markdown]
 # ## One attention weight
 #
-# The weight `query.weight[0, 0]` takes part in the queries of all tokens, each query in the scores, and each
-# score in the softmax. How does it change the loss? Its gradient is a sum over all paths to the loss. There are
-# many, of both signs. Here are the three largest:
+# The weight `query.weight[0, 0]` affects the queries of all tokens. Each query affects scores, and each score
+# affects a softmax. How does the weight change the loss? Its gradient is a sum over all paths to the loss.
+# There are many paths, and their contributions have both signs. Here are the three largest:
 
 # %%
 from autograd import explain
@@ -130,12 +131,12 @@ assert abs(paths.total - block.attention.query.weight.new_tensor(weight.grad).it
 assert paths.count > 1000
 
 # %% [markdown]
-# The first token can only look at itself: its softmax is always 1. So no path through its query can carry
-# anything. If we change the weight, only the second and the third token notice.
+# The first token can only look at itself, so its softmax is always 1, and its query makes no difference.
+# If we change the weight, only the results of the second and the third token change.
 #
 # ## Step by step
 #
-# The player steps through the backward pass. Here it is for the query from above:
+# The player steps through the backward pass. Here it is for the number of the query from above:
 
 # %%
 from autograd import play
@@ -145,7 +146,7 @@ play(query.result[0, 0])
 # %% [markdown]
 # ## The check
 #
-# Is the backward pass right? `check_gradients` runs the block again, beside this point and in decimals. Here it
+# Is the backward pass right? `check_gradients` runs the block again, at nearby points and in decimals. Here it
 # checks ten of the inputs and parameters:
 
 # %%
@@ -160,8 +161,8 @@ assert report
 # %% [markdown]
 # ## A mistake
 #
-# Somebody wants to save memory and writes an activation with a backward pass of its own. It is tanh, and its
-# slope is 1 - tanh². Can you see the mistake?
+# Somebody wants to save memory and writes an activation with its own backward pass. The activation is tanh,
+# and its slope is 1 - tanh². Can you see the mistake?
 
 
 # %%
@@ -189,7 +190,8 @@ except RuntimeError as error:
     print("gradcheck:", str(error).splitlines()[0])
 
 # %% [markdown]
-# PyTorch's `gradcheck` says that something in the whole block is wrong. `check_rules` says where, and what:
+# PyTorch's `gradcheck` says that something in the block is wrong. `check_rules` says where the mistake is,
+# and what it is:
 
 # %%
 from autograd.bridges.torch import check_rules
@@ -201,11 +203,11 @@ print(found)
 assert "tanh: dz/dx is 1 - x * x where it should be 1 - z * z, in module network.1" in str(found)
 
 # %% [markdown]
-# The backward pass squares what went into tanh, not what came out. `forward` has to save its result.
+# The backward pass squares the input of tanh instead of its output. `forward` has to save the output.
 #
 # ## Exercises
 #
-# Write your answer in the place of the dots and run the cell.
+# Replace the dots with your answer and run the cell.
 #
 # **1.** A token has the query q = 2, and the keys of the two tokens that it can see are 1 and 3. There is one
 # number per token, so the scores are the products, divided by 1. What is the weight of the second token?
@@ -237,8 +239,8 @@ exercises.check("8.2", answer)
 # undiminished.
 # </details>
 #
-# **3.** Write the backward pass of the activation z = tanh(x), with the result z and the gradient g of the loss
-# in z.
+# **3.** Write the backward pass of the activation z = tanh(x), given the result z and the gradient g of the
+# loss with respect to z.
 
 # %%
 answer = ...  # a function of z and g that returns dL/dx
@@ -250,12 +252,13 @@ exercises.check("8.3", answer)
 # `answer = lambda z, g: g * (1 - z * z)`
 # </details>
 #
-# **4.** Which of the first token's weights have a gradient of exactly 0, whatever the loss is?
+# **4.** The first token sees only itself. Which of its vectors have a gradient of exactly 0, whatever the
+# loss is?
 #
 # - a: none
-# - b: those of its query, key and value
-# - c: those of its query alone, as long as it only sees itself
-# - d: all, because it comes first
+# - b: its query, its key and its value
+# - c: only its query
+# - d: its query and its key
 
 # %%
 answer = ...  # "a", "b", "c" or "d"

@@ -448,6 +448,9 @@ def test_inf_and_nan_in_a_call_are_named_by_the_operation_inside() -> None:
         f(x)
     with pytest.warns(NonFiniteWarning, match=r"grad: .*sqrt"):
         grad(autograd.compile(lambda x: x.sqrt()))(0.0)
+    y = autograd.compile(lambda x: x.sqrt())(Value(0.0))
+    with pytest.warns(NonFiniteWarning, match=r"in sqrt\(x\) = 0.0 at x = 0.0$"):
+        y.backward()
 
 
 def test_a_huge_adjoint_does_not_overflow_on_the_way() -> None:

@@ -233,6 +233,16 @@ def test_inputs_have_the_names_of_the_functions_arguments() -> None:
     assert said.examples[0][:2] == ("w[0]", 1.0)
 
 
+def test_a_claim_for_a_dict_is_read_by_its_keys() -> None:
+    def f(p: Any, k: Any) -> Any:
+        return p["a"] ** 2 * p["b"] * k
+
+    p = {"a": 2.0, "b": 3.0}
+    assert diagnose(f, p, 2.0, gradient=({"b": 8.0, "a": 24.0}, 12.0))
+    assert diagnose(lambda p: f(p, 2.0), p, gradient={"b": 8.0, "a": 24.0})
+    assert diagnose(f, p, 2.0, gradient=({"b": 8.0, "a": 20.0}, 12.0)).wrong == "p['a']"
+
+
 def test_parameters_are_claimed_beside_the_inputs_or_alone() -> None:
     w, b = Value(0.5, "w"), Value(0.1, "b")
 

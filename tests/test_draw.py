@@ -233,8 +233,8 @@ def test_what_cannot_be_drawn_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(render.RenderError, match=r"could not be drawn: .*root node"):
         render.png("digraph { a }")
     for scale in (0.0, -1.0, math.nan, math.inf):
-        with pytest.raises(ValueError, match="scale must be a number above 0"):
-            render.png("digraph { a }", scale)
+        with pytest.raises(ValueError, match="scale must be a finite number above 0"):
+            draw(neuron()[0]).png(scale)
 
 
 def test_a_frozen_program_draws_in_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ import nn
 import nn.distributed
 import nn.microgpt
 from autograd import Value, rows
+from autograd.elsewhere import LEFT_OUT, NAMES, OPTIONS
 from nn import init, losses, optim, schedules
 from nn.activations import COMPOSED
-from nn.elsewhere import LEFT_OUT, NAMES, OPTIONS
 from nn.optim import Optimizer
 from nn.schedules import Schedule
 
@@ -60,7 +60,9 @@ def test_options_of_other_libraries_lead_to_arguments_that_are_there() -> None:
         elif inspect.isclass(kind) and issubclass(kind, Schedule):
             known |= set(inspect.signature(kind).parameters)
     known |= {name for loss in losses.NAMED.values() for name in inspect.signature(loss).parameters}
-    known |= {*inspect.signature(nn.Layer).parameters, "weights", "bias"}
+    calls = (nn.Layer, nn.Embedding, nn.fit, autograd.draw, Value.backward, nn.data.Dataset.split)
+    known |= {name for call in calls for name in inspect.signature(call).parameters}
+    known |= {*vars(nn.History()), *vars(nn.data.Dataset([], [])), "weights", "groups", "figure"}
     for name, meanings in OPTIONS.items():
         assert set(meanings) <= known, name
         assert name not in meanings

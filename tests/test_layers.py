@@ -221,8 +221,8 @@ def test_embedding_gives_the_parameters_of_a_row() -> None:
             TypeError,
             "step 1 must be a module or a function, got 3",
         ),
-        (lambda: Embedding(3, 2)(3), IndexError, "embedding: expected 0 to 2, got 3"),
-        (lambda: Embedding(3, 2)(-1), IndexError, "expected 0 to 2, got -1"),
+        (lambda: Embedding(3, 2)(3), IndexError, "embedding: expected an index from 0 to 2, got 3"),
+        (lambda: Embedding(3, 2)(-1), IndexError, "expected an index from 0 to 2, got -1"),
         (lambda: Embedding(3, 2)(1.0), TypeError, "expected an index, got 1.0"),
         (lambda: Embedding(3, 2)(True), TypeError, "expected an index, got True"),
     ],
@@ -238,7 +238,7 @@ def test_the_table_of_contents_offers_the_operations_as_activations() -> None:
     for name in UNARY:
         assert getattr(nn, name) is rows()[name]
         assert name in dir(nn)
-    with pytest.raises(AttributeError, match="no attribute or operation 'reluu'"):
+    with pytest.raises(AttributeError, match="no attribute 'reluu'; did you mean 'relu'"):
         nn.reluu  # noqa: B018
 
 

@@ -148,7 +148,7 @@ def test_letters_are_drawn_with_the_probabilities_of_their_logits() -> None:
     rows[0, END] = 0.0
     assert model.sample(logits=given) == ""
     for temperature in (0.0, -1.0, math.nan):
-        with pytest.raises(ValueError, match=f"temperature must be above 0, got {temperature}$"):
+        with pytest.raises(ValueError, match=f"finite number above 0, got {temperature}$"):
             model.sample(temperature=temperature)
 
 

@@ -67,6 +67,12 @@ def test_every_way_gives_the_same_slopes_at_the_ends(name: str) -> None:
             assert all(g != g for g in found["backward"]), at
 
 
+@quietly
+def test_an_argument_that_is_nan_and_the_result_has_a_nan_derivative() -> None:
+    for way, numbers in slopes(lambda x: x, [nan]).items():
+        assert equal(numbers, [nan]), way
+
+
 UNARY = [name for name, op in rows().items() if op.arity == 1]
 
 
@@ -82,6 +88,36 @@ def test_every_way_gives_the_same_slopes_of_compositions(outer: str) -> None:
             # What a number 0 stops is 0; in a recorded pass 0 * inf, which may depend on anything.
             lost = recorded and found["backward"] == [0.0] and numbers[0] != numbers[0]
             assert lost or equal(numbers, found["backward"]), (way, inner, x, found)
+
+
+ZERO_MEETS_INF = [
+    ("square", "sqrt", 0.0), ("tanh", "log10", 0.0), ("reciprocal", "atan", inf),
+    ("atan", "exp", 1000.0), ("square", "abs", nan),
+]  # fmt: skip
+
+
+@quietly
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_a_derivative_inside_a_compiled_function_is_the_eager_one_at_the_ends(engine: str) -> None:
+    pytest.importorskip("numpy")
+    table: dict[str, Any] = dict(rows())
+    for outer, inner, x in ZERO_MEETS_INF:
+
+        def f(v: Any, outer: Any = table[outer], inner: Any = table[inner]) -> Any:
+            return outer(inner(v)) * v
+
+        def derivatives(v: Any, f: Any = f) -> Any:
+            pulled = vjp(f, v)[1](2.0)[0]
+            wide = jacobian(lambda v: [f(v), v, 2.0])(v)
+            output = f(leaf := Value(1.0) * v)
+            return [grad(f)(v), pulled, wide, hessian(f)(v), grad(grad(f))(v), grad(output, leaf)]
+
+        wanted = list(autograd.nestings.leaves(derivatives(x)))
+        for first in (x, 0.5):  # recorded at the end, or in the middle and again at the end
+            compiled = autograd.compile(derivatives, engine=engine)
+            compiled(first)
+            found = list(autograd.nestings.leaves(compiled(x)))
+            assert equal(found, wanted), (outer, inner, x, found, wanted)
 
 
 @quietly

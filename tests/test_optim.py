@@ -362,7 +362,8 @@ def test_a_step_takes_a_closure_and_returns_its_loss() -> None:
 
     assert optimizer.step(closure).data == 9.0
     assert x.data == 0.0
-    assert optimizer.step() is None
+    with pytest.warns(UserWarning, match="include those of the last step"):
+        assert optimizer.step() is None
 
 
 def test_clipping_takes_a_model() -> None:

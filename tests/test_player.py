@@ -227,7 +227,7 @@ def test_the_widget_and_the_player_share_a_position() -> None:
     widget.step = 7
     assert player.position == 7
     assert seen == [str(player[7])]
-    assert (widget.page, widget.height) == framed(player, LIMIT)
+    assert (widget.page, widget.height) == framed(player, limit=LIMIT)
     for bad in (-1, len(player)):
         with pytest.raises(traitlets.TraitError, match="step: expected 0 to 11"):
             widget.step = bad

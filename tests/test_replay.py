@@ -331,9 +331,11 @@ class Part(Module):
     def __init__(self) -> None:
         super().__init__()
         self.net, self.factor = MLP([2, 3, 1], "tanh", seed=0), 1.0
+        self._hidden, self.list, self.array = 1.0, [1.0], np.array([1.0])
 
     def forward(self, x: Any) -> Any:
-        return [z * (3.0 if self.training else 1.0) * self.factor for z in self.net(x)]
+        factor = self.factor * self._hidden * self.list[0] * float(self.array[0])
+        return [z * (3.0 if self.training else 1.0) * factor for z in self.net(x)]
 
 
 class Whole(Module):
@@ -373,9 +375,88 @@ def grow(model: Any, epoch: int) -> None:
     model.parts[0].factor *= 2.0
 
 
-@pytest.mark.parametrize("change", [lambda *_: None, clip, grow])
+def grow_hidden(model: Any, epoch: int) -> None:
+    model.parts[0]._hidden *= 2.0
+
+
+def grow_list(model: Any, epoch: int) -> None:
+    model.parts[0].list[0] *= 2.0
+
+
+def grow_array(model: Any, epoch: int) -> None:
+    model.parts[0].array *= 2.0
+
+
+@pytest.mark.parametrize(
+    "change", [lambda *_: None, clip, grow, grow_hidden, grow_list, grow_array]
+)
 def test_what_callbacks_do_to_a_model_is_heeded(change: Any) -> None:
     assert history(True, change) == pytest.approx(history(False, change), rel=1e-9)
+
+
+class Weighted:
+    """A loss with a weight."""
+
+    def __init__(self) -> None:
+        self.weights = [1.0]
+
+    def __call__(self, outputs: list[Any], targets: list[Any]) -> Any:
+        return mse(outputs, targets) * self.weights[0]
+
+
+def test_a_loss_is_an_object_that_a_callback_changes() -> None:
+    found = []
+    for compiled in (True, False):
+        loss = Weighted()
+
+        def double(model: Any, epoch: int, loss: Any = loss) -> None:
+            loss.weights[0] *= 2.0
+
+        found.append(history(compiled, double, loss))
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", ["all", "part"])
+def test_gradients_are_those_of_eager_training(optimizer: str) -> None:
+    """Of what is not trained, too, and of what a callback sets."""
+    found = []
+    for compiled in (True, False):
+        model = Whole()
+        parameters = model.parameters()
+
+        def set_last(*_: Any, parameters: Any = parameters) -> None:
+            parameters[-1].grad = 0.125
+
+        trained_ones = parameters if optimizer == "all" else parameters[:3]
+        fit(
+            model, (INPUTS, WAVES), loss=mse, optimizer=SGD(trained_ones, lr=0.1), epochs=2,
+            batch_size=5, callbacks=[set_last], compiled=compiled,
+        )  # fmt: skip
+        found.append([p.grad for p in parameters])
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
+    assert found[0][-1] == 0.125
+
+
+def total(outputs: list[Any], targets: list[Any]) -> Any:
+    return sum(((z - 1.0) ** 2 for (z,) in outputs), 0.0)
+
+
+def weighted(outputs: list[Any], targets: list[Any]) -> Any:
+    weights = [5.0 if y > 0.9 else 1.0 for (y,) in targets]
+    pairs = zip(weights, outputs, targets, strict=True)
+    return sum(k * (z - y) ** 2 for k, (z,), (y,) in pairs) / sum(weights)
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets"), [(total, [[1.0]] * 12), (weighted, [[0.08 * i] for i in range(1, 13)])]
+)
+def test_no_mean_is_noticed_for_equal_targets_and_for_rare_ones(loss: Any, targets: Any) -> None:
+    model = Whole()
+    with pytest.raises(ValueError, match="takes the mean over samples"):
+        fit(
+            model, (INPUTS, targets), loss=loss, optimizer=SGD(model, lr=0.1), epochs=1,
+            compiled=True,
+        )  # fmt: skip
 
 
 def test_a_loss_that_a_callback_changes_is_the_new_one() -> None:

@@ -52,14 +52,14 @@ def test_an_expression_has_its_inputs_its_player_and_its_report() -> None:
     assert (found["inputs"]["w"], found["inputs"]["y"]) == (2.0, 1.0)
     assert found["right"]
     assert found["report"].count("pass") == 4
-    assert found["page"].startswith("<!doctype html>")
-    assert "backprop of L" in found["page"]
+    assert found["page"][0].startswith("<!doctype html>")
+    assert "backprop of L" in found["page"][0]
 
 
 @pytest.mark.parametrize("text", ["2 + 3", "x", "L * L", "abs(x - y)", "log(-1)"])
 def test_any_expression_can_be_seen(text: str) -> None:
     found = expressions.see(text, {"x": 1.0, "y": 1.0})
-    assert found["page"].startswith("<!doctype html>")
+    assert found["page"][0].startswith("<!doctype html>")
 
 
 def test_what_is_no_expression_is_answered_with_the_reason() -> None:

@@ -9,10 +9,10 @@ import pytest
 
 import autograd
 from autograd import Value
+from autograd.options import generator, real, truth, whole
 from nn import MLP, fit, init, learning_rate_sweep, metrics, mse, tables
 from nn.data import Dataset, load_iris, samples
 from nn.optim import SGD
-from nn.options import generator, real, truth, whole
 from nn.sweeps import sweep
 
 np = pytest.importorskip("numpy")

@@ -144,6 +144,18 @@ def test_vjp_and_jvp_of_functions_with_many_results() -> None:
     assert slope == {"product": 1.0, "sums": [0.0, 0.0]}
 
 
+def test_weights_and_directions_are_matched_by_the_keys_of_dicts() -> None:
+    p = {"a": 2.0, "b": [3.0]}
+
+    def f(p: Any) -> Any:
+        return p["a"] ** 2 * p["b"][0]
+
+    assert hvp(f, p, {"b": (1.0,), "a": 0.0}) == {"a": 4.0, "b": [0.0]}
+    assert jvp(f, (p,), ({"b": [0.0], "a": 1.0},)) == (12.0, 12.0)
+    pull = vjp(lambda x: {"p": x, "q": [10.0 * x, x]}, 1.0)[1]
+    assert pull({"q": (1.0, 0.0), "p": 0.0}) == (10.0,)
+
+
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(TypeError, match="expected a Value or a function"):
         grad(3.0)  # type: ignore[call-overload]
@@ -157,6 +169,10 @@ def test_wrong_arguments_are_refused() -> None:
         jvp(lambda p: p[0], ([1.0, 2.0],), ([1.0],))
     with pytest.raises(ValueError, match="hvp's vector"):
         hvp(lambda p: p[0], [1.0, 2.0], [1.0])
+    with pytest.raises(ValueError, match=r"expected the nesting \{'a': \*\}, got \{'b': \*\}"):
+        hvp(lambda p: p["a"], {"a": 1.0}, {"b": 1.0})
+    with pytest.raises(ValueError, match=r"nesting \[\[\*\], \*\], got \[\*, \[\*\]\]"):
+        vjp(lambda x: ([x], x), 1.0)[1]((1.0, (1.0,)))
     with pytest.raises(TypeError, match="expected a function"):
         value_and_grad(1)  # type: ignore[arg-type]
 
@@ -448,19 +464,19 @@ def test_a_jacobian_has_the_nesting_of_the_result_and_in_it_that_of_the_argument
 def test_a_jacobian_is_made_by_the_fewer_passes(
     monkeypatch: pytest.MonkeyPatch, results: int
 ) -> None:
-    passes = {"derivatives": 0, "_pushed": 0}
-    homes = {"derivatives": autograd.adjoints, "_pushed": autograd.transform}
+    passes = {"derivatives": 0, "pushed": 0}
+    homes = {"derivatives": autograd.adjoints, "pushed": autograd.transform}
     for name, home in homes.items():
         made = getattr(home, name)
 
-        def counted(*args: Any, name: str = name, made: Any = made) -> Any:
+        def counted(*args: Any, name: str = name, made: Any = made, **named: Any) -> Any:
             passes[name] += 1
-            return made(*args)
+            return made(*args, **named)
 
         monkeypatch.setattr(home, name, counted)
     found = jacobian(lambda p: [p[0] * p[1] * k + p[2] for k in range(results)])([2.0, 3.0, 4.0])
     assert found == [[3.0 * k, 2.0 * k, 1.0] for k in range(results)]
-    backward, forward = passes["derivatives"], passes["_pushed"]
+    backward, forward = passes["derivatives"], passes["pushed"]
     assert (backward, forward) == ((results, 0) if results <= 3 else (0, 3))
 
 

@@ -473,7 +473,7 @@ def test_the_same_script_gives_the_same_bits_in_every_process() -> None:
 
 def test_every_operation_is_a_function_of_the_package_and_unknown_names_are_not() -> None:
     assert set(autograd.rows()) <= set(dir(autograd))
-    with pytest.raises(AttributeError, match="no attribute or operation 'tanhh'"):
+    with pytest.raises(AttributeError, match="no attribute 'tanhh'; did you mean 'tanh'"):
         _ = autograd.tanhh
     for name in autograd.__all__:
         assert hasattr(autograd, name)

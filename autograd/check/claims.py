@@ -11,7 +11,7 @@ from autograd.check.case import Function
 from autograd.check.labels import argument_names, named_parameters, paths
 from autograd.check.replay import Tape
 from autograd.modes import Mode, entered
-from autograd.nestings import Tree, leaves, mapped
+from autograd.nestings import Tree, in_order, leaves, mapped
 from autograd.notes import Note
 from autograd.operands import number
 from autograd.order import unfold
@@ -105,7 +105,8 @@ def read(f: Function, inputs: tuple[Tree, ...], gradient: Any, parameters: Any) 
     chosen, alone = [*nodes, *named.values()], False
     if isinstance(claim, dict) and named and set(claim) == set(named):
         claim, alone = [claim[name] for name in named], True
-    numbers = [number(leaf, "diagnose: the claimed gradient") for leaf in leaves(plain([claim]))]
+    claim = in_order(lists, in_order(lists[0] if lists else [], plain(claim)))
+    numbers = [number(leaf, "diagnose: the claimed gradient") for leaf in leaves([claim])]
     if alone:
         chosen, names = list(named.values()), list(named)
     elif len(numbers) == len(nodes):

@@ -9,6 +9,7 @@ from autograd.check.noise import noise
 from autograd.check.runs import BlackBox
 from autograd.check.trees import Block, library, nested, refuse_whole_arrays
 from autograd.nestings import Tree, mapped, rebuilt
+from autograd.options import POSITIVE, real
 
 
 def finite_differences(
@@ -34,10 +35,11 @@ def finite_differences(
     >>> abs(slope - math.e) < 4 * error < 1e-8
     True
     """
-    if step is not None and not 0.0 < step < float("inf"):
-        raise ValueError(f"finite_differences: step must be > 0, got {step!r}")
+    step = None if step is None else real(step, "finite_differences: step", POSITIVE)
     box = BlackBox(f, inputs)
     refuse_whole_arrays(box.inputs)
+    if step is not None:
+        _refuse_lost_steps(box, step)
     columns = [
         _extrapolated(box, k) if step is None else _plain(box, k, step, errors)
         for k in range(len(box.inputs.numbers))
@@ -46,6 +48,18 @@ def finite_differences(
     if not errors:
         return values
     return values, _in_nesting(box, [[slope.error for slope in column] for column in columns])
+
+
+def _refuse_lost_steps(box: BlackBox, step: float) -> None:
+    """Raise ValueError for an array of short numbers that such a step would not change."""
+    for block in box.inputs.blocks:
+        kind = str(block.like.dtype).rpartition(".")[2] if library(block.like) else ""
+        bits = {"bfloat16": 7, "float16": 10, "float32": 23}.get(kind, 52)
+        if any(abs(x) * 2.0**-bits > step for x in block.numbers if x - x == 0.0):
+            raise ValueError(
+                f"finite_differences: a step of {step:g} is too small for {block.path}, an array "
+                f"of {kind}; give float64, or a larger step"
+            )
 
 
 def _plain(box: BlackBox, k: int, step: float, errors: bool) -> list[Slope]:

@@ -22,6 +22,7 @@ from autograd.check.end_to_end import Claim, Referee, Settings
 from autograd.check.local import Edges, wrong_operations
 from autograd.check.report import Report, Row, Verdict
 from autograd.nestings import Tree, rebuilt
+from autograd.options import whole
 from autograd.order import visited
 from autograd.show.names import names
 from autograd.show.shown import contributions
@@ -78,6 +79,8 @@ def check_gradients(
     x      3   3         6          6.0e-09     FAIL: a branch is cut from the graph at ...
     a branch is cut from the graph at ...: mul takes a number that moves with the inputs ...
     """
+    sample = None if sample is None else whole(sample, "check_gradients: sample")
+    seed = whole(seed, "check_gradients: seed", None)
     if gradient is not None or not is_recorded(inputs):
         if order != 1 or parameters is not None:
             raise ValueError("check_gradients: order=2 and parameters= need a function of Values")

@@ -96,7 +96,7 @@ def nested(numbers: Sequence[float], shape: Shape, like: object = None) -> Any:
 def _same_kind(leaf: object, x: float) -> Any:
     if isinstance(leaf, Value):
         return Value(x, leaf.label)
-    return x if isinstance(leaf, float | int) else type(leaf)(x)  # type: ignore[call-arg]
+    return x if isinstance(unboxed(leaf), float | int) else type(leaf)(x)  # type: ignore[call-arg]
 
 
 def blocks(tree: Tree, path: str) -> Tree:

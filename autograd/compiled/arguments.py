@@ -90,10 +90,7 @@ class Call:
                         kinds.append(("same", values[id(part)]))  # the same Value twice: `x is y`
                 else:
                     original = part
-                    if hasattr(part, "to_numpy"):  # a data frame, or a column of one
-                        part = part.to_numpy()
-                    if isinstance(part, np.ndarray) and not part.ndim:
-                        part = part.item()  # a number: an int or a float by its type
+                    part = _array(part)
                     if k in differentiated:
                         part = _real(part)
                     replaced = replaced or part is not original
@@ -207,11 +204,60 @@ class Call:
         return rebuilt(arg, iter(parts))
 
 
+class Contents:
+    """What is in the lists and dicts of some arguments, to see whether it changes.
+
+    >>> numbers = [2.0, 1.0]
+    >>> contents = Contents([numbers])
+    >>> numbers.sort()
+    >>> contents.changed()
+    True
+    """
+
+    def __init__(self, tree: Any) -> None:
+        self._parts: list[tuple[Any, list[Any]]] = []
+        stack = [tree]
+        while stack:
+            part = stack.pop()
+            if isinstance(part, dict | list | tuple):
+                inside = _inside(part)
+                self._parts.append((part, inside))
+                stack += inside
+
+    def changed(self) -> bool:
+        """Whether anything has been added, removed or replaced."""
+        now = (_inside(part) for part, _ in self._parts)
+        pairs = zip(now, self._parts, strict=True)
+        return any(list(map(id, new)) != list(map(id, old)) for new, (_, old) in pairs)
+
+
+def _inside(part: Any) -> list[Any]:
+    return [*part, *part.values()] if isinstance(part, dict) else list(part)
+
+
 def _real(part: Any) -> Any:
     """Floats in place of whole numbers, which have no gradient."""
     if isinstance(part, np.ndarray):
         return part.astype(np.float64) if part.dtype.kind in _WHOLE else part
     return float(part) if _kind(part) == "whole" else part
+
+
+def _array(part: Any) -> Any:
+    """A table or another library's array as NumPy's; a number if it has no dimensions."""
+    if hasattr(part, "to_numpy"):  # a data frame, or a column of one
+        part = part.to_numpy()
+    elif getattr(part, "shape", ()) and hasattr(part, "__array__"):
+        part = part if type(part) is np.ndarray else np.asanyarray(part)
+    if not isinstance(part, np.ndarray):
+        return part
+    if np.ma.is_masked(part):
+        raise ValueError("compile: some numbers of the array are masked; write x.filled(number)")
+    if part.ndim and part.dtype.kind == "O":
+        numbers = part.ravel().tolist()
+        if not all(type(x) is int and -EXACT < x < EXACT for x in numbers):
+            numbers = [number(x, "compile") for x in numbers]
+        return np.array(numbers).reshape(part.shape)
+    return part if part.ndim else part.item()  # an int or a float by its type
 
 
 def _kind(part: Any) -> Any:

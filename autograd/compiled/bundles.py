@@ -4,7 +4,6 @@ A node has at most two parents.  So the Values that a call depends on are gather
 chain of nodes, one for each Value, whose adjoint is a vector.
 """
 
-import math
 from collections.abc import Container, Iterator, Sequence
 from functools import cached_property
 from itertools import repeat
@@ -87,7 +86,6 @@ def block_node(op: Block, data: float, a: Any, b: Any, scope: str = "") -> Value
     """A node whose operation is a Block."""
     node: Value = object.__new__(Value)
     node._data = node.x = data
-    node.y = math.nan
     node._grad = UNTOUCHED
     node.row = Note(op, "", scope) if scope else op  # type: ignore[arg-type]
     node.a, node.b = a, b

@@ -1,24 +1,28 @@
 """What a function depends on besides its arguments: its closure, its globals and its defaults.
 
 Numbers are compared by value, and small containers entry by entry.  Values, models and all other
-objects are compared by identity, with the plain attributes of an object.  Anything deeper is not
-compared.
+objects are compared by identity, with the plain attributes of an object and of its class.  Of a
+module or a class itself, the attributes that the function's code names are like globals.  Anything
+deeper is not compared.
 """
 
 import dis
+import sys
 import sysconfig
 import threading
 import types
-from collections import OrderedDict
+from array import array
+from collections import ChainMap, OrderedDict, UserDict, UserList, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import islice, product
 from operator import is_
 from typing import Any
 
 import numpy as np
 
+from autograd.compiled.traced import OWN
 from autograd.ops import Ops
 
 MAX_ENTRIES = 1000  # of all compared containers together; of others only the length is compared
@@ -26,23 +30,32 @@ MAX_BYTES = 8192  # of a compared array
 MAX_NAMES = 200  # names in a function and in those that it calls
 _MAX_STATES = 64  # how many states are remembered; a state that was forgotten counts as new
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic)
-_OPAQUE = (Ops, type, types.ModuleType, types.BuiltinFunctionType)
+_FUNCTIONS = (types.FunctionType, partial, types.MethodType)
+_CONTAINERS = (list, tuple, dict, set, frozenset, deque)
+_GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME")
+_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 
 
 @dataclass
-class _Snapshot:
+class Snapshot:
     """Everything that is compared, by name, with what it takes to see quickly that it is the same.
 
     Attributes:
         parts: (name, fingerprint); equal in two snapshots if nothing that is compared has changed.
         kept_alive: the objects whose `id` is in a fingerprint; it must not be used again.
+        used: names of attributes in the code of all functions, in order.
+        namespaces: modules and classes outside of libraries, with their names, by `id`.
         searched: objects that may hold random generators.
+        iterators: names of iterators, which have no state that can be compared.
     """
 
     parts: list[tuple[str, Any]] = field(default_factory=list)
     kept_alive: list[Any] = field(default_factory=list)
+    used: dict[str, None] = field(default_factory=dict)
+    namespaces: dict[int, tuple[str, Any]] = field(default_factory=dict)
     searched: list[Any] = field(default_factory=list)
+    iterators: list[str] = field(default_factory=list)
     cells: list[tuple[Any, Any]] = field(default_factory=list)
     names: list[tuple[Callable[[str], Any], str, Any]] = field(default_factory=list)
     defaults: list[tuple[Any, Any, Any]] = field(default_factory=list)
@@ -111,6 +124,9 @@ class _Snapshot:
         if function.__defaults__ or function.__kwdefaults__:
             self.defaults.append((function, function.__defaults__, function.__kwdefaults__))
             self.add_value(f"a default of {name}", [function.__defaults__, function.__kwdefaults__])
+        self.used |= dict.fromkeys(_names(code, _ATTRIBUTES))
+        for n in function.__dict__:
+            self._add_plain(f"{name}.{n}", function.__dict__, n)
         for label, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             if len(self.parts) > MAX_NAMES:
                 return
@@ -121,10 +137,29 @@ class _Snapshot:
                 continue
             self.cells.append((cell, value))
             self.add_value(label, value)
-        names = [n for n in _global_names(code) if n in function.__globals__]
-        for label in names[: max(0, MAX_NAMES - len(self.parts))]:
-            self.names.append((function.__globals__.get, label, function.__globals__[label]))
-            self.add_value(label, function.__globals__[label])
+        for label in _names(code, _GLOBALS):
+            if label not in function.__globals__:
+                self.names.append((function.__globals__.get, label, None))  # a builtin, so far
+            elif len(self.parts) < MAX_NAMES:
+                self._add_named(label, function.__globals__, label)
+
+    def _add_named(self, name: str, table: Any, key: str) -> None:
+        """Add the value of a key in the dict of a module or a class."""
+        self.names.append((table.get, key, table[key]))
+        self.add_value(name, table[key])
+
+    def add_used_attributes(self) -> None:
+        """Add the attributes of modules and classes that the code names, except those of libraries.
+
+        They are like globals, and may lead to other modules and classes.
+        """
+        done: set[tuple[int, str]] = set()
+        while len(done) < len(self.namespaces) * len(self.used):
+            for (name, owner), n in list(product(self.namespaces.values(), self.used)):
+                new = (id(owner), n) not in done
+                done.add((id(owner), n))
+                if new and n in vars(owner) and len(self.parts) < MAX_NAMES:
+                    self._add_named(f"{name}.{n}", vars(owner), n)
 
     # ------------------------------------------------------------------ values
 
@@ -140,17 +175,27 @@ class _Snapshot:
         if id(value) in self.seen:
             return "again", id(value)
         self.kept_alive.append(value)
-        if issubclass(kind, list | tuple | dict | set | frozenset):
+        if issubclass(kind, _CONTAINERS):
             self.seen.add(id(value))
             return self._container(name, value)
         if issubclass(kind, np.ndarray):
             return self._array(value)
-        if issubclass(kind, _OPAQUE):
-            return "same", id(value)
-        if hasattr(value, "__wrapped__") or kind in (types.FunctionType, partial, types.MethodType):
+        if issubclass(kind, bytearray | array):
+            return self._content(partial(bytes, value), len(value), value)
+        if issubclass(kind, types.ModuleType | type):
+            for owner in getattr(value, "__mro__", (value,)):
+                if not _is_library(owner):
+                    self.namespaces[id(owner)] = name, owner
+        elif issubclass(kind, types.BuiltinFunctionType):
+            self.add_value(f"the object of {name}", value.__self__)
+        elif hasattr(value, "__wrapped__") or kind in _FUNCTIONS:
             self.add_function(name, value)
-        else:
+        elif not issubclass(kind, Ops):
+            if hasattr(kind, "__next__") and not hasattr(value, "__dict__"):
+                self.iterators.append(name)
             self.searched.append(value)
+            if issubclass(kind, UserDict | UserList | ChainMap):
+                return self._fingerprint(name, vars(value))
             self._add_attributes(name, value)
         return "same", id(value)
 
@@ -175,32 +220,66 @@ class _Snapshot:
         return type(value), tuple(self._fingerprint(name, part) for part in within)
 
     def _array(self, value: Any) -> Any:
-        if value.nbytes > MAX_BYTES:
-            return "long", id(value), value.shape, value.dtype.str
-        data = value.tobytes()
-        self.contents.append((value.tobytes, data))
         if value.dtype.hasobject:
             self.kept_alive += value.ravel().tolist()
-        return value.shape, value.dtype.str, data
+        return self._content(partial(_array_content, value), value.nbytes, value)
+
+    def _content(self, read: Callable[[], Any], size: int, value: Any) -> Any:
+        """What `read` gives; of a large object, the size and the identity."""
+        if size > MAX_BYTES:
+            return "long", id(value), size, str(getattr(value, "dtype", ""))
+        content = read()
+        self.contents.append((read, content))
+        return type(value), content
 
     def _add_attributes(self, name: str, value: Any) -> None:
-        """Add the public plain attributes of an object, and the methods of its class."""
-        own = getattr(value, "__dict__", None)
-        if type(own) is not dict or id(value) in self.seen:
+        """Add the plain attributes of an object and of its class, and the methods of its class."""
+        if id(value) in self.seen:
             return
         self.seen.add(id(value))
-        names: dict[str, None] = {}
-        for attributes in (own, *map(vars, type(value).__mro__[:-1])):
-            for n, part in islice(attributes.items(), 64):
-                if n[:1] == "_":
-                    continue
-                if issubclass(type(part), _PLAIN):
-                    names[n] = None
-                elif type(part) is types.FunctionType and attributes is not own:
-                    self._add_code(f"{name}.{n}", part)
-        for n in names:
-            self.names.append((own.get, n, own.get(n)))
-            self.add_value(f"{name}.{n}", getattr(value, n, None))
+        own = getattr(value, "__dict__", None)
+        if type(own) is not dict:
+            own = {}
+        kinds = type(value).__mro__[:-1]
+        # What a library keeps for itself may change in every call.
+        internal = {n for kind in kinds if _is_library(kind) for n in vars(kind) if n[:1] == "_"}
+        for n in own:
+            if n not in internal and not (n[:1] == "_" and _is_library(kinds[0])):
+                self._add_plain(f"{name}.{n}", own, n)
+        for kind in kinds:
+            table = vars(kind)
+            for n, part in islice(table.items(), 64):
+                if type(part) is types.FunctionType:
+                    if n[:2] != "__" or n == "__call__":
+                        self._add_code(f"{name}.{n}", part)
+                elif type(part) is types.MemberDescriptorType:
+                    self._add_plain(f"{name}.{n}", _Slots(value), n)
+                elif n not in internal:
+                    self._add_plain(f"{name}.{n}", table, n)
+                    if n not in own:
+                        self.names.append((own.get, n, None))  # it does not hide that of the class
+
+    def _add_plain(self, name: str, table: Any, key: str) -> None:
+        """Add the value of a key if it is plain, such as a number or text."""
+        part = table.get(key)
+        if key[:2] != "__" and issubclass(type(part), _PLAIN):
+            self.names.append((table.get, key, part))
+            self.add_value(name, part)
+
+
+class _Slots:
+    """The attributes of an object, read like a dict."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def get(self, name: str) -> Any:
+        """An attribute; None if it is not set."""
+        return getattr(self.value, name, None)
+
+
+def _array_content(value: Any) -> Any:
+    return value.shape, value.dtype.str, value.tobytes()
 
 
 class Environment:
@@ -208,8 +287,8 @@ class Environment:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
-        self._latest: tuple[_Snapshot, int] | None = None
-        self._states: OrderedDict[Any, tuple[int, _Snapshot]] = OrderedDict()
+        self._latest: tuple[Snapshot, int] | None = None
+        self._states: OrderedDict[Any, tuple[int, Snapshot]] = OrderedDict()
         self._count = 0
         self._lock = threading.Lock()
 
@@ -231,29 +310,34 @@ class Environment:
             self._latest = snapshot, number
         return number
 
-    def snapshot(self) -> _Snapshot:
+    def snapshot(self) -> Snapshot:
         """Everything as it is now."""
-        snapshot = _Snapshot()
+        snapshot = Snapshot()
         name = getattr(self.function, "__name__", "the function")
         snapshot.add_function(name, self.function)
+        snapshot.add_used_attributes()
         return snapshot
 
     @staticmethod
-    def changed(before: _Snapshot, after: _Snapshot) -> str:
+    def changed(before: Snapshot, after: Snapshot) -> str:
         """The name of something that differs; '' if nothing does."""
-        for (name, old), (_, new) in zip(before.parts, after.parts, strict=False):
-            if old != new:
-                return name
-        longer = max(before.parts, after.parts, key=len)
-        same = len(before.parts) == len(after.parts)
-        return "" if same else longer[min(len(before.parts), len(after.parts))][0]
+        tables: list[dict[str, list[Any]]] = [{}, {}]
+        for table, snapshot in zip(tables, (before, after), strict=True):
+            for name, part in snapshot.parts:
+                table.setdefault(name, []).append(part)
+        old, new = tables
+        return next((name for name in old | new if old.get(name) != new.get(name)), "")
 
 
-def _is_library(function: types.FunctionType) -> bool:
-    """Whether a function belongs to Python, an installed package, or this one."""
-    package = (function.__module__ or "").partition(".")[0]
-    own = package in ("autograd", "nn")
-    return own or function.__code__.co_filename.startswith(_LIBRARIES)
+def _is_library(part: Any) -> bool:
+    """Whether a function, class or module belongs to Python, an installed package, or this one."""
+    module = part.__name__ if isinstance(part, types.ModuleType) else part.__module__ or ""
+    if module.partition(".")[0] in OWN:
+        return True
+    if isinstance(part, types.FunctionType):
+        return part.__code__.co_filename.startswith(_LIBRARIES)
+    path = getattr(sys.modules.get(module, part), "__file__", None)
+    return module in sys.stdlib_module_names or (path or "").startswith(_LIBRARIES)
 
 
 def _text(value: Any) -> Any:
@@ -266,14 +350,14 @@ def _text(value: Any) -> Any:
 
 
 @lru_cache(1024)
-def _global_names(code: types.CodeType) -> tuple[str, ...]:
-    """The globals that some code, or a function defined in it, refers to."""
+def _names(code: types.CodeType, steps: tuple[str, ...]) -> tuple[str, ...]:
+    """The names in these steps of some code, or of a function defined in it."""
     names: dict[str, None] = {}
     stack = [code]
     while stack:
         code = stack.pop()
         for step in dis.get_instructions(code):
-            if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            if step.opname in steps:
                 names[step.argval] = None
         stack += [part for part in code.co_consts if isinstance(part, types.CodeType)]
     return tuple(names)

@@ -16,7 +16,7 @@ from autograd.compiled.recordings import Options
 from autograd.compiled.serving import Response, Sink
 from autograd.nestings import is_leaf, rebuilt
 from autograd.notes import registrations
-from autograd.value import Value, grad_writer, number_writer, numbers
+from autograd.value import Value, grad_writer, grads, number_writer, numbers
 
 Array = Any
 MAX_PLANS = 64  # for different shapes of arguments, each with memory of its own
@@ -177,8 +177,9 @@ class Flat:
         )
 
     def read(self) -> None:
-        """Read the numbers of the Values."""
+        """Read the numbers and the gradients of the Values."""
         self.numbers[:] = numbers(self.parameters)
+        self.gradients[:] = grads(self.parameters)
 
     def __enter__(self) -> Self:
         self.read()

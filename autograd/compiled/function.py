@@ -5,15 +5,17 @@ import operator
 import threading
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Never
 
 from autograd import modes, transform
 from autograd.compiled.traced import RecordingError
+from autograd.elsewhere import refuse
 from autograd.extras import remedy
 from autograd.modes import Mode, present_call, present_mode
 from autograd.nestings import mapped, rebuilt, without_values
 from autograd.notes import registrations
 from autograd.operands import item
+from autograd.options import whole
 from autograd.transform import Argnums, argument_numbers, from_the_start
 from autograd.value import Value, grad_writer, grads, hooked, one_pass
 
@@ -451,6 +453,7 @@ def compile(
     cache: int = 64,
     verify: int = 0,
     dtype: Any = "float64",
+    **others: Never,
 ) -> Compiled:
     """The same function at native speed: its first call records it, later calls replay.
 
@@ -505,14 +508,13 @@ def compile(
     >>> w.grad
     -12.0
     """
+    refuse(others, "compile", compile.__kwdefaults__)
     if not callable(function):
         raise TypeError(f"compile: expected a function, got {type(function).__name__}")
     if reduction not in (None, "mean", "sum"):
         raise ValueError(f"compile: reduction must be 'mean', 'sum' or None, got {reduction!r}")
-    if (threads is not None and threads < 1) or cache < 1:
-        raise ValueError("compile: threads and cache must be at least 1")
-    if verify < 0:
-        raise ValueError(f"compile: verify must be 0 or a number of calls, got {verify!r}")
+    threads = None if threads is None else whole(threads, "compile: threads")
+    cache, verify = whole(cache, "compile: cache"), whole(verify, "compile: verify", 0)
     check_name(engine, "compile")
     chosen = precision(dtype)
     check_precision(engine, chosen, "compile")

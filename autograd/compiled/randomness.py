@@ -4,6 +4,7 @@ import pickle
 import random
 import sys
 import types
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -12,7 +13,7 @@ from autograd.ops import Ops
 
 # How many levels deep, and among how many objects, generators are searched for.
 _SEARCH_DEPTH, _SEARCH_SIZE = 6, 5000
-_NOT_SEARCHED = (Ops, str, bytes, int, float, type, types.ModuleType, types.FunctionType)
+_NOT_SEARCHED = (Ops, str, bytes, int, float, types.ModuleType, types.FunctionType)
 
 
 class Generators:
@@ -25,6 +26,8 @@ class Generators:
             # NumPy's functions are methods of one generator.
             self._generators.append(("numpy.random", numpy.get_state.__self__))
         for part in _inside(objects):
+            if isinstance(part, type):
+                continue
             if isinstance(part, random.Random) or _bits(part) is not None:
                 self._generators.append((f"a {type(part).__name__} that it holds", part))
         self._before = self._states()
@@ -70,8 +73,21 @@ def _inside(objects: Iterable[Any]) -> Iterator[Any]:
             yield part
             if isinstance(part, dict):
                 below += islice(part.values(), _SEARCH_SIZE)
-            elif isinstance(part, list | tuple | set | frozenset):
+            elif isinstance(part, list | tuple | set | frozenset | deque):
                 below += islice(part, _SEARCH_SIZE)
-            elif type(getattr(part, "__dict__", None)) is dict:
-                below += islice(vars(part).values(), _SEARCH_SIZE)
+            elif isinstance(part, type):
+                below += vars(part).values()
+            else:
+                below += type(part).__mro__[:-1]
+                below += _slots(part)
+                if type(getattr(part, "__dict__", None)) is dict:
+                    below += islice(vars(part).values(), _SEARCH_SIZE)
         level = below
+
+
+def _slots(part: Any) -> Iterator[Any]:
+    """What an object has in its slots."""
+    for kind in type(part).__mro__:
+        for slot in vars(kind).values():
+            if isinstance(slot, types.MemberDescriptorType):
+                yield getattr(part, slot.__name__, None)

@@ -86,17 +86,22 @@ class Recorder:
     Args:
         values: a bit for each input, the first in the lowest: whether it is a Value.
         quiet: whether the caller is inside `no_grad`, where a Value may be converted.
+        arguments: for each input, the Value that was given for it, or None.
 
     Attributes:
         strict: whether the recording serves only calls with the same kinds of arguments, inside or
             outside `no_grad` as here, because the function saw something that depends on them.
         own_leaves: the leaves that the function creates itself.
         grads: the leaves from outside whose `.grad` the function reads, each with its input.
+        identified: the inputs for which it matters which Value was given.
+        refusals: the errors that said what cannot be recorded.
         bounded: the serial numbers of whole numbers with a guard that they are exact as floats.
         tables: entries of tables that `select` chose from; their parameters stay row by row.
     """
 
-    def __init__(self, values: int = 0, quiet: bool = False) -> None:
+    def __init__(
+        self, values: int = 0, quiet: bool = False, arguments: Sequence[Value | None] = ()
+    ) -> None:
         self.values, self.quiet, self.strict = values << 1 | ALWAYS, quiet, False
         self.running = False
         self.nodes: list[Traced] = []
@@ -104,6 +109,8 @@ class Recorder:
         self.own_leaves: set[Value] = set()
         self.inputs: list[Traced] = []
         self.grads: dict[Value, Traced] = {}
+        self.arguments, self.identified = arguments, dict[int, Value]()
+        self.refusals: list[RecordingError] = []
         self.bounded: set[int] = set()
         self.tables: list[Any] = []
         self._first_numbers: dict[Value, float] = {}  # of leaves from outside, at their first use
@@ -176,6 +183,24 @@ class Recorder:
         self.guards.append(Guard(comparison, x, y, answer))
         return answer
 
+    def is_nan(self, x: Traced) -> bool:
+        """Whether a derivative is nan, which becomes a guard that rounding leaves alone.
+
+        Where only the order of a sum decides that, the derivative is not finite in any order.
+        """
+        answer = x.number == x.number
+        self.guards.append(Guard("==", x, x, answer))
+        return not answer
+
+    def identify(self, node: Traced) -> int:
+        """The hash of the Value that was given for an input."""
+        (k,) = (k for k, other in enumerate(self.inputs) if other is node)
+        value = self.arguments[k] if k < len(self.arguments) else None
+        if value is None:
+            return object.__hash__(node)
+        self.identified[k] = value
+        return hash(value)
+
     def _is_nan(self, x: Any) -> bool:
         # A guard that compares a sum with itself would always be too close to call.
         return not self.compare("<=", x, _LARGEST) and not self.compare(">", x, _LARGEST)
@@ -183,9 +208,10 @@ class Recorder:
     def check_conversion(self, plain: bool, to: str) -> None:
         """Raise TypeError where `float` and the like would lose a gradient."""
         mode = present_mode()
-        if plain or (self.quiet and mode is not None and mode.recording):
-            self.strict = True
-        elif mode is None or mode.recording:
+        recording = mode is None or mode.recording
+        # Arguments of another kind, and `no_grad` around the call, have another outcome.
+        self.strict = self.strict or plain or recording
+        if recording and not plain and not self.quiet:
             raise TypeError(advice.conversion(to, sys._getframe(3)))
 
     # ------------------------------------------------------------------ leaves from outside
@@ -232,7 +258,10 @@ class Recorder:
         try:
             watch()
             self.running = True
-            return function(*args, **named)
+            result = function(*args, **named)
+            if self.refusals:  # and the function has caught the error
+                raise self.refusals[0]
+            return result
         finally:
             self.running = False
             self._caller = self._user = None
@@ -248,7 +277,7 @@ class Recorder:
         """Drop the nodes, which refer to the recorder themselves."""
         for part in (
             self.nodes, self.guards, self.own_leaves, self.inputs, self._notes, self.tables,
-            self.grads, self._first_numbers,
+            self.grads, self._first_numbers, self.refusals,
         ):  # fmt: skip
             part.clear()
 

@@ -19,7 +19,7 @@ from autograd.compiled.program import Program
 from autograd.compiled.recorder import Recorder
 from autograd.compiled.rounding import runs
 from autograd.compiled.tape import freeze
-from autograd.compiled.traced import ALWAYS, value_bits_of
+from autograd.compiled.traced import ALWAYS, RecordingError, value_bits_of
 from autograd.compiled.whole_numbers import Index
 from autograd.nestings import leaves, rebuilt
 from autograd.operands import number
@@ -59,7 +59,12 @@ class Result:
         outputs = list(leaves(result))
         for output in outputs:
             if not isinstance(output, Ops):
-                number(output, f"{name}: its result")
+                exact = number(output, f"{name}: its result")
+                if type(output) is int and exact != output:
+                    raise RecordingError(
+                        f"{name}: the whole number {output} in the result is too large to be exact "
+                        "in a float; compute it outside of the compiled function"
+                    )
         inputs = {id(node): k for k, node in enumerate(recorder.inputs)}
         aliases = [
             output

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd.atomic import at_once
-from autograd.compiled.arguments import Call
+from autograd.compiled.arguments import Call, Contents
 from autograd.compiled.environment import Environment
 from autograd.compiled.precision import DOUBLE, Precision
 from autograd.compiled.randomness import Generators
@@ -52,6 +52,7 @@ class Recordings:
         self.kind = options.engine, options.precision
         self.cache = RecordingCache(options.cache)
         self._strict: set[Any] = set()  # keys whose recordings serve only one kind of arguments
+        self._identified: dict[Any, set[int]] = {}  # numbers for which it matters which Value it is
         self._environment = Environment(function) if environment else None
         self.state: Callable[[], int] = (
             int if self._environment is None else self._environment.state
@@ -66,6 +67,7 @@ class Recordings:
         """Drop every recording."""
         self.cache.clear()
         self._strict.clear()
+        self._identified.clear()
 
     def adopt(self, call: Call, recordings: list[Recording]) -> None:
         """Take recordings that were made elsewhere for calls like this one."""
@@ -73,10 +75,15 @@ class Recordings:
             self.cache.store(self._key(call, False), recording)
 
     def _key(self, call: Call, quiet: bool) -> Any:
-        key = call.key, self.state()
-        if self._strict and key in self._strict:
-            return key, call.values, quiet
-        return key
+        return self._specific((call.key, self.state()), call, quiet)
+
+    def _specific(self, key: Any, call: Call, quiet: bool) -> Any:
+        """The key of a call, from the nesting of its arguments and the state of the environment."""
+        if not self._strict or key not in self._strict:
+            return key
+        identified = self._identified.get(key, ())
+        values = call.value_inputs() if identified else []
+        return key, call.values, quiet, tuple(id(values[k]) for k in identified)
 
     def record(
         self, call: Call, quiet: bool, row: Array, tried: list[Recording]
@@ -88,18 +95,22 @@ class Recordings:
             # One step takes the lock and notes it, so that Ctrl-C cannot leave it locked.
             acquired = map(self._lock.acquire, (True,), (_LOCK_TIMEOUT,))
             at_once(map(locked.append, acquired))
-            key = self._key(call, quiet)
+            general = call.key, self.state()
+            key = self._specific(general, call, quiet)
             others = [other for other in self.cache.get(key) if other not in tried]
             if others:
                 return others[0], False
-            recorder = Recorder(call.values, quiet)
+            recorder = Recorder(call.values, quiet, call.value_inputs())
             try:
                 with quiet_gc():
                     recording = self._recorded(recorder, call, row)
-                if recorder.strict and key not in self._strict:
-                    general = key if len(key) == 2 else key[0]
+                if recorder.identified:
+                    known = self._identified.get(general, set())
+                    self._identified[general] = known | set(recorder.identified)
+                    recording.derived["identified"] = recorder.identified  # kept alive for `id`
+                if recorder.strict:
                     self._strict.add(general)
-                    key = general, call.values, quiet
+                    key = self._specific(general, call, quiet)
             finally:
                 recorder.forget()
             self.cache.store(key, recording)
@@ -115,7 +126,13 @@ class Recordings:
         if environment is None:
             result = recorder.run(self.function, args, named)
             return recording_of(recorder, result, self.name, *self.kind)
-        before = environment.snapshot()
+        before, contents = environment.snapshot(), Contents([args, named])
+        if before.iterators:
+            raise RecordingError(
+                f"{self.name}: the function closes over or names the iterator "
+                f"{before.iterators[0]!r}, which a replay would not advance; take what you need of "
+                "it outside and pass that as an argument"
+            )
         generators = Generators(before.searched)
         result = recorder.run(self.function, args, named)
         moved, changed = generators.moved(), environment.changed(before, environment.snapshot())
@@ -129,6 +146,11 @@ class Recordings:
             raise RecordingError(
                 f"{self.name}: the function changes {changed!r}, which it closes over or names as "
                 "a global, and a replay would not; return what it computes instead"
+            )
+        if not call.batched and contents.changed():
+            raise RecordingError(
+                f"{self.name}: the function changes a list or dict that is an argument, and a "
+                "replay would not; change a copy instead"
             )
         recording = recording_of(recorder, result, self.name, *self.kind)
         # The key of a state has the `id` of objects, which must stay alive with the recording.

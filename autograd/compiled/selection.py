@@ -19,6 +19,7 @@ from autograd.modes import present_call, present_mode
 from autograd.notes import Note
 from autograd.operands import item, number
 from autograd.ops import Ops
+from autograd.options import position
 from autograd.value import Value, is_value
 
 
@@ -33,11 +34,7 @@ def select(values: Sequence[Any], index: Any) -> Any:
     """
     count = len(values)
     if type(index) is not Index:
-        if isinstance(index, bool) or not hasattr(type(index), "__index__"):
-            raise TypeError(f"select: expected an index, got {index!r}")
-        if not 0 <= index < count:
-            raise IndexError(f"select: expected an index from 0 to {count - 1}, got {index}")
-        return values[index.__index__()]
+        return values[position(index, "select", count)]
     _check("select", index, count)
     if hasattr(values[0], "__len__"):
         index.recorder.tables.extend(value for row in values for value in row)
@@ -59,7 +56,7 @@ def replaced(values: Sequence[Any], index: Any, instead: float) -> list[Any]:
     """
     if type(index) is not Index:
         result = list(values)
-        result[index] = instead
+        result[position(index, "replaced", len(result))] = number(instead, "replaced")
         return result
     _check("replaced", index, len(values))
     return [masked(value, index, i, instead) for i, value in enumerate(values)]

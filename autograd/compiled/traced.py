@@ -27,10 +27,20 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 EXACT: Final = 1 << 53  # every smaller whole number is a float
 ALWAYS: Final = 1  # the bit of a node that is a Value whatever the arguments are
 CHOICES = (SELECT, MASK)
+OWN: Final = ("autograd", "nn")  # the packages that know what a recorded number is
 
 
 class RecordingError(RuntimeError):
-    """A function did something that cannot be recorded; the message says what to write instead."""
+    """A function did something that cannot be recorded; the message says what to write instead.
+
+    The recording fails even if the function catches the error.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        recorder = getattr(present_mode(), "recorder", None)
+        if recorder is not None:
+            recorder.refusals.append(self)
 
 
 class ReplayError(RuntimeError):
@@ -54,6 +64,7 @@ class Listener(Protocol):
     strict: bool
     running: bool
     nodes: "list[Traced]"
+    refusals: list[RecordingError]
     bounded: set[int]
     tables: list[Any]
 
@@ -65,6 +76,12 @@ class Listener(Protocol):
 
     def compare(self, comparison: str, x: Any, y: Any) -> bool:
         """The answer to a comparison, which becomes a guard."""
+
+    def is_nan(self, x: "Traced") -> bool:
+        """Whether a derivative is nan, which becomes a guard."""
+
+    def identify(self, node: "Traced") -> int:
+        """The hash of the Value that was given for an input."""
 
     def check_conversion(self, plain: bool, to: str) -> None:
         """Raise TypeError where `float` and the like would lose a gradient."""
@@ -132,8 +149,7 @@ class Traced(Ops):
 
     def _refuse_unknown(self, name: str) -> None:
         """RecordingError if the function asks for an argument's name, operation and the like."""
-        package = sys._getframe(2).f_globals.get("__name__", "").partition(".")[0]
-        if self.kind is None and not self.operands and package not in ("autograd", "nn"):
+        if self.kind is None and not self.operands and _asker(3) not in OWN:
             raise RecordingError(
                 f"compile: a replay does not know the .{name} of an argument; pass what you need "
                 "of it as an argument"
@@ -297,6 +313,10 @@ class Traced(Ops):
         row = Note(None, "", note.scope, note.line, present_call())
         return Traced(self.recorder, self.number, DETACH, row, (self,), ALWAYS, True)
 
+    def is_nan(self) -> bool:
+        """Whether this derivative is nan, which becomes a guard."""
+        return self.recorder.is_nan(self)
+
     # ------------------------------------------------------------------ decisions of Python's
 
     def _compare(self, comparison: str, other: Any) -> bool:
@@ -328,7 +348,12 @@ class Traced(Ops):
         return self._compare("==", other)
 
     def __hash__(self) -> int:
-        return hash(self.specialized()) if self.plain else object.__hash__(self)
+        if self.tell_plain():
+            return hash(self.specialized())
+        if self.kind is None and not self.operands and _asker(2) not in OWN:
+            # The function may look the argument up among the Values from outside.
+            return self.recorder.identify(self)
+        return object.__hash__(self)
 
     def __bool__(self) -> bool:
         return not self._compare("==", 0.0)
@@ -395,7 +420,7 @@ class Traced(Ops):
     def __repr__(self) -> str:
         if not self.recorder.running:
             return f"Value(data={self.number!r}, recorded)"
-        if not self.plain:
+        if not self.tell_plain():
             raise RecordingError(
                 "compile: the text of a Value shows its gradient and its name, which a replay "
                 "does not know; write v.data, or print it outside of the compiled function"
@@ -406,12 +431,18 @@ class Traced(Ops):
         raise RecordingError("compile: a number that is being recorded cannot be copied or pickled")
 
     def __copy__(self) -> "Traced":
-        if not self.plain:
+        if not self.tell_plain():
             self.__reduce_ex__(2)
         return self
 
     def __deepcopy__(self, memo: object) -> "Traced":
         return self.__copy__()
+
+
+def _asker(depth: int) -> str:
+    """The package of the code so many calls up."""
+    name: str = sys._getframe(depth).f_globals.get("__name__", "")
+    return name.partition(".")[0]
 
 
 def is_traced(operand: Any) -> bool:

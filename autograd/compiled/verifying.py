@@ -32,14 +32,16 @@ def check(
         _compare(name, "result", response.out[k].tolist(), [item(z) for z in outputs], allowed)
         if request.scale is None or not isinstance(outputs[0], Value):
             continue
-        eager = gradients([(outputs[0], request.scale)], [*inputs.values(), *slopes], False)
-        back = response.back[k].tolist()
-        compiled = [back[index] for index in inputs]
-        largest = max([size, *map(abs, eager)])
-        _compare(
-            name, "gradient in the arguments", compiled, eager[: len(inputs)], tolerance * largest
-        )
-        for p, slope in zip(slopes, eager[len(inputs) :], strict=True):
+        back: dict[Value, float] = {}
+        for index, value in inputs.items():
+            # The same Value may be given twice, or be a parameter.
+            slopes_of = total if value in total else back
+            slopes_of[value] = slopes_of.get(value, 0.0) + float(response.back[k, index])
+        eager = gradients([(outputs[0], request.scale)], [*back, *slopes], False)
+        largest, count = max([size, *map(abs, eager)]), len(back)
+        allowed = tolerance * largest
+        _compare(name, "gradient in the arguments", list(back.values()), eager[:count], allowed)
+        for p, slope in zip(slopes, eager[count:], strict=True):
             slopes[p] += slope
     if total:
         largest = max(size, *map(abs, slopes.values()))
@@ -54,9 +56,11 @@ def _eager(
 ) -> tuple[dict[int, Value], Any]:
     """The inputs of a sample whose gradient is wanted, by index, and the function's result."""
     numbers = dict(enumerate(call.numbers[k].tolist()))
-    inputs = {}
-    if differentiate:
-        inputs = {index: Value(z) for index, z in numbers.items() if call.values >> index & 1}
+    inputs, given = {}, call.value_inputs()
+    for index, z in numbers.items():
+        if differentiate and call.values >> index & 1:
+            value = given[index]
+            inputs[index] = Value(z) if value is None else value
     with recording() if differentiate else no_grad():
         args, named = call.sample(k, inputs)
         try:

@@ -6,10 +6,12 @@ import sys
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Never
 
+from autograd.elsewhere import refuse
 from autograd.notes import UNTOUCHED
 from autograd.operation import Operation
+from autograd.options import whole
 from autograd.order import unfold
 from autograd.printers.notation import indexed
 from autograd.show.graph import Graph
@@ -116,6 +118,7 @@ def draw(
     grads: bool = True,
     wrong: Wrong | None = None,
     detail: str = "computed",
+    **others: Never,
 ) -> Graph:
     """The graph that `root` was computed from, as a Graph that shows itself in a notebook.
 
@@ -158,6 +161,7 @@ def draw(
     """
     if direction not in ("LR", "TB", "RL", "BT"):
         raise ValueError(f"draw: direction must be LR, TB, RL or BT, got {direction!r}")
+    refuse(others, "draw", draw.__kwdefaults__)
     if not isinstance(root, Value):
         raise TypeError(f"draw: expected a Value, got {type(root).__name__}")
     unfold(root)
@@ -169,7 +173,8 @@ def draw(
             inside = " and the textbook shows, such as an operand of a formula" * bool(shown.parts)
             raise ValueError(f"draw: `to` must be a node that the root was computed from{inside}")
         visible = _leading_to(shown, to)
-    picture = Picture(shown, visible, number_format, constants, edges, group, limit)
+    most = whole(limit, "draw: limit")
+    picture = Picture(shown, visible, number_format, constants, edges, group, most)
     picture.style = Style(colors, font, title, legend, background)
     picture.grads, picture.wrong = grads, wrong or {}
     picture.name = names(shown.order, scope) if len(picture.boxes) <= limit else {}

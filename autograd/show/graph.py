@@ -13,6 +13,7 @@ from typing import Any
 import graphviz
 
 from autograd import files
+from autograd.options import POSITIVE, real
 from autograd.show import render
 from autograd.value import Value
 
@@ -48,7 +49,8 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
     def png(self, scale: float = 2.0, pixels: float | None = None) -> bytes:
         """The picture as PNG at `scale` times 96 dots per inch, or fewer if it is very large."""
         self._laid_out_by(self.engine)
-        data, self.used = render.png(self.source, scale, pixels)
+        largest = None if pixels is None else real(pixels, "png: pixels", POSITIVE)
+        data, self.used = render.png(self.source, real(scale, "png: scale", POSITIVE), largest)
         return data
 
     def mermaid(self) -> str:

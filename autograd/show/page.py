@@ -322,7 +322,7 @@ def page(player: Played, limit: int = MOST_BOXES) -> str:
     return _page(player, order, drawing(player, order, READ, limit, LIMIT))
 
 
-def framed(player: Played, limit: int, height: int | None = None) -> tuple[str, str]:
+def framed(player: Played, *, limit: int = LIMIT, height: int | None = None) -> tuple[str, str]:
     """The page for a frame, and the height of the frame as CSS, in which 100% is its width."""
     order = _order(player)
     return _framed(player, order, drawing(player, order, READ, limit, LIMIT), height)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from autograd.options import whole
 from autograd.order import unfold
 from autograd.printers.latex import number, symbol
 from autograd.printers.mathml import MATHML
@@ -141,8 +142,7 @@ def explain(root: Value, leaf: Value, k: int = 10, *, detail: str = "computed") 
     a -> c -> v1: ∂v1/∂c * ∂c/∂a = (-4) * (-3) = 12                     50.0%
     a -> d -> v1: ∂v1/∂d * ∂d/∂a = (-6) * 1 = -6                       -25.0%
     """
-    if k < 1:
-        raise ValueError(f"explain: k must be at least 1, got {k!r}")
+    k = whole(k, "explain: k")
     unfold(root)
     shown = Shown(root, detail)
     if leaf not in set(shown.order):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from autograd import files
-from autograd.expressions import did_you_mean
+from autograd.elsewhere import did_you_mean
 from autograd.operation import Operation
 from autograd.order import unfold
 from autograd.show.events import Event

@@ -182,11 +182,9 @@ def png(dot: str, scale: float = 2.0, pixels: float | None = None) -> tuple[byte
 
     A picture that would be too large gets a lower resolution; `fitting` says what is raised.
     """
-    if not 0.0 < scale < math.inf:
-        raise ValueError(f"png: scale must be a number above 0, got {scale!r}")
     dot, clock = on_white(dot), Clock()
     text, used = svg(dot, clock)
-    scale = fitting(text, float(scale), pixels)
+    scale = fitting(text, scale, pixels)
     if util.find_spec("resvg_py"):
         return _drawn("png", clock, text, scale=scale), f"{used} + resvg"
     if _has_dot():

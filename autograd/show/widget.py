@@ -14,7 +14,6 @@ except ImportError:
         "shows the player itself, which can step, but Python does not follow"
     ) from None
 
-from autograd.show.draw import LIMIT
 from autograd.show.events import Event, Played
 from autograd.show.page import framed
 
@@ -41,7 +40,7 @@ class PlayerWidget(anywidget.AnyWidget):
 
     def __init__(self, player: Played, height: int | None = None) -> None:
         self.player = player
-        text, high = framed(player, LIMIT, height)
+        text, high = framed(player, height=height)
         super().__init__(page=text, height=high, count=len(player), step=player.position)
 
     @property

@@ -5,12 +5,13 @@ import re
 from pathlib import Path
 
 from autograd import expression, play
+from autograd.show.page import framed
 
 HERE = Path(__file__).resolve().parent
 README = HERE.parent.parent / "README.md"
 SHOWN = "h = tanh(w*x + b); L = (h - y)**2"
 AT = {"w": 2.0, "x": -1.0, "b": 0.5, "y": 1.0}
-_OPTIONAL, _QUESTIONS = "<!-- playground -->", "<!-- questions -->"
+_OPTIONAL, _QUESTIONS, _HEIGHT = "<!-- playground -->", "<!-- questions -->", "<!-- height -->"
 _SECTION = re.compile(r"## ([^\n]* questions[^\n]*)\n\n(.*?)\n\n(.*?)\n\n", re.DOTALL)
 _QUESTION = re.compile(r"\d+\. \[(.*?)\]\(notebooks/(\w+)\.ipynb\) (.*?)(?=\n\d|\Z)", re.DOTALL)
 
@@ -39,6 +40,7 @@ def write(site: Path, playground: bool) -> None:
     site.mkdir(parents=True, exist_ok=True)
     lines = (HERE / "start.html").read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line.replace(_OPTIONAL, "") for line in lines if playground or _OPTIONAL not in line]
-    text = "".join(kept).replace(_QUESTIONS, questions())
+    page, height = framed(play(expression(SHOWN, AT), {}))
+    text = "".join(kept).replace(_QUESTIONS, questions()).replace(_HEIGHT, height)
     (site / "index.html").write_text(text, encoding="utf-8")
-    (site / "player.html").write_text(play(expression(SHOWN, AT), {}).html(), encoding="utf-8")
+    (site / "player.html").write_text(page, encoding="utf-8")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from autograd.options import as_float, generator, whole
 from nn.arguments import Maker, loss_of, maker_of
 from nn.data import samples
 from nn.module import Module
-from nn.options import as_float, generator, whole
 from nn.study.curvature import largest_curvature
 from nn.training.history import History, TrainingError, finished
 from nn.training.in_memory import InMemory

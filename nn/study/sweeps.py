@@ -14,12 +14,12 @@ from typing import Any
 
 from autograd import files, quiet_gc
 from autograd.operands import item
+from autograd.options import whole
 from nn import tables
 from nn.arguments import Maker, loss_of, maker_of
 from nn.data import samples
 from nn.init import Initializer
 from nn.module import Module, unscoped
-from nn.options import whole
 from nn.study import plots
 from nn.study.grid import Grid, Trained
 from nn.training.fitting import fit

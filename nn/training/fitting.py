@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any, Required, TypedDict
 
+from autograd.elsewhere import advised
+from autograd.options import generator, whole
 from nn.data import Samples, are_paths, samples
 from nn.module import Module
 from nn.optimizer import Optimizer
-from nn.options import generator, whole
 from nn.schedules import Schedule
 from nn.training.history import History
 from nn.training.in_memory import InMemory, chosen
@@ -37,6 +38,7 @@ class Options(TypedDict, total=False):
     progress: bool | None
 
 
+@advised
 def fit(
     model: Module,
     data: Any,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autograd import NonFiniteError
+from autograd.elsewhere import attribute
 
 
 @dataclass
@@ -43,6 +44,8 @@ class History:
             cells = [f"{column[i]:>10.4g}" for column in columns.values()]
             lines.append("  ".join([f"{i + 1:>5}", *cells]))
         return "\n".join(lines + [self.stopped] * bool(self.stopped))
+
+    __getattr__ = attribute
 
     def figure(self) -> Any:
         """A matplotlib Figure of the loss curves and the metrics."""

@@ -52,6 +52,8 @@ class InMemory(Source):
         flat = self.replay.flat
         try:
             loss = _finite(self.replay.backward(inputs, targets))
+            if not flat.gradients.any():
+                self._refuse_unreached(self.recipe.loss([*map(self.recipe.model, inputs)], targets))
             self.recipe.step(flat)
         except ArithmeticError:
             flat.write()
@@ -64,8 +66,10 @@ class InMemory(Source):
         loss = recipe.loss([recipe.model(x) for x in inputs], targets)
         if not isinstance(loss, Value):
             raise TypeError(f"fit: the loss must be one Value, got {type(loss).__name__}")
-        recipe.optimizer.zero_grad()
+        recipe.zero_grad()
         accumulate(loss)  # its errors say what a warning would
+        if not any(parameter.grad for parameter in recipe.parameters):
+            self._refuse_unreached(loss)
         try:
             _finite(loss.data)
             recipe.step()
@@ -73,6 +77,14 @@ class InMemory(Source):
             cause = first_nonfinite(topological(loss))
             raise StepError(f"{error}{f': {cause}' if cause else ''}") from None
         return loss.data
+
+    def _refuse_unreached(self, loss: Value) -> None:
+        """Raise ValueError if the loss depends on none of the parameters that are trained."""
+        if set(topological(loss)).isdisjoint(self.recipe.parameters):
+            raise ValueError(
+                "fit: the loss depends on none of the optimizer's parameters, so nothing would be "
+                "trained; compute it from the outputs themselves, without .data or detach()"
+            )
 
     def examined(self) -> Samples | None:
         """The validation data, or else the training data."""

@@ -9,9 +9,9 @@ from typing import Any
 from autograd import files, quiet_gc
 from autograd.atomic import at_once, together
 from autograd.modes import present_mode, set_mode
+from autograd.options import generator
 from nn.module import present_scoping, set_scoping, unscoped
 from nn.optimizer import Optimizer
-from nn.options import generator
 from nn.training.checkpoint import State, load, save
 from nn.training.history import History, TrainingError
 from nn.training.progress import bar

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd import Value
+from autograd.options import POSITIVE, real, whole
 from nn.arguments import list_of, loss_of, metrics_of, model_of, optimizer_of
 from nn.module import Module
 from nn.optim import clip_norm, clipped
 from nn.optimizer import Optimizer
-from nn.options import POSITIVE, real, whole
 from nn.schedules import ReduceOnPlateau
 from nn.schedules import schedule as as_schedule
 from nn.training.replay import Replay
@@ -40,6 +40,8 @@ class Recipe:
         if self.clip is not None:
             self.clip = real(self.clip, "fit: clip", POSITIVE)
         self.parameters = [p for group in self.optimizer.groups for p in group.parameters]
+        trained = set(self.parameters)
+        self.untrained = [p for p in self.model.parameters() if p not in trained]
 
     @property
     def plateau(self) -> ReduceOnPlateau | None:
@@ -50,6 +52,12 @@ class Recipe:
         """A Replay of the model and the loss."""
         together = dict.fromkeys([*self.parameters, *self.model.parameters()])
         return Replay(self.model, self.loss, list(together))
+
+    def zero_grad(self) -> None:
+        """Set the gradients of all parameters to 0, also of those that are not trained."""
+        self.optimizer.zero_grad()
+        for p in self.untrained:
+            p.zero_grad()
 
     def step(self, flat: Any = None) -> None:
         """Clip the gradients and take the optimizer's step, on Values or on the arrays of a Flat.

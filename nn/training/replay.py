@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import autograd
@@ -10,7 +11,8 @@ from autograd.operands import item
 from nn.module import Module, unscoped
 
 Loss = Callable[[list[Any], list[Any]], Any]
-_SAMPLES = 8  # with different targets, for comparing the mean over samples with the loss
+_SAMPLES = 8  # for comparing the mean over samples with the loss
+_INTERNAL = {name for name in vars(Module) if name.startswith("_")}
 
 
 class Replay:
@@ -33,7 +35,7 @@ class Replay:
         self, model: Module, loss: Loss, parameters: Sequence[Value], dtype: str = "float64"
     ) -> None:
         self._model, self._loss = model, loss
-        self._states: dict[Any, int] = {}
+        self._states: dict[Any, tuple[int, Any]] = {}  # a number for each, and what is kept alive
         # `compile` compares the variables of a closure, but does not look deep into a model, so
         # the state of the modules gets a number that it can compare.
         self._state = state = [0]
@@ -61,24 +63,41 @@ class Replay:
                     f"fit: {path or module.name} has a forward hook, which compiled=True does not "
                     "run; remove it, or use compiled=False"
                 )
-        self._state[0] = self._states.setdefault(_settings(self._model), len(self._states))
+        snapshot = self._snapshot()
+        known = self._states.setdefault(tuple(snapshot.parts), (len(self._states), snapshot))
+        self._state[0] = known[0]
+
+    def _snapshot(self) -> Any:
+        """All that the modules and the loss have besides parameters and modules."""
+        from autograd.compiled.environment import Snapshot  # needs NumPy
+
+        snapshot = Snapshot()
+        loss = getattr(self._loss, "__wrapped__", self._loss)
+        for name, part in getattr(loss, "__dict__", {}).items():
+            snapshot.add_value(f"loss.{name}", part)
+        for path, module in self._model.named_modules():
+            at = f"{path}." if path else ""
+            snapshot.add_value(f"{at}training", module.training)
+            for name, part in vars(module).items():
+                if name not in _INTERNAL and not _holds_parameters(part):
+                    snapshot.add_value(f"{at}{name}", part)
+        snapshot.parts.append(("parameters", tuple(map(id, self._model.parameters()))))
+        return snapshot
 
     def agrees(self, inputs: Sequence[Any], targets: Sequence[Any]) -> None:
         """Raise ValueError if the loss is no mean over samples, or a call changes the model."""
-        samples: dict[str, int] = {}
-        for i, target in enumerate(targets):
-            samples.setdefault(repr(target), i)
-            if len(samples) == _SAMPLES:
-                break
-        xs, ys = [inputs[i] for i in samples.values()], [targets[i] for i in samples.values()]
-        before = _settings(self._model)
+        chosen = _different(targets)
+        xs, ys = [inputs[i] for i in chosen], [targets[i] for i in chosen]
+        before = self._snapshot()
         with unscoped(), no_grad():
             loss = item(self._loss([self._model(x) for x in xs], ys))
         mean = self.loss(xs, ys)
-        changed = sorted(set(_settings(self._model)) - set(before))
+        from autograd.compiled.environment import Environment  # needs NumPy
+
+        changed = Environment.changed(before, self._snapshot())
         if changed:
             raise ValueError(
-                f"fit: a call of the model changes {changed[0][0]}, which compiled=True does not "
+                f"fit: a call of the model changes {changed}, which compiled=True does not "
                 "repeat; use compiled=False"
             )
         tolerance = self.compiled.options.precision.tolerance
@@ -114,17 +133,25 @@ class Replay:
         return outputs
 
 
-def _settings(model: Module) -> tuple[tuple[str, str], ...]:
-    """(path, text) of each module's plain attributes, and of the model's list of parameters."""
-    settings: list[tuple[str, str]] = []
-    for path, module in model.named_modules():
-        at = f"{path}." if path else ""
-        settings.append((f"{at}training", str(module.training)))
-        for name, part in vars(module).items():
-            if name[:1] != "_" and isinstance(part, bool | int | float | str | None):
-                settings.append((f"{at}{name}", f"{type(part).__name__} {part!r}"))
-    settings.append(("parameters", " ".join(str(id(p)) for p in model.parameters())))
-    return tuple(settings)
+def _holds_parameters(part: Any) -> bool:
+    """Whether an attribute of a module is a parameter or a module, or a container of such."""
+    while isinstance(part, list | tuple | dict) and part:
+        part = next(iter(part.values())) if isinstance(part, dict) else part[0]
+    return isinstance(part, Value | Module)
+
+
+def _different(targets: Sequence[Any]) -> list[int]:
+    """The indices of some samples, with targets as different as possible."""
+    import numpy as np
+
+    first: dict[str, int] = {}
+    for i, target in enumerate(targets):
+        first.setdefault(repr(target), i)
+    order = sorted(first.values(), key=lambda i: np.ravel(targets[i]).tolist())
+    count = min(len(order), _SAMPLES)
+    chosen = [order[round(k * (len(order) - 1) / max(count - 1, 1))] for k in range(count)]
+    others = (i for i in range(len(targets)) if i not in chosen)
+    return sorted([*chosen, *islice(others, _SAMPLES - count)])
 
 
 def _row(columns: Any, i: int) -> Any:

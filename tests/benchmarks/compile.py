@@ -120,7 +120,10 @@ def gpt() -> None:
     times = {name: each for name, each in times.items() if each[0] == each[0]}
     heads = [f"batch {b}" for b in BATCHES]
     table(["engine", *heads], [[name, *map(_cell, each)] for name, each in times.items()])
-    print("\nas multiples of the compiled time; of one sample, if it takes one at a time\n")
+    print(
+        "\nmultiples of the compiled time (for an engine that takes one sample at a time, "
+        "its time per sample is used)\n"
+    )
     ours = times.pop("chainrule, compiled, native")
     del times["the same, with Adam's step"], times["the same in float32"]
     lines = []

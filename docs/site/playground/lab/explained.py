@@ -6,6 +6,7 @@ from typing import Any
 
 from autograd import Value, check_gradients, explain, play, topological
 from autograd.show.names import names
+from autograd.show.page import framed
 from autograd.value import restorer
 from lab.network import Network
 from nn import mse
@@ -52,7 +53,7 @@ def explained(network: Network, name: str, index: int) -> dict[str, Any]:
         order = topological(root)
         place = {text: _place(node) for node, text in names(order, {}).items()}
         report = check_gradients(loss, parameters={name: leaf})
-        page = play(root, {}).html()
+        page = framed(play(root, {}))
     finally:
         undo()
     return {

@@ -7,6 +7,7 @@ from typing import Any
 
 from autograd import Value, check_gradients, expression, play, rows
 from autograd.rules import CONSTANTS
+from autograd.show.page import framed
 
 _NAME = re.compile(r"[^\W\d]\w*")
 
@@ -33,7 +34,7 @@ def first_number(i: int) -> float:
 
 
 def see(text: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """The player of an expression and the report on its gradients.
+    """The player of an expression, as a page and its height, and the report on its gradients.
 
     Raises ExpressionError, with the place, for a text that is no expression.
     """
@@ -50,7 +51,7 @@ def see(text: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "inputs": given,
         "result": root.data,
-        "page": play(root, {}).html(),
+        "page": framed(play(root, {})),
         "report": str(report) or "no inputs, so there is no gradient to check",
         "right": bool(report) or not names,
         "finite": math.isfinite(root.data),

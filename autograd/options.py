@@ -1,19 +1,14 @@
-"""Checks of single options: numbers of any library, whole numbers, truth values, and names."""
+"""Checks of single options: numbers of any library, whole numbers, seeds and truth values."""
 
 import operator
 import random
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
-from autograd.expressions import did_you_mean
-from autograd.operands import number
-from nn.elsewhere import LEFT_OUT, NAMES, OPTIONS
+from autograd.operands import is_time, number, remedy, unboxed
 
-T = TypeVar("T")
 Seed = int | random.Random | None
 
 POSITIVE, AT_LEAST_0, FINITE = "(0, inf)", "[0, inf)", "(-inf, inf)"
-_SHOWN = 20  # names in a message
 _WORDS = {
     POSITIVE: "a finite number above 0",
     AT_LEAST_0: "a finite number of at least 0",
@@ -29,12 +24,13 @@ def as_float(value: Any, subject: str) -> float:
 
     >>> as_float("0.1", "lr")
     Traceback (most recent call last):
-    TypeError: lr: expected a real number, got '0.1'
+    TypeError: lr: expected a real number, got '0.1'; write float(...) of it
     """
     try:
         return number(value, subject)
     except TypeError:
-        raise TypeError(f"{subject}: expected a real number, got {value!r:.60}") from None
+        message = f"{subject}: expected a real number, got {value!r:.60}{remedy(value)}"
+        raise TypeError(message) from None
 
 
 def real(value: Any, subject: str, interval: str = FINITE) -> float:
@@ -75,10 +71,27 @@ def whole(value: Any, subject: str, least: int | None = 1) -> int:
     return count
 
 
+def position(value: Any, subject: str, count: int) -> int:
+    """The index as an int, from 0 to count - 1.
+
+    Raises TypeError for anything but a whole number, IndexError for an index outside the range.
+
+    >>> position(2, "select", 3)
+    2
+    """
+    index = _index(value)
+    if index is None:
+        raise TypeError(f"{subject}: expected an index, got {value!r:.60}")
+    if not 0 <= index < count:
+        raise IndexError(f"{subject}: expected an index from 0 to {count - 1}, got {index}")
+    return index
+
+
 def _index(value: Any) -> int | None:
     """The whole number as an int; None for anything else, also for truth values."""
+    value = unboxed(value)
     try:
-        return None if isinstance(value, bool) else operator.index(value)
+        return None if isinstance(value, bool) or is_time(value) else operator.index(value)
     except TypeError:
         return None
 
@@ -102,54 +115,3 @@ def truth(value: Any, subject: str) -> bool:
     if isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "b":
         return bool(value)
     raise TypeError(f"{subject} must be True or False, got {value!r}")
-
-
-def named(name: str, subject: str, known: Mapping[str, T]) -> T:
-    """The entry with the name; ValueError with close names, or else with all names.
-
-    >>> named("he_nrmal", "init", {"he_normal": 1, "zeros": 2})
-    Traceback (most recent call last):
-    ValueError: init: there is no 'he_nrmal'; did you mean 'he_normal'?
-    """
-    if name in known:
-        return known[name]
-    raise ValueError(f"{subject}: there is no {name!r}{advice(name, known)}")
-
-
-def advice(name: str, known: Iterable[str]) -> str:
-    """What to write instead of a name, see `renamed`; all known names if none is close."""
-    known = list(known)
-    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    return renamed(name, known) or f"; there are {', '.join(known[:_SHOWN])}{more}"
-
-
-def renamed(name: str, known: Iterable[str]) -> str:
-    """What another library's name is called here, or a close name; '' if there is neither.
-
-    >>> renamed("Relu", ["relu"]), renamed("gamma", ["rate", "factor"])
-    ("; did you mean 'relu'?", "; it is called 'factor' here")
-    """
-    for here in OPTIONS.get(name, ()):
-        if here in known:
-            return f"; it is called {here!r} here"
-    if name in NAMES:
-        return f"; write {NAMES[name]}"
-    if name in LEFT_OUT and name not in known:
-        return f"; it is left out on purpose: see {LEFT_OUT[name]!r} in docs/left_out.md"
-    longer = [repr(other) for other in known if other.startswith(name)]
-    return did_you_mean(name, known) or f"; did you mean {' or '.join(longer)}?" * bool(longer)
-
-
-def absent(module: str, names: Iterable[str]) -> Callable[[str], Any]:
-    """A module's `__getattr__`; its error says what a missing name is called here.
-
-    >>> absent("nn.optim", ["Adam"])("adam")
-    Traceback (most recent call last):
-    AttributeError: module 'nn.optim' has no attribute 'adam'; did you mean 'Adam'?
-    """
-
-    def missing(name: str) -> Any:
-        hint = renamed(name, [known for known in names if not known.startswith("_")])
-        raise AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
-
-    return missing
