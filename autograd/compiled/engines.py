@@ -46,10 +46,12 @@ def check_name(name: str, where: str) -> None:
         raise ValueError(f"{where}: engine must be 'auto', 'native' or 'numpy', got {name!r}")
 
 
-def check_precision(wanted: str, precision: Precision, where: str) -> None:
+def check_precision(wanted: str, precision: Precision, where: str, exact: bool = False) -> None:
     """Raise an error if the engine of that name cannot compute in that precision."""
     if precision.eager:
         return
+    if exact:
+        raise ValueError(f"{where}: exact=True gives the eager bits, which are those of float64")
     if wanted == "numpy":
         raise ValueError(
             f"{where}: dtype={precision.name!r} needs native code, and engine='numpy' computes in "

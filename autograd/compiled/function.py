@@ -517,7 +517,5 @@ def compile(
     cache, verify = whole(cache, "compile: cache"), whole(verify, "compile: verify", 0)
     check_name(engine, "compile")
     chosen = precision(dtype)
-    check_precision(engine, chosen, "compile")
-    if exact and not chosen.eager:
-        raise ValueError("compile: exact=True gives the eager bits, which are those of float64")
+    check_precision(engine, chosen, "compile", exact)
     return Compiled(function, Options(engine, exact, reduction, threads, cache, verify, chosen))

@@ -21,6 +21,7 @@ class Precision:
         unit: the relative rounding error of one addition or multiplication.
         largest: the largest number.
         smallest: the smallest magnitude but 0: a product of two does not underflow.
+        noise: a row's rounding error, relative to its value.
         underflow: how far results may be off without a relative error.
         tolerance: what `verify` allows, relative to the largest number on the way.
         eager: whether it is the type of the eager engine.
@@ -30,13 +31,20 @@ class Precision:
     unit: float
     largest: float
     smallest: float
+    noise: float
     underflow: float
     tolerance: float
     eager: bool
 
 
-DOUBLE = Precision("float64", 2.0**-53, sys.float_info.max, 1e-140, 1e-299, 1e-9, True)
-SINGLE = Precision("float32", 2.0**-24, (2.0 - 2.0**-23) * 2.0**127, 2.0**-63, 1e-35, 1e-4, False)
+DOUBLE = Precision(
+    "float64", unit=2.0**-53, largest=sys.float_info.max, smallest=1e-140, noise=2.0**-48,
+    underflow=1e-299, tolerance=1e-9, eager=True,
+)  # fmt: skip
+SINGLE = Precision(
+    "float32", unit=2.0**-24, largest=(2.0 - 2.0**-23) * 2.0**127, smallest=2.0**-63,
+    noise=2.0**-19, underflow=1e-35, tolerance=1e-4, eager=False,
+)  # fmt: skip
 _KNOWN = {DOUBLE.name: DOUBLE, SINGLE.name: SINGLE}
 
 

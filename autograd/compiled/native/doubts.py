@@ -18,8 +18,6 @@ from autograd.compiled.precision import DOUBLE, Precision
 from autograd.compiled.rounding import INFINITE
 from autograd.operation import Operation
 
-NOISE = 16 * 2.0**-23  # a row's rounding error in single precision, relative to its value
-
 
 def magnitude(x: Term, precision: Precision) -> Term:
     """The magnitudes of numbers, as used in bounds."""
@@ -96,7 +94,7 @@ def _printed(
     if precision.eager:
         return [margin, doubt]
     own = abs(row.printer(numbers, [row.op.value_tree]).term(row.op.value_tree) - z)
-    usual = abs(z).times_plus(NOISE, precision.underflow)
+    usual = abs(z).times_plus(precision.noise, precision.underflow)
     return [margin + own, doubt + own.compare("ugt", usual).select(z.like(1.0), 0.0)]
 
 

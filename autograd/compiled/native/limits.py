@@ -27,7 +27,6 @@ from autograd.compiled.lowering import (
     SHARED,
     Instruction,
 )
-from autograd.compiled.native.doubts import NOISE
 from autograd.compiled.native.intervals import Interval, called, interval, is_direct, sides_of
 from autograd.compiled.native.layout import Layout
 from autograd.compiled.program import Program
@@ -318,8 +317,8 @@ class _Evaluation:
         """The interval of the results in another type than the eager one."""
         if self.precision.eager:
             return low, high
-        least = self.precision.underflow
-        return low - NOISE * abs(low) - least, high + NOISE * abs(high) + least
+        noise, least = self.precision.noise, self.precision.underflow
+        return low - noise * abs(low) - least, high + noise * abs(high) + least
 
     def _size(self, heap: int) -> float:
         size = self.sizes[heap] if heap in self.sizes else max(self.ends[heap][:2])
@@ -357,7 +356,7 @@ class _Evaluation:
                 return False
         if not self.precision.eager:
             low, high = self._ends(one.results)
-            most += NOISE * max(abs(low), abs(high)) + self.precision.underflow
+            most += self.precision.noise * max(abs(low), abs(high)) + self.precision.underflow
         self._add(one, most * _SLACK)
         return most < math.inf
 
