@@ -171,6 +171,29 @@ def test_a_whole_number_beyond_single_precision_takes_its_own_branch() -> None:
     assert [f(i, 1.5) for i in (16777216, 16777217, 16777215, 16777216)] == [3.0, 1.5, 1.5, 3.0]
 
 
+def test_an_overflow_decides_nothing_and_records_nothing() -> None:
+    def f(x: Any, y: Any) -> Any:
+        total = x - y
+        return total if total == total else 0.0
+
+    one = compiled(f)
+    found = [number(one(*point)) for point in ((1.0, 2.0), (1e39, 3e39), (2e39, 2e39))]
+    assert found == pytest.approx([-1.0, -2e39, 0.0], rel=1e-15)
+    assert one.recorded == 1
+    assert number(one(math.inf, math.inf)) == 0.0
+    assert one.recorded == 2
+
+
+def test_what_is_an_input_is_returned_as_it_was() -> None:
+    w = Value(0.1)
+    one = compiled(lambda i, x: (i, x, w, x * 1.0))
+    with autograd.no_grad():
+        assert one(16777217, 0.1)[:3] == (16777217, 0.1, 0.1)
+        assert one(16777217, 0.1)[3] == float(np.float32(0.1))
+        columns = one(np.array([16777217, 3]), np.array([0.1, 1e-300]))
+    assert [column.tolist() for column in columns[:3]] == [[16777217, 3], [0.1, 1e-300], [0.1, 0.1]]
+
+
 def test_doubtful_rows_are_computed_in_float64_and_leave_the_others() -> None:
     w = Value(0.7)
 
@@ -347,6 +370,14 @@ def test_verify_allows_for_rounding_and_sees_what_is_wrong() -> None:
     holder.inner.factor = 2.1
     with pytest.raises(ReplayError, match="compiled, the result"):
         g(1.0)
+
+
+def test_a_checker_allows_for_rounding_and_sees_what_is_wrong() -> None:
+    f = compiled(lambda x: (W * x[0] + x[1]).sin() * x[1])
+    assert autograd.check_gradients(f, [0.3, 0.4])
+    claims = f.claims
+    f.claims = lambda inputs, parameters: [1.001 * slope for slope in claims(inputs, parameters)]
+    assert not autograd.check_gradients(f, [0.3, 0.4])
 
 
 def test_a_loaded_program_runs_in_single_precision() -> None:

@@ -224,9 +224,11 @@ class _Search:
         # A guard that compares a number with itself asks whether it is nan, whatever its rounding.
         computed = (sides >= program.tape.inputs) & (sides < SHARED)
         off = exact.of(exact.inexact, sides) & computed
-        guards = off.any(axis=1) & (sides[:, 0] != sides[:, 1])
-        # Only an overflow could reach a number that the precision does not have.
-        far = _Factors(program).beyond(self.precision, sides).any(axis=1) & guards
+        # In the eager type, a guard that compares a number with itself asks whether it is nan.
+        same = sides[:, 0] == sides[:, 1]
+        guards = off.any(axis=1) & ~(same & self.precision.eager)
+        # In another one, an overflow alone decides that, and what is beyond its largest number.
+        far = guards & (same | _Factors(program).beyond(self.precision, sides).any(axis=1))
         self.read.append(sides[far].ravel())
         self._need(sides[guards & ~far].ravel())
         for step in reversed(program.instructions):

@@ -30,6 +30,8 @@ class Bounds:
         self.variants = [(table[variant.op], variant) for variant in cone.rows]
         self._begin()
         self.sums = {} if cone.precision.eager else _whole_sums(cone)
+        if self.sums:  # whether doubles have the eager bits, if the operands are exact
+            self.exact = ~exactness(writer.program).inexact
         for k, step in enumerate(cone.steps):
             self._follow(k, step)
         self._watch()
@@ -140,13 +142,12 @@ class Bounds:
     def _look_up(self, lanes: Array, counts: Array, x: Array, y: Array, signs: Array) -> None:
         """Add the record for the margins of whole sums."""
         layout, append, first = self.layout, self.writer.tables.append, SHARED
-        exact = ~exactness(self.writer.program).inexact[lanes]
         codes = [
             4 * np.where(side < first, layout.lane(side), side - first) + (side < first)
             for side in (x, y)
         ]
         tables = (
-            append(2 * layout.lane(lanes) + exact),
+            append(2 * layout.lane(lanes) + self.exact[lanes]),
             append(np.concatenate([[0], np.cumsum(counts)])),
             append(codes[0] + 2 * (signs < 0)),
             append(codes[1]),
@@ -161,16 +162,7 @@ def _whole_sums(cone: Cone) -> dict[int, tuple[Array, ...]]:
     parts = [(k, one) for k, one in steps if last.get(id(one)) == k]
     if not parts:
         return {}
-    columns = [
-        np.stack(
-            [
-                *one.products,
-                np.full(len(one.products[0]), int(one.sign)),
-                np.full(len(one.products[0]), k),
-            ]
-        )
-        for k, one in parts
-    ]
+    columns = [np.broadcast_arrays(*one.products, int(one.sign), k) for k, one in parts]
     z, x, y, sign, k = np.concatenate(columns, axis=1)
     lanes, inverse = np.unique(z, return_inverse=True)
     ends = np.zeros(len(lanes), dtype=np.int64)

@@ -214,21 +214,21 @@ class _Sweep(Lookup):
 
             def guard(i: Whole, state: list[Term], table: Term = table, order: str = order) -> Any:
                 row = [f.spread(f.entry(table, i * 4 + k), 1) for k in range(4)]
-                x, y = (self._side(place, start) for place in row[:2])
+                x, y = (self._exact(place, start, self.width) for place in row[:2])
                 return body(order, x, y, row, state)
 
             state = f.loop(self.call[name], guard, state)
             table = f.pointer(table, self.call[name] * 4, ENTRY)
         return state
 
-    def _side(self, place: Term, start: Whole) -> Term:
-        """One side of a guard, in doubles: originals have not been rounded."""
+    def _exact(self, place: Whole, start: Whole, width: int) -> Term:
+        """The numbers at a place as doubles: the originals, if there are any."""
         f = self.f
-        x = self.load(place + start).to(DOUBLE)
+        x = f.load(f.at(place + start), width).to(DOUBLE)
         if not self.rounds:
             return x
-        known = place.compare("ult", self.call["sources"])
-        return f.when(known, lambda: f.double(self._original(place), start, self.width), x)
+        known = f.spread(place, 1).compare("ult", self.call["sources"])
+        return f.when(known, lambda: f.double(self._original(place), start, width), x)
 
     def _margin(self, place: Term, start: Whole) -> Term:
         """How far the numbers at a place may be off; originals are exact."""
@@ -277,7 +277,7 @@ class _Sweep(Lookup):
 
             def output(j: Whole, totals: list[Term]) -> list[Term]:
                 # This also works for a shared number, which has a copy for each sample.
-                z = f.load(f.at(f.entry(table, j * 2) + b), 1).to(DOUBLE)
+                z = self._exact(f.entry(table, j * 2), b, 1)
                 f.store_double(z, line, j)
                 return [z.times_plus(0.0, totals[0])]
 
