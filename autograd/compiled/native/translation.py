@@ -46,7 +46,7 @@ class Translation:
         peaks: the measurements.
         guards, outputs, copied: where their tables start.
         guard_counts: the number of guards of each order.
-        compared: whether the parameters' originals are read, in guards or for bounds.
+        compared: whether the parameters' originals are read, in guards, outputs or for bounds.
         scratch: how many numbers of scratch memory kernels need.
     """
 
@@ -88,8 +88,8 @@ class Translation:
             self._backward(step)
         pairs = np.stack([layout.values(outputs), layout.slopes(outputs)], axis=1)
         self.outputs, self.copied = writer.tables.append(pairs), writer.tables.append(layout.copied)
-        sides = address[tape.guards[:, 1:3]]
-        self.compared = bool(cone.steps) or bool((sides >= SHARED + constants).any())
+        ends = np.concatenate([address[tape.guards[:, 1:3]].ravel(), outputs])
+        self.compared = bool(cone.steps) or bool((ends >= SHARED + constants).any())
         by_order = np.argsort(tape.guards[:, 0], kind="stable")
         order, x, y, answer = tape.guards[by_order].T
         columns = [*(layout.values(address[side]) for side in (x, y)), answer]
