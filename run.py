@@ -1,4 +1,4 @@
-"""Sets up `.venv` beside this file and runs demo, tests, docs or site, with nothing but Python."""
+"""Creates `.venv` next to this file, then runs the demo or tests, or builds the docs or site."""
 
 import argparse
 import hashlib
@@ -93,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__)
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--bridges", action="store_true", help="test: PyTorch, too (gigabytes)")
-    parser.add_argument("--quick", action="store_true", help="test: what is done in half a minute")
+    parser.add_argument("--quick", action="store_true", help="test: only what takes half a minute")
     parser.add_argument("--pyodide", type=Path, help="site: a folder with Pyodide's packages")
     options = parser.parse_args()
     command = options.command

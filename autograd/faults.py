@@ -1,4 +1,4 @@
-"""Classic mistakes to plant in the engine: a mutation test for gradient tests, and a game.
+"""Classic mistakes to plant in the engine, for testing gradient tests and for a guessing game.
 
 `with planted(fault):` puts one wrong local derivative, or one wrong way to add up gradients, into
 the engine.  A test suite that still passes does not test that derivative.  For a class,

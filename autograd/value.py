@@ -190,7 +190,7 @@ class Value(Ops):
 
     @property
     def hooks(self) -> tuple[Hook, ...]:
-        """The functions that get its gradient in each pass, see `register_hook`."""
+        """The functions that are called with its gradient in each pass; see `register_hook`."""
         return self.row.hooks
 
     def _own_note(self) -> Note:

@@ -1,4 +1,4 @@
-"""Neural networks of scalars, a thin layer on `autograd`; this page is the table of contents."""
+"""Neural networks of scalars, built on `autograd`; this file lists the public names."""
 
 from __future__ import annotations
 

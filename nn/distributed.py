@@ -1,4 +1,4 @@
-"""Mean gradients over the rows of large files, and training with them on a cluster."""
+"""Mean gradients over the rows of large files, and training on a cluster."""
 
 import os
 from collections.abc import Sequence

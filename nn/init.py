@@ -1,4 +1,4 @@
-"""Initializers for weights, with formula, variance, paper, and the cases in which each one fails.
+"""Initializers for weights: for each, its formula, variance, paper, and when it fails.
 
 Call an initializer with the fans of a layer and a seed; it returns the layer's matrix, one row of
 `fan_in` numbers for each of its `fan_out` neurons.

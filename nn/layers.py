@@ -129,7 +129,7 @@ class Layer(Module):
         return [neuron(row) for neuron in self.neurons]
 
     def describe(self) -> str:
-        """The fans and the activation."""
+        """The fan-in, the fan-out and the activation."""
         return f"{self.fan_in} -> {self.fan_out} {activation_name(self.activation)}".rstrip()
 
 

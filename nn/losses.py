@@ -373,7 +373,7 @@ def focal(*, gamma: float = 2.0, from_logits: bool = False, class_weight: Any = 
 
     Lin, Goyal, Girshick, He and Dollar, Focal Loss for Dense Object Detection (2017), equation 4,
     and equation 5 with class_weight=[1 - alpha, alpha].  Targets are 0 or 1.  With gamma = 0 it is
-    the crossentropy.
+    the cross-entropy.
 
     >>> round(focal([Value(0.9), Value(0.9)], [1, 0]).data, 6)
     0.933074

@@ -74,7 +74,7 @@ def precision(
 def recall(
     outputs: Any, targets: Any, average: Average = "binary", threshold: Threshold = None
 ) -> float:
-    """The share of a class's samples that were predicted as it: TP / (TP + FN); see `precision`.
+    """The share of a class's samples predicted as that class: TP / (TP + FN); see `precision`.
 
     >>> recall([0.9, 0.8, 0.3, 0.7], [1, 0, 1, 1], threshold=0.5)
     0.6666666666666666

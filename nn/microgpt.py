@@ -1,4 +1,4 @@
-"""A GPT of single letters in plain scalars; attention is dot products, sums and a softmax."""
+"""A character-level GPT in plain scalars; attention is dot products, sums and a softmax."""
 
 import math
 import random
@@ -147,7 +147,7 @@ class MicroGPT(Module):
         return loss
 
     def sample(self, seed: int | None = None, temperature: float = 1.0, logits: Any = None) -> str:
-        """A name, drawn letter by letter; a lower temperature prefers likelier letters.
+        """A name, drawn letter by letter; a lower temperature makes likely letters likelier.
 
         `logits` is the function that computes them, by default the model; a compiled model is
         faster.

@@ -242,7 +242,7 @@ class Module(ABC):
         return "\n".join(lines)
 
     def describe(self) -> str:
-        """The text that the repr adds to the class and the number of parameters."""
+        """The text that the repr shows after the class and the number of parameters."""
         return ""
 
     # ------------------------------------------------------------------ numbers in and out

@@ -1,4 +1,4 @@
-"""Optimizers, one class each: they change the numbers of a model by its gradients.
+"""Optimizers, one class each: they update the parameters of a model from its gradients.
 
 An optimizer computes all new numbers and its new state before it changes anything, so a step
 happens completely or not at all.  Names, defaults and the order of operations are PyTorch's; Keras

@@ -1,4 +1,4 @@
-"""matplotlib Figures of training and of lessons: curves, rates, boundaries, networks, films."""
+"""matplotlib Figures: loss curves, rates, decision boundaries, networks, animations."""
 
 from nn.study.animation import animate_training
 from nn.study.curves import compare_initializers, descent, functions, surfaces

@@ -1,4 +1,4 @@
-"""Grids of trainings: `sweep`, and the `Grid` of its runs."""
+"""Grids of training runs: `sweep`, and the `Grid` of its runs."""
 
 from nn.study.grid import Grid, Trained
 from nn.study.sweeps import sweep

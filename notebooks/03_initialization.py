@@ -6,7 +6,7 @@
 # ---
 
 # %% [markdown]
-# # How should weights start?
+# # How are weights initialized?
 #
 # Every introduction has a table like this one:
 #

@@ -587,7 +587,7 @@ def check(
         for found, right in zip(some_of, [p[sure] for p in wanted[1:4]] + wanted[4:], strict=False):
             size = abs(right[np.isfinite(right)]).max(initial=1.0)
             near = (1e-11, 1e-12) if kind.eager else (1e-4, 1e-5 * size)
-            assert np.allclose(found, right, *near, equal_nan=True)
+            assert np.allclose(found, right, rtol=near[0], atol=near[1], equal_nan=True)
 
 
 def batch(arguments: Any) -> Array:
@@ -601,10 +601,12 @@ def batch(arguments: Any) -> Array:
 
 
 KINDS = [precision.DOUBLE, precision.SINGLE]
+INSTRUCTIONS = [
+    (name, kind) for kind in KINDS for name in [*PROGRAMS, *CASES][:: 1 if kind.eager else 2]
+]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("name", [*PROGRAMS, *CASES])
+@pytest.mark.parametrize(("name", "kind"), INSTRUCTIONS)
 def test_instructions_of_every_kind_are_numpys(name: str, kind: Precision) -> None:
     f, arguments = (PROGRAMS[name] if name in PROGRAMS else CASES[name])[:2]
     check(f, batch(arguments).astype(kind.name).astype(float), arguments, SAMPLES, kind)
@@ -863,11 +865,11 @@ kernels.Loaded.memory = lambda self: fenced(memory(self))
 records.Tables.joined = lambda self: fenced(joined(self))
 for side in ("start", "end"):
     for kind in test_native.KINDS:
-        for name in [*PROGRAMS, *CASES]:
+        for name in [*PROGRAMS, *CASES][:: 1 if kind.eager else 3]:
             test_native.test_instructions_of_every_kind_are_numpys(name, kind)
-        for op in ("tanh", "pow", "maximum"):
+        for op in ("tanh", "pow", "maximum")[: 3 if kind.eager else 1]:
             test_native.test_operands_in_lines_in_tables_and_shared_are_numpys(op, kind)
-        for seed in (40, 41, 42):
+        for seed in (40, 41, 42)[: 3 if kind.eager else 1]:
             test_native.check_bounds(seed, kind)
 """
 

@@ -307,15 +307,15 @@ def test_the_quiz_tells_why_and_keeps_the_score(opened: Any) -> None:
     assert answered("abc") == "Please enter a number, such as -0.5 or 1/3."
     assert answered("17").startswith("Not yet: dL/dv2 is 1;")
     assert answered("\u22124/2").startswith("Right: ")
-    assert tab.text_content("#score") == "0 of 1 right at the first try"
+    assert tab.text_content("#score") == "0 of 1 right on the first try"
     tab.keyboard.press("Enter")  # goes on
     assert "dL/dx" in str(tab.text_content("#ask"))
     assert answered("-6,0").startswith("Right: ")
-    assert tab.text_content("#score") == "1 of 2 right at the first try"
+    assert tab.text_content("#score") == "1 of 2 right on the first try"
     tab.keyboard.press("Enter")
     tab.click("#reveal")
     assert str(tab.text_content("#told")).startswith("dL/dw += dL/dv1 * x")
-    assert tab.text_content("#score") == "1 of 3 right at the first try"
+    assert tab.text_content("#score") == "1 of 3 right on the first try"
     tab.keyboard.press("Enter")  # w * x: to x, which has -6 from above
     assert "dL/dx" in str(tab.text_content("#ask"))
     assert answered("-6") == "That is the new contribution; add it to the sum so far."
@@ -584,7 +584,7 @@ def test_a_graph_of_many_nodes_collapses_by_scope_and_shows_the_neighbours(opene
     assert 0.75 in tab.evaluate("data")
     tab.fill("#name", "nobody")
     tab.press("#name", "Enter")
-    assert tab.text_content("#unknown") == "no leaf has this name"
+    assert tab.text_content("#unknown") == "there is no input with this name"
 
 
 def test_a_graph_of_60000_nodes_without_scopes_opens_and_steps(opened: Any) -> None:

@@ -93,7 +93,7 @@ def test_the_gradients_on_the_page_are_those_of_the_loss() -> None:
 
 def test_a_setting_is_refused_with_what_is_possible() -> None:
     for fields, words in (
-        ({"data": "mnist"}, "data: 'mnist' is none of"),
+        ({"data": "mnist"}, "data: 'mnist' is not one of"),
         ({"hidden": []}, "1 to 4 layers"),
         ({"hidden": [9]}, "1 to 8 neurons"),
         ({"rate": 0}, "above 0"),

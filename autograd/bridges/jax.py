@@ -1,4 +1,4 @@
-"""Functions of JAX as graphs of Values: `from_jax`."""
+"""JAX functions as graphs of Values: `from_jax`."""
 
 import inspect
 import math
@@ -26,7 +26,7 @@ _CALLS = ("checkpoint", "cond", "custom_jvp_call", "custom_vjp_call", "jit", "sc
 
 
 class JaxGraph:
-    """A function of JAX at some arguments, as a graph of Values; made by `from_jax`.
+    """A JAX function at some arguments, as a graph of Values; made by `from_jax`.
 
     Attributes:
         inputs: the arguments, in their nesting, as arrays of Values, or of plain numbers if they
@@ -173,7 +173,7 @@ def _doubles(x: Any) -> Any:
 
 
 def from_jax(function: Callable[..., Any], *arguments: Any, limit: int = LIMIT) -> JaxGraph:
-    """A function of JAX as a graph of Values at these arguments, for pictures and checks.
+    """A JAX function as a graph of Values at these arguments, for pictures and checks.
 
     Each floating number of the arguments is a Value with a label such as `params['w'][0, 1]`;
     whole numbers stay plain.  All is computed in doubles, after a cast to a shorter float too.

@@ -1,4 +1,4 @@
-"""Fenced blocks for Markdown that draw or play an expression, as in MkDocs.
+"""Fenced blocks for Markdown, as in MkDocs, that draw an expression or step through it.
 
 In `mkdocs.yml`:
 

@@ -1,4 +1,4 @@
-"""Magics for IPython and Jupyter that draw or play an expression.
+"""Magics for IPython and Jupyter that draw an expression or step through it.
 
 After `%load_ext autograd.bridges.notebook`,
 

@@ -27,7 +27,7 @@ class Fault:
 
 @dataclass(frozen=True, repr=False)
 class RuleReport:
-    """The backward passes that are wrong; true if none is.  A note says more about right ones."""
+    """The backward passes that are wrong; true if all are right.  Notes may say more."""
 
     faults: list[Fault] = field(default_factory=list)
     note: str = ""

@@ -1,4 +1,4 @@
-"""A graph of Values as a script of PyTorch or JAX that computes value and gradient again."""
+"""A graph of Values as a PyTorch or JAX script that computes value and gradient again."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Graphs of Values as expressions of SymPy, and back."""
+"""Graphs of Values as SymPy expressions, and back."""
 
 import operator
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ MOST = 300  # operations; SymPy writes out every part as often as it is used
 
 
 def to_sympy(root: Value) -> Any:
-    """The expression of SymPy that the graph computes, over a symbol for each leaf.
+    """The SymPy expression that the graph computes, with a symbol for each leaf.
 
     A symbol has the leaf's label, or a short name; plain numbers are numbers.  A row is written as
     a textbook does it.  A row without a derivative somewhere may have another there in SymPy.

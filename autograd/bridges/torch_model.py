@@ -256,7 +256,7 @@ def _applied(step: Step, args: list[Any], kwargs: dict[str, Any]) -> Any:
 def from_torch(
     model: Any, *inputs: Any, loss: Callable[[Any], Tensor] | None = None, limit: int = LIMIT
 ) -> TorchModel:
-    """The module as a graph of Values at these inputs, which pictures, checks and `compile` take.
+    """The module as a graph of Values at these inputs, for pictures, checks and `compile`.
 
     Each parameter is an array of Values under the module's name for it, and each part of the module
     is a scope.  Floating inputs are Values too; whole numbers, such as token ids, and parameters

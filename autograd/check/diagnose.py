@@ -48,7 +48,7 @@ class Diagnosis:
 
     @property
     def mistake(self) -> str:
-        """The simplest mistake of a pass whose first gradients are known: the loss is no other."""
+        """The simplest mistake, assuming the loss is right; a wrong number if no mistake fits."""
         if not self.explanations:
             name, claimed, right = self.examples[0]
             return f"the gradient of {name} is {claimed:.6g} where it should be {right:.6g}"

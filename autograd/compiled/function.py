@@ -332,7 +332,7 @@ class Compiled:
         return result
 
     def value_and_grad(self, *args: Any, argnums: Argnums = 0, **named: Any) -> Any:
-        """(result, gradient in an argument) as numbers, in the nesting of that argument.
+        """(result, gradient with respect to an argument) as numbers, in the argument's nesting.
 
         `argnums` chooses the argument, or several.  The gradient in an array is an array.  If an
         argument is a Value, or an outer derivative is being taken, result and gradient are Values.

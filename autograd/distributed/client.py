@@ -91,7 +91,7 @@ def same(value: Any) -> Any:
 
 @context
 def connect(address: str | None = None, workers: int | None = None) -> Iterator[Client]:
-    """A context with a dask Client of the scheduler at an address, or of new workers here.
+    """A context with a dask Client for the scheduler at an address, or for new local workers.
 
     New workers are processes with one thread each on this machine, by default one for each
     processor; they listen on 127.0.0.1 only and end with the context.  They import the script that

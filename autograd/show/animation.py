@@ -1,4 +1,4 @@
-"""Frames of a pass for slides: a picture of each event, and all of them as an animated GIF."""
+"""Frames of a pass: a picture of each event, and all of them as an animated GIF."""
 
 import io
 import os

@@ -65,7 +65,7 @@ function inputs() {
   $("other").addEventListener("submit", (event) => {
     event.preventDefault();
     const i = byName.get($("name").value);
-    write($("unknown"), i === undefined ? "no leaf has this name" : "");
+    write($("unknown"), i === undefined ? "there is no input with this name" : "");
     if (i !== undefined && !fields.has(i)) $("inputs").prepend(input(i));
   });
 }
@@ -103,7 +103,7 @@ function drawLosses() {
   const name = nodes[graph.root].name, last = losses[losses.length - 1], count = losses.length - 1;
   $("curve").replaceChildren();
   $("restart").disabled = losses.length < 2;
-  if (losses.length < 2) return write($("losses"), "each step draws the loss below");
+  if (losses.length < 2) return write($("losses"), "each step adds the new loss to the plot below");
   const steps = count === 1 ? "1 step" : `${count} steps`;
   write($("losses"), `${name} = ${format(losses[0])} at the start, ${format(last)} after ${steps}`);
   const finite = losses.filter(Number.isFinite), top = Math.max(...finite), low = Math.min(...finite);

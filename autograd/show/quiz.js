@@ -24,7 +24,7 @@ function ask() {
   $("answer").value = "";
   write($("told"), "");
   write($("check"), "check");
-  write($("score"), asked ? `${right} of ${asked} right at the first try` : "");
+  write($("score"), asked ? `${right} of ${asked} right on the first try` : "");
   $("answer").focus({ preventScroll: true });
 }
 
@@ -54,7 +54,7 @@ function accepted(text) {
   asked += 1;
   right += tries === 1;
   write($("check"), "next question");
-  write($("score"), `${right} of ${asked} right at the first try`);
+  write($("score"), `${right} of ${asked} right on the first try`);
   return text;
 }
 
@@ -66,7 +66,7 @@ $("question").addEventListener("submit", (event) => {
 });
 $("reveal").addEventListener("click", () => {
   if (answered) return;
-  tries = 2; // an answer that was shown is not right at the first try
+  tries = 2; // an answer that was shown is not right on the first try
   write($("told"), accepted(line(events[place + 1])));
   $("answer").focus({ preventScroll: true });
 });

@@ -83,7 +83,7 @@ _own: list[Layout] = []  # the layout that `use` was given, if any
 
 
 def use(layout: Layout | None) -> Layout | None:
-    """The layout that was in use; from now on `layout` lays out every picture, if it is not None.
+    """The previous layout; from now on, `layout` lays out every picture, unless it is None.
 
     With this, pictures and the player's page work where there is no Graphviz, as in a browser.
 

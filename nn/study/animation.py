@@ -61,7 +61,7 @@ class Film:
 
 
 def animate_training(run: Any, model: Module, data: Any = None, rate: int = 10) -> Film:
-    """A Film of a training: weights, decision boundary and loss, frame by frame.
+    """A Film of a training run: weights, decision boundary and loss, frame by frame.
 
     The model itself does not change.
 

@@ -23,7 +23,7 @@ _POINTS = [0.7, 0.35, 0.85, 0.2, 0.6, 0.45, 0.9, 0.3]
 
 @dataclass(frozen=True)
 class Feedback:
-    """The verdict on an answer: true if the answer is right, and printed as its text."""
+    """The verdict on an answer: true if the answer is right; it prints as text."""
 
     right: bool
     text: str

@@ -39,7 +39,7 @@ RATES = [
     for key, title, rate, claim in (
         ("low", "too low", 0.003, "The loss falls at every step, but hardly gets anywhere."),
         ("right", "right", 0.4, "The loss falls fast and settles."),
-        ("high", "high", 1.3, "The loss jumps up and down, and falls all the same."),
+        ("high", "high", 1.3, "The loss jumps up and down, but still falls."),
         ("toohigh", "too high", 30.0, "The first steps saturate the network; it never recovers."),
     )
 ]
@@ -51,7 +51,7 @@ STARTS = [
         ("random", "random, small", "normal", "tanh", "Signal and gradient vanish."),
         ("lecun", "LeCun", "lecun_normal", "tanh", "The signal keeps its size."),
         ("xavier", "Xavier", "glorot_normal", "tanh", "A compromise between signal and gradient."),
-        ("he", "He, for relu", "he_normal", "relu", "Twice the variance, because relu drops half."),
+        ("he", "He, for relu", "he_normal", "relu", "Twice the variance, as relu halves it."),
     )
 ]  # fmt: skip
 
@@ -96,6 +96,6 @@ def measured(network: Network) -> list[str]:
     rises = sum(after > before for before, after in pairwise(losses))
     run = (
         f"loss {losses[0]:.4g} at the start, {losses[-1]:.4g} after {len(losses)} steps; "
-        f"it rose at {rises} of them; {network.right()} of {len(network.samples)} points are right"
+        f"it rose in {rises} of them; {network.right()} of {len(network.samples)} points are right"
     )
     return [run, *_before(network.setting)]

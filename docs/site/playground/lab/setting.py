@@ -40,7 +40,7 @@ class Setting:
         }
         for field, possible in choices.items():
             if getattr(self, field) not in possible:
-                raise ValueError(f"{field}: {getattr(self, field)!r} is none of {possible}")
+                raise ValueError(f"{field}: {getattr(self, field)!r} is not one of {possible}")
         if not 1 <= len(self.hidden) <= MOST_LAYERS:
             raise ValueError(f"hidden: 1 to {MOST_LAYERS} layers, got {len(self.hidden)}")
         if not all(1 <= count <= MOST_NEURONS for count in self.hidden):
