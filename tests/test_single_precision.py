@@ -21,6 +21,7 @@ from autograd.compiled.native.engine import NativeEngine
 from autograd.compiled.precision import SINGLE
 from autograd.compiled.program import Program
 from autograd.compiled.recording import Recording
+from autograd.compiled.selection import masked
 from autograd.compiled.traced import ReplayError
 from autograd.distributed.driver import Rows
 from nn import MLP, fit, logsumexp, mse, softmax
@@ -252,6 +253,15 @@ INDICES: dict[str, tuple[Callable[..., Any], bool]] = {
         (w * v for w, v in zip((1.0, 2.0, 3.0), replaced(x, argmax(x), 0.0), strict=True)), 0.0),
         True),
     "some of the others": (lambda x: sum(replaced(x, argmax(x), 0.0)[:2], 0.0), True),
+    "choices of the list": (
+        lambda x: select([select([v, 1.0], argmax(x[:2])) for v in x], argmax(x)), True),
+    "the others, less a weight": (
+        lambda x: sum(replaced([v - W for v in x], argmax(x), 0.0), 0.0), False),
+    "without one, twice": (lambda x: sum(replaced(
+        [v.exp() for v in replaced(x, argmax(x), 2.0)], argmax(x), 0.0), 0.0), True),
+    "without one, at another place": (lambda x: sum(replaced(
+        [masked(v, argmax(x), (k + 1) % 3, 0.0) for k, v in enumerate(x)], argmax(x), 0.0), 0.0),
+        True),
     "the others": (lambda x: sum(replaced(x, argmax(x), 0.0), 0.0), False),
     "one of the others": (lambda x: replaced(x, argmax(x), 0.0)[0].exp(), True),
     "others of another list": (

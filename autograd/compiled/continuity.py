@@ -67,6 +67,7 @@ class _Search:
         self.lists: dict[int, list[int]] = {}  # the numbers of which each index is the largest's
         self.group = np.full(program.slots + 1, -1)  # of a lane, the list in which one is replaced
         self.groups: list[tuple[int, int]] = []  # the length of each such list, and its index
+        self.places: dict[int, int] = {}  # of the numbers in a list
 
     def run(self) -> Array:
         """The answer for each lane."""
@@ -137,6 +138,7 @@ class _Search:
     def _alike(self, entries: Sequence[int], known: Sequence[int]) -> bool:
         """Whether each entry is the same function of the number at its place in the known list."""
         first = entries[0], known[0]
+        self.places = {node: place for place, node in enumerate(known)}
         return all(self._same(first, pair, _DEEP) for pair in zip(entries, known, strict=True))
 
     def _same(self, one: tuple[int, int], other: tuple[int, int], depth: int) -> bool:
@@ -147,16 +149,16 @@ class _Search:
         if v == w:
             return True
         i, j = v - tape.sources, w - tape.sources
-        if (
-            min(i, j) < 0
-            or depth == 0
-            or tape.code[i] != tape.code[j]
-            or tape.cut[i] != tape.cut[j]
-        ):
+        if min(i, j) < 0 or depth == 0:
+            return False
+        if (tape.code[i], tape.cut[i]) != (tape.code[j], tape.cut[j]):
             return False
         sides = [(int(tape.a[i]), int(tape.a[j])), (int(tape.b[i]), int(tape.b[j]))]
-        if tape.code[i] == MASK:  # positions differ from place to place
-            tables = ([int(tape.tables[b + k]) for k in (0, 2)] for b in sides[1])
+        if tape.code[i] == MASK:  # its list is: index, position, number instead
+            tables = [[int(node) for node in tape.tables[b : b + 3]] for b in sides[1]]
+            positions = [tape.constants[table.pop(1)] for table in tables]
+            if positions != [self.places[x], self.places[y]]:
+                return False
             sides = [sides[0], *zip(*tables, strict=True)]
         elif tape.code[i] < 0 and tape.code[i] != DETACH:
             return False

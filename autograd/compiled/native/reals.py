@@ -39,7 +39,11 @@ class Reals:
         return f"i{self.bits}"
 
     def text(self, number: float) -> str:
-        """A number in LLVM's notation: the bits of its value as a double."""
+        """A number in LLVM's notation: the bits of its value as a double.
+
+        >>> DOUBLE.text(1.0), SINGLE.text(1e300) == SINGLE.text(math.inf)
+        ('0x3FF0000000000000', True)
+        """
         if self.bits == 32:
             number = _nearest_single(number)
         return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
