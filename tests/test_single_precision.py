@@ -248,6 +248,8 @@ INDICES: dict[str, tuple[Callable[..., Any], bool]] = {
     "another list": (lambda x: select(LIST, argmax(x)), True),
     "other functions of the list": (
         lambda x: select([x[0], x[1] * 2.0, x[2]], argmax(x)), True),
+    "functions of different kinds": (
+        lambda x: select([x[0].exp(), x[1].tanh(), x[2].exp()], argmax(x)), True),
     "a shorter list": (lambda x: select(x[:2], argmax(x[:2])) + argmax(x), True),
     "the others, with weights": (lambda x: sum(
         (w * v for w, v in zip((1.0, 2.0, 3.0), replaced(x, argmax(x), 0.0), strict=True)), 0.0),
