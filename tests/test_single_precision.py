@@ -71,12 +71,13 @@ def network(x: Any) -> Any:
 
 
 MODEL = MLP([3, 9, 2], "tanh", seed=0)
+BOTH = compiled(network), autograd.compile(network)
 X = np.random.default_rng(0).normal(size=(150, 3))
 
 
 @pytest.mark.parametrize("samples", [1, 2, 17, 40, 100])
 def test_samples_have_the_same_bits_whatever_their_neighbours(samples: int) -> None:
-    f, exact = compiled(network), autograd.compile(network)
+    f, exact = BOTH
     value, slopes = f.value_and_grad(X)
     found, slopes_found = f.value_and_grad(X[20 : 20 + samples])
     if samples > 1:
@@ -305,7 +306,7 @@ def test_ordinary_training_stays_in_single_precision(
 
 
 def test_a_gpt_stays_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, x = MicroGPT(seed=0), np.array([encode("abcd"), encode("dcba")])
+    model, x = MicroGPT(seed=0), np.array([encode("ab"), encode("cd")])
     monkeypatch.setattr(Recording, "precise", None)
     f = compiled(model.loss, reduction="mean")
     loss, slopes = f.parameter_gradients(x)
