@@ -19,7 +19,8 @@ Memory = tuple[Loaded, list[Array], dict[Any, Copy]]
 _SMALL = 1024  # up to this many numbers, copying them is faster than looking up their addresses
 _COPIES = 8  # kinds of such calls whose arrays are reused
 _ENOUGH = 25_000_000  # products in a batch from which on all processors share it
-TILES = 1, 2, 4  # vectors of samples side by side
+SMALLEST = 8  # samples in the smallest tile of several
+WIDE = 2, 4  # vectors of samples in wide tiles
 _BYTES = 1 << 19  # of the lanes in a tile; more would not fit in the second cache
 
 
@@ -36,9 +37,10 @@ class NativeEngine:
         self.program, self.real = program, TYPES[precision.name]
         self._loaded: dict[int, Loaded] = {}
         self._local = threading.local()
-        least, *wide = (count * self.real.vector for count in TILES)
-        wide = [tile for tile in wide if tile * program.slots * self.real.size <= _BYTES]
-        self._tiles = [*(wide if _is_regular(program) else []), least]
+        vector, bytes_of_a_sample = self.real.vector, program.slots * self.real.size
+        wide = [count * vector for count in WIDE if _is_regular(program)]
+        wide = [tile for tile in wide if tile * bytes_of_a_sample <= _BYTES]
+        self._tiles = sorted({SMALLEST, vector, *wide})
 
     def memory(self, samples: int) -> Memory:
         """The code for that many samples, with this thread's memory and calls of small batches.
@@ -47,8 +49,7 @@ class NativeEngine:
         """
         tile = 1
         if samples > 1:
-            fitting = (size for size in self._tiles if size < 2 * samples)
-            tile = max(fitting, default=self._tiles[-1])
+            tile = max((size for size in self._tiles if size < 2 * samples), default=SMALLEST)
         by_tile: dict[Any, Any] = self._local.__dict__
         if tile not in by_tile:
             loaded = self.loaded(tile)

@@ -284,8 +284,8 @@ def replace(f: Function, tile: int, back: bool) -> None:
         if tile == 1:
             here.store(instead, place)
         else:
-            place = place + f.counting() + f.spread(start)
-            f.scattered(f.spread(instead), f.pointers["memory"], place)
+            place = place + f.counting(here.width) + f.spread(start, here.width)
+            f.scattered(f.spread(instead, here.width), f.pointers["memory"], place)
 
     here.lanes(groups, group)
 

@@ -55,10 +55,10 @@ class Printer:
     """
 
     def __init__(
-        self, f: Function, names: Mapping[str, Number], real: Reals,
+        self, f: Function, names: Mapping[str, Number], real: Reals, width: int,
         called: dict[Any, Number] | None = None,
     ) -> None:  # fmt: skip
-        self.f, self.real = f, real
+        self.f, self.real, self.width = f, real, width
         self.names = {k: x.to(real) if isinstance(x, Term) else x for k, x in names.items()}
         self._printed: dict[str, Number] = {}
         self._called: dict[Any, Number] = {} if called is None else called
@@ -71,7 +71,7 @@ class Printer:
         return self._as_term(self.number(tree))
 
     def _as_term(self, number: Number) -> Term:
-        return number if isinstance(number, Term) else self.f.number(number, real=self.real)
+        return number if isinstance(number, Term) else self.f.number(number, self.width, self.real)
 
     def number(self, tree: ast.expr) -> Number:
         """The tree's value: a plain number if it depends only on known numbers."""
@@ -135,7 +135,7 @@ class Printer:
         key = op.name, *(x.text for x in arguments)
         if key not in self._called:
             names = dict(zip("xy", arguments, strict=False))
-            inner = Printer(self.f, names, self.real, self._called)
+            inner = Printer(self.f, names, self.real, self.width, self._called)
             self._called[key] = inner.with_parts(op, op.value_tree).number(op.value_tree)
         return self._called[key]
 

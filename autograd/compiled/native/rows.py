@@ -69,7 +69,9 @@ class Row:
         inputs = [side.kind if isinstance(side.kind, float) else term for side, term in pairs]
         names = {name: term for name, term in zip("xy", inputs, strict=False) if term is not None}
         real = DOUBLE if is_for_doubles(self.op) else self.here.f.real
-        return Printer(self.here.f, {**names, **more}, real).with_parts(self.op, *wanted)
+        here, known = self.here, {**names, **more}
+        width = here.width if here.tile > 1 else here.f.vector
+        return Printer(here.f, known, real, width).with_parts(self.op, *wanted)
 
     def of_tile(self, lane: Whole, start: Whole) -> list[Term | None]:
         """The operands of a lane, for a vector of samples."""

@@ -295,7 +295,7 @@ class _Sweep(Lookup):
             z, status = self.load(place + start), self.load(call["notes"] + start)
             good = status.compare("oeq", float(PASSED))
             if self.width > 1:
-                good = good & f.first(count - start)
+                good = good & f.first(count - start, self.width)
             seed = f.spread(f.double(seeds, j, 1).to(f.real), self.width)
             seed = seed.replaced(z.compare("uno", z), float("nan"))
             self.increase(good.select(seed, 0.0), to + start)
