@@ -44,6 +44,8 @@ def _adjoints(
             g = hooked(node, g)
             if node in retained:
                 adjoint[node] = g
+            if not isinstance(g, Value) and g == 0.0:
+                continue
         op: Any = node.op
         if op.many:
             for parent, amount in op.pull(node, g, along):

@@ -2,7 +2,6 @@
 
 import linecache
 import re
-from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
@@ -42,23 +41,6 @@ class Renamed:
 
     def __set__(self, node: object, value: object) -> None:
         self.__get__(node, type(node))
-
-
-def more_than_data(named: Mapping[str, object], requires_grad: object) -> str:
-    """Why a Value is not made with such arguments, and what to write instead."""
-    if requires_grad is not True:
-        return (
-            "Value: every Value has a gradient; instead of requires_grad=False use a plain "
-            "number, or v.detach() for a Value that is part of a graph"
-        )
-    if "name" in named:
-        return "Value: there is no argument 'name'; it is called 'label' here"
-    if "dtype" in named:
-        return "Value: there is no argument 'dtype'; every number is a 64-bit float"
-    return (
-        "Value: expected a number and a label, as in Value(2.0, label='x'); the parents come from "
-        "the operation itself, and autograd.define_op adds an operation"
-    )
 
 
 def _row(name: str) -> str:

@@ -27,7 +27,7 @@ _ELSEWHERE: dict[str, str] = {
     "steps": "decay_steps T_max T_0 total_steps total_iters first_decay_steps",
     "final": "eta_min min_lr end_learning_rate end_factor", "peak": "max_lr", "warm": "pct_start",
     "start": "div_factor", "end": "final_div_factor", "function": "lr_lambda",
-    "milestones": "boundaries", "line_search": "line_search_fn",
+    "milestones": "boundaries", "label": "name", "line_search": "line_search_fn",
 }
 # The names here of a name elsewhere; a message gives the one that the callee has.
 OPTIONS: dict[str, list[str]] = {}
@@ -43,6 +43,7 @@ NAMES: dict[str, str] = {
     "Function": "autograd.define_op(...)",
     "enable_grad": "autograd.recording()", "inference_mode": "autograd.no_grad()",
     "set_grad_enabled": "autograd.no_grad() or autograd.recording()",
+    "dtype": "a plain number; every number is a 64-bit float",
     "retain_graph": "backward() alone; a graph stays as long as its root",
     "create_graph": "autograd.grad(output, inputs, create_graph=True)",
     "set_to_none": "zero_grad() alone; a gradient is always a number",
@@ -73,7 +74,9 @@ NAMES: dict[str, str] = {
     "KLDivLoss": "nn.kl_divergence", "PoissonNLLLoss": "nn.poisson(logs, targets, log_input=True)",
     "CosineEmbeddingLoss": "nn.cosine_similarity", "MultiMarginLoss": "nn.categorical_hinge",
     "Adam": "nn.optim.Adam(model)", "SGD": "nn.optim.SGD(model)",
-    "LRScheduler": "nn.schedules.Schedule", "StepLR": "nn.schedules.Step(rate, every, factor)",
+    "step": "optimizer.lr = schedule(optimizer.taken), or nn.fit(..., schedule=schedule)",
+    "get_last_lr": "schedule(optimizer.taken)", "LRScheduler": "nn.schedules.Schedule",
+    "StepLR": "nn.schedules.Step(rate, every, factor)",
     "MultiStepLR": "nn.schedules.MultiStep(rate, milestones, factor)",
     "ExponentialLR": "nn.schedules.Exponential(rate, factor)",
     "ConstantLR": "nn.schedules.Constant(rate)",
@@ -98,6 +101,7 @@ NAMES: dict[str, str] = {
 
 # Calls with too many arguments by position, and what to write instead.
 POSITIONS = {
+    "Value": "; the parents come from the operation itself, and autograd.define_op adds operations",
     "fit": "; inputs and targets are one pair, as in fit(model, (inputs, targets), ...)",
     "MLP": "; the sizes are one list, as in MLP([2, 8, 1], \"tanh\")",
 }

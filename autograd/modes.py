@@ -27,10 +27,11 @@ class Call(Origin):
     Attributes:
         records: whether the caller records operations.
         traces: whether the caller writes numbers to a tape, see `Mode.traces`.
+        quiet: whether the caller itself is on a tape that is inside `no_grad`, see `Mode.quiet`.
         around: the enclosing call; None if there is none.
     """
 
-    __slots__ = ("_inside", "around", "records", "traces")
+    __slots__ = ("_inside", "around", "quiet", "records", "traces")
 
     @property
     def holds_nodes(self) -> bool:  # type: ignore[override]
@@ -41,9 +42,10 @@ class Call(Origin):
         mode = _mode.get()
         self.around = _call.get()
         if mode is None:
-            self.records, self.traces, self._inside = True, False, _PLAIN
+            self.records, self.traces, self.quiet, self._inside = True, False, False, _PLAIN
         else:
             self.records, self.traces = mode.recording, mode.traces
+            self.quiet = self.around is None and mode.quiet
             self._inside = mode if mode.recording else mode.child("recording", True)
             mode.meet_transform()
 
@@ -153,6 +155,11 @@ class Mode:
     def changed(self, recording: bool, scope: str, anomaly: bool) -> "Mode":
         """A mode of the same class."""
         return Mode(recording, scope, anomaly)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the results on its tape are plain numbers, although the tape is recorded."""
+        return False
 
     @property
     def refuses(self) -> bool:

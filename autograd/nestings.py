@@ -1,6 +1,7 @@
 """Nestings of lists, tuples and dicts: their leaves, and the same nesting with other leaves."""
 
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Any
 
 from autograd.operands import number
@@ -75,14 +76,29 @@ def matched(tree: Tree, other: Tree, subject: str) -> list[Any]:
     >>> matched({"a": 1.0, "b": [2.0]}, {"b": [4.0], "a": 3}, "weights")
     [3.0, 4.0]
     """
-    other = in_order(tree, other)
-    count, given = (sum(1 for _ in leaves(nesting)) for nesting in (tree, other))
-    if count != given:
-        raise ValueError(f"{subject}: expected {count} number(s), one for each, got {given}")
-    if _form(tree) != _form(other):
+    found: list[Any] = []
+    if not _collect(tree, other, found):
+        count, given = (sum(1 for _ in leaves(nesting)) for nesting in (tree, other))
+        if count != given:
+            raise ValueError(f"{subject}: expected {count} number(s), one for each, got {given}")
         wanted, got = _form(tree), _form(other)
         raise ValueError(f"{subject}: expected the nesting {wanted}, got {got}")
-    return [leaf if isinstance(leaf, Value) else number(leaf, subject) for leaf in leaves(other)]
+    return [
+        leaf if type(leaf) is float or isinstance(leaf, Value) else number(leaf, subject)
+        for leaf in found
+    ]
+
+
+def _collect(tree: Tree, other: Tree, found: list[Any]) -> bool:
+    """Whether the nestings have one form; the other's leaves are added in the tree's order."""
+    if isinstance(tree, list | tuple):
+        same = isinstance(other, list | tuple) and len(tree) == len(other)
+        return same and all(map(_collect, tree, other, repeat(found)))
+    if isinstance(tree, dict):
+        same = isinstance(other, dict) and tree.keys() == other.keys()
+        return same and all(_collect(part, other[key], found) for key, part in tree.items())
+    found.append(other)
+    return not isinstance(other, _NESTINGS)
 
 
 def _form(tree: Tree) -> str:

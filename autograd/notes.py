@@ -34,6 +34,11 @@ class Note(Origin):
         return self._op  # type: ignore[no-any-return]
 
     @property
+    def has_ends(self) -> bool:  # type: ignore[override]
+        """Whether the operation has ends, see `Origin.has_ends`."""
+        return self._op is not None and self._op.has_ends
+
+    @property
     def call(self) -> Any:
         """The call of a transform in which a leaf was created; None outside of any."""
         return self._call
@@ -54,7 +59,8 @@ class Note(Origin):
     def pullback(self, node: Any) -> None:
         """Run the hooks on the node's complete adjoint, then pull it back."""
         node._grad = run_hooks(self.hooks, node._grad)
-        self._op.pullback(node)
+        if node._grad:  # an adjoint of 0 is not passed on, wherever it is from
+            self._op.pullback(node)
 
 
 def run_hooks(hooks: tuple[Hook, ...], grad: float) -> float:

@@ -132,8 +132,9 @@ def refusal(operand: object, subject: str) -> str:
 
 def remedy(operand: object) -> str:
     """How to get a plain number out of the operand; '' if it has none."""
-    scalar = getattr(operand, "shape", None) == () and not is_time(operand)
-    if scalar or isinstance(operand, Operand):
+    if is_time(operand):
+        return ""
+    if isinstance(operand, Operand) or getattr(operand, "shape", None) == ():
         return "; write its .item() for the number alone"
     if hasattr(operand, "toarray"):
         return "; write .toarray() for a sparse matrix"

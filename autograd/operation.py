@@ -35,6 +35,8 @@ class Origin:
     hooks: tuple[Hook, ...] = ()
     # Whether the node is many operations at once, with `pull` and `push` in place of partials.
     many = False
+    # Whether a slope may be inf or nan at a point where the row is not smooth.
+    has_ends = False
     # Whether it may refer to nodes, so that its own node may become part of a cycle.
     holds_nodes = True
 
@@ -209,6 +211,8 @@ class Operation(Origin):
             raise RuleError(f"calls itself in {z!r}; use other rows")
         smooth = f"1.0 if {self.smooth} else 0.0" if self.smooth else "1.0"
         self.smooth_tree = rules.parse(smooth, operands, functions)
+        computed = (node for tree in self.partial_trees for node in ast.walk(tree))
+        self.has_ends = bool(self.smooth) and any(isinstance(n, ast.BinOp) for n in computed)
         if self.textbook is self.texts:  # displayed with the shared parts written out
             trees = [self.value_tree, *self.partial_trees]
             shown = [ast.unparse(rules.written_out(tree, self.where_trees)) for tree in trees]

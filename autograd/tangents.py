@@ -4,7 +4,8 @@ import math
 from typing import Any, cast
 
 from autograd.adjoints import has_nan, recorded_operands, refuse_choices
-from autograd.value import Value, at_an_end, counting, is_cut, lost_in, slopes_of
+from autograd.ends import at_an_end, counting, is_cut, lost_in, slopes_of
+from autograd.value import Value
 
 Tangents = dict[Value | None, Any]
 

@@ -61,21 +61,30 @@ class _Forward:
 
         `call` is that of the backward pass, if it comes later.
         """
-        recorded = values or (call or self.call).traces
+        call = call or self.call
         return gradients_of(
-            self.inner, self.ends, seeds, self.nodes, recorded, not values, self.lost
-        )
+            self.inner, self.ends, seeds, self.nodes, values or call.traces,
+            as_numbers=call.quiet or not values, lost=self.lost,
+        )  # fmt: skip
+
+    def first(self) -> list[Any]:
+        """The derivatives of the output in the input nodes, to be differentiated again."""
+        return gradients_of(self.inner, self.ends, [(self.outputs[0], 1.0)], self.nodes, True)
 
     def pushed(self, directions: list[Any], values: bool) -> list[Any]:
         """The derivatives of the outputs in a direction of the input nodes."""
-        along, recorded = dict(zip(self.nodes, directions, strict=True)), values or self.call.traces
-        return pushed(self.inner, self.ends, self.outputs, along, recorded, not values, self.lost)
+        return pushed(
+            self.inner, self.ends, self.outputs, dict(zip(self.nodes, directions, strict=True)),
+            values or self.call.traces, as_numbers=self.call.quiet or not values, lost=self.lost,
+        )  # fmt: skip
 
     def again(self, seeds: list[tuple[Any, Any]], values: bool) -> list[Any]:
         """The same for seed * slope, where a recorded backward pass computed the slopes."""
         known = [(slope, seed) for slope, seed in seeds if isinstance(slope, Value)]
-        graph, recorded = visited(*(s for s, _ in known), without=self.before), self.call.traces
-        return gradients_of(*graph, known, self.nodes, values or recorded, not values, self.lost)
+        return gradients_of(
+            *visited(*(slope for slope, _ in known), without=self.before), known, self.nodes,
+            values or self.call.traces, as_numbers=self.call.quiet or not values, lost=self.lost,
+        )  # fmt: skip
 
     def returned(self, results: list[Any], values: bool) -> list[Any]:
         """The results as they are returned: as Values, or as plain numbers."""
@@ -186,7 +195,9 @@ def argument_numbers(argnums: Argnums, name: str) -> tuple[int, ...]:
     try:
         if isinstance(argnums, SupportsIndex):
             return (operator.index(argnums),)
-        return tuple(operator.index(k) for k in argnums)
+        if not isinstance(argnums, dict):
+            return tuple(operator.index(k) for k in argnums)
+        raise TypeError  # its keys are no sequence
     except TypeError:
         raise TypeError(
             f"{name}: argnums must be a whole number or several, as in (0, 1), got {argnums!r}"
@@ -246,10 +257,10 @@ def grad(
     numbers alone, and Values if it depends on Values from outside, such as an argument, a
     parameter that f uses, or the variable of an outer derivative.
 
-    Warns (NonFiniteWarning) if the output or a derivative is inf or nan, and names the first
-    operation at fault.  Raises TypeError if `f` is neither a Value nor a function, if an input is
-    not a Value, or if f's result is not one number; RuntimeError if a recorded pass reaches a leaf
-    that changed since the forward pass.
+    Warns (NonFiniteWarning) if the output or a derivative is inf or nan, or if an infinite slope
+    may be lost because it met a 0, and names the operation at fault.  Raises TypeError if `f` is
+    neither a Value nor a function, if an input is not a Value, or if f's result is not one number;
+    RuntimeError if a recorded pass reaches a leaf that changed since the forward pass.
 
     >>> x = Value(3.0)
     >>> grad(x**3, x)
@@ -294,7 +305,8 @@ def _of_output(output: Value, inputs: Tree, create_graph: bool) -> Tree:
     call, seeds = Call(), [(output, 1.0)]
     inner, ends = visited(output)
     graph, lost = create_graph or call.traces, list[str]()
-    slopes = gradients_of(inner, ends, seeds, wanted, graph, not create_graph, lost)
+    plain = call.quiet or not create_graph
+    slopes = gradients_of(inner, ends, seeds, wanted, graph, plain, lost)
     if create_graph:
         slopes = [v if isinstance(v, Value) else Value(v) for v in slopes]
     if not call.traces:
@@ -438,7 +450,7 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Tree]:
         chosen = from_the_start(positions, args)
         forward = _forward("hessian", f, args, chosen, kwargs, single=True)
         outputs, values = forward.outputs, forward.values
-        first = forward.call.run(forward.gradient, [(outputs[0], 1.0)], True)
+        first = forward.call.run(forward.first)
         rows = [forward.again([(slope, 1.0)], values) for slope in first]
         slopes = forward.returned([slope for row in rows for slope in row], values)
         seeds = [(slope, 1.0) for slope in (*outputs, *first)]
@@ -459,7 +471,7 @@ def hvp(f: Callable[[Tree], Any], x: Tree, v: Tree) -> Tree:
     forward = _forward("hvp", f, [x], [0], {}, single=True)
     call, output = forward.call, forward.outputs[0]
     values = forward.values or (call.records and any(map(is_value, weights)))
-    slopes = call.run(forward.gradient, [(output, 1.0)], True)
+    slopes = call.run(forward.first)
     along = list(zip(slopes, weights, strict=True))
     products = forward.returned(forward.again(along, values), values)
     returned = [*forward.returned([output], values), *products]

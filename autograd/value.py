@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import repeat
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, Never, cast, final
+from typing import TYPE_CHECKING, Any, Final, cast, final
 
 from autograd import advice, native, record
 from autograd.atomic import at_once as at_once
 from autograd.atomic import forkable_lock
-from autograd.blame import bad_result, first_nonfinite
-from autograd.elsewhere import refuse
-from autograd.modes import Mode, entered, leaf_row, nonfinite, present_call, present_mode
+from autograd.blame import first_nonfinite
+from autograd.elsewhere import advised
+from autograd.ends import lost_slope
+from autograd.modes import Mode, leaf_row, nonfinite, present_call, present_mode
 from autograd.notes import LEAF, UNTOUCHED, Note, registrations, run_hooks
 from autograd.operands import compared, equalled, number, refusal, unboxed
 from autograd.operation import Hook, Operation, Origin
@@ -66,16 +67,13 @@ class Value(Ops):
     y: float
     row: Origin
 
-    def __init__(
-        self,
-        data: float,
-        label: str = "",
-        *others: Never,
-        requires_grad: bool = True,
-        **named: Never,
-    ) -> None:
-        if others or named or requires_grad is not True:
-            raise TypeError(advice.more_than_data(named, requires_grad))
+    @advised
+    def __init__(self, data: float, label: str = "", *, requires_grad: bool = True) -> None:
+        if requires_grad is not True:
+            raise TypeError(
+                "Value: every Value has a gradient; instead of requires_grad=False use a plain "
+                "number, or v.detach() for a Value that is part of a graph"
+            )
         if type(data) is not float:
             if isinstance(data, Ops):
                 raise TypeError(refusal(data, "Value"))
@@ -314,7 +312,8 @@ class Value(Ops):
         unfold(self)
         return typeset(self, detail)
 
-    def backward(self, seed: float = 1.0, **named: Never) -> None:
+    @advised
+    def backward(self, seed: float = 1.0) -> None:
         """Add seed * d(this)/d(leaf) to the `.grad` of every leaf it was computed from.
 
         Inner nodes get the gradient of this pass alone.  If Ctrl-C or a hook that raises interrupts
@@ -322,10 +321,9 @@ class Value(Ops):
         even if a leaf's `.data` has changed since.  A gradient of exactly 0 is not passed on, so
         that a branch without influence cannot give nan as 0 * inf.
 
-        Warns (NonFiniteWarning) if the value or a leaf's gradient is inf or nan, and names the
-        first operation at fault.
+        Warns (NonFiniteWarning) if the value or a leaf's gradient is inf or nan, or if an infinite
+        slope may be lost because it met a gradient of 0, and names the operation at fault.
         """
-        refuse(named, "backward", ["seed"])
         accumulate(self, number(seed, "backward's seed"), _report)
 
     def zero_grad(self) -> None:
@@ -559,70 +557,8 @@ def _report(inner: list[Value], leaves: list[Value], root: Value) -> None:
     unfold(root)
     inner, leaves = visited(root)
     text = first_nonfinite([*leaves, *inner])
-    if text:
-        nonfinite(f"backward: {text}")
-
-
-def lost_slope(inner: list[Value], roots: list[Value], wanted: Iterable[Value]) -> list[str]:
-    """The text on the last operation whose infinite slope met an adjoint of 0; [] if there is none.
-
-    The product counts as 0, but only a rule that gives 0 by itself, as relu's of a negative number,
-    says that the branch does not count: behind any other 0 the true slope may be lost.
-    """
-    stopped = [node for node in inner if not node._grad and at_an_end(node)]
-    if stopped:
-        along, counts = set[Value | None](wanted), counting(inner, roots)
-        for node in inner:
-            if node.a in along or node.b in along:
-                along.add(node)
-        stopped = [node for node in stopped if node in along and node in counts]
-    return [lost_in(node) for node in stopped[-1:]]
-
-
-def lost_in(node: Value) -> str:
-    """The text on a node whose infinite slope met an adjoint or a slope of 0."""
-    y = getattr(node, "y", None)
-    where = bad_result(cast(Any, node.op), node.x, y, node._data, node.a, node.b, node.line)
-    return f"an infinite slope meets a slope of 0, and may be lost: {where}"
-
-
-def counting(inner: list[Value], roots: list[Value]) -> set[Value]:
-    """The nodes that no rule has cut off from the roots, by giving a slope of 0 by itself."""
-    counts = set(roots)
-    for node in reversed(inner):
-        if node in counts:
-            counts.update(parent for parent, slope in slopes_of(node) if not is_cut(slope))
-    return counts
-
-
-def at_an_end(node: Value) -> bool:
-    """Whether a slope of the node is inf or nan because its operation has an end there.
-
-    An overflow is no end: the slope of exp(800) is a number, if no double.
-    """
-    op: Any = node.op
-    if op.many or not op.smooth or op.is_smooth(node.x, getattr(node, "y", None)):
-        return False
-    partials = [node.dx] if node.b is None else [node.dx, node.dy]
-    return any(partial - partial != 0.0 for partial in partials)
-
-
-def slopes_of(node: Value) -> list[tuple[Value, Any]]:
-    """The node's parents, each with the local derivative: a Value if it depends on nodes."""
-    op: Any = node.op
-    parents = [(k, parent) for k, parent in ((1, node.a), (2, node.b)) if parent is not None]
-    if op.many:
-        return [(parent, 1.0) for _, parent in parents]
-    with entered(None):
-        x = node.x if node.a is None else Value(node.x)
-        y = getattr(node, "y", None) if node.b is None else Value(node.y)
-        z = Value(node._data)
-        return [(parent, (op.dx if k == 1 else op.dy)(x, y, z)) for k, parent in parents]
-
-
-def is_cut(slope: Any) -> bool:
-    """Whether a rule gave the slope 0 by itself, whatever the numbers of its branch are."""
-    return not isinstance(slope, Value) and bool(slope == 0.0)
+    bad = next((leaf for leaf in leaves if leaf._grad - leaf._grad != 0.0), root)
+    nonfinite(f"backward: {text or f'a gradient is {bad._grad!r}, through a hook or a sum'}")
 
 
 def fault(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, float]]) -> str:
@@ -641,7 +577,7 @@ def fault(inner: list[Value], leaves: list[Value], seeds: Iterable[tuple[Value, 
             for node in reversed(inner):
                 if node._grad and node.op is not None:
                     node.op.pullback(node)
-            return first_nonfinite(order)
+            return first_nonfinite(order) or "".join(lost_slope(inner, list(dict(seeds)), leaves))
         finally:
             undo()
 

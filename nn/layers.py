@@ -16,7 +16,7 @@ from autograd.operation import Operation
 from autograd.ops import Ops
 from autograd.options import Seed, generator, position, whole
 from nn import init
-from nn.activations import Activation, activation_function, gain, moments
+from nn.activations import COMPOSED, Activation, activation_function, gain, moments
 from nn.init import Initializer
 from nn.module import Module, grouped, opens_scope
 from nn.tables import is_row, sample
@@ -153,6 +153,11 @@ class Sequential(Module):
         for i, step in enumerate(steps):
             if not callable(step):
                 raise TypeError(f"{name}: step {i} must be a module or a function, got {step!r}")
+            if isinstance(step, Operation) or step in COMPOSED.values():
+                raise TypeError(
+                    f"{name}: step {i} is a function of one number; make it the activation of the "
+                    f"layer before it, as in Layer(..., {activation_name(step)!r})"
+                )
             if isinstance(step, Module) and step.name == type(step).__name__.lower():
                 step.name = f"layer {i}"
         self.layers = list(steps)
@@ -206,9 +211,11 @@ class MLP(Module):
     ) -> None:
         super().__init__(name)
         self.alone = isinstance(activation, list | tuple)
+        sizes = sample(sizes)
+        if self.alone and is_row(sizes):
+            raise TypeError(f"{name}: expected one activation for all layers, got {activation!r}")
         if self.alone:
             sizes, activation, output = [sizes, *activation], "tanh", output or "tanh"
-        sizes = sample(sizes)
         if not isinstance(sizes, list | tuple) or len(sizes) < 2:
             raise ValueError(f"{name}: expected at least two sizes, as in [4, 8, 3], got {sizes!r}")
         sizes = [whole(size, f"{name}: sizes[{i}]") for i, size in enumerate(sizes)]
@@ -292,14 +299,13 @@ def _row(x: Any, expected: int, name: str) -> Row:
         return x  # the usual case
     row: Any = sample(x)
     if not is_row(row):
-        kind = type(x).__name__
-        raise TypeError(
-            f"{name}: expected a sequence of numbers or Values, got {kind}; write [x] for one input"
-        )
-    batch = len(row) and isinstance(row[0], list | tuple)
+        kind = "Value" if isinstance(x, Ops) else type(x).__name__
+        hint = "; write [x] for one input" * isinstance(x, Ops | float | int)
+        raise TypeError(f"{name}: expected a sequence of numbers or Values, got {kind}{hint}")
+    batch = len(row) and is_row(row[0])
     if batch or len(row) != expected:
-        plural = "" if expected == 1 else "s"
-        advice = "; pass one sample at a time, as in [model(x) for x in batch]" if batch else ""
+        plural, rows = "" if expected == 1 else "s", "s" * (len(row) > 1)
+        advice = f" row{rows}; pass one sample at a time, as in [model(x) for x in batch]" * batch
         raise ValueError(f"{name}: expected {expected} input{plural}, got {len(row)}{advice}")
     return row  # type: ignore[no-any-return]
 

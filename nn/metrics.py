@@ -14,6 +14,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 from autograd.elsewhere import absent
+from autograd.ops import Ops
 from autograd.options import real, whole
 from nn import tables
 
@@ -203,7 +204,10 @@ def _class(name: str, target: Any, width: int, sample: int) -> int:
         return int(y > 0.5)
     if width == 1 or not y >= 0.0 or not y.is_integer():
         two = " of 0 or 1, because there is one output" if width == 1 else ""
-        raise ValueError(f"{name}: sample {sample}: expected a class index{two}, got {target!r}")
+        swapped = " (the outputs come first, then the targets)" * isinstance(target, Ops)
+        raise ValueError(
+            f"{name}: sample {sample}: expected a class index{two}, got {target!r}{swapped}"
+        )
     return int(y)
 
 

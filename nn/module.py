@@ -15,6 +15,7 @@ from autograd.operands import number
 from autograd.ops import Ops
 from autograd.value import number_writer
 from nn import storage
+from nn.tables import sample
 
 Numbers = Any  # a float, or a list of Numbers
 Hook = Callable[["Module", tuple[Any, ...], Any], None]
@@ -356,6 +357,7 @@ def _matched(part: Any, entry: Any, path: str) -> Iterator[tuple[str, Value, flo
             raise TypeError(f"{path}: expected a number, got {entry!r}")
         yield path, part, number(entry, path)
         return
+    entry = sample(entry)
     if not isinstance(entry, list | tuple):
         raise TypeError(f"{path}: expected a list of {len(part)}, got {type(entry).__name__}")
     if len(entry) != len(part):

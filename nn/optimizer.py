@@ -18,6 +18,7 @@ from autograd.value import at_once, grad_writer, grads, number_writer, numbers
 from nn import storage
 from nn.columns import Column, Numbers
 from nn.module import Module
+from nn.tables import sample
 
 State = dict[str, Any]  # a column for each parameter's number, or a float for all
 Options = dict[str, Any]
@@ -142,6 +143,7 @@ class Optimizer(ABC):
             elif isinstance(default, int):
                 checked[key] = whole(value, subject)
             elif isinstance(default, tuple):
+                value = sample(value)
                 if not isinstance(value, tuple | list) or len(value) != len(default):
                     raise ValueError(f"{subject} must be {len(default)} numbers, got {value!r}")
                 checked[key] = tuple(real(part, subject, interval) for part in value)

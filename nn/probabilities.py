@@ -35,12 +35,20 @@ def shifted(logits: Sequence[Number], name: str) -> tuple[list[Number], Any]:
 
     The difference of the largest itself is the number 0, not a node, because it has no derivative.
     """
-    if not hasattr(logits, "__len__") or not len(logits):
-        raise ValueError(f"{name}: expected a sequence of at least one logit, got {logits!r}")
-    logits = [z if isinstance(z, Ops) else as_float(z, f"{name}: logit") for z in logits]
+    logits = _listed(logits, name)
     top = argmax(logits)
     largest = select(logits, top)
     return replaced([z - largest for z in logits], top, 0.0), top
+
+
+def _listed(logits: Any, name: str) -> list[Number]:
+    if not hasattr(logits, "__len__") or not len(logits):
+        raise ValueError(f"{name}: expected a sequence of at least one logit, got {logits!r}")
+    return [z if isinstance(z, Ops) else as_float(z, f"{name}: logit") for z in logits]
+
+
+def _is_one(logits: Any) -> bool:
+    return hasattr(logits, "__len__") and len(logits) == 1
 
 
 def _others(raised: Sequence[Number], top: Any) -> Number:
@@ -63,6 +71,7 @@ def logsumexp(logits: Sequence[Number]) -> Number:
     >>> logsumexp([Value(1000.0), Value(1000.0)]).data
     1000.6931471805599
     """
+    logits = _listed(logits, "logsumexp")
     apart, top = shifted(logits, "logsumexp")
     largest = select(logits, top)
     if largest < -LARGEST:
@@ -70,7 +79,7 @@ def logsumexp(logits: Sequence[Number]) -> Number:
     if largest > LARGEST:  # inf - inf is nan; a nan among the logits also counts
         without_end = [z for z in logits if not z < math.inf]
         return total(without_end) / len(without_end)
-    if len(logits) == 1:
+    if _is_one(logits):
         return largest
     return taught(largest + log_normalizer(apart, top), "log(sum_j(e**z_j))")
 
@@ -82,7 +91,7 @@ def log_softmax(logits: Sequence[Number]) -> list[Number]:
     >>> [z.data for z in log_softmax([Value(1000.0), Value(-1000.0)])]
     [0.0, -2000.0]
     """
-    if len(logits) == 1:
+    if _is_one(logits):
         return [logits[0] - logits[0]]
     apart, top = shifted(logits, "log_softmax")
     normalizer = log_normalizer(apart, top)
@@ -100,7 +109,7 @@ def softmax(logits: Sequence[Number]) -> list[Number]:
     >>> [round(p.data, 4) for p in softmax([Value(1.0), Value(2.0), Value(3.0)])]
     [0.09, 0.2447, 0.6652]
     """
-    if len(logits) == 1:
+    if _is_one(logits):
         return [1.0 + (logits[0] - logits[0])]
     apart, top = shifted(logits, "softmax")
     raised = [Ops.exp(d) for d in apart]

@@ -40,8 +40,7 @@ class Schedule:
 
     def __init_subclass__(cls) -> None:
         dataclass(cls)
-        if "__call__" in vars(cls):
-            cls.__call__ = _of_steps(cls.__call__)  # type: ignore[assignment, method-assign]
+        cls.__call__ = _of_steps(cls.__call__)  # type: ignore[assignment, method-assign]
 
     def __new__(cls, *numbers: Any, **named: Any) -> Any:
         """A new schedule; TypeError, with advice, for an unknown argument."""
@@ -355,7 +354,8 @@ class ReduceOnPlateau(Schedule):
     def observe(self, loss: float) -> None:
         """Record an epoch's loss, and lower the rate if it is time to."""
         loss = tables.plain(loss, "ReduceOnPlateau: loss")
-        if self._best == math.inf or loss < self._best - self.threshold * abs(self._best):
+        best = self._best
+        if loss < (best if best == math.inf else best - self.threshold * abs(best)):
             self._best, self._waited = loss, 0
             return
         self._waited += 1

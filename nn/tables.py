@@ -111,7 +111,7 @@ def complete(
     for i, row in enumerate(rows):
         foreign = False
         for path, x in _cells(row, ()):
-            if wrong := _wrong(x, text):
+            if wrong := _wrong(sample(x), text):
                 raise ValueError(f"{subject}: {_place(i, path, names)} is {wrong}")
             foreign = foreign or type(x) not in _PLAIN
         if foreign:
@@ -152,7 +152,8 @@ def _cells(row: Any, path: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], A
         for j, part in enumerate(row):
             if type(part) in (float, int) and -_LARGEST < part < _LARGEST:
                 continue
-            yield from _cells(sample(part), (*path, j))
+            inner = sample(part)
+            yield from _cells(inner if isinstance(inner, list) else part, (*path, j))
     else:
         yield path, row
 

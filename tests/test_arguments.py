@@ -27,6 +27,11 @@ POINTS = [[0.1 * i, 0.2 * (-1) ** i] for i in range(12)]
 CLASSES = [i % 2 for i in range(12)]
 
 
+def detached(outputs: Any, targets: Any) -> Value:
+    total: Value = sum((z.detach() - y) ** 2 for (z,), y in zip(outputs, targets, strict=True))
+    return total / len(targets)
+
+
 def started(**options: Any) -> Any:
     model = MLP([2, 4, 1], "tanh", seed=0)
     usual: dict[str, Any] = {"loss": mse, "optimizer": SGD(model, lr=0.1), "epochs": 2}
@@ -65,6 +70,18 @@ def test_names_train_as_the_functions_do() -> None:
         ({"loss": "mes"}, ValueError, "^loss: there is no 'mes'; did you mean 'mse'"),
         ({"loss": "MSELoss"}, ValueError, "^loss: there is no 'MSELoss'; write nn.mse"),
         ({"loss": "CrossEntropyLoss"}, ValueError, "write nn.sparse_categorical_crossentropy"),
+        (
+            {"loss": lambda z, y: Value(3.0)},
+            ValueError,
+            "none of the optimizer's parameters, ",
+        ),
+        ({"loss": detached}, ValueError, "without .data or detach"),
+        ({"loss": detached, "compiled": True}, ValueError, "without .data or detach"),
+        (
+            {"metrics": [lambda z, y: "0.5"]},
+            TypeError,
+            "its result: expected a real number",
+        ),
         ({"loss": 3}, TypeError, "^loss: expected a function such as nn.mse, or a name, got 3"),
         ({"loss": SGD}, TypeError, "^loss: expected a function"),
         ({"optimizer": "adamm"}, ValueError, "^optimizer: there is no 'adamm'; did you mean 'adam"),
@@ -80,6 +97,7 @@ def test_names_train_as_the_functions_do() -> None:
             ValueError,
             "^metrics: top_k: top_k: sample 0: expected an output",
         ),
+        ({"callbacks": [3]}, TypeError, "^callbacks: expected functions, got 3"),
         ({"callbacks": print}, TypeError, r"^callbacks: expected a list, as in callbacks=\[func"),
         ({"schedule": "cosine"}, TypeError, "^schedule must be a schedule or a rate, got 'cosine'"),
         (

@@ -462,6 +462,10 @@ def test_differences_refuse_what_cannot_move() -> None:
             finite_differences(math.sin, 1.0, step=step)
     with pytest.raises(ValueError, match=r"domain|expected"):
         finite_differences(math.sqrt, 0.0)
+    for short in (np.float16, np.float32):
+        with pytest.raises(ValueError, match=rf"too small for x, an array of {short.__name__}"):
+            finite_differences(lambda x: x.sum(), np.array([300.0], short))
+        assert finite_differences(lambda x: x * x, short(0.5)) == (pytest.approx(1.0),)
     assert finite_differences(math.sin, 0) == (pytest.approx(1.0),)
 
 

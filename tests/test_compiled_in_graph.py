@@ -35,6 +35,8 @@ from nn import MLP, mse
 from nn.optim import SGD
 from tests.spies import Spy
 
+inf, nan = float("inf"), float("nan")
+
 ENGINES = ["numpy", "native"]
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -451,6 +453,33 @@ def test_inf_and_nan_in_a_call_are_named_by_the_operation_inside() -> None:
     y = autograd.compile(lambda x: x.sqrt())(Value(0.0))
     with pytest.warns(NonFiniteWarning, match=r"in sqrt\(x\) = 0.0 at x = 0.0$"):
         y.backward()
+
+
+def test_an_infinite_slope_outside_of_a_call_is_told_if_it_is_lost() -> None:
+    f = autograd.compile(lambda x: x * 3.0, engine="numpy")
+    for way in (lambda g: grad(g)(0.0), lambda g: jvp(g, (0.0,), (1.0,))):
+        for g in (lambda x: f(x.sqrt() ** 2), lambda x: f(x.sqrt()) ** 2):
+            with pytest.warns(NonFiniteWarning, match=r"may be lost: sqrt\(x\) = 0.0"):
+                way(g)
+
+
+@pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
+@pytest.mark.parametrize("at", [[inf, 1e308, 0.5], [0.5, 0.0, inf], [nan, -1.0, 0.0]])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_call_with_several_results_has_the_eager_slopes_at_the_ends(
+    engine: str, at: list[float]
+) -> None:
+    def f(v: list[Any]) -> list[Any]:
+        return [1.0 / (v[0] * v[0] + v[2].tanh()), (v[1] / v[1]).floor().ceil(), v[2] * v[1]]
+
+    def slopes(f: Any) -> list[float]:
+        along = [1.0, -1.0, 0.5]
+        values, lifted = f(nodes := list(map(Value, at))), [jvp(f, (nodes,), (along,))]
+        every = [grad(value, nodes) for value in values], jacobian(f)(at)
+        return numbers([every, jvp(f, (at,), (along,)), vjp(f, at)[1]([1.0, 2.0, 0.0]), lifted])
+
+    found, wanted = slopes(autograd.compile(f, engine=engine)), slopes(f)
+    assert found == pytest.approx(wanted, rel=1e-12, nan_ok=True)
 
 
 def test_a_huge_adjoint_does_not_overflow_on_the_way() -> None:

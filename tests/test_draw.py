@@ -228,6 +228,13 @@ def test_drawing_has_the_time_that_the_layout_left(
         draw(neuron()[0]).png()
 
 
+def test_a_picture_is_not_saved_as_text(tmp_path: Path) -> None:
+    graph = draw(neuron()[0])
+    with pytest.raises(ValueError, match=r"it writes DOT text; for a picture write \.render\("):
+        graph.save(tmp_path / "neuron.png")
+    assert "digraph" in Path(graph.save("neuron.gv", tmp_path)).read_text()
+
+
 def test_what_cannot_be_drawn_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render, "svg", lambda *_: ("<svg", "dot"))
     with pytest.raises(render.RenderError, match=r"could not be drawn: .*root node"):

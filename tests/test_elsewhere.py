@@ -18,6 +18,8 @@ from nn.activations import COMPOSED
 from nn.optim import Optimizer
 from nn.schedules import Schedule
 
+NN: Any = nn  # for calls that a type checker would refuse
+HERE: Any = autograd
 PAGE = (Path(__file__).parent.parent / "docs" / "coming_from.md").read_text()
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -80,8 +82,16 @@ def test_what_the_page_says_is_here_is_here() -> None:
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
-        (lambda: (Value(2.0) * 3.0)._prev, r"write \.parents"),
-        (lambda: Value(2.0)._children, r"write \.parents"),
+        (lambda: (Value(2.0) * 3.0)._prev, r"no attribute '_prev'; write \.parents"),
+        (lambda: Value(2.0)._children, r"no attribute '_children'; write \.parents"),
+        (lambda: HERE.Value(2.0).value, r"no attribute 'value'; write \.data"),
+        (lambda: HERE.Value(2.0).ln(), r"no attribute 'ln'; write \.log\(\)"),
+        (lambda: NN.optim.SGD(nn.Layer(1, 1)).param_groups, "it is called 'groups' here"),
+        (lambda: NN.History().val_loss, "it is called 'validation_loss' here"),
+        (lambda: NN.data.Dataset([], []).X, "it is called 'features' here"),
+        (lambda: NN.schedules.Constant(0.1).step(), r"write optimizer\.lr = schedule"),
+        (lambda: NN.schedules.Constant(0.1).rat, "did you mean 'rate'"),
+        (lambda: autograd.tensor, r"write autograd\.Value\(number\)"),
         (lambda: Value(2.0)._op, r"write \.op$"),
         (lambda: Value(2.0)._local_grads, r"write \.dx and \.dy"),
         (lambda: setattr(Value(2.0), "_backward", len), r"autograd\.define_op"),
@@ -109,11 +119,57 @@ def test_an_attribute_of_another_library_is_an_error_with_the_present_name(
         (losses, "MSELoss", r"write nn\.mse"),
         (nn.metrics, "acuracy", "did you mean 'accuracy'"),
         (nn.data, "DataLoader", r"write nn\.fit"),
+        (init, "xavier", "did you mean 'xavier_normal'"),
+        (nn.layers, "Linear", r"write nn\.Layer"),
+        (nn, "Linear", r"^module 'nn' has no attribute 'Linear'; write nn\.Layer"),
+        (autograd, "draw_dot", r"'autograd' has no attribute 'draw_dot'; write autograd\.draw"),
     ],
 )
 def test_modules_say_what_a_name_is_called_here(module: Any, name: str, words: str) -> None:
     with pytest.raises(AttributeError, match=words):
         getattr(module, name)
+    assert not hasattr(module, name)
+    with pytest.raises(ImportError, match=words):
+        exec(f"from {module.__name__} import {name}", {})
+
+
+def test_an_import_of_an_unknown_name_is_pythons_own_error() -> None:
+    with pytest.raises(ImportError, match="cannot import name 'zzqqx' from 'nn'"):
+        exec("from nn import zzqqx", {})
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: NN.Neuron(2, nonlin=True), "^Neuron: .* 'nonlin'; it is called 'activation' here"),
+        (lambda: NN.Layer(in_features=2, fan_out=1), "^Layer: .*; it is called 'fan_in' here"),
+        (lambda: NN.MLP([2, 1], "relu", dropout=0.5), "^MLP: .* 'dropout'; there are sizes, act"),
+        (lambda: NN.MLP(2, 3, 1), r"^MLP: expected sizes and activation by position, got 3 .*one"),
+        (
+            lambda: NN.fit(1, 2, 3),
+            r"^fit: expected model and data by .* as in fit\(model, \(",
+        ),
+        (lambda: NN.fit(1, 2, verbose=1), "^fit: .* 'verbose'; it is called 'progress' here"),
+        (lambda: NN.data.load_iris().split(test_size=0.5), "it is called 'test' here"),
+        (lambda: NN.optim.SGD(nn.Layer(1, 1)).zero_grad(set_to_none=True), "write zero_grad"),
+        (lambda: HERE.draw(HERE.Value(1.0), rankdir="TB"), "it is called 'direction' here"),
+        (lambda: HERE.compile(len, optimizer="adam"), "^compile: .*; there are engine"),
+        (
+            lambda: HERE.Value(1.0).backward(retain_graph=True),
+            r"^backward: .*; write backward\(",
+        ),
+        (lambda: HERE.Value(1.0).backward(gradient=1.0), "it is called 'seed' here"),
+        (lambda: HERE.Value(1.0, (), ""), r"^Value: expected a number and a label, as in"),
+        (lambda: HERE.Value(1.0, _children=()), r"autograd\.define_op adds an operation"),
+        (lambda: HERE.Value(1.0, name="x"), "it is called 'label' here"),
+        (lambda: HERE.Value(1.0, dtype=float), "every number is a 64-bit float"),
+    ],
+)
+def test_an_argument_of_another_library_is_an_error_with_the_present_name(
+    call: Any, words: str
+) -> None:
+    with pytest.raises(TypeError, match=words):
+        call()
 
 
 def test_requires_grad_is_taken_where_it_is_true_and_answered_where_it_is_not() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import nn
 from autograd import Value, rows
-from nn import MLP, Embedding, Layer, Neuron, Sequential, init, softmax
+from nn import MLP, Embedding, Layer, Neuron, Sequential, init, mish, softmax
 from nn.activations import COMPOSED, Moments, activation_function, moments, value_and_slope
 from tests.golden.peers import ACTIVATIONS as COMPARED
 from tests.golden.peers import POINTS
@@ -210,6 +210,13 @@ def test_embedding_gives_the_parameters_of_a_row() -> None:
         (lambda: MLP([2, 3], "Relu"), ValueError, "no 'Relu'; did you mean 'relu'"),
         (lambda: make(MLP, 3, "tanh"), ValueError, r"two sizes, as in \[4, 8, 3\], got 3"),
         (lambda: make(MLP, {2: 3, 4: 1}, "tanh"), ValueError, r"two sizes, .* got {2: 3, 4: 1}"),
+        (
+            lambda: Sequential(Layer(1, 1), rows()["relu"]),
+            TypeError,
+            r"step 1 is a function of one number; .* Layer\(\.\.\., 'relu'\)",
+        ),
+        (lambda: Sequential(mish), TypeError, r"as in Layer\(\.\.\., 'mish'\)"),
+        (lambda: MLP([2, 1], ["tanh"]), TypeError, "one activation for all layers, got"),
         (lambda: MLP([2, 2.5, 1], "tanh"), ValueError, r"sizes\[1\] must be a whole number"),
         (
             lambda: make(Layer, 1, 1, seed=1.5),
@@ -334,7 +341,7 @@ WRONG: list[tuple[Any, type[Exception], str]] = [
     (
         lambda: Layer(2, 1, name="part")([[1.0, 2.0]]),
         ValueError,
-        r"part: expected 2 inputs, got 1; pass one sample at a time, as in \[model\(x\) for",
+        r"part: expected 2 inputs, got 1 row; pass one sample at a time, as in \[model\(x\) for",
     ),
 ]
 

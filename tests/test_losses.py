@@ -754,9 +754,10 @@ def test_a_column_of_targets_is_one_target_for_each_sample_of_one_output() -> No
 def test_a_target_that_is_missing_is_named_unless_its_weight_is_0(name: str) -> None:
     loss, outputs, targets = case(name, False)
     second = loss(outputs[1:], targets[1:], reduction="sum").data
-    for gap in (math.nan, math.inf):
+    for gap in (math.nan, math.inf, None):
         first = gap if name == SPARSE else [gap, *targets[0][1:]]
-        with pytest.raises((TypeError, ValueError), match=f"^{name}: .*(nan|inf)"):
+        words = rf"^{name}: sample 0: .*(nan|inf|None)"
+        with pytest.raises((TypeError, ValueError), match=words):
             loss(outputs, [first, targets[1]])
         if name != SPARSE:
             masked = {"reduction": "sum", "sample_weight": [0.0, 1.0]}
@@ -797,6 +798,8 @@ def test_the_other_crossentropy_is_named() -> None:
             loss(NUMBERS, indices)
     with pytest.raises(TypeError, match=r"got \[1\]; give one index for each sample"):
         losses.scce(NUMBERS, np.array([[1], [0]]), from_logits=True)
+    with pytest.raises(TypeError, match=r"got 'cat'; nn\.data\.Dataset\.from_table and from_csv"):
+        losses.scce([[1.0, 2.0]], ["cat"], from_logits=True)
     with pytest.raises(TypeError, match=r"got 1\.0; make it an int"):
         losses.scce(NUMBERS, np.array([1.0, 0.0]), from_logits=True)
     with pytest.raises(ValueError, match="the outputs come first, then the targets"):
@@ -833,3 +836,12 @@ def test_log_cosh_keeps_its_digits_and_its_gradient_is_tanh(d: float) -> None:
             slope = float(mp.tanh(x))
         assert loss.data == pytest.approx(exact, rel=1e-15, abs=0.0)
         assert z.grad == pytest.approx(sign * slope, rel=1e-15, abs=0.0)
+
+
+@pytest.mark.parametrize("loss", [losses.hinge, losses.squared_hinge])
+def test_targets_of_short_whole_numbers_are_signs(loss: Any) -> None:
+    np = pytest.importorskip("numpy")
+    outputs = [Value(0.5), Value(2.0)]
+    for kind in (np.uint8, np.bool_, np.float16):
+        assert loss(outputs, [kind(0), kind(1)]).data == loss(outputs, [-1, 1]).data
+    assert loss(outputs, [Value(-1.0), Value(1.0)]).data == loss(outputs, [-1, 1]).data

@@ -239,6 +239,15 @@ def test_any_real_number_is_stored_as_a_float(given: Any, stored: float) -> None
     assert type((v * 1e30 * 1e30).data) is float
 
 
+class Scalar:
+    """Stands in for a tensor of another library with one number."""
+
+    shape = ()
+
+    def __array__(self) -> Any:
+        return np.array(1.0)
+
+
 REFUSED: list[tuple[Any, str]] = [
     ("2.0", "Value(float(text))"),
     (1 + 2j, "this engine is real"),
@@ -248,7 +257,11 @@ REFUSED: list[tuple[Any, str]] = [
     (np.ones(1), "tolist"),
     (np.str_("x"), "real number"),
     (np.datetime64("2020-01-01", "ns"), "real number"),
-    (Decimal("1.5"), "real number"),
+    (np.timedelta64(3, "D"), "got timedelta64; give a real number"),
+    (np.timedelta64(3), "give a real number"),
+    (np.array("x", object), "Value(float(text))"),
+    (Scalar(), "write its .item() for the number alone"),
+    (Decimal("1.5"), "write float(...) of it"),
 ]
 
 

@@ -113,6 +113,21 @@ def test_what_is_undefined_is_0() -> None:
         (lambda: metrics.accuracy([[1.0, 2.0]], [-1]), ValueError, "class index, got -1"),
         (lambda: metrics.accuracy([[1.0, 2.0]], [0.5]), ValueError, "class index, got 0.5"),
         (lambda: metrics.accuracy({0: [1.0]}, [1]), TypeError, "outputs: expected a list"),
+        (
+            lambda: metrics.accuracy([1, 0], [Value(3.0), Value(2.0)]),
+            ValueError,
+            r"got Value\(data=3.*the outputs come first, then the targets",
+        ),
+        (
+            lambda: metrics.accuracy([[0.1, 0.2, 0.7]], [[0.0, 1.0]]),
+            ValueError,
+            "accuracy: sample 0: 3 outputs, but 2 targets",
+        ),
+        (
+            lambda: metrics.accuracy([0.1], [1], threshold=math.nan),
+            ValueError,
+            "accuracy: threshold must be a finite number, got nan",
+        ),
         (lambda: metrics.accuracy([["a"]], [1]), TypeError, "output: expected a real number"),
         (
             lambda: metrics.f1([[1.0, 2.0, 3.0]], [1]),

@@ -118,6 +118,10 @@ def test_a_derivative_inside_a_compiled_function_is_the_eager_one_at_the_ends(en
             compiled(first)
             found = list(autograd.nestings.leaves(compiled(x)))
             assert equal(found, wanted), (outer, inner, x, found, wanted)
+            with no_grad():  # where grad(output, leaf) finds no graph
+                found = list(autograd.nestings.leaves(compiled(Value(x))[:-1]))
+                plain = list(autograd.nestings.leaves(derivatives(Value(x))[:-1]))
+            assert equal(found, plain), (outer, inner, x, found, plain)
 
 
 @quietly
@@ -151,6 +155,13 @@ LOST: dict[str, tuple[Callable[[Any], Any], float, str]] = {
     "slope": (lambda x: autograd.sqrt(x) + x, 0.0, r"dL/dz \* dz/dx is .* in sqrt\(x\) = 0.0"),
     "nan": (lambda x: autograd.log(x) * 2.0, -1.0, r"log\(x\) = nan at x = -1.0"),
     "leaf": (lambda x: x * 2.0, nan, "the leaf is nan"),
+    # Its number is 0, and the true slope 1.
+    "zero": (lambda x: autograd.sqrt(x) ** 2, 0.0, r"may be lost: sqrt\(x\) = 0.0 at x = 0.0"),
+    "pole": (
+        lambda x: autograd.atan(autograd.tanh(1.0 / autograd.expm1(x) + 2.0)),
+        0.0,
+        r"div\(x, y\) = inf at x = 1.0, y = 0.0",
+    ),
 }
 FAMILY: dict[str, Callable[[Callable[[Any], Any], float], Any]] = {
     "grad": lambda f, x: grad(f)(x),
@@ -208,6 +219,16 @@ def test_where_all_is_finite_nobody_is_told() -> None:
     assert grad(lambda x: x * 2.0 + w.sqrt())(1.0).data == 2.0
     with no_grad():
         assert grad(lambda x: x * 2.0 + w.sqrt())(1.0) == 2.0
+    # A rule that gives 0 by itself says that the branch does not count.
+    for f, x in (
+        (lambda x: autograd.maximum(autograd.sqrt(x), 1.0) * 2.0, 0.0),
+        (lambda x: autograd.clip(autograd.log(x), -100.0, 0.0), 0.0),
+        (lambda x: autograd.relu(autograd.sqrt(x) ** 2 - 1.0) + x, 0.0),
+        (lambda x: 0.0 * autograd.sqrt(x) + x, 0.0),
+    ):
+        for way, call in FAMILY.items():
+            if way not in ("hessian", "hvp"):
+                call(f, x)
     # And inf that is divided away is no fault of the result.
     assert grad(lambda x: 1.0 / (1.0 + autograd.exp(-x)))(-1000.0) == 0.0
 
@@ -237,6 +258,24 @@ def test_hooks_are_not_run_again_to_explain_a_fault() -> None:
     z.register_hook(lambda g: nan)
     with pytest.warns(NonFiniteWarning, match="grad: the result is nan"):
         grad(z * 1.0, z)
+
+
+def test_a_gradient_that_no_operation_made_infinite_is_told_too() -> None:
+    x = Value(1.0)
+    x.register_hook(lambda g: nan)
+    with pytest.warns(NonFiniteWarning, match="a gradient is nan, through a hook or a sum"):
+        (x * 2.0).backward()
+    x = Value(1.0)
+    with pytest.warns(NonFiniteWarning, match="a gradient is inf, through a hook or a sum"):
+        (x * 1e308 + (x - 1.0) * 1e308).backward()
+
+
+def test_a_hook_that_gives_0_stops_a_gradient_before_an_infinite_slope() -> None:
+    y = (x := Value(0.0)).sqrt()
+    y.register_hook(lambda g: 0.0)
+    (y * 2.0).backward()
+    assert x.grad == grad(y * 2.0, x) == 0.0
+    assert grad(y * 2.0, x, create_graph=True).data == 0.0
 
 
 def test_a_truth_value_has_no_slope() -> None:

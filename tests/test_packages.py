@@ -19,7 +19,7 @@ def test_operations_are_attributes_that_are_found_once(monkeypatch: pytest.Monke
     assert nn.tanh is rows()["tanh"]
     for package in (autograd, nn):
         name = package.__name__
-        with pytest.raises(AttributeError, match=f"^module '{name}' has no attribute or operation"):
+        with pytest.raises(AttributeError, match=f"^module '{name}' has no attribute '"):
             _ = package.tahn
         assert {"tanh", "mul", "__name__"} <= set(dir(package))
         assert dir(package) == sorted(dir(package))

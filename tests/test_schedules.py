@@ -232,3 +232,12 @@ def test_a_plateau_is_waited_for_as_long_as_it_says() -> None:
     # 4 is not below half of 8: the third of such epochs halves the rate, and again the third.
     assert rates == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25]
     assert plateau.state_dict() == {"now": 0.25, "best": 1.9, "waited": 0}
+
+
+@pytest.mark.parametrize("first", [math.nan, math.inf])
+def test_a_first_loss_that_is_no_number_is_no_best_loss(first: float) -> None:
+    plateau, rates = ReduceOnPlateau(0.1, factor=0.5, patience=0), []
+    for loss in (first, 3.0, 2.0, 2.0):
+        plateau.observe(loss)
+        rates.append(plateau(0))
+    assert rates == [0.05, 0.05, 0.05, 0.025]  # as PyTorch's

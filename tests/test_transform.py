@@ -173,6 +173,8 @@ def test_wrong_arguments_are_refused() -> None:
         hvp(lambda p: p["a"], {"a": 1.0}, {"b": 1.0})
     with pytest.raises(ValueError, match=r"nesting \[\[\*\], \*\], got \[\*, \[\*\]\]"):
         vjp(lambda x: ([x], x), 1.0)[1]((1.0, (1.0,)))
+    with pytest.raises(TypeError, match=r"argnums must be a whole number .*got \{0: 1\}"):
+        grad(lambda x: x, argnums={0: 1})  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="expected a function"):
         value_and_grad(1)  # type: ignore[arg-type]
 

@@ -80,6 +80,8 @@ def check_gradients(
     x      3   3         6          6.0e-09     FAIL: a branch is cut from the graph at ...
     a branch is cut from the graph at ...: mul takes a number that moves with the inputs ...
     """
+    if not callable(f):
+        raise TypeError(f"check_gradients: expected a function, got {f!r:.60}")
     sample = None if sample is None else whole(sample, "check_gradients: sample")
     seed = whole(seed, "check_gradients: seed", None)
     if gradient is not None or not is_recorded(inputs):
@@ -104,8 +106,8 @@ def check_gradients(
         chosen = sorted(random.Random(seed).sample(chosen, sample))  # noqa: S311 - no secret
     replayed = None if replay is None else replay.claims(inputs, case.parameters)
     settings = Settings(order, seed, detached)
-    if replay is not None:
-        settings = replace(settings, unit=replay.options.precision.unit)
+    if hasattr(replay, "unit"):
+        settings = replace(settings, unit=replay.unit)
     return _judged(case, chosen, replayed, settings)
 
 

@@ -244,7 +244,9 @@ def _real(part: Any) -> Any:
 
 def _array(part: Any) -> Any:
     """A table or another library's array as NumPy's; a number if it has no dimensions."""
-    if hasattr(part, "to_numpy"):  # a data frame, or a column of one
+    if callable(getattr(type(part), "rows", None)):  # of polars, whose arrays count dates as days
+        part = np.array(part.rows(), object)
+    elif hasattr(part, "to_numpy"):  # a data frame, or a column of one
         part = part.to_numpy()
     elif getattr(part, "shape", ()) and hasattr(part, "__array__"):
         part = part if type(part) is np.ndarray else np.asanyarray(part)

@@ -158,11 +158,11 @@ class CompiledCall(Block):
         bits = 0
         for index in along:
             bits |= 2 << index if index < len(self.inputs) else 1
+        lost = {k: self._nan_slopes([k]) for k, z in enumerate(self.out) if z != z}
         reached = [
             k
             for k, own in enumerate(self.recording.slope_dependence.outputs)
-            if own & bits
-            and (self.out[k] == self.out[k] or not self._nan_slopes([k]).keys().isdisjoint(along))
+            if (own & bits if self.out[k] == self.out[k] else not along.keys().isdisjoint(lost[k]))
         ]
         if not (self.single and reached):
             if not reached:

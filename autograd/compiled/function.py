@@ -5,11 +5,11 @@ import operator
 import threading
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any, Never
+from typing import Any
 
 from autograd import modes, transform
 from autograd.compiled.traced import RecordingError
-from autograd.elsewhere import refuse
+from autograd.elsewhere import advised
 from autograd.extras import remedy
 from autograd.modes import Mode, present_call, present_mode
 from autograd.nestings import mapped, rebuilt, without_values
@@ -49,7 +49,7 @@ class Compiled:
         self, function: Callable[..., Any], options: Options, environment: bool = True
     ) -> None:
         self.function = self.__wrapped__ = function
-        self.options = options
+        self.options, self.unit = options, options.precision.unit
         self.__doc__ = function.__doc__
         self.__name__: str = getattr(function, "__name__", "compiled")
         self._runner = Runner(options.exact, options.threads)
@@ -443,6 +443,7 @@ def _as(kind: type, number: float) -> Any:
     return number if kind is float else kind(number)
 
 
+@advised
 def compile(
     function: Callable[..., Any],
     *,
@@ -453,7 +454,6 @@ def compile(
     cache: int = 64,
     verify: int = 0,
     dtype: Any = "float64",
-    **others: Never,
 ) -> Compiled:
     """The same function at native speed: its first call records it, later calls replay.
 
@@ -508,7 +508,6 @@ def compile(
     >>> w.grad
     -12.0
     """
-    refuse(others, "compile", compile.__kwdefaults__)
     if not callable(function):
         raise TypeError(f"compile: expected a function, got {type(function).__name__}")
     if reduction not in (None, "mean", "sum"):

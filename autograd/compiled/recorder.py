@@ -47,6 +47,11 @@ class Recorded(Mode):
         """The same mode with other settings."""
         return Recorded(self.recorder, recording, scope, anomaly)
 
+    @property
+    def quiet(self) -> bool:
+        """Whether the recorded function is called inside `no_grad`."""
+        return self.recorder.quiet
+
     def new_leaf(self, leaf: Value) -> None:
         """Note a leaf that the function creates itself: it is a constant of the recording."""
         self.recorder.own_leaves.add(leaf)

@@ -33,6 +33,9 @@ def select(values: Sequence[Any], index: Any) -> Any:
     4.0
     """
     count = len(values)
+    if not isinstance(values, list | tuple):
+        # A Series would be asked by its labels.
+        values = values.tolist() if hasattr(values, "tolist") else list(values)
     if type(index) is not Index:
         return values[position(index, "select", count)]
     _check("select", index, count)

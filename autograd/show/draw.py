@@ -6,9 +6,9 @@ import sys
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Never
+from typing import Any
 
-from autograd.elsewhere import refuse
+from autograd.elsewhere import advised
 from autograd.notes import UNTOUCHED
 from autograd.operation import Operation
 from autograd.options import whole
@@ -100,6 +100,7 @@ def _leading_to(shown: Shown, target: Value) -> set[Value]:
     return path
 
 
+@advised
 def draw(
     root: Value,
     *,
@@ -118,7 +119,6 @@ def draw(
     grads: bool = True,
     wrong: Wrong | None = None,
     detail: str = "computed",
-    **others: Never,
 ) -> Graph:
     """The graph that `root` was computed from, as a Graph that shows itself in a notebook.
 
@@ -161,12 +161,11 @@ def draw(
     """
     if direction not in ("LR", "TB", "RL", "BT"):
         raise ValueError(f"draw: direction must be LR, TB, RL or BT, got {direction!r}")
-    refuse(others, "draw", draw.__kwdefaults__)
     if not isinstance(root, Value):
         raise TypeError(f"draw: expected a Value, got {type(root).__name__}")
     unfold(root)
     shown = Shown(root, detail)
-    scope = variables(sys._getframe(1)) if len(shown.order) <= 10_000 else {}
+    scope = variables(sys._getframe(2)) if len(shown.order) <= 10_000 else {}
     visible = set(shown.order)
     if to is not None:
         if to not in visible:

@@ -40,6 +40,12 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
         graph.boxes, graph._mermaid = dict(self.boxes), self._mermaid
         return graph
 
+    def save(self, filename: Any = None, directory: Any = None, **options: Any) -> str:
+        """The path of a file with the DOT text; `render` writes pictures."""
+        if filename is not None and Path(filename).suffix in (".svg", ".png", ".pdf"):
+            raise ValueError(f"save: it writes DOT text; for a picture write .render({filename!r})")
+        return str(super().save(filename, directory=directory, **options))
+
     def svg(self) -> str:
         """The picture as SVG text.  Raises render.RenderError if Graphviz is not installed."""
         self._laid_out_by(self.engine)

@@ -9,9 +9,11 @@ from typing import Any
 
 from autograd import Value, recording
 from autograd.atomic import together, undo_of
+from autograd.options import generator
 from autograd.value import restorer
 from nn.activations import Moments, exact_sum, moments, value_and_slope
 from nn.module import Module, unscoped
+from nn.tables import samples
 
 _FLAT_SLOPE = 0.05  # a unit is saturated if its slope is below this share of the largest
 _FAR_INPUT = 40.0  # a saturating activation is exactly flat at this distance from 0
@@ -175,14 +177,16 @@ def examine(
     ]
     if not watched:
         raise ValueError(f"examine: {model.name} has no layers of neurons")
+    data = samples(data, "examine: data")
     if not len(data):
         raise ValueError("examine: there is no data; pass at least one sample")
     if (targets is None) != (loss is None):
         raise ValueError("examine: targets and loss need each other; pass both or neither")
-    if targets is not None and len(targets) != len(data):
-        raise ValueError(f"examine: {len(data)} samples but {len(targets)} targets")
+    ys = [None] * len(data) if targets is None else samples(targets, "examine: targets")
+    if len(ys) != len(data):
+        raise ValueError(f"examine: {len(data)} samples but {len(ys)} targets")
     parameters = model.parameters()
-    rng, cotangents = random.Random(seed), []  # noqa: S311
+    rng, cotangents = generator(seed), []
     neurons = [neuron for entry in watched for neuron in entry.layer.neurons]
     undo = together([restorer(parameters), undo_of(neurons, repeat("activation"))])
     try:
@@ -190,7 +194,7 @@ def examine(
             p.grad = 0.0
         for entry in watched:
             entry.probe()
-        for x, target in zip(data, targets or repeat(None, len(data)), strict=True):
+        for x, target in zip(data, ys, strict=True):
             with unscoped(), recording():
                 outputs = model(x)
                 total = _weighted(outputs, rng) if loss is None else loss([outputs], [target])

@@ -6,6 +6,7 @@ from numbers import Real
 from typing import Any, Required, TypedDict
 
 from autograd.elsewhere import advised
+from autograd.operands import unboxed
 from autograd.options import generator, whole
 from nn.data import Samples, are_paths, samples
 from nn.module import Module
@@ -118,6 +119,7 @@ def fit(
         epochs, seed, patience, checkpoint, resume, callbacks, watch=watch, progress=progress
     )
     size = None if batch_size is None else whole(batch_size, "fit: batch_size")
+    validation = unboxed(validation)
     share = float(validation) if isinstance(validation, Real) else None
     apart = None
     if share is None and validation is not None:

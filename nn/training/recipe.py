@@ -93,6 +93,9 @@ class Settings:
         if self.patience is not None:
             self.patience = whole(self.patience, "fit: patience")
         self.callbacks = list_of(self.callbacks, "callbacks", "[function]")
+        for callback in self.callbacks:
+            if not callable(callback):
+                raise TypeError(f"callbacks: expected functions, got {callback!r}")
         if self.resume and self.checkpoint is None:
             raise ValueError("fit: resume=True needs a checkpoint; pass checkpoint=path")
 
