@@ -1,6 +1,7 @@
 """Adjoints as Values: the backward pass, recorded."""
 
 import math
+from collections.abc import Callable
 from typing import Any, cast
 
 from autograd.operands import item
@@ -8,15 +9,20 @@ from autograd.order import visited
 from autograd.value import Value, data_of, derivatives, hooked
 
 
+def is_number(part: Any) -> bool:
+    """Whether an adjoint or a tangent is a plain number, and not one on a tape."""
+    return not isinstance(part, Value)
+
+
 def _adjoints(
     inner: list[Value],
     outputs: list[tuple[Value, Any]],
     wanted: list[Value],
-    zeros_stop: bool = False,
+    stops: Callable[[Any], bool] = is_number,
 ) -> list[Any]:
     """d(sum of seed * output)/d(wanted) as Values or numbers, themselves differentiable.
 
-    With `zeros_stop`, an adjoint of 0 is not passed on even if it is a computed number.
+    An adjoint that `stops` is not passed on if it is 0.
     """
     # Only nodes that depend on the wanted ones need an adjoint; others may be a whole outer graph.
     along: set[Value | None] = set(wanted)
@@ -38,7 +44,7 @@ def _adjoints(
     retained = set(wanted)
     for node in reversed(inner):
         g = adjoint.get(node) if node in retained else adjoint.pop(node, None)
-        if g is None or ((zeros_stop or not isinstance(g, Value)) and g == 0.0):
+        if g is None or (stops(g) and g == 0.0):
             continue
         if type(node) is Value and node.hooks:
             g = hooked(node, g)
@@ -141,14 +147,25 @@ def gradients_of(
     if create_graph:
         refuse_choices(leaves, wanted)
         slopes = _adjoints(inner, outputs, wanted)
-        if as_numbers and has_nan(slopes):
-            slopes = _adjoints(inner, outputs, wanted, zeros_stop=True)
+        if has_nan(slopes):
+            slopes = _adjoints(inner, outputs, wanted, stops_on_tape(as_numbers))
         return slopes
     for output, seed in outputs:
         if type(seed) is not float:
             outputs = [(output, item(seed)) for output, seed in outputs]
             break
     return derivatives(inner, leaves, outputs, wanted, lost)
+
+
+def stops_on_tape(as_numbers: bool) -> Callable[[Any], bool]:
+    """Which numbers on a tape would be plain numbers without it: all, or those that say so."""
+    return lambda part: as_numbers or is_number(part) or is_plain(part)
+
+
+def is_plain(part: Any) -> bool:
+    """Whether a number on a tape depends on plain numbers only."""
+    tell = getattr(part, "tell_plain", None)
+    return tell is not None and bool(tell())
 
 
 def has_nan(slopes: list[Any]) -> bool:

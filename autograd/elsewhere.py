@@ -43,7 +43,6 @@ NAMES: dict[str, str] = {
     "Function": "autograd.define_op(...)",
     "enable_grad": "autograd.recording()", "inference_mode": "autograd.no_grad()",
     "set_grad_enabled": "autograd.no_grad() or autograd.recording()",
-    "dtype": "a plain number; every number is a 64-bit float",
     "retain_graph": "backward() alone; a graph stays as long as its root",
     "create_graph": "autograd.grad(output, inputs, create_graph=True)",
     "set_to_none": "zero_grad() alone; a gradient is always a number",

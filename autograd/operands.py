@@ -121,7 +121,7 @@ def refusal(operand: object, subject: str) -> str:
         advice = "this engine is real; use one Value for the real and one for the imaginary part"
     elif isinstance(operand, list | tuple | set | dict):
         advice = "make one Value per number, as in [Value(d) for d in data]"
-    elif getattr(operand, "shape", None) and hasattr(operand, "__array__"):
+    elif hasattr(operand, "__array__") and getattr(operand, "shape", None) != ():
         advice = "make one Value per number, as in [Value(d) for d in array.tolist()]"
     elif isinstance(operand, Operand):
         advice = "it is a Value already; v.detach() gives a new leaf with its number"

@@ -1,9 +1,17 @@
 """Tangents: derivatives in a direction, pushed forward through a graph."""
 
 import math
+from collections.abc import Callable
 from typing import Any, cast
 
-from autograd.adjoints import has_nan, recorded_operands, refuse_choices
+from autograd.adjoints import (
+    has_nan,
+    is_number,
+    is_plain,
+    recorded_operands,
+    refuse_choices,
+    stops_on_tape,
+)
 from autograd.ends import at_an_end, counting, is_cut, lost_in, slopes_of
 from autograd.value import Value
 
@@ -25,7 +33,7 @@ def pushed(
     """
     start: Tangents = {}
     for node, t in directions.items():
-        if isinstance(t, Value):
+        if isinstance(t, Value) and not is_plain(t):
             start[node] = t if create_graph else t.data
         elif t != 0.0:
             start[node] = t
@@ -33,8 +41,8 @@ def pushed(
         return _push_numbers(inner, outputs, start, [] if lost is None else lost)
     refuse_choices(ends, list(directions))
     slopes = _push_values(inner, outputs, dict(start))
-    if as_numbers and has_nan(slopes):
-        slopes = _push_values(inner, outputs, start, zeros_stop=True)
+    if has_nan(slopes):
+        slopes = _push_values(inner, outputs, start, stops_on_tape(as_numbers))
     return slopes
 
 
@@ -75,9 +83,12 @@ def _push_numbers(
 
 
 def _push_values(
-    inner: list[Value], outputs: list[Value], tangent: Tangents, zeros_stop: bool = False
+    inner: list[Value],
+    outputs: list[Value],
+    tangent: Tangents,
+    stops: Callable[[Any], bool] = is_number,
 ) -> list[Any]:
-    """The tangents of the outputs, recorded; `zeros_stop` as in a recorded backward pass."""
+    """The tangents of the outputs, recorded; `stops` as in a recorded backward pass."""
     for node in inner:
         if (node.a in tangent or node.b in tangent) and node not in tangent:
             op = cast(Any, node.op)
@@ -86,7 +97,7 @@ def _push_values(
             elif type(node) is Value and node.data != node.data:
                 total = node  # its own derivative, which is nan and depends on it
             else:
-                total = _total(op, node, tangent, *recorded_operands(node), node, zeros_stop)
+                total = _total(op, node, tangent, *recorded_operands(node), node, stops)
             if total is not None:
                 tangent[node] = total
     # Computed numbers were tested above, but not arguments that are results, nor those on a tape.
@@ -104,7 +115,7 @@ def _total(
     x: Any,
     y: Any,
     z: Any,
-    zeros_stop: bool = True,
+    stops: Callable[[Any], bool] = is_number,
 ) -> Any:
     """The tangent of a node from those of its operands; None if it does not depend on them.
 
@@ -114,7 +125,7 @@ def _total(
     for k, t in ((1, tangent.get(node.a)), (2, tangent.get(node.b))):
         if t is not None:
             factor = (op.dx if k == 1 else op.dy)(x, y, z)
-            if (not zeros_stop and isinstance(factor, Value)) or factor != 0:
+            if not stops(factor) or factor != 0:
                 total = factor * t if total is None else factor * t + total
             elif total is None and op.texts[k] != "0.0":
                 total = 0.0

@@ -12,6 +12,7 @@ import functools
 import itertools
 import json
 import math
+import numbers
 import operator
 import pickle
 import random
@@ -35,6 +36,7 @@ from autograd import (
     grad,
     jvp,
     no_grad,
+    recording,
     select,
 )
 from autograd.value import number_writer
@@ -64,6 +66,40 @@ def caught(x: Any) -> Any:
         return x[5]
     except IndexError:
         return x[0] * 2.0
+
+
+def matched(x: Any) -> Any:
+    match x:
+        case 0.0:
+            return x + 1.0
+        case float():
+            return x * 2.0
+        case [a, b]:
+            return a * b
+        case _:
+            return x * 3.0
+
+
+@functools.singledispatch
+def dispatched(x: Any) -> Any:
+    return x * 2.0
+
+
+@dispatched.register
+def _(x: float) -> Any:
+    return x * 3.0
+
+
+def unrecorded(x: Any) -> Any:
+    with no_grad():
+        return float(Value(x)) * x
+
+
+def changed(x: Any) -> Any:
+    k = Value(x)
+    before = k * 2.0
+    k.data = 5.0
+    return before + k
 
 
 def refused(x: Any) -> Any:
@@ -134,6 +170,22 @@ SAME: dict[str, tuple[Callable[..., Any], list[tuple[Any, ...]]]] = {
     "any and all": (lambda x: x[0] if any(x) and all(v > 0.0 for v in x) else 9.0, [([1.0, 2.0],), ([1.0, 0.0],)]),
     "functools.reduce": (lambda x: functools.reduce(lambda a, b: a if a > b else b, x) * x[0], [([1.0, 2.0],), ([2.0, 1.0],)]),
     "an exception that is caught": (caught, [([1.0, 2.0],), ([1.0] * 6,)]),
+    "isinstance": (lambda x: x * 2.0 if isinstance(x, float) else x * 3.0, [(4.0,), (Value(4.0),), (9.0,)]),
+    "isinstance of what is computed": (lambda x, y: x * 2.0 if isinstance(x * y, Value) else x * 3.0, [(4.0, 2.0), (4.0, Value(2.0)), (Value(9.0), 2.0)]),
+    "isinstance of an abstract class": (lambda x: x * 2.0 if isinstance(x, numbers.Real) else x * 3.0, [(4.0,), (Value(4.0),)]),
+    "match": (matched, [(4.0,), (Value(4.0),), (0.0,), ([1.0, 2.0],)]),
+    "a dispatch by class": (lambda x: dispatched(x), [(4.0,), (Value(4.0),)]),
+    "a Value where there is none": (lambda x: (x if isinstance(x, Value) else Value(x)) * 2.0, [(4.0,), (Value(9.0),), (9.0,)]),
+    "a Value of a number": (lambda x: Value(x), [(4.0,), (9.0,)]),
+    "a Value of a whole number": (lambda n: Value(n) * 1.5, [(4,), (9,)]),
+    "a Value of its data": (lambda x: Value(x.data) * x, [(Value(4.0),), (Value(9.0),)]),
+    "a comparison of a new Value": (lambda x: Value(x) if Value(x) > 5.0 else -x, [(4.0,), (9.0,)]),
+    "text of a new Value": (lambda x: x * len(f"{Value(x):.0f}"), [(4.0,), (900.0,)]),
+    "a new Value without gradients": (unrecorded, [(4.0,), (9.0,)]),
+    "a new Value that changes": (changed, [(4.0,), (9.0,)]),
+    "a derivative of a leaf that is cut off": (lambda x: grad(lambda t: V.detach() * t)(x) + grad(lambda t: V.detach())(x), [(4.0,), (Value(4.0),)]),
+    "a derivative of an argument that is cut off": (lambda x, y: grad(lambda t: y.detach() * t)(x), [(4.0, Value(3.0)), (Value(4.0), Value(9.0))]),
+    "a derivative in a new Value": (lambda x: grad((k := Value(x)) * k * V, [k])[0], [(4.0,), (9.0,)]),
     "a conversion that is caught": (refused, [(Value(2.0),), (2.0,), (Value(4.0),)]),
     "an assertion": (lambda x: x.exp(), [(Value(1.0),), (Value(2.0),)]),
     # whole numbers
@@ -249,7 +301,7 @@ ASKED_OF_A_VALUE: dict[str, Callable[..., Any]] = {
     "register_hook": lambda x: x.register_hook(print) and x,
     "data of it": lambda x: put(x, "data", 3.0) * x,
     "data of a new Value": lambda x: put(Value(1.0), "data", x.data) * x,
-    "a Value of its data": lambda x: Value(x.data) * x,
+    "a Value of a Value": lambda x: Value(x) * x,
     "a slice": lambda x: x * sum([1.0, 2.0][: x.data]),
     "a key that is pickled": lambda x: x * len(pickle.dumps([x.data])),
 }
@@ -282,6 +334,74 @@ def test_a_number_of_a_recording_that_is_kept_answers_no_more() -> None:
             asked()
     assert "recorded" in repr(x)
     assert "recorded" in repr(n)
+
+
+# 0 times an infinite slope: a plain 0 stops, a Value that is 0 does not.
+ZEROS: dict[str, Callable[[Any, Any], Any]] = {
+    "grad": lambda x, k: grad(lambda t: autograd.cbrt(t) * k)(x),
+    "grad of grad": lambda x, k: grad(grad(lambda t: autograd.cbrt(t) * k))(x),
+    "jvp": lambda x, k: jvp(autograd.cbrt, (x,), (k,))[1],
+    "jvp of grad": lambda x, k: jvp(grad(lambda t: autograd.cbrt(t) * k), (x,), (1.0,))[1],
+    "vjp": lambda x, k: autograd.vjp(autograd.cbrt, x)[1](k)[0],
+    "hvp": lambda x, k: autograd.hvp(lambda p: autograd.cbrt(p[0]) * k, [x], [1.0])[0],
+}
+
+
+@pytest.mark.parametrize("name", ZEROS)
+@pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
+def test_a_plain_0_stops_an_infinite_slope_as_in_eager_code(name: str) -> None:
+    f = ZEROS[name]
+    compiled = autograd.compile(f, engine="numpy")
+    for k in (2.0, 0.0, Value(2.0), Value(0.0), 0, 0.0):
+        for x in (0.5, 0.0):
+            assert told(compiled(x, k)) == told(f(x, k)), (x, k)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("x", [math.inf, math.nan, 1.5])
+@pytest.mark.filterwarnings("ignore::autograd.NonFiniteWarning")
+def test_a_step_that_is_nan_has_a_nan_tangent_as_in_eager_code(x: float, engine: str) -> None:
+    def both(x: Any) -> Any:
+        return [autograd.ceil(x - x), x * 2.0]
+
+    for f in (lambda x: autograd.ceil(x - x), lambda x: x // 2.0, both):
+        compiled = autograd.compile(f, engine=engine)
+        assert str(jvp(compiled, (x,), (1.0,))) == str(jvp(f, (x,), (1.0,)))
+        assert str(autograd.jacobian(compiled)(x)) == str(autograd.jacobian(f)(x))
+
+
+def test_a_differentiated_argument_is_none_of_the_values_from_outside() -> None:
+    compiled = autograd.compile(lambda x: x * BY_NODE.get(x, 2.0) * len({x, x}))
+    for _ in range(2):
+        assert compiled.value_and_grad(4.0) == (8.0, 2.0)
+        assert told(compiled(V)) == told(V * 5.0)
+
+
+@pytest.mark.parametrize("first", ["recorded", "quiet"])
+def test_a_gradient_of_an_output_is_0_inside_no_grad(first: str) -> None:
+    def f(x: Any) -> Any:
+        return grad(V * V * x, [V])[0] + x
+
+    compiled = autograd.compile(f, engine="numpy")
+    for quiet in (first == "quiet", first != "quiet", first == "quiet"):
+        with no_grad() if quiet else recording():
+            assert told(compiled(3.0)) == told(f(3.0)) == told(3.0 if quiet else 27.0)
+
+
+@pytest.mark.parametrize("use", [operator.mul, operator.gt, operator.eq])
+def test_a_number_that_an_earlier_recording_kept_is_refused_in_the_next_one(use: Any) -> None:
+    kept = Spy()
+    kept.note(1.0)
+
+    def f(x: Any) -> Any:
+        (before,) = kept.things[-1:]
+        kept.note(x)
+        return x + 1.0 * use(x, before)
+
+    compiled = autograd.compile(f)
+    compiled(2.0)
+    with pytest.raises(RecordingError, match="was kept"):
+        compiled(3)
 
 
 # ---------------------------------------------------------------------- what the function closes over

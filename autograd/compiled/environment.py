@@ -234,8 +234,6 @@ class Snapshot:
 
     def _add_attributes(self, name: str, value: Any) -> None:
         """Add the plain attributes of an object and of its class, and the methods of its class."""
-        if id(value) in self.seen:
-            return
         self.seen.add(id(value))
         own = getattr(value, "__dict__", None)
         if type(own) is not dict:

@@ -264,7 +264,7 @@ class Compiled:
         scale = 1.0 / len(call.numbers) if reduction == "mean" else 1.0
         reduced = reduction is not None and call.batched
         response = self._serve(call, Request(sink, scale, reduced))
-        if response.out.shape[1] != 1:
+        if response.out.shape[1] != 1 or response.first.result.types == (bool,):
             raise self._not_one_number()
         return response
 
@@ -458,9 +458,10 @@ def compile(
     """The same function at native speed: its first call records it, later calls replay.
 
     Arguments are numbers, Values, or nested lists of them, by position or by name.  A NumPy array
-    is a batch whose rows are the samples.  Inside the function a number is a Value.  Leaves from
-    outside are parameters.  Each call reads their numbers, also where the function uses `.data` or
-    `detach()`.
+    is a batch whose rows are the samples.  Inside the function, a number also has the methods of a
+    Value, and 1 / 0 is inf and not an error.  Numbers of NumPy and fractions count as Python's
+    floats and ints.  Leaves from outside are parameters.  Each call reads their numbers, also where
+    the function uses `.data` or `detach()`.
 
     The compiled function gives the same result as the function itself.  If it depends on Values and
     operations are recorded, the result is a Value of the graph, which can be differentiated to
@@ -470,11 +471,11 @@ def compile(
     Decisions that depend on numbers (`if x > 0`, `float(x)`, `f"{x}"`) become guards: if a call
     decides otherwise, the function is recorded again.  Whole numbers stay inputs where `select`,
     `nn.Embedding` or a sparse loss uses them; elsewhere, each new one is recorded again.  Each call
-    also compares what the function closes over, its defaults and the globals that it names: numbers
-    by value, small containers and arrays by their contents, everything else by identity, with the
-    plain attributes of an object.  It does not see anything deeper, such as the inside of other
-    objects, containers of more than 1,000 entries, files, the time, or `type(x)`.  If in doubt, use
-    `verify`.
+    also compares what the function closes over, its defaults, and the globals and the attributes of
+    modules and classes that it names: numbers by value, small containers and arrays by their
+    contents, everything else by identity, with the plain attributes of an object and its class.  It
+    does not see anything deeper, such as the inside of other objects, containers of more than 1,000
+    entries, files, the time, `type(x)`, or `x is y`.  If in doubt, use `verify`.
 
     Args:
         engine: "native" (machine code that llvmlite makes), "numpy", or "auto": what is installed.
@@ -497,8 +498,9 @@ def compile(
     a kink (`relu` at 0) or the end of a domain (`log` at 0), the rounded number decides.  A number
     below 1.2e-38 may become 0, and one above 3.4e38 becomes inf, as in PyTorch and JAX.
 
-    Raises RecordingError for what a replay would not repeat: random numbers, changes to a leaf or
-    to something that the function closes over, `backward` inside the function.
+    Raises RecordingError for what a replay would not repeat: random numbers, the next entry of an
+    iterator, changes to a leaf, to an argument or to something that the function closes over,
+    `backward` inside the function.
 
     >>> w = Value(3.0, "w")
     >>> f = compile(lambda x: (w * x).tanh() if x > 0 else w * x)

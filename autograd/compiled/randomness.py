@@ -56,8 +56,9 @@ def _state(generator: Any) -> Any:
 
 def _bits(generator: Any) -> Any:
     """The bit generator behind one of NumPy's generators; None for anything else."""
-    bits = getattr(generator, "bit_generator", None)
-    return getattr(generator, "_bit_generator", None) if bits is None else bits
+    # The class is asked, because a model looks for similar names before it says that it has none.
+    names = (n for n in ("bit_generator", "_bit_generator") if hasattr(type(generator), n))
+    return next((getattr(generator, n) for n in names), None)
 
 
 def _inside(objects: Iterable[Any]) -> Iterator[Any]:

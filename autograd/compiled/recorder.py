@@ -18,11 +18,12 @@ from autograd.compiled.traced import (
     Guard,
     RecordingError,
     Traced,
+    is_traced,
     number_of,
     value_bits_of,
 )
 from autograd.compiled.whole_numbers import Index
-from autograd.modes import Mode, present_mode, set_mode
+from autograd.modes import Mode, present_call, present_mode, set_mode
 from autograd.notes import Note
 from autograd.operation import Operation
 from autograd.ops import Ops
@@ -58,7 +59,7 @@ class Recorded(Mode):
 
     def meet_transform(self) -> None:
         """Note a transform: whether its result is a Value depends on the kinds of the arguments."""
-        self.recorder.strict = True
+        self.recorder.strict = self.recorder.transforms = True
 
     def record(self, z: float, op: Operation, a: Any, b: Any, x: float, y: float | None) -> Any:
         """The node of a result, recorded."""
@@ -92,11 +93,14 @@ class Recorder:
         values: a bit for each input, the first in the lowest: whether it is a Value.
         quiet: whether the caller is inside `no_grad`, where a Value may be converted.
         arguments: for each input, the Value that was given for it, or None.
+        records: whether the function runs as outside `no_grad`, for a program with derivatives.
 
     Attributes:
+        transforms: whether the function takes derivatives.
         strict: whether the recording serves only calls with the same kinds of arguments, inside or
             outside `no_grad` as here, because the function saw something that depends on them.
         own_leaves: the leaves that the function creates itself.
+        entered: the recorded number of a leaf that was created from one.
         grads: the leaves from outside whose `.grad` the function reads, each with its input.
         identified: the inputs for which it matters which Value was given.
         refusals: the errors that said what cannot be recorded.
@@ -105,16 +109,21 @@ class Recorder:
     """
 
     def __init__(
-        self, values: int = 0, quiet: bool = False, arguments: Sequence[Value | None] = ()
+        self,
+        values: int = 0,
+        quiet: bool = False,
+        arguments: Sequence[Value | None] = (),
+        records: bool = True,
     ) -> None:
         self.values, self.quiet, self.strict = values << 1 | ALWAYS, quiet, False
-        self.running = False
+        self.records, self.transforms, self.running = records, False, False
         self.nodes: list[Traced] = []
         self.guards: list[Guard] = []
         self.own_leaves: set[Value] = set()
+        self.entered: dict[Value, Traced] = {}
         self.inputs: list[Traced] = []
         self.grads: dict[Value, Traced] = {}
-        self.arguments, self.identified = arguments, dict[int, Value]()
+        self.arguments, self.identified = arguments, dict[int, Value | None]()
         self.refusals: list[RecordingError] = []
         self.bounded: set[int] = set()
         self.tables: list[Any] = []
@@ -151,6 +160,11 @@ class Recorder:
             note = self._here[key] = Note(op, "", scope, line)
         return note
 
+    def leaf_row(self) -> Note:
+        """The row of a leaf that the function creates now, maybe inside a transform."""
+        note = self.note(None)
+        return Note(None, "", note.scope, note.line, present_call())
+
     def enter(self, data: float, label: str) -> Traced:
         """A new input; a whole number becomes an `Index`."""
         if type(data) is int:
@@ -164,8 +178,8 @@ class Recorder:
         """The operand that the tape gets for a node and its number."""
         if type(node) is not Value:
             return number if node is None else node
-        if node in self.own_leaves:
-            return number  # as it is now: the function may change it later
+        if node in self.own_leaves:  # its number now, because the function may change it later
+            return self.entered.get(node, number)
         self._note_number(node)
         return node
 
@@ -175,7 +189,8 @@ class Recorder:
 
     def compare(self, comparison: str, x: Any, y: Any) -> bool:
         """The answer to a comparison, which becomes a guard."""
-        if not self.running:
+        stale = is_traced(y) and y.recorder is not self
+        if not self.running or stale:
             raise RecordingError(
                 "a number of a compiled function was kept and compared outside of it; return what "
                 "you need instead"
@@ -200,11 +215,8 @@ class Recorder:
     def identify(self, node: Traced) -> int:
         """The hash of the Value that was given for an input."""
         (k,) = (k for k, other in enumerate(self.inputs) if other is node)
-        value = self.arguments[k] if k < len(self.arguments) else None
-        if value is None:
-            return object.__hash__(node)
-        self.identified[k] = value
-        return hash(value)
+        value = self.identified[k] = self.arguments[k]
+        return object.__hash__(node) if value is None else hash(value)
 
     def _is_nan(self, x: Any) -> bool:
         # A guard that compares a sum with itself would always be too close to call.
@@ -227,9 +239,11 @@ class Recorder:
     def data(self, leaf: Value, value_bits: int) -> Any:
         """The number of a leaf, cut off from the graph; each replay reads it again."""
         if leaf in self.own_leaves:
-            return data_of(leaf) if value_bits == 0 else Value(data_of(leaf), leaf.label)
+            number: Any = self.entered.get(leaf, data_of(leaf))
+            return number if value_bits == 0 else Value(number, leaf.label)
         self._note_number(leaf)
-        return Traced(self, data_of(leaf), DETACH, self.note(None), (leaf,), value_bits, True)
+        row = self.leaf_row() if value_bits else self.note(None)
+        return Traced(self, data_of(leaf), DETACH, row, (leaf,), value_bits, True)
 
     def grad(self, leaf: Value) -> Any:
         """The gradient of a leaf, as an input of the recording."""
@@ -258,7 +272,9 @@ class Recorder:
         mode = present_mode()
         # `watch` and `undo` are one step of the interpreter each, which no signal interrupts.  A
         # context manager would undo nothing if Ctrl-C came at the start of its `__exit__`.
-        watch = partial(at_once, _switching(_active.add, self, Recorded(self, anomaly=anomaly)))
+        watch = partial(
+            at_once, _switching(_active.add, self, Recorded(self, self.records, anomaly=anomaly))
+        )
         undo = partial(at_once, _switching(_active.discard, self, mode))
         try:
             watch()
@@ -281,8 +297,8 @@ class Recorder:
     def forget(self) -> None:
         """Drop the nodes, which refer to the recorder themselves."""
         for part in (
-            self.nodes, self.guards, self.own_leaves, self.inputs, self._notes, self.tables,
-            self.grads, self._first_numbers, self.refusals,
+            self.nodes, self.guards, self.own_leaves, self.entered, self.inputs, self._notes,
+            self.tables, self.grads, self._first_numbers, self.refusals,
         ):  # fmt: skip
             part.clear()
 
@@ -330,9 +346,20 @@ def _write(name: str) -> Callable[[Value, Any], None]:
                     f"compile: the function assigns a computed number to the .{name} of a Value; "
                     "use the number itself, which is a Value already"
                 )
+            if name == "data":
+                recorder.entered.pop(node, None)
         _ORIGINAL[name].__set__(node, number)
 
     return write
+
+
+def _create(leaf: Value, data: Any, label: str = "", **options: Any) -> None:
+    """`Value.__init__`, also for a number that the function itself would have as a float."""
+    recorder = _recorder()
+    plain = recorder is not None and is_traced(data) and data.tell_plain()
+    _ORIGINAL["__init__"](leaf, data.number if plain else data, label, **options)
+    if recorder is not None and plain:
+        recorder.entered[leaf] = data
 
 
 def _refused(name: str) -> Callable[..., Any]:
@@ -346,13 +373,14 @@ def _refused(name: str) -> Callable[..., Any]:
 
 # While any function is recorded, these replace the attributes of Value.  Each looks whether the
 # function that is recorded calls it, or some other code.
-_NAMES = ("data", "grad", "detach", "backward", "zero_grad", "register_hook")
+_NAMES = ("data", "grad", "detach", "__init__", "backward", "zero_grad", "register_hook")
 _ORIGINAL: dict[str, Any] = {name: vars(Value)[name] for name in _NAMES}
 _RECORDING: dict[str, Any] = {
     "data": property(_read(data_of, lambda recorder, leaf: recorder.data(leaf, 0)), _write("data")),
     "grad": property(_read(grad_of, Recorder.grad), _write("grad")),
     "detach": _read(_ORIGINAL["detach"], lambda recorder, leaf: recorder.data(leaf, ALWAYS)),
-    **{name: _refused(name) for name in _NAMES[3:]},
+    "__init__": _create,
+    **{name: _refused(name) for name in _NAMES[4:]},
 }
 _active: set[Recorder] = set()
 

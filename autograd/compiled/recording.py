@@ -79,7 +79,7 @@ class Result:
             tuple(value_bits_of(output) for output in outputs),
             tuple(aliases),
         )
-        return described, outputs
+        return described, list(map(recorder.on_tape, outputs))
 
     @classmethod
     def plain(cls, form: Any) -> "Result":

@@ -104,6 +104,11 @@ class Recordings:
             try:
                 with quiet_gc():
                     recording = self._recorded(recorder, call, row)
+                    if quiet and recorder.transforms:
+                        # Inside `no_grad`, a derivative of what the function computed is 0.
+                        recorder.forget()
+                        recorder = Recorder(call.values, quiet, call.value_inputs(), records=False)
+                        recording = self._recorded(recorder, call, row)
                 if recorder.identified:
                     known = self._identified.get(general, set())
                     self._identified[general] = known | set(recorder.identified)
@@ -160,7 +165,7 @@ class Recordings:
     def watch(self, call: Call, quiet: bool) -> None:
         """Run the function for each sample; NonFiniteError names the operation at fault."""
         for row in call.numbers:
-            recorder = Recorder(call.values, quiet)
+            recorder = Recorder(call.values, quiet, call.value_inputs())
             try:
                 args, named = call.enter(recorder, row)
                 recorder.run(self.function, args, named, anomaly=True)

@@ -71,6 +71,9 @@ class Listener(Protocol):
     def note(self, op: Operation | None, scope: str | None = None) -> Note:
         """The operation, scope and source line of a node that is created now."""
 
+    def leaf_row(self) -> Note:
+        """The row of a leaf that the function creates now."""
+
     def on_tape(self, value: Any) -> Any:
         """The operand that the tape gets for a value."""
 
@@ -130,9 +133,12 @@ class Traced(Ops):
         self.serial = len(recorder.nodes)
         recorder.nodes.append(self)
 
-    # The recorded function must not notice that its numbers are not Values.
+    # The recorded function must not notice that its numbers are no Values and no floats.
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
+        if self.plain and _asker(2) not in OWN:
+            self.recorder.strict = True
+            return float
         return Value
 
     @property
@@ -260,8 +266,8 @@ class Traced(Ops):
             self.recorder.strict = True
         if self.plain:
             return self
-        note = self.recorder.note(None)
-        return Traced(self.recorder, self.number, DETACH, note, (self,), value_bits, True)
+        row = self.recorder.leaf_row() if value_bits else self.recorder.note(None)
+        return Traced(self.recorder, self.number, DETACH, row, (self,), value_bits, True)
 
     def backward(self, *_: object) -> None:
         """Refused: a compiled function is differentiated from outside."""
@@ -281,19 +287,19 @@ class Traced(Ops):
     def apply(self, op: Operation, x: Any, y: Any) -> Any:
         """The result of the operation, recorded."""
         mode: Any = present_mode()
-        if getattr(mode, "recorder", None) is not self.recorder:
-            raise RecordingError(
-                f"{op.name}: a number of a compiled function was kept and used outside of it; "
-                "return what you need instead"
-            )
+        recorder = getattr(mode, "recorder", None)
+        if recorder is not self.recorder:
+            raise _kept(op)
         if op.arity == 1:
             return mode.record(op.value(x.number), op, x, None, x.number, None)
         operands: list[Any] = []
         for operand in (x, y):
             if type(operand) is Traced:  # most are
                 operands += operand, operand.number
+                if operand.recorder is not recorder:
+                    raise _kept(op)
             elif isinstance(operand, Ops):
-                if type(operand) is not Value and not is_traced(operand):
+                if type(operand) is not Value and getattr(operand, "recorder", 0) is not recorder:
                     return operand.apply(op, x, y)
                 operands += operand, number_of(operand)
             else:
@@ -309,8 +315,7 @@ class Traced(Ops):
 
     def leaf(self) -> "Traced":
         """A `Value` that the function creates from a plain number."""
-        note = self.recorder.note(None)
-        row = Note(None, "", note.scope, note.line, present_call())
+        row = self.recorder.leaf_row()
         return Traced(self.recorder, self.number, DETACH, row, (self,), ALWAYS, True)
 
     def is_nan(self) -> bool:
@@ -437,6 +442,13 @@ class Traced(Ops):
 
     def __deepcopy__(self, memo: object) -> "Traced":
         return self.__copy__()
+
+
+def _kept(op: Operation) -> RecordingError:
+    return RecordingError(
+        f"{op.name}: a number of a compiled function was kept and used outside of it; return what "
+        "you need instead"
+    )
 
 
 def _asker(depth: int) -> str:

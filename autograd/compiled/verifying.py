@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from autograd.adjoints import gradients
 from autograd.compiled.arguments import Call
 from autograd.compiled.serving import Request, Response
 from autograd.compiled.traced import ReplayError
-from autograd.modes import no_grad, recording
+from autograd.modes import recording
 from autograd.nestings import leaves
 from autograd.operands import item
 from autograd.order import topological
@@ -61,7 +62,7 @@ def _eager(
         if differentiate and call.values >> index & 1:
             value = given[index]
             inputs[index] = Value(z) if value is None else value
-    with recording() if differentiate else no_grad():
+    with recording() if differentiate else nullcontext():
         args, named = call.sample(k, inputs)
         try:
             return inputs, function(*args, **named)
