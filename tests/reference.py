@@ -149,20 +149,26 @@ def _step(op: Operation, operands: tuple[float, ...], k: int) -> tuple[Any, int]
 LARGEST, SMALLEST = 1.797e308, 2.3e-308
 
 
-def ulps(computed: float, exact: Any, least: float = 0.0) -> float:
-    """The error of a float in units in the last place of the exact result, or of `least`."""
+def ulps(computed: float, exact: Any, least: float = 0.0, single: bool = False) -> float:
+    """The error of a float in units in the last place of the exact result, or of `least`.
+
+    `single` means those of single precision.
+    """
     nearest = float(exact)
     if computed == nearest:
         return 0.0
     if not math.isfinite(computed) or not math.isfinite(nearest):
         return math.inf
+    unit = math.ulp(max(abs(nearest), least))
+    if single:
+        unit = max(unit * 2.0**29, 2.0**-149)
     with mp.workprec(BITS):
-        return float(abs(mpf(computed) - exact) / mpf(math.ulp(max(abs(nearest), least))))
+        return float(abs(mpf(computed) - exact) / mpf(unit))
 
 
-def value_ulps(op: Operation, operands: tuple[float, ...], z: float) -> float:
+def value_ulps(op: Operation, operands: tuple[float, ...], z: float, single: bool = False) -> float:
     """The error of a row's value in units in the last place."""
-    return ulps(z, value(op, *operands), terms(op, *operands))
+    return ulps(z, value(op, *operands), terms(op, *operands), single)
 
 
 def second_error(op: Operation, i: int, j: int, computed: float, *operands: float) -> float:

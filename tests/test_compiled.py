@@ -534,7 +534,7 @@ def test_the_defaults_are_those_of_the_signature() -> None:
     }
     assert found == {
         "engine": "auto", "exact": False, "reduction": None, "threads": None, "cache": 64,
-        "verify": 0,
+        "verify": 0, "dtype": "float64",
     }  # fmt: skip
     one = autograd.compile(lambda x: x, engine="numpy", exact=True, threads=3, cache=5)
     assert one.options == Options("numpy", True, None, 3, 5)

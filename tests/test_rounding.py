@@ -324,18 +324,20 @@ def of(z: Any) -> float:
     return z.data if isinstance(z, Value) else float(z)
 
 
-BATCHES = [("numpy", range(k, k + 10)) for k in range(0, 40, 10)] + [("native", range(40, 52))]
+BATCHES = [("numpy", range(k, k + 10)) for k in range(0, 40, 10)]
+BATCHES += [("native", range(40, 52)), ("float32", range(60, 76))]
 
 
 @pytest.mark.parametrize(("machine", "seeds"), BATCHES)
 @pytest.mark.untraced
 def test_no_side_is_another_than_the_eager_one(machine: str, seeds: range) -> None:
-    pytest.importorskip({"native": "llvmlite"}.get(machine, machine))
+    pytest.importorskip("numpy" if machine == "numpy" else "llvmlite")
+    options: Any = {"dtype": machine} if machine == "float32" else {"engine": machine}
     for seed in seeds:
         rng = random.Random(seed)
         f, x = deciding_function(rng, machine), points(rng, 20)
         wanted = np.array([[of(z) for z in f([Value(v) for v in row])] for row in x.tolist()])
-        compiled = autograd.compile(f, engine=machine)
+        compiled = autograd.compile(f, **options)
         assert np.array_equal(np.array(compiled(x)).T, wanted, equal_nan=True), seed
         alone = np.array([[float(z) for z in compiled(row)] for row in x[:5].tolist()])
         assert np.array_equal(alone, wanted[:5], equal_nan=True), seed

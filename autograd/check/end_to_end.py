@@ -31,11 +31,15 @@ def _finite(sides: Sides) -> bool:
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of a check: its order, its seed, and whether `detach()` is intended."""
+    """The options of a check: its order, its seed, and whether `detach()` is intended.
+
+    `unit` is the relative rounding error of a replay's numbers.
+    """
 
     order: int = 1
     seed: int = 0
     detached: str = "mistake"
+    unit: float = 2.0**-53
 
 
 @dataclass

@@ -13,6 +13,7 @@ import random
 import sys
 import textwrap
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from autograd.check.adjoint import wrong_sums
@@ -30,7 +31,7 @@ from autograd.value import Value
 
 _MANY = 20  # with more inputs, a progress bar is worth its import
 _LONG = 2.0  # seconds before the bar appears
-_REPLAYED = 1e-12  # how far a replay's gradient may be off, relative to the size of its terms
+_REPLAYED = 1e4  # rounding errors by which a replay may be off, relative to the size of its terms
 
 
 def check_gradients(
@@ -104,7 +105,10 @@ def check_gradients(
     if sample is not None and sample < len(chosen):
         chosen = sorted(random.Random(seed).sample(chosen, sample))  # noqa: S311 - no secret
     replayed = None if replay is None else replay.claims(inputs, case.parameters)
-    return _judged(case, chosen, replayed, Settings(order, seed, detached))
+    settings = Settings(order, seed, detached)
+    if hasattr(replay, "unit"):
+        settings = replace(settings, unit=replay.unit)
+    return _judged(case, chosen, replayed, settings)
 
 
 def _judged(
@@ -126,13 +130,13 @@ def _judged(
             raise ValueError(f"check_gradients: {by_functions[0].unknown_to('order=2')}")
         report.rows = _in_doubles(case, [grads.get(node, 0.0) for node in recorded.nodes], chosen)
         return report
-    referee = Referee(case, pulls, chosen, settings)
+    referee, allowed = Referee(case, pulls, chosen, settings), _REPLAYED * settings.unit
     for k in _counted(chosen):
         node = recorded.nodes[k]
         own, size = sums.get(node, (0.0, 0.0))
         gradient = grads.get(node, 0.0)
         row = referee.row(Claim(k, gradient, own, size, not wrong))
-        if replayed and abs(replayed[k] - gradient) > _REPLAYED * max(abs(gradient), size):
+        if replayed and abs(replayed[k] - gradient) > allowed * max(abs(gradient), size):
             row.verdict, row.note = Verdict.FAIL, f"the replay gives {replayed[k]!r}"
         report.rows.append(row)
     if settings.order == 2:

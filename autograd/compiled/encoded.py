@@ -7,7 +7,7 @@ import numpy as np
 
 from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, MASKED, SHARED, Instruction
 from autograd.compiled.program import Program
-from autograd.compiled.rounding import UNIT, Step, runs
+from autograd.compiled.rounding import Step, runs
 
 Array = Any
 BLOCKS = (1, 8, 16, 32, 64)  # samples that are computed side by side
@@ -116,7 +116,7 @@ class Encoded:
     def _measure(self, program: Program) -> None:
         """Set the rows that compute bounds, and the guards with the offsets of their bounds."""
         cone = program.cone
-        self.unit = cone.unit * UNIT
+        self.unit = cone.unit
         self.magnitudes = Region(self.end, self.shared, self.block)
         self.bounds = Region(2 * self.end, self.shared, self.block)
         self.size = 3 * self.end if len(cone.lanes) else self.end

@@ -106,7 +106,7 @@ def compared(op: Operation) -> tuple[str, bool]:
     (('y', False), ('xy', False), ('', False))
     """
     sides = [side for test in _tests(op) for side in (test.left, test.comparators[0])]
-    trees = [*sides, *_pieces(op), op.value_tree] if _jumps(op) else sides
+    trees = [*sides, *_pieces(op), op.value_tree] if jumps(op) else sides
     names = "".join(v for v in "xy" if any(rules.uses(tree, v) for tree in trees))
     return names, not all(_is_decided(test) for test in _tests(op))
 
@@ -118,7 +118,7 @@ def against_zero(op: Operation) -> str:
     >>> against_zero(rows()["div"]), against_zero(rows()["log1p"]), against_zero(rows()["maximum"])
     ('xy', 'x', '')
     """
-    names = {v for v in "xy"[: op.arity] if not _jumps(op)}
+    names = {v for v in "xy"[: op.arity] if not jumps(op)}
     for test in _tests(op):
         side, other = (ast.unparse(part) for part in (test.left, test.comparators[0]))
         plain = re.fullmatch(r"-\d+|0", other) and re.fullmatch(r"(abs\()?[xy]\)?", side)
@@ -135,7 +135,7 @@ def _is_decided(test: ast.Compare) -> bool:
     return all(map(_is_exact, sides))
 
 
-def _jumps(op: Operation) -> bool:
+def jumps(op: Operation) -> bool:
     """Whether the row has jumps: its own (by its column `pieces`), or those of a row it calls."""
     called = [rows()[name] for name in rules.calls(_whole(op, op.value_tree))]
     return bool(op.pieces) or any(row.pieces or row.libm in _STEPS for row in called)
@@ -374,7 +374,7 @@ class _Writer:
 
     def steps(self) -> list[str]:
         """Above 0 where a step lies within the margins."""
-        if not _jumps(self.op):
+        if not jumps(self.op):
             return []
         text = self.passed(*_pieces(self.op)) if self.op.pieces else self.leaps()
         return [f"(0.0 if {self.reach} < {MIN_MARGIN!r} else {text})"]

@@ -11,8 +11,9 @@ import numpy as np
 from autograd.compiled import margins
 from autograd.compiled.encoded import BLOCKS, DOUBTFUL, FAILED, LOOPS, PASSED, Batch, Encoded
 from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, LARGEST, MASKED, ROW
+from autograd.compiled.precision import DOUBLE
 from autograd.compiled.program import Program
-from autograd.compiled.rounding import INFINITE, SMALLEST
+from autograd.compiled.rounding import INFINITE
 from autograd.compiled.traced import COMPARISONS
 from autograd.printers import arrays
 from autograd.printers.arrays import row_of_arrays
@@ -33,7 +34,7 @@ def margins_of_arrays(variant: margins.Variant) -> Callable[..., Any]:
 def _magnitudes(numbers: Array) -> Array:
     """The magnitudes of numbers, as `rounding` defines them."""
     sizes = abs(numbers)
-    sizes = np.where((sizes > 0.0) & (sizes < SMALLEST), SMALLEST, sizes)
+    sizes = np.where((sizes > 0.0) & (sizes < DOUBLE.smallest), DOUBLE.smallest, sizes)
     return np.where(sizes == np.inf, INFINITE, sizes)
 
 

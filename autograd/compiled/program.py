@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from autograd.compiled.lowering import (
     Instruction,
     Lowered,
 )
+from autograd.compiled.precision import DOUBLE, Precision
 from autograd.compiled.rounding import Cone, cone
 from autograd.compiled.selection import argmax, chosen, masked
 from autograd.compiled.tape import Tape
@@ -61,11 +61,18 @@ class Program:
         self.instructions = lowered.instructions
         self.levels, self.shared, self.slots = lowered.levels, lowered.shared, lowered.slots
         self.address, self.lane_of = lowered.address, lowered.lane_of
+        self._cones: dict[Precision, Cone] = {}
 
-    @cached_property
+    @property
     def cone(self) -> Cone:
         """What rounding could decide in the program, and what that depends on."""
-        return cone(self)
+        return self.cone_in(DOUBLE)
+
+    def cone_in(self, precision: Precision) -> Cone:
+        """The same in another type of numbers."""
+        if precision not in self._cones:
+            self._cones[precision] = cone(self, precision)
+        return self._cones[precision]
 
     # ------------------------------------------------------------------ text and pictures
 

@@ -14,6 +14,7 @@ from autograd.atomic import quietly
 from autograd.compiled.dependence import Dependence
 from autograd.compiled.encoded import FAILED, PASSED, Batch
 from autograd.compiled.engines import engine
+from autograd.compiled.precision import DOUBLE, Precision
 from autograd.compiled.program import Program
 from autograd.compiled.recorder import Recorder
 from autograd.compiled.rounding import runs
@@ -118,6 +119,7 @@ class Recording:
         program, parameters: what was recorded.
         result: the Result, or just its form.
         engine_name: the engine; see `engines.engine`.
+        precision: the type of numbers in which the engine computes.
         grad_leaves: leaves whose `.grad` is an input, after the inputs from the arguments.
 
     Attributes:
@@ -133,15 +135,23 @@ class Recording:
         result: Any,
         engine_name: str,
         grad_leaves: Sequence[Value] = (),
+        precision: Precision = DOUBLE,
     ) -> None:
-        self.program, self.parameters = program, parameters
+        self.program, self.parameters, self.precision = program, parameters, precision
         self.result: Result = result if isinstance(result, Result) else Result.plain(result)
         self.grad_leaves = list(grad_leaves)
         self.outputs = len(program.tape.outputs)
-        self.engine = engine(program, engine_name)
+        self.engine = engine(program, engine_name, precision)
         self.own_runs = parameter_runs(np.arange(len(parameters)), len(program.tape.constants))
         self.derived: dict[Any, Any] = {}
         self._numbers = np.zeros(0)
+
+    @cached_property
+    def precise(self) -> "Recording":
+        """The same recording in float64, for samples for which this one cannot answer."""
+        return Recording(
+            self.program, self.parameters, self.result, self.engine.name, self.grad_leaves
+        )
 
     @property
     def form(self) -> Any:
@@ -260,11 +270,14 @@ class Recording:
         return Run(bool((status == PASSED).all()), np.array(out), status, shaped, gradients)
 
 
-def recording_of(recorder: Recorder, result: Any, name: str, engine_name: str) -> Recording:
+def recording_of(
+    recorder: Recorder, result: Any, name: str, engine_name: str, precision: Precision
+) -> Recording:
     """The Recording of a function that returned the result while the recorder listened."""
     described, outputs = Result.of(result, recorder, name)
     tape, parameters = freeze(recorder, outputs, _plain(described.form))
-    return Recording(Program(tape), parameters, described, engine_name, list(recorder.grads))
+    leaves = list(recorder.grads)
+    return Recording(Program(tape), parameters, described, engine_name, leaves, precision)
 
 
 def _plain(form: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from autograd.atomic import at_once
 from autograd.compiled.arguments import Call, Contents
 from autograd.compiled.environment import Environment
+from autograd.compiled.precision import DOUBLE, Precision
 from autograd.compiled.randomness import Generators
 from autograd.compiled.recorder import Recorder
 from autograd.compiled.recording import Recording, RecordingCache, recording_of
@@ -28,6 +29,7 @@ class Options:
     threads: int | None = None
     cache: int = 64
     verify: int = 0
+    precision: Precision = DOUBLE
 
 
 class Recordings:
@@ -46,7 +48,8 @@ class Recordings:
     def __init__(
         self, function: Callable[..., Any], name: str, options: Options, environment: bool
     ) -> None:
-        self.function, self.name, self.engine = function, name, options.engine
+        self.function, self.name = function, name
+        self.kind = options.engine, options.precision
         self.cache = RecordingCache(options.cache)
         self._strict: set[Any] = set()  # keys whose recordings serve only one kind of arguments
         self._identified: dict[Any, set[int]] = {}  # numbers for which it matters which Value it is
@@ -127,7 +130,7 @@ class Recordings:
         environment = self._environment
         if environment is None:
             result = recorder.run(self.function, args, named)
-            return recording_of(recorder, result, self.name, self.engine)
+            return recording_of(recorder, result, self.name, *self.kind)
         before, contents = environment.snapshot(), Contents([args, named])
         if before.iterators:
             raise RecordingError(
@@ -154,7 +157,7 @@ class Recordings:
                 f"{self.name}: the function changes a list or dict that is an argument, and a "
                 "replay would not; change a copy instead"
             )
-        recording = recording_of(recorder, result, self.name, self.engine)
+        recording = recording_of(recorder, result, self.name, *self.kind)
         # The key of a state has the `id` of objects, which must stay alive with the recording.
         recording.derived["environment"] = before
         return recording

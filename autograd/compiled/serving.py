@@ -151,25 +151,37 @@ class Runner:
         """Replace what is not finite in a run by the numbers of the eager order.
 
         The order of operations can decide where inf and nan appear.  Each row is judged by itself,
-        so that its numbers do not depend on the other rows.
+        so that its numbers do not depend on the other rows.  In another type than the eager one,
+        doubtful rows are replaced, too, and by numbers that are computed in doubles.
         """
+        eager = recording.precision.eager
         wrong = ~np.isfinite(run.out).all(axis=1)
         lost = (wrong | ~np.isfinite(run.back).all(axis=1)) & (run.status == PASSED)
-        eager = self.run_eagerly(recording, x[lost], request) if lost.any() else None
-        if eager is not None:
-            run.status[lost], run.out[lost & wrong] = eager.status, eager.out[wrong[lost]]
+        doubtful = (run.status == DOUBTFUL) & (not eager)
+        wrong, again = wrong | doubtful, lost | doubtful
+
+        def other(rows: Array) -> Run:
+            if eager:
+                return self.run_eagerly(recording, rows, request)
+            return self.run(recording.precise, rows, request)
+
+        better = other(x[again]) if again.any() else None
+        if better is not None:
+            run.status[again], run.out[again & wrong] = better.status, better.out[wrong[again]]
             if request.scale is not None:
-                run.back[lost] = eager.back
+                run.back[again] = better.back
         run.good = bool((run.status == PASSED).all())
         if not run.good or request.scale is None:
             return
-        if eager is not None and not lost.all():
-            kept = self.run(recording, x[~lost], request).gradients
-            run.gradients = quietly(partial(np.add, kept, eager.gradients))
-        elif eager is not None:
-            run.gradients = eager.gradients
-        elif not np.isfinite(run.gradients).all():
-            run.gradients = self.run_eagerly(recording, x, request).gradients
+        finite = bool(np.isfinite(run.gradients).all())
+        if better is not None and not again.all():
+            # Doubtful rows have added nothing to the gradients.
+            kept = run if finite and not lost.any() else self.run(recording, x[~again], request)
+            run.gradients = quietly(partial(np.add, kept.gradients, better.gradients))
+        elif better is not None:
+            run.gradients = better.gradients
+        elif not finite:
+            run.gradients = other(x).gradients
 
     def run_eagerly(self, recording: Recording, x: Array, request: Request) -> Run:
         """The same in the eager order."""

@@ -15,9 +15,6 @@ from autograd.operands import item
 from autograd.order import topological
 from autograd.value import Value
 
-# Relative to the largest number on the way to the result: regrouped sums differ in last bits.
-TOLERANCE = 1e-9
-
 
 def check(
     function: Callable[..., Any], name: str, call: Call, response: Response, request: Request
@@ -27,12 +24,13 @@ def check(
         request.sink.flat.write()  # the function runs on the Values
     total = {} if request.scale is None else request.sink.total()
     slopes = dict.fromkeys(total, 0.0)
-    size = 0.0
+    size, tolerance = 0.0, response.first.precision.tolerance
     for k in range(len(call.numbers)):
         inputs, result = _eager(function, call, k, request.scale is not None)
         outputs = list(leaves(result))
         size = max(size, _size(outputs))
-        _compare(name, "result", response.out[k].tolist(), [item(z) for z in outputs], size)
+        allowed = tolerance * size
+        _compare(name, "result", response.out[k].tolist(), [item(z) for z in outputs], allowed)
         if request.scale is None or not isinstance(outputs[0], Value):
             continue
         back: dict[Value, float] = {}
@@ -42,14 +40,16 @@ def check(
             slopes_of[value] = slopes_of.get(value, 0.0) + float(response.back[k, index])
         eager = gradients([(outputs[0], request.scale)], [*back, *slopes], False)
         largest, count = max([size, *map(abs, eager)]), len(back)
-        _compare(name, "gradient in the arguments", list(back.values()), eager[:count], largest)
+        allowed = tolerance * largest
+        _compare(name, "gradient in the arguments", list(back.values()), eager[:count], allowed)
         for p, slope in zip(slopes, eager[count:], strict=True):
             slopes[p] += slope
     if total:
         largest = max(size, *map(abs, slopes.values()))
         _compare(
-            name, "gradient in the parameters", list(total.values()), list(slopes.values()), largest
-        )
+            name, "gradient in the parameters", list(total.values()), list(slopes.values()),
+            tolerance * largest,
+        )  # fmt: skip
 
 
 def _eager(
@@ -82,10 +82,10 @@ def _size(outputs: Sequence[Any]) -> float:
 
 
 def _compare(
-    name: str, quantity: str, compiled: list[float], eager: list[float], size: float
+    name: str, quantity: str, compiled: list[float], eager: list[float], allowed: float
 ) -> None:
     agree = len(compiled) == len(eager) and all(
-        x == y or (x != x and y != y) or abs(x - y) <= TOLERANCE * size
+        x == y or (x != x and y != y) or abs(x - y) <= allowed
         for x, y in zip(compiled, eager, strict=True)
     )
     if not agree:

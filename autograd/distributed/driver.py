@@ -198,6 +198,7 @@ class Rows:
             len(self.flat.parameters),
             recording.engine.name,
             self.function.options.exact,
+            self.function.options.precision.name,
             self.files,
         )
         self._job = Job(spec)

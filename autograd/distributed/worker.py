@@ -14,6 +14,7 @@ from autograd.atomic import quietly
 from autograd.compiled.arguments import Call
 from autograd.compiled.flat import Flat
 from autograd.compiled.function import Compiled
+from autograd.compiled.precision import precision
 from autograd.compiled.program import Program
 from autograd.compiled.recording import Recording
 from autograd.compiled.recordings import Options
@@ -59,6 +60,7 @@ class Spec:
     parameters: int
     engine: str
     exact: bool
+    dtype: str
     files: tuple[File, ...]
 
 
@@ -104,7 +106,7 @@ class Machine:
         columns = [file.open() for file in self.files]
         self.block = block_of(self.files)
         values = [Value(0.0) for _ in range(spec.parameters)]
-        known = []
+        known, chosen = [], precision(spec.dtype)
         for data, digest, places in zip(spec.programs, spec.digests, spec.places, strict=True):
             try:
                 program = _opened(data)
@@ -115,9 +117,9 @@ class Machine:
                     f"the program is {program.digest[:12]} here, and {digest[:12]} on the driver"
                 )
             parameters = [values[place] for place in places.tolist()]
-            known.append(Recording(program, parameters, 0, spec.engine))
+            known.append(Recording(program, parameters, 0, spec.engine, precision=chosen))
         self.first = known[0]
-        options = Options(spec.engine, spec.exact, threads=1, cache=len(known))
+        options = Options(spec.engine, spec.exact, threads=1, cache=len(known), precision=chosen)
         self.compiled = Compiled(_refuse, options, environment=False)
         self.compiled.adopt([column[:1] for column in columns], known)
         self.flat = Flat(self.compiled, values)

@@ -25,12 +25,15 @@ class Replay:
         model: called with one sample's inputs.
         loss: of a batch, the mean of its samples' losses.
         parameters: all parameters that the loss depends on.
+        dtype: the type of numbers in native code; see `autograd.compile`.
 
     Raises ModuleNotFoundError without NumPy; ValueError for a model with forward hooks, because a
     replay does not run them.
     """
 
-    def __init__(self, model: Module, loss: Loss, parameters: Sequence[Value]) -> None:
+    def __init__(
+        self, model: Module, loss: Loss, parameters: Sequence[Value], dtype: str = "float64"
+    ) -> None:
         self._model, self._loss = model, loss
         self._states: dict[Any, tuple[int, Any]] = {}  # a number for each, and what is kept alive
         # `compile` compares the variables of a closure, but does not look deep into a model, so
@@ -43,8 +46,8 @@ class Replay:
         def forward(x: Any, state: list[int] = state) -> Any:
             return model(x)
 
-        self.compiled = autograd.compile(sample, reduction="sum", cache=256)
-        self._forward = autograd.compile(forward, cache=256)
+        self.compiled = autograd.compile(sample, reduction="sum", cache=256, dtype=dtype)
+        self._forward = autograd.compile(forward, cache=256, dtype=dtype)
         self.flat = self.compiled.flat(parameters)
         self._outputs = self._forward.flat(parameters)
         self.look()
@@ -97,7 +100,8 @@ class Replay:
                 f"fit: a call of the model changes {changed}, which compiled=True does not "
                 "repeat; use compiled=False"
             )
-        if not abs(loss - mean) <= 1e-9 * max(abs(loss), abs(mean)) and mean == mean:
+        tolerance = self.compiled.options.precision.tolerance
+        if not abs(loss - mean) <= tolerance * max(abs(loss), abs(mean)) and mean == mean:
             raise ValueError(
                 f"fit: compiled=True takes the mean over samples, {mean!r}, but the loss of the "
                 f"batch is {loss!r}; use a loss with reduction='mean' and without class_weight, "

@@ -1,13 +1,14 @@
 """The largest errors of each operation: value and first derivatives in ulp, second derivatives.
 
-With the name of an engine, the errors are those of compiled functions.
+With the name of an engine or "float32", the errors are those of compiled functions.
 """
 
 import itertools
 import math
 import random
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from autograd import hessian, rows
 from autograd.operation import Operation
 from tests import reference
 
-Point = tuple[float, ...]
+Point = Sequence[float]
+LARGEST_SINGLE, SMALLEST_SINGLE = 1e38, 1.2e-38
 
 
 def worst(name: str, count: int, more: Iterable[Point] = ()) -> list[float]:
@@ -54,26 +56,48 @@ def errors(name: str, *operands: float) -> list[float]:
     return _errors(op, operands, z, [float(dz(x, y, z)) for dz in partials if dz is not None])
 
 
-def _errors(op: Operation, operands: Point, z: float, slopes: Iterable[float]) -> list[float]:
-    found = [reference.value_ulps(op, operands, z)]
+def _errors(
+    op: Operation, operands: Point, z: float, slopes: Iterable[float], single: bool = False
+) -> list[float]:
+    found, largest = [reference.value_ulps(op, tuple(operands), z, single)], reference.LARGEST
     for k, slope in enumerate(slopes):
         exact = reference.partial(op, k, *operands)
-        inside = abs(exact) < reference.LARGEST
-        found.append(reference.ulps(slope, exact) if inside else 0.0)
+        inside = abs(exact) < (LARGEST_SINGLE if single else largest)
+        found.append(reference.ulps(slope, exact, single=single) if inside else 0.0)
     return found
 
 
 def worst_compiled(name: str, count: int, engine: str) -> list[float]:
-    """The same as `worst`, as an engine of compiled functions computes a batch of points."""
-    op = rows()[name]
-    points = list(_points(op, count))
-    compiled = autograd.compile(lambda *x: op(*x), engine=engine)
+    """The same as `worst`, as an engine of compiled functions computes a batch of points.
+
+    In single precision, numbers that it does not have are rounded or left out.
+    """
+    op, single = rows()[name], engine == "float32"
+    points: list[Sequence[float]] = list(_points(op, count))
+    if single:
+        points = [point for point in ([*map(_single, p)] for p in points) if _fits(op, point)]
+    options: dict[str, Any] = {"dtype": engine} if single else {"engine": engine}
+    compiled = autograd.compile(lambda *x: op(*x), **options)
     z, slopes = compiled.value_and_grad(*np.array(points).T, argnums=tuple(range(op.arity)))
     found = [0.0] * (1 + op.arity)
     for k in np.flatnonzero(np.isfinite(z)):
-        some = _errors(op, points[k], float(z[k]), [float(slope[k]) for slope in slopes])
+        slope = [float(column[k]) for column in slopes]
+        some = _errors(op, points[k], float(z[k]), slope, single)
         found = [max(pair) for pair in zip(found, some, strict=True)]
     return found
+
+
+def _single(x: float) -> float:
+    inside = x == 0.0 or SMALLEST_SINGLE < abs(x) < LARGEST_SINGLE
+    return float(np.float32(x)) if inside else math.inf
+
+
+def _fits(op: Operation, operands: Sequence[float]) -> bool:
+    """Whether single precision has the operands and the value of a row."""
+    if math.inf in operands:
+        return False
+    z = abs(op.value(*operands))
+    return bool(op.is_smooth(*operands)) and (z == 0.0 or SMALLEST_SINGLE < z < LARGEST_SINGLE)
 
 
 def second_error(op: Operation, *operands: float) -> float:
@@ -86,7 +110,7 @@ def second_error(op: Operation, *operands: float) -> float:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the table: `accuracy [points per operation (200)] [engine of compiled functions]`."""
+    """Print the table: `accuracy [points per operation (200)] [engine, or float32]`."""
     count = int(arguments[0]) if arguments else 200
     if len(arguments) > 1:
         print(f"| operation, {arguments[1]} | z | dz/dx | dz/dy |\n|---|---|---|---|")

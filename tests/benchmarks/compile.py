@@ -65,9 +65,13 @@ def eager(model: MicroGPT) -> Step:
     return step
 
 
-def compiled(model: MicroGPT, engine: str, batch: int, threads: int | None = 1) -> Step:
+def compiled(
+    model: MicroGPT, engine: str, batch: int, threads: int | None = 1, dtype: str = "float64"
+) -> Step:
     """Loss and all gradients of a batch of names of one length, warmed up."""
-    function = autograd.compile(model.loss, engine=engine, reduction="mean", threads=threads)
+    function = autograd.compile(
+        model.loss, engine=engine, reduction="mean", threads=threads, dtype=dtype
+    )
     x, flat = np.array([encode(NAME)] * batch), function.flat(model.parameters())
     return warm(lambda: flat.backward(x), batch)
 
@@ -98,10 +102,11 @@ def gpt() -> None:
     model = MicroGPT(seed=0)
     nodes = len(autograd.topological(model.loss(encode(NAME))))
     print(f"character GPT, 4,192 parameters, a name of 6 letters, {nodes:,} nodes: loss and all")
-    print("gradients in float64, one thread, microseconds per sample\n")
+    print("gradients, one thread, microseconds per sample, in float64 where nothing else is said\n")
     makers: dict[str, Callable[[int], Step | None]] = {
         "chainrule, compiled, native": lambda b: compiled(model, "native", b),
         "the same, with Adam's step": lambda b: with_adam(model, b),
+        "the same in float32": lambda b: compiled(model, "native", b, dtype="float32"),
         "chainrule, compiled, numpy": lambda b: compiled(model, "numpy", b),
         "chainrule, eager Values": lambda b: eager(model) if b == 1 else None,
         "CasADi SX": lambda b: GPTS["CasADi SX"](model, b) if b == 1 else None,
@@ -122,7 +127,7 @@ def gpt() -> None:
         "its time per sample is used)\n"
     )
     ours = times.pop("chainrule, compiled, native")
-    del times["the same, with Adam's step"]
+    del times["the same, with Adam's step"], times["the same in float32"]
     lines = []
     for name, each in times.items():
         ratios = [(b if b == b else each[0]) / a for a, b in zip(ours, each, strict=True)]

@@ -4,7 +4,8 @@ The referee evaluates each operation with MPFR, from the textbook's z alone, and
 by central differences at 500 bits: no derivative of the engine's is read.  The bound on what
 rounding may do follows the graph: it is twice the first-order error of arithmetic in which a value
 is good to 2 units in the last place (u), a local derivative to 4, a sum or product of the chain
-rule to 1, and in which every result is computed from operands that are rounded already.
+rule to 1, and in which every result is computed from operands that are rounded already.  In single
+precision the inputs are rounded, too.
 """
 
 import argparse
@@ -27,11 +28,28 @@ from autograd import Value, rows, rules
 from autograd.operation import Operation
 from tests.reference import CROSSES_ZERO, terms
 
-ULP = 2.0**-52
 BITS = 500
 # What a difference of values needs where a derivative is far below its value, as in tanh(150).
 MORE_BITS = 3000
-SMALLEST = 1e-290  # below, digits are lost to underflow, of which the bound knows nothing
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """A type of numbers: its unit in the last place of 1, and how far an input is rounded.
+
+    Attributes:
+        smallest: below, digits are lost to underflow, of which the bound knows nothing.
+        largest: above, numbers are out of range.
+    """
+
+    ulp: float
+    rounded: float
+    smallest: float
+    largest: float
+
+
+DOUBLES = Arithmetic(2.0**-52, 0.0, 1e-290, 1e300)
+SINGLES = Arithmetic(2.0**-23, 2.0**-24, 1e-30, 1e30)
 
 Program = list[tuple[Operation, int, int]]
 # From a program and a point: the value and the gradient.
@@ -93,14 +111,14 @@ def eager(graph: Graph, point: list[float]) -> tuple[float, list[float]]:
 class _Compiled:
     """The value and gradient of `autograd.compile`, which records each graph once."""
 
-    def __init__(self, engine: str) -> None:
-        self.engine = engine
+    def __init__(self, **options: Any) -> None:
+        self.options = options
         self.graph: Graph | None = None
         self.run: Any = None
 
     def __call__(self, graph: Graph, point: list[float]) -> tuple[float, list[float]]:
         if graph is not self.graph:
-            self.graph, self.run = graph, autograd.compile(graph, engine=self.engine)
+            self.graph, self.run = graph, autograd.compile(graph, **self.options)
         every = tuple(range(len(point)))
         value, gradient = self.run.value_and_grad(*point, argnums=every)
         return float(value), [float(g) for g in gradient]
@@ -108,8 +126,9 @@ class _Compiled:
 
 ENGINES: dict[str, Callable[[], Engine]] = {
     "eager": lambda: eager,
-    "numpy": functools.partial(_Compiled, "numpy"),
-    "native": functools.partial(_Compiled, "native"),
+    "numpy": functools.partial(_Compiled, engine="numpy"),
+    "native": functools.partial(_Compiled, engine="native"),
+    "float32": functools.partial(_Compiled, dtype="float32"),
 }
 
 
@@ -181,16 +200,22 @@ class Truth:
         ]
 
 
-def truth(graph: Graph, point: list[float], bits: int = BITS) -> Truth:
-    """Value and gradient at high precision.  Raises OutOfRangeError where doubles cannot follow."""
-    count = graph.inputs
+def truth(
+    graph: Graph, point: list[float], bits: int = BITS, arithmetic: Arithmetic = DOUBLES
+) -> Truth:
+    """Value and gradient at high precision.
+
+    Raises OutOfRangeError where the arithmetic cannot follow.
+    """
+    count, ulp = graph.inputs, arithmetic.ulp
+    smallest, largest = arithmetic.smallest, arithmetic.largest
     with gmpy2.context(gmpy2.get_context(), precision=bits):
         line = [mpfr(x) for x in point]
-        errors = [0.0] * count
+        errors = [arithmetic.rounded * abs(x) for x in point]
         tangents = [[mpfr(int(i == k)) for k in range(count)] for i in range(count)]
         paths = [[float(i == k) for k in range(count)] for i in range(count)]
         spread = [[0.0] * count for _ in range(count)]
-        rounding = (3 * len(graph.steps) + 4) * ULP
+        rounding = (3 * len(graph.steps) + 4) * ulp
         for op, i, j in graph.steps:
             places = [i, j][: op.arity]
             operands = [line[p] for p in places]
@@ -198,15 +223,15 @@ def truth(graph: Graph, point: list[float], bits: int = BITS) -> Truth:
             if op.smooth and _near_an_end(op, [float(x) for x in operands], own):
                 raise OutOfRangeError
             z, first, second = _difference(op, operands)
-            if not (z == 0 or SMALLEST < _size(z) < 1e300):
+            if not (z == 0 or smallest < _size(z) < largest):
                 raise OutOfRangeError
             slopes = [_size(d) for d in first]
-            if any(not (d == 0 or SMALLEST < d < 1e300) for d in slopes):
+            if any(not (d == 0 or smallest < d < largest) for d in slopes):
                 raise OutOfRangeError
             size = max(_size(z), terms(op, *map(float, operands)))
-            errors.append(sum(d * e for d, e in zip(slopes, own, strict=True)) + 2 * ULP * size)
+            errors.append(sum(d * e for d, e in zip(slopes, own, strict=True)) + 2 * ulp * size)
             # silu' and gelu' pass through 0, where they are good to 4 ulp of their terms.
-            least = 2 * ULP * 0.25 if op.name in CROSSES_ZERO else 0.0
+            least = 2 * ulp * 0.25 if op.name in CROSSES_ZERO else 0.0
             drift = [least + sum(d * e for d, e in zip(row, own, strict=True)) for row in second]
             line.append(z)
             tangent, path, reach_of = [], [], []
@@ -270,7 +295,11 @@ def points(point: list[float], count: int, rng: random.Random) -> Iterator[list[
 
 
 def compare(graphs: int, seed: int, engines: list[str], per_structure: int = 10) -> Tally:
-    """Compare so many random graphs, `per_structure` points for each structure."""
+    """Compare so many random graphs, `per_structure` points for each structure.
+
+    The engines compute in the same arithmetic.
+    """
+    kind = SINGLES if "float32" in engines else DOUBLES
     tally = Tally(wrong={name: [] for name in engines}, worst=dict.fromkeys(engines, 0.0))
     made, table = {name: ENGINES[name]() for name in engines}, list(rows().values())
     rng = random.Random(seed)
@@ -278,14 +307,14 @@ def compare(graphs: int, seed: int, engines: list[str], per_structure: int = 10)
         one, start = graph(rng, table)
         for point in points(start, min(per_structure, graphs - tally.compared), rng):
             try:
-                exact = truth(one, point)
+                exact = truth(one, point, BITS, kind)
             except OutOfRangeError:
                 tally.skipped += 1
                 continue
             found = {name: engine(one, point) for name, engine in made.items()}
             if any(exact.misses(*result) for result in found.values()):
                 try:  # perhaps the referee's digits are to blame
-                    exact = truth(one, point, MORE_BITS)
+                    exact = truth(one, point, MORE_BITS, kind)
                 except OutOfRangeError:
                     tally.skipped += 1
                     continue

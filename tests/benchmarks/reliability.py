@@ -27,7 +27,9 @@ def _accuracy(share: float) -> Iterator[Row]:
 
 
 def _graphs(share: float) -> Iterator[Row]:
-    for engine, count in (("eager", 1_000_000), ("numpy", 20_000), ("native", 20_000)):
+    for engine, count in (
+        ("eager", 1_000_000), ("numpy", 20_000), ("native", 20_000), ("float32", 20_000),
+    ):  # fmt: skip
         tally = random_graphs.compare(max(200, int(count * share)), 0, [engine], 10)
         found = f"{len(tally.wrong[engine])} out of bounds"
         yield f"random graphs, {engine}", f"{tally.compared:,} against MPFR", found

@@ -12,8 +12,10 @@ from autograd.compiled.native import doubts, lookups, peaks
 from autograd.compiled.native.limits import Peaks
 from autograd.compiled.native.records import Records
 from autograd.compiled.native.writer import Writer, copy
-from autograd.compiled.rounding import Step, runs
+from autograd.compiled.rounding import Cone, Step, exactness, runs
 from autograd.value import rows
+
+Array = Any
 
 
 class Bounds:
@@ -22,12 +24,16 @@ class Bounds:
     def __init__(self, writer: Writer, watched: Peaks, lists: dict[str, Records]) -> None:
         self.writer, self.peaks, self.lists = writer, watched, lists
         self.layout, self.tile = writer.layout, writer.tile
-        self.cone = cone = writer.program.cone
+        self.doubles = Writer(writer.program, writer.tile, writer.layout, writer.tables)
+        self.cone = cone = watched.cone
         table = rows()
         self.variants = [(table[variant.op], variant) for variant in cone.rows]
         self._begin()
-        for step in cone.steps:
-            self._follow(step)
+        self.sums = {} if cone.precision.eager else _whole_sums(cone)
+        if self.sums:  # whether doubles have the eager bits, if the operands are exact
+            self.exact = ~exactness(writer.program).inexact
+        for k, step in enumerate(cone.steps):
+            self._follow(k, step)
         self._watch()
 
     # ------------------------------------------------------------------ many numbers at once
@@ -75,7 +81,8 @@ class Bounds:
             elif stride:
                 loops.append((size, count, stride))
                 count *= size
-        place, begin = self.layout.bounds, self.lists["begin"]  # bounds are not in use yet
+        # The bounds are not in use yet.
+        place, begin = self.layout.bounds * self.layout.real.per_double, self.lists["begin"]
         self.writer.sizes(begin, loops, place, shared - SHARED)
         table = self.writer.tables.append([(place, count, to)])
         begin.append((peaks.peaks, (False, False)), 1, table)
@@ -84,19 +91,28 @@ class Bounds:
 
     def _begin(self) -> None:
         """Add the records for the first magnitudes and bounds; no sample is in doubt yet."""
-        layout, lanes = self.layout, runs(self.cone.lanes).tolist()
+        layout, lanes, inputs = self.layout, self.cone.lanes, self.writer.program.tape.inputs
+        lanes = [*runs(lanes[lanes < inputs]).tolist(), *runs(lanes[lanes >= inputs]).tolist()]
         self.lists["bounds"].append((lookups.zero, ()), layout.doubt, self.tile)
         lines = [(0, layout.lanes), *((layout.lane(a), n * self.tile) for a, n in lanes)]
-        self._add((doubts.measure, ()), len(lines), self.writer.tables.append(lines))
+        sources = [(place, n) for place, n in lines if place + n <= layout.sources]
+        if sources:
+            lines = [line for line in lines if line not in sources]
+            table = self.writer.tables.append(sources)
+            self._add((doubts.measure, (True,)), len(sources), table, layout.originals)
+        self._add((doubts.measure, (False,)), len(lines), self.writer.tables.append(lines))
 
     def _add(self, kernel: Any, *fields: int) -> None:
-        layout = self.layout
-        self.lists["bounds"].append(kernel, layout.sizes, layout.bounds, self.cone.unit, *fields)
+        layout, roundings = self.layout, self.cone.roundings
+        self.lists["bounds"].append(kernel, layout.sizes, layout.bounds, roundings, *fields)
 
-    def _follow(self, step: Step) -> None:
-        one, writer, layout = step.instruction, self.writer, self.layout
+    def _follow(self, k: int, step: Step) -> None:
+        one, writer, layout = step.instruction, self.doubles, self.layout
         parts = layout.sizes, layout.bounds
-        if one.kind in (CONTRACT, GATHER):
+        if one.kind in (CONTRACT, GATHER) and not self.cone.precision.eager:
+            if k in self.sums:
+                self._look_up(*self.sums[k])
+        elif one.kind in (CONTRACT, GATHER):
             self._sum(one, parts[step.x_bound], parts[step.y_bound], True)
         elif one.kind == ROW:
             (op, variant), kinds = self.variants[one.op], writer.kinds(one.pool)
@@ -114,7 +130,7 @@ class Bounds:
 
     def _sum(self, one: Instruction, x: int, y: int, add: bool) -> None:
         """Add a sum of products of magnitudes and bounds."""
-        writer, records, z = self.writer, self.lists["bounds"], self.layout.bounds
+        writer, records, z = self.doubles, self.lists["bounds"], self.layout.bounds
         if one.kind == GATHER:
             writer.gather(records, one, np.full(one.lanes, not add), (z, x, y))
             return
@@ -122,3 +138,39 @@ class Bounds:
         sides = [writer.side(*pair) for pair in pairs]
         alone = writer.is_one(np.array(one.y)) and y == self.layout.sizes  # the magnitude of 1 is 1
         writer.contract(records, one, sides, add, alone)
+
+    def _look_up(self, lanes: Array, counts: Array, x: Array, y: Array, signs: Array) -> None:
+        """Add the record for the margins of whole sums."""
+        layout, append, first = self.layout, self.writer.tables.append, SHARED
+        codes = [
+            4 * np.where(side < first, layout.lane(side), side - first) + (side < first)
+            for side in (x, y)
+        ]
+        tables = (
+            append(2 * layout.lane(lanes) + self.exact[lanes]),
+            append(np.concatenate([[0], np.cumsum(counts)])),
+            append(codes[0] + 2 * (signs < 0)),
+            append(codes[1]),
+        )
+        self._add((doubts.sum_margins, (self.tile,)), len(lanes), *tables)
+
+
+def _whole_sums(cone: Cone) -> dict[int, tuple[Array, ...]]:
+    """For the last step of each sum: its lanes, how many products each has, the products, signs."""
+    steps = [(k, step.instruction) for k, step in enumerate(cone.steps)]
+    last = {id(one): k for k, one in steps if one.kind in (CONTRACT, GATHER)}
+    parts = [(k, one) for k, one in steps if last.get(id(one)) == k]
+    if not parts:
+        return {}
+    columns = [np.broadcast_arrays(*one.products, int(one.sign), k) for k, one in parts]
+    z, x, y, sign, k = np.concatenate(columns, axis=1)
+    lanes, inverse = np.unique(z, return_inverse=True)
+    ends = np.zeros(len(lanes), dtype=np.int64)
+    np.maximum.at(ends, inverse, k)
+    sums = {}
+    for end in np.unique(ends).tolist():
+        chosen = np.flatnonzero(ends[inverse] == end)
+        chosen = chosen[np.argsort(z[chosen], kind="stable")]
+        own, counts = np.unique(z[chosen], return_counts=True)
+        sums[end] = own, counts, x[chosen], y[chosen], sign[chosen]
+    return sums

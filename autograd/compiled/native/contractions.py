@@ -6,7 +6,7 @@ Both kinds add in the same order, so they give the same bits.
 from collections.abc import Callable, Sequence
 from itertools import product
 
-from autograd.compiled.native.ir import VECTOR, Function, Term, Whole
+from autograd.compiled.native.ir import Function, Term, Whole
 from autograd.compiled.native.shapes import ONCE, SIZES, Shape, pieces
 
 Piece = tuple[int, int, int]  # of a line: its start, its width, and how many numbers count
@@ -68,7 +68,7 @@ class _OneShape(_Kernel):
         self.q = max((loop for loop in blocked if not loop.y and loop is not self.p), default=ONCE)
         rest = [loop for loop in shape.outer if loop is not self.p and loop is not self.q]
         self.others = sorted(rest, reverse=True) if shape.apart else rest
-        self.line = pieces(shape.vector.length)
+        self.line = pieces(shape.vector.length, f.vector)
         shared = (self.p, self.q) != (ONCE, ONCE) and shape.vector.x == shape.vector.y
         self.together = max(1, min(len(self.line), 2 if shared else 4, registers // 2))
         self.sizes = self._sizes(max(1, registers // self.together))
@@ -105,10 +105,10 @@ class _OneShape(_Kernel):
 
     def _along(self, at: Places, p: int, q: int) -> None:
         """Write a block at every piece of the vector loop."""
-        shape, line, together = self.shape, self.line, self.together
-        whole = shape.vector.length // VECTOR
+        shape, line, together, width = self.shape, self.line, self.together, self.f.vector
+        whole = shape.vector.length // width
         if not shape.vector.out:  # a sum: whole vectors first, then the rest of the line
-            strides = [VECTOR * stride for stride in shape.vector[1:]]
+            strides = [width * stride for stride in shape.vector[1:]]
             if whole:
                 more = [(whole, *strides)] if whole > 1 else []
                 self._block(at, p, q, line[:1], [*shape.sums, *more], shape.add)
@@ -117,7 +117,7 @@ class _OneShape(_Kernel):
                 self._block(here, p, q, [(0, *piece[1:])], shape.sums, shape.add or whole > 0)
             return
         groups = whole // together if whole // together > 2 else 0
-        steps = [(groups, *(VECTOR * together * stride for stride in shape.vector[1:]))]
+        steps = [(groups, *(width * together * stride for stride in shape.vector[1:]))]
         self.nested(
             steps, at, lambda at: self._block(at, p, q, line[:together], shape.sums, shape.add)
         )
@@ -230,8 +230,8 @@ class _AnyShape(_Kernel):
     def _result(self, at: Places) -> None:
         """Write the vectors of one result: whole ones, and the rest of the line."""
         f, out = self.f, self.moves[0]
-        whole, rest = self.length // VECTOR, self.length % VECTOR
-        steps = [whole, *(f.spread(VECTOR * moves, 1) for moves in self.moves)]
+        whole, rest = self.length // f.vector, self.length % f.vector
+        steps = [whole, *(f.spread(f.vector * moves, 1) for moves in self.moves)]
         add = self.add
         if out:
             self.nested([steps], at, lambda at: self._piece(at, [], add, None))
@@ -256,10 +256,11 @@ class _AnyShape(_Kernel):
     def _summed(self, loops: Sequence[Steps], at: Places, total: Term, mask: Term | None) -> Term:
         """The total after all terms."""
         if not loops:
-            x = self.factor(0, at[0], (0, VECTOR, 0), mask)
+            piece = (0, self.f.vector, 0)
+            x = self.factor(0, at[0], piece, mask)
             if self.alone:
                 return total + x
-            return x.times_plus(self.factor(1, at[1], (0, VECTOR, 0), mask), total)
+            return x.times_plus(self.factor(1, at[1], piece, mask), total)
         (length, _, *strides), *rest = loops
 
         def body(i: Whole, totals: list[Term]) -> list[Term]:

@@ -9,20 +9,21 @@ import math
 from typing import Any
 
 from autograd.compiled import margins
-from autograd.compiled.margins import HUGE
+from autograd.compiled.margins import HUGE, MIN_MARGIN
 from autograd.compiled.native.ir import Function, Term, Whole
 from autograd.compiled.native.lookups import Lookup
 from autograd.compiled.native.peaks import NOTHING, larger
 from autograd.compiled.native.rows import Kinds, Row
-from autograd.compiled.rounding import INFINITE, SMALLEST, UNIT
+from autograd.compiled.precision import DOUBLE, Precision
+from autograd.compiled.rounding import INFINITE
 from autograd.operation import Operation
 
 
-def magnitude(x: Term) -> Term:
+def magnitude(x: Term, precision: Precision) -> Term:
     """The magnitudes of numbers, as used in bounds."""
-    size = abs(x)
-    tiny = size.compare("olt", SMALLEST) & size.compare("ogt", 0.0)
-    return size.replaced(tiny, SMALLEST).replaced(size.compare("oeq", math.inf), INFINITE)
+    size, least = abs(x), precision.smallest
+    tiny = size.compare("olt", least) & size.compare("ogt", 0.0)
+    return size.replaced(tiny, least).replaced(size.compare("oeq", math.inf), INFINITE)
 
 
 class _Bounds(Lookup):
@@ -31,7 +32,7 @@ class _Bounds(Lookup):
     def begin(self) -> None:
         """Read the first fields: the offsets of magnitudes and of bounds, and the unit."""
         self.sizes, self.bounds = self.field(), self.field()
-        self.unit = self.f.as_real(self.field()) * UNIT
+        self.unit = self.f.as_real(self.field()) * self.f.values.precision.unit
 
     def margin(self, place: Whole, width: int) -> Term:
         """How far numbers may be off."""
@@ -43,20 +44,36 @@ class _Bounds(Lookup):
 # ---------------------------------------------------------------------- for every number
 
 
-def measure(f: Function) -> None:
-    """Write the magnitudes of numbers in lines, and their first bounds."""
+def measure(f: Function, sources: bool) -> None:
+    """Write the magnitudes of numbers in lines, and their first bounds.
+
+    `sources` means that the numbers have originals; the field after the table is the distance.
+    """
     here = _Bounds(f, 1)
     here.begin()
     count, table = here.field(), here.table()
+    originals = here.field() if sources else 0
+
+    def off(x: Term, place: Whole) -> Term:
+        """How far numbers are from the originals; more than HUGE where they have overflowed."""
+        if not sources:
+            return f.number(0.0).replaced(abs(x).compare("ueq", math.inf), 2 * HUGE)
+        exact = f.load(f.at(place + originals))
+        distance = abs(exact - x)
+        some = distance.replaced(distance.compare("olt", MIN_MARGIN), MIN_MARGIN)
+        return some.replaced(exact.compare("ueq", x), 0.0)
 
     def line(i: Whole) -> None:
         first, length = f.entry(table, i * 2), f.entry(table, i * 2 + 1)
 
         def some(at: Any, _: list[Term]) -> list[Term]:
             place, kept = first + at[0], at[1]
-            size = magnitude(f.load(f.at(place)))
+            x = f.value(place)
+            size = magnitude(x, f.values.precision)
             here.put(size, place + here.sizes, kept)
-            here.put(f.spread(here.unit) * size, place + here.bounds, kept)
+            bound = f.spread(here.unit) * size
+            bound = bound if f.values.precision.eager else bound + off(x, place)
+            here.put(bound, place + here.bounds, kept)
             return []
 
         here.vectors(length, some)
@@ -72,7 +89,13 @@ def _printed(
     printer = row.printer(numbers, [], z=z, **dict(zip("pq", off, strict=False)))
     for name, tree in rules.parts.items():
         printer.names[name] = printer.number(tree)
-    return [printer.term(rules.margin), printer.term(rules.doubt)]
+    margin, doubt = printer.term(rules.margin), printer.term(rules.doubt)
+    precision = z.f.values.precision
+    if precision.eager:
+        return [margin, doubt]
+    own = abs(row.printer(numbers, [row.op.value_tree]).term(row.op.value_tree) - z)
+    usual = abs(z).times_plus(precision.noise, precision.underflow)
+    return [margin + own, doubt + own.compare("ugt", usual).select(z.like(1.0), 0.0)]
 
 
 def row_margins(
@@ -87,7 +110,7 @@ def row_margins(
     def lane(i: Whole, start: Whole) -> None:
         z = result + i * tile + start
         off = [here.margin(operand.of(i) + start, here.width) for operand in row.operands]
-        margin, more = _printed(row, variant, row.of_tile(i, start), here.load(z), off)
+        margin, more = _printed(row, variant, row.of_tile(i, start), here.value(z), off)
         here.increase(margin, z + here.bounds)
         here.increase(more, doubt + start)
 
@@ -98,7 +121,7 @@ def row_margins(
             operand.vector(start, here.bounds) - unit * operand.vector(start, here.sizes)
             for operand in row.operands
         ]
-        z = f.load(f.at(result + start))
+        z = f.value(result + start)
         margin, more = _printed(row, variant, row.of_lanes(start), z, off)
         bound = result + start + here.bounds
         here.put(f.load(f.at(bound)) + margin, bound, kept)
@@ -111,6 +134,45 @@ def row_margins(
         here.increase(total.total(), doubt)
 
 
+def sum_margins(f: Function, tile: int) -> None:
+    """Add the margins of sums of products to the bounds of their results.
+
+    Everything is looked up.  A result is its place times 2, plus 1 if doubles give the eager bits
+    for exact factors.  A factor is its place times 4, plus 1 if each sample has its own number, and
+    plus 2 to subtract the product.
+    """
+    here = _Bounds(f, tile)
+    here.begin()
+    count, results, starts, xs, ys = here.field(), *(here.table() for _ in range(4))
+    unit = f.spread(here.unit * (DOUBLE.unit / f.values.precision.unit), here.width)
+
+    def factor(code: Term, start: Whole) -> tuple[Term, Term]:
+        """Numbers and their margins."""
+        own, place = code & 1, (code >> 2) + (code & 1) * start
+        read = here.value(place), here.margin(place, here.width)
+        x, off = (own.compare("ne", 0).select(v, f.spread(v.part(0), here.width)) for v in read)
+        return x, off
+
+    def lane(i: Whole, start: Whole) -> None:
+        code = f.spread(f.entry(results, i), 1)
+        place = (code >> 1) + start
+
+        def term(t: Whole, state: list[Term]) -> list[Term]:
+            codes = [f.spread(f.entry(table, t), 1) for table in (xs, ys)]
+            (x, p), (y, q) = (factor(one, start) for one in codes)
+            product, (total, size, off) = x * y, state
+            product = (codes[0] & 2).compare("ne", 0).select(-product, product)
+            off = off + (abs(x) * q + p * abs(y) + p * q)
+            return [total + product, size + abs(product), off]
+
+        total, size, off = here.terms(starts, i, 0, term, *[here.number(0.0)] * 3)
+        exact = f.spread((code & 1).compare("ne", 0), here.width) & off.compare("oeq", 0.0)
+        rounding = (size * unit).replaced(exact, 0.0)
+        here.increase(abs(total - here.value(place)) + off + rounding, place + here.bounds)
+
+    here.lanes(count, lane)
+
+
 def largest_doubts(f: Function, tile: int) -> None:
     """Add to the doubts of samples where rounding could make another list entry the largest."""
     here = _Bounds(f, tile)
@@ -120,7 +182,7 @@ def largest_doubts(f: Function, tile: int) -> None:
     def lane(i: Whole, start: Whole) -> None:
         def both(t: Whole) -> tuple[Term, Term]:
             place = f.entry(entries, t) + start
-            return here.load(place), here.margin(place, here.width)
+            return here.value(place), here.margin(place, here.width)
 
         def top(t: Whole, state: list[Term]) -> list[Term]:
             x, off = both(t)

@@ -8,8 +8,10 @@ from autograd.compiled.encoded import Batch
 from autograd.compiled.lowering import CHOOSE, CONTRACT, GATHER, SHARED
 from autograd.compiled.native.calls import Call, Copy, Shared
 from autograd.compiled.native.kernels import Loaded, loading
+from autograd.compiled.native.reals import TYPES
 from autograd.compiled.native.target import host
 from autograd.compiled.native.team import cores
+from autograd.compiled.precision import DOUBLE, Precision
 from autograd.compiled.program import Program
 
 Array = Any
@@ -17,21 +19,28 @@ Memory = tuple[Loaded, list[Array], dict[Any, Copy]]
 _SMALL = 1024  # up to this many numbers, copying them is faster than looking up their addresses
 _COPIES = 8  # kinds of such calls whose arrays are reused
 _ENOUGH = 25_000_000  # products in a batch from which on all processors share it
-TILES = 8, 16, 32  # samples side by side
-_NUMBERS = 65_536  # lanes times samples in a tile; more would not fit in the second cache
+SMALLEST = 8  # samples in the smallest tile of several
+WIDE = 2, 4  # vectors of samples in wide tiles
+_BYTES = 1 << 19  # of the lanes in a tile; more would not fit in the second cache
 
 
 class NativeEngine:
-    """Runs a program as machine code that LLVM compiles for it."""
+    """Runs a program as machine code that LLVM compiles for it.
+
+    Args:
+        precision: the type of its numbers.
+    """
 
     name = "native"
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, precision: Precision = DOUBLE) -> None:
+        self.program, self.real = program, TYPES[precision.name]
         self._loaded: dict[int, Loaded] = {}
         self._local = threading.local()
-        wide = [tile for tile in TILES[1:] if tile * program.slots <= _NUMBERS]
-        self._tiles = [*(wide if _is_regular(program) else []), TILES[0]]
+        vector, bytes_of_a_sample = self.real.vector, program.slots * self.real.size
+        wide = [count * vector for count in WIDE if _is_regular(program)]
+        wide = [tile for tile in wide if tile * bytes_of_a_sample <= _BYTES]
+        self._tiles = sorted({SMALLEST, vector, *wide})
 
     def memory(self, samples: int) -> Memory:
         """The code for that many samples, with this thread's memory and calls of small batches.
@@ -40,7 +49,7 @@ class NativeEngine:
         """
         tile = 1
         if samples > 1:
-            tile = max((size for size in self._tiles if size < 2 * samples), default=TILES[0])
+            tile = max((size for size in self._tiles if size < 2 * samples), default=SMALLEST)
         by_tile: dict[Any, Any] = self._local.__dict__
         if tile not in by_tile:
             loaded = self.loaded(tile)
@@ -51,7 +60,7 @@ class NativeEngine:
         """The code for a tile, ready to run."""
         with loading:
             if tile not in self._loaded:
-                self._loaded[tile] = Loaded(self.program, tile, host())
+                self._loaded[tile] = Loaded(self.program, tile, host(), self.real)
             return self._loaded[tile]
 
     def run(self, memory: Memory, batch: Batch, threads: int | None = None) -> bool:

@@ -1,16 +1,68 @@
-"""Functions of libm for vectors of doubles, within 1.2 units in the last place.
+"""Functions of libm for vectors, within 1.2 units in the last place.
 
 The methods are the usual ones: an argument is reduced by a multiple of log 2 or of pi / 2.  This is
 done in two or more parts, the first of which are short enough for exact products (Cody and Waite
 1980).  A polynomial does the rest.  Rounding errors are added back where they matter (Dekker 1971,
 Knuth 1969).
-The coefficients were fitted at Chebyshev's points with 200 bits.
+The coefficients were fitted at Chebyshev's points with 200 bits.  For exponentials and
+logarithms, each type of numbers has its own; the other functions are computed in doubles.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
-from autograd.compiled.native.ir import INT, Term
+from autograd.compiled.native.ir import Term
+from autograd.compiled.native.reals import DOUBLE, SINGLE, Reals
+
+
+@dataclass(frozen=True)
+class _Coefficients:
+    """What the exponentials and logarithms of a type of numbers need.
+
+    Attributes:
+        exp: (e^r - 1 - r) / r^2 for |r| <= log(2) / 2.
+        log: (log((1 + s) / (1 - s)) - 2 s) / s^3 in s^2, for |s| <= 0.1716.
+        log2: the logarithm of 2 in two parts; times a power's exponent, the first is exact.
+        most, least: beyond these, e^x is inf or 0.
+        minus_one: below this, e^x - 1 is -1.
+        flat: beyond this, the hyperbolic tangent is 1.
+        root_half: the bits of sqrt(1/2).
+    """
+
+    exp: tuple[float, ...]
+    log: tuple[float, ...]
+    log2: tuple[float, float]
+    most: float
+    least: float
+    minus_one: float
+    flat: float
+    root_half: int
+
+
+_COEFFICIENTS = {
+    DOUBLE: _Coefficients(
+        exp=(
+            0.5, 0.1666666666666667, 0.04166666666666667, 0.008333333333326141,
+            0.0013888888888883752, 0.00019841269874800683, 2.4801587325533502e-05,
+            2.75572554255029e-06, 2.7557273661174726e-07, 2.5105206475334834e-08,
+            2.091467944897855e-09,
+        ),
+        log=(
+            0.666666666666667, 0.39999999999899505, 0.2857142862597575, 0.22222211134751835,
+            0.18182889128412458, 0.15331721495826012, 0.1461645097955211,
+        ),
+        log2=(6.93147180369123816490e-01, 1.90821492927058770002e-10),
+        most=710.0, least=-746.0, minus_one=-40.0, flat=50.0, root_half=0x3FE6A09E667F3BCD,
+    ),
+    SINGLE: _Coefficients(
+        exp=(0.5, 0.1666657775640488, 0.041666556149721146, 0.00836317334324, 0.00139261758886),
+        log=(0.6666666865348816, 0.4000012278556824, 0.2855080664157867, 0.2333083003759),
+        log2=(0.69317626953125, -2.9088971132296138e-05),
+        most=89.0, least=-104.0, minus_one=-20.0, flat=20.0, root_half=0x3F3504F3,
+    ),
+}  # fmt: skip
 
 
 def polynomial(x: Term, coefficients: Sequence[float]) -> Term:
@@ -23,46 +75,55 @@ def polynomial(x: Term, coefficients: Sequence[float]) -> Term:
 
 def bits(x: Term) -> Term:
     """The bits of numbers, as whole numbers."""
-    return x.cast("bitcast", INT)
+    return x.cast("bitcast", x.real.whole)
 
 
 def number(x: Term) -> Term:
     """The numbers that have these bits."""
-    return x.cast("bitcast", x.f.real.name)
+    return x.cast("bitcast", _kind(x).name)
+
+
+def _kind(x: Term) -> Reals:
+    """The real numbers that have as many bits as these whole ones."""
+    return DOUBLE if x.kind == DOUBLE.whole else SINGLE
+
+
+def _lost(real: Reals) -> float:
+    """Next to 1, numbers below this are lost."""
+    return 2.0 ** -(real.fraction + 2)
+
+
+def _rounding(real: Reals) -> float:
+    """Adding this rounds to a whole number, which is then in the last bits."""
+    return 1.5 * 2.0**real.fraction
 
 
 # ---------------------------------------------------------------------- exponentials
 
-# (e^r - 1 - r) / r^2 for |r| <= log(2) / 2.
-_EXP = (
-    0.5, 0.1666666666666667, 0.04166666666666667, 0.008333333333326141, 0.0013888888888883752,
-    0.00019841269874800683, 2.4801587325533502e-05, 2.75572554255029e-06, 2.7557273661174726e-07,
-    2.5105206475334834e-08, 2.091467944897855e-09,
-)  # fmt: skip
-_LOG2 = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # the first has 33 bits
-_ROUND = 1.5 * 2.0**52  # adding it rounds to a whole number, which is then in the last bits
-
 
 def _reduced(x: Term) -> tuple[Term, Term, Term]:
-    """k, r and the rounding error of r, so that x = k log 2 + r, for |x| < 2^19."""
-    shifted = x.times_plus(1 / math.log(2), _ROUND)
-    k = shifted - _ROUND
-    part, small = k.times_plus(-_LOG2[0], x), k * _LOG2[1]
+    """k, r and the rounding error of r, so that x = k log 2 + r; for doubles if |x| < 2^19."""
+    log2, rounding = _COEFFICIENTS[x.real].log2, _rounding(x.real)
+    shifted = x.times_plus(1 / math.log(2), rounding)
+    k = shifted - rounding
+    part, small = k.times_plus(-log2[0], x), k * log2[1]
     r = part - small
-    return bits(shifted) - bits(x.like(_ROUND)), r, (part - r) - small
+    return bits(shifted) - bits(x.like(rounding)), r, (part - r) - small
 
 
 def _power_of_2(exponent: Term) -> Term:
-    """2^k for a whole k from -1022 to 1023."""
-    return number((exponent + 1023) << 52)
+    """2^k for a whole k in the range of the normal numbers."""
+    real = _kind(exponent)
+    return number((exponent + real.bias) << real.fraction)
 
 
 def _exp(x: Term) -> tuple[Term, Term, Term]:
     """Two terms and k, so that e^x is the sum of the terms times 2^k."""
-    k, r, lost = _reduced(x.at_most(710.0).at_least(-746.0))
+    known = _COEFFICIENTS[x.real]
+    k, r, lost = _reduced(x.at_most(known.most).at_least(known.least))
     whole = r + 1.0
     rest = r - (whole - 1.0)
-    return whole, (r * r).times_plus(polynomial(r, _EXP), rest + lost), k
+    return whole, (r * r).times_plus(polynomial(r, known.exp), rest + lost), k
 
 
 def _scaled(x: Term, k: Term) -> Term:
@@ -79,68 +140,67 @@ def exponential(x: Term) -> Term:
 
 def _expm1(x: Term) -> tuple[Term, Term]:
     """e^x - 1 as a sum of two terms."""
-    k, r, lost = _reduced(x.at_most(710.0).at_least(-40.0))
-    half = _power_of_2(k - 1)  # as 2^1024 is inf
+    known = _COEFFICIENTS[x.real]
+    k, r, lost = _reduced(x.at_most(known.most).at_least(known.minus_one))
+    half = _power_of_2(k - 1)  # as 2^k may be inf
     first, second = half - 0.5, half * r
     total = first + second
     rest = (first - total) + second
-    tail = half.times_plus((r * r).times_plus(polynomial(r, _EXP), lost), rest)
+    tail = half.times_plus((r * r).times_plus(polynomial(r, known.exp), lost), rest)
     return total * 2.0, tail * 2.0
 
 
 def exponential_less_one(x: Term) -> Term:
     """e^x - 1."""
     total, tail = _expm1(x)
-    return (total + tail).replaced(abs(x).compare("olt", 2.0**-54), x)
+    return (total + tail).replaced(abs(x).compare("olt", _lost(x.real)), x)
 
 
 def hyperbolic_tangent(x: Term) -> Term:
     """The hyperbolic tangent: m / (m + 2) for m = e^2x - 1, corrected for rounding errors."""
     size = abs(x)
-    total, tail = _expm1(size.at_most(50.0) * 2.0)
+    total, tail = _expm1(size.at_most(_COEFFICIENTS[x.real].flat) * 2.0)
     m = total + tail
     last = tail - (m - total)
     below = m + 2.0
     inverse = 1.0 / below
     quotient = m * inverse
     rest = (-quotient).times_plus(below, m) + (last - quotient * ((m - (below - 2.0)) + last))
-    result = rest.times_plus(inverse, quotient).replaced(size.compare("olt", 2.0**-54), size)
+    result = rest.times_plus(inverse, quotient)
+    result = result.replaced(size.compare("olt", _lost(x.real)), size)
     return x.f.intrinsic("copysign", result, x)
 
 
 # ---------------------------------------------------------------------- logarithms
 
-# (log((1 + s) / (1 - s)) - 2 s) / s^3 in s^2, for |s| <= 0.1716.
-_LOG = (
-    0.666666666666667, 0.39999999999899505, 0.2857142862597575, 0.22222211134751835,
-    0.18182889128412458, 0.15331721495826012, 0.1461645097955211,
-)  # fmt: skip
-_ROOT_HALF = 0x3FE6A09E667F3BCD  # the bits of sqrt(1/2)
-
 
 def _split(x: Term) -> tuple[Term, Term, Term]:
     """k as bits of an exponent, m between sqrt(1/2) and sqrt(2), and k, so that x = 2^k m."""
-    whole = bits(x)
-    above = whole - _ROOT_HALF
-    power = above & (-1 << 52)
-    biased = (above + (1024 << 52)).dropped(52) | (0x433 << 52)  # the double 2^52 plus that number
-    return power, number(whole - power), number(biased) - (2.0**52 + 1024)
+    whole, real = bits(x), x.real
+    places, more = real.fraction, real.bias + 1
+    above = whole - _COEFFICIENTS[real].root_half
+    power = above & (-1 << places)
+    # The number 2^places plus k and more, whose last bits are k and more.
+    biased = (above + (more << places)).dropped(places) | ((real.bias + places) << places)
+    return power, number(whole - power), number(biased) - (2.0**places + more)
 
 
 def _logarithm(f: Term, k: Term) -> Term:
     """log(1 + f) + k log 2."""
+    known = _COEFFICIENTS[f.real]
     s = f / (f + 2.0)
     z = s * s
     half = f * f * 0.5
-    inner = s * (half + z * polynomial(z, _LOG))
-    return k * _LOG2[0] - ((half - k.times_plus(_LOG2[1], inner)) - f)
+    inner = s * (half + z * polynomial(z, known.log))
+    return k * known.log2[0] - ((half - k.times_plus(known.log2[1], inner)) - f)
 
 
 def logarithm(x: Term) -> Term:
     """The natural logarithm."""
-    tiny = x.compare("olt", 2.0**-1022)
-    _, m, k = _split(x.replaced(tiny, x * 2.0**54))
-    result = _logarithm(m - 1.0, k.replaced(tiny, k - 54.0))
+    more = x.real.fraction + 2  # enough to make the smallest number a normal one
+    tiny = x.compare("olt", 2.0 ** (1 - x.real.bias))
+    _, m, k = _split(x.replaced(tiny, x * 2.0**more))
+    result = _logarithm(m - 1.0, k.replaced(tiny, k - float(more)))
     result = result.replaced(x.compare("oeq", 0.0), -math.inf)
     result = result.replaced(x.compare("ult", 0.0), math.nan)
     return result.replaced(x.compare("oeq", math.inf), math.inf)
@@ -151,7 +211,8 @@ def logarithm_of_one_more(x: Term) -> Term:
     u = x + 1.0
     lost = x - (u - 1.0)
     power, m, k = _split(u)
-    lost = (lost * number(bits(u.like(1.0)) - power)).replaced(u.compare("ogt", 2.0**54), 0.0)
+    lost = lost * number(bits(u.like(1.0)) - power)
+    lost = lost.replaced(u.compare("ogt", 1 / _lost(x.real)), 0.0)
     result = _logarithm((m - 1.0) + lost, k)
     result = result.replaced(x.compare("oeq", -1.0), -math.inf)
     result = result.replaced(x.compare("ult", -1.0), math.nan)
@@ -185,8 +246,8 @@ def _difference(x: Term, y: Term) -> tuple[Term, Term]:
 
 def _quarter_turns(x: Term) -> tuple[Term, Term, Term]:
     """The number of quarter turns in x, the rest, and the rounding error of the rest."""
-    shifted = x.times_plus(2 / math.pi, _ROUND)
-    n = shifted - _ROUND
+    shifted = x.times_plus(2 / math.pi, _rounding(x.real))
+    n = shifted - _rounding(x.real)
     rest, lost = x - n * _PARTS[0], x * 0.0
     for part in _PARTS[1:]:
         rest, more = _difference(rest, n * part)
@@ -302,7 +363,9 @@ _NAMES_IN_C = {"gamma": "tgamma"}  # names that differ from `math`; C's gamma is
 
 
 def each(name: str, *arguments: Term) -> Term:
-    """A function of the C library, called for each number of a vector."""
+    """A function of the C library, called with doubles for each number of a vector."""
+    if arguments[0].real is not DOUBLE:
+        return in_doubles(partial(each, name), *arguments)
     x, f, name = arguments[0], arguments[0].f, _NAMES_IN_C.get(name, name)
     f.libm.add(name)
     vector = Term(f, x.type, "poison")
@@ -314,10 +377,16 @@ def each(name: str, *arguments: Term) -> Term:
     return vector
 
 
+def in_doubles(function: Callable[..., Term], *arguments: Term) -> Term:
+    """A function's result, computed in doubles."""
+    return function(*(x.to(DOUBLE) for x in arguments)).to(arguments[0].real)
+
+
 VECTORS: dict[str, Callable[[Term], Term]] = {
     "exp": exponential, "expm1": exponential_less_one, "tanh": hyperbolic_tangent,
-    "log": logarithm, "log1p": logarithm_of_one_more, "sin": sine, "cos": cosine,
-    "erf": error_function, "erfc": rest_of_error_function,
+    "log": logarithm, "log1p": logarithm_of_one_more,
+    "sin": partial(in_doubles, sine), "cos": partial(in_doubles, cosine),
+    "erf": partial(in_doubles, error_function), "erfc": partial(in_doubles, rest_of_error_function),
     "radians": lambda x: x * (math.pi / 180), "degrees": lambda x: x * (180 / math.pi),
 }  # fmt: skip
 EXPONENTS = frozenset({0.0, 1.0, 2.0, 3.0, 4.0, -1.0, -2.0, 0.5, 1.5, -0.5, -1.5})

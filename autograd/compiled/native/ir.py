@@ -5,37 +5,12 @@ the numbers of the thread that runs it, and the tables of the program.  A whole 
 while the text is written is a Python int.  Python does the arithmetic on it, not the machine.
 """
 
-import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-VECTOR = 8  # numbers that are computed side by side; narrower registers take several to hold them
+from autograd.compiled.native.reals import DOUBLE, REALS, Reals
+
 INT, POINTER, ENTRY = "i64", "ptr", "i32"  # a whole number, an address, an entry of a table
-
-
-@dataclass(frozen=True)
-class Reals:
-    """A type of real numbers: LLVM's name, the bits, the bits of the fraction, and the bias."""
-
-    name: str
-    bits: int
-    fraction: int
-    bias: int
-
-    @property
-    def size(self) -> int:
-        """The number of bytes."""
-        return self.bits // 8
-
-    def text(self, number: float) -> str:
-        """A number in LLVM's notation: the bits of its value as a double."""
-        if self.bits == 32:
-            number = struct.unpack("<f", struct.pack("<f", number))[0]
-        return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
-
-
-DOUBLE = Reals("double", 64, 52, 1023)
 
 
 def vector(type: str, count: int) -> str:
@@ -67,13 +42,18 @@ class Term:
     @property
     def is_real(self) -> bool:
         """Whether its numbers are real, not whole."""
-        return self.kind == self.f.real.name
+        return self.kind in REALS
+
+    @property
+    def real(self) -> Reals:
+        """The type of its real numbers."""
+        return REALS[self.kind]
 
     def like(self, other: "Operand") -> "Term":
         """A number as a term of this type."""
         if isinstance(other, Term):
             return other
-        text = self.f.real.text(other) if self.is_real else str(other)
+        text = self.real.text(other) if self.is_real else str(other)
         return self.f.constant([text] * self.lanes, self.kind)
 
     def _do(self, real: str, whole: str, x: "Term", y: "Term") -> "Term":
@@ -166,6 +146,12 @@ class Term:
         type = vector(kind, self.lanes)
         return self.f.term(type, f"{op} {self.type} {self} to {type}")
 
+    def to(self, real: Reals) -> "Term":
+        """The same real numbers in another type."""
+        if self.real is real:
+            return self
+        return self.cast("fpext" if real.bits > self.real.bits else "fptrunc", real.name)
+
     def part(self, k: int) -> "Term":
         """One number of a vector."""
         if self.lanes == 1:
@@ -210,16 +196,21 @@ class Function:
     Args:
         name: the function's name.
         parameters: the names of its parameters, which are all pointers.
-        real: the type of its real numbers.
+        real: the type of the real numbers that it computes with.
+        values: the type of a program's numbers in memory, if it is another one.
+
+    Attributes:
+        vector: how many numbers are computed side by side.
     """
 
     unrolled = False  # whether loops of a known length are written out
 
     def __init__(
         self, name: str, parameters: Sequence[str] = ("record", "memory", "tables"),
-        real: Reals = DOUBLE,
+        real: Reals = DOUBLE, values: Reals | None = None,
     ) -> None:  # fmt: skip
         self.name, self.parameters, self.real = name, parameters, real
+        self.values, self.vector = values or real, real.vector
         self.result: Term | None = None
         self.lines: list[str] = []
         self.block = "entry"
@@ -269,7 +260,7 @@ class Function:
     def intrinsic(self, name: str, *arguments: Term) -> Term:
         """The result of a function of LLVM's own, of the type of its arguments."""
         x = arguments[0]
-        kind = f"f{self.real.bits}" if x.is_real else x.kind
+        kind = f"f{x.real.bits}" if x.is_real else x.kind
         kind = kind if x.lanes == 1 else f"v{x.lanes}{kind}"
         return self.call(f"llvm.{name}.{kind}", x.type, *arguments)
 
@@ -282,26 +273,29 @@ class Function:
         parts = ", ".join(f"{kind} {text}" for text in texts)
         return Term(self, vector(kind, len(texts)), f"<{parts}>")
 
-    def number(self, number: float, count: int = VECTOR) -> Term:
-        """A number in every place of a vector."""
-        return self.constant([self.real.text(number)] * count, self.real.name)
+    def number(self, number: float, count: int = 0, real: Reals | None = None) -> Term:
+        """A number in every place of a vector; of a whole one, if no count is given."""
+        real = real or self.real
+        return self.constant([real.text(number)] * (count or self.vector), real.name)
 
     def line(self, numbers: Iterable[float]) -> Term:
         """The vector of some numbers."""
         return self.constant([self.real.text(float(x)) for x in numbers], self.real.name)
 
-    def counting(self, count: int = VECTOR) -> Term:
+    def counting(self, count: int = 0) -> Term:
         """The vector 0, 1, 2, ..."""
-        return self.constant([str(i) for i in range(count)], INT)
+        return self.constant([str(i) for i in range(count or self.vector)], INT)
 
-    def first(self, kept: Whole, count: int = VECTOR) -> Term:
+    def first(self, kept: Whole, count: int = 0) -> Term:
         """The mask of the first `kept` of `count` numbers."""
+        count = count or self.vector
         if isinstance(kept, int):
             return self.constant([str(int(i < kept)) for i in range(count)], "i1")
         return self.counting(count).compare("slt", self.spread(kept, count))
 
-    def spread(self, x: Whole, count: int = VECTOR) -> Term:
+    def spread(self, x: Whole, count: int = 0) -> Term:
         """The same in every place of a vector."""
+        count = count or self.vector
         if isinstance(x, int):
             return self.constant([str(x)] * count, INT)
         if count == 1:
@@ -318,7 +312,7 @@ class Function:
     # ------------------------------------------------------------------ memory
 
     def pointer(self, base: Term, index: Whole, type: str = "") -> Term:
-        """The address a number of places behind another one, in numbers or in the given type."""
+        """The address a count of places behind another one, in numbers or in the given type."""
         if isinstance(index, int) and index == 0:
             return base
         kind = type or self.real.name
@@ -350,14 +344,35 @@ class Function:
         pointer = self.pointer(table, index, ENTRY)
         return self.term(ENTRY, f"load {ENTRY}, ptr {pointer}, align 4").cast("sext", INT)
 
-    def load(self, pointer: Term, count: int = VECTOR, mask: Term | None = None) -> Term:
+    def load(self, pointer: Term, count: int = 0, mask: Term | None = None) -> Term:
         """The numbers at an address; with a mask, zeros where it is false."""
-        type, size = vector(self.real.name, count), self.real.size
+        count = count or self.vector
         if mask is None:
-            return self.term(type, f"load {type}, ptr {pointer}, align {size}")
+            return self._loaded(self.real, pointer, count)
+        type, size = vector(self.real.name, count), self.real.size
         name = f"llvm.masked.load.v{count}f{self.real.bits}.p0"
         align = Term(self, ENTRY, str(size))
         return self.call(name, type, pointer, align, mask, self.number(0.0, count))
+
+    def _loaded(self, real: Reals, pointer: Term, count: int) -> Term:
+        type = vector(real.name, count)
+        return self.term(type, f"load {type}, ptr {pointer}, align {real.size}")
+
+    def value(self, place: Whole, count: int = 0) -> Term:
+        """Some of the program's numbers, in the type of this function."""
+        pointer = self.pointer(self.pointers["memory"], place, self.values.name)
+        return self._loaded(self.values, pointer, count or self.vector).to(self.real)
+
+    def double(self, pointer: Term, index: Whole = 0, count: int = 0) -> Term:
+        """The doubles some places behind an address."""
+        pointer = self.pointer(pointer, index, DOUBLE.name)
+        return self._loaded(DOUBLE, pointer, count or self.vector)
+
+    def store_double(self, x: Term, pointer: Term, index: Whole = 0) -> None:
+        """Store numbers as doubles some places behind an address."""
+        pointer = self.pointer(pointer, index, DOUBLE.name)
+        x = x.to(DOUBLE)
+        self.do(f"store {x.type} {x}, ptr {pointer}, align {DOUBLE.size}")
 
     def store(self, x: Term, pointer: Term, mask: Term | None = None) -> None:
         """Store numbers at an address; with a mask, only those where it is true."""
@@ -371,7 +386,8 @@ class Function:
     def gathered(self, base: Term, places: Term, kind: str = "") -> Term:
         """The numbers at the given places behind an address."""
         kind, count = kind or self.real.name, places.lanes
-        short, size = (kind, 4) if kind == ENTRY else (f"f{self.real.bits}", self.real.size)
+        real = REALS.get(kind)
+        short, size = (f"f{real.bits}", real.size) if real else (kind, 4)
         name = f"llvm.masked.gather.v{count}{short}.v{count}p0"
         align, type = Term(self, ENTRY, str(size)), vector(kind, count)
         rest = Term(self, type, "zeroinitializer")
@@ -463,8 +479,10 @@ class Straight(Function):
 
     unrolled = True
 
-    def __init__(self, name: str, record: Sequence[int], tables: Any) -> None:
-        super().__init__(name)
+    def __init__(
+        self, name: str, record: Sequence[int], tables: Any, real: Reals, values: Reals
+    ) -> None:
+        super().__init__(name, real=real, values=values)
         self.record, self.known = record, tables
         self._starts: dict[Term, int] = {}
 

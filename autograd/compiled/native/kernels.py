@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from autograd.atomic import forkable_lock
+from autograd.atomic import forkable_lock, quietly
 from autograd.compiled.lowering import CONTRACT
 from autograd.compiled.native.cache import Code
 from autograd.compiled.native.contractions import contraction
 from autograd.compiled.native.ir import Function, Straight
 from autograd.compiled.native.limits import Limits
+from autograd.compiled.native.reals import DOUBLE, Reals
 from autograd.compiled.native.records import Kernel
 from autograd.compiled.native.sweep import FIELDS, sweep
 from autograd.compiled.native.target import Target
@@ -39,10 +40,14 @@ loading = forkable_lock()
 
 
 class Kernels:
-    """The kernels of a target that programs share."""
+    """The kernels of a target that programs share.
 
-    def __init__(self, target: Target) -> None:
-        self.target = target
+    Args:
+        real, values: the types of numbers; see `Function`.
+    """
+
+    def __init__(self, target: Target, real: Reals = DOUBLE, values: Reals = DOUBLE) -> None:
+        self.target, self.real, self.values = target, real, values
         self._addresses: dict[Kernel, int] = {}
         self._code: list[Code] = []
 
@@ -58,7 +63,8 @@ class Kernels:
 
     def _written(self, kernel: Kernel) -> Function:
         write, arguments = kernel
-        f = Function("kernel", ["call"]) if write is sweep else Function("kernel")
+        parameters = ["call"] if write is sweep else ["record", "memory", "tables"]
+        f = Function("kernel", parameters, self.real, self.values)
         if write is contraction:
             arguments = (*arguments, self.target.registers)
         write(f, *arguments)
@@ -66,26 +72,37 @@ class Kernels:
 
 
 @cache
-def shared_kernels(target: Target) -> Kernels:
+def shared_kernels(target: Target, real: Reals = DOUBLE, values: Reals = DOUBLE) -> Kernels:
     """The kernels of a target, shared by the whole process."""
-    return Kernels(target)
+    return Kernels(target, real, values)
 
 
 class Loaded:
-    """A program's records for a tile, with the addresses of their kernels."""
+    """A program's records for a tile, with the addresses of their kernels.
 
-    def __init__(self, program: Program, tile: int, target: Target) -> None:
-        self.tile, self.kernels = tile, shared_kernels(target)
-        self.translation = translation = Translation(program, tile)
+    Attributes:
+        kernels: the kernels of each list of records; bounds are computed in doubles.
+    """
+
+    def __init__(self, program: Program, tile: int, target: Target, real: Reals = DOUBLE) -> None:
+        self.tile, self.target = tile, target
+        self.translation = translation = Translation(program, tile, real)
         self.lists = translation.lists
+        self.kernels = {
+            name: shared_kernels(target, DOUBLE if name == "bounds" else real, real)
+            for name in self.lists
+        }
         words = {name: [*records.words, 0] for name, records in self.lists.items()}
         self.words = {name: np.array(numbers, dtype=np.int64) for name, numbers in words.items()}
-        wanted = [kernel for records in self.lists.values() for _, kernel in records.kernels]
-        addresses = self.kernels.find([(sweep, (tile,)), *wanted])
+        wanted: dict[Kernels, list[Kernel]] = {self.kernels["forward"]: [(sweep, (tile,))]}
+        for name, records in self.lists.items():
+            wanted.setdefault(self.kernels[name], []).extend(one for _, one in records.kernels)
+        found = {kernels: kernels.find(some) for kernels, some in wanted.items()}
         for name, records in self.lists.items():
             for at, kernel in records.kernels:
-                self.words[name][at] = addresses[kernel]
-        self.run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(addresses[sweep, (tile,)])
+                self.words[name][at] = found[self.kernels[name]][kernel]
+        address = found[self.kernels["forward"]][sweep, (tile,)]
+        self.run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(address)
         work = sum(shape.work for records in self.lists.values() for _, shape in records.shapes)
         others = (len(one.pool[0]) for one in program.instructions if one.kind != CONTRACT)
         self.work = work // tile + _OTHER * sum(others) + 100  # products per sample, roughly
@@ -117,7 +134,8 @@ class Loaded:
             guards=translation.guards, outputs=translation.outputs,
             outputs_count=len(tape.outputs), width=tape.inputs, chunk=self.chunk,
             doubt=layout.doubt, unsure=layout.unsure, exceeded=layout.exceeded,
-            unit=translation.program.cone.unit,
+            roundings=translation.cone.roundings,
+            originals=layout.originals, sources=layout.sources, compared=translation.compared,
             size_of=layout.sizes if layout.has_bounds else 0,
             bound_of=layout.bounds if layout.has_bounds else 0,
         )  # fmt: skip
@@ -128,13 +146,17 @@ class Loaded:
     def memory(self) -> Array:
         """A thread's numbers, aligned to cache lines."""
         translation = self.translation
-        size = translation.layout.scratch + translation.scratch + 16
+        layout, real = translation.layout, translation.layout.real
+        size = -(-(layout.scratch + translation.scratch) // real.per_double) + 16
         whole = np.zeros(size + 8)
         first = -whole.ctypes.data // 8 % 8
-        numbers = whole[first : first + size]
-        constants = translation.program.tape.constants
-        numbers[: len(constants)] = constants
-        numbers[translation.layout.shared - 1] = 1.0
+        doubles = whole[first : first + size]
+        numbers = doubles.view(real.precision.name)
+        constants = np.append(translation.program.tape.constants, 1.0)
+        places = np.append(np.arange(len(constants) - 1), layout.shared - 1)
+        numbers[places] = quietly(lambda: constants.astype(numbers.dtype))
+        if layout.sources:
+            doubles[layout.originals + places] = constants
         self.limits.put(numbers)
         return numbers
 
@@ -154,18 +176,20 @@ class Loaded:
                 return  # the interpreter is exiting and waits for this thread
 
     def _shapes(self) -> Iterator[None]:
-        sizes: dict[Kernel, int] = {}
-        for records in self.lists.values():
+        sizes: dict[tuple[Kernels, Kernel], int] = {}
+        for name, records in self.lists.items():
             for _, shape in records.shapes:
-                kernel = contraction, (shape,)
-                sizes[kernel] = sizes.get(kernel, 0) + shape.work
-        chosen = iter(sorted(sizes, key=lambda kernel: -sizes[kernel])[:_MOST])
+                one = self.kernels[name], (contraction, (shape,))
+                sizes[one] = sizes.get(one, 0) + shape.work
+        chosen = iter(sorted(sizes, key=lambda one: -sizes[one])[:_MOST])
         while some := list(islice(chosen, _TOGETHER)):
-            addresses = self.kernels.find(some)
-            for name, records in self.lists.items():
-                for at, shape in records.shapes:
-                    if (contraction, (shape,)) in some:
-                        self.words[name][at] = addresses[contraction, (shape,)]
+            for kernels in dict.fromkeys(kernels for kernels, _ in some):
+                wanted = [kernel for other, kernel in some if other is kernels]
+                addresses = kernels.find(wanted)
+                for name, records in self.lists.items():
+                    for at, shape in records.shapes:
+                        if self.kernels[name] is kernels and (contraction, (shape,)) in wanted:
+                            self.words[name][at] = addresses[contraction, (shape,)]
             yield
 
     def _straight(self) -> Iterator[None]:
@@ -183,11 +207,13 @@ class Loaded:
             functions = []
             for name, at, (write, arguments) in some:
                 words = self.lists[name].words
-                f = Straight("kernel", words[at : at + words[at + 1]], tables)
+                kernels = self.kernels[name]
+                record = words[at : at + words[at + 1]]
+                f = Straight("kernel", record, tables, kernels.real, kernels.values)
                 write(f, *arguments)
                 functions.append(f)
             with loading:
-                code = Code(functions, self.kernels.target, kept=False)
+                code = Code(functions, self.target, kept=False)
             self._code.append(code)
             for (name, at, _), address in zip(some, code.addresses, strict=True):
                 self.words[name][at] = address

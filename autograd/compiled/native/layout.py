@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from autograd.compiled.lowering import SHARED
-from autograd.compiled.native.ir import VECTOR
+from autograd.compiled.native.reals import DOUBLE, Reals
 
 Array = Any
 
@@ -16,7 +16,10 @@ class Layout:
     In this order: the numbers that all samples share; copies of those that lookups read, one for
     every sample of a tile; the lanes; the adjoints of the shared numbers, as partial sums; the
     adjoints of the lanes, whose places are reused; the status of each sample; measured extremes,
-    their limits, and their largest values so far; bounds; scratch.
+    their limits, and their largest values so far; bounds; originals; scratch.
+
+    Places count numbers of the program's type, but those of doubts, bounds and originals count
+    doubles.  Originals are shared numbers and inputs before they are rounded to another type.
 
     Args:
         tile: samples side by side; if 1, lanes are side by side.
@@ -28,30 +31,36 @@ class Layout:
         most: how many adjoints there are at a time.
         watched: the number of measured extremes, whose limits show that no bounds are needed; 0 if
             there are no bounds.
+        inputs: the number of lanes that are inputs, and need originals in another type.
+        real: the type of the program's numbers.
     """
 
     def __init__(
         self, tile: int, shared: int, constants: int, slots: int, copied: Array, adjoints: Array,
-        most: int, watched: int,
+        most: int, watched: int, inputs: int = 0, real: Reals = DOUBLE,
     ) -> None:  # fmt: skip
         self.tile, self.shared, self.slots, self.copied = tile, shared, slots, copied
-        self.partial = VECTOR if tile > 1 else 1  # sums of a shared number's adjoint
-        self.copies = _whole(shared) if tile > 1 else 0
-        self.lanes = _whole(self.copies + len(copied) * tile) if tile > 1 else shared
-        self.sums = _whole(self.lanes + slots * tile) + VECTOR
+        self.real, vector, per_double = real, real.vector, real.per_double
+        self.partial = vector if tile > 1 else 1  # sums of a shared number's adjoint
+        self.copies = self._whole(shared) if tile > 1 else 0
+        self.lanes = self._whole(self.copies + len(copied) * tile) if tile > 1 else shared
+        self.sums = self._whole(self.lanes + slots * tile) + vector
         self.adjoints = self.sums + shared * self.partial
-        self.spare = _whole(self.adjoints + most * tile) + VECTOR  # written, but never read
-        self.notes = self.spare + max(tile, VECTOR)  # the status of each sample
-        self.doubt = self.notes + max(tile, VECTOR)  # how many decisions rounding could change
-        self.unsure = self.doubt + max(tile, VECTOR)  # whether bounds are needed in this tile
+        self.spare = self._whole(self.adjoints + most * tile) + vector  # written, but never read
+        room = max(tile, vector)
+        self.notes = self.spare + room  # the status of each sample
+        self.doubt = (self.notes + room) // per_double  # how many decisions rounding could change
+        self.unsure = self.notes + room + room * per_double  # whether this tile needs bounds
         self.exceeded = self.unsure + 1  # whether they were needed in any tile
-        self.peaks = self.unsure + VECTOR
-        self.watched = _whole(watched)
+        self.peaks = self.unsure + vector
+        self.watched = self._whole(watched)
         # The offsets from a number to its magnitude and to its bound, if there are any.
         self.has_bounds = watched > 0
-        self.sizes = self.peaks + 3 * self.watched
+        self.sizes = (self.peaks + 3 * self.watched) // per_double
         self.bounds = self.sizes + self.sums * self.has_bounds
-        self.scratch = self.bounds + self.sums * self.has_bounds
+        self.originals = self.bounds + self.sums * self.has_bounds
+        self.sources = self.lanes + inputs * tile if real is not DOUBLE else 0
+        self.scratch = (self.originals + self._whole(self.sources)) * per_double
         line, copy = np.arange(slots), np.arange(shared)
         if tile > 1:
             copy = np.zeros(shared, dtype=np.int64)
@@ -61,6 +70,10 @@ class Layout:
         sums = self.sums + self.partial * np.arange(shared)
         sums[:constants] = self.spare
         self._slopes = np.concatenate([sums, self.adjoints + tile * adjoints])
+
+    def _whole(self, count: int) -> int:
+        """The next multiple of a vector's length."""
+        return -(-count // self.real.vector) * self.real.vector
 
     def index(self, addresses: Array) -> Array:
         """The indices of numbers; shared numbers come first."""
@@ -91,8 +104,3 @@ class Layout:
         if address >= SHARED:
             return self.sums + (address - SHARED) * self.partial, self.partial
         return self.adjoint(address), self.tile
-
-
-def _whole(count: int) -> int:
-    """The next multiple of a vector's length."""
-    return -(-count // VECTOR) * VECTOR

@@ -9,15 +9,13 @@ Some extremes are not measured, because they follow from others: those of functi
 fall everywhere, and of copies in which some numbers are replaced.
 """
 
-import ast
 import math
-from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from autograd import rules
 from autograd.atomic import forkable_lock, quietly
 from autograd.compiled import margins
 from autograd.compiled.lowering import (
@@ -29,23 +27,16 @@ from autograd.compiled.lowering import (
     SHARED,
     Instruction,
 )
+from autograd.compiled.native.intervals import Interval, called, interval, is_direct, sides_of
 from autograd.compiled.native.layout import Layout
 from autograd.compiled.program import Program
-from autograd.compiled.rounding import SMALLEST, UNIT, Step
+from autograd.compiled.rounding import Cone, Step
 from autograd.operation import Operation
 from autograd.value import rows
 
 Array = Any
-Interval = tuple[float, float]
 Key = tuple[str, int]
-ANYTHING = -math.inf, math.inf
-_RISING = {
-    "asin", "asinh", "atan", "cbrt", "erf", "exp", "expm1", "log", "log10", "log1p", "log2", "sinh",
-    "sqrt", "tanh",
-}  # fmt: skip
-_FALLING = {"acos", "erfc"}
 _SLACK = 1 + 1e-6  # allows for the rounding of these sums themselves
-_NOISE = 2.0**-48  # allows for the rounding of functions
 _EARLIEST, _PATIENT = 16, 1024  # calls beyond the limits before new limits are computed
 _CALL = 10_000_000  # products that count as another call
 _ROOM = 1.25  # how much larger numbers may become before they exceed the limits
@@ -57,7 +48,8 @@ class Heaps:
     """Numbers that are measured together."""
 
     def __init__(self, program: Program) -> None:
-        ends = [0, program.tape.inputs]
+        self.inputs = program.tape.inputs
+        ends = [0, self.inputs]
         for step in program.instructions:
             ends += [int(step.results.min()), int(step.results.max()) + 1]
         self.shared, self.constants = program.shared, len(program.tape.constants)
@@ -74,6 +66,11 @@ class Heaps:
     def of(self, addresses: Array) -> list[int]:
         """The heaps of some numbers."""
         return np.unique(self.each(addresses)).tolist()  # type: ignore[no-any-return]
+
+    def is_rounded(self, heap: int) -> bool:
+        """Whether its numbers are inputs or parameters, which another type rounds."""
+        first, _ = self.numbers(heap)
+        return first < self.inputs or heap == self.constants
 
     def numbers(self, heap: int) -> tuple[int, int]:
         """The address of the heap's first number, and its length."""
@@ -94,24 +91,24 @@ class Peaks:
         count: the number of measurements.
     """
 
-    def __init__(self, program: Program) -> None:
-        self.program, self.heaps = program, Heaps(program)
+    def __init__(self, program: Program, cone: Cone) -> None:
+        self.program, self.cone, self.heaps = program, cone, Heaps(program)
         self.places: dict[Key, int] = {}
         self.count = 0
         ends, sizes = self._needed()
         self._keep("ends", sorted(ends), 4)
         self._keep("size", sorted(sizes - ends))
-        for k, step in enumerate(program.cone.steps):
+        for k, step in enumerate(cone.steps):
             if step.instruction.kind == LARGEST:
                 self._keep("gap", [k])
             elif step.instruction.kind in (CONTRACT, GATHER) and shared_side(step) is not None:
                 self._keep("sum", [k])
-        self._keep("guard", np.flatnonzero(program.cone.guards).tolist())
+        self._keep("guard", np.flatnonzero(cone.guards).tolist())
 
     def _needed(self) -> tuple[set[int], set[int]]:
         """The heaps whose ends have to be measured, and those whose sizes have to be."""
         ends, sizes, of = set[int](), set[int](), self.heaps.of
-        for step in reversed(self.program.cone.steps):
+        for step in reversed(self.cone.steps):
             one = step.instruction
             results = set(of(one.results)) if one.kind in (ROW, MASKED) else set()
             if one.kind == ROW:
@@ -124,6 +121,11 @@ class Peaks:
                     if results & needed:
                         needed -= results
                         needed.update(*map(of, sources(one)))
+        if not self.cone.precision.eager:  # the size of a source tells how far it is rounded
+            tape, address = self.program.tape, self.program.address
+            read = [step.instruction.operands for step in self.cone.steps]
+            read.append(address[tape.guards[self.cone.guards, 1:3]].ravel())
+            sizes.update(filter(self.heaps.is_rounded, of(np.concatenate(read))))
         return ends, sizes
 
     def follows(self, one: Instruction) -> bool:
@@ -132,7 +134,7 @@ class Peaks:
 
     def row(self, one: Instruction) -> Operation:
         """The operation of a row on bounds."""
-        return rows()[self.program.cone.rows[one.op].op]
+        return rows()[self.cone.rows[one.op].op]
 
     def _keep(self, what: str, which: list[int], count: int = 1) -> None:
         for one in which:
@@ -169,7 +171,7 @@ class Limits:
         first, self.count = layout.peaks, layout.watched
         # The places of the peaks, their limits, and their largest values so far.
         self.places = [first + k * self.count for k in range(3)]
-        self.limits = np.full(self.count, -math.inf)
+        self.limits = np.full(self.count, -math.inf, layout.real.precision.name)
         self.limits[peaks.count :] = math.inf
         self.seen = np.full(self.count, -math.inf)
         self.missed = 0  # calls since the limits were made
@@ -200,20 +202,15 @@ class Limits:
         if limits is None:
             self.seen[:] = -math.inf
         else:
-            self.limits[: self.peaks.count] = limits
+            # Rounded down, because a number beyond the limit must not pass for one within it.
+            rounded = quietly(partial(limits.astype, self.limits.dtype))
+            below = np.nextafter(rounded, -np.inf, dtype=rounded.dtype)
+            self.limits[: self.peaks.count] = np.where(rounded > limits, below, rounded)
 
 
 def sources(one: Instruction) -> list[Array]:
     """The addresses of the numbers that the results are computed from, or copied."""
     return [one.pool[0], one.pool[3]] if one.kind == MASKED else list(one.pool)
-
-
-def is_direct(op: Operation) -> bool:
-    """Whether a row's results reach exactly as far as its rule says for the ends of its operand."""
-    if op.arity > 1 or op.libm:
-        return op.arity == 1 and op.libm in _RISING | _FALLING
-    plain = ast.IfExp, ast.Compare, ast.cmpop, ast.Name, ast.Load, ast.Constant
-    return all(isinstance(node, plain) for node in ast.walk(op.value_tree))
 
 
 def factors(step: Step) -> list[Array]:
@@ -236,9 +233,9 @@ class _Evaluation:
 
     def __init__(self, peaks: Peaks, extremes: Array) -> None:
         self.peaks, self.extremes, self.heaps = peaks, extremes, peaks.heaps
-        self.program, self.cone = peaks.program, peaks.program.cone
+        self.program, self.cone, self.precision = peaks.program, peaks.cone, peaks.cone.precision
         self.margins: dict[int, float] = {}  # 0 if there is none
-        self.unit = self.cone.unit * UNIT
+        self.unit, self.constants = self.cone.unit, self.program.tape.constants
         # By heap: the size, and the ends as (highest, -lowest, highest below 0, -lowest above 0).
         self.sizes: dict[int, float] = {}
         self.ends: dict[int, tuple[float, ...]] = {}
@@ -284,7 +281,21 @@ class _Evaluation:
 
     def margin(self, addresses: Array) -> float:
         """The largest margin of some numbers."""
-        return max(self.margins.get(heap, 0.0) for heap in self.heaps.of(addresses))
+        return max(
+            self._rounded(heap) + self.margins.get(heap, 0.0) for heap in self.heaps.of(addresses)
+        )
+
+    def _rounded(self, heap: int) -> float:
+        """How far the heap's numbers may be from those that were rounded to them."""
+        if self.precision.eager:
+            return 0.0
+        if self.heaps.is_rounded(heap):
+            return self._size(heap) * self.precision.unit
+        if heap >= len(self.constants):
+            return 0.0
+        number = self.constants[heap]
+        off = abs(float(number.astype(self.precision.name)) - float(number))
+        return off if off < math.inf else 0.0  # a guard reads the constant itself
 
     def _add(self, one: Instruction, margin: float) -> None:
         for heap in self.heaps.of(one.results):
@@ -296,15 +307,22 @@ class _Evaluation:
         for heap in self.heaps.of(one.results):
             if one.kind == ROW:
                 image = called(self.peaks.row(one).name, [self._ends(one.pool[0])])
-                self.ends[heap] = sides_of(image)
+                self.ends[heap] = sides_of(self._widened(*image))
             elif heaps <= self.ends.keys():
                 self.ends[heap] = tuple(map(max, zip(*map(self.ends.get, heaps), strict=True)))
             else:
                 self.sizes[heap] = max(map(self._size, heaps))
 
+    def _widened(self, low: float, high: float) -> Interval:
+        """The interval of the results in another type than the eager one."""
+        if self.precision.eager:
+            return low, high
+        noise, least = self.precision.noise, self.precision.underflow
+        return low - noise * abs(low) - least, high + noise * abs(high) + least
+
     def _size(self, heap: int) -> float:
         size = self.sizes[heap] if heap in self.sizes else max(self.ends[heap][:2])
-        return max(size, SMALLEST)
+        return max(size, self.precision.smallest)
 
     def _sum(self, k: int, step: Step) -> None:
         z, _, _ = step.instruction.products
@@ -336,6 +354,9 @@ class _Evaluation:
             most = max(most, interval(rule.margin, known)[1])
             if not interval(rule.doubt, known)[1] <= 0.0:
                 return False
+        if not self.precision.eager:
+            low, high = self._ends(one.results)
+            most += self.precision.noise * max(abs(low), abs(high)) + self.precision.underflow
         self._add(one, most * _SLACK)
         return most < math.inf
 
@@ -352,97 +373,3 @@ class _Evaluation:
         )
         negative = [(low, below)] if below > -math.inf else []
         return negative + ([(-above, high)] if above > -math.inf else [])
-
-
-# ---------------------------------------------------------------------- intervals
-
-
-def sides_of(ends: Interval) -> tuple[float, float, float, float]:
-    """The ends of the numbers in an interval: the last two are those next to 0, on each side."""
-    low, high = ends
-    below = min(high, 0.0) if low < 0.0 else -math.inf
-    above = max(low, 0.0) if high >= 0.0 else math.inf
-    return high, -low, below, -above
-
-
-def interval(tree: ast.expr, names: Mapping[str, Interval]) -> Interval:
-    """An interval that contains all values of a rule, given intervals for its names.
-
-    >>> interval(ast.parse("1 / x", mode="eval").body, {"x": (2.0, 4.0)})
-    (0.25, 0.5)
-    """
-    match tree:
-        case ast.Constant(value=value):
-            return float(value), float(value)  # type: ignore[arg-type]
-        case ast.Name(id=name):
-            value = rules.CONSTANTS.get(name, math.nan)
-            return names.get(name, (value, value))
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            low, high = interval(operand, names)
-            return -high, -low
-        case ast.UnaryOp(operand=operand):
-            return interval(operand, names)
-        case ast.IfExp(test=ast.Compare(left=left, ops=[op], comparators=[right])):
-            sides = interval(left, names), interval(right, names)
-            (_, less), (more, _) = sides if isinstance(op, ast.Lt) else sides[::-1]
-            (low, _), (_, high) = sides if isinstance(op, ast.Lt) else sides[::-1]
-            parts = [interval(tree.body, _limited(names, left, op, sides[1]))] * (low < high)
-            other = ast.Gt() if isinstance(op, ast.Lt) else ast.Lt()
-            if not less < more:
-                parts.append(interval(tree.orelse, _limited(names, left, other, sides[1])))
-            return _hull([end for part in parts for end in part])
-        case ast.BinOp(left=left, op=op, right=right):
-            return _combined(op, interval(left, names), interval(right, names))
-        case ast.Call(func=ast.Name(id=name), args=args):
-            return called(name, [interval(part, names) for part in args])
-    raise AssertionError(ast.unparse(tree))
-
-
-def _limited(
-    names: Mapping[str, Interval], left: ast.expr, op: ast.cmpop, right: Interval
-) -> Mapping[str, Interval]:
-    """The intervals where a comparison holds, or its sides are equal; only a name is limited."""
-    if not isinstance(left, ast.Name) or left.id not in names:
-        return names
-    low, high = names[left.id]
-    if isinstance(op, ast.Lt):
-        return {**names, left.id: (low, min(high, right[1]))}
-    return {**names, left.id: (max(low, right[0]), high)}
-
-
-def _hull(ends: list[float]) -> Interval:
-    """The interval from the least to the greatest end; ANYTHING if one of them is nan."""
-    return ANYTHING if any(end != end for end in ends) else (min(ends), max(ends))
-
-
-_CORNERS: dict[type, Callable[[float, float], float]] = {
-    ast.Add: lambda x, y: x + y, ast.Sub: lambda x, y: x - y, ast.Mult: lambda x, y: x * y,
-    ast.Div: rules.divide, ast.Pow: rules.power,
-}  # fmt: skip
-
-
-def _combined(op: ast.operator, x: Interval, y: Interval) -> Interval:
-    if isinstance(op, ast.Div) and y[0] <= 0.0 <= y[1]:
-        return ANYTHING
-    if isinstance(op, ast.Pow) and x[0] <= 0.0:
-        return ANYTHING
-    return _hull([_CORNERS[type(op)](a, b) for a in x for b in y])
-
-
-def called(name: str, arguments: list[Interval]) -> Interval:
-    """An interval that contains all values of a row."""
-    row = rows()[name]
-    low, high = arguments[0]
-    if row.libm == "fabs":
-        return (0.0 if low < 0.0 < high else min(abs(low), abs(high))), max(abs(low), abs(high))
-    if row.libm in ("sin", "cos"):
-        return -1.0, 1.0
-    if row.libm in _RISING | _FALLING:
-        low, high = _hull([row.value(low), row.value(high)])
-        return low - _NOISE * abs(low), high + _NOISE * abs(high)
-    if not row.libm:
-        names = dict(zip("xy", arguments, strict=False))
-        for part, tree in row.where_trees.items():
-            names[part] = interval(tree, names)
-        return interval(row.value_tree, names)
-    return ANYTHING

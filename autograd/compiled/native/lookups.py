@@ -7,14 +7,14 @@ refer to the thread's memory.
 from collections.abc import Callable
 from typing import Any
 
-from autograd.compiled.native.ir import ENTRY, INT, VECTOR, Body, Function, Term, Whole
+from autograd.compiled.native.ir import ENTRY, INT, Body, Function, Term, Whole
 
 
 class Lookup:
     """A kernel for tiles: its fields and tables, and its loops over lanes and vectors."""
 
     def __init__(self, f: Function, tile: int) -> None:
-        self.f, self.tile, self.width = f, tile, min(tile, VECTOR)
+        self.f, self.tile, self.width = f, tile, min(tile, f.vector)
         self._fields = 2
 
     def field(self) -> Whole:
@@ -34,6 +34,10 @@ class Lookup:
     def load(self, place: Whole) -> Term:
         """The numbers of a vector of samples."""
         return self.f.load(self.f.at(place), self.width)
+
+    def value(self, place: Whole) -> Term:
+        """The program's numbers for a vector of samples, in the type of the kernel."""
+        return self.f.value(place, self.width)
 
     def store(self, x: Term, place: Whole) -> None:
         """Store a vector of samples at a place."""
@@ -61,11 +65,13 @@ class Lookup:
     def vectors(self, count: Whole, body: Body, carried: tuple[Term, ...] = ()) -> list[Term]:
         """The carried terms after body((start, mask of valid numbers), carried) for each vector."""
 
+        width = self.f.vector
+
         def inside(i: Whole, state: list[Term]) -> Any:
-            start = i * VECTOR
+            start = i * width
             return body((start, self.f.first(count - start)), state)
 
-        return self.f.loop((count + (VECTOR - 1)) // VECTOR, inside, carried)
+        return self.f.loop((count + (width - 1)) // width, inside, carried)
 
     def put(self, x: Term, place: Whole, kept: Term) -> None:
         """Store a vector where the mask is true, and leave the other numbers unchanged."""
@@ -177,7 +183,7 @@ def largest_in_line(f: Function) -> None:
     """Write the same for one sample, if the entries of each lane lie in a line."""
     here = Lookup(f, 1)
     count, place, starts, entries = here.field(), here.field(), here.table(), here.table()
-    positions = f.line(range(VECTOR))
+    positions = f.line(range(f.vector))
 
     def lane(i: Whole, _: Whole) -> None:
         first = f.entry(starts, i)
@@ -219,7 +225,7 @@ class _Choice(Lookup):
 
         def group(i: Whole, start: Whole) -> None:
             index, count, result, first, width, apart = (f.entry(rows, i * 6 + k) for k in range(6))
-            chosen = self._clipped(self.load(index + start), count) + f.spread(first, self.width)
+            chosen = self._clipped(self.value(index + start), count) + f.spread(first, self.width)
             if self.width == 1:
                 places = f.spread(f.entry(entries, chosen), 1)
             else:
@@ -283,7 +289,7 @@ def replace(f: Function, tile: int, back: bool) -> None:
 
     def group(i: Whole, start: Whole) -> None:
         index, first, number, count, other = (f.entry(rows, i * 5 + k) for k in range(5))
-        inside = here.load(index + start).cast("fptosi", INT) - f.spread(number, here.width)
+        inside = here.value(index + start).cast("fptosi", INT) - f.spread(number, here.width)
         place = inside * tile + f.spread(first, here.width)
         valid = inside.compare("ult", f.spread(count, here.width))
         place = valid.select(place, f.spread(spare, here.width))
@@ -291,8 +297,8 @@ def replace(f: Function, tile: int, back: bool) -> None:
         if tile == 1:
             here.store(instead, place)
         else:
-            place = place + f.counting() + f.spread(start)
-            f.scattered(f.spread(instead), f.pointers["memory"], place)
+            place = place + f.counting(here.width) + f.spread(start, here.width)
+            f.scattered(f.spread(instead, here.width), f.pointers["memory"], place)
 
     here.lanes(groups, group)
 
@@ -311,20 +317,21 @@ def zeros(f: Function) -> None:
 
 
 def _zero(f: Function, place: Whole, count: Whole) -> None:
-    whole = count // VECTOR
-    f.each(whole, lambda i: f.store(f.number(0.0), f.at(place + i * VECTOR)))
-    rest = place + whole * VECTOR
-    f.each(count % VECTOR, lambda i: f.store(f.number(0.0, 1), f.at(rest + i)))
+    width = f.vector
+    whole = count // width
+    f.each(whole, lambda i: f.store(f.number(0.0), f.at(place + i * width)))
+    rest = place + whole * width
+    f.each(count % width, lambda i: f.store(f.number(0.0, 1), f.at(rest + i)))
 
 
 def transpose(f: Function) -> None:
     """Write the transposition of a matrix: in squares of vectors, and the rest number by number."""
-    here = Lookup(f, 1)
+    here, width = Lookup(f, 1), f.vector
     source, target, rows, columns, source_step, target_step = (here.field() for _ in range(6))
 
     def block(r: Whole, c: Whole) -> None:
-        row, column = r * VECTOR, c * VECTOR
-        lines = [f.load(f.at(source + (row + k) * source_step + column)) for k in range(VECTOR)]
+        row, column = r * width, c * width
+        lines = [f.load(f.at(source + (row + k) * source_step + column)) for k in range(width)]
         for k, line in enumerate(_transposed(lines)):
             f.store(line, f.at(target + (column + k) * target_step + row))
 
@@ -335,20 +342,20 @@ def transpose(f: Function) -> None:
     def nested(count: Whole, times: Whole, body: Callable[[Any, Any], None]) -> None:
         f.each(count, lambda i: f.each(times, lambda j: body(i, j)))
 
-    nested(rows // VECTOR, columns // VECTOR, block)
-    done = columns - columns % VECTOR
-    nested(rows - rows % VECTOR, columns % VECTOR, lambda i, j: single(i, done + j))
-    left = rows - rows % VECTOR
-    nested(rows % VECTOR, columns, lambda i, j: single(left + i, j))
+    nested(rows // width, columns // width, block)
+    done = columns - columns % width
+    nested(rows - rows % width, columns % width, lambda i, j: single(i, done + j))
+    left = rows - rows % width
+    nested(rows % width, columns, lambda i, j: single(left + i, j))
 
 
 def _transposed(lines: list[Term]) -> list[Term]:
-    """The transpose of a square of vectors, in steps of 1, 2 and 4 places."""
-    step = 1
-    while step < VECTOR:
-        low = [k + (0 if k & step == 0 else VECTOR - step) for k in range(VECTOR)]
+    """The transpose of a square of vectors, in steps of 1, 2, 4, ... places."""
+    step, count = 1, len(lines)
+    while step < count:
+        low = [k + (0 if k & step == 0 else count - step) for k in range(count)]
         out = list(lines)
-        for k in range(VECTOR):
+        for k in range(count):
             if k & step == 0:
                 x, y = lines[k], lines[k + step]
                 out[k], out[k + step] = x.shuffled(y, low), x.shuffled(y, [p + step for p in low])
@@ -358,7 +365,8 @@ def _transposed(lines: list[Term]) -> list[Term]:
 
 def transposed_sums(lines: list[Term]) -> Term:
     """The vector of the sums of these vectors, adding neighbours first."""
-    even, odd = range(0, 2 * VECTOR, 2), range(1, 2 * VECTOR, 2)
+    width = 2 * lines[0].lanes
+    even, odd = range(0, width, 2), range(1, width, 2)
     while len(lines) > 1:
         pairs = zip(lines[::2], lines[1::2], strict=True)
         lines = [x.shuffled(y, even) + x.shuffled(y, odd) for x, y in pairs]

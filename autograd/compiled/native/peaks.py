@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from autograd.compiled.native.functions import bits, number
-from autograd.compiled.native.ir import VECTOR, Function, Term, Whole
+from autograd.compiled.native.ir import Function, Term, Whole
 from autograd.compiled.native.lookups import Lookup
 
 NOTHING = -math.inf  # the maximum of no numbers
@@ -29,12 +29,12 @@ def peaks(f: Function, ends: bool, whole: bool) -> None:
 
     `whole` says that lines consist of whole vectors.
     """
-    here = Lookup(f, 1)
+    here, vector = Lookup(f, 1), f.vector
     count, table = here.field(), here.table()
     names = _ENDS if ends else ("umax",)
     chains = _CHAINS // len(names)
 
-    def read(place: Whole, width: int = VECTOR) -> Term:
+    def read(place: Whole, width: int = vector) -> Term:
         x = f.load(f.at(place), width)
         return bits(x if ends else abs(x))
 
@@ -46,7 +46,7 @@ def peaks(f: Function, ends: bool, whole: bool) -> None:
             return [_most(name, most, x) for name, most in zip(names, state, strict=True)]
 
         def several(j: Whole, state: list[Term]) -> list[Term]:
-            places = (first + j * (VECTOR * chains) + k * VECTOR for k in range(chains))
+            places = (first + j * (vector * chains) + k * vector for k in range(chains))
             return [
                 f.intrinsic("umax", most, read(at)) for most, at in zip(state, places, strict=True)
             ]
@@ -56,14 +56,14 @@ def peaks(f: Function, ends: bool, whole: bool) -> None:
 
         state = [start] * len(names)
         if chains > 1:
-            groups = length // (VECTOR * chains)
+            groups = length // (vector * chains)
             a, b, c, d = f.loop(groups, several, [start] * chains)
             state = [_most("umax", _most("umax", a, b), _most("umax", c, d))]
-            first, length = first + groups * (VECTOR * chains), length % (VECTOR * chains)
-        vectors = length // VECTOR
-        state = f.loop(vectors, lambda j, state: extended(read(first + j * VECTOR), state), state)
+            first, length = first + groups * (vector * chains), length % (vector * chains)
+        vectors = length // vector
+        state = f.loop(vectors, lambda j, state: extended(read(first + j * vector), state), state)
         if not whole:
-            first, length = first + vectors * VECTOR, length % VECTOR
+            first, length = first + vectors * vector, length % vector
             state = here.vectors(length, some, tuple(state))
         extremes = [
             most.folded(partial(_most, name)) for name, most in zip(names, state, strict=True)

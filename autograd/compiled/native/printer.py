@@ -7,15 +7,18 @@ LLVM's own instructions are used where they exist.  Some functions of libm have 
 import ast
 import operator
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Self
 
 from autograd import rules
 from autograd.compiled.native.functions import EXPONENTS, VECTORS, each, power
 from autograd.compiled.native.ir import Function, Term
+from autograd.compiled.native.reals import Reals
 from autograd.operation import Operation
 from autograd.value import rows
 
 Number = float | Term
+_NEAR_1 = 2.0**24  # smaller numbers are more than the rounding errors of single precision
 _ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
 }  # fmt: skip
@@ -23,26 +26,52 @@ _ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
 _BUILT_IN = frozenset({"fabs", "sqrt"})
 
 
+@cache
+def is_for_doubles(op: Operation) -> bool:
+    """Whether a row counts on the rounding of doubles: a number in its texts is far from 1.
+
+    >>> is_for_doubles(rows()["floor"]), is_for_doubles(rows()["tanh"])
+    (True, False)
+    """
+    todo, done = [op], {op.name}
+    for row in todo:  # and every row that it calls
+        for tree in (row.value_tree, *row.partial_trees, *row.where_trees.values()):
+            numbers = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+            sizes = [abs(float(number)) for number in numbers if number]  # type: ignore[arg-type]
+            if any(not 1 / _NEAR_1 < size < _NEAR_1 for size in sizes):
+                return True
+            called = rules.calls(tree) - done
+            todo += [rows()[name] for name in sorted(called)]
+            done |= called
+    return False
+
+
 class Printer:
     """Prints trees whose operands are vectors or known numbers.
 
-    A row that is called is printed with its own operands, once per set of operands.  Its text is
-    not copied into its caller's text, which could double the text with each row in a chain.
+    It computes in the type `real`, and gives results in the function's own.  A row that is called
+    is printed with its own operands, once per set of operands.  Its text is not copied into its
+    caller's text, which could double the text with each row in a chain.
     """
 
     def __init__(
-        self, f: Function, names: Mapping[str, Number], called: dict[Any, Number] | None = None
-    ) -> None:
-        self.f, self.names = f, dict(names)
+        self, f: Function, names: Mapping[str, Number], real: Reals, width: int,
+        called: dict[Any, Number] | None = None,
+    ) -> None:  # fmt: skip
+        self.f, self.real, self.width = f, real, width
+        self.names = {k: x.to(real) if isinstance(x, Term) else x for k, x in names.items()}
         self._printed: dict[str, Number] = {}
         self._called: dict[Any, Number] = {} if called is None else called
 
     def term(self, tree: ast.expr) -> Term:
         """The tree's value as a vector."""
+        return self._term(tree).to(self.f.real)
+
+    def _term(self, tree: ast.expr) -> Term:
         return self._as_term(self.number(tree))
 
     def _as_term(self, number: Number) -> Term:
-        return number if isinstance(number, Term) else self.f.number(number)
+        return number if isinstance(number, Term) else self.f.number(number, self.width, self.real)
 
     def number(self, tree: ast.expr) -> Number:
         """The tree's value: a plain number if it depends only on known numbers."""
@@ -66,7 +95,7 @@ class Printer:
             case ast.IfExp(test=ast.Compare() as test, body=body, orelse=orelse):
                 return self._choice(test, body, orelse)
             case ast.Call(func=ast.Name(id=name), args=args):
-                return self._row(rows()[name], [self.term(part) for part in args])
+                return self._row(rows()[name], [self._term(part) for part in args])
         raise AssertionError(ast.unparse(tree))
 
     def _arithmetic(self, op: ast.operator, x: Number, y: Number) -> Number:
@@ -97,7 +126,7 @@ class Printer:
         if not isinstance(left, Term) and not isinstance(right, Term):
             return self.number(body if (left < right if less else left > right) else orelse)
         mask = self._as_term(left).compare("olt" if less else "ogt", self._as_term(right))
-        return mask.select(self.term(body), self.term(orelse))
+        return mask.select(self._term(body), self._term(orelse))
 
     def _row(self, op: Operation, arguments: list[Term]) -> Number:
         """The value of another row."""
@@ -105,7 +134,8 @@ class Printer:
             return self._function(op.libm, arguments)
         key = op.name, *(x.text for x in arguments)
         if key not in self._called:
-            inner = Printer(self.f, dict(zip("xy", arguments, strict=False)), self._called)
+            names = dict(zip("xy", arguments, strict=False))
+            inner = Printer(self.f, names, self.real, self.width, self._called)
             self._called[key] = inner.with_parts(op, op.value_tree).number(op.value_tree)
         return self._called[key]
 

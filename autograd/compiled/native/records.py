@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd.compiled.native.ir import VECTOR
 from autograd.compiled.native.lookups import zero, zeros
+from autograd.compiled.native.reals import DOUBLE, SINGLE
 from autograd.compiled.native.shapes import Shape
 
 Array = Any
@@ -47,7 +47,7 @@ class Tables:
 
     def joined(self) -> Array:
         """All tables in one array, followed by zeros for reads past the end."""
-        everything = np.concatenate([*self._parts, np.zeros(VECTOR, dtype=np.int64)])
+        everything = np.concatenate([*self._parts, np.zeros(SINGLE.vector, dtype=np.int64)])
         if everything.max() >= 1 << 32:
             raise MemoryError("the program is too large: its lanes do not fit into 16 GB")
         return everything.astype(np.uint32)
@@ -89,7 +89,9 @@ class Written:
             counts = np.diff(first, append=len(start)) * self.width
             if len(first) > 1:
                 table = self.tables.append(np.stack([start[first], counts], axis=1))
-                records.append((zeros, ()), len(first), table, parts=counts.sum() // VECTOR)
+                records.append((zeros, ()), len(first), table, parts=counts.sum() // DOUBLE.vector)
             else:
-                records.append((zero, ()), start[0], counts[0], parts=-(-counts[0] // VECTOR))
+                records.append(
+                    (zero, ()), start[0], counts[0], parts=-(-counts[0] // DOUBLE.vector)
+                )
         return True

@@ -8,9 +8,10 @@ all lanes.
 import ast
 from typing import Any, Literal
 
-from autograd.compiled.native.ir import ENTRY, INT, VECTOR, Function, Term, Whole
+from autograd.compiled.native.ir import ENTRY, INT, Function, Term, Whole, vector
 from autograd.compiled.native.lookups import Lookup
-from autograd.compiled.native.printer import Printer
+from autograd.compiled.native.printer import Printer, is_for_doubles
+from autograd.compiled.native.reals import DOUBLE
 from autograd.operation import Operation
 
 Kind = Literal["line", "same", "table"] | float  # a number is a known exponent
@@ -38,13 +39,20 @@ class Operand:
     def vector(self, lane: Whole, apart: Whole = 0) -> Term:
         """The numbers of a vector of lanes of one sample, or those at the distance `apart`."""
         f = self.f
+        values = isinstance(apart, int)  # bounds are some places apart from them
+
+        def read(place: Whole, count: int = 0) -> Term:
+            return f.value(place, count) if values else f.load(f.at(place + apart), count)
+
         if self.kind == "line":
-            return f.load(f.at(self.place + lane + apart))
+            return read(self.place + lane)
         if self.kind == "same":
-            return f.spread(f.load(f.at(self.place + apart), 1))
-        line = f.pointer(self.place, lane, ENTRY)
-        places = f.term(f"<{VECTOR} x {ENTRY}>", f"load <{VECTOR} x {ENTRY}>, ptr {line}, align 4")
-        return f.gathered(f.pointers["memory"], places.cast("zext", INT) + f.spread(apart))
+            return f.spread(read(self.place, 1))
+        line, type = f.pointer(self.place, lane, ENTRY), vector(ENTRY, f.vector)
+        places = f.term(type, f"load {type}, ptr {line}, align 4").cast("zext", INT)
+        places = places + f.spread(apart)
+        kind = f.values.name if values else f.real.name
+        return f.gathered(f.pointers["memory"], places, kind).to(f.real)
 
 
 class Row:
@@ -60,12 +68,15 @@ class Row:
         pairs = zip(self.operands, numbers, strict=True)
         inputs = [side.kind if isinstance(side.kind, float) else term for side, term in pairs]
         names = {name: term for name, term in zip("xy", inputs, strict=False) if term is not None}
-        return Printer(self.here.f, {**names, **more}).with_parts(self.op, *wanted)
+        real = DOUBLE if is_for_doubles(self.op) else self.here.f.real
+        here, known = self.here, {**names, **more}
+        width = here.width if here.tile > 1 else here.f.vector
+        return Printer(here.f, known, real, width).with_parts(self.op, *wanted)
 
     def of_tile(self, lane: Whole, start: Whole) -> list[Term | None]:
         """The operands of a lane, for a vector of samples."""
         return [
-            None if isinstance(x.kind, float) else self.here.load(x.of(lane) + start)
+            None if isinstance(x.kind, float) else self.here.value(x.of(lane) + start)
             for x in self.operands
         ]
 
@@ -132,7 +143,7 @@ def adjoints(f: Function, op: Operation, tile: int, kinds: Kinds, modes: tuple[s
                 part = f.load(f.at(place)) + part if modes[k] == "add" else part
                 here.put(part, place, kept)
             else:  # one after the other, because places may be equal
-                for j in range(VECTOR):
+                for j in range(f.vector):
                     here.increase(part.part(j), f.entry(to[k].place, start + j))
         return sums
 

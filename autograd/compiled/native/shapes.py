@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from autograd.compiled.native.ir import VECTOR
+from autograd.compiled.native.reals import DOUBLE
 
 
 class Loop(NamedTuple):
@@ -95,12 +95,12 @@ def merged(loops: Iterable[Loop]) -> list[Loop]:
     return lines
 
 
-def pieces(length: int) -> list[tuple[int, int, int]]:
+def pieces(length: int, vector: int = DOUBLE.vector) -> list[tuple[int, int, int]]:
     """A line of numbers as vectors: (start, width, numbers that count, or 0 if all do)."""
-    whole, rest = length - length % VECTOR, length % VECTOR
-    vectors = [(start, VECTOR, 0) for start in range(0, whole, VECTOR)]
+    whole, rest = length - length % vector, length % vector
+    vectors = [(start, vector, 0) for start in range(0, whole, vector)]
     if rest:
-        vectors.append((whole, rest, 0) if rest in (1, 2, 4) else (whole, VECTOR, rest))
+        vectors.append((whole, rest, 0) if rest.bit_count() == 1 else (whole, vector, rest))
     return vectors
 
 
@@ -109,26 +109,28 @@ def pieces(length: int) -> list[tuple[int, int, int]]:
 _FOLD, _TRANSPOSE = 2.5, 0.6
 
 
-def _waste(length: int) -> float:
+def _waste(length: int, vector: int) -> float:
     """How many times longer a line of this length takes than the same work in whole vectors."""
-    if length > VECTOR // 2:
-        return -(-length // VECTOR) * VECTOR / length
-    return VECTOR / length if length in (1, 3) else VECTOR / 2 / length * 1.2
+    if length > vector // 2:
+        return -(-length // vector) * vector / length
+    return vector / length if length in (1, 3) else vector / 2 / length * 1.2
 
 
-def single(loops: list[Loop], sign: int, add: bool, alone: int) -> tuple[Shape, Transposed | None]:
+def single(
+    loops: list[Loop], sign: int, add: bool, alone: int, vector: int = DOUBLE.vector
+) -> tuple[Shape, Transposed | None]:
     """The shape for one sample, with vectors along lanes, and the factor to transpose first."""
     total = math.prod(loop.length for loop in loops)
     choices: list[tuple[float, int, Transposed | None]] = []
     for i, loop in enumerate(loops):
-        cost = total / VECTOR * _waste(loop.length)
+        cost = total / vector * _waste(loop.length, vector)
         if loop.out == 1 and loop.x in (0, 1) and loop.y in (0, 1):
             choices.append((cost, i, None))
         elif loop.out == 0 and loop.x == 1 and (alone or loop.y == 1):
             choices.append((cost + total / loop.length * _FOLD, i, None))
         elif loop.out == 1 and not alone:
             for second in (False, True):
-                packed = _transposed(loops, loop, second)
+                packed = _transposed(loops, loop, second, vector)
                 if packed:
                     moved = loop.length * packed.columns
                     choices.append((cost + moved * _TRANSPOSE, i, packed))
@@ -140,7 +142,7 @@ def single(loops: list[Loop], sign: int, add: bool, alone: int) -> tuple[Shape, 
     return shape([*loops[:i], *loops[i + 1 :]], loops[i], sign, add, alone), packed
 
 
-def _transposed(loops: list[Loop], along: Loop, second: bool) -> Transposed | None:
+def _transposed(loops: list[Loop], along: Loop, second: bool, vector: int) -> Transposed | None:
     """The transposition of a factor that gives the loop stride 1 in it; None if not possible."""
 
     def stride(loop: Loop) -> int:
@@ -149,11 +151,11 @@ def _transposed(loops: list[Loop], along: Loop, second: bool) -> Transposed | No
     fixed = along.x if second else along.y
     across = next((loop for loop in loops if stride(loop) == 1), ONCE)
     touched = math.prod(loop.length for loop in loops if stride(loop))
-    if fixed or min(along.length, across.length) < VECTOR or stride(along) < across.length:
+    if fixed or min(along.length, across.length) < vector or stride(along) < across.length:
         return None
     if touched != along.length * across.length:
         return None
-    target = -(-along.length // VECTOR) * VECTOR
+    target = -(-along.length // vector) * vector
     return Transposed(along.length, across.length, stride(along), target, second)
 
 
@@ -165,14 +167,15 @@ def _packed(loop: Loop, is_vector: bool, packed: Transposed) -> Loop:
 
 
 def tiled(
-    loops: list[Loop], tile: int, moves: tuple[bool, bool, bool], sign: int, add: bool, alone: int
-) -> Shape:
+    loops: list[Loop], tile: int, moves: tuple[bool, bool, bool], sign: int, add: bool, alone: int,
+    vector: int = DOUBLE.vector,
+) -> Shape:  # fmt: skip
     """The shape for samples side by side; `moves` marks which of out, x and y differ by sample.
 
     If out is summed over samples, it has a vector of partial sums.
     """
     own, x, y = moves
-    if not own and tile > VECTOR:
-        loops = [*loops, Loop(tile // VECTOR, 0, VECTOR * x, VECTOR * y)]
-        tile = VECTOR
+    if not own and tile > vector:
+        loops = [*loops, Loop(tile // vector, 0, vector * x, vector * y)]
+        tile = vector
     return shape(loops, Loop(tile, 1, int(x), int(y)), sign, add, alone)

@@ -9,9 +9,9 @@ from typing import Any
 
 from autograd.compiled.encoded import DOUBTFUL, FAILED, PASSED
 from autograd.compiled.margins import HUGE
-from autograd.compiled.native.ir import ENTRY, INT, POINTER, VECTOR, Function, Term, Whole
+from autograd.compiled.native.ir import ENTRY, INT, POINTER, Function, Term, Whole
 from autograd.compiled.native.lookups import Lookup, transposed_sums
-from autograd.compiled.rounding import UNIT
+from autograd.compiled.native.reals import DOUBLE
 
 FIELDS = (
     # The thread's numbers, and the program's tables and records (the start and end of each list).
@@ -19,9 +19,11 @@ FIELDS = (
     "peaks", "peaks_end", "bounds", "bounds_end", "backward", "backward_end",
     # Places: of lanes, adjoints, the partial sums of shared numbers' adjoints, with their count.
     "lanes", "adjoints", "sums", "sums_count", "notes", "copies", "copied", "copied_count",
-    # For bounds: their unit; the offsets to magnitudes and bounds; the places that tell whether
-    # bounds are needed, whether they were needed in any tile, and what is in doubt.
-    "unit", "size_of", "bound_of", "unsure", "exceeded", "doubt",
+    # For bounds: the number of roundings; the offsets to magnitudes, bounds and originals, and
+    # where the numbers with originals end, and whether those of parameters are read; the places
+    # that tell whether bounds are needed, whether they were in any tile, and what is in doubt.
+    "roundings", "size_of", "bound_of", "originals", "sources", "compared", "unsure", "exceeded",
+    "doubt",
     # Tables: guards by order, with the count of each order; outputs, with their adjoints' places.
     "guards", "less", "less_equal", "greater", "greater_equal", "equal", "outputs", "outputs_count",
     "width", "chunk",
@@ -41,8 +43,9 @@ class _Sweep(Lookup):
         call = f.pointers["call"]
         self.call = {name: f.word(call, k) for k, name in enumerate(FIELDS)}
         f.pointers |= {name: self._address(name) for name in ("memory", "tables")}
-        self.partial = VECTOR if tile > 1 else 1  # sums of each shared number's adjoint
+        self.partial = f.vector if tile > 1 else 1  # sums of each shared number's adjoint
         self.nothing = f.number(0.0, 1)
+        self.rounds = f.real is not DOUBLE  # whether numbers from outside are rounded
 
     def _address(self, name: str) -> Term:
         return self.call[name].cast("inttoptr", POINTER)
@@ -72,7 +75,7 @@ class _Sweep(Lookup):
             return [f.when(differentiate, lambda: self._gradients(start, total), total)]
 
         chunks = (call["samples"] + call["chunk"] - 1) // call["chunk"]
-        (total,) = f.loop(chunks, chunk, [self.nothing])
+        (total,) = f.loop(chunks, chunk, [f.number(0.0, 1, DOUBLE)])
         flags = [total.compare("ord", total), f.load(f.at(call["exceeded"]), 1).compare("ugt", 0.0)]
         good, exceeded = (flag.cast("zext", INT) for flag in flags)
         f.result = good + exceeded * 2
@@ -94,18 +97,48 @@ class _Sweep(Lookup):
         f.declared["memcpy"] = "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"
 
         def run(r: Whole) -> None:
-            to, source, count = self._where(r)
-            size, start = count * f.real.size, f.pointer(numbers, source)
-            to = f.at(to)
-            f.do(f"call void @llvm.memcpy.p0.p0.i64(ptr {to}, ptr {start}, i64 {size}, i1 false)")
+            place, source, count = self._where(r)
+            size, start = count * DOUBLE.size, f.pointer(numbers, source, DOUBLE.name)
+
+            def moved(to: Term) -> None:
+                f.do(
+                    f"call void @llvm.memcpy.p0.p0.i64(ptr {to}, ptr {start}, i64 {size}, i1 false)"
+                )
+
+            if self.rounds:
+                self._rounded(start, place, count)
+                compared = call["compared"].compare("ne", 0)
+                f.only_if(compared, lambda: moved(self._original(place)))
+            else:
+                moved(f.at(place))
 
         def copy(i: Whole, start: Whole) -> None:
-            number = f.load(f.at(f.entry(copied, i)), 1)
-            self.store(f.spread(number, self.width), call["copies"] + i * self.tile + start)
+            source, to = f.entry(copied, i), call["copies"] + i * self.tile + start
+            self.store(f.spread(f.load(f.at(source), 1), self.width), to)
+            if self.rounds:
+                original = f.double(self._original(source), count=1)
+                f.store_double(f.spread(original, self.width), self._original(to))
 
         f.each(call["where_count"], run)
         if self.tile > 1:
             self.lanes(call["copied_count"], copy)
+
+    def _original(self, place: Whole) -> Term:
+        """The address of what a number was before it was rounded."""
+        offset = self.call["originals"]
+        return self.f.pointer(self.f.pointers["memory"], place + offset, DOUBLE.name)
+
+    def _rounded(self, start: Term, to: Whole, count: Term) -> None:
+        """Copy doubles to places in memory."""
+        f = self.f
+
+        def some(i: Whole, width: int) -> None:
+            f.store(f.double(start, i, width).to(f.real), f.at(to + i))
+
+        whole = count // f.vector
+        f.each(whole, lambda i: some(i * f.vector, f.vector))
+        done = whole * f.vector
+        f.each(count - done, lambda i: some(done + i, 1))
 
     def _tile(self, start: Whole, count: Term, total: Term, differentiate: Term) -> Term:
         """Run one tile: forward, guards, outputs, and backward if wanted."""
@@ -158,11 +191,14 @@ class _Sweep(Lookup):
         def sample(b: Any) -> None:
             row = f.spread(b, 1)
             row = row.compare("slt", last).select(row, last) if self.tile > 1 else row
-            line = f.pointer(self._address("x"), (start + row) * call["width"])
+            line = f.pointer(self._address("x"), (start + row) * call["width"], DOUBLE.name)
 
             def number(i: Whole) -> None:
                 place = call["lanes"] + i * self.tile + b
-                f.store(f.load(f.pointer(line, i), 1), f.at(place))
+                x = f.double(line, i, 1)
+                f.store(x.to(f.real), f.at(place))
+                if self.rounds:
+                    f.store_double(x, self._original(place))
 
             f.each(call["width"], number)
 
@@ -178,18 +214,33 @@ class _Sweep(Lookup):
 
             def guard(i: Whole, state: list[Term], table: Term = table, order: str = order) -> Any:
                 row = [f.spread(f.entry(table, i * 4 + k), 1) for k in range(4)]
-                x, y = (self.load(place + start) for place in row[:2])
+                x, y = (self._exact(place, start, self.width) for place in row[:2])
                 return body(order, x, y, row, state)
 
             state = f.loop(self.call[name], guard, state)
             table = f.pointer(table, self.call[name] * 4, ENTRY)
         return state
 
-    def _margin(self, place: Whole, apart: Whole, width: int) -> Term:
-        """The margin of the numbers whose magnitudes are at a place."""
+    def _exact(self, place: Whole, start: Whole, width: int) -> Term:
+        """The numbers at a place as doubles: the originals, if there are any."""
         f = self.f
-        size, bound = f.load(f.at(place), width), f.load(f.at(place + apart), width)
-        return bound - f.spread(f.as_real(self.call["unit"]) * UNIT, width) * size
+        x = f.load(f.at(place + start), width).to(DOUBLE)
+        if not self.rounds:
+            return x
+        known = f.spread(place, 1).compare("ult", self.call["sources"])
+        return f.when(known, lambda: f.double(self._original(place), start, width), x)
+
+    def _margin(self, place: Term, start: Whole) -> Term:
+        """How far the numbers at a place may be off; originals are exact."""
+        f, call, memory = self.f, self.call, self.f.pointers["memory"]
+        first, apart = place + start + call["size_of"], call["bound_of"] - call["size_of"]
+        size, bound = (f.double(memory, at, self.width) for at in (first, first + apart))
+        unit = call["roundings"].cast("sitofp", DOUBLE.name) * f.real.precision.unit
+        margin = bound - f.spread(unit, self.width) * size
+        if not self.rounds:
+            return margin
+        known = place.compare("ult", call["sources"])
+        return known.select(f.number(0.0, self.width, DOUBLE), margin)
 
     def _guards(self, start: Whole, unsure: Term) -> None:
         """Note the status of each sample: doubtful if rounding could change a decision."""
@@ -198,9 +249,7 @@ class _Sweep(Lookup):
 
         def guard(order: str, x: Term, y: Term, row: list[Term], state: list[Term]) -> list[Term]:
             may = f.spread(row[3].compare("ne", 0) & unsure, width)
-            places = [place + start + call["size_of"] for place in row[:2]]
-            apart = call["bound_of"] - call["size_of"]
-            margin = self._margin(places[0], apart, width) + self._margin(places[1], apart, width)
+            margin = self._margin(row[0], start) + self._margin(row[1], start)
             close = abs(x - y).compare("ule", margin) | margin.compare("uge", HUGE)
             close = close & margin.compare("une", 0.0) & may
             wrong = x.compare(order, y) ^ f.spread(row[2].compare("ne", 0), width)
@@ -209,7 +258,8 @@ class _Sweep(Lookup):
         failed, close = self._each_guard(start, [none, none], guard)
         passed, doubtful = float(PASSED), float(DOUBTFUL)
         status = close.select(self.number(doubtful), passed).replaced(failed, float(FAILED))
-        doubted = self.load(call["doubt"] + start).compare("ugt", 0.0) & f.spread(unsure, width)
+        doubts = f.double(f.pointers["memory"], call["doubt"] + start, width)
+        doubted = doubts.compare("ugt", 0.0) & f.spread(unsure, width)
         self.store(status.replaced(doubted, doubtful), call["notes"] + start)
 
     def _outputs(self, start: Whole, count: Term, total: Term) -> Term:
@@ -223,12 +273,12 @@ class _Sweep(Lookup):
             whole = status.cast("fptosi", INT)
             f.do(f"store {INT} {whole}, ptr {f.pointer(noted, row, INT)}, align 8")
             lost = totals[0].replaced(status.compare("one", float(PASSED)), float("nan"))
-            line = f.pointer(out, row * call["outputs_count"])
+            line = f.pointer(out, row * call["outputs_count"], DOUBLE.name)
 
             def output(j: Whole, totals: list[Term]) -> list[Term]:
                 # This also works for a shared number, which has a copy for each sample.
-                z = f.load(f.at(f.entry(table, j * 2) + b), 1)
-                f.store(z, f.pointer(line, j))
+                z = self._exact(f.entry(table, j * 2), b, 1)
+                f.store_double(z, line, j)
                 return [z.times_plus(0.0, totals[0])]
 
             return f.loop(call["outputs_count"], output, [lost])
@@ -245,8 +295,8 @@ class _Sweep(Lookup):
             z, status = self.load(place + start), self.load(call["notes"] + start)
             good = status.compare("oeq", float(PASSED))
             if self.width > 1:
-                good = good & f.first(count - start)
-            seed = f.spread(f.load(f.pointer(seeds, j), 1), self.width)
+                good = good & f.first(count - start, self.width)
+            seed = f.spread(f.double(seeds, j, 1).to(f.real), self.width)
             seed = seed.replaced(z.compare("uno", z), float("nan"))
             self.increase(good.select(seed, 0.0), to + start)
 
@@ -257,11 +307,11 @@ class _Sweep(Lookup):
         f, call = self.f, self.call
 
         def sample(b: Whole, totals: list[Term]) -> list[Term]:
-            line = f.pointer(self._address("back"), (start + b) * call["width"])
+            line = f.pointer(self._address("back"), (start + b) * call["width"], DOUBLE.name)
 
             def number(i: Whole, totals: list[Term]) -> list[Term]:
-                g = f.load(f.at(call["adjoints"] + i * self.tile + b), 1)
-                f.store(g, f.pointer(line, i))
+                g = f.load(f.at(call["adjoints"] + i * self.tile + b), 1).to(DOUBLE)
+                f.store_double(g, line, i)
                 return [g.times_plus(0.0, totals[0])]
 
             return f.loop(call["width"], number, totals)
@@ -270,7 +320,7 @@ class _Sweep(Lookup):
 
     def _gradients(self, start: Term, total: Term) -> Term:
         """Write the parameters' adjoints to the gradients; those of later chunks are added."""
-        f, gradients = self.f, self._address("gradients")
+        f, gradients, vector = self.f, self._address("gradients"), self.f.vector
         first = start.compare("eq", 0)
 
         def run(r: Whole, totals: list[Term]) -> list[Term]:
@@ -278,20 +328,20 @@ class _Sweep(Lookup):
 
             def put(i: Whole, width: int, total: Term) -> Term:
                 slopes = self._summed(self.call["sums"] + (source + i) * self.partial, width)
-                pointer = f.pointer(gradients, to + i)
+                slopes, at = slopes.to(DOUBLE), to + i
                 if self.tile > 1:
-                    slopes = first.select(slopes, f.load(pointer, width) + slopes)
-                f.store(slopes, pointer)
+                    slopes = first.select(slopes, f.double(gradients, at, width) + slopes)
+                f.store_double(slopes, gradients, at)
                 return slopes.times_plus(0.0, total)
 
             def several(i: Whole, totals: list[Term]) -> list[Term]:
-                places = (i * (4 * VECTOR) + k * VECTOR for k in range(4))
-                return [put(at, VECTOR, one) for at, one in zip(places, totals, strict=True)]
+                places = (i * (4 * vector) + k * vector for k in range(4))
+                return [put(at, vector, one) for at, one in zip(places, totals, strict=True)]
 
-            whole = count // (4 * VECTOR)  # four independent sums, so that none waits for another
-            a, b, c, d = f.loop(whole, several, [f.number(0.0)] * 4)
+            whole = count // (4 * vector)  # four independent sums, so that none waits for another
+            a, b, c, d = f.loop(whole, several, [f.number(0.0, vector, DOUBLE)] * 4)
             total = totals[0] + ((a + b) + (c + d)).total()
-            done = whole * (4 * VECTOR)
+            done = whole * (4 * vector)
             return f.loop(count - done, lambda i, state: [put(done + i, 1, state[0])], [total])
 
         return f.loop(self.call["where_count"], run, [total])[0]
@@ -301,7 +351,7 @@ class _Sweep(Lookup):
         f = self.f
         if self.tile == 1:
             return f.load(f.at(place), count)
-        lines = [f.load(f.at(place + k * VECTOR)) for k in range(count)]
+        lines = [f.load(f.at(place + k * f.vector)) for k in range(count)]
         return transposed_sums(lines) if count > 1 else lines[0].total()
 
 

@@ -16,7 +16,7 @@ class Target:
 
     Attributes:
         cpu, features: LLVM's names for them.
-        registers: the number of sums in a block of a contraction, each of `ir.VECTOR` numbers.
+        registers: the number of sums in a block of a contraction, each of 64 bytes.
     """
 
     cpu: str
@@ -25,7 +25,7 @@ class Target:
 
     @property
     def registers(self) -> int:
-        """The number of sums of eight doubles each that fit in registers."""
+        """The number of sums of eight doubles or sixteen floats each that fit in registers."""
         if "+avx512f" in self.features:
             return 26  # of 32 registers of eight doubles
         if "+avx2" in self.features or self.triple.startswith(("aarch64", "arm64")):

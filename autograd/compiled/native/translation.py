@@ -23,11 +23,13 @@ from autograd.compiled.native.bounds import Bounds
 from autograd.compiled.native.layout import Layout
 from autograd.compiled.native.limits import Peaks
 from autograd.compiled.native.pullbacks import Pullbacks, grid
-from autograd.compiled.native.records import Kernel, Records, Written
+from autograd.compiled.native.reals import DOUBLE, Reals
+from autograd.compiled.native.records import Kernel, Records, Tables, Written
 from autograd.compiled.native.rows import adjoints, values
 from autograd.compiled.native.shapes import apart
 from autograd.compiled.native.writer import Writer, copy
 from autograd.compiled.program import Program
+from autograd.compiled.rounding import Cone
 from autograd.value import rows
 
 Array = Any
@@ -45,14 +47,16 @@ class Translation:
         peaks: the measurements.
         guards, outputs, copied: where their tables start.
         guard_counts: the number of guards of each order.
+        compared: whether the parameters' originals are read, in guards, outputs or for bounds.
         scratch: how many numbers of scratch memory kernels need.
     """
 
-    def __init__(self, program: Program, tile: int) -> None:
+    def __init__(self, program: Program, tile: int, real: Reals = DOUBLE) -> None:
         self.program, self.tile = program, tile
+        self.cone = cone = program.cone_in(real.precision)
         tape, address, shared = program.tape, program.address, program.shared + 1
-        self.peaks = peaks = Peaks(program)
-        constants, copied = len(tape.constants), _copied(program)
+        self.peaks = peaks = Peaks(program, cone)
+        constants, copied = len(tape.constants), _copied(program, cone)
         steps = [
             step
             for one in program.instructions
@@ -61,11 +65,11 @@ class Translation:
         pullbacks = Pullbacks(program, steps)
         layout = Layout(
             tile, shared, constants, program.slots, copied, pullbacks.places, pullbacks.count,
-            peaks.count,
+            peaks.count, tape.inputs, real,
         )  # fmt: skip
         self.layout = layout
         self.lists = {name: Records() for name in LISTS}
-        self.writer = writer = Writer(program, tile, layout)
+        self.writer = writer = Writer(program, tile, layout, Tables(), real)
         self._ops = [rows()[name] for name in tape.ops]
         lanes = np.arange(program.slots)
         fresh = np.ones(program.slots, dtype=bool)
@@ -76,8 +80,9 @@ class Translation:
         self._reached = Written(places, fresh, tile, writer.tables)
         for step in steps:
             self._forward(step)
+        scratch = 0
         if peaks.count:
-            Bounds(writer, peaks, self.lists)
+            scratch = Bounds(writer, peaks, self.lists).doubles.scratch
         outputs = address[tape.outputs]
         seeded = np.concatenate([outputs, np.arange(tape.inputs)])
         self._reached.claim(self.lists["clear"], layout.index(seeded), False)
@@ -85,13 +90,15 @@ class Translation:
             self._backward(step)
         pairs = np.stack([layout.values(outputs), layout.slopes(outputs)], axis=1)
         self.outputs, self.copied = writer.tables.append(pairs), writer.tables.append(layout.copied)
+        ends = np.concatenate([address[tape.guards[:, 1:3]].ravel(), outputs])
+        self.compared = bool(cone.steps) or bool((ends >= SHARED + constants).any())
         by_order = np.argsort(tape.guards[:, 0], kind="stable")
         order, x, y, answer = tape.guards[by_order].T
         columns = [*(layout.values(address[side]) for side in (x, y)), answer]
-        columns += [program.cone.guards[by_order]]
+        columns += [cone.guards[by_order]]
         self.guards = writer.tables.append(np.stack(columns, axis=1))
         self.guard_counts = np.bincount(order, minlength=5).tolist()
-        self.tables, self.scratch = writer.tables.joined(), writer.scratch
+        self.tables, self.scratch = writer.tables.joined(), max(writer.scratch, scratch)
 
     # ------------------------------------------------------------------ forward
 
@@ -179,11 +186,11 @@ class Translation:
         records.append(kernel, one.lanes, *places, *fields)
 
 
-def _copied(program: Program) -> Array:
+def _copied(program: Program, cone: Cone) -> Array:
     """The indices of the shared numbers that lookups read, including guards and outputs."""
     tape = program.tape
     ends = program.address[np.concatenate([tape.outputs, tape.guards[:, 1], tape.guards[:, 2]])]
-    steps = [*program.instructions, *(step.instruction for step in program.cone.steps)]
+    steps = [*program.instructions, *(step.instruction for step in cone.steps)]
     pools = [step.pool[:2] for step in steps if step.kind != CONTRACT]
     everything = np.concatenate([ends, *chain(*pools)])
     return np.unique(everything[everything >= SHARED]) - SHARED

@@ -14,8 +14,8 @@ from autograd.compiled.lowering import CONTRACT, GATHER, SHARED, Instruction
 from autograd.compiled.native import lookups
 from autograd.compiled.native.contractions import any_shape, described
 from autograd.compiled.native.functions import EXPONENTS
-from autograd.compiled.native.ir import VECTOR
 from autograd.compiled.native.layout import Layout
+from autograd.compiled.native.reals import DOUBLE, Reals
 from autograd.compiled.native.records import Records, Tables, Written
 from autograd.compiled.native.rows import Kind, Kinds
 from autograd.compiled.native.shapes import SIZES, Loop, Shape, Transposed, merged, single, tiled
@@ -46,13 +46,19 @@ class Side(NamedTuple):
 class Writer:
     """Adds records for a program and a tile; keeps their tables.
 
+    Args:
+        real: the type of the numbers that its kernels compute with.
+
     Attributes:
         scratch: how many numbers of scratch memory kernels need.
     """
 
-    def __init__(self, program: Program, tile: int, layout: Layout) -> None:
+    def __init__(
+        self, program: Program, tile: int, layout: Layout, tables: Tables, real: Reals = DOUBLE
+    ) -> None:
         self.program, self.tile, self.layout = program, tile, layout
-        self.tables, self.scratch = Tables(), 0
+        self.tables, self.scratch, self.vector = tables, 0, real.vector
+        self.per_place = layout.real.per_double // real.per_double  # places that a number takes
         self._shapes: dict[Shape, int] = {}
 
     def is_one(self, y: Any) -> bool:
@@ -65,7 +71,7 @@ class Writer:
 
     def _parts(self, terms: Sequence[Any]) -> int:
         """The number of vectors in some terms."""
-        return len(terms) * max(1, self.tile // VECTOR)
+        return len(terms) * max(1, self.tile // self.vector)
 
     # ------------------------------------------------------------------ sums
 
@@ -90,15 +96,17 @@ class Writer:
         places, sign = [side.place for side in sides], int(one.sign)
         if self.tile > 1:
             moves = sides[0].own, sides[1].own, sides[2].own and not alone
-            self._sum(records, tiled(loops, self.tile, moves, sign, add, alone), places)
+            one_shape = tiled(loops, self.tile, moves, sign, add, alone, self.vector)
+            self._sum(records, one_shape, places)
         else:
-            self._sum(records, *self._packed(records, places, single(loops, sign, add, alone)))
+            choice = single(loops, sign, add, alone, self.vector)
+            self._sum(records, *self._packed(records, places, choice))
 
     def sizes(
         self, records: Records, loops: Iterable[tuple[int, int, int]], z: int, x: int
     ) -> None:
         """Add the record that sums the sizes of shared numbers; loops are lengths and strides."""
-        choice = single(merged(Loop(*loop, 0) for loop in loops), 1, False, SIZES)
+        choice = single(merged(Loop(*loop, 0) for loop in loops), 1, False, SIZES, self.vector)
         self._sum(records, *self._packed(records, [z, x, 0], choice))
 
     def _packed(
@@ -108,15 +116,16 @@ class Writer:
         shape, packed = choice
         if packed:
             side = 1 + packed.second
-            self.scratch = max(self.scratch, packed.columns * packed.target)
-            records.append((lookups.transpose, ()), places[side], self.layout.scratch, *packed[:4])
-            places[side] = self.layout.scratch
+            self.scratch = max(self.scratch, packed.columns * packed.target * self.per_place)
+            scratch = self.layout.scratch // self.per_place
+            records.append((lookups.transpose, ()), places[side], scratch, *packed[:4])
+            places[side] = scratch
         return shape, places
 
     def _sum(self, records: Records, shape: Shape, places: Sequence[int]) -> None:
         if shape not in self._shapes:
             self._shapes[shape] = self.tables.append(described(shape))
-        moving, whole = shape.vector[1:], shape.vector.length % VECTOR == 0
+        moving, whole = shape.vector[1:], shape.vector.length % self.vector == 0
         records.shapes.append((len(records.words), shape))
         records.append((any_shape, (moving, shape.alone, whole)), *places, self._shapes[shape])
 
@@ -206,7 +215,7 @@ class Writer:
             return []
         if kind != "table":
             return [int(places[0]), int(places[1] - places[0]) if len(places) > 1 else 0]
-        rest = np.full(VECTOR if self.tile == 1 else 0, beyond)
+        rest = np.full(self.vector if self.tile == 1 else 0, beyond)
         return [self.tables.append(np.concatenate([places, rest]))]
 
     # ------------------------------------------------------------------ maxima, choices, masks
