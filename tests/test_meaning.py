@@ -244,6 +244,9 @@ class Scalar:
 
     shape = ()
 
+    def __repr__(self) -> str:
+        return "a scalar"  # without an address, which differs between the processes of a run
+
     def __array__(self) -> Any:
         return np.array(1.0)
 
