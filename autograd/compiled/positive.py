@@ -53,20 +53,21 @@ def positive(tape: Tape, instructions: list[Instruction], slots: int) -> Array:
 
 def _never_negative(op: Operation, operands: set[str]) -> bool:
     """Whether the value of a row is 0 or above, if these operands are."""
+    return _good(rules.expand(rules.written_out(op.value_tree, op.where_trees), rows()), operands)
 
-    def good(tree: ast.AST) -> bool:
-        match tree:
-            case ast.Constant(value=value):
-                return bool(value >= 0)  # type: ignore[operator]
-            case ast.Name(id=name):
-                return name in operands
-            case ast.BinOp(left=left, op=ast.Add() | ast.Mult() | ast.Div() as sign, right=right):
-                square = isinstance(sign, ast.Mult) and ast.dump(left) == ast.dump(right)
-                return square or (good(left) and good(right))
-            case ast.IfExp(body=body, orelse=orelse):
-                return good(body) and good(orelse)
-            case ast.Call(func=ast.Name(id=name)):
-                return rows()[name].libm in _NEVER_NEGATIVE
-        return False
 
-    return good(rules.expand(rules.written_out(op.value_tree, op.where_trees), rows()))
+def _good(tree: ast.AST, operands: set[str]) -> bool:
+    """Whether the value of a part of a row is 0 or above."""
+    match tree:
+        case ast.Constant(value=value):
+            return bool(value >= 0)  # type: ignore[operator]
+        case ast.Name(id=name):
+            return name in operands
+        case ast.BinOp(left=left, op=ast.Add() | ast.Mult() | ast.Div() as sign, right=right):
+            square = isinstance(sign, ast.Mult) and ast.dump(left) == ast.dump(right)
+            return square or (_good(left, operands) and _good(right, operands))
+        case ast.IfExp(body=body, orelse=orelse):
+            return _good(body, operands) and _good(orelse, operands)
+        case ast.Call(func=ast.Name(id=name)):
+            return rows()[name].libm in _NEVER_NEGATIVE
+    return False

@@ -106,7 +106,7 @@ def gpt() -> None:
     makers: dict[str, Callable[[int], Step | None]] = {
         "chainrule, compiled, native": lambda b: compiled(model, "native", b),
         "the same, with Adam's step": lambda b: with_adam(model, b),
-        "the same in float32": lambda b: compiled(model, "native", b, dtype="float32"),
+        "chainrule, compiled, float32": lambda b: compiled(model, "native", b, dtype="float32"),
         "chainrule, compiled, numpy": lambda b: compiled(model, "numpy", b),
         "chainrule, eager Values": lambda b: eager(model) if b == 1 else None,
         "CasADi SX": lambda b: GPTS["CasADi SX"](model, b) if b == 1 else None,
@@ -127,7 +127,7 @@ def gpt() -> None:
         "its time per sample is used)\n"
     )
     ours = times.pop("chainrule, compiled, native")
-    del times["the same, with Adam's step"], times["the same in float32"]
+    del times["the same, with Adam's step"], times["chainrule, compiled, float32"]
     lines = []
     for name, each in times.items():
         ratios = [(b if b == b else each[0]) / a for a, b in zip(ours, each, strict=True)]
