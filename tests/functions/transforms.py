@@ -1,22 +1,28 @@
 """The transforms of Jets: what `ag.grad`, `ag.no_grad` and `ag.sin` are without the engine."""
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 from autograd import rows
-from tests.functions.jets import REAL, Jet, Terms, World, times
+from tests.functions.jets import REAL, Jet, Terms, UndecidedError, World, times
 from tests.functions.prelude import like, mapped, numbers
 
 Tree = Any
 
 
 def part(x: Any, level: int, place: int) -> Any:
-    """The derivative in one of a level's infinitesimals."""
+    """The derivative in one of a level's infinitesimals.
+
+    Raises UndecidedError for nan, whose derivatives are nan in the engine, also those of x in x.
+    """
     if not isinstance(x, Jet):
         return 0.0
+    if math.isnan(x.terms[REAL][0]):
+        raise UndecidedError
     mark = (level, place)
     terms = {key - {mark}: c for key, c in x.terms.items() if mark in key}
     return Jet(x.world, {REAL: (0.0, 0.0), **terms})
